@@ -1,0 +1,166 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+)
+
+// The sentinels that tell failures apart; test with errors.Is.
+var (
+	ErrInvalid       = errors.New("invalid")                      // a name, value or option that can never work
+	ErrNotFound      = errors.New("not found")                    // no such secret, version or service
+	ErrAmbiguousName = errors.New("more than one key answers")    // two keys differ from the name only in case
+	ErrConflict      = errors.New("conflict")                     // somebody else's state stands in the way
+	ErrDenied        = errors.New("denied")                       // permissions
+	ErrUnavailable   = errors.New("unavailable")                  // network, throttling, contention
+	ErrUnknown       = errors.New("outcome unknown")              // a change may or may not have happened
+	ErrConfiguration = errors.New("configuration")                // no credentials, no bucket, wrong region, no such key
+	ErrCorrupt       = errors.New("corrupt")                      // stored bytes that make no sense, or that nobody vouches for
+	ErrUnsupported   = errors.New("not supported by the backend") // what this backend or server cannot do
+	ErrIndexBehind   = errors.New("the index is behind")          // the secret itself is stored
+)
+
+// Error is the typed error of every [Store] method.
+type Error struct {
+	Op  string // the method, in lower case: "read", "write", ...
+	ID  ID     // Key may be empty
+	Err error
+}
+
+func (e *Error) Error() string {
+	switch {
+	case e.ID == ID{}:
+		return fmt.Sprintf("%s: %v", e.Op, e.Err)
+	case e.ID.Key == "":
+		return fmt.Sprintf("%s %s: %v", e.Op, e.ID.Service, e.Err)
+	}
+	return fmt.Sprintf("%s %s: %v", e.Op, e.ID, e.Err)
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// NotFoundError is an [ErrNotFound] that knows what was nearly meant.
+type NotFoundError struct {
+	What    string // "secret", "version", "service"
+	Nearest string // a name that does exist; "" where there is none near
+}
+
+func (e *NotFoundError) Error() string {
+	if e.Nearest == "" {
+		return "no such " + e.What
+	}
+	return fmt.Sprintf("no such %s (nearest: %q)", e.What, e.Nearest)
+}
+
+func (e *NotFoundError) Unwrap() error { return ErrNotFound }
+
+// AmbiguousNameError is an [ErrAmbiguousName] with the keys that answer.
+type AmbiguousNameError struct{ Keys []string }
+
+func (e *AmbiguousNameError) Error() string {
+	return fmt.Sprintf("several keys differ from it only in case: %q", e.Keys)
+}
+
+func (e *AmbiguousNameError) Unwrap() error { return ErrAmbiguousName }
+
+// AliasError is an [ErrConflict]: the secret, or the index file, belongs to another alias.
+type AliasError struct {
+	Have  string // the alias that it is under; "" when it cannot be told
+	Want  string // the alias that the caller configured
+	Index string // the object, when two aliases meet in one index name; else ""
+}
+
+func (e *AliasError) Error() string {
+	switch {
+	case e.Index != "":
+		return fmt.Sprintf("%s belongs to %s, not to %s: both aliases have the same index name", e.Index, e.Have, e.Want)
+	case e.Have == "":
+		return "it exists under a key whose alias cannot be told; will not write it under " + e.Want
+	}
+	return fmt.Sprintf("it exists under %s; will not write it under %s", e.Have, e.Want)
+}
+
+func (e *AliasError) Unwrap() error { return ErrConflict }
+
+// VersionError is an [ErrConflict]: the newest version is not the expected one.
+type VersionError struct{ Have, Want int } // 0: the secret does not exist
+
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("the newest version is %d, not %d", e.Have, e.Want)
+}
+
+func (e *VersionError) Unwrap() error { return ErrConflict }
+
+// CorruptError is an [ErrCorrupt] that names the object.
+type CorruptError struct {
+	Object string
+	Offset int64 // the byte at which parsing failed; -1 where that says nothing
+	Reason string
+}
+
+func (e *CorruptError) Error() string {
+	if e.Offset < 0 {
+		return fmt.Sprintf("%s: %s", e.Object, e.Reason)
+	}
+	return fmt.Sprintf("%s does not parse at byte %d: %s", e.Object, e.Offset, e.Reason)
+}
+
+func (e *CorruptError) Unwrap() error { return ErrCorrupt }
+
+// StorageError is what the storage answered when it refused. Kind is a sentinel of this package.
+type StorageError struct {
+	Op     string // "get", "put", "delete", "list", or the operation of a service
+	Object string // the object, prefix or parameter
+	Code   string // the storage's own code, such as "AccessDenied" or "KMS.DisabledException"
+	Status int    // HTTP status; 0 where there is none
+	Reason string // the storage's message: untrusted, to be escaped before it is printed
+	Kind   error
+}
+
+func (e *StorageError) Error() string {
+	text := fmt.Sprintf("%s %s: %v", e.Op, e.Object, e.Kind)
+	if e.Code != "" {
+		text += " (" + e.Code + ")"
+	}
+	if e.Reason != "" {
+		text += ": " + e.Reason
+	}
+	return text
+}
+
+func (e *StorageError) Unwrap() error { return e.Kind }
+
+// RollbackError is an [ErrCorrupt]: an index that was made from a newer version of the
+// secret vouches for a version that the secret object no longer has.
+type RollbackError struct {
+	Object       string
+	Have, Newest int
+}
+
+func (e *RollbackError) Error() string {
+	return fmt.Sprintf("%s holds version %d, but version %d was written", e.Object, e.Have, e.Newest)
+}
+
+func (e *RollbackError) Unwrap() error { return ErrCorrupt }
+
+// SealError is an [ErrCorrupt]: an object is not sealed as the configuration demands, so
+// nobody vouches for it.
+type SealError struct {
+	Object string
+	Method string // "" when the storage named none
+	KeyID  string
+	Want   string // what is demanded, in words
+}
+
+func (e *SealError) Error() string {
+	have := "not encrypted, as far as the storage says"
+	if e.Method != "" {
+		have = "sealed with " + e.Method
+		if e.KeyID != "" {
+			have += " under " + e.KeyID
+		}
+	}
+	return fmt.Sprintf("%s is %s; wanted: %s", e.Object, have, e.Want)
+}
+
+func (e *SealError) Unwrap() error { return ErrCorrupt }

@@ -1,0 +1,132 @@
+// Package bucket is the port through which the secret engine sees any storage: named
+// objects, conditional changes, one listing. An S3 bucket, a directory and memory fit it.
+package bucket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+)
+
+// Tag names one state of one object. Only the driver that made it reads it: an ETag
+// without its quotes, or a content hash. Two states of an object have different tags as
+// long as their bytes differ.
+type Tag string
+
+// Seal tells how the storage keeps an object secret, in the words of its own answer.
+type Seal struct {
+	Method string // "aws:kms", "AES256", "age"; "" when the answer named none
+	KeyID  string // the key really used: a key ARN, or the name that the server has for it
+}
+
+// Info describes an object. A listing leaves Seal empty.
+type Info struct {
+	Name     string
+	Tag      Tag
+	Modified time.Time
+	Size     int64 // bytes as stored
+	Seal     Seal
+}
+
+// Object is an object with its bytes, opened.
+type Object struct {
+	Info
+	Body []byte
+}
+
+// If is the condition of a change. The zero If holds always.
+type If struct {
+	tag    Tag
+	absent bool
+}
+
+// IfAbsent holds while the object does not exist.
+func IfAbsent() If { return If{absent: true} }
+
+// IfMatch holds while the object is in state t.
+func IfMatch(t Tag) If { return If{tag: t} }
+
+// Absent reports whether the condition is [IfAbsent].
+func (c If) Absent() bool { return c.absent }
+
+// Match returns the tag of an [IfMatch]; ok is false for any other condition.
+func (c If) Match() (t Tag, ok bool) { return c.tag, c.tag != "" }
+
+// PutOptions go with [Bucket.Put].
+type PutOptions struct {
+	If       If
+	KeyAlias string // the key to seal with: "alias/..."; "" means the storage's own
+}
+
+// Bucket holds objects. All methods are safe for concurrent use, by this process and
+// others: a read never sees half a change, a listing shows every change that was
+// acknowledged before it began, and of the changes that race under conditions that
+// exclude one another exactly one is made.
+//
+// Any method can also return [ErrNoBucket], [ErrCredentials], [ErrUnavailable] or the
+// context's error. Errors are [*Error] around one sentinel.
+type Bucket interface {
+	// Get returns an object. [ErrNotFound], [ErrDenied], [ErrKey], [ErrTorn].
+	Get(ctx context.Context, name string) (Object, error)
+
+	// Head returns what Get would, without the bytes and without opening the seal, where
+	// the storage allows that to one who may not open it. [ErrNotFound], [ErrDenied].
+	Head(ctx context.Context, name string) (Info, error)
+
+	// Put stores an object under a condition and returns its new state, with the seal that
+	// the storage reports. [ErrChanged] when the condition failed, [ErrNotFound] when the
+	// object to match is gone, [ErrBusy], [ErrDenied], [ErrKey], [ErrUnsupported].
+	// After [ErrUnavailable] the object may or may not be stored.
+	Put(ctx context.Context, name string, body []byte, o PutOptions) (Info, error)
+
+	// Delete removes an object under a condition ([IfMatch] or none). Errors as for Put;
+	// [ErrUnsupported] where the storage cannot delete under a condition: nothing was done.
+	Delete(ctx context.Context, name string, cond If) error
+
+	// List yields the objects whose name begins with prefix and has no "/" after it, in
+	// the order of their names. [ErrDenied].
+	List(ctx context.Context, prefix string) iter.Seq2[Info, error]
+
+	// Walk is List without the rule about "/": it yields what lies deeper too.
+	Walk(ctx context.Context, prefix string) iter.Seq2[Info, error]
+}
+
+// The ways in which storage refuses. A driver maps its own errors to these in one place.
+var (
+	ErrNotFound    = errors.New("no such object")
+	ErrChanged     = errors.New("the object is in another state")
+	ErrBusy        = errors.New("a concurrent change is in progress")
+	ErrDenied      = errors.New("access denied")
+	ErrKey         = errors.New("the key cannot be used") // disabled, pending deletion, unknown: not a lack of permission
+	ErrNoBucket    = errors.New("no such bucket")
+	ErrCredentials = errors.New("credentials refused") // missing, expired, unknown, wrong signature, clock skew
+	ErrUnavailable = errors.New("storage unavailable") // network, time-out, throttling, 5xx
+	ErrUnsupported = errors.New("not supported by the storage")
+	ErrTorn        = errors.New("the answer is incomplete") // cut, or not what its checksum says
+	ErrRefused     = errors.New("request refused")          // any other final refusal
+)
+
+// Error is the error of every driver.
+type Error struct {
+	Op     string // "get", "head", "put", "delete", "list"
+	Name   string // the object or prefix
+	Code   string // the storage's own code ("AccessDenied", "KMS.DisabledException"); may be ""
+	Status int    // HTTP status; 0 where there is none
+	Reason string // the storage's message: untrusted text, to be escaped before it is printed
+	Err    error  // a sentinel of this package
+}
+
+func (e *Error) Error() string {
+	text := fmt.Sprintf("%s %s: %v", e.Op, e.Name, e.Err)
+	if e.Code != "" {
+		text += " (" + e.Code + ")"
+	}
+	if e.Reason != "" {
+		text += ": " + e.Reason
+	}
+	return text
+}
+
+func (e *Error) Unwrap() error { return e.Err }

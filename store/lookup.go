@@ -1,0 +1,75 @@
+package store
+
+import (
+	"slices"
+	"strings"
+)
+
+// Lookup finds the key that a name stands for among the keys of a service: the exact one,
+// else the single one that differs only in case. The error is an [*AmbiguousNameError], or
+// a [*NotFoundError] with the nearest key.
+func Lookup(name string, keys []string) (string, error) {
+	if slices.Contains(keys, name) {
+		return name, nil
+	}
+	var twins []string
+	for _, key := range keys {
+		if strings.EqualFold(key, name) {
+			twins = append(twins, key)
+		}
+	}
+	switch len(twins) {
+	case 0:
+		return "", &NotFoundError{What: "secret", Nearest: Nearest(name, keys)}
+	case 1:
+		return twins[0], nil
+	}
+	slices.Sort(twins)
+	return "", &AmbiguousNameError{Keys: twins}
+}
+
+// Nearest returns the candidate that a person most likely meant by name: at most a third
+// of its letters differ. It returns "" when none is near.
+func Nearest(name string, candidates []string) string {
+	best, distance := "", max(1, len(name)/3)+1
+	for _, c := range candidates {
+		if d := editDistance(strings.ToLower(name), strings.ToLower(c), distance); d < distance || d == distance && best != "" && c < best {
+			best, distance = c, d
+		}
+	}
+	return best
+}
+
+// editDistance counts the letters to insert, delete, change or swap with a neighbour; it
+// stops counting at limit.
+func editDistance(a, b string, limit int) int {
+	if abs(len(a)-len(b)) >= limit {
+		return limit
+	}
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			change := last[j-1]
+			if a[i-1] != b[j-1] {
+				change++
+			}
+			row[j] = min(change, last[j]+1, row[j-1]+1)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, last, row = last, row, before
+	}
+	return min(last[len(b)], limit)
+}
+
+func abs(n int) int {
+	if n < 0 {
+		return -n
+	}
+	return n
+}
