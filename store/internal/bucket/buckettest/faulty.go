@@ -1,0 +1,156 @@
+package buckettest
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+	"sync"
+
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+)
+
+// Call is one request made of a [Faulty] bucket.
+type Call struct {
+	Op   string // "get", "head", "put", "delete", "list", "walk"
+	Name string // the object or prefix
+	N    int    // its place among all requests, from 1
+}
+
+// Fault is what becomes of a request. The zero Fault lets it pass.
+type Fault struct {
+	Err   error // what the caller is told; wrapped in a [*bucket.Error] unless it is one
+	After bool  // the request is made first and its answer lost; a listing yields all, then the error
+}
+
+// Faulty is a bucket that records its requests and makes some of them fail. It is safe
+// for concurrent use.
+type Faulty struct {
+	under bucket.Bucket
+
+	mu    sync.Mutex
+	fault func(Call) Fault
+	calls []Call
+}
+
+var _ bucket.Bucket = (*Faulty)(nil)
+
+// NewFaulty wraps a bucket. The function fault decides about each request before it is
+// made; requests that run at once ask it at once, so it may block to order them. Without
+// one, none fails.
+func NewFaulty(under bucket.Bucket, fault func(Call) Fault) *Faulty {
+	return &Faulty{under: under, fault: fault}
+}
+
+// Nth makes the n-th request (from 1) fail and lets all others pass.
+func Nth(n int, f Fault) func(Call) Fault {
+	return func(c Call) Fault {
+		if c.N != n {
+			return Fault{}
+		}
+		return f
+	}
+}
+
+// Reset forgets the recorded requests, so that the next one is the first, and replaces
+// the function that decides about faults.
+func (f *Faulty) Reset(fault func(Call) Fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fault, f.calls = fault, nil
+}
+
+// Calls returns the requests made so far, in the order in which they began.
+func (f *Faulty) Calls() []Call {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.calls)
+}
+
+// Get implements [bucket.Bucket].
+func (f *Faulty) Get(ctx context.Context, name string) (bucket.Object, error) {
+	return through(f, "get", name, func() (bucket.Object, error) { return f.under.Get(ctx, name) })
+}
+
+// Head implements [bucket.Bucket].
+func (f *Faulty) Head(ctx context.Context, name string) (bucket.Info, error) {
+	return through(f, "head", name, func() (bucket.Info, error) { return f.under.Head(ctx, name) })
+}
+
+// Put implements [bucket.Bucket].
+func (f *Faulty) Put(ctx context.Context, name string, body []byte, o bucket.PutOptions) (bucket.Info, error) {
+	return through(f, "put", name, func() (bucket.Info, error) { return f.under.Put(ctx, name, body, o) })
+}
+
+// Delete implements [bucket.Bucket].
+func (f *Faulty) Delete(ctx context.Context, name string, cond bucket.If) error {
+	_, err := through(f, "delete", name, func() (struct{}, error) { return struct{}{}, f.under.Delete(ctx, name, cond) })
+	return err
+}
+
+// List implements [bucket.Bucket].
+func (f *Faulty) List(ctx context.Context, prefix string) iter.Seq2[bucket.Info, error] {
+	return f.list("list", prefix, f.under.List(ctx, prefix))
+}
+
+// Walk implements [bucket.Bucket].
+func (f *Faulty) Walk(ctx context.Context, prefix string) iter.Seq2[bucket.Info, error] {
+	return f.list("walk", prefix, f.under.Walk(ctx, prefix))
+}
+
+// through makes a request unless it has to fail before that.
+func through[T any](f *Faulty, op, name string, request func() (T, error)) (T, error) {
+	var none T
+	fault := f.begin(op, name)
+	if fault.Err != nil && !fault.After {
+		return none, fault.error(op, name)
+	}
+	answer, err := request()
+	if fault.Err != nil {
+		return none, fault.error(op, name)
+	}
+	return answer, err
+}
+
+// list counts as one request, which begins with the iteration.
+func (f *Faulty) list(op, prefix string, under iter.Seq2[bucket.Info, error]) iter.Seq2[bucket.Info, error] {
+	return func(yield func(bucket.Info, error) bool) {
+		fault := f.begin(op, prefix)
+		if fault.Err == nil {
+			under(yield)
+			return
+		}
+		if fault.After {
+			for info, err := range under {
+				if err != nil {
+					break
+				}
+				if !yield(info, nil) {
+					return
+				}
+			}
+		}
+		yield(bucket.Info{}, fault.error("list", prefix))
+	}
+}
+
+// begin records a request and asks what becomes of it.
+func (f *Faulty) begin(op, name string) Fault {
+	f.mu.Lock()
+	call := Call{Op: op, Name: name, N: len(f.calls) + 1}
+	f.calls = append(f.calls, call)
+	decide := f.fault
+	f.mu.Unlock()
+	if decide == nil {
+		return Fault{}
+	}
+	return decide(call)
+}
+
+func (f Fault) error(op, name string) error {
+	var e *bucket.Error
+	if errors.As(f.Err, &e) {
+		return f.Err
+	}
+	return &bucket.Error{Op: op, Name: name, Reason: "injected fault", Err: f.Err}
+}

@@ -1,0 +1,90 @@
+package membucket
+
+import (
+	"bytes"
+	"maps"
+
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+)
+
+// DenyKeys takes the permission to use the keys away from this client: Get of an object
+// sealed with one of them, and Put that would seal with one, are [bucket.ErrDenied].
+// Keys are named as [bucket.Seal] names them.
+func (b *Bucket) DenyKeys(keyIDs ...string) {
+	b.objects.Lock()
+	defer b.objects.Unlock()
+	for _, id := range keyIDs {
+		b.denied[id] = true
+	}
+}
+
+// AllowKeys undoes [Bucket.DenyKeys].
+func (b *Bucket) AllowKeys(keyIDs ...string) {
+	b.objects.Lock()
+	defer b.objects.Unlock()
+	for _, id := range keyIDs {
+		delete(b.denied, id)
+	}
+}
+
+// DisableKeys disables the keys for all clients: Get and Put with one of them are
+// [bucket.ErrKey], code "KMS.DisabledException". A denial comes before it.
+func (b *Bucket) DisableKeys(keyIDs ...string) {
+	b.objects.Lock()
+	defer b.objects.Unlock()
+	for _, id := range keyIDs {
+		b.objects.faulty[id] = true
+	}
+}
+
+// EnableKeys undoes [Bucket.DisableKeys].
+func (b *Bucket) EnableKeys(keyIDs ...string) {
+	b.objects.Lock()
+	defer b.objects.Unlock()
+	for _, id := range keyIDs {
+		delete(b.objects.faulty, id)
+	}
+}
+
+// DenyListing takes the permission to list away from this client, but for prefixes that
+// begin with one of except. From then on a missing object is [bucket.ErrDenied] rather
+// than [bucket.ErrNotFound] to Get and Head, unless its name begins so.
+func (b *Bucket) DenyListing(except ...string) {
+	b.objects.Lock()
+	defer b.objects.Unlock()
+	b.listingDenied, b.listable = true, except
+}
+
+// AllowListing undoes [Bucket.DenyListing].
+func (b *Bucket) AllowListing() {
+	b.objects.Lock()
+	defer b.objects.Unlock()
+	b.listingDenied, b.listable = false, nil
+}
+
+// KeyID returns the key with which a put under alias is sealed now.
+func (b *Bucket) KeyID(alias string) string {
+	b.objects.Lock()
+	defer b.objects.Unlock()
+	return b.seal(alias).KeyID
+}
+
+// Objects returns all objects by name, whatever the grants. They are copies.
+func (b *Bucket) Objects() map[string]bucket.Object {
+	b.objects.Lock()
+	defer b.objects.Unlock()
+	all := maps.Clone(b.objects.byName)
+	for name, o := range all {
+		o.Body = bytes.Clone(o.Body)
+		all[name] = o
+	}
+	return all
+}
+
+// Plant stores an object with the seal given, whatever the grants and the state of the
+// object, and returns its new state.
+func (b *Bucket) Plant(name string, body []byte, seal bucket.Seal) bucket.Info {
+	b.objects.Lock()
+	defer b.objects.Unlock()
+	return b.store(name, body, seal)
+}

@@ -1,0 +1,297 @@
+// Package membucket is a bucket in memory with exact conditions: one mutex orders every
+// request. It answers as S3 does, keys and grants included, so that a protocol can be
+// tested on it without a server.
+package membucket
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/md5" //nolint:gosec // S3 makes its ETags with it; nothing is kept secret by it
+	"encoding/hex"
+	"fmt"
+	"iter"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+)
+
+// ETags says how the tags of objects are made.
+type ETags int
+
+const (
+	// UniqueETags differ with every put, whatever its bytes, as they do under SSE-KMS.
+	UniqueETags ETags = iota
+	// MD5ETags are the MD5 of the bytes: putting the old bytes back brings the old tag back.
+	MD5ETags
+)
+
+// Options are the settings of a new bucket. The zero Options make a bucket with SSE-KMS.
+type Options struct {
+	Method              string                    // of the seals it reports; "" means "aws:kms"
+	NoSeal              bool                      // it reports no seal, as a server that ignores encryption
+	KeyID               func(alias string) string // the key behind an alias, asked at each put; nil means [KeyID]
+	ETags               ETags
+	NoConditionalDelete bool // Delete under a condition is [bucket.ErrUnsupported]
+}
+
+// KeyID is the key ARN that a bucket reports for alias unless its options say otherwise.
+// Each alias has a key of its own; "" has the account's default key. An ARN is returned
+// as it is.
+func KeyID(alias string) string {
+	if strings.HasPrefix(alias, "arn:") {
+		return alias
+	}
+	name := strings.TrimPrefix(alias, "alias/")
+	return "arn:aws:kms:us-east-1:123456789012:key/" + cmp.Or(name, "aws/s3")
+}
+
+// Bucket is one client of a bucket in memory: the objects are shared with the clients
+// that [Bucket.Client] makes, the grants are its own.
+type Bucket struct {
+	opts    Options
+	objects *objects
+
+	// Guarded by the mutex of objects, so that a change of grants is ordered with requests.
+	denied        map[string]bool
+	listingDenied bool
+	listable      []string
+}
+
+// objects is what all clients of one bucket share.
+type objects struct {
+	sync.Mutex
+	byName map[string]bucket.Object
+	faulty map[string]bool
+	puts   int
+}
+
+var _ bucket.Bucket = (*Bucket)(nil)
+
+// New returns an empty bucket whose client may do everything.
+func New(o Options) *Bucket {
+	o.Method = cmp.Or(o.Method, "aws:kms")
+	if o.KeyID == nil {
+		o.KeyID = KeyID
+	}
+	return &Bucket{
+		opts:    o,
+		objects: &objects{byName: map[string]bucket.Object{}, faulty: map[string]bool{}},
+		denied:  map[string]bool{},
+	}
+}
+
+// Client returns another client of the same objects, one that may do everything.
+func (b *Bucket) Client() *Bucket {
+	return &Bucket{opts: b.opts, objects: b.objects, denied: map[string]bool{}}
+}
+
+// Get implements [bucket.Bucket].
+func (b *Bucket) Get(ctx context.Context, name string) (bucket.Object, error) {
+	if err := begin(ctx, "get", name); err != nil {
+		return bucket.Object{}, err
+	}
+	b.objects.Lock()
+	defer b.objects.Unlock()
+	o, err := b.find("get", name)
+	if err == nil {
+		err = b.useKey("get", name, o.Seal.KeyID)
+	}
+	if err != nil {
+		return bucket.Object{}, err
+	}
+	o.Body = bytes.Clone(o.Body)
+	return o, nil
+}
+
+// Head implements [bucket.Bucket]. It never opens the seal: a denied or faulty key does
+// not stop it.
+func (b *Bucket) Head(ctx context.Context, name string) (bucket.Info, error) {
+	if err := begin(ctx, "head", name); err != nil {
+		return bucket.Info{}, err
+	}
+	b.objects.Lock()
+	defer b.objects.Unlock()
+	o, err := b.find("head", name)
+	return o.Info, err
+}
+
+// Put implements [bucket.Bucket]. A key that may not be used is reported before a
+// condition that does not hold.
+func (b *Bucket) Put(ctx context.Context, name string, body []byte, o bucket.PutOptions) (bucket.Info, error) {
+	if err := begin(ctx, "put", name); err != nil {
+		return bucket.Info{}, err
+	}
+	b.objects.Lock()
+	defer b.objects.Unlock()
+	seal := b.seal(o.KeyAlias)
+	if err := b.useKey("put", name, seal.KeyID); err != nil {
+		return bucket.Info{}, err
+	}
+	if err := b.check("put", name, o.If); err != nil {
+		return bucket.Info{}, err
+	}
+	return b.store(name, body, seal), nil
+}
+
+// Delete implements [bucket.Bucket]. Without a condition a missing object is no error.
+func (b *Bucket) Delete(ctx context.Context, name string, cond bucket.If) error {
+	if err := begin(ctx, "delete", name); err != nil {
+		return err
+	}
+	if cond.Absent() {
+		return refusal("delete", name, bucket.ErrRefused, 0, "")
+	}
+	if _, match := cond.Match(); match && b.opts.NoConditionalDelete {
+		return refusal("delete", name, bucket.ErrUnsupported, http.StatusNotImplemented, "NotImplemented")
+	}
+	b.objects.Lock()
+	defer b.objects.Unlock()
+	if err := b.check("delete", name, cond); err != nil {
+		return err
+	}
+	delete(b.objects.byName, name)
+	return nil
+}
+
+// List implements [bucket.Bucket].
+func (b *Bucket) List(ctx context.Context, prefix string) iter.Seq2[bucket.Info, error] {
+	return b.list(ctx, prefix, func(rest string) bool { return !strings.Contains(rest, "/") })
+}
+
+// Walk implements [bucket.Bucket].
+func (b *Bucket) Walk(ctx context.Context, prefix string) iter.Seq2[bucket.Info, error] {
+	return b.list(ctx, prefix, func(string) bool { return true })
+}
+
+// list yields a snapshot, taken when the iteration begins.
+func (b *Bucket) list(ctx context.Context, prefix string, belongs func(rest string) bool) iter.Seq2[bucket.Info, error] {
+	return func(yield func(bucket.Info, error) bool) {
+		found, err := b.snapshot(ctx, prefix, belongs)
+		if err != nil {
+			yield(bucket.Info{}, err)
+			return
+		}
+		for _, info := range found {
+			if !yield(info, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (b *Bucket) snapshot(ctx context.Context, prefix string, belongs func(rest string) bool) ([]bucket.Info, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, &bucket.Error{Op: "list", Name: prefix, Err: err}
+	}
+	b.objects.Lock()
+	defer b.objects.Unlock()
+	if !b.mayList(prefix) {
+		return nil, refusal("list", prefix, bucket.ErrDenied, http.StatusForbidden, "AccessDenied")
+	}
+	var found []bucket.Info
+	for _, name := range slices.Sorted(maps.Keys(b.objects.byName)) {
+		if rest, ok := strings.CutPrefix(name, prefix); ok && belongs(rest) {
+			info := b.objects.byName[name].Info
+			info.Seal = bucket.Seal{}
+			found = append(found, info)
+		}
+	}
+	return found, nil
+}
+
+// begin refuses what no request is made for.
+func begin(ctx context.Context, op, name string) error {
+	if err := ctx.Err(); err != nil {
+		return &bucket.Error{Op: op, Name: name, Err: err}
+	}
+	if name == "" {
+		return refusal(op, name, bucket.ErrRefused, http.StatusBadRequest, "InvalidRequest")
+	}
+	return nil
+}
+
+// find returns an object. To a client that may not list, a missing object is denied: S3
+// does not tell it which names exist.
+func (b *Bucket) find(op, name string) (bucket.Object, error) {
+	o, ok := b.objects.byName[name]
+	switch {
+	case ok:
+		return o, nil
+	case !b.mayList(name):
+		return bucket.Object{}, refusal(op, name, bucket.ErrDenied, http.StatusForbidden, "AccessDenied")
+	default:
+		return bucket.Object{}, refusal(op, name, bucket.ErrNotFound, http.StatusNotFound, "NoSuchKey")
+	}
+}
+
+// check tells whether cond holds for the object name as it is now.
+func (b *Bucket) check(op, name string, cond bucket.If) error {
+	o, exists := b.objects.byName[name]
+	tag, match := cond.Match()
+	switch {
+	case match && !exists:
+		return refusal(op, name, bucket.ErrNotFound, http.StatusNotFound, "NoSuchKey")
+	case match && o.Tag != tag, cond.Absent() && exists:
+		return refusal(op, name, bucket.ErrChanged, http.StatusPreconditionFailed, "PreconditionFailed")
+	default:
+		return nil
+	}
+}
+
+// useKey tells whether this client may use the key keyID, and whether anybody can.
+func (b *Bucket) useKey(op, name, keyID string) error {
+	switch {
+	case b.denied[keyID]:
+		return refusal(op, name, bucket.ErrDenied, http.StatusForbidden, "AccessDenied")
+	case b.objects.faulty[keyID]:
+		return refusal(op, name, bucket.ErrKey, http.StatusBadRequest, "KMS.DisabledException")
+	default:
+		return nil
+	}
+}
+
+func (b *Bucket) mayList(prefix string) bool {
+	return !b.listingDenied ||
+		slices.ContainsFunc(b.listable, func(p string) bool { return strings.HasPrefix(prefix, p) })
+}
+
+func (b *Bucket) seal(alias string) bucket.Seal {
+	switch {
+	case b.opts.NoSeal:
+		return bucket.Seal{}
+	case b.opts.Method == "AES256":
+		return bucket.Seal{Method: b.opts.Method}
+	default:
+		return bucket.Seal{Method: b.opts.Method, KeyID: b.opts.KeyID(alias)}
+	}
+}
+
+// store puts an object in place. Its time is that of a clock which begins at a fixed
+// instant and moves one second with each put.
+func (b *Bucket) store(name string, body []byte, seal bucket.Seal) bucket.Info {
+	b.objects.puts++
+	stamp := body
+	if b.opts.ETags == UniqueETags {
+		stamp = fmt.Appendf(nil, "put %d", b.objects.puts)
+	}
+	sum := md5.Sum(stamp) //nolint:gosec // see the import
+	info := bucket.Info{
+		Name:     name,
+		Tag:      bucket.Tag(hex.EncodeToString(sum[:])),
+		Modified: time.Date(2026, 1, 1, 0, 0, b.objects.puts, 0, time.UTC),
+		Size:     int64(len(body)),
+		Seal:     seal,
+	}
+	b.objects.byName[name] = bucket.Object{Info: info, Body: bytes.Clone(body)}
+	return info
+}
+
+func refusal(op, name string, sentinel error, status int, code string) error {
+	return &bucket.Error{Op: op, Name: name, Code: code, Status: status, Err: sentinel}
+}
