@@ -1,0 +1,126 @@
+// Package engine is the one secret engine: the protocol of docs/design/protocol.md over a
+// bucket and its indexes. The S3-KMS, the S3 and the local backend differ only in the bucket
+// and the options that they give it. The labels in comments (R1, W2, X3, D2) are those of
+// the protocol.
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	mathrand "math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/coffer-secrets/coffer/index"
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+)
+
+// Options configure an engine. Bucket is required.
+type Options struct {
+	Bucket bucket.Bucket
+
+	// Alias is the key alias under which secrets are written; "" keeps one plain index and
+	// knows no aliases.
+	Alias string
+
+	// Vouch reports why the seal of an object that was read, or that a put answered, is not
+	// acceptable. Nil accepts every seal.
+	Vouch func(object string, s bucket.Seal) error
+
+	// KeyID asks the key service which key an alias stands for now. It returns "" where
+	// that cannot be told. Nil: never known.
+	KeyID func(ctx context.Context, alias string) string
+
+	// Author names who writes. It is asked once for each write, beside other requests.
+	Author func(ctx context.Context) string
+
+	// Unverified lets [Engine.Load] trust an index when the caller may not list the service
+	// and so cannot see what was deleted or changed.
+	Unverified bool
+
+	// AllowRollback accepts an object older than its index says.
+	AllowRollback bool
+
+	Now   func() time.Time                                 // required
+	Sleep func(ctx context.Context, d time.Duration) error // nil: a timer
+	Nonce func() string                                    // nil: 128 random bits
+}
+
+const (
+	readers      = 16               // objects read at once
+	writers      = 64               // objects written at once: an import is two waves, not ten
+	maxVersions  = 100              // how far back versions are kept
+	patience     = 60 * time.Second // for a change that keeps meeting others
+	indexGrace   = 10 * time.Second // for the index after an interrupt
+	longestPause = 160 * time.Millisecond
+)
+
+// Engine is a [store.Store] over a bucket.
+type Engine struct{ Options }
+
+var _ store.Store = (*Engine)(nil)
+
+// New returns an engine.
+func New(o Options) *Engine {
+	if o.Vouch == nil {
+		o.Vouch = func(string, bucket.Seal) error { return nil }
+	}
+	if o.KeyID == nil {
+		o.KeyID = func(context.Context, string) string { return "" }
+	}
+	if o.Author == nil {
+		o.Author = func(context.Context) string { return "" }
+	}
+	if o.Now == nil {
+		o.Now = time.Now //nolint:forbidigo // the default of a library; the command line hands its own in
+	}
+	if o.Sleep == nil {
+		o.Sleep = sleep
+	}
+	if o.Nonce == nil {
+		o.Nonce = nonce
+	}
+	return &Engine{o}
+}
+
+func (e *Engine) plain() bool { return e.Alias == "" }
+
+func objectName(service, key string) string { return service + "/" + key + ".json" }
+
+func (e *Engine) indexName(service, alias string) string {
+	return service + "/" + index.FileName(alias)
+}
+
+// keyOf returns the key of a secret object's name within its service; ok is false for an
+// index and for what is not ours.
+func keyOf(service, object string) (key string, ok bool) {
+	base := strings.TrimPrefix(object, service+"/")
+	key, ok = strings.CutSuffix(base, ".json")
+	return key, ok && store.CheckKey(key) == nil
+}
+
+// pause waits before the n-th repetition of a step: full jitter, so that writers who met
+// once do not meet again.
+func (e *Engine) pause(ctx context.Context, n int) error {
+	limit := min(longestPause, 10*time.Millisecond<<min(n, 5))
+	return e.Sleep(ctx, mathrand.N(limit))
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func nonce() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	return hex.EncodeToString(b[:])
+}

@@ -1,0 +1,68 @@
+package engine
+
+import (
+	"errors"
+
+	"github.com/coffer-secrets/coffer/internal/strictjson"
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+)
+
+// wrap makes the error of an operation: what the bucket said becomes what the store says.
+func wrap(op, service, key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var done *store.Error
+	if errors.As(err, &done) {
+		return err
+	}
+	return &store.Error{Op: op, ID: store.ID{Service: service, Key: key}, Err: storageError(err)}
+}
+
+// storageError translates an error of the bucket; any other passes.
+func storageError(err error) error {
+	var refused *bucket.Error
+	if !errors.As(err, &refused) {
+		return err
+	}
+	return &store.StorageError{
+		Op: refused.Op, Object: refused.Name, Code: refused.Code, Status: refused.Status,
+		Reason: refused.Reason, Kind: kind(refused),
+	}
+}
+
+func kind(err *bucket.Error) error {
+	switch err.Err {
+	case bucket.ErrNotFound:
+		return store.ErrNotFound
+	case bucket.ErrChanged:
+		return store.ErrConflict
+	case bucket.ErrDenied:
+		return store.ErrDenied
+	case bucket.ErrKey:
+		// A disabled key may be enabled again; a key that does not exist is a mistake of names.
+		if err.Code == "KMS.DisabledException" || err.Code == "KMS.KMSInvalidStateException" {
+			return store.ErrUnavailable
+		}
+		return store.ErrConfiguration
+	case bucket.ErrNoBucket, bucket.ErrCredentials:
+		return store.ErrConfiguration
+	case bucket.ErrBusy, bucket.ErrUnavailable:
+		return store.ErrUnavailable
+	case bucket.ErrUnsupported:
+		return store.ErrUnsupported
+	case bucket.ErrTorn:
+		return store.ErrCorrupt
+	}
+	return err.Err
+}
+
+// corrupt names the object that did not parse.
+func corrupt(object string, err error) error {
+	var parse *strictjson.Error
+	if errors.As(err, &parse) {
+		return &store.CorruptError{Object: object, Offset: parse.Offset, Reason: parse.Reason}
+	}
+	return &store.CorruptError{Object: object, Offset: -1, Reason: err.Error()}
+}

@@ -1,0 +1,68 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+)
+
+// guard refuses to change a secret that is under another alias than ours (W2). Only rekey
+// moves secrets between aliases.
+func (w *writing) guard(ctx context.Context, o *secretObject, info bucket.Info) error {
+	if w.e.plain() || o.alias == w.e.Alias {
+		return nil
+	}
+	owner := o.alias
+	if owner == "" {
+		if err := w.others(); err != nil {
+			return err
+		}
+		owner = w.e.owner(ctx, w.v, o, info, w.own)
+	}
+	if owner == w.e.Alias || owner == "" && w.o.Adopt {
+		return nil
+	}
+	return &store.AliasError{Have: owner, Want: w.e.Alias}
+}
+
+// owner tells under which alias an object is that does not say so itself, because another
+// program wrote it. An index that vouches for it decides; else the one index that has
+// an entry for it; else the key. Two aliases may share a key, so that equal keys decide
+// last. It returns "" when nothing tells.
+func (e *Engine) owner(ctx context.Context, v *view, o *secretObject, info bucket.Info, own *indexState) string {
+	var claims []*indexState
+	for _, s := range v.readable() {
+		if _, ok := s.idx.Verified(o.key, string(info.Tag)); ok {
+			return s.idx.Alias
+		}
+		if _, ok := s.idx.Entries[o.key]; ok {
+			claims = append(claims, s)
+		}
+	}
+	if len(claims) > 1 && info.Seal.KeyID != "" {
+		var sameKey []*indexState
+		for _, s := range claims {
+			if s.seal.KeyID == info.Seal.KeyID {
+				sameKey = append(sameKey, s)
+			}
+		}
+		claims = sameKey
+	}
+	switch {
+	case len(claims) == 1:
+		return claims[0].idx.Alias
+	case len(claims) > 1 || info.Seal.KeyID == "":
+		return ""
+	case info.Seal.KeyID == own.seal.KeyID || info.Seal.KeyID == e.KeyID(ctx, own.alias(e)):
+		return own.alias(e)
+	}
+	return ""
+}
+
+func (s *indexState) alias(e *Engine) string {
+	if s.idx != nil {
+		return s.idx.Alias
+	}
+	return e.aliasOf(s.file)
+}

@@ -1,0 +1,136 @@
+package engine
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/coffer-secrets/coffer/internal/strictjson"
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// secretObject is the document of one secret: every version that is kept.
+type secretObject struct {
+	service, key string
+	versions     map[int]version
+	alias        string // "" where another program wrote it
+	nonce        string
+	deleted      bool // a tombstone: on servers that cannot delete under a condition
+	extra        strictjson.Rest
+}
+
+type version struct {
+	value     store.Value
+	created   string // as stored: another program's clock is kept as it is
+	createdBy string
+	extra     strictjson.Rest
+}
+
+type objectJSON struct {
+	Service string                 `json:"service"`
+	Key     string                 `json:"key"` // "/service/key"
+	Values  map[string]versionJSON `json:"values"`
+	Alias   string                 `json:"kms_alias,omitzero"`
+	Nonce   string                 `json:"nonce,omitzero"`
+	Deleted bool                   `json:"deleted,omitzero"`
+	Extra   strictjson.Rest        `json:",embed"`
+}
+
+type versionJSON struct {
+	Created   string          `json:"created"`
+	CreatedBy string          `json:"created_by"`
+	Version   int             `json:"version"`
+	Value     string          `json:"value"`
+	Extra     strictjson.Rest `json:",embed"`
+}
+
+// parseObject reads a secret object that stands under the given name. An object that names
+// another secret inside was moved there by somebody, and is refused.
+func parseObject(service, key string, body []byte) (*secretObject, error) {
+	name := objectName(service, key)
+	var f objectJSON
+	if err := strictjson.Unmarshal(body, &f); err != nil {
+		return nil, corrupt(name, err)
+	}
+	if f.Service != service || f.Key != "/"+service+"/"+key {
+		return nil, &store.CorruptError{Object: name, Offset: -1, Reason: "it names another secret inside: " + strconv.Quote(f.Key)}
+	}
+	o := &secretObject{
+		service: service, key: key, alias: f.Alias, nonce: f.Nonce, deleted: f.Deleted, extra: f.Extra,
+		versions: make(map[int]version, len(f.Values)),
+	}
+	for number, v := range f.Values {
+		n, err := strconv.Atoi(number)
+		if err != nil || n < 1 || strconv.Itoa(n) != number {
+			return nil, &store.CorruptError{Object: name, Offset: -1, Reason: "version " + strconv.Quote(number) + " is not a number from 1 up"}
+		}
+		o.versions[n] = version{value: store.NewValue(v.Value), created: v.Created, createdBy: v.CreatedBy, extra: v.Extra}
+	}
+	return o, nil
+}
+
+// encode returns the bytes to store.
+func (o *secretObject) encode() ([]byte, error) {
+	f := objectJSON{
+		Service: o.service, Key: "/" + o.service + "/" + o.key, Values: make(map[string]versionJSON, len(o.versions)),
+		Alias: o.alias, Nonce: o.nonce, Deleted: o.deleted, Extra: o.extra,
+	}
+	for n, v := range o.versions {
+		f.Values[strconv.Itoa(n)] = versionJSON{Created: v.created, CreatedBy: v.createdBy, Version: n, Value: v.value.Reveal(), Extra: v.extra}
+	}
+	return strictjson.Marshal(f)
+}
+
+// newest returns the highest version, 0 when there is none.
+func (o *secretObject) newest() int {
+	top := 0
+	for n := range o.versions {
+		top = max(top, n)
+	}
+	return top
+}
+
+// absent reports whether the object stands for no secret: nil, a tombstone, or no version.
+func (o *secretObject) absent() bool { return o == nil || o.deleted || len(o.versions) == 0 }
+
+// add returns a copy with one more version as the newest. Versions older than
+// the newest by more than 100 are dropped, as chamber does.
+func (o *secretObject) add(n int, v version) *secretObject {
+	next := *o
+	next.deleted = false
+	next.versions = map[int]version{n: v}
+	for old, v := range o.versions {
+		if old >= n-maxVersions {
+			next.versions[old] = v
+		}
+	}
+	return &next
+}
+
+// has returns the number, above a given one, of a version that is the same write as v: a
+// put whose answer was lost is recognised by it, whoever wrote on top since.
+func (o *secretObject) has(v version, above int) (int, bool) {
+	if o == nil {
+		return 0, false
+	}
+	for n, w := range o.versions {
+		if n > above && w.created == v.created && w.createdBy == v.createdBy && w.value == v.value {
+			return n, true
+		}
+	}
+	return 0, false
+}
+
+func (o *secretObject) meta(n int, alias string) store.Meta {
+	v := o.versions[n]
+	if o.alias != "" {
+		alias = o.alias
+	}
+	return store.Meta{
+		ID: store.ID{Service: o.service, Key: o.key}, Version: n,
+		Created: strictjson.ParseTime(v.created), CreatedBy: v.createdBy, KeyAlias: alias,
+	}
+}
+
+func newVersion(v store.Value, now time.Time, author string) version {
+	return version{value: v, created: strictjson.FormatTime(now), createdBy: author}
+}

@@ -1,0 +1,374 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/coffer-secrets/coffer/index"
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+)
+
+// Read implements [store.Store]. It costs one request unless the name must be looked up.
+func (e *Engine) Read(ctx context.Context, id store.ID, n int) (store.Secret, error) {
+	o, err := e.find(ctx, id)
+	if err != nil {
+		return store.Secret{}, wrap("read", id.Service, id.Key, err)
+	}
+	if n == store.Latest {
+		n = o.newest()
+	}
+	v, ok := o.versions[n]
+	if !ok {
+		return store.Secret{}, wrap("read", id.Service, id.Key, &store.NotFoundError{What: "version"})
+	}
+	return store.Secret{Meta: o.meta(n, ""), Value: v.value}, nil
+}
+
+// History implements [store.Store].
+func (e *Engine) History(ctx context.Context, id store.ID) ([]store.Meta, error) {
+	o, err := e.find(ctx, id)
+	if err != nil {
+		return nil, wrap("history", id.Service, id.Key, err)
+	}
+	var out []store.Meta
+	for _, n := range slices.Sorted(maps.Keys(o.versions)) {
+		out = append(out, o.meta(n, ""))
+	}
+	return out, nil
+}
+
+// find reads the object of a secret by its exact name, else by the one name that differs
+// only in case.
+func (e *Engine) find(ctx context.Context, id store.ID) (*secretObject, error) {
+	if _, err := store.NewID(id.Service, id.Key); err != nil {
+		return nil, err
+	}
+	o, _, err := e.getObject(ctx, id.Service, id.Key)
+	if err != nil || !o.absent() {
+		return o, err
+	}
+	v := &view{service: id.Service}
+	if err := e.list(ctx, v); err != nil {
+		if errors.Is(err, bucket.ErrDenied) {
+			return nil, &store.NotFoundError{What: "secret"}
+		}
+		return nil, err
+	}
+	delete(v.objects, id.Key) // it was just seen to be missing, or a tombstone
+	key, err := store.Lookup(id.Key, v.keys())
+	if err != nil {
+		return nil, err
+	}
+	if o, _, err = e.getObject(ctx, id.Service, key); err == nil && o.absent() {
+		err = &store.NotFoundError{What: "secret"}
+	}
+	return o, err
+}
+
+// Services implements [store.Store].
+func (e *Engine) Services(ctx context.Context, prefix string) ([]string, error) {
+	found := map[string]bool{}
+	for info, err := range e.Bucket.Walk(ctx, prefix) {
+		if err != nil {
+			return nil, wrap("list services", prefix, "", err)
+		}
+		if i := strings.LastIndexByte(info.Name, '/'); i > 0 {
+			service := info.Name[:i]
+			if _, ok := keyOf(service, info.Name); ok && store.CheckService(service) == nil {
+				found[service] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(found)), nil
+}
+
+// Load implements [store.Store]: R1 to R5 of the protocol.
+func (e *Engine) Load(ctx context.Context, service string) (store.Contents, error) {
+	c, err := e.load(ctx, service)
+	var rollback *store.RollbackError
+	if errors.As(err, &rollback) {
+		// The index may have been read before, and the object after, a delete and a new write:
+		// only what a second look confirms is a rollback.
+		c, err = e.load(ctx, service)
+	}
+	if err != nil {
+		return store.Contents{}, wrap("load", service, "", err)
+	}
+	return c, nil
+}
+
+func (e *Engine) load(ctx context.Context, service string) (store.Contents, error) {
+	if err := store.CheckService(service); err != nil {
+		return store.Contents{}, err
+	}
+	v, err := e.look(ctx, service, true)
+	if err != nil {
+		return store.Contents{}, err
+	}
+	c := store.Contents{Service: service}
+	if v.denied != nil {
+		if err := e.lookUnlisted(ctx, v, &c); err != nil {
+			return store.Contents{}, err
+		}
+	}
+	c.Denied = e.deniedIndexes(v)
+	readable := v.readable()
+	c.Notices = append(c.Notices, e.notices(v)...)
+
+	// R3: the entries that the listing vouches for.
+	verified, unknown := index.Merge(v.tags(), indexesOf(readable)...)
+	for key, entry := range verified {
+		c.Secrets = append(c.Secrets, secretOf(service, key, entry))
+	}
+	c.Listed = len(v.objects) - e.tombstones(v, readable)
+
+	// R4: the objects of all others.
+	read, err := e.readUnknown(ctx, v, unknown)
+	if err != nil {
+		return store.Contents{}, err
+	}
+	for i, key := range unknown {
+		switch o := read[i]; {
+		case o == nil:
+			c.Hidden = append(c.Hidden, key)
+		case o.absent():
+			c.Listed--
+		default:
+			n := o.newest()
+			if err := e.checkRollback(o, n, readable); err != nil { // R5
+				return store.Contents{}, err
+			}
+			c.Secrets = append(c.Secrets, store.Secret{Meta: o.meta(n, aliasIn(key, readable)), Value: o.versions[n].value})
+		}
+	}
+	slices.SortFunc(c.Secrets, func(a, b store.Secret) int { return strings.Compare(a.ID.Key, b.ID.Key) })
+	return c, nil
+}
+
+func secretOf(service, key string, entry index.Entry) store.Secret {
+	return store.Secret{
+		Meta: store.Meta{
+			ID: store.ID{Service: service, Key: key}, Version: entry.Version,
+			Created: entry.Created, CreatedBy: entry.CreatedBy, KeyAlias: entry.Alias,
+		},
+		Value: entry.Value,
+	}
+}
+
+// aliasIn returns the alias of an object that does not name it itself, as the indexes have it.
+func aliasIn(key string, states []*indexState) string {
+	for _, s := range states {
+		if entry, ok := s.idx.Entries[key]; ok {
+			return entry.Alias
+		}
+	}
+	return ""
+}
+
+// tombstones counts the listed objects that an index knows to be tombstones.
+func (e *Engine) tombstones(v *view, states []*indexState) int {
+	n := 0
+	for key, info := range v.objects {
+		if slices.ContainsFunc(states, func(s *indexState) bool { return s.idx.Gone[key] == string(info.Tag) }) {
+			n++
+		}
+	}
+	return n
+}
+
+// readUnknown reads the objects of keys, 16 at a time. The result of a key that the caller
+// may not read is nil; one that is gone is an absent object.
+func (e *Engine) readUnknown(ctx context.Context, v *view, keys []string) ([]*secretObject, error) {
+	hidden, err := e.hiddenKeys(ctx, v, keys)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*secretObject, len(keys))
+	err = parallel(ctx, readers, len(keys), func(ctx context.Context, i int) error {
+		if hidden[keys[i]] {
+			return nil
+		}
+		o, _, err := e.getObject(ctx, v.service, keys[i])
+		switch {
+		case errors.Is(err, bucket.ErrDenied):
+			return nil
+		case err != nil:
+			return wrap("load", v.service, keys[i], err)
+		case o == nil:
+			o = &secretObject{deleted: true}
+		}
+		out[i] = o
+		return nil
+	})
+	return out, err
+}
+
+// hiddenKeys tells, where an index is denied, which objects are surely sealed with a key that the
+// caller may not use: a readable index remembers it, or a HEAD, which opens no seal, names
+// the key of a denied index. It spares a refused request for each, and the alarms that
+// refused requests raise.
+func (e *Engine) hiddenKeys(ctx context.Context, v *view, keys []string) (map[string]bool, error) {
+	hidden := map[string]bool{}
+	var deniedFiles []string
+	for file, s := range v.indexes {
+		if s.denied != nil {
+			deniedFiles = append(deniedFiles, file)
+		}
+	}
+	if len(deniedFiles) == 0 {
+		return hidden, nil
+	}
+	var ask []string
+	for _, key := range keys {
+		tag := string(v.objects[key].Tag)
+		if slices.ContainsFunc(v.readable(), func(s *indexState) bool { return s.idx.Elsewhere(key, tag) }) {
+			hidden[key] = true
+		} else {
+			ask = append(ask, key)
+		}
+	}
+	if len(ask) == 0 {
+		return hidden, nil
+	}
+	deniedKeys := make([]string, len(deniedFiles))
+	err := parallel(ctx, readers, len(deniedFiles), func(ctx context.Context, i int) error {
+		info, err := e.Bucket.Head(ctx, v.service+"/"+deniedFiles[i])
+		deniedKeys[i] = info.Seal.KeyID
+		return ignore(err, bucket.ErrDenied, bucket.ErrNotFound, bucket.ErrRefused)
+	})
+	deniedKeys = slices.DeleteFunc(deniedKeys, func(id string) bool { return id == "" })
+	if err != nil || len(deniedKeys) == 0 {
+		return hidden, err
+	}
+	found := make([]bool, len(ask))
+	err = parallel(ctx, readers, len(ask), func(ctx context.Context, i int) error {
+		info, err := e.Bucket.Head(ctx, objectName(v.service, ask[i]))
+		found[i] = err == nil && slices.Contains(deniedKeys, info.Seal.KeyID)
+		return ignore(err, bucket.ErrDenied, bucket.ErrNotFound, bucket.ErrRefused)
+	})
+	for i, key := range ask {
+		if found[i] {
+			hidden[key] = true
+		}
+	}
+	return hidden, err
+}
+
+func ignore(err error, expected ...error) error {
+	for _, want := range expected {
+		if errors.Is(err, want) {
+			return nil
+		}
+	}
+	return err
+}
+
+// checkRollback compares an object that no index vouches for with the entries that were
+// made from earlier states of it (R5).
+func (e *Engine) checkRollback(o *secretObject, newest int, states []*indexState) error {
+	if e.AllowRollback {
+		return nil
+	}
+	for _, s := range states {
+		if entry := s.idx.Entries[o.key]; entry.Tag != "" && entry.Version > newest {
+			return &store.RollbackError{Object: objectName(o.service, o.key), Have: newest, Newest: entry.Version}
+		}
+	}
+	return nil
+}
+
+func (e *Engine) deniedIndexes(v *view) []store.DeniedIndex {
+	var out []store.DeniedIndex
+	for _, file := range slices.Sorted(maps.Keys(v.indexes)) {
+		s := v.indexes[file]
+		if s.denied == nil {
+			continue
+		}
+		d := store.DeniedIndex{Object: v.service + "/" + file, KeyAlias: index.Label(file)}
+		if file == index.FileName(e.Alias) {
+			d.KeyAlias = e.Alias
+		}
+		var refused *bucket.Error
+		if errors.As(s.denied, &refused) {
+			d.Reason = refused.Reason
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+// notices tells of indexes that cost more than they should.
+func (e *Engine) notices(v *view) []string {
+	var out []string
+	for _, file := range slices.Sorted(maps.Keys(v.indexes)) {
+		s := v.indexes[file]
+		if s.corrupt != nil {
+			out = append(out, fmt.Sprintf("%v; its secrets were read one by one", s.corrupt))
+		}
+		if s.idx == nil {
+			continue
+		}
+		if n := len(s.idx.Unverifiable()); n > 0 && n > len(v.objects)/2 {
+			out = append(out, fmt.Sprintf("%s/%s was written by a program that does not verify: its %d secrets were read one by one until the next write",
+				v.service, file, n))
+		}
+	}
+	return out
+}
+
+// lookUnlisted makes up for a listing that was denied: the indexes are listed alone, or tried
+// by name, and each entry is verified by asking for its object's state.
+func (e *Engine) lookUnlisted(ctx context.Context, v *view, c *store.Contents) error {
+	prefix := "__"
+	if !e.plain() {
+		prefix = "__kms"
+	}
+	for info, err := range e.Bucket.List(ctx, v.service+"/"+prefix) {
+		if errors.Is(err, bucket.ErrDenied) {
+			c.Unlisted = true
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if file := strings.TrimPrefix(info.Name, v.service+"/"); index.Is(file, e.plain()) {
+			v.files[file] = info
+		}
+	}
+	if err := e.readIndexes(ctx, v); err != nil {
+		return err
+	}
+	own := v.indexes[index.FileName(e.Alias)]
+	if c.Unlisted && own.denied != nil {
+		return nil // 403 may mean missing: it stays a denied index, and nothing was read
+	}
+	entries := map[string]index.Entry{}
+	for _, s := range v.readable() {
+		maps.Copy(entries, s.idx.Entries)
+	}
+	keys := slices.Sorted(maps.Keys(entries))
+	infos := make([]bucket.Info, len(keys))
+	err := parallel(ctx, readers, len(keys), func(ctx context.Context, i int) error {
+		info, err := e.Bucket.Head(ctx, objectName(v.service, keys[i]))
+		if errors.Is(err, bucket.ErrDenied) && e.Unverified {
+			info, err = bucket.Info{Tag: bucket.Tag(entries[keys[i]].Tag)}, nil
+		}
+		infos[i] = info
+		return ignore(err, bucket.ErrDenied, bucket.ErrNotFound)
+	})
+	if err != nil {
+		return err
+	}
+	for i, key := range keys {
+		if infos[i].Tag != "" {
+			v.objects[key] = infos[i]
+		}
+	}
+	c.Notices = append(c.Notices, "the service may not be listed: a secret that is in none of its indexes cannot be seen")
+	return nil
+}

@@ -1,0 +1,253 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/coffer-secrets/coffer/index"
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+)
+
+// reconciliation makes one index say what the secret objects say: X1 to X4 of the protocol.
+// Every command that changes secrets ends with it, and whoever wins a race takes the
+// others' changes along.
+type reconciliation struct {
+	e     *Engine
+	v     *view // the service; its listing is renewed
+	alias string
+
+	// own is the index as it was read before the caller changed any object; nil: read it.
+	own *indexState
+	// known spares requests for objects in a state that the caller has made or seen. A known
+	// object of nil was deleted.
+	known map[string]known
+	// putKey is the key under which the storage sealed what the caller has put, if anything.
+	putKey string
+	// force puts the index even if nothing is to be changed in it. Who has removed an object
+	// must: a writer who read the index before, and the object before it was deleted, would
+	// else put the deleted value back.
+	force bool
+
+	overwritten []string // keys that the caller has stored, and whose object lacks it again
+}
+
+// run repeats X1 to X4 until the index is right. The order of its steps matters: with the
+// listing before the index, an entry that is made between the two looks like a ghost and
+// is dropped, and the put still succeeds.
+func (r *reconciliation) run(ctx context.Context) error {
+	file := index.FileName(r.alias)
+	deadline := r.e.Now().Add(patience)
+	for n := 0; ; n++ {
+		if n > 0 {
+			if err := r.e.pause(ctx, n); err != nil {
+				return err
+			}
+		}
+		if r.own == nil { // X1
+			own, err := r.e.getIndex(ctx, r.v.service, file)
+			if err != nil {
+				return err
+			}
+			r.own = own
+		}
+		if err := writable(r.own); err != nil {
+			return err
+		}
+		if err := r.e.list(ctx, r.v); err != nil { // X2
+			return err
+		}
+		changed := r.v.files[file].Tag != r.own.tag
+		var err error
+		if !changed {
+			r.v.indexes[file] = r.own
+			if err = r.swap(ctx, file); err == nil {
+				return nil
+			}
+			if !retryable(err) {
+				return err
+			}
+		}
+		r.own = nil
+		if r.e.Now().After(deadline) {
+			return fmt.Errorf("%w: %s/%s keeps changing", store.ErrUnavailable, r.v.service, file)
+		}
+	}
+}
+
+// swap computes the index (X3) and puts it if it differs, on the condition that it is
+// still the one that was read (X4).
+func (r *reconciliation) swap(ctx context.Context, file string) error {
+	next, err := r.next(ctx)
+	if err != nil {
+		return err
+	}
+	before := r.own.idx
+	if before == nil {
+		before = index.New(r.alias)
+	}
+	if !r.force && before.Same(next) && r.sealedRight() {
+		return nil
+	}
+	body, err := next.Encode()
+	if err != nil {
+		return err
+	}
+	if len(body) > index.MaxSize {
+		return fmt.Errorf("%w: the index of %s would have %d bytes, more than the %d that are read: split the service", store.ErrInvalid,
+			r.v.service, len(body), index.MaxSize)
+	}
+	cond := bucket.IfAbsent()
+	if !r.own.missing {
+		cond = bucket.IfMatch(r.own.tag)
+	}
+	name := r.v.service + "/" + file
+	put, err := r.e.Bucket.Put(ctx, name, body, bucket.PutOptions{If: cond, KeyAlias: r.alias})
+	if err != nil {
+		return err
+	}
+	return r.e.Vouch(name, put.Seal)
+}
+
+// sealedRight reports whether the index is under the key that the storage uses for our
+// alias now. Where it is not, the alias was pointed at another key, or somebody planted the index.
+func (r *reconciliation) sealedRight() bool {
+	return r.own.missing || r.putKey == "" || r.own.seal.KeyID == "" || r.own.seal.KeyID == r.putKey
+}
+
+// next is X3: an entry stays while the listing vouches for it, and any other is made anew from its object.
+func (r *reconciliation) next(ctx context.Context) (*index.Index, error) {
+	before := r.own.idx
+	if before == nil || !r.sealedRight() {
+		// An index under another key vouches for nothing.
+		empty := index.New(r.alias)
+		if before != nil {
+			empty.Seq = before.Seq
+		}
+		before = empty
+	}
+	next := before.Next(r.e.Nonce())
+	r.overwritten = nil
+	var unknown []string
+	for _, key := range r.v.keys() {
+		tag := string(r.v.objects[key].Tag)
+		entry, verified := before.Verified(key, tag)
+		switch k, ours := r.known[key]; {
+		case ours && k.object != nil && string(k.tag) == tag:
+			r.enter(ctx, next, k.object, r.v.objects[key])
+		case verified:
+			next.Entries[key] = entry
+		case before.Other[key] == tag && tag != "":
+			next.Other[key] = tag
+		case before.Gone[key] == tag && tag != "":
+			next.Gone[key] = tag
+		default:
+			unknown = append(unknown, key)
+		}
+	}
+	return next, r.readUnknown(ctx, next, unknown)
+}
+
+// readUnknown settles the keys for which our index does not vouch: another index may, else
+// the object is read.
+func (r *reconciliation) readUnknown(ctx context.Context, next *index.Index, keys []string) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	if err := r.e.readIndexes(ctx, r.v); err != nil {
+		return err
+	}
+	var ask []string
+	for _, key := range keys {
+		if _, ours := r.known[key]; ours || !r.elsewhere(next, key) {
+			ask = append(ask, key)
+		}
+	}
+	objects, infos := make([]*secretObject, len(ask)), make([]bucket.Info, len(ask))
+	err := parallel(ctx, readers, len(ask), func(ctx context.Context, i int) error {
+		var err error
+		objects[i], infos[i], err = r.e.getObject(ctx, r.v.service, ask[i])
+		if errors.Is(err, bucket.ErrDenied) {
+			infos[i], err = r.e.Bucket.Head(ctx, objectName(r.v.service, ask[i]))
+			return ignore(err, bucket.ErrDenied, bucket.ErrNotFound, bucket.ErrRefused)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for i, key := range ask {
+		o := objects[i]
+		if k, ours := r.known[key]; ours && k.object != nil && o != nil && !o.deleted { // W5
+			if _, ok := o.has(k.object.versions[k.version], 0); !ok && o.newest()-maxVersions <= k.version {
+				r.overwritten = append(r.overwritten, key)
+			}
+		}
+		if o != nil {
+			r.enter(ctx, next, o, infos[i])
+		} else {
+			r.keepDenied(next, key, infos[i])
+		}
+	}
+	return nil
+}
+
+// elsewhere notes a key for which another readable index vouches.
+func (r *reconciliation) elsewhere(next *index.Index, key string) bool {
+	tag := string(r.v.objects[key].Tag)
+	for _, s := range r.v.readable() {
+		if s.file == r.own.file {
+			continue
+		}
+		if _, ok := s.idx.Verified(key, tag); ok {
+			next.Other[key] = tag
+			return true
+		}
+		if s.idx.Gone[key] == tag && tag != "" {
+			next.Gone[key] = tag
+			return true
+		}
+	}
+	return false
+}
+
+// enter puts the newest version of an object into the index, if it belongs there.
+func (r *reconciliation) enter(ctx context.Context, next *index.Index, o *secretObject, info bucket.Info) {
+	if o.absent() {
+		next.Gone[o.key] = string(info.Tag)
+		return
+	}
+	owner := o.alias
+	if owner == "" && r.alias != "" {
+		owner = r.e.owner(ctx, r.v, o, info, r.own)
+	}
+	if owner != r.alias {
+		next.Other[o.key] = string(info.Tag)
+		return
+	}
+	n := o.newest()
+	m := o.meta(n, r.alias)
+	next.Entries[o.key] = index.Entry{
+		Version: n, Value: o.versions[n].value, Alias: r.alias, Tag: string(info.Tag),
+		Created: m.Created, CreatedBy: m.CreatedBy,
+	}
+}
+
+// keepDenied settles a key whose object is gone (no tag) or may not be read. One under
+// our own key keeps its entry as it was; one under another key is not ours.
+func (r *reconciliation) keepDenied(next *index.Index, key string, info bucket.Info) {
+	if info.Tag == "" {
+		return
+	}
+	if id := info.Seal.KeyID; id != "" && id != r.own.seal.KeyID && id != r.putKey {
+		next.Other[key] = string(info.Tag)
+		return
+	}
+	if r.own.idx == nil {
+		return
+	}
+	if entry, ok := r.own.idx.Entries[key]; ok {
+		next.Entries[key] = entry
+	}
+}
