@@ -1,0 +1,254 @@
+// Package environ makes the environment of a child process out of the parent's
+// environment, the secrets of one or more services, and rules. It is pure: what it knows
+// of the machine is handed in, except for [SystemLimits].
+//
+// Values are [store.Value] throughout, inherited ones too, so that neither an environment
+// nor an error ever prints one.
+package environ
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// Var is one secret of a service, before it has the name of a variable.
+type Var struct {
+	Key   string
+	Value store.Value
+}
+
+// Layer is what one service contributes. Of two layers the later wins.
+type Layer struct {
+	Service string
+	Vars    []Var
+}
+
+// Rules say what becomes of the parent's variables and of the secrets. The zero value
+// inherits everything but coffer's own variables and adds every secret.
+//
+// Keys are compared without regard to case, as lookups of secrets are; the names of
+// variables exactly.
+type Rules struct {
+	Prefix string // put before each variable made of a secret, as it stands
+
+	Only   []string // globs of path.Match: when there are any, other keys are left out
+	Except []string // globs of path.Match: keys left out
+	Skip   []string // keys left out, however bad their names
+
+	Pristine      bool     // inherit nothing
+	StripPrefixes []string // inherited variables left out, besides those that begin with COFFER_
+	NoAWS         bool     // inherited AWS credentials left out (the region stays)
+
+	// AllowEnv names variables that a secret may set although they change what is run.
+	AllowEnv []string
+
+	// Strict, when set, is the value that marks the parent's variables that secrets must
+	// fill: only those are filled, every one of them must be, and a secret whose variable
+	// the parent sets to something else is an error.
+	Strict *string
+
+	// KeepGoing turns a secret that cannot be a variable from an error into a [LeftOut] notice.
+	KeepGoing bool
+}
+
+// Variable is one NAME=value. Service and Key say of which secret it was made; both are
+// empty for one that is inherited.
+type Variable struct {
+	Name         string
+	Value        store.Value
+	Service, Key string
+}
+
+// Inherited reports whether the variable is the parent's.
+func (v Variable) Inherited() bool { return v.Key == "" }
+
+// Environment is a list of variables without two of one name: execve would pass both, and
+// programs differ in which they take.
+type Environment []Variable
+
+// Strings returns the environment as NAME=value strings, for execve. It reveals values.
+func (e Environment) Strings() []string {
+	env := make([]string, len(e))
+	for i, v := range e {
+		env[i] = v.Name + "=" + v.Value.Reveal()
+	}
+	return env
+}
+
+// Secrets returns the variables that were made of secrets, sorted by name.
+func (e Environment) Secrets() Environment {
+	return slices.DeleteFunc(slices.Clone(e), Variable.Inherited)
+}
+
+// Build makes the child's environment: first what is inherited of parent (NAME=value
+// strings) in its own order, then the secrets, sorted by name. Of a name that parent has
+// twice the last value is kept; strings that are no NAME=value are dropped.
+//
+// Errors are [*NameError], [*ClashError], [*DangerousError], [*UnfilledError],
+// [*OccupiedError] and [*PatternError]; several at once come as [Problems]. All wrap
+// [store.ErrInvalid].
+func Build(parent []string, layers []Layer, rules Rules) (Environment, []Notice, error) {
+	inherited := inherit(parent)
+	b := builder{rules: rules, secrets: map[string]Variable{}, replaced: map[string]Variable{}}
+	if err := b.selectPatterns(layers); err != nil {
+		return nil, nil, err
+	}
+	if rules.Strict != nil {
+		b.expected = index(inherited)
+	}
+	for _, layer := range layers {
+		b.add(layer)
+	}
+	b.checkStrict()
+	if len(b.problems) > 0 {
+		return nil, nil, b.problems.err()
+	}
+	b.noticeReplaced()
+	b.noticeDangerous()
+	return b.assemble(inherited), b.notices, nil
+}
+
+// inherit parses the parent's environment.
+func inherit(parent []string) Environment {
+	env := make(Environment, 0, len(parent))
+	at := make(map[string]int, len(parent))
+	for _, entry := range parent {
+		name, value, ok := cut(entry)
+		if !ok {
+			continue
+		}
+		v := Variable{Name: name, Value: store.NewValue(value)}
+		if i, ok := at[name]; ok {
+			env[i] = v
+			continue
+		}
+		at[name] = len(env)
+		env = append(env, v)
+	}
+	return env
+}
+
+// cut splits NAME=value. A name may begin with "=": Windows keeps the current directory of
+// each drive in a variable like "=C:".
+func cut(entry string) (name, value string, ok bool) {
+	if entry == "" {
+		return "", "", false
+	}
+	i := strings.IndexByte(entry[1:], '=') + 1
+	if i == 0 {
+		return "", "", false
+	}
+	return entry[:i], entry[i+1:], true
+}
+
+func index(env Environment) map[string]Variable {
+	byName := make(map[string]Variable, len(env))
+	for _, v := range env {
+		byName[v.Name] = v
+	}
+	return byName
+}
+
+// builder gathers the secrets of all layers.
+type builder struct {
+	rules    Rules
+	expected map[string]Variable // the parent's variables under Strict; else nil
+	secrets  map[string]Variable // by name; the last layer's
+	replaced map[string]Variable // by name; what the last layer's stands over
+	notices  []Notice
+	problems Problems
+}
+
+// add takes in one layer.
+func (b *builder) add(layer Layer) {
+	named := make(map[string][]Variable, len(layer.Vars))
+	for _, v := range layer.Vars {
+		if !b.chosen(v.Key) {
+			continue
+		}
+		name, err := Name(v.Key, b.rules.Prefix)
+		if err == nil && b.expected != nil {
+			if _, ok := b.expected[name]; !ok {
+				continue
+			}
+		}
+		switch {
+		case err != nil && b.expected != nil: // no variable of the parent has such a name
+		case err != nil:
+			b.problem(&NameError{Service: layer.Service, Key: v.Key, Name: name})
+		case refused(name) && !slices.Contains(b.rules.AllowEnv, name):
+			b.problem(&DangerousError{Service: layer.Service, Key: v.Key, Name: name})
+		default:
+			named[name] = append(named[name], Variable{name, v.Value, layer.Service, v.Key})
+		}
+	}
+	for _, name := range sortedNames(named) {
+		b.set(layer.Service, named[name])
+	}
+}
+
+// set sets one variable from the secrets of one service that have its name.
+func (b *builder) set(service string, candidates []Variable) {
+	v := candidates[0]
+	if len(candidates) > 1 {
+		keys := make([]string, len(candidates))
+		for i, c := range candidates {
+			keys[i] = c.Key
+		}
+		slices.Sort(keys)
+		b.problem(&ClashError{Service: service, Name: v.Name, Keys: keys})
+		return
+	}
+	if earlier, ok := b.secrets[v.Name]; ok && earlier.Service != service {
+		b.replaced[v.Name] = earlier
+	}
+	b.secrets[v.Name] = v
+}
+
+// problem records why a secret cannot be a variable.
+func (b *builder) problem(err error) {
+	if b.rules.KeepGoing {
+		b.notices = append(b.notices, Notice{Kind: LeftOut, Text: err.Error(), Err: err})
+		return
+	}
+	b.problems = append(b.problems, err)
+}
+
+// checkStrict holds the secrets against the parent's variables. Between services one
+// secret is enough to fill a variable.
+func (b *builder) checkStrict() {
+	if b.expected == nil {
+		return
+	}
+	var unfilled []string
+	for name, v := range b.expected {
+		secret, filled := b.secrets[name]
+		switch marked := v.Value.Reveal() == *b.rules.Strict; {
+		case filled && !marked:
+			b.problems = append(b.problems, &OccupiedError{Service: secret.Service, Key: secret.Key, Name: name})
+		case marked && !filled:
+			unfilled = append(unfilled, name)
+		}
+	}
+	slices.SortFunc(b.problems, func(x, y error) int { return strings.Compare(x.Error(), y.Error()) })
+	if len(unfilled) > 0 {
+		slices.Sort(unfilled)
+		b.problems = append(b.problems, &UnfilledError{Names: unfilled})
+	}
+}
+
+// assemble puts the secrets behind what is left of the parent's variables.
+func (b *builder) assemble(inherited Environment) Environment {
+	env := make(Environment, 0, len(inherited)+len(b.secrets))
+	for _, v := range inherited {
+		if _, replaced := b.secrets[v.Name]; !replaced && b.rules.inherits(v.Name) {
+			env = append(env, v)
+		}
+	}
+	for _, name := range sortedNames(b.secrets) {
+		env = append(env, b.secrets[name])
+	}
+	return env
+}

@@ -1,0 +1,34 @@
+package environ
+
+import "regexp"
+
+var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// Name returns the variable that a secret's key becomes: the prefix as it stands, then the
+// key in upper case with "_" for "-" and "."; before a digit at the front goes a "_". The
+// result matches [A-Za-z_][A-Za-z0-9_]*, or the error is a [*NameError]. Only ASCII letters
+// change: no two letters of another script meet in one.
+func Name(key, prefix string) (string, error) {
+	name := make([]byte, 0, len(prefix)+len(key)+1)
+	name = append(name, prefix...)
+	for i := range len(key) {
+		name = append(name, nameByte(key[i]))
+	}
+	if len(name) > 0 && name[0] >= '0' && name[0] <= '9' {
+		name = append([]byte{'_'}, name...)
+	}
+	if key == "" || !variableName.Match(name) {
+		return "", &NameError{Key: key, Name: string(name)}
+	}
+	return string(name), nil
+}
+
+func nameByte(c byte) byte {
+	switch {
+	case c == '-' || c == '.':
+		return '_'
+	case c >= 'a' && c <= 'z':
+		return c - 'a' + 'A'
+	}
+	return c
+}

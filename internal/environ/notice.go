@@ -1,0 +1,66 @@
+package environ
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Kind tells notices apart.
+type Kind int
+
+// The kinds of notice.
+const (
+	Replaced  Kind = iota // a later service's secret stands over an earlier one's
+	Dangerous             // a secret sets a variable that can change what a program runs or whom it trusts
+	LeftOut               // a secret cannot be a variable and was left out, under Rules.KeepGoing
+	Unmatched             // a pattern or a name to skip fits no key
+)
+
+// Notice is something a person should know and that stops nothing. Text is one clause
+// without a value in it; names from storage are quoted.
+type Notice struct {
+	Kind  Kind
+	Text  string
+	Names []string // the variables, sorted; for Replaced and Dangerous
+	Err   error    // why, for LeftOut
+}
+
+func unmatched(what, given string) Notice {
+	return Notice{Kind: Unmatched, Text: fmt.Sprintf("no key fits the %s %q", what, given)}
+}
+
+// noticeReplaced makes one notice of all variables that more than one service sets.
+func (b *builder) noticeReplaced() {
+	if len(b.replaced) == 0 {
+		return
+	}
+	names := sortedNames(b.replaced)
+	list := make([]string, len(names))
+	for i, name := range names {
+		list[i] = fmt.Sprintf("%s (%q over %q)", name, b.secrets[name].Service, b.replaced[name].Service)
+	}
+	b.notices = append(b.notices, Notice{
+		Kind:  Replaced,
+		Text:  "set by more than one service, the later wins: " + strings.Join(list, ", "),
+		Names: names,
+	})
+}
+
+func (b *builder) noticeDangerous() {
+	var names, list []string
+	for _, name := range sortedNames(b.secrets) {
+		if noticed(name) && !slices.Contains(b.rules.AllowEnv, name) {
+			names = append(names, name)
+			list = append(list, fmt.Sprintf("%s (from %s)", name, secretName(b.secrets[name].Service, b.secrets[name].Key)))
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	b.notices = append(b.notices, Notice{
+		Kind:  Dangerous,
+		Text:  "secrets set variables that can change what a program runs or whom it trusts: " + strings.Join(list, ", "),
+		Names: names,
+	})
+}
