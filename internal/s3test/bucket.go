@@ -1,0 +1,193 @@
+package s3test
+
+import (
+	"bytes"
+	"encoding/xml"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// Methods of encryption at rest, as the header x-amz-server-side-encryption spells them.
+const (
+	AES256 = "AES256"
+	AWSKMS = "aws:kms"
+)
+
+// Bucket is one bucket, open to a test without a request, a signature or a policy.
+type Bucket struct {
+	srv             *Server
+	name            string
+	created         time.Time
+	objects         map[string]*Object // an Object is never changed in place
+	names           []string           // of objects, sorted
+	defaultSSE      sse
+	conditionalPuts bool
+}
+
+// Object is one object as it is stored.
+type Object struct {
+	Name     string
+	Body     []byte
+	ETag     string // without quotes
+	SSE      string // AES256, aws:kms, or "" where the server ignores encryption
+	KeyARN   string // of aws:kms
+	Modified time.Time
+	Tags     map[string]string
+
+	keyName   string      // how answers name the key
+	bucketKey bool        // S3 Bucket Keys
+	meta      http.Header // Content-Type, Cache-Control, x-amz-meta-* ...
+	checksum  checksum
+}
+
+// Bucket gives the bucket, and creates it when it is missing.
+func (s *Server) Bucket(name string) *Bucket {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.buckets[name]; b != nil {
+		return b
+	}
+	b := &Bucket{
+		srv: s, name: name, created: s.opts.Clock(),
+		objects: map[string]*Object{}, defaultSSE: sse{method: AES256},
+	}
+	s.buckets[name] = b
+	return b
+}
+
+// Object gives a copy of an object; false when there is none.
+func (b *Bucket) Object(name string) (Object, bool) {
+	b.srv.mu.RLock()
+	defer b.srv.mu.RUnlock()
+	o := b.objects[name]
+	if o == nil {
+		return Object{}, false
+	}
+	return o.copy(), true
+}
+
+// Objects gives copies of all objects, sorted by name.
+func (b *Bucket) Objects() []Object {
+	b.srv.mu.RLock()
+	defer b.srv.mu.RUnlock()
+	all := make([]Object, 0, len(b.names))
+	for _, name := range b.names {
+		all = append(all, b.objects[name].copy())
+	}
+	return all
+}
+
+func (o *Object) copy() Object {
+	c := *o
+	c.Body, c.Tags, c.meta = bytes.Clone(o.Body), maps.Clone(o.Tags), o.meta.Clone()
+	return c
+}
+
+// Plant stores an object as an unconditional put of the administrator would. Method is AES256, AWSKMS or "" for the bucket's
+// default; key is any name of a key in the server's KMS, or "" for aws/s3. It panics when the key cannot be used.
+func (b *Bucket) Plant(name string, body []byte, method, key string) Object {
+	b.srv.mu.Lock()
+	defer b.srv.mu.Unlock()
+	under, err := b.srv.encryption(b, sse{method: method, key: key}, nil)
+	if err != nil {
+		panic(fmt.Sprintf("plant %s: %v", name, err))
+	}
+	o := b.srv.newObject(name, bytes.Clone(body), under)
+	b.put(o)
+	return o.copy()
+}
+
+// Delete removes an object, if it is there.
+func (b *Bucket) Delete(name string) {
+	b.srv.mu.Lock()
+	defer b.srv.mu.Unlock()
+	b.remove(name)
+}
+
+// DefaultEncryption sets what a put without encryption headers gets: AES256 (the default of a new bucket), or AWSKMS with a
+// key, "" for aws/s3.
+func (b *Bucket) DefaultEncryption(method, key string) {
+	b.srv.mu.Lock()
+	defer b.srv.mu.Unlock()
+	b.defaultSSE = sse{method: method, key: key}
+}
+
+// ConditionalPutsOnly sets a bucket policy that denies a put or copy with neither If-Match nor If-None-Match.
+func (b *Bucket) ConditionalPutsOnly(on bool) {
+	b.srv.mu.Lock()
+	defer b.srv.mu.Unlock()
+	b.conditionalPuts = on
+}
+
+func (b *Bucket) put(o *Object) {
+	if i, found := slices.BinarySearch(b.names, o.Name); !found {
+		b.names = slices.Insert(b.names, i, o.Name)
+	}
+	b.objects[o.Name] = o
+}
+
+func (b *Bucket) remove(name string) {
+	if i, found := slices.BinarySearch(b.names, name); found {
+		b.names = slices.Delete(b.names, i, i+1)
+	}
+	delete(b.objects, name)
+}
+
+func (s *Server) createBucket(c *call) (answer, error) {
+	s.mu.RLock()
+	exists := s.buckets[c.Bucket] != nil
+	s.mu.RUnlock()
+	if exists {
+		return answer{}, fail(409, "BucketAlreadyOwnedByYou", "Your previous request to create the named bucket succeeded and you already own it.")
+	}
+	s.Bucket(c.Bucket)
+	return answer{status: 200, header: http.Header{"Location": {"/" + c.Bucket}}}, nil
+}
+
+func (s *Server) headBucket(c *call) (answer, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.buckets[c.Bucket] == nil {
+		return answer{}, noSuchBucket()
+	}
+	if s.iam.policy(c.who).DenyList {
+		return answer{}, s.denied(c.who, "s3:ListBucket", c.arn())
+	}
+	return answer{status: 200, header: http.Header{"X-Amz-Bucket-Region": {s.opts.Region}}}, nil
+}
+
+func (s *Server) bucketLocation(c *call) (answer, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.buckets[c.Bucket] == nil {
+		return answer{}, noSuchBucket()
+	}
+	region := s.opts.Region
+	if region == "us-east-1" {
+		region = "" // S3 calls its first region by no name
+	}
+	return xmlAnswer(struct {
+		XMLName xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ LocationConstraint"`
+		Region  string   `xml:",chardata"`
+	}{Region: region}), nil
+}
+
+func (s *Server) listBuckets() (answer, error) {
+	type entry struct{ Name, CreationDate string }
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var all []entry
+	for _, name := range slices.Sorted(maps.Keys(s.buckets)) {
+		all = append(all, entry{name, s3Time(s.buckets[name].created)})
+	}
+	return xmlAnswer(struct {
+		XMLName xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ ListAllMyBucketsResult"`
+		Owner   string   `xml:"Owner>ID"`
+		Buckets []entry  `xml:"Buckets>Bucket"`
+	}{Owner: s.opts.Account, Buckets: all}), nil
+}
+
+func s3Time(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

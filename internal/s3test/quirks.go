@@ -1,0 +1,49 @@
+package s3test
+
+// Quirks make the server differ from AWS, as other servers do (measured in 2026, see docs/design).
+type Quirks struct {
+	NoConditions          bool // If-Match and If-None-Match are ignored in silence
+	ConditionsUnsupported bool // each conditional write is 501 NotImplemented
+	ConditionsConflict    bool // each conditional write is 409 ConditionalRequestConflict
+	DeleteIgnoresMatch    bool // If-Match of a delete is ignored in silence: MinIO, Ceph
+	QuotedMatchFails      bool // If-Match with quotes never matches: Ceph
+	MatchMissing412       bool // If-Match of a missing key is 412 and not 404: Ceph, SeaweedFS
+
+	MD5Tags          bool // ETags are MD5 sums under aws:kms too: Ceph, SeaweedFS, moto
+	IgnoresSSE       bool // encryption is neither done nor mentioned in answers: versitygw
+	KeyNameAsSent    bool // answers name the key as the put did and not by its ARN: Ceph, moto
+	KeyNameMinIO     bool // as sent, after "arn:aws:kms:": MinIO
+	KeyErrorsMinIO   bool // 404 kms:KeyNotFound, 403 kms:NotAuthorized: MinIO
+	DeniedKeyCutBody bool // a GET under a denied or disabled key is 200 with a cut body: SeaweedFS
+
+	MissingKeyTold      bool // 404 for a missing key even to those who may not list: MinIO, versitygw, SeaweedFS
+	ExpiredAccessDenied bool // an expired session is 403 AccessDenied: Ceph
+	ExpiredInvalidKeyID bool // an expired session is 403 InvalidAccessKeyId: MinIO, SeaweedFS
+	NoSTS               bool // every STS request is a 400: MinIO
+}
+
+// MinIO are the quirks of MinIO 2026-02.
+func MinIO() Quirks {
+	return Quirks{
+		DeleteIgnoresMatch: true, KeyNameMinIO: true, KeyErrorsMinIO: true,
+		MissingKeyTold: true, ExpiredInvalidKeyID: true, NoSTS: true,
+	}
+}
+
+// Versitygw are the quirks of versitygw 1.8.
+func Versitygw() Quirks {
+	return Quirks{IgnoresSSE: true, MD5Tags: true, MissingKeyTold: true}
+}
+
+// Ceph are the quirks of the Ceph object gateway 16.2.
+func Ceph() Quirks {
+	return Quirks{
+		DeleteIgnoresMatch: true, QuotedMatchFails: true, MatchMissing412: true,
+		MD5Tags: true, KeyNameAsSent: true, ExpiredAccessDenied: true, NoSTS: true,
+	}
+}
+
+// SeaweedFS are the quirks of SeaweedFS 4.44.
+func SeaweedFS() Quirks {
+	return Quirks{MatchMissing412: true, MD5Tags: true, DeniedKeyCutBody: true, MissingKeyTold: true, ExpiredInvalidKeyID: true}
+}

@@ -1,0 +1,193 @@
+package s3test
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Request is what a fault is chosen by, and what the log keeps.
+type Request struct {
+	N       int    // 1 for the first request since the server's start, or the last call of Reset or Fault
+	Service string // s3, sts or kms
+	Op      string // as the API names it: GetObject, ListObjectsV2, AssumeRole, ...; "" for an unknown one
+	Bucket  string
+	Key     string // the object's name
+	Prefix  string // of a listing
+}
+
+// call is one request on its way through the server.
+type call struct {
+	Request
+	method string
+	host   string
+	path   string // decoded
+	query  url.Values
+	header http.Header
+	length int64
+	wire   []byte // as it came
+	body   []byte // without the frames of aws-chunked
+	now    time.Time
+	who    *identity // nil until authenticated
+	signed []string  // names of the signed headers
+}
+
+// read takes in the whole request.
+func (s *Server) read(r *http.Request) (*call, error) {
+	wire, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		query = url.Values{}
+	}
+	c := &call{
+		method: r.Method, host: r.Host, path: r.URL.Path, query: query, header: r.Header,
+		length: r.ContentLength, wire: wire, body: wire, now: s.opts.Clock(),
+	}
+	c.name()
+	return c, nil
+}
+
+// name tells the service, the operation and what it is about.
+func (c *call) name() {
+	if target := c.header.Get("X-Amz-Target"); target != "" {
+		c.Service = "kms"
+		c.Op = strings.TrimPrefix(target, "TrentService.")
+		return
+	}
+	if c.method == http.MethodPost && c.path == "/" {
+		c.Service = "sts"
+		if form, err := url.ParseQuery(string(c.wire)); err == nil {
+			c.Op = form.Get("Action")
+		}
+		return
+	}
+	c.Service = "s3"
+	c.Bucket, c.Key, _ = strings.Cut(strings.TrimPrefix(c.path, "/"), "/")
+	switch {
+	case c.Bucket == "":
+		if c.method == http.MethodGet {
+			c.Op = "ListBuckets"
+		}
+	case c.Key == "":
+		c.Op = c.bucketOp()
+		c.Prefix = c.query.Get("prefix")
+	default:
+		c.Op = c.objectOp()
+	}
+}
+
+func (c *call) bucketOp() string {
+	switch {
+	case c.method == http.MethodGet && c.query.Get("list-type") == "2":
+		return "ListObjectsV2"
+	case c.method == http.MethodGet && c.query.Has("location"):
+		return "GetBucketLocation"
+	case c.method == http.MethodHead:
+		return "HeadBucket"
+	case c.method == http.MethodPut && !c.hasSubresource():
+		return "CreateBucket"
+	}
+	return ""
+}
+
+func (c *call) objectOp() string {
+	if c.query.Has("tagging") {
+		switch c.method {
+		case http.MethodGet:
+			return "GetObjectTagging"
+		case http.MethodPut:
+			return "PutObjectTagging"
+		case http.MethodDelete:
+			return "DeleteObjectTagging"
+		}
+		return ""
+	}
+	if c.hasSubresource() {
+		return ""
+	}
+	switch c.method {
+	case http.MethodGet:
+		return "GetObject"
+	case http.MethodHead:
+		return "HeadObject"
+	case http.MethodDelete:
+		return "DeleteObject"
+	case http.MethodPut:
+		if c.header.Get("X-Amz-Copy-Source") != "" {
+			return "CopyObject"
+		}
+		return "PutObject"
+	}
+	return ""
+}
+
+// hasSubresource tells whether the query asks for something this server does not keep (an upload in parts, a policy, a version ...).
+func (c *call) hasSubresource() bool {
+	for name := range c.query {
+		if name != "x-id" && !strings.HasPrefix(name, "X-Amz-") {
+			return true
+		}
+	}
+	return false
+}
+
+// arn names the object, or the bucket, as policies do.
+func (c *call) arn() string {
+	if c.Key == "" {
+		return "arn:aws:s3:::" + c.Bucket
+	}
+	return "arn:aws:s3:::" + c.Bucket + "/" + c.Key
+}
+
+// answer is a whole response, so that a fault can still change or lose it.
+type answer struct {
+	status int
+	code   string // of an error
+	header http.Header
+	body   []byte
+	cut    bool // send half of the body under the full length, then close
+	lost   bool // close without an answer
+	hang   bool // no answer until the client goes away
+}
+
+func (s *Server) send(w http.ResponseWriter, r *http.Request, a answer) {
+	if a.hang {
+		select {
+		case <-r.Context().Done():
+		case <-s.closing:
+		}
+	}
+	if a.lost || a.hang {
+		panic(http.ErrAbortHandler)
+	}
+	header := w.Header()
+	for name, values := range a.header {
+		header[name] = values
+	}
+	header.Set("Date", s.opts.Clock().UTC().Format(http.TimeFormat)) // what an SDK corrects its clock by
+	header.Set("Server", "s3test")
+	if r.Method == http.MethodHead {
+		w.WriteHeader(a.status)
+		return
+	}
+	if a.status != http.StatusNoContent && a.status != http.StatusNotModified && header.Get("Content-Length") == "" {
+		header.Set("Content-Length", strconv.Itoa(len(a.body)))
+	}
+	w.WriteHeader(a.status)
+	body := a.body
+	if a.cut {
+		body = body[:len(body)/2]
+	}
+	if _, err := io.Copy(w, bytes.NewReader(body)); err != nil || a.cut {
+		// Half an answer must not look like a whole one: what is written goes out, then the connection breaks.
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}
+}
