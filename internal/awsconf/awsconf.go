@@ -1,0 +1,160 @@
+// Package awsconf is the one place that loads AWS configuration and makes clients from it:
+// the SDK's default chain of credentials, SigV4, endpoints that are safe to talk to.
+package awsconf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/middleware"
+
+	"github.com/coffer-secrets/coffer/store"
+)
+
+const (
+	connectTimeout  = 5 * time.Second
+	headerTimeout   = 30 * time.Second
+	parallel        = 64 // requests that find an idle connection to one host
+	metadataTimeout = 2 * time.Second
+	regionOfOthers  = "us-east-1" // what servers that know no regions expect
+)
+
+// ErrNoRegion is the [store.ErrConfiguration] of a caller whom nothing gives a region.
+var ErrNoRegion = fmt.Errorf("no region is configured: %w", store.ErrConfiguration)
+
+// Options is what a caller says of its own; every zero leaves the matter to the SDK's chain
+// (environment, profile, instance).
+type Options struct {
+	Region  string
+	Profile string
+
+	// EndpointURL is the S3 server, and that of every other service for which nothing else
+	// names one.
+	EndpointURL string
+
+	Retries   int    // attempts of one request, the first included
+	RetryMode string // "standard" or "adaptive"
+
+	AllowHTTP bool // http:// to other machines too
+
+	Log *slog.Logger     // each request, at debug level; never a value or a credential
+	Now func() time.Time // the clock for Log; without it no milliseconds are logged
+}
+
+// Load resolves the configuration. It makes no request, but for the region of an instance
+// that has no other. Errors are [store.ErrConfiguration]: a profile that does not exist, a
+// file that does not parse, [ErrNoRegion], a [*PlainHTTPError].
+func Load(ctx context.Context, o Options) (aws.Config, error) {
+	options, err := loadOptions(o)
+	if err != nil {
+		return aws.Config{}, err
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return aws.Config{}, fmt.Errorf("loading the AWS configuration: %w: %w", err, store.ErrConfiguration)
+	}
+	if o.EndpointURL != "" {
+		cfg.BaseEndpoint = aws.String(o.EndpointURL)
+		cfg.ConfigSources = append([]any{endpointOption(o.EndpointURL)}, cfg.ConfigSources...)
+	}
+	if err := checkEndpoints(cfg, o.AllowHTTP); err != nil {
+		return aws.Config{}, err
+	}
+	if cfg.Region == "" {
+		cfg.Region, err = fallbackRegion(ctx, cfg)
+	}
+	return cfg, err
+}
+
+func loadOptions(o Options) ([]func(*config.LoadOptions) error, error) {
+	options := []func(*config.LoadOptions) error{
+		config.WithHTTPClient(httpClient()),
+		config.WithLogger(sdkLogger(o.Log)),
+	}
+	if o.Log != nil {
+		options = append(options, config.WithAPIOptions([]func(*middleware.Stack) error{logRequests(o.Log, o.Now)}))
+	}
+	if o.Region != "" {
+		options = append(options, config.WithRegion(o.Region))
+	}
+	if o.Profile != "" {
+		options = append(options, config.WithSharedConfigProfile(o.Profile))
+	}
+	if o.Retries != 0 {
+		options = append(options, config.WithRetryMaxAttempts(o.Retries))
+	}
+	if o.RetryMode != "" {
+		mode, err := aws.ParseRetryMode(o.RetryMode)
+		if err != nil {
+			return nil, fmt.Errorf("retry mode %q is neither standard nor adaptive: %w", o.RetryMode, store.ErrConfiguration)
+		}
+		options = append(options, config.WithRetryMode(mode))
+	}
+	return options, nil
+}
+
+// httpClient stays a BuildableClient: the SDK shortens its time-outs for instance metadata
+// and adds AWS_CA_BUNDLE to it.
+func httpClient() *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().
+		WithDialerOptions(func(d *net.Dialer) { d.Timeout = connectTimeout }).
+		WithTransportOptions(func(t *http.Transport) {
+			t.MaxIdleConns = 2 * parallel
+			t.MaxIdleConnsPerHost = parallel
+			t.ResponseHeaderTimeout = headerTimeout
+		})
+}
+
+// fallbackRegion is for servers that know no regions, and for instances whose only source
+// is their metadata. Whoever has other credentials waits for no metadata.
+func fallbackRegion(ctx context.Context, cfg aws.Config) (string, error) {
+	if Endpoint(cfg) != "" {
+		return regionOfOthers, nil
+	}
+	from, ok := cfg.Credentials.(aws.CredentialProviderSource)
+	if !ok || !slices.Contains(from.ProviderSources(), aws.CredentialSourceIMDS) {
+		return "", ErrNoRegion
+	}
+	ctx, cancel := context.WithTimeout(ctx, metadataTimeout)
+	defer cancel()
+	answer, err := imds.NewFromConfig(cfg).GetRegion(ctx, nil)
+	if err != nil || answer.Region == "" {
+		return "", errors.Join(ErrNoRegion, err)
+	}
+	return answer.Region, nil
+}
+
+// S3 returns a client that speaks to AWS, or as other servers understand: path-style
+// addresses and no checksums that they did not ask for (facts.md, section 5).
+func S3(cfg aws.Config) *s3.Client {
+	return s3.NewFromConfig(cfg, func(o *s3.Options) {
+		o.DisableLogOutputChecksumValidationSkipped = true
+		if o.BaseEndpoint == nil {
+			return
+		}
+		o.UsePathStyle = true
+		if !ofAWS(*o.BaseEndpoint) {
+			o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+			o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+		}
+	})
+}
+
+// STS returns a client for identities.
+func STS(cfg aws.Config) *sts.Client { return sts.NewFromConfig(cfg) }
+
+// KMS returns a client for keys and their aliases; [Keys] is what most callers want.
+func KMS(cfg aws.Config) *kms.Client { return kms.NewFromConfig(cfg) }

@@ -1,0 +1,147 @@
+package awsconf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// KeyInfo describes a KMS key.
+type KeyInfo struct {
+	ID      string
+	ARN     string
+	State   string // "Enabled", "Disabled", "PendingDeletion", ...
+	Enabled bool
+	Usage   string // "ENCRYPT_DECRYPT" for one that can seal objects
+}
+
+// AliasesError is the [store.ErrConfiguration] of a key that has several aliases, or none,
+// where the one alias of it is wanted.
+type AliasesError struct {
+	Key     string
+	Aliases []string
+}
+
+func (e *AliasesError) Error() string {
+	if len(e.Aliases) == 0 {
+		return fmt.Sprintf("key %s has no alias", e.Key)
+	}
+	return fmt.Sprintf("key %s has several aliases: %s", e.Key, strings.Join(e.Aliases, ", "))
+}
+
+func (e *AliasesError) Unwrap() error { return store.ErrConfiguration }
+
+// Keys asks KMS about keys. Its errors wrap [store.ErrDenied], [store.ErrConfiguration] (no
+// such key, no credentials), [store.ErrUnavailable], [store.ErrUnsupported] (a server
+// without KMS) or the context's error.
+type Keys struct{ client *kms.Client }
+
+// NewKeys returns Keys for one account and region.
+func NewKeys(cfg aws.Config) *Keys { return &Keys{client: KMS(cfg)} }
+
+// Describe tells about the key that an alias name, alias ARN, key id or key ARN stands for now.
+func (k *Keys) Describe(ctx context.Context, key string) (KeyInfo, error) {
+	answer, err := k.client.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: aws.String(key)})
+	if err != nil {
+		return KeyInfo{}, keyError(ctx, "describing key "+key, err)
+	}
+	m := answer.KeyMetadata
+	if m == nil || aws.ToString(m.Arn) == "" {
+		return KeyInfo{}, fmt.Errorf("describing key %s: the answer has no ARN: %w", key, store.ErrUnsupported)
+	}
+	return KeyInfo{
+		ID:      aws.ToString(m.KeyId),
+		ARN:     *m.Arn,
+		State:   string(m.KeyState),
+		Enabled: m.KeyState == types.KeyStateEnabled,
+		Usage:   string(m.KeyUsage),
+	}, nil
+}
+
+// AliasOf returns the one alias, as "alias/name", of the key with this id or ARN. An alias,
+// or the ARN of one, is returned as a name without a request. Several aliases, or none, are
+// an [*AliasesError].
+func (k *Keys) AliasOf(ctx context.Context, key string) (string, error) {
+	if strings.HasPrefix(key, "alias/") {
+		return key, nil
+	}
+	if _, name, ok := strings.Cut(key, ":alias/"); ok && strings.HasPrefix(key, "arn:") {
+		return "alias/" + name, nil
+	}
+	var names []string
+	// Not the SDK's paginator: it holds the client in an interface, for which the linker keeps
+	// all of the service's operations.
+	for in := (&kms.ListAliasesInput{KeyId: aws.String(key)}); ; {
+		page, err := k.client.ListAliases(ctx, in)
+		if err != nil {
+			return "", keyError(ctx, "listing the aliases of key "+key, err)
+		}
+		for _, alias := range page.Aliases {
+			names = append(names, aws.ToString(alias.AliasName))
+		}
+		if in.Marker = page.NextMarker; !page.Truncated || in.Marker == nil {
+			break
+		}
+	}
+	if len(names) != 1 {
+		slices.Sort(names)
+		return "", &AliasesError{Key: key, Aliases: names}
+	}
+	return names[0], nil
+}
+
+func keyError(ctx context.Context, doing string, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s: %w", doing, ctx.Err())
+	}
+	return fmt.Errorf("%s: %w: %w", doing, err, keySentinel(err))
+}
+
+// keySentinel goes by the code first and the status second. KMS words its codes in its own
+// way (facts.md, section 4).
+func keySentinel(err error) error {
+	if identityFailed(err) {
+		return store.ErrConfiguration
+	}
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		switch code := api.ErrorCode(); {
+		case code == "AccessDeniedException":
+			return store.ErrDenied
+		case code == "UnsupportedOperationException", code == "UnknownOperationException":
+			return store.ErrUnsupported
+		case strings.HasPrefix(code, "Throttling"), code == "TooManyRequestsException", code == "LimitExceededException",
+			code == "KMSInternalException", code == "DependencyTimeoutException", code == "KeyUnavailableException":
+			return store.ErrUnavailable
+		}
+	}
+	var response *smithyhttp.ResponseError
+	if !errors.As(err, &response) {
+		return store.ErrConfiguration // never sent
+	}
+	switch status := response.HTTPStatusCode(); {
+	case status == 0, status == http.StatusTooManyRequests, status >= 500 && status != http.StatusNotImplemented:
+		return store.ErrUnavailable // 0: no answer
+	case api == nil, api.ErrorCode() == "UnknownError", status != http.StatusBadRequest && status != http.StatusForbidden:
+		return store.ErrUnsupported // a server that does not speak the language of KMS
+	}
+	return store.ErrConfiguration
+}
+
+// identityFailed tells an error of fetching credentials, which may itself be an answer of
+// another service ("AccessDenied" from STS), from one of KMS.
+func identityFailed(err error) bool {
+	var operation *smithy.OperationError
+	return errors.As(err, &operation) && strings.HasPrefix(operation.Err.Error(), "get identity: ")
+}
