@@ -1,0 +1,64 @@
+package dirbucket
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"syscall"
+
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+)
+
+// fault is an error whose class is known where it arises.
+type fault struct {
+	sentinel error
+	reason   string
+}
+
+func (f fault) Error() string { return f.sentinel.Error() + ": " + f.reason }
+
+// missing reports whether there is no such file, be it for want of a directory above it.
+func missing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
+// orNotFound turns the error about a missing file into that about a missing object.
+func orNotFound(err error) error {
+	if missing(err) {
+		return fault{sentinel: bucket.ErrNotFound}
+	}
+	return err
+}
+
+// failure is the error of a request. What the system reports is a denial, a request that
+// can never succeed, or else a storage out of order; what [os.Root] refuses by itself, such
+// as a path that leads out of the directory, is no error number and refused for good.
+func failure(op, name string, err error) error {
+	e := &bucket.Error{Op: op, Name: name}
+	var known fault
+	var errno syscall.Errno
+	switch {
+	case errors.As(err, &known):
+		e.Err, e.Reason = known.sentinel, known.reason
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		e.Err = err
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		e.Err, e.Reason = bucket.ErrDenied, err.Error()
+	case errors.As(err, &errno) && !hopeless(errno):
+		e.Err, e.Reason = bucket.ErrUnavailable, err.Error()
+	default:
+		e.Err, e.Reason = bucket.ErrRefused, err.Error()
+	}
+	return e
+}
+
+// hopeless reports whether the same request would fail again: the name is too long, or a
+// file stands where the name needs a directory, or the other way round.
+func hopeless(errno syscall.Errno) bool {
+	switch errno {
+	case syscall.ENAMETOOLONG, syscall.ENOTDIR, syscall.EISDIR, syscall.EEXIST, syscall.ENOTEMPTY, syscall.ELOOP:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,262 @@
+package dirbucket
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"filippo.io/age"
+
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+)
+
+const (
+	identitySuffix = ".age"
+	aliasComment   = "# alias: "
+)
+
+var aliasPattern = regexp.MustCompile(`^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$`)
+
+// keyring is a directory of identity files. For reading, what it holds is parsed once; a
+// put reads its identity anew, so that nothing is sealed to one that is not there any more.
+type keyring struct {
+	dir string
+
+	mu     sync.Mutex
+	loaded bool
+	files  []identityFile
+}
+
+// identityFile is one file of the key directory, as age-keygen would write it: the
+// identities in it open objects, the first of them seals. Where it could not be used, fault
+// says why.
+type identityFile struct {
+	alias      string // from its comment; "" if it has none
+	identities []*age.X25519Identity
+	fault      error
+}
+
+// recipient returns what to seal with under alias, and makes the identity if there is none.
+func (k *keyring) recipient(alias string) (*age.X25519Recipient, error) {
+	if alias == "" {
+		return nil, fault{bucket.ErrRefused, "an object has to be sealed to the identity of an alias, and none is named"}
+	}
+	if !aliasPattern.MatchString(alias) {
+		return nil, fault{bucket.ErrRefused, fmt.Sprintf("no identity file can be named after %q", alias)}
+	}
+	if k.dir == "" {
+		return nil, fault{bucket.ErrKey, "no key directory is configured"}
+	}
+	path := filepath.Join(k.dir, strings.ReplaceAll(alias, "/", "_")+identitySuffix)
+	file := readIdentityFile(path)
+	if errors.Is(file.fault, fs.ErrNotExist) {
+		if err := k.create(path, alias); err != nil {
+			return nil, err
+		}
+		file = readIdentityFile(path)
+	}
+	switch {
+	case file.fault != nil:
+		return nil, file.fault
+	case file.alias != "" && file.alias != alias:
+		return nil, fault{bucket.ErrKey, fmt.Sprintf("%s holds the identity of %s; %s would have the same file name", path, file.alias, alias)}
+	}
+	return file.identities[0].Recipient(), nil
+}
+
+// create makes an identity file, whole and on the disk before it has its name. When
+// another process makes one at the same time, the first to link it has made it.
+func (k *keyring) create(path, alias string) error {
+	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		return err
+	}
+	if err := makeDirectories(k.dir); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(k.dir)
+	if err != nil {
+		return err
+	}
+	defer shut(root)
+	text := fmt.Sprintf("%s%s\n# public key: %s\n%s\n", aliasComment, alias, identity.Recipient(), identity)
+	temp := "~" + rand.Text()
+	defer func() { _ = root.Remove(temp) }()
+	if _, err := writeTemporary(root, temp, []byte(text)); err != nil {
+		return err
+	}
+	if err := root.Link(temp, filepath.Base(path)); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDirectory(root, ".")
+}
+
+// open returns the plaintext of a sealed object and the recipient that it was sealed to.
+func (k *keyring) open(sealed []byte) ([]byte, string, error) {
+	var body []byte
+	recipient, err := k.first(func(identity *age.X25519Identity) error {
+		plain, err := age.Decrypt(bytes.NewReader(sealed), identity)
+		if err == nil {
+			body, err = io.ReadAll(plain)
+		}
+		return err
+	})
+	return body, recipient, err
+}
+
+// recipientOf returns the recipient that an age header is for; "" if none of the
+// identities fits.
+func (k *keyring) recipientOf(header []byte) string {
+	recipient, err := k.first(func(identity *age.X25519Identity) error {
+		_, err := age.DecryptHeader(header, identity)
+		return err
+	})
+	if err != nil {
+		return ""
+	}
+	return recipient
+}
+
+// first tries the identities in turn and returns the recipient of the first that fits. An
+// age header does not name its recipient. When none fits, the directory is read again:
+// another process may have made an identity.
+func (k *keyring) first(try func(*age.X25519Identity) error) (string, error) {
+	for again := false; ; again = true {
+		files, fresh, err := k.load(again)
+		if err != nil {
+			return "", err
+		}
+		for _, file := range files {
+			for _, identity := range file.identities {
+				err := try(identity)
+				switch mismatch := (*age.NoIdentityMatchError)(nil); {
+				case err == nil:
+					return identity.Recipient().String(), nil
+				case !errors.As(err, &mismatch):
+					return "", fault{bucket.ErrTorn, "the file is not whole, or not sealed with age"} // age would quote a line of it
+				}
+			}
+		}
+		if fresh {
+			return "", noneFits(files)
+		}
+	}
+}
+
+// noneFits is the error about an object that no identity opens.
+func noneFits(files []identityFile) error {
+	for _, file := range files {
+		if file.fault != nil {
+			return file.fault
+		}
+	}
+	return fault{bucket.ErrDenied, "no identity here opens it"}
+}
+
+// load returns the identity files in the order of their names, and whether they were read
+// just now.
+func (k *keyring) load(again bool) (files []identityFile, fresh bool, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.loaded && !again {
+		return k.files, false, nil
+	}
+	paths, err := identityPaths(k.dir)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, path := range paths {
+		if file := readIdentityFile(path); !errors.Is(file.fault, fs.ErrNotExist) {
+			files = append(files, file)
+		}
+	}
+	k.files, k.loaded = files, true
+	return files, true, nil
+}
+
+func identityPaths(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if missing(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var paths []string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), identitySuffix) && !strings.HasPrefix(e.Name(), "~") {
+			paths = append(paths, filepath.Join(dir, e.Name()))
+		}
+	}
+	return slices.Clip(paths), nil
+}
+
+// readIdentityFile reads an identity file that only its owner can read. What does not
+// parse is not quoted: it may be most of a key.
+func readIdentityFile(path string) identityFile {
+	f, err := os.Open(path) //nolint:gosec // the path is made of the configured directory
+	if err != nil {
+		return identityFile{fault: err}
+	}
+	defer shut(f)
+	stat, err := f.Stat()
+	if err != nil {
+		return identityFile{fault: err}
+	}
+	if exposed(stat.Mode()) {
+		return identityFile{fault: fault{bucket.ErrKey, fmt.Sprintf("%s can be read by others (mode %04o): chmod 600 %s", path, stat.Mode().Perm(), path)}}
+	}
+	text, err := io.ReadAll(f)
+	if err != nil {
+		return identityFile{fault: err}
+	}
+	parsed, err := age.ParseIdentities(bytes.NewReader(text))
+	if err != nil {
+		return identityFile{fault: fault{bucket.ErrKey, path + " is no file of age identities"}}
+	}
+	file := identityFile{alias: aliasIn(string(text))}
+	for _, identity := range parsed {
+		if x, ok := identity.(*age.X25519Identity); ok {
+			file.identities = append(file.identities, x)
+		}
+	}
+	if len(file.identities) == 0 {
+		file.fault = fault{bucket.ErrKey, path + " holds no X25519 identity"}
+	}
+	return file
+}
+
+// aliasIn returns the alias that the comment in an identity file names; "" if there is none.
+func aliasIn(text string) string {
+	for line := range strings.Lines(text) {
+		if alias, ok := strings.CutPrefix(line, aliasComment); ok {
+			return strings.TrimSpace(alias)
+		}
+	}
+	return ""
+}
+
+// seal returns body as an age file for one recipient.
+func seal(body []byte, to age.Recipient) ([]byte, error) {
+	var sealed bytes.Buffer
+	w, err := age.Encrypt(&sealed, to)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(body); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return sealed.Bytes(), nil
+}

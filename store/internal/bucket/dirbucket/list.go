@@ -1,0 +1,166 @@
+package dirbucket
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"iter"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+)
+
+// List implements [bucket.Bucket]. It reads the header of each object, about 200 bytes.
+func (b *Bucket) List(ctx context.Context, prefix string) iter.Seq2[bucket.Info, error] {
+	return b.list(ctx, prefix, false)
+}
+
+// Walk implements [bucket.Bucket].
+func (b *Bucket) Walk(ctx context.Context, prefix string) iter.Seq2[bucket.Info, error] {
+	return b.list(ctx, prefix, true)
+}
+
+func (b *Bucket) list(ctx context.Context, prefix string, deep bool) iter.Seq2[bucket.Info, error] {
+	return func(yield func(bucket.Info, error) bool) {
+		l := listing{ctx: ctx, deep: deep, yield: yield}
+		if err := l.run(b, prefix); err != nil && !errors.Is(err, errLeft) {
+			yield(bucket.Info{}, failure("list", prefix, err))
+		}
+	}
+}
+
+// errLeft says that the caller has left the iteration.
+var errLeft = errors.New("iteration left")
+
+type listing struct {
+	ctx   context.Context //nolint:containedctx // lives as long as one call
+	deep  bool
+	yield func(bucket.Info, error) bool
+	top   *os.Root // the directory of the bucket, where the locks are
+}
+
+func (l *listing) run(b *Bucket, prefix string) error {
+	if err := l.ctx.Err(); err != nil {
+		return err
+	}
+	slash := strings.LastIndexByte(prefix, '/') + 1
+	top, err := b.openRoot()
+	if missing(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer shut(top)
+	l.top = top
+	if slash == 0 {
+		return l.level(top, "", prefix)
+	}
+	file, err := fileName(prefix[:slash-1])
+	if err != nil {
+		return err
+	}
+	return l.below(top, file, prefix[:slash], prefix[slash:])
+}
+
+// below lists the directory file of root, whose objects' names begin with path.
+func (l *listing) below(root *os.Root, file, path, rest string) error {
+	dir, err := root.OpenRoot(file)
+	if err != nil {
+		if stat, statErr := root.Stat(file); missing(statErr) || statErr == nil && !stat.IsDir() {
+			return nil
+		}
+		return err
+	}
+	defer shut(dir)
+	return l.level(dir, path, rest)
+}
+
+// level yields the objects in dir whose names go on with rest after path, and those deeper
+// down.
+func (l *listing) level(dir *os.Root, path, rest string) error {
+	entries, err := l.names(dir, rest)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := l.ctx.Err(); err != nil {
+			return err
+		}
+		if e.dir {
+			err = l.below(dir, e.file, path+e.name, "")
+		} else {
+			err = l.object(dir, e.file, path+e.name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// object yields one object, unless it has been deleted meanwhile.
+func (l *listing) object(dir *os.Root, file, name string) error {
+	f, err := openSealed(dir, file)
+	if missing(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	info, _, err := f.readHeader()
+	shut(f)
+	if err != nil {
+		return err
+	}
+	info.Name = name
+	if !l.yield(info, nil) {
+		return errLeft
+	}
+	return nil
+}
+
+// entry is a file or directory below a directory. The name of a directory ends in "/", so
+// that sorting by it gives the order of the objects' full names.
+type entry struct {
+	name, file string
+	dir        bool
+}
+
+// names reads the names in dir that begin with prefix, in order, while no writer changes
+// any: see changeNames. A caller who may not write to the store reads them without that.
+func (l *listing) names(dir *os.Root, prefix string) ([]entry, error) {
+	unlock, err := lockExisting(l.ctx, l.top, namesLock)
+	if err != nil {
+		return nil, err
+	}
+	found, err := readNames(dir)
+	unlock()
+	if err != nil {
+		return nil, err
+	}
+	var entries []entry
+	for _, d := range found {
+		name, ok := decode(d.Name())
+		e := entry{name, d.Name(), d.Type() == fs.ModeDir}
+		if e.dir {
+			e.name += "/"
+		}
+		if ok && strings.HasPrefix(e.name, prefix) && (e.dir && l.deep || d.Type().IsRegular()) {
+			entries = append(entries, e)
+		}
+	}
+	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
+	return entries, nil
+}
+
+func readNames(dir *os.Root) ([]fs.DirEntry, error) {
+	f, err := dir.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	defer shut(f)
+	return f.ReadDir(-1)
+}

@@ -1,0 +1,67 @@
+package dirbucket
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"syscall"
+)
+
+// lock waits until this caller alone, among all goroutines and processes, holds the named
+// lock of the store, or until ctx ends. The lock is held until unlock is called.
+func lock(ctx context.Context, root *os.Root, name string) (unlock func(), err error) {
+	file := path.Join(lockDir, name)
+	f, err := root.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := root.Mkdir(lockDir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+		f, err = root.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return hold(ctx, f)
+}
+
+// lockExisting is lock for one who only reads. Where no writer has made the lock yet, or
+// the caller may not take it, it returns at once.
+func lockExisting(ctx context.Context, root *os.Root, name string) (unlock func(), err error) {
+	f, err := root.OpenFile(path.Join(lockDir, name), os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return func() {}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return hold(ctx, f)
+}
+
+// hold locks the file f, which it takes over, and returns what unlocks it.
+func hold(ctx context.Context, f *os.File) (func(), error) {
+	release := func() {
+		unlockFile(f)
+		shut(f)
+	}
+	if tryLockFile(f) {
+		return release, nil
+	}
+	locked := make(chan error, 1)
+	go func() { locked <- lockFile(f) }()
+	select {
+	case err := <-locked:
+		if err != nil {
+			shut(f)
+			return nil, err
+		}
+		return release, nil
+	case <-ctx.Done():
+		go func() { // the system call cannot be taken back
+			<-locked
+			release()
+		}()
+		return nil, ctx.Err()
+	}
+}

@@ -1,0 +1,44 @@
+//go:build unix
+
+package dirbucket
+
+import (
+	"errors"
+	"os"
+	"syscall"
+)
+
+// tryLockFile locks f if that is possible at once.
+func tryLockFile(f *os.File) bool {
+	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil
+}
+
+// lockFile waits for the lock of f. It belongs to this opening of the file, so that it
+// excludes other goroutines as well as other processes.
+func lockFile(f *os.File) error {
+	for {
+		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); !errors.Is(err, syscall.EINTR) {
+			return os.NewSyscallError("flock", err)
+		}
+	}
+}
+
+// unlockFile releases the lock of f.
+func unlockFile(f *os.File) { _ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }
+
+// syncDirectory has the names in a directory on the disk. Some file systems cannot do that
+// for directories, and say so with EINVAL.
+func syncDirectory(root *os.Root, dir string) error {
+	f, err := root.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer shut(f)
+	if err := f.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	return nil
+}
+
+// exposed reports whether others than the owner may read or write a file of this mode.
+func exposed(mode os.FileMode) bool { return mode.Perm()&0o077 != 0 }

@@ -1,0 +1,33 @@
+package dirbucket
+
+import (
+	"os"
+
+	"golang.org/x/sys/windows"
+)
+
+// tryLockFile locks f if that is possible at once.
+func tryLockFile(f *os.File) bool {
+	return lockFileEx(f, windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY) == nil
+}
+
+// lockFile waits for the lock of f. It belongs to this opening of the file, so that it
+// excludes other goroutines as well as other processes.
+func lockFile(f *os.File) error {
+	return os.NewSyscallError("LockFileEx", lockFileEx(f, windows.LOCKFILE_EXCLUSIVE_LOCK))
+}
+
+func lockFileEx(f *os.File, flags uint32) error {
+	return windows.LockFileEx(windows.Handle(f.Fd()), flags, 0, 1, 0, new(windows.Overlapped))
+}
+
+// unlockFile releases the lock of f at once, which closing it does only in time.
+func unlockFile(f *os.File) {
+	_ = windows.UnlockFileEx(windows.Handle(f.Fd()), 0, 1, 0, new(windows.Overlapped))
+}
+
+// syncDirectory does nothing: Windows keeps the names in directories in its journal.
+func syncDirectory(*os.Root, string) error { return nil }
+
+// exposed is always false: on Windows the mode of a file does not tell who may read it.
+func exposed(os.FileMode) bool { return false }
