@@ -1,0 +1,110 @@
+// Package s3kms keeps secrets in an S3 bucket, each sealed with SSE-KMS under a key alias,
+// with one index for each alias. A chamber bucket of its S3-KMS backend is read and
+// written as it is.
+package s3kms
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/coffer-secrets/coffer/internal/awsconf"
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+	"github.com/coffer-secrets/coffer/store/internal/bucket/s3bucket"
+	"github.com/coffer-secrets/coffer/store/internal/engine"
+)
+
+// Options say where the secrets are and under which key. Bucket and KeyAlias are required.
+type Options struct {
+	Bucket string
+	// KeyAlias is the alias under which secrets are written: "alias/app". The id or the ARN
+	// of a key is resolved through KMS, and must have exactly one alias.
+	KeyAlias string
+
+	// ExpectedOwner, an account id, makes every request fail on another account's bucket.
+	ExpectedOwner string
+	// KeyARNs are the only keys whose objects are believed; empty believes every KMS key.
+	KeyARNs []string
+	// KeyNames maps an alias to the name by which another server knows its key.
+	KeyNames map[string]string
+	// AllowUnencrypted accepts a store that does not encrypt, and says so in no answer.
+	AllowUnencrypted bool
+	// ConditionalDelete says that a server other than AWS keeps the condition of a delete.
+	// Elsewhere a delete leaves a tombstone, which is safe on every server.
+	ConditionalDelete bool
+
+	Unverified    bool // see [engine.Options]
+	AllowRollback bool
+
+	Now func() time.Time // nil: the system's clock
+	Log *slog.Logger     // nil: silent
+}
+
+// New returns the store. It makes no request unless KeyAlias names a key by id or ARN.
+func New(ctx context.Context, cfg aws.Config, o Options) (store.Store, error) {
+	if o.Bucket == "" {
+		return nil, fmt.Errorf("%w: no bucket", store.ErrConfiguration)
+	}
+	alias, err := store.NormalizeAlias(o.KeyAlias)
+	if err != nil {
+		return nil, err
+	}
+	keys := awsconf.NewKeys(cfg)
+	if store.IsKeyName(alias) {
+		if alias, err = keys.AliasOf(ctx, alias); err != nil {
+			return nil, fmt.Errorf("key %s: %w", o.KeyAlias, err)
+		}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return engine.New(engine.Options{
+		Bucket: s3bucket.New(awsconf.S3(cfg), s3bucket.Options{
+			Bucket: o.Bucket, ExpectedOwner: o.ExpectedOwner, Encryption: "aws:kms", KeyNames: o.KeyNames,
+			ConditionalDelete: o.ConditionalDelete || awsconf.Endpoint(cfg) == "",
+		}),
+		Alias:      alias,
+		Vouch:      o.vouch,
+		KeyID:      o.keyID(keys),
+		Author:     awsconf.Author(cfg, o.Log),
+		Unverified: o.Unverified, AllowRollback: o.AllowRollback,
+		Now: o.Now,
+	}), nil
+}
+
+// vouch accepts what S3 has sealed with KMS, under a pinned key where keys are pinned. S3
+// opens whatever its caller may decrypt, so that only the answer tells a forged object.
+func (o Options) vouch(object string, s bucket.Seal) error {
+	switch {
+	case s.Method == "" && o.AllowUnencrypted:
+		return nil
+	case !strings.HasPrefix(s.Method, "aws:kms"):
+		return &store.SealError{Object: object, Method: s.Method, KeyID: s.KeyID, Want: "aws:kms"}
+	case len(o.KeyARNs) > 0 && !slices.Contains(o.KeyARNs, s.KeyID):
+		return &store.SealError{Object: object, Method: s.Method, KeyID: s.KeyID, Want: strings.Join(o.KeyARNs, " or ")}
+	}
+	return nil
+}
+
+// keyID asks KMS for the key behind an alias. Who may not ask, or has no KMS to ask, does
+// without: pinned keys do not need it.
+func (o Options) keyID(keys *awsconf.Keys) func(context.Context, string) string {
+	return func(ctx context.Context, alias string) string {
+		if name, ok := o.KeyNames[alias]; ok {
+			alias = name
+		}
+		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+		defer cancel()
+		info, err := keys.Describe(ctx, alias)
+		if err != nil {
+			o.Log.Debug("the key behind the alias is not known", "alias", alias, "error", err)
+			return ""
+		}
+		return info.ARN
+	}
+}
