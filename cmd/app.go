@@ -1,0 +1,178 @@
+// Package cmd is the command line: it turns arguments into calls of a store, and what comes
+// of them into output, sentences and exit codes.
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/coffer-secrets/coffer/internal/render"
+	"github.com/coffer-secrets/coffer/internal/term"
+)
+
+// App is what a command works with. It is all that it knows of the world.
+type App struct {
+	Stdin          *os.File
+	Stdout, Stderr *os.File
+	Environ        []string
+	Now            func() time.Time
+	Version        string
+
+	behind  []string // what stands behind the first "--" of an exec
+	globals *Globals
+	inForce *settings // once resolved
+}
+
+// Process returns the App of this process.
+func Process(version, commit string) *App {
+	if commit != "" {
+		version += " (" + commit + ")"
+	}
+	return &App{
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(),
+		Now: time.Now, Version: version,
+	}
+}
+
+// Main runs one command line and returns the exit code.
+func Main(args []string, app *App) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+
+	grammar := &CLI{}
+	app.globals = &grammar.Globals
+	exited := false
+	parser, err := kong.New(grammar,
+		kong.Name("coffer"),
+		kong.Description("Encrypted secrets in a bucket: S3 with KMS, or a directory. No server to run."),
+		kong.Writers(app.Stdout, app.Stderr),
+		kong.Exit(func(int) { exited = true }), // after --help; parsing goes on, and its result is dropped
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(app),
+	)
+	if err != nil {
+		return app.fail(err)
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	if name := commandName(parser.Model, args); name == "exec" || name == "run" {
+		// Here, not in the grammar: to it everything behind "--" is more services.
+		if at := slices.Index(args, "--"); at >= 0 {
+			args, app.behind = args[:at], args[at+1:]
+		}
+	}
+	parsed, err := parser.Parse(args)
+	if exited {
+		return exitDone
+	}
+	if err != nil {
+		return app.fail(usageError(args, err))
+	}
+	if err := parsed.Run(); err != nil {
+		return app.fail(err)
+	}
+	return exitDone
+}
+
+// commandName returns the word that names the command, whatever global flags stand before it.
+func commandName(model *kong.Application, args []string) string {
+	for i := 0; i < len(args); i++ {
+		if !strings.HasPrefix(args[i], "-") {
+			return args[i]
+		}
+		for _, f := range model.Flags {
+			if takesNext(f, args[i]) {
+				i++
+				break
+			}
+		}
+	}
+	return ""
+}
+
+// takesNext reports whether an argument is a flag whose value is the next argument.
+func takesNext(f *kong.Flag, arg string) bool {
+	if f.IsBool() {
+		return false
+	}
+	names := append([]string{f.Name}, f.Aliases...)
+	return f.Short != 0 && arg == "-"+string(f.Short) ||
+		slices.ContainsFunc(names, func(name string) bool { return arg == "--"+name })
+}
+
+// Getenv returns a variable of the environment that the program was started with, or "".
+func (a *App) Getenv(name string) string {
+	v, _ := a.lookupEnv(name)
+	return v
+}
+
+// lookupEnv takes the last of variables that stand twice, as most programs do.
+func (a *App) lookupEnv(name string) (value string, ok bool) {
+	for _, entry := range slices.Backward(a.Environ) {
+		if value, ok := strings.CutPrefix(entry, name+"="); ok {
+			return value, true
+		}
+	}
+	return "", false
+}
+
+// say tells a person one sentence. What comes from storage is escaped here.
+func (a *App) say(format string, args ...any) {
+	fmt.Fprintln(a.Stderr, "coffer: "+render.Escape(fmt.Sprintf(format, args...)))
+}
+
+// note is say, silent under --quiet.
+func (a *App) note(format string, args ...any) {
+	if !a.globals.Quiet {
+		a.say(format, args...)
+	}
+}
+
+// log returns the logger of requests, which only --verbose lets speak.
+func (a *App) log() *slog.Logger {
+	if !a.globals.Verbose {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// print writes a command's data.
+func (a *App) print(data string) error {
+	_, err := io.WriteString(a.Stdout, data)
+	return err
+}
+
+func (a *App) interactive() bool { return term.IsTerminal(a.Stdin) && term.IsTerminal(a.Stderr) }
+
+// table collects the rows of one output.
+type table struct {
+	app    *App
+	header []string
+	rows   [][]any
+}
+
+func (a *App) table(header ...string) *table { return &table{app: a, header: header} }
+
+func (t *table) row(cells ...any) { t.rows = append(t.rows, cells) }
+
+// print writes the table to standard output, in the manner of where that goes.
+func (t *table) print() error {
+	a := t.app
+	terminal := term.IsTerminal(a.Stdout)
+	return render.Table(a.Stdout, render.Style{
+		Terminal: terminal, Now: a.Now(),
+		Color: terminal && !a.globals.NoColor && a.Getenv("NO_COLOR") == "",
+	}, t.header, t.rows)
+}

@@ -1,0 +1,82 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/coffer-secrets/coffer/internal/term"
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// DeleteCmd deletes secrets.
+type DeleteCmd struct {
+	Service string   `arg:"" help:"Service."`
+	Keys    []string `arg:"" optional:"" name:"key" help:"Keys."`
+
+	Whole    bool `name:"service" help:"Delete every secret of the service, after asking."`
+	Yes      bool `short:"y" help:"Do not ask."`
+	ExactKey bool `help:"Accepted for chamber: an exact key always comes first."`
+}
+
+// Run deletes the keys, or all of the service, and tells what is gone.
+func (c *DeleteCmd) Run(ctx context.Context, app *App) error {
+	service := serviceName(c.Service)
+	if c.Whole == (len(c.Keys) > 0) {
+		return usage("name the keys to delete, or give --service to delete them all")
+	}
+	s, err := app.Open(ctx)
+	if err != nil {
+		return err
+	}
+	keys := c.Keys
+	if c.Whole {
+		if keys, err = c.all(ctx, app, s, service); err != nil {
+			return err
+		}
+	}
+	results, err := s.Delete(ctx, service, keys...)
+	done := results[:0:0]
+	for _, r := range results {
+		if r.Err == nil {
+			done = append(done, r)
+		}
+	}
+	if printErr := app.printResults(done); printErr != nil {
+		return errors.Join(err, printErr)
+	}
+	for _, r := range results {
+		if r.Err != nil && !errors.Is(err, r.Err) {
+			app.say("%s", sentence(r.Err))
+		}
+	}
+	return err
+}
+
+// all returns every key of a service after a person has seen them and agreed.
+func (c *DeleteCmd) all(ctx context.Context, app *App, s store.Store, service string) ([]string, error) {
+	contents, err := s.Load(ctx, service)
+	if err != nil {
+		return nil, err
+	}
+	keys := contents.Keys()
+	if len(keys) == 0 {
+		return nil, &store.Error{Op: "delete", ID: store.ID{Service: service}, Err: &store.NotFoundError{What: "service"}}
+	}
+	if c.Yes {
+		return keys, nil
+	}
+	for _, key := range keys {
+		app.say("will delete %s/%s", service, key)
+	}
+	ok, err := term.Confirm(app.Stdin, app.Stderr, fmt.Sprintf("Delete these %d secrets with all their versions?", len(keys)))
+	if errors.Is(err, term.ErrNoTerminal) {
+		return nil, hinted(usage("nobody is there to confirm it"), "--yes deletes without asking")
+	}
+	if err == nil && !ok {
+		err = errDeclined
+	}
+	return keys, err
+}
+
+var errDeclined = errors.New("nothing was deleted")

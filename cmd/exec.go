@@ -1,0 +1,99 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os/exec"
+
+	"github.com/coffer-secrets/coffer/internal/environ"
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// ExecCmd runs a command with secrets in its environment.
+type ExecCmd struct {
+	Services []string `arg:"" name:"service" help:"Services, then -- and the command. Of two services that set one variable the later wins."`
+
+	ReadFlags
+	EnvFlags
+	Pristine    bool   `help:"Give the command nothing but the secrets."`
+	Strict      bool   `help:"Fill only variables that are set to the strict value, and every one of them."`
+	StrictValue string `default:"chamberme" placeholder:"TEXT" help:"What marks a variable to fill, with --strict."`
+	NoAWSEnv    bool   `name:"no-aws-env" help:"Take AWS credentials out of the command's environment."`
+}
+
+// EnvFlags select secrets and say how they become variables.
+type EnvFlags struct {
+	Prefix   string   `placeholder:"TEXT" help:"Put before each variable made of a secret."`
+	Only     []string `placeholder:"GLOB" help:"Only keys that match."`
+	Except   []string `placeholder:"GLOB" help:"No key that matches."`
+	Skip     []string `placeholder:"KEY" help:"Leave out a key, however unusable its value."`
+	AllowEnv []string `placeholder:"NAME" help:"Variables that may be set although they change what is run (LD_PRELOAD, PATH, ...)."`
+}
+
+func (f EnvFlags) rules() environ.Rules {
+	return environ.Rules{Prefix: f.Prefix, Only: f.Only, Except: f.Except, Skip: f.Skip, AllowEnv: f.AllowEnv}
+}
+
+// Run replaces the process by the command. It returns only when that fails, but on Windows.
+func (c *ExecCmd) Run(ctx context.Context, app *App) error {
+	command := app.behind
+	if len(command) == 0 {
+		return usage("no command to run: coffer exec SERVICE... -- COMMAND")
+	}
+	path, err := findCommand(command[0])
+	if err != nil {
+		return err
+	}
+	all, err := app.load(ctx, c.Services)
+	if err != nil {
+		return err
+	}
+	if err := app.refuseIncomplete(all, c.ReadFlags); err != nil {
+		return err
+	}
+	rules := c.rules()
+	rules.Pristine, rules.NoAWS = c.Pristine, c.NoAWSEnv
+	if c.Strict {
+		rules.Strict = &c.StrictValue
+	}
+	env, notices, err := environ.Build(app.Environ, layers(all), rules)
+	if err != nil {
+		return err
+	}
+	for _, n := range notices {
+		app.note("%s", n.Text)
+	}
+	if err := environ.Check(path, command, env, environ.SystemLimits()); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return app.replace(ctx, path, command, env.Strings())
+}
+
+func layers(all []store.Contents) []environ.Layer {
+	out := make([]environ.Layer, len(all))
+	for i, c := range all {
+		out[i].Service = c.Service
+		for _, s := range c.Secrets {
+			out[i].Vars = append(out[i].Vars, environ.Var{Key: s.ID.Key, Value: s.Value})
+		}
+	}
+	return out
+}
+
+// findCommand resolves a command before any secret can touch PATH, and before a request is
+// made for one that does not exist.
+func findCommand(name string) (string, error) {
+	path, err := exec.LookPath(name)
+	switch {
+	case err == nil || errors.Is(err, exec.ErrDot):
+		return path, nil
+	case errors.Is(err, fs.ErrPermission):
+		return "", &exitError{exitNotExecutable, fmt.Errorf("%q cannot be executed: %w", name, fs.ErrPermission)}
+	}
+	return "", &exitError{exitNoCommand, fmt.Errorf("there is no command %q", name)}
+}

@@ -1,0 +1,31 @@
+//go:build windows
+
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+)
+
+// replace runs the command as a child, passes interrupts on and returns its exit code: Windows
+// cannot replace a process.
+func (a *App) replace(_ context.Context, path string, argv, env []string) error {
+	child := &exec.Cmd{Path: path, Args: argv, Env: env, Stdin: a.Stdin, Stdout: a.Stdout, Stderr: a.Stderr}
+	// The console sends an interrupt to both; only the child shall end by it.
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt)
+	defer signal.Stop(interrupts)
+	err := child.Run()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &exit):
+		return &exitError{code: exit.ExitCode()}
+	}
+	return &exitError{exitNotExecutable, fmt.Errorf("%s cannot be executed: %w", path, err)}
+}

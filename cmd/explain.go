@@ -1,0 +1,311 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"github.com/coffer-secrets/coffer/internal/environ"
+	"github.com/coffer-secrets/coffer/internal/render"
+	"github.com/coffer-secrets/coffer/internal/term"
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// The exit codes; docs/design/architecture.md lists them for users.
+const (
+	exitDone          = 0
+	exitOther         = 1
+	exitUsage         = 2
+	exitNotFound      = 3
+	exitConflict      = 4
+	exitDenied        = 5
+	exitUnavailable   = 6
+	exitConfiguration = 7
+	exitCorrupt       = 8
+	exitNotExecutable = 126
+	exitNoCommand     = 127
+	exitInterrupted   = 130
+)
+
+// exitError ends the program with a code of its own. Without an error it says nothing.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit status %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// usage is an error of the command line.
+func usage(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", errUsage, fmt.Sprintf(format, args...))
+}
+
+var errUsage = errors.New("usage")
+
+// hinted adds the way out to an error.
+func hinted(err error, hint string) error { return &hintError{err, hint} }
+
+type hintError struct {
+	error
+	hint string
+}
+
+func (e *hintError) Unwrap() error { return e.error }
+
+// usageError is what kong says of a command line, in our words where kong would repeat an
+// argument that may be a secret.
+func usageError(args []string, err error) error {
+	text := err.Error()
+	if slices.ContainsFunc(args, func(a string) bool { return a == "write" || a == "set" }) {
+		switch {
+		case strings.HasPrefix(text, "unknown flag"):
+			text = "an unknown flag (a value that begins with - goes behind --, or better: is asked for)"
+		case strings.HasPrefix(text, "unexpected argument"):
+			text = "too many arguments: a value with spaces needs quotes"
+		case !strings.HasPrefix(text, "expected") && !strings.HasPrefix(text, "missing"):
+			text = "the arguments of write are not understood"
+		}
+	}
+	command := "coffer"
+	var parse *kong.ParseError
+	if errors.As(err, &parse) && parse.Context != nil && parse.Context.Selected() != nil {
+		command = "coffer " + parse.Context.Selected().Name
+	}
+	return hinted(usage("%s", text), command+" --help shows how")
+}
+
+// fail prints an error with its hint and returns the exit code. It is the one place where
+// errors become sentences.
+func (a *App) fail(err error) int {
+	code := exitCode(err)
+	var exit *exitError
+	if errors.As(err, &exit) && exit.err == nil {
+		return code
+	}
+	a.say("%s", sentence(err))
+	if h := hint(err); h != "" {
+		fmt.Fprintln(a.Stderr, "  "+render.Escape(h))
+	}
+	return code
+}
+
+func exitCode(err error) int {
+	var exit *exitError
+	if errors.As(err, &exit) {
+		return exit.code
+	}
+	for _, c := range []struct {
+		is   error
+		code int
+	}{
+		{context.Canceled, exitInterrupted},
+		{term.ErrInterrupted, exitInterrupted},
+		{errUsage, exitUsage},
+		{store.ErrInvalid, exitUsage},
+		{store.ErrAmbiguousName, exitUsage},
+		{store.ErrNotFound, exitNotFound},
+		{store.ErrConflict, exitConflict},
+		{store.ErrDenied, exitDenied},
+		{store.ErrCorrupt, exitCorrupt},
+		{store.ErrConfiguration, exitConfiguration},
+		{store.ErrUnsupported, exitConfiguration},
+		{store.ErrUnavailable, exitUnavailable},
+		{context.DeadlineExceeded, exitUnavailable},
+		{store.ErrUnknown, exitUnavailable},
+	} {
+		if errors.Is(err, c.is) {
+			return c.code
+		}
+	}
+	return exitOther
+}
+
+// sentence says what went wrong, naming the thing.
+func sentence(err error) string {
+	var op *store.Error
+	if !errors.As(err, &op) {
+		return plainSentence(err)
+	}
+	name := subject(op.ID)
+	var missing *store.NotFoundError
+	var version *store.VersionError
+	var twins *store.AmbiguousNameError
+	switch {
+	case errors.As(err, &missing) && missing.What == "version":
+		return fmt.Sprintf("%s has no such version", name)
+	case errors.As(err, &missing) && missing.What == "service":
+		return fmt.Sprintf("service %q has no secrets%s", op.ID.Service, nearest(missing))
+	case errors.As(err, &missing):
+		return fmt.Sprintf("no %s%s", name, nearest(missing))
+	case errors.As(err, &twins):
+		return fmt.Sprintf("%q in service %q can mean several keys: %s; write it exactly", op.ID.Key, op.ID.Service, strings.Join(twins.Keys, ", "))
+	case errors.As(err, &version):
+		if version.Have == 0 {
+			return fmt.Sprintf("%s does not exist; version %d was expected, and nothing was written", name, version.Want)
+		}
+		return fmt.Sprintf("%s is at version %d, not %d; nothing was written", name, version.Have, version.Want)
+	case errors.Is(err, context.Canceled):
+		return "interrupted: " + strings.TrimSpace(op.Op+" "+name)
+	case errors.Is(err, store.ErrIndexBehind):
+		return fmt.Sprintf("%s: what was changed is stored, but the index is not up to date: %s", name, plainSentence(cause(op.Err)))
+	}
+	return fmt.Sprintf("%s: %s", name, plainSentence(op.Err))
+}
+
+func nearest(e *store.NotFoundError) string {
+	if e.Nearest == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (nearest: %q)", e.Nearest)
+}
+
+func subject(id store.ID) string {
+	switch {
+	case id.Key != "":
+		return fmt.Sprintf("secret %q in service %q", id.Key, id.Service)
+	case id.Service != "":
+		return fmt.Sprintf("service %q", id.Service)
+	}
+	return "the store"
+}
+
+// cause drops the sentinel that the sentence has already put in words.
+func cause(err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		if all := joined.Unwrap(); len(all) > 1 {
+			return all[len(all)-1]
+		}
+	}
+	return err
+}
+
+// plainSentence says an error that names no secret.
+func plainSentence(err error) string {
+	var refused *store.StorageError
+	var path *fs.PathError
+	switch {
+	case errors.As(err, &refused):
+		return refusal(refused, err)
+	case errors.As(err, &path):
+		return fmt.Sprintf("%s %s: %v", path.Op, path.Path, path.Err)
+	}
+	text := err.Error()
+	for _, sentinel := range []error{errUsage, store.ErrInvalid, store.ErrConfiguration, store.ErrConflict, store.ErrNotFound} {
+		text = strings.TrimPrefix(text, sentinel.Error()+": ")
+	}
+	return text
+}
+
+// refusal says what the storage refused, with its own words behind ours.
+func refusal(e *store.StorageError, err error) string {
+	what := fmt.Sprintf("%s %s failed", e.Op, e.Object)
+	switch {
+	case errors.Is(e, store.ErrDenied):
+		what = fmt.Sprintf("not allowed to %s %s", e.Op, e.Object)
+	case errors.Is(e, store.ErrUnavailable):
+		what = fmt.Sprintf("%s %s: the storage does not answer as it should", e.Op, e.Object)
+	case errors.Is(e, store.ErrCorrupt):
+		what = fmt.Sprintf("%s %s: the answer is not whole", e.Op, e.Object)
+	}
+	if errors.Is(err, store.ErrUnknown) {
+		what = "it may or may not be stored: " + what
+	}
+	if e.Code != "" {
+		what += " (" + e.Code + ")"
+	}
+	if e.Reason != "" {
+		what += ": " + e.Reason
+	}
+	return what
+}
+
+// hint tells the way out, where there is one.
+func hint(err error) string {
+	var own *hintError
+	var alias *store.AliasError
+	var seal *store.SealError
+	var rollback *store.RollbackError
+	var refused *store.StorageError
+	switch {
+	case errors.As(err, &own):
+		return own.hint
+	case errors.As(err, &alias):
+		return aliasHint(alias)
+	case errors.As(err, &seal):
+		return "somebody may have replaced it, or the store does not encrypt; nothing that it says was used"
+	case errors.As(err, &rollback):
+		return "an older version was put back, or it was deleted and written anew by another program; --allow-rollback accepts it"
+	case errors.As(err, &refused):
+		return storageHint(refused)
+	case errors.Is(err, store.ErrIndexBehind):
+		return "readers still see the right values; the next write of any secret of the service, or the same command again, repairs the index"
+	}
+	return environHint(err)
+}
+
+func aliasHint(e *store.AliasError) string {
+	switch {
+	case e.Index != "":
+		return "use another alias for one of them: \"/\" and \"_\" make the same index name"
+	case e.Have == "":
+		return "--adopt takes it over under " + e.Want
+	}
+	return "to change it where it is: --kms-key-alias " + e.Have
+}
+
+func storageHint(e *store.StorageError) string {
+	switch e.Code {
+	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
+		return "the session has ended: get new credentials (aws sso login, or assume the role again)"
+	case "InvalidAccessKeyId", "SignatureDoesNotMatch":
+		return "these credentials are not of this storage"
+	case "RequestTimeTooSkewed":
+		return "this machine's clock is wrong"
+	case "NoSuchBucket":
+		return "is the bucket's name right, and the region?"
+	case "PermanentRedirect", "AuthorizationHeaderMalformed":
+		return "the bucket is in another region: --region, or COFFER_AWS_REGION"
+	case "KMS.DisabledException":
+		return "the KMS key is disabled: who owns it must enable it, or the secrets must be moved to another key while it is enabled"
+	case "KMS.KMSInvalidStateException":
+		return "the KMS key is about to be deleted: who owns it can cancel the deletion"
+	case "KMS.NotFoundException", "kms:KeyNotFound":
+		return "does the alias exist in this account and region?"
+	}
+	switch {
+	case errors.Is(e, store.ErrDenied):
+		return "ask for s3:GetObject, s3:ListBucket and kms:Decrypt to read; s3:PutObject, s3:DeleteObject and kms:GenerateDataKey to write"
+	case errors.Is(e, store.ErrConfiguration):
+		return "no usable credentials: set up a profile, a role or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
+	}
+	return ""
+}
+
+func environHint(err error) string {
+	var dangerous *environ.DangerousError
+	var clash *environ.ClashError
+	var size *environ.SizeError
+	var nul *environ.NULError
+	switch {
+	case errors.As(err, &dangerous):
+		return "--allow-env " + dangerous.Name + " lets it through, --skip " + dangerous.Key + " leaves it out"
+	case errors.As(err, &clash):
+		return "--skip leaves one of them out"
+	case errors.As(err, &size) && size.Key != "":
+		return "--skip " + size.Key + " leaves it out; read --out FILE hands it over as a file"
+	case errors.As(err, &nul) && nul.Key != "":
+		return "--skip " + nul.Key + " leaves it out"
+	}
+	return ""
+}

@@ -1,0 +1,154 @@
+package cmd
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/coffer-secrets/coffer/internal/render"
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// ListCmd lists the secrets of services.
+type ListCmd struct {
+	Services []string `arg:"" name:"service" help:"Services."`
+
+	Expand  bool `short:"e" help:"Print the values too."`
+	Time    bool `short:"t" aliases:"sort-by-time" xor:"sort" help:"Sort by time."`
+	User    bool `short:"u" aliases:"sort-by-user" xor:"sort" help:"Sort by user."`
+	Version bool `short:"v" aliases:"sort-by-version" xor:"sort" help:"Sort by version."`
+}
+
+// Run prints one table for all services, from their indexes: no request for each secret.
+func (c *ListCmd) Run(ctx context.Context, app *App) error {
+	all, err := app.load(ctx, c.Services)
+	if err != nil {
+		return err
+	}
+	if err := app.refuseUnreadable(all); err != nil {
+		return err
+	}
+	var secrets []store.Secret
+	for _, contents := range all {
+		secrets = append(secrets, contents.Secrets...)
+	}
+	c.sort(secrets)
+	if app.globals.JSON {
+		out := make([]secretJSON, len(secrets))
+		for i, s := range secrets {
+			if out[i] = described(s.Meta); c.Expand {
+				out[i] = valued(s)
+			}
+		}
+		return render.JSON(app.Stdout, out)
+	}
+	header := []string{"Key", "Version", "Last modified", "User", "Key alias"}
+	if len(c.Services) > 1 {
+		header = append([]string{"Service"}, header...)
+	}
+	if c.Expand {
+		header = append(header, "Value")
+	}
+	t := app.table(header...)
+	for _, s := range secrets {
+		row := []any{s.ID.Key, s.Version, s.Created, s.CreatedBy, s.KeyAlias}
+		if len(c.Services) > 1 {
+			row = append([]any{s.ID.Service}, row...)
+		}
+		if c.Expand {
+			row = append(row, s.Value.Reveal())
+		}
+		t.row(row...)
+	}
+	return t.print()
+}
+
+func (c *ListCmd) sort(secrets []store.Secret) {
+	slices.SortStableFunc(secrets, func(a, b store.Secret) int {
+		switch {
+		case c.Time:
+			return a.Created.Compare(b.Created)
+		case c.User:
+			return cmp.Compare(a.CreatedBy, b.CreatedBy)
+		case c.Version:
+			return cmp.Compare(a.Version, b.Version)
+		}
+		return 0 // they come by service and key
+	})
+}
+
+// ServicesCmd lists services.
+type ServicesCmd struct {
+	Prefix  string `arg:"" optional:"" help:"Only services that begin with this."`
+	Secrets bool   `short:"s" help:"Print service/key of each secret."`
+}
+
+// Run prints one name a line, so that a script can read them.
+func (c *ServicesCmd) Run(ctx context.Context, app *App) error {
+	s, err := app.Open(ctx)
+	if err != nil {
+		return err
+	}
+	names, err := s.Services(ctx, serviceName(c.Prefix))
+	if err != nil {
+		return err
+	}
+	if c.Secrets {
+		all, err := app.loadFrom(ctx, s, names)
+		if err != nil {
+			return err
+		}
+		names = nil
+		for _, contents := range all {
+			for _, key := range contents.Keys() {
+				names = append(names, contents.Service+"/"+key)
+			}
+		}
+	}
+	if app.globals.JSON {
+		return render.JSON(app.Stdout, append([]string{}, names...))
+	}
+	t := app.table("Service")
+	for _, name := range names {
+		t.row(name)
+	}
+	return t.print()
+}
+
+// HistoryCmd lists the versions of a secret.
+type HistoryCmd struct {
+	Service string `arg:"" help:"Service."`
+	Key     string `arg:"" help:"Key."`
+}
+
+// Run prints a row for each version that is kept, oldest first.
+func (c *HistoryCmd) Run(ctx context.Context, app *App) error {
+	id, err := newID(c.Service, c.Key)
+	if err != nil {
+		return err
+	}
+	s, err := app.Open(ctx)
+	if err != nil {
+		return err
+	}
+	versions, err := s.History(ctx, id)
+	if err != nil {
+		return err
+	}
+	if app.globals.JSON {
+		out := make([]secretJSON, len(versions))
+		for i, m := range versions {
+			out[i] = described(m)
+		}
+		return render.JSON(app.Stdout, out)
+	}
+	t := app.table("Event", "Version", "Date", "User")
+	for i, m := range versions {
+		event := "Updated"
+		if i == 0 && m.Version == 1 {
+			event = "Created"
+		}
+		t.row(event, m.Version, m.Created, m.CreatedBy)
+	}
+	return t.print()
+}

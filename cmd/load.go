@@ -1,0 +1,162 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/coffer-secrets/coffer/store"
+	"golang.org/x/sync/errgroup"
+)
+
+// load opens the store and reads services, all at once.
+func (a *App) load(ctx context.Context, services []string) ([]store.Contents, error) {
+	s, err := a.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(services))
+	for i, name := range services {
+		names[i] = serviceName(name)
+		if err := store.CheckService(names[i]); err != nil {
+			return nil, err
+		}
+	}
+	return a.loadFrom(ctx, s, names)
+}
+
+// loadFrom reads services of an open store, 16 at once.
+func (a *App) loadFrom(ctx context.Context, s store.Store, services []string) ([]store.Contents, error) {
+	all := make([]store.Contents, len(services))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(16)
+	for i, service := range services {
+		g.Go(func() (err error) {
+			all[i], err = s.Load(gctx, service)
+			return err
+		})
+	}
+	return all, g.Wait()
+}
+
+// ReadFlags decide what an incomplete service means to a command that hands its secrets on.
+type ReadFlags struct {
+	AllowEmpty bool     `help:"Go on with a service that has no secrets."`
+	RequireAll bool     `help:"Refuse when any secret is hidden from you."`
+	Require    []string `placeholder:"KEY" help:"Refuse unless these keys are there."`
+	Unverified bool     `help:"Trust the index of a service that you may not list."`
+}
+
+// refuseUnreadable ends a command when nothing of a service could be read for lack of
+// permission, and tells what is hidden otherwise (protocol.md, section 10).
+func (a *App) refuseUnreadable(all []store.Contents) error {
+	for _, c := range all {
+		for _, notice := range c.Notices {
+			a.note("%s", notice)
+		}
+		if len(c.Secrets) == 0 && (len(c.Denied) > 0 || len(c.Hidden) > 0) {
+			return &unreadableError{c}
+		}
+		if len(c.Denied) > 0 || len(c.Hidden) > 0 {
+			a.note("%s", hiddenNotice(c))
+		}
+	}
+	return nil
+}
+
+// refuseIncomplete adds to refuseUnreadable what matters to a program that will run with
+// these secrets.
+func (a *App) refuseIncomplete(all []store.Contents, f ReadFlags) error {
+	if err := a.refuseUnreadable(all); err != nil {
+		return err
+	}
+	held := map[string]bool{}
+	for _, c := range all {
+		for _, s := range c.Secrets {
+			held[strings.ToLower(s.ID.Key)] = true
+		}
+		switch {
+		case c.Unlisted && !f.Unverified:
+			return hinted(&unreadableError{c}, "--unverified trusts the index: secrets deleted or changed behind its back cannot be seen")
+		case len(c.Secrets) == 0 && !f.AllowEmpty:
+			err := &store.Error{Op: "load", ID: store.ID{Service: c.Service}, Err: &store.NotFoundError{What: "service"}}
+			return hinted(err, "is the name right? --allow-empty goes on without secrets")
+		case f.RequireAll && len(c.Denied)+len(c.Hidden) > 0:
+			return &unreadableError{c}
+		}
+	}
+	for _, key := range f.Require {
+		if !held[strings.ToLower(key)] {
+			return fmt.Errorf("%w: no key %q, which --require names, in %s", store.ErrNotFound, key, serviceList(all))
+		}
+	}
+	return nil
+}
+
+func serviceList(all []store.Contents) string {
+	names := make([]string, len(all))
+	for i, c := range all {
+		names[i] = c.Service
+	}
+	return strings.Join(names, ", ")
+}
+
+// unreadableError is a service of which nothing, or not all that was demanded, could be read.
+type unreadableError struct{ contents store.Contents }
+
+func (e *unreadableError) Error() string {
+	c := e.contents
+	if c.Unlisted && len(c.Denied) == 0 {
+		return fmt.Sprintf("service %q may not be listed, so that what its index says cannot be verified", c.Service)
+	}
+	text := fmt.Sprintf("not allowed to read the secrets of service %q", c.Service)
+	if len(c.Secrets) > 0 {
+		text = fmt.Sprintf("not allowed to read all secrets of service %q", c.Service)
+	}
+	for _, d := range c.Denied {
+		text += "; " + d.Object
+		if d.Reason != "" {
+			text += " (" + d.Reason + ")"
+		}
+	}
+	if len(c.Denied) == 0 && len(c.Hidden) > 0 {
+		text += ": " + strings.Join(c.Hidden, ", ")
+	}
+	if c.Unlisted {
+		text += "; the service may not be listed either, so that it may as well not exist"
+	}
+	return text
+}
+
+func (e *unreadableError) Unwrap() error { return store.ErrDenied }
+
+// hiddenNotice counts what could not be read.
+func hiddenNotice(c store.Contents) string {
+	text := fmt.Sprintf("%s: %s could be read", c.Service, count(len(c.Secrets), "secret"))
+	if n := len(c.Hidden); n > 0 {
+		text += fmt.Sprintf(", %d hidden", n)
+	}
+	if len(c.Denied) > 0 {
+		labels := make([]string, len(c.Denied))
+		for i, d := range c.Denied {
+			labels[i] = d.KeyAlias
+		}
+		text += fmt.Sprintf("; %s denied (%s)", count(len(c.Denied), "index"), strings.Join(labels, ", "))
+	}
+	return text
+}
+
+func count(n int, thing string) string {
+	switch {
+	case n == 1:
+		return "1 " + thing
+	case strings.HasSuffix(thing, "x"):
+		return fmt.Sprintf("%d %ses", n, thing)
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// serviceName is a service as chamber stores it: in lower case.
+func serviceName(name string) string { return strings.ToLower(strings.TrimSuffix(name, "/")) }
+
+func newID(service, key string) (store.ID, error) { return store.NewID(serviceName(service), key) }

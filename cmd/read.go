@@ -1,0 +1,99 @@
+package cmd
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/coffer-secrets/coffer/internal/outfile"
+	"github.com/coffer-secrets/coffer/internal/render"
+	"github.com/coffer-secrets/coffer/internal/term"
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// ReadCmd prints one secret.
+type ReadCmd struct {
+	Service string `arg:"" help:"Service."`
+	Key     string `arg:"" help:"Key; case does not matter unless two keys differ in it."`
+
+	Version   int    `short:"v" default:"-1" placeholder:"N" help:"Version; the newest by default."`
+	NoNewline bool   `short:"n" help:"Print the bare value without a newline after it."`
+	Out       string `placeholder:"FILE" help:"Write the bare value to a file that only you can read."`
+}
+
+// Run prints the secret: as a table, or bare with --quiet or --no-newline.
+func (c *ReadCmd) Run(ctx context.Context, app *App) error {
+	id, err := newID(c.Service, c.Key)
+	if err != nil {
+		return err
+	}
+	if c.Version < -1 {
+		return usage("--version %d: versions begin at 1", c.Version)
+	}
+	s, err := app.Open(ctx)
+	if err != nil {
+		return err
+	}
+	secret, err := s.Read(ctx, id, max(c.Version, store.Latest))
+	if err != nil {
+		return err
+	}
+	value := secret.Value.Reveal()
+	switch {
+	case c.Out != "":
+		return outfile.Write(c.Out, []byte(value))
+	case c.NoNewline:
+		return app.print(value)
+	case app.globals.Quiet:
+		return app.print(c.onTerminal(app, value) + "\n")
+	case app.globals.JSON:
+		return render.JSON(app.Stdout, valued(secret))
+	}
+	t := app.table("Key", "Value", "Version", "Last modified", "User")
+	t.row(secret.ID.Key, value, secret.Version, secret.Created, secret.CreatedBy)
+	return t.print()
+}
+
+// onTerminal escapes a value that could command a terminal. Programs get it as it is.
+func (c *ReadCmd) onTerminal(app *App, value string) string {
+	if term.IsTerminal(app.Stdout) {
+		lines := strings.Split(value, "\n")
+		for i, line := range lines {
+			lines[i] = render.Escape(line)
+		}
+		return strings.Join(lines, "\n")
+	}
+	return value
+}
+
+// secretJSON is how a secret is printed with --json.
+type secretJSON struct {
+	Service   string  `json:"service"`
+	Key       string  `json:"key"`
+	Version   int     `json:"version"`
+	Created   string  `json:"created,omitempty"`
+	CreatedBy string  `json:"created_by,omitempty"`
+	KeyAlias  string  `json:"key_alias,omitempty"`
+	Value     *string `json:"value,omitempty"`
+}
+
+func described(m store.Meta) secretJSON {
+	return secretJSON{
+		Service: m.ID.Service, Key: m.ID.Key, Version: m.Version, Created: timestamp(m.Created),
+		CreatedBy: m.CreatedBy, KeyAlias: m.KeyAlias,
+	}
+}
+
+// valued is described with the value, for a command that was asked to print it.
+func valued(s store.Secret) secretJSON {
+	out, value := described(s.Meta), s.Value.Reveal()
+	out.Value = &value
+	return out
+}
+
+func timestamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}

@@ -1,0 +1,49 @@
+package cmd
+
+import (
+	"fmt"
+
+	"github.com/coffer-secrets/coffer/internal/render"
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// resultJSON is how the outcome of a change is printed with --json.
+type resultJSON struct {
+	secretJSON
+	Outcome store.Outcome `json:"outcome"`
+	Error   string        `json:"error,omitempty"`
+}
+
+// printResults tells what became of each secret: to a person on standard error, as JSON on
+// standard output.
+func (a *App) printResults(results []store.Result) error {
+	if a.globals.JSON {
+		out := make([]resultJSON, len(results))
+		for i, r := range results {
+			out[i] = resultJSON{secretJSON: described(r.Meta), Outcome: r.Outcome}
+			if r.Err != nil {
+				out[i].Error = sentence(r.Err)
+			}
+		}
+		return render.JSON(a.Stdout, out)
+	}
+	if a.globals.Quiet {
+		return nil
+	}
+	for _, r := range results {
+		fmt.Fprintln(a.Stderr, render.Escape(resultLine(r)))
+	}
+	return nil
+}
+
+func resultLine(r store.Result) string {
+	switch r.Outcome {
+	case store.Deleted:
+		return fmt.Sprintf("%s: deleted (was version %d)", r.Meta.ID, r.Meta.Version)
+	case store.Unchanged:
+		return fmt.Sprintf("%s: unchanged, version %d", r.Meta.ID, r.Meta.Version)
+	case store.Failed:
+		return fmt.Sprintf("%s: failed: %s", r.Meta.ID, sentence(r.Err))
+	}
+	return fmt.Sprintf("%s: version %d", r.Meta.ID, r.Meta.Version)
+}

@@ -1,0 +1,151 @@
+package cmd
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/coffer-secrets/coffer/internal/term"
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// WriteCmd stores one secret.
+type WriteCmd struct {
+	Service string `arg:"" help:"Service, such as api or api/worker."`
+	Key     string `arg:"" help:"Key, such as db_password."`
+	Value   string `arg:"" optional:"" help:"- reads the value from standard input. Without it you are asked. A value given here is seen by every process of the machine."`
+
+	FromFile      string `placeholder:"FILE" xor:"source" help:"Read the value from a file."`
+	Generate      int    `placeholder:"N" xor:"source" help:"Make a random value of N letters and digits."`
+	Base64        bool   `name:"base64" help:"Store the base64 form of the bytes given: the way to keep what is not text."`
+	Singleline    bool   `short:"s" help:"Drop one newline at the end."`
+	IfVersion     *int   `placeholder:"N" help:"Write only if N is the newest version; 0: only if there is none."`
+	SkipUnchanged bool   `help:"Write nothing if the newest version has this value."`
+	PreserveCase  bool   `help:"Store a new key as it is written, not in lower case."`
+	Adopt         bool   `help:"Take over a secret whose key alias cannot be told."`
+}
+
+// Run stores the secret and tells its version.
+func (c *WriteCmd) Run(ctx context.Context, app *App) error {
+	id, err := newID(c.Service, c.Key)
+	if err != nil {
+		return err
+	}
+	value, err := c.value(app)
+	if err != nil {
+		return err
+	}
+	if err := value.Check(); err != nil {
+		return &store.Error{Op: "write", ID: id, Err: c.advise(err)}
+	}
+	s, err := app.Open(ctx)
+	if err != nil {
+		return err
+	}
+	result, err := s.Write(ctx, id, value, store.WriteOptions{
+		IfVersion: c.IfVersion, SkipUnchanged: c.SkipUnchanged, PreserveCase: c.PreserveCase, Adopt: c.Adopt,
+	})
+	if result.Outcome != "" && result.Err == nil {
+		if printErr := app.printResults([]store.Result{result}); printErr != nil {
+			return errors.Join(err, printErr)
+		}
+		warnSize(app, result.Meta.ID, value)
+	}
+	return err
+}
+
+// advise adds the way out to the refusal of a value.
+func (c *WriteCmd) advise(err error) error {
+	if c.Base64 {
+		return err
+	}
+	return hinted(err, "--base64 keeps bytes that are not text")
+}
+
+// value finds the value: made, from a file, from standard input, from the argument, or asked.
+func (c *WriteCmd) value(app *App) (store.Value, error) {
+	if c.Value != "" && (c.FromFile != "" || c.Generate != 0) {
+		return store.Value{}, usage("give the value once: as an argument, with --from-file or with --generate")
+	}
+	text, err := c.read(app)
+	if err != nil {
+		return store.Value{}, err
+	}
+	if c.Singleline {
+		text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
+	}
+	if c.Base64 {
+		text = base64.StdEncoding.EncodeToString([]byte(text))
+	}
+	return store.NewValue(text), nil
+}
+
+func (c *WriteCmd) read(app *App) (string, error) {
+	switch {
+	case c.Generate != 0:
+		return generate(c.Generate)
+	case c.FromFile != "":
+		return readLimited(c.FromFile, func() (io.ReadCloser, error) { return os.Open(c.FromFile) })
+	case c.Value == "-":
+		return readLimited("standard input", func() (io.ReadCloser, error) { return io.NopCloser(app.Stdin), nil })
+	case c.Value != "":
+		if app.interactive() {
+			app.note("a value on the command line can be seen by every process and stays in the shell's history; leave it out to be asked")
+		}
+		return c.Value, nil
+	}
+	text, err := term.Password(app.Stdin, app.Stderr, fmt.Sprintf("Value of %s/%s: ", c.Service, c.Key))
+	if errors.Is(err, term.ErrNoTerminal) {
+		return "", hinted(usage("no value"), "give - to read it from standard input, --from-file FILE, or run it at a terminal to be asked")
+	}
+	return text, err
+}
+
+// readLimited reads a value with one byte more than can be kept, so that a larger one is
+// refused rather than cut.
+func readLimited(name string, open func() (io.ReadCloser, error)) (string, error) {
+	r, err := open()
+	if err != nil {
+		return "", err
+	}
+	defer r.Close()
+	data, err := io.ReadAll(io.LimitReader(r, store.MaxValue+1))
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", name, err)
+	}
+	return string(data), nil
+}
+
+// generate makes a random text of letters and digits: 5.9 bits each.
+func generate(n int) (string, error) {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+	if n < 1 || n > store.MaxValue {
+		return "", usage("--generate %d: give a number of letters from 1 to %d", n, store.MaxValue)
+	}
+	out := make([]byte, 0, n)
+	draw := make([]byte, 2*n)
+	for len(out) < n {
+		_, _ = rand.Read(draw) // never fails
+		for _, b := range draw {
+			// A byte from 248 up would make the first letters likelier than the others.
+			if int(b) < 4*len(letters) && len(out) < n {
+				out = append(out, letters[int(b)%len(letters)])
+			}
+		}
+	}
+	return string(out), nil
+}
+
+// execLimit is what Linux can pass to a program as one NAME=value, without its NUL.
+const execLimit = 131_071
+
+func warnSize(app *App, id store.ID, v store.Value) {
+	if n := len(id.Key) + len("=") + v.Len(); n > execLimit {
+		app.note("%s has %d bytes: more than exec can pass to a program on Linux (%d with the name)", id, v.Len(), execLimit)
+	}
+}

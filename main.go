@@ -1,0 +1,15 @@
+// Coffer keeps encrypted secrets in a bucket and runs programs with them.
+package main
+
+import (
+	"os"
+
+	"github.com/coffer-secrets/coffer/cmd"
+)
+
+// Set at link time.
+var version, commit = "dev", ""
+
+func main() {
+	os.Exit(cmd.Main(os.Args[1:], cmd.Process(version, commit)))
+}
