@@ -1,0 +1,192 @@
+// Package wire counts what crosses between a client and an S3, KMS, STS or SSM endpoint.
+//
+// A [Proxy] passes each request on, adds a fixed round-trip time to it and notes how
+// deep it was: its place in the longest chain of requests that had to wait for one
+// another. Two requests in flight together share a depth, so the largest depth of a run
+// is the number of round trips that the client could not overlap.
+package wire
+
+import (
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"sync"
+	"time"
+)
+
+// Crossing is one request as it passed through a [Proxy].
+type Crossing struct {
+	StartUS int64  `json:"start_us"` // microseconds since the proxy was made
+	EndUS   int64  `json:"end_us"`
+	Depth   int    `json:"depth"` // 1 and up
+	Method  string `json:"method"`
+	Path    string `json:"path"`             // with the query
+	Target  string `json:"target,omitempty"` // X-Amz-Target: the operation of a JSON service
+	Status  int    `json:"status"`
+	In      int64  `json:"request_bytes"`
+	Out     int64  `json:"response_bytes"`
+}
+
+// Summary adds up what crossed since the last [Proxy.Reset].
+type Summary struct {
+	Requests    int `json:"requests"`    // answered ones
+	Depth       int `json:"depth"`       // the deepest request; 0 without any
+	Connections int `json:"connections"` // opened by clients; counted with [Proxy.ConnState]
+}
+
+// Proxy is a reverse proxy that counts. Make it with [New]. Besides what it passes on, it
+// answers GET /_wire with the [Summary] as JSON, and resets on POST /_wire/reset.
+type Proxy struct {
+	upstream *httputil.ReverseProxy
+	rtt      time.Duration
+	epoch    time.Time
+
+	mu          sync.Mutex
+	done        []Crossing
+	connections int
+	log         *json.Encoder // nil: no log
+}
+
+// New returns a proxy to the endpoint upstream (scheme and host; a path is not used) that
+// holds each request back for rtt. The Host header passes unchanged, so that signatures
+// stay valid.
+func New(upstream *url.URL, rtt time.Duration) *Proxy {
+	p := &Proxy{rtt: rtt, epoch: time.Now()}
+	p.upstream = &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.Out.URL.Scheme, r.Out.URL.Host = upstream.Scheme, upstream.Host
+			r.Out.Host = r.In.Host
+		},
+		Transport: &http.Transport{MaxIdleConnsPerHost: 256, DisableCompression: true},
+	}
+	return p
+}
+
+// ServeHTTP passes a request on, or answers one about the proxy itself. It is no
+// http.ServeMux because that redirects object names such as "a//b".
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch r.Method + " " + r.URL.Path {
+	case "GET /_wire":
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(p.Summary())
+	case "POST /_wire/reset":
+		p.Reset()
+	default:
+		p.pass(w, r)
+	}
+}
+
+// ConnState counts new connections. Set it as the ConnState of the server that serves p.
+func (p *Proxy) ConnState(_ net.Conn, state http.ConnState) {
+	if state != http.StateNew {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.connections++
+}
+
+// Log writes each crossing to w as one line of JSON from now on. Nil ends it. A write
+// that fails is dropped: the traffic goes on.
+func (p *Proxy) Log(w io.Writer) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.log = nil
+	if w != nil {
+		p.log = json.NewEncoder(w)
+	}
+}
+
+// Summary adds up what has crossed since the last [Proxy.Reset].
+func (p *Proxy) Summary() Summary {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := Summary{Requests: len(p.done), Connections: p.connections}
+	for _, c := range p.done {
+		s.Depth = max(s.Depth, c.Depth)
+	}
+	return s
+}
+
+// Crossings returns what has crossed since the last [Proxy.Reset], in the order in which
+// the requests ended.
+func (p *Proxy) Crossings() []Crossing {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]Crossing(nil), p.done...)
+}
+
+// Reset forgets what has crossed. Open connections are not counted again.
+func (p *Proxy) Reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done, p.connections = nil, 0
+}
+
+func (p *Proxy) pass(w http.ResponseWriter, r *http.Request) {
+	c := p.begin()
+	c.Method, c.Path, c.Target = r.Method, r.URL.RequestURI(), r.Header.Get("X-Amz-Target")
+	c.In = max(r.ContentLength, 0)
+	m := &meter{ResponseWriter: w, status: http.StatusOK}
+	// An aborted answer (http.ErrAbortHandler) panics through here and is counted all the same.
+	defer func() {
+		c.Status, c.Out = m.status, m.bytes
+		p.end(c)
+	}()
+
+	if p.rtt > 0 {
+		select {
+		case <-time.After(p.rtt):
+		case <-r.Context().Done():
+			m.status = http.StatusGatewayTimeout
+			return
+		}
+	}
+	p.upstream.ServeHTTP(m, r)
+}
+
+// begin notes a request's start. Its depth is one more than that of the deepest request
+// that had ended by then.
+func (p *Proxy) begin() Crossing {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := Crossing{StartUS: time.Since(p.epoch).Microseconds(), Depth: 1}
+	for _, d := range p.done {
+		c.Depth = max(c.Depth, d.Depth+1)
+	}
+	return c
+}
+
+func (p *Proxy) end(c Crossing) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c.EndUS = time.Since(p.epoch).Microseconds()
+	p.done = append(p.done, c)
+	if p.log != nil {
+		_ = p.log.Encode(c)
+	}
+}
+
+// A meter notes an answer's status and counts its bytes.
+type meter struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (m *meter) WriteHeader(status int) {
+	m.status = status
+	m.ResponseWriter.WriteHeader(status)
+}
+
+func (m *meter) Write(p []byte) (int, error) {
+	n, err := m.ResponseWriter.Write(p)
+	m.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection, so that answers are flushed.
+func (m *meter) Unwrap() http.ResponseWriter { return m.ResponseWriter }
