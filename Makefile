@@ -1,0 +1,64 @@
+# make help lists the targets. Tools are built once, at these versions, into TOOLS.
+GOLANGCI_LINT := v2.15.0
+GOVULNCHECK   := v1.8.0
+
+TOOLS    ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/coffer-tools
+FUZZTIME ?= 1m
+VERSION  ?= $(shell git describe --tags --dirty 2>/dev/null || echo dev)
+COMMIT   ?= $(shell git rev-parse --short HEAD 2>/dev/null)
+
+golangci-lint := $(TOOLS)/golangci-lint@$(GOLANGCI_LINT)/golangci-lint
+govulncheck   := $(TOOLS)/govulncheck@$(GOVULNCHECK)/govulncheck
+
+.DEFAULT_GOAL := build
+.PHONY: help build test race lint lint-selftest fmt vuln cross fuzz cover bench tools clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## ./coffer, one static binary
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)" -o coffer .
+
+test: ## every test (those that need moto_server say so when it is missing)
+	go test ./...
+
+race: ## every test under the race detector (needs a C compiler)
+	CGO_ENABLED=1 go test -race ./...
+
+lint: $(golangci-lint) ## go vet, golangci-lint with the layer rules, formatting
+	go vet ./...
+	$(golangci-lint) run ./...
+
+lint-selftest: $(golangci-lint) ## plant a violation of each lint rule and expect it to be found
+	.ci/lint-selftest $(golangci-lint)
+
+fmt: $(golangci-lint) ## format as lint wants it
+	$(golangci-lint) fmt ./...
+
+vuln: $(govulncheck) ## known vulnerabilities in what we call
+	.ci/vuln $(govulncheck)
+
+cross: ## vet for the other systems we build for
+	GOOS=windows CGO_ENABLED=0 go vet ./...
+	GOOS=darwin CGO_ENABLED=0 go vet ./...
+
+fuzz: ## every fuzz target for FUZZTIME (1m)
+	.ci/fuzz $(FUZZTIME)
+
+cover: ## coverage of the packages that promise some
+	.ci/cover
+
+bench: ## benchmarks, and what each command costs on the wire
+	go test -run '^$$' -bench . -benchmem ./...
+	go test -run Wire -count 1 -v ./cmd/...
+
+tools: $(golangci-lint) $(govulncheck) ## build the tools
+
+clean: ## remove what make made here
+	rm -rf coffer bin .cache cover*.out
+
+$(TOOLS)/golangci-lint@%/golangci-lint:
+	GOBIN=$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$*
+
+$(TOOLS)/govulncheck@%/govulncheck:
+	GOBIN=$(@D) go install golang.org/x/vuln/cmd/govulncheck@$*
