@@ -1,0 +1,201 @@
+package formats
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// What python-dotenv replaces, in quotes of either kind too; it has no escape for it.
+var pythonVariable = regexp.MustCompile(`\$\{[^}:]*(:-[^}]*)?\}`)
+
+func writeDotenv(b *bytes.Buffer, entries []entry, _ Options) error {
+	for _, e := range entries {
+		text, _ := dotenvText(e.value)
+		b.WriteString(e.name + "=" + text + "\n")
+	}
+	return nil
+}
+
+func checkDotenv(e entry) string {
+	_, reason := dotenvText(e.value)
+	return reason
+}
+
+// dotenvText writes a value in the first form that python-dotenv and node (--env-file,
+// util.parseEnv) read alike, or tells why there is none. The first one is chamber's.
+//
+//   - in double quotes both know \n; python-dotenv knows more escapes, and node's value ends
+//     at the next quote whatever stands before it
+//   - in single quotes node knows no escape; python-dotenv knows \\ and \'
+//   - without quotes node ends the value at any "#" and both trim it
+func dotenvText(value string) (text, reason string) {
+	switch {
+	case strings.Contains(value, "\r"):
+		return "", "it has a carriage return, which node drops"
+	case pythonVariable.MatchString(value):
+		return "", "python-dotenv replaces ${...} even in single quotes"
+	}
+	double := `"` + strings.ReplaceAll(value, "\n", `\n`) + `"`
+	switch {
+	case !strings.ContainsAny(value, "\"\\$`"):
+		return double, ""
+	case !strings.Contains(value, "'") && !strings.Contains(value, `\\`) && !strings.HasSuffix(value, `\`):
+		return "'" + value + "'", ""
+	case !strings.ContainsAny(value, `"\`):
+		return double, ""
+	case dotenvPlain(value):
+		return value, ""
+	}
+	return "", "python-dotenv and node read such a mix of quotes, backslashes, \"#\" and newlines differently"
+}
+
+// dotenvPlain reports whether a value can stand without quotes.
+func dotenvPlain(value string) bool {
+	if strings.ContainsAny(value, "\n#") {
+		return false
+	}
+	first, _ := utf8.DecodeRuneInString(value)
+	last, _ := utf8.DecodeLastRuneInString(value)
+	return unicode.IsGraphic(first) && !unicode.IsSpace(first) && !strings.ContainsRune("'\"`", first) &&
+		unicode.IsGraphic(last) && !unicode.IsSpace(last)
+}
+
+// dotenvReader reads the dialect of docs/formats.md. Where well-known readers give different
+// values for one text, it refuses the line.
+type dotenvReader struct {
+	rest string
+	line int
+}
+
+func readDotenv(body []byte, c *collector) error {
+	r := &dotenvReader{rest: strings.ReplaceAll(string(body), "\r\n", "\n"), line: 1}
+	for r.rest != "" {
+		first, _, _ := strings.Cut(r.rest, "\n")
+		if trimmed := strings.TrimSpace(first); trimmed == "" || trimmed[0] == '#' {
+			r.skip(len(first))
+			continue
+		}
+		line := r.line
+		key, found := r.key(first)
+		if !found {
+			return c.fault(line, nil, `there is no "="`)
+		}
+		value, reason := r.value()
+		if reason != "" {
+			return c.fault(line, []string{key}, reason)
+		}
+		if err := c.pair([]string{key}, line, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// skip goes over n bytes and the newline after them.
+func (r *dotenvReader) skip(n int) {
+	r.line += strings.Count(r.rest[:n], "\n") + 1
+	r.rest = strings.TrimPrefix(r.rest[n:], "\n")
+}
+
+// key goes over `export KEY =` and the blanks after it.
+func (r *dotenvReader) key(line string) (string, bool) {
+	key, _, found := strings.Cut(line, "=")
+	if !found {
+		return "", false
+	}
+	r.rest = strings.TrimLeft(r.rest[len(key)+1:], " \t")
+	key = strings.TrimSpace(key)
+	if fields := strings.Fields(key); len(fields) == 2 && fields[0] == "export" {
+		key = fields[1]
+	}
+	return key, true
+}
+
+// value goes to the next line.
+func (r *dotenvReader) value() (value, reason string) {
+	line, _, _ := strings.Cut(r.rest, "\n")
+	if line != "" && strings.IndexByte("'\"`", line[0]) >= 0 {
+		return r.quoted(line[0])
+	}
+	value = line
+	if i := strings.IndexAny(line, "#"); i == 0 {
+		return "", `readers differ about "#" here: put the value in quotes`
+	} else if i > 0 {
+		if value = line[:i]; value == strings.TrimRight(value, " \t") {
+			return "", `readers differ about "#" in a value without quotes: put it in quotes`
+		}
+	}
+	value = strings.TrimRight(value, " \t")
+	if strings.Contains(value, "\r") {
+		return "", "a carriage return stands in the line"
+	}
+	r.skip(len(line))
+	return value, ""
+}
+
+func (r *dotenvReader) quoted(quote byte) (value, reason string) {
+	if quote == '`' {
+		return "", "readers differ about backticks: use other quotes"
+	}
+	end := closing(r.rest, quote)
+	if end < 0 {
+		return "", "a quote is not closed"
+	}
+	inner := r.rest[1:end]
+	if strings.Contains(inner, "\r") {
+		return "", "a carriage return stands in quotes"
+	}
+	after, _, _ := strings.Cut(r.rest[end+1:], "\n")
+	if trimmed := strings.TrimSpace(after); trimmed != "" && trimmed[0] != '#' {
+		return "", "text follows a closing quote"
+	}
+	r.skip(end + 1 + len(after))
+	if quote == '"' {
+		inner = unescapeDotenv(inner)
+	}
+	return inner, ""
+}
+
+// closing is the place of the quote that closes the one at the start; -1 where none does.
+func closing(s string, quote byte) int {
+	for i := 1; i < len(s); i++ {
+		switch {
+		case s[i] == quote:
+			return i
+		case s[i] == '\\' && quote == '"':
+			i++
+		}
+	}
+	return -1
+}
+
+// unescapeDotenv takes \n, \r and \t, and a backslash before what chamber and shells put one
+// before. Before anything else it is a backslash.
+func unescapeDotenv(s string) string {
+	var b strings.Builder
+	for {
+		plain, rest, escaped := strings.Cut(s, `\`)
+		b.WriteString(plain)
+		if !escaped {
+			return b.String()
+		}
+		s = rest
+		if rest == "" {
+			b.WriteByte('\\')
+			continue
+		}
+		switch next := rest[0]; {
+		case strings.IndexByte("nrt", next) >= 0:
+			b.WriteByte("\n\r\t"[strings.IndexByte("nrt", next)])
+		case strings.IndexByte("\\\"$`!", next) >= 0:
+			b.WriteByte(next)
+		default:
+			b.WriteByte('\\')
+			continue
+		}
+		s = rest[1:]
+	}
+}

@@ -1,0 +1,227 @@
+// Package formats turns the secrets of a service into the files that other programs read,
+// and such files into secrets. It is pure: pairs in, text out, and back.
+//
+// A value is carried exactly or not at all: a format that cannot carry one refuses with a
+// [*ValueError] that names the key. No error of this package quotes a value or any other
+// part of a file than key names.
+package formats
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// MaxInput is the largest file that [Decode] reads, in bytes.
+const MaxInput = 64 << 20
+
+// Pair is one secret: its key in the store and its value.
+type Pair struct {
+	Key   string
+	Value store.Value
+}
+
+// Options changes how a format is written or read. The zero value is right for every
+// format but k8s, which needs Name.
+type Options struct {
+	Name         string // k8s, writing: metadata.name, a DNS subdomain
+	Prefix       string // environment names, writing: stands before each
+	PreserveCase bool   // environment names, writing: letters keep their case
+	Flatten      string // json, yaml, toml, reading: joins the keys of nested maps; "" refuses nested maps
+}
+
+// format is one row of the table: how a format is called, written and read.
+type format struct {
+	name       string
+	aliases    []string
+	extensions []string
+	encode     *encoder
+	decode     func(body []byte, c *collector) error
+}
+
+// encoder is how a format is written.
+type encoder struct {
+	name  func(key string, o Options) (string, error) // what the format calls a key; nil: the key itself
+	check func(e entry) string                        // why an entry cannot be carried; "" when it can; nil: all can
+	write func(b *bytes.Buffer, entries []entry, o Options) error
+}
+
+// entry is one pair on its way into a file.
+type entry struct{ key, name, value string }
+
+func table() []format {
+	return []format{
+		{name: "json", extensions: []string{".json"}, encode: &encoder{write: writeJSON}, decode: readJSON},
+		{name: "yaml", aliases: []string{"yml"}, extensions: []string{".yaml", ".yml"}, encode: &encoder{write: writeYAML}, decode: readYAML},
+		{name: "dotenv", aliases: []string{"env"}, extensions: []string{".env"}, encode: &encoder{name: envName, check: checkDotenv, write: writeDotenv}, decode: readDotenv},
+		{name: "shell", aliases: []string{"sh"}, extensions: []string{".sh"}, encode: &encoder{name: envName, write: writeShell}},
+		{name: "shell-escaped", encode: &encoder{name: envName, write: writeShellEscaped}},
+		{name: "csv", extensions: []string{".csv"}, encode: &encoder{write: writeCSV}, decode: readCSV},
+		{name: "tsv", extensions: []string{".tsv"}, encode: &encoder{write: writeTSV}, decode: readTSV},
+		{name: "java-properties", aliases: []string{"properties"}, extensions: []string{".properties"}, encode: &encoder{write: writeProperties}, decode: readProperties},
+		{name: "tfvars", extensions: []string{".tfvars"}, encode: &encoder{name: tfName, check: checkTfvars, write: writeTfvars}},
+		{name: "toml", extensions: []string{".toml"}, encode: &encoder{write: writeTOML}, decode: readTOML},
+		{name: "docker", aliases: []string{"docker-env"}, encode: &encoder{name: envName, check: checkDocker, write: writeDocker}},
+		{name: "systemd", encode: &encoder{name: envName, write: writeSystemd}},
+		{name: "k8s", aliases: []string{"kubernetes"}, encode: &encoder{check: checkK8s, write: writeK8s}},
+		{name: "github-env", encode: &encoder{name: envName, check: checkGitHubEnv, write: writeGitHubEnv}},
+		{name: "github-mask", encode: &encoder{write: writeGitHubMask}},
+		{name: "gitlab", encode: &encoder{name: envName, check: checkGitLab, write: writeGitLab}},
+	}
+}
+
+// Names lists the formats that [Encode] writes.
+func Names() []string { return names(func(f format) bool { return f.encode != nil }) }
+
+// ImportNames lists the formats that [Decode] reads.
+func ImportNames() []string { return names(func(f format) bool { return f.decode != nil }) }
+
+func names(has func(format) bool) []string {
+	var all []string
+	for _, f := range table() {
+		if has(f) {
+			all = append(all, f.name)
+		}
+	}
+	return all
+}
+
+// ByExtension tells the format of a file by its name: ".env" and ".env.local" are dotenv.
+// It is "" where the name says nothing.
+func ByExtension(path string) string {
+	base := strings.ToLower(filepath.Base(path))
+	if strings.HasPrefix(base, ".env.") {
+		return "dotenv"
+	}
+	for _, f := range table() {
+		if slices.Contains(f.extensions, filepath.Ext(base)) {
+			return f.name
+		}
+	}
+	return ""
+}
+
+// Encode writes the pairs in a format, sorted by key. Nothing is written unless all of them
+// can be. The error is a [*ValueError], a [*NameError], another that wraps
+// [store.ErrInvalid], or the writer's own.
+func Encode(w io.Writer, name string, pairs []Pair, o Options) error {
+	f, err := find(name, Names())
+	if err != nil {
+		return err
+	}
+	entries, err := f.entries(pairs, o)
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	if err := f.encode.write(&b, entries, o); err != nil {
+		return err
+	}
+	_, err = w.Write(b.Bytes())
+	return err
+}
+
+// entries sorts, names and checks the pairs.
+func (f format) entries(pairs []Pair, o Options) ([]entry, error) {
+	sorted := slices.SortedFunc(slices.Values(pairs), func(a, b Pair) int { return strings.Compare(a.Key, b.Key) })
+	taken := make(map[string]string, len(pairs)) // name -> the key that has it
+	entries := make([]entry, 0, len(pairs))
+	for _, p := range sorted {
+		// The alphabet of keys needs no escaping in any format; only values do.
+		if err := store.CheckKey(p.Key); err != nil {
+			return nil, err
+		}
+		e := entry{key: p.Key, name: p.Key, value: p.Value.Reveal()}
+		if f.encode.name != nil {
+			name, err := f.encode.name(p.Key, o)
+			if err != nil {
+				return nil, fmt.Errorf("%w: %w", store.ErrInvalid, err)
+			}
+			e.name = name
+		}
+		if other, ok := taken[e.name]; ok {
+			return nil, &NameError{Format: f.name, Name: e.name, Keys: [2]string{other, p.Key}}
+		}
+		taken[e.name] = p.Key
+		if reason := f.refuses(e); reason != "" {
+			return nil, &ValueError{Format: f.name, Key: p.Key, Reason: reason}
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
+}
+
+func (f format) refuses(e entry) string {
+	switch {
+	case strings.ContainsRune(e.value, 0):
+		return "it holds a NUL"
+	case !utf8.ValidString(e.value):
+		return "it is not UTF-8 text"
+	case f.encode.check == nil:
+		return ""
+	}
+	return f.encode.check(e)
+}
+
+// Decode reads the pairs of a file in its own order. Numbers, booleans and dates stay as
+// they are written; a byte order mark is skipped; an empty file has no pairs. A list, a
+// null, a map within a map (unless o.Flatten joins their keys), a key that stands twice and
+// a name that cannot be a secret's are errors. The error is a [*SyntaxError], a
+// [*DuplicateError], another that wraps [store.ErrInvalid], or the reader's own.
+func Decode(r io.Reader, name string, o Options) ([]Pair, error) {
+	f, err := find(name, ImportNames())
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(io.LimitReader(r, MaxInput+1))
+	if err != nil {
+		return nil, err
+	}
+	c := newCollector(f.name, o.Flatten)
+	if len(body) > MaxInput {
+		return nil, c.fault(0, nil, fmt.Sprintf("the file is larger than %d MiB", MaxInput>>20))
+	}
+	if bytes.HasPrefix(body, []byte("\xff\xfe")) || bytes.HasPrefix(body, []byte("\xfe\xff")) {
+		return nil, c.fault(1, nil, "the file is UTF-16; save it as UTF-8")
+	}
+	body = bytes.TrimPrefix(body, []byte("\ufeff"))
+	if i := invalidUTF8(body); i >= 0 {
+		return nil, c.fault(lineAt(body, i), nil, "the file is not UTF-8 text")
+	}
+	if err := f.decode(body, c); err != nil {
+		return nil, err
+	}
+	return c.pairs, nil
+}
+
+func find(name string, among []string) (format, error) {
+	name = strings.ToLower(name)
+	for _, f := range table() {
+		if slices.Contains(among, f.name) && (f.name == name || slices.Contains(f.aliases, name)) {
+			return f, nil
+		}
+	}
+	return format{}, fmt.Errorf("%w: no format %q here; there are %s", store.ErrInvalid, name, strings.Join(among, ", "))
+}
+
+func invalidUTF8(body []byte) int {
+	for i := 0; i < len(body); {
+		r, n := utf8.DecodeRune(body[i:])
+		if r == utf8.RuneError && n == 1 {
+			return i
+		}
+		i += n
+	}
+	return -1
+}
+
+// lineAt is the line of a byte, from 1.
+func lineAt(body []byte, offset int) int {
+	return 1 + bytes.Count(body[:min(offset, len(body))], []byte("\n"))
+}

@@ -1,0 +1,45 @@
+package formats
+
+import (
+	"bytes"
+	"crypto/rand"
+	"strings"
+)
+
+// checkGitHubEnv follows the runner: some variables cannot be set through $GITHUB_ENV, and on
+// Windows a carriage return before the delimiter belongs to the end of the line.
+func checkGitHubEnv(e entry) string {
+	switch {
+	case e.name == "NODE_OPTIONS", strings.HasPrefix(e.name, "GITHUB_"), strings.HasPrefix(e.name, "RUNNER_"):
+		return "GitHub does not let a step set " + e.name
+	case strings.HasSuffix(e.value, "\r"):
+		return "it ends with a carriage return, which a runner on Windows drops"
+	}
+	return ""
+}
+
+// writeGitHubEnv writes lines for the file $GITHUB_ENV.
+func writeGitHubEnv(b *bytes.Buffer, entries []entry, _ Options) error {
+	for _, e := range entries {
+		// Nobody who chooses a value can know the delimiter; that none holds it is checked all the same.
+		delimiter := "coffer_" + rand.Text()
+		for strings.Contains(e.value, delimiter) {
+			delimiter = "coffer_" + rand.Text()
+		}
+		b.WriteString(e.name + "<<" + delimiter + "\n" + e.value + "\n" + delimiter + "\n")
+	}
+	return nil
+}
+
+// writeGitHubMask writes commands for the standard output of a step, one for each line of
+// each value; the runner refuses to mask blank lines.
+func writeGitHubMask(b *bytes.Buffer, entries []entry, _ Options) error {
+	for _, e := range entries {
+		for line := range strings.FieldsFuncSeq(e.value, func(r rune) bool { return r == '\n' || r == '\r' }) {
+			if strings.TrimSpace(line) != "" {
+				b.WriteString("::add-mask::" + strings.ReplaceAll(line, "%", "%25") + "\n")
+			}
+		}
+	}
+	return nil
+}

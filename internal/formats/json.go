@@ -1,0 +1,103 @@
+package formats
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// writeJSON writes the very bytes of `chamber export`: one object on one line.
+func writeJSON(b *bytes.Buffer, entries []entry, _ Options) error {
+	all := make(map[string]string, len(entries))
+	for _, e := range entries {
+		all[e.key] = e.value
+	}
+	return json.NewEncoder(b).Encode(all)
+}
+
+type jsonReader struct {
+	*jsontext.Decoder
+	c     *collector
+	lines *lines
+}
+
+func readJSON(body []byte, c *collector) error {
+	if len(bytes.TrimSpace(body)) == 0 {
+		return nil
+	}
+	// jsontext and not encoding/json: that one puts U+FFFD where a \u escape makes no character.
+	d := jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowDuplicateNames(true))
+	r := jsonReader{d, c, newLines(body)}
+	if kind := d.PeekKind(); kind != '{' && kind != 0 {
+		return c.fault(1, nil, "the file is not a JSON object")
+	}
+	if err := r.object(nil); err != nil {
+		return err
+	}
+	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
+		return c.fault(r.line(), nil, "something follows the JSON object")
+	}
+	return nil
+}
+
+func (r jsonReader) object(path []string) error {
+	if _, err := r.ReadToken(); err != nil {
+		return r.syntax(err)
+	}
+	for r.PeekKind() != '}' {
+		name, err := r.ReadToken()
+		if err != nil {
+			return r.syntax(err)
+		}
+		if err := r.member(append(slices.Clip(path), name.String())); err != nil {
+			return err
+		}
+	}
+	_, err := r.ReadToken()
+	return r.syntax(err)
+}
+
+func (r jsonReader) member(path []string) error {
+	line := r.line()
+	switch r.PeekKind() {
+	case '{':
+		if err := r.c.group(path, line); err != nil {
+			return err
+		}
+		return r.object(path)
+	case '[':
+		return r.c.fault(line, path, "a list is no secret")
+	case 'n':
+		return r.c.fault(line, path, "null is no value; leave the key out, or write an empty string")
+	case '"':
+		text, err := r.ReadToken()
+		if err != nil {
+			return r.syntax(err)
+		}
+		return r.c.pair(path, line, text.String())
+	}
+	raw, err := r.ReadValue() // a number or a boolean, as it is written
+	if err != nil {
+		return r.syntax(err)
+	}
+	return r.c.pair(path, line, string(raw))
+}
+
+func (r jsonReader) line() int { return r.lines.at(int(r.InputOffset())) }
+
+// syntax tells the place only: the library's own text quotes the file.
+func (r jsonReader) syntax(err error) error {
+	if err == nil {
+		return nil
+	}
+	line := r.line()
+	var at *jsontext.SyntacticError
+	if errors.As(err, &at) {
+		line = r.lines.at(int(at.ByteOffset))
+	}
+	return r.c.fault(line, nil, "it is not JSON")
+}

@@ -1,0 +1,138 @@
+package formats
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// A key that every version of YAML reads as a string without quotes.
+var plainKey = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
+
+// Words that YAML 1.1 or 1.2 take for something else than a string.
+var yamlWord = regexp.MustCompile(`(?i)^(y|n|yes|no|on|off|true|false|null)$`)
+
+var yamlErrorLine = regexp.MustCompile(`line (\d+)`)
+
+func writeYAML(b *bytes.Buffer, entries []entry, _ Options) error {
+	var m yaml.Node
+	m.Kind = yaml.MappingNode
+	for _, e := range entries {
+		m.Content = append(m.Content, yamlKey(e.key), yamlText(e.value))
+	}
+	return encodeYAML(b, &m)
+}
+
+func encodeYAML(b *bytes.Buffer, n *yaml.Node) error {
+	encoder := yaml.NewEncoder(b)
+	encoder.SetIndent(2)
+	if err := encoder.Encode(n); err != nil {
+		return err
+	}
+	return encoder.Close()
+}
+
+func yamlKey(key string) *yaml.Node {
+	if plainKey.MatchString(key) && !yamlWord.MatchString(key) {
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: key}
+	}
+	return yamlText(key)
+}
+
+// yamlText is always in double quotes, the one style in which YAML 1.1 and 1.2 agree about
+// every string: plain "yes", "0123" or "=" is none in one of them.
+func yamlText(value string) *yaml.Node {
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: value}
+}
+
+type yamlReader struct {
+	c     *collector
+	nodes int
+}
+
+func readYAML(body []byte, c *collector) error {
+	decoder := yaml.NewDecoder(bytes.NewReader(body))
+	var document, second yaml.Node
+	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
+		return nil
+	} else if err != nil {
+		return yamlSyntax(c, err)
+	}
+	if err := decoder.Decode(&second); err == nil {
+		return c.fault(second.Line, nil, "the file holds a second document")
+	} else if !errors.Is(err, io.EOF) {
+		return yamlSyntax(c, err)
+	}
+	if len(document.Content) != 1 {
+		return nil
+	}
+	root := document.Content[0]
+	if root.Kind == yaml.ScalarNode && root.Tag == "!!null" && root.Value == "" {
+		return nil // nothing but comments
+	}
+	if root.Kind != yaml.MappingNode {
+		return c.fault(root.Line, nil, "the file is not a map")
+	}
+	r := yamlReader{c: c}
+	return r.mapping(root, nil)
+}
+
+func (r *yamlReader) mapping(m *yaml.Node, path []string) error {
+	for i := 0; i+1 < len(m.Content); i += 2 {
+		key := follow(m.Content[i])
+		line := m.Content[i].Line
+		if key.Kind != yaml.ScalarNode {
+			return r.c.fault(line, path, "a key is not plain text")
+		}
+		if key.Tag == "!!merge" {
+			return r.c.fault(line, path, "a merge key (<<) is not taken; write the keys out")
+		}
+		if err := r.member(m.Content[i+1], append(slices.Clip(path), key.Value), line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *yamlReader) member(n *yaml.Node, path []string, line int) error {
+	if r.nodes++; r.nodes > maxEntries {
+		return r.c.fault(line, nil, fmt.Sprintf("the file unfolds to more than %d values", maxEntries))
+	}
+	n = follow(n)
+	switch {
+	case n.Kind == yaml.MappingNode:
+		if err := r.c.group(path, line); err != nil {
+			return err
+		}
+		return r.mapping(n, path)
+	case n.Kind != yaml.ScalarNode:
+		return r.c.fault(line, path, "a list is no secret")
+	case n.Tag == "!!null":
+		return r.c.fault(line, path, "null is no value; leave the key out, or write an empty string")
+	case n.Style&yaml.TaggedStyle != 0 && n.Tag != "!!str":
+		return r.c.fault(line, path, "a tag is not taken; write the text itself")
+	}
+	return r.c.pair(path, line, n.Value) // the source text, whatever YAML takes it for
+}
+
+func follow(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode {
+		return n.Alias
+	}
+	return n
+}
+
+// yamlSyntax keeps nothing but the line of the library's error, which can quote the file.
+func yamlSyntax(c *collector, err error) error {
+	line := 0
+	if m := yamlErrorLine.FindStringSubmatch(err.Error()); m != nil {
+		line, _ = strconv.Atoi(m[1])
+	}
+	return c.fault(line, nil, "it is not YAML")
+}
