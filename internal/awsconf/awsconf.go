@@ -18,6 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/middleware"
 
@@ -70,7 +72,7 @@ func Load(ctx context.Context, o Options) (aws.Config, error) {
 		cfg.BaseEndpoint = aws.String(o.EndpointURL)
 		cfg.ConfigSources = append([]any{endpointOption(o.EndpointURL)}, cfg.ConfigSources...)
 	}
-	if err := checkEndpoints(cfg, o.AllowHTTP); err != nil {
+	if err := checkEndpoints(ctx, cfg, o.AllowHTTP); err != nil {
 		return aws.Config{}, err
 	}
 	if cfg.Region == "" {
@@ -158,3 +160,9 @@ func STS(cfg aws.Config) *sts.Client { return sts.NewFromConfig(cfg) }
 
 // KMS returns a client for keys and their aliases; [Keys] is what most callers want.
 func KMS(cfg aws.Config) *kms.Client { return kms.NewFromConfig(cfg) }
+
+// SSM returns a client for Parameter Store.
+func SSM(cfg aws.Config) *ssm.Client { return ssm.NewFromConfig(cfg) }
+
+// SecretsManager returns a client for Secrets Manager.
+func SecretsManager(cfg aws.Config) *secretsmanager.Client { return secretsmanager.NewFromConfig(cfg) }

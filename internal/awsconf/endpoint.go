@@ -8,11 +8,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/aws/aws-sdk-go-v2/service/signin"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
-	"github.com/aws/aws-sdk-go-v2/service/sso"
-	"github.com/aws/aws-sdk-go-v2/service/ssooidc"
+	"github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/coffer-secrets/coffer/store"
 )
@@ -44,28 +40,45 @@ func (e endpointOption) GetServiceBaseEndpoint(_ context.Context, service string
 	return string(e), service == "S3", nil
 }
 
-// checkEndpoints asks the SDK's own clients what they resolved, those included that only
-// fetch credentials: whatever option, variable or profile it came from.
-func checkEndpoints(cfg aws.Config, allowHTTP bool) error {
-	resolved := []struct {
+// checkEndpoints looks at every endpoint that a secret or a credential could go to,
+// whatever option, variable or profile it came from: what the SDK's own clients resolved,
+// and by their names the services that have no client here.
+func checkEndpoints(ctx context.Context, cfg aws.Config, allowHTTP bool) error {
+	type endpoint struct {
 		service string
 		url     *string
-	}{
+	}
+	endpoints := []endpoint{
 		{"S3", S3(cfg).Options().BaseEndpoint},
 		{"STS", STS(cfg).Options().BaseEndpoint},
 		{"KMS", KMS(cfg).Options().BaseEndpoint},
-		{"SSM", ssm.NewFromConfig(cfg).Options().BaseEndpoint},
-		{"Secrets Manager", secretsmanager.NewFromConfig(cfg).Options().BaseEndpoint},
-		{"SSO", sso.NewFromConfig(cfg).Options().BaseEndpoint},
-		{"SSO OIDC", ssooidc.NewFromConfig(cfg).Options().BaseEndpoint},
-		{"Signin", signin.NewFromConfig(cfg).Options().BaseEndpoint},
 	}
-	for _, r := range resolved {
-		if r.url == nil {
+	for _, service := range []string{"SSM", "Secrets Manager", "SSO", "SSO OIDC", "Signin"} {
+		endpoints = append(endpoints, endpoint{service, endpointByName(ctx, cfg, service)}, endpoint{service, cfg.BaseEndpoint})
+	}
+	for _, e := range endpoints {
+		if e.url == nil {
 			continue
 		}
-		if err := checkEndpoint(r.service, *r.url, allowHTTP); err != nil {
+		if err := checkEndpoint(e.service, *e.url, allowHTTP); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// endpointByName is what the environment or the profile says for one service alone.
+func endpointByName(ctx context.Context, cfg aws.Config, service string) *string {
+	if ignored, found, err := config.GetIgnoreConfiguredEndpoints(ctx, cfg.ConfigSources); ignored && found && err == nil {
+		return nil
+	}
+	for _, source := range cfg.ConfigSources {
+		if s, ok := source.(interface {
+			GetServiceBaseEndpoint(context.Context, string) (string, bool, error)
+		}); ok {
+			if address, found, err := s.GetServiceBaseEndpoint(ctx, service); found && err == nil {
+				return &address
+			}
 		}
 	}
 	return nil

@@ -117,7 +117,7 @@ func Isolate(t testing.TB) string {
 		"AWS_SHARED_CREDENTIALS_FILE": filepath.Join(home, "credentials"),
 		"AWS_EC2_METADATA_DISABLED":   "true",
 		"AWS_REGION":                  "us-east-1",
-		"AWS_ACCESS_KEY_ID":           "AKIAIOSFODNN7EXAMPLE",
+		"AWS_ACCESS_KEY_ID":           "test-access-key",
 		"AWS_SECRET_ACCESS_KEY":       "test-secret-key",
 	} {
 		t.Setenv(name, value)
