@@ -1,0 +1,40 @@
+package ssm
+
+import (
+	"context"
+
+	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
+)
+
+// call is one operation of the service.
+type call[In, Out any] func(ctx context.Context, in *In, o ...func(*awsssm.Options)) (*Out, error)
+
+// api holds the operations that are used, not the client: a client within reach of an
+// interface makes the linker keep all of its 150 operations, three megabytes of them.
+type api struct {
+	addTagsToResource      call[awsssm.AddTagsToResourceInput, awsssm.AddTagsToResourceOutput]
+	deleteParameters       call[awsssm.DeleteParametersInput, awsssm.DeleteParametersOutput]
+	describeParameters     call[awsssm.DescribeParametersInput, awsssm.DescribeParametersOutput]
+	getParameter           call[awsssm.GetParameterInput, awsssm.GetParameterOutput]
+	getParameterHistory    call[awsssm.GetParameterHistoryInput, awsssm.GetParameterHistoryOutput]
+	getParameters          call[awsssm.GetParametersInput, awsssm.GetParametersOutput]
+	getParametersByPath    call[awsssm.GetParametersByPathInput, awsssm.GetParametersByPathOutput]
+	listTagsForResource    call[awsssm.ListTagsForResourceInput, awsssm.ListTagsForResourceOutput]
+	putParameter           call[awsssm.PutParameterInput, awsssm.PutParameterOutput]
+	removeTagsFromResource call[awsssm.RemoveTagsFromResourceInput, awsssm.RemoveTagsFromResourceOutput]
+}
+
+func newAPI(c *awsssm.Client) api {
+	return api{
+		addTagsToResource:      c.AddTagsToResource,
+		deleteParameters:       c.DeleteParameters,
+		describeParameters:     c.DescribeParameters,
+		getParameter:           c.GetParameter,
+		getParameterHistory:    c.GetParameterHistory,
+		getParameters:          c.GetParameters,
+		getParametersByPath:    c.GetParametersByPath,
+		listTagsForResource:    c.ListTagsForResource,
+		putParameter:           c.PutParameter,
+		removeTagsFromResource: c.RemoveTagsFromResource,
+	}
+}

@@ -1,0 +1,187 @@
+package ssm
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// Load implements [store.Store]. It needs ssm:GetParametersByPath; ssm:DescribeParameters,
+// which runs beside it, adds versions and authors. Without the first, the secrets that
+// can be read one by one are returned and the others are Hidden.
+func (s *Store) Load(ctx context.Context, service string) (store.Contents, error) {
+	return s.load(ctx, service, "")
+}
+
+// LoadLabel is [Store.Load] for the versions that carry a label of Parameter Store, which
+// chamber writes as "service:label". A secret without the label is left out.
+func (s *Store) LoadLabel(ctx context.Context, service, label string) (store.Contents, error) {
+	if label == "" {
+		err := fmt.Errorf("%w: the label has no name", store.ErrInvalid)
+		return store.Contents{Service: service}, wrap("load", store.ID{Service: service}, err)
+	}
+	return s.load(ctx, service, label)
+}
+
+func (s *Store) load(ctx context.Context, service, label string) (store.Contents, error) {
+	contents := store.Contents{Service: service}
+	err := store.CheckService(service)
+	if err == nil {
+		err = s.fill(ctx, &contents, label)
+	}
+	return contents, wrap("load", store.ID{Service: service}, err)
+}
+
+func (s *Store) fill(ctx context.Context, c *store.Contents, label string) error {
+	described := s.describeBeside(ctx, func(ctx context.Context) ([]types.ParameterMetadata, error) {
+		return s.describe(ctx, "Path", "OneLevel", "/"+c.Service)
+	})
+	defer described.cancel()
+	values, err := s.byPath(ctx, c.Service, label)
+	if errors.Is(err, store.ErrDenied) && label == "" {
+		values, err = s.oneByOne(ctx, c, described.wait(), err)
+	}
+	if err != nil {
+		return err
+	}
+	values = slices.DeleteFunc(values, func(v types.Parameter) bool { return !belongs(c, v.Name) })
+	d := described.wait()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if d.err != nil {
+		c.Notices = append(c.Notices, "Descriptions of parameters could not be read: versions are Parameter Store's own, and authors are missing.")
+	}
+	parameters, err := s.join(ctx, values, d)
+	for _, p := range parameters {
+		c.Secrets = append(c.Secrets, p.Secret)
+	}
+	slices.SortFunc(c.Secrets, func(a, b store.Secret) int { return cmp.Compare(a.ID.Key, b.ID.Key) })
+	slices.Sort(c.Hidden)
+	c.Listed = len(c.Secrets) + len(c.Hidden)
+	return err
+}
+
+// belongs reports whether a parameter is a secret of the service, and notes one whose name
+// can be none.
+func belongs(c *store.Contents, name *string) bool {
+	id, ok := secretID(name)
+	if ok {
+		return id.Service == c.Service
+	}
+	if c.Service != reserved && !strings.HasSuffix(aws.ToString(name), "/"+metadataKey) {
+		c.Notices = append(c.Notices, fmt.Sprintf("Parameter %q was left out: its name is not one of a secret.", aws.ToString(name)))
+	}
+	return false
+}
+
+// byPath reads the values of a service, in pages of ten that follow one another. Pages may
+// be empty and still have a successor.
+func (s *Store) byPath(ctx context.Context, service, label string) ([]types.Parameter, error) {
+	in := &awsssm.GetParametersByPathInput{Path: aws.String("/" + service + "/"), WithDecryption: aws.Bool(true), MaxResults: aws.Int32(getBatch)}
+	if label != "" {
+		in.ParameterFilters = []types.ParameterStringFilter{{Key: aws.String("Label"), Option: aws.String("Equals"), Values: []string{label}}}
+	}
+	var all []types.Parameter
+	for {
+		page, err := s.api.getParametersByPath(ctx, in)
+		if err != nil {
+			return nil, storageError(ctx, "GetParametersByPath", *in.Path, err)
+		}
+		all = append(all, page.Parameters...)
+		if in.NextToken = page.NextToken; aws.ToString(in.NextToken) == "" {
+			return all, nil
+		}
+	}
+}
+
+// oneByOne reads what a caller may read who is denied the whole: in batches, and where a
+// batch is denied, each by itself. When nothing can be read the denial stands.
+func (s *Store) oneByOne(ctx context.Context, c *store.Contents, d descriptions, denial error) ([]types.Parameter, error) {
+	var names []string
+	for name := range d.byName {
+		if belongs(c, &name) {
+			names = append(names, name)
+		}
+	}
+	var mu sync.Mutex
+	var all []types.Parameter
+	read := func(ctx context.Context, names []string) error {
+		values, err := s.getNames(ctx, names, true)
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, values...)
+		if len(names) == 1 && errors.Is(err, store.ErrDenied) {
+			id, _ := secretID(&names[0])
+			c.Hidden = append(c.Hidden, id.Key)
+			return nil
+		}
+		return err
+	}
+	batches := slices.Collect(slices.Chunk(names, getBatch))
+	err := parallel(ctx, len(batches), func(ctx context.Context, i int) error {
+		err := read(ctx, batches[i])
+		if !errors.Is(err, store.ErrDenied) {
+			return err
+		}
+		for _, name := range batches[i] {
+			if err := read(ctx, []string{name}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil && len(all) == 0 {
+		return nil, denial
+	}
+	return all, err
+}
+
+// descriptions are what DescribeParameters told, or why it told nothing.
+type descriptions struct {
+	byName map[string]types.ParameterMetadata
+	err    error
+}
+
+// pending are descriptions on their way.
+type pending struct {
+	wait   func() descriptions
+	cancel context.CancelFunc
+}
+
+// describeBeside starts a description that runs while the caller reads values.
+func (s *Store) describeBeside(ctx context.Context, do func(context.Context) ([]types.ParameterMetadata, error)) pending {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan descriptions, 1)
+	go func() {
+		described, err := do(ctx)
+		byName := make(map[string]types.ParameterMetadata, len(described))
+		for _, d := range described {
+			byName[aws.ToString(d.Name)] = d
+		}
+		done <- descriptions{byName, err}
+	}()
+	return pending{wait: sync.OnceValue(func() descriptions { return <-done }), cancel: cancel}
+}
+
+// parallel calls do for 0..n-1, a few at a time, and returns the first error, which also
+// ends the context that the others were given.
+func parallel(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(requests)
+	for i := range n {
+		g.Go(func() error { return do(gctx, i) })
+	}
+	return g.Wait()
+}

@@ -1,0 +1,138 @@
+package ssm
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// ErrTagsBehind says that a secret is stored and its tags are not yet.
+var ErrTagsBehind = errors.New("the secret is stored, its tags are not")
+
+// ReadTags returns the tags of a secret, without those that AWS itself sets ("aws:...").
+// The errors are those of [store.Store.Read].
+func (s *Store) ReadTags(ctx context.Context, id store.ID) (map[string]string, error) {
+	tags, err := answer(ctx, s, id, func(id store.ID) (map[string]string, error) {
+		out, err := s.api.listTagsForResource(ctx, &awsssm.ListTagsForResourceInput{
+			ResourceType: types.ResourceTypeForTaggingParameter, ResourceId: aws.String(parameterName(id)),
+		})
+		if err != nil {
+			return nil, storageError(ctx, "ListTagsForResource", parameterName(id), err)
+		}
+		tags := map[string]string{}
+		for _, t := range out.TagList {
+			if key := aws.ToString(t.Key); !strings.HasPrefix(key, "aws:") {
+				tags[key] = aws.ToString(t.Value)
+			}
+		}
+		return tags, nil
+	})
+	return tags, wrap("read tags", id, err)
+}
+
+// WriteTags adds tags to a secret, or changes those that it has; others stay.
+// [store.ErrNotFound], [store.ErrDenied], [store.ErrInvalid] for a tag that AWS refuses.
+func (s *Store) WriteTags(ctx context.Context, id store.ID, tags map[string]string) error {
+	_, err := answer(ctx, s, id, func(id store.ID) (struct{}, error) { return struct{}{}, s.tag(ctx, id, tags) })
+	return wrap("write tags", id, err)
+}
+
+// DeleteTags removes tags from a secret; one that it does not have is no error. A tag that
+// the store's configuration requires stays ([store.ErrInvalid]), and then so do the others.
+func (s *Store) DeleteTags(ctx context.Context, id store.ID, keys ...string) error {
+	required, err := s.requiredTags(ctx)
+	if err != nil {
+		return wrap("delete tags", id, err)
+	}
+	for _, key := range keys {
+		if slices.Contains(required, key) {
+			err := fmt.Errorf("%w: tag %q is required by %s and cannot be deleted", store.ErrInvalid, key, configName)
+			return wrap("delete tags", id, err)
+		}
+	}
+	_, err = answer(ctx, s, id, func(id store.ID) (struct{}, error) { return struct{}{}, s.untag(ctx, id, keys) })
+	return wrap("delete tags", id, err)
+}
+
+func (s *Store) tag(ctx context.Context, id store.ID, tags map[string]string) error {
+	_, err := s.api.addTagsToResource(ctx, &awsssm.AddTagsToResourceInput{
+		ResourceType: types.ResourceTypeForTaggingParameter, ResourceId: aws.String(parameterName(id)), Tags: tagList(tags),
+	})
+	if err != nil {
+		return storageError(ctx, "AddTagsToResource", parameterName(id), err)
+	}
+	return nil
+}
+
+func (s *Store) untag(ctx context.Context, id store.ID, keys []string) error {
+	_, err := s.api.removeTagsFromResource(ctx, &awsssm.RemoveTagsFromResourceInput{
+		ResourceType: types.ResourceTypeForTaggingParameter, ResourceId: aws.String(parameterName(id)), TagKeys: keys,
+	})
+	if err != nil {
+		return storageError(ctx, "RemoveTagsFromResource", parameterName(id), err)
+	}
+	return nil
+}
+
+// addTags tags a secret that has just been written.
+func (s *Store) addTags(ctx context.Context, id store.ID, tags map[string]string) error {
+	if err := s.tag(ctx, id, tags); err != nil {
+		return fmt.Errorf("%w: %w", ErrTagsBehind, err)
+	}
+	return nil
+}
+
+func tagList(tags map[string]string) []types.Tag {
+	var list []types.Tag
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		list = append(list, types.Tag{Key: aws.String(key), Value: aws.String(tags[key])})
+	}
+	return list
+}
+
+// checkRequired refuses a new secret that lacks a required tag.
+func (w *writing) checkRequired() error {
+	required, err := w.required()
+	if err != nil {
+		return err
+	}
+	var missing []string
+	for _, key := range required {
+		if _, ok := w.o.Tags[key]; !ok {
+			missing = append(missing, key)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("%w: %s requires these tags of a new secret: %s", store.ErrInvalid, configName, strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// requiredTags reads chamber's configuration of the store, a secret of its own. A
+// configuration that may not be read is an error, as in chamber: it may require something.
+func (s *Store) requiredTags(ctx context.Context) ([]string, error) {
+	out, err := s.api.getParameter(ctx, &awsssm.GetParameterInput{Name: aws.String(configName), WithDecryption: aws.Bool(true)})
+	if err != nil {
+		if err = storageError(ctx, "GetParameter", configName, err); absent(err) {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("which tags are required cannot be told: %w", err)
+	}
+	var config struct {
+		RequiredTags []string `json:"requiredTags"`
+	}
+	if err := json.Unmarshal([]byte(aws.ToString(out.Parameter.Value)), &config); err != nil {
+		return nil, &store.CorruptError{Object: configName, Offset: -1, Reason: "it is not the JSON of chamber's configuration"}
+	}
+	return config.RequiredTags, nil
+}

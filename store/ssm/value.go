@@ -1,0 +1,35 @@
+package ssm
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// Limits of a value, in bytes (facts.md, section 8).
+const (
+	maxStandard = 4 << 10
+	maxAdvanced = 8 << 10
+)
+
+// CheckValue reports why Parameter Store cannot keep a value: beside what [store.Value.Check]
+// says, it is empty, larger than 8 KiB, holds {{...}}, or has spaces around it. A value above
+// 4 KiB needs an advanced parameter; whether it gets one is decided at the put. The error
+// wraps [store.ErrInvalid] and never tells the value.
+func CheckValue(v store.Value) error {
+	text := v.Reveal()
+	_, braces, _ := strings.Cut(text, "{{")
+	switch {
+	case text == "":
+		return fmt.Errorf("%w: Parameter Store keeps no empty value", store.ErrInvalid)
+	case len(text) > maxAdvanced:
+		return fmt.Errorf("%w: the value has %d bytes; Parameter Store keeps at most %d (%d in a standard parameter)",
+			store.ErrInvalid, len(text), maxAdvanced, maxStandard)
+	case strings.Contains(braces, "}}"):
+		return fmt.Errorf("%w: the value holds {{...}}, which Parameter Store takes for a reference and refuses", store.ErrInvalid)
+	case text[0] == ' ' || text[len(text)-1] == ' ':
+		return fmt.Errorf("%w: the value begins or ends with a space, which Parameter Store may drop", store.ErrInvalid)
+	}
+	return v.Check()
+}

@@ -1,0 +1,268 @@
+package ssm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"github.com/coffer-secrets/coffer/store"
+)
+
+const attempts = 3 // to write a secret that others make and delete at the same time
+
+// Write implements [store.Store]; see the package for what IfVersion can promise.
+//
+// A new secret is made with the tags of o, and must have those that the store's
+// configuration requires ([store.ErrInvalid]); to an older one they are added after the
+// write, and an error that wraps [ErrTagsBehind] means: the secret is stored.
+func (s *Store) Write(ctx context.Context, id store.ID, v store.Value, o store.WriteOptions) (store.Result, error) {
+	results, err := s.newWriting(ctx, o).run(ctx, id.Service, map[string]store.Value{id.Key: v})
+	if len(results) == 0 {
+		return store.Result{}, err
+	}
+	return results[0], err
+}
+
+// WriteAll implements [store.Store].
+func (s *Store) WriteAll(ctx context.Context, service string, values map[string]store.Value, o store.WriteOptions) ([]store.Result, error) {
+	if len(values) == 0 {
+		return nil, nil
+	}
+	return s.newWriting(ctx, o).run(ctx, service, values)
+}
+
+// writing is one command that changes secrets of one service.
+type writing struct {
+	*Store
+	o        store.WriteOptions
+	required func() ([]string, error) // tags of new secrets
+}
+
+func (s *Store) newWriting(ctx context.Context, o store.WriteOptions) *writing {
+	return &writing{Store: s, o: o, required: sync.OnceValues(func() ([]string, error) { return s.requiredTags(ctx) })}
+}
+
+// change is one secret on its way into the store.
+type change struct {
+	id      store.ID // as the caller named it
+	value   store.Value
+	newest  parameter // what stands there now
+	exists  bool
+	meta    store.Meta // what stands there then
+	outcome store.Outcome
+}
+
+func (w *writing) run(ctx context.Context, service string, values map[string]store.Value) ([]store.Result, error) {
+	changes, err := w.plan(service, values)
+	if err != nil {
+		return nil, err
+	}
+	found, missing, err := w.find(ctx, service, slices.Sorted(maps.Keys(values)), w.o.SkipUnchanged)
+	if err != nil {
+		return nil, wrap("write", store.ID{Service: service}, err)
+	}
+	results := make([]store.Result, len(changes))
+	_ = parallel(ctx, len(changes), func(_ context.Context, i int) error {
+		c := changes[i]
+		c.newest, c.exists = found[c.id.Key]
+		err := missing[c.id.Key]
+		if err == nil || errors.Is(err, store.ErrNotFound) {
+			err = w.commit(ctx, c)
+		}
+		results[i] = store.Result{Meta: c.meta, Outcome: c.outcome}
+		if err != nil {
+			results[i] = store.Result{Meta: store.Meta{ID: c.id}, Outcome: store.Failed, Err: wrap("write", c.id, err)}
+		}
+		if w.o.Progress != nil {
+			w.o.Progress(results[i])
+		}
+		return nil // one failure does not end the others
+	})
+	for _, r := range results {
+		if r.Err != nil {
+			return results, r.Err
+		}
+	}
+	return results, nil
+}
+
+// plan validates everything before anything is written.
+func (w *writing) plan(service string, values map[string]store.Value) ([]*change, error) {
+	var changes []*change
+	stored := map[string]string{}
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		id := store.ID{Service: service, Key: key}
+		err := checkName(id)
+		if err == nil {
+			err = CheckValue(values[key])
+		}
+		if twin, ok := stored[w.newKey(key)]; ok {
+			err = fmt.Errorf("%w: %q and %q would be stored as one key", store.ErrInvalid, twin, key)
+		}
+		if err != nil {
+			return nil, wrap("write", id, err)
+		}
+		stored[w.newKey(key)] = key
+		changes = append(changes, &change{id: id, value: values[key]})
+	}
+	return changes, nil
+}
+
+func (w *writing) newKey(key string) string {
+	if w.o.PreserveCase {
+		return key
+	}
+	return strings.ToLower(key)
+}
+
+// checkName adds to [store.NewID] what Parameter Store and chamber keep for themselves.
+func checkName(id store.ID) error {
+	if _, err := store.NewID(id.Service, id.Key); err != nil {
+		return err
+	}
+	switch begins := strings.ToLower(id.Service); {
+	case strings.HasPrefix(begins, "aws"), strings.HasPrefix(begins, "ssm"):
+		return fmt.Errorf("%w: service %q: AWS keeps names that begin with \"aws\" or \"ssm\" for itself", store.ErrInvalid, id.Service)
+	case id.Service == reserved:
+		return fmt.Errorf("%w: service %q is kept for chamber's own configuration", store.ErrInvalid, id.Service)
+	}
+	return nil
+}
+
+func (w *writing) commit(ctx context.Context, c *change) error {
+	for range attempts {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		done, err := w.check(c)
+		if done || err != nil {
+			return err
+		}
+		err = w.put(ctx, c)
+		if c.exists || !errors.Is(err, errMadeMeanwhile) {
+			return err
+		}
+		found, _, err := w.find(ctx, c.id.Service, []string{c.id.Key}, w.o.SkipUnchanged)
+		if err != nil {
+			return err
+		}
+		c.newest, c.exists = found[c.id.Key]
+	}
+	return fmt.Errorf("%w: other writers keep making and deleting it", store.ErrUnavailable)
+}
+
+// check holds a change against what stands there. done means: nothing is to be written.
+func (w *writing) check(c *change) (done bool, err error) {
+	if c.newest.undescribed != nil {
+		return false, fmt.Errorf("its version cannot be told: %w", c.newest.undescribed)
+	}
+	if want := w.o.IfVersion; want != nil && *want != c.newest.Version {
+		return false, &store.VersionError{Have: c.newest.Version, Want: *want}
+	}
+	if !c.exists {
+		if err := store.CheckNewKey(c.id.Key); err != nil {
+			return false, err
+		}
+		return false, w.checkRequired()
+	}
+	if err := w.guard(c.newest); err != nil {
+		return false, err
+	}
+	if w.o.SkipUnchanged && c.newest.Value == c.value {
+		c.meta, c.outcome = c.newest.Meta, store.Unchanged
+		return true, nil
+	}
+	return false, nil
+}
+
+// guard refuses a secret that exists under another key alias.
+func (w *writing) guard(p parameter) error {
+	switch {
+	case p.keyID == w.keyAlias:
+		return nil
+	case p.KeyAlias != "" && !store.IsKeyName(w.keyAlias):
+		return &store.AliasError{Have: p.KeyAlias, Want: w.keyAlias}
+	case w.o.Adopt:
+		return nil
+	}
+	return &store.AliasError{Want: w.keyAlias}
+}
+
+var (
+	errMadeMeanwhile = fmt.Errorf("%w: another writer made it meanwhile", store.ErrConflict)
+	errCameBetween   = fmt.Errorf("%w: another writer came between the check and the write; the value is stored, as the newest one", store.ErrConflict)
+)
+
+func (w *writing) put(ctx context.Context, c *change) error {
+	id := c.newest.ID
+	if !c.exists {
+		id = store.ID{Service: c.id.Service, Key: w.newKey(c.id.Key)}
+	}
+	next := c.newest.Version + 1
+	in := &awsssm.PutParameterInput{
+		Name: aws.String(parameterName(id)), Value: aws.String(c.value.Reveal()), Description: aws.String(strconv.Itoa(next)),
+		Type: types.ParameterTypeSecureString, KeyId: aws.String(w.keyAlias), Overwrite: aws.Bool(c.exists),
+	}
+	if c.newest.tier == types.ParameterTierAdvanced || w.advanced && c.value.Len() > maxStandard {
+		in.Tier = types.ParameterTierAdvanced
+	}
+	if !c.exists {
+		in.Tags = tagList(w.o.Tags) // together with Overwrite they are refused
+	}
+	number, err := w.send(ctx, in, c)
+	if err != nil {
+		return err
+	}
+	c.meta = store.Meta{ID: id, Version: next, KeyAlias: alias(in.KeyId)}
+	if c.outcome = store.Updated; !c.exists {
+		c.outcome = store.Created
+	}
+	if w.o.IfVersion != nil && number != c.newest.number+1 {
+		return errCameBetween
+	}
+	if c.exists && len(w.o.Tags) > 0 {
+		return w.addTags(ctx, id, w.o.Tags)
+	}
+	return nil
+}
+
+// send puts a parameter and returns its number. When the answer was lost, it looks.
+func (w *writing) send(ctx context.Context, in *awsssm.PutParameterInput, c *change) (int64, error) {
+	out, err := w.api.putParameter(ctx, in)
+	if err == nil {
+		return out.Version, nil
+	}
+	err = putError(storageError(ctx, "PutParameter", *in.Name, err), c.value)
+	var refusal *store.StorageError
+	if errors.As(err, &refusal) && refusal.Code == "ParameterAlreadyExists" {
+		return 0, errMadeMeanwhile
+	}
+	if !applied(err) {
+		return 0, err
+	}
+	unknown := fmt.Errorf("%w: it may or may not be stored: %w", store.ErrUnknown, err)
+	if ctx.Err() != nil {
+		return 0, unknown
+	}
+	id, _ := secretID(in.Name)
+	found, lookErr := w.fetch(ctx, id.Service, []string{id.Key}, true)
+	if lookErr != nil {
+		return 0, unknown
+	}
+	switch stands := found[id.Key]; {
+	case stands.number == c.newest.number:
+		return 0, err
+	case stands.Value == c.value:
+		return stands.number, nil
+	}
+	return 0, unknown
+}
