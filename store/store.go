@@ -67,6 +67,9 @@ type WriteOptions struct {
 	PreserveCase bool
 	// Adopt takes over a secret whose key alias cannot be told (another program wrote it).
 	Adopt bool
+	// Tags are set beside those that the secret has; a backend that is no [Tagger] refuses
+	// them with [ErrUnsupported].
+	Tags map[string]string
 	// Progress, when set, is called after each secret of a [Store.WriteAll], from several
 	// goroutines at once.
 	Progress func(Result)
@@ -136,4 +139,28 @@ func (c Contents) Keys() []string {
 	}
 	slices.Sort(keys)
 	return keys
+}
+
+// Lister is a [Store] that can name secrets without reading their values.
+type Lister interface {
+	// IDs returns the secrets whose service begins with prefix, sorted by service and key.
+	IDs(ctx context.Context, prefix string) ([]ID, error)
+}
+
+// Tagger is a [Store] that keeps tags beside secrets: names and values that are no secret.
+// A new version keeps them. [ErrNotFound], [ErrDenied].
+type Tagger interface {
+	ReadTags(ctx context.Context, id ID) (map[string]string, error)
+	// WriteTags sets these tags and leaves others as they are.
+	WriteTags(ctx context.Context, id ID, tags map[string]string) error
+	// DeleteTags removes tags; one that is not there is no error.
+	DeleteTags(ctx context.Context, id ID, names ...string) error
+}
+
+// Labeler is a [Store] whose versions can have labels.
+type Labeler interface {
+	// ReadLabel is Read for the version with a label.
+	ReadLabel(ctx context.Context, id ID, label string) (Secret, error)
+	// LoadLabel is Load for the versions with a label; secrets without it are left out.
+	LoadLabel(ctx context.Context, service, label string) (Contents, error)
 }

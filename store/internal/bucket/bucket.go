@@ -28,6 +28,7 @@ type Info struct {
 	Modified time.Time
 	Size     int64 // bytes as stored
 	Seal     Seal
+	Tags     int // how many tags it has, as [Bucket.Get] tells where the storage has tags
 }
 
 // Object is an object with its bytes, opened.
@@ -57,7 +58,8 @@ func (c If) Match() (t Tag, ok bool) { return c.tag, c.tag != "" }
 // PutOptions go with [Bucket.Put].
 type PutOptions struct {
 	If       If
-	KeyAlias string // the key to seal with: "alias/..."; "" means the storage's own
+	KeyAlias string            // the key to seal with: "alias/..."; "" means the storage's own
+	Tags     map[string]string // for a [Tagger]; a put drops the tags that it does not name
 }
 
 // Bucket holds objects. All methods are safe for concurrent use, by this process and
@@ -81,8 +83,8 @@ type Bucket interface {
 	// After [ErrUnavailable] the object may or may not be stored.
 	Put(ctx context.Context, name string, body []byte, o PutOptions) (Info, error)
 
-	// Delete removes an object under a condition ([IfMatch] or none). Errors as for Put;
-	// [ErrUnsupported] where the storage cannot delete under a condition: nothing was done.
+	// Delete removes an object under a condition ([IfMatch] or none: then one that is not
+	// there is no error). Errors as for Put; [ErrUnsupported] where the storage cannot delete under a condition: nothing was done.
 	Delete(ctx context.Context, name string, cond If) error
 
 	// List yields the objects whose name begins with prefix and has no "/" after it, in
@@ -91,6 +93,12 @@ type Bucket interface {
 
 	// Walk is List without the rule about "/": it yields what lies deeper too.
 	Walk(ctx context.Context, prefix string) iter.Seq2[Info, error]
+}
+
+// Tagger is a [Bucket] whose objects can have tags. Errors as for [Bucket.Get] and [Bucket.Put].
+type Tagger interface {
+	Tags(ctx context.Context, name string) (map[string]string, error)
+	SetTags(ctx context.Context, name string, tags map[string]string) error // all of them
 }
 
 // The ways in which storage refuses. A driver maps its own errors to these in one place.

@@ -592,7 +592,7 @@ func TestListingsOfManyObjectsMissNoneThatIsReplaced(t *testing.T) {
 			}
 		}
 	}()
-	for range 30 {
+	for range 10 {
 		if got := len(names(t, b, "api/")); got != n {
 			t.Errorf("a listing shows %d objects, want %d", got, n)
 		}

@@ -82,6 +82,7 @@ func (b *Bucket) get(ctx context.Context, name string) (bucket.Object, error) {
 		return bucket.Object{}, fail(ctx, "get", name, err)
 	}
 	info, err := describe("get", name, out.ETag, out.LastModified, int64(len(body)))
+	info.Tags = int(aws.ToInt32(out.TagCount))
 	info.Seal = seal(out.ServerSideEncryption, out.SSEKMSKeyId)
 	return bucket.Object{Info: info, Body: body}, err
 }
@@ -113,6 +114,9 @@ func (b *Bucket) Put(ctx context.Context, name string, body []byte, o bucket.Put
 	if in.ServerSideEncryption == types.ServerSideEncryptionAwsKms {
 		in.SSEKMSKeyId = b.keyName(o.KeyAlias)
 		in.BucketKeyEnabled = aws.Bool(false) // said, or the bucket's default holds (facts.md, section 5)
+	}
+	if len(o.Tags) > 0 {
+		in.Tagging = aws.String(encodeTags(o.Tags))
 	}
 	if tag, ok := o.If.Match(); ok {
 		in.IfMatch = aws.String(string(tag)) // without quotes: Ceph takes no others (facts.md, section 9)
@@ -261,7 +265,7 @@ func read(body io.Reader, length *int64) ([]byte, error) {
 		return nil, errLarge
 	}
 	var buffer bytes.Buffer
-	buffer.Grow(int(aws.ToInt64(length)) + bytes.MinRead)
+	buffer.Grow(int(max(0, aws.ToInt64(length))) + bytes.MinRead)
 	switch n, err := buffer.ReadFrom(io.LimitReader(body, maxBody+1)); {
 	case err != nil:
 		return nil, &bodyError{err}

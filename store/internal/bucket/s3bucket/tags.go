@@ -1,0 +1,55 @@
+package s3bucket
+
+import (
+	"context"
+	"maps"
+	"net/url"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+)
+
+var _ bucket.Tagger = (*Bucket)(nil)
+
+// Tags implements [bucket.Tagger].
+func (b *Bucket) Tags(ctx context.Context, name string) (map[string]string, error) {
+	out, err := b.client.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{
+		Bucket: &b.o.Bucket, Key: &name, ExpectedBucketOwner: b.owner,
+	}, b.renew)
+	if err != nil {
+		return nil, fail(ctx, "get the tags of", name, err)
+	}
+	tags := make(map[string]string, len(out.TagSet))
+	for _, t := range out.TagSet {
+		tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
+	}
+	return tags, nil
+}
+
+// SetTags implements [bucket.Tagger]. S3 keeps at most ten.
+func (b *Bucket) SetTags(ctx context.Context, name string, tags map[string]string) error {
+	set := make([]types.Tag, 0, len(tags))
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		set = append(set, types.Tag{Key: aws.String(key), Value: aws.String(tags[key])})
+	}
+	_, err := b.client.PutObjectTagging(ctx, &s3.PutObjectTaggingInput{
+		Bucket: &b.o.Bucket, Key: &name, ExpectedBucketOwner: b.owner, Tagging: &types.Tagging{TagSet: set},
+	}, b.renew)
+	if err != nil {
+		return fail(ctx, "set the tags of", name, err)
+	}
+	return nil
+}
+
+// encodeTags writes tags as the header of a put takes them.
+func encodeTags(tags map[string]string) string {
+	values := url.Values{}
+	for key, value := range tags {
+		values.Set(key, value)
+	}
+	return values.Encode()
+}
