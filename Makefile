@@ -16,8 +16,12 @@ govulncheck   := $(TOOLS)/govulncheck@$(GOVULNCHECK)/govulncheck
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# The AWS SDK is most of the binary. Its code runs once a request: without inlining it is two
+# megabytes smaller. S3, KMS and STS speak HTTP/1.1, so that HTTP/2 can be left out too.
+SLIM := -tags nethttpomithttp2 -gcflags=github.com/aws/...=-l -gcflags=github.com/olekukonko/...=-l -gcflags=go.yaml.in/...=-l
+
 build: ## ./coffer, one static binary
-	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)" -o coffer .
+	CGO_ENABLED=0 go build -trimpath $(SLIM) -ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)" -o coffer .
 
 test: ## every test (those that need moto_server say so when it is missing)
 	go test ./...
