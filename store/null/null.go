@@ -1,0 +1,70 @@
+// Package null is the backend that keeps nothing: exec with it runs a program with the
+// environment as it is, as chamber's null backend does. Every service loads as empty without
+// an error, no secret is found, and writes are refused.
+package null
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/coffer-secrets/coffer/store"
+)
+
+var _ store.Store = Store{}
+
+// Store is a [store.Store] without storage. The zero value works.
+type Store struct{}
+
+// New returns the store.
+func New() Store { return Store{} }
+
+var errKeepsNothing = fmt.Errorf("%w: the null backend keeps nothing; choose s3-kms, s3, local, ssm or secretsmanager", store.ErrUnsupported)
+
+// Read implements [store.Store]: there is no secret.
+func (Store) Read(_ context.Context, id store.ID, _ int) (store.Secret, error) {
+	return store.Secret{}, missing("read", id)
+}
+
+// Load implements [store.Store]: a service holds nothing. A caller who refuses empty services
+// has to make an exception for this backend.
+func (Store) Load(_ context.Context, service string) (store.Contents, error) {
+	contents := store.Contents{Service: service}
+	if err := store.CheckService(service); err != nil {
+		return contents, &store.Error{Op: "load", ID: store.ID{Service: service}, Err: err}
+	}
+	return contents, nil
+}
+
+// History implements [store.Store]: there is no secret.
+func (Store) History(_ context.Context, id store.ID) ([]store.Meta, error) {
+	return nil, missing("history", id)
+}
+
+// Services implements [store.Store]: there are none.
+func (Store) Services(context.Context, string) ([]string, error) { return nil, nil }
+
+// Write implements [store.Store]: it is refused with [store.ErrUnsupported].
+func (Store) Write(_ context.Context, id store.ID, _ store.Value, _ store.WriteOptions) (store.Result, error) {
+	return store.Result{}, &store.Error{Op: "write", ID: id, Err: errKeepsNothing}
+}
+
+// WriteAll implements [store.Store]: it is refused with [store.ErrUnsupported].
+func (Store) WriteAll(_ context.Context, service string, values map[string]store.Value, _ store.WriteOptions) ([]store.Result, error) {
+	if len(values) == 0 {
+		return nil, nil
+	}
+	return nil, &store.Error{Op: "write", ID: store.ID{Service: service}, Err: errKeepsNothing}
+}
+
+// Delete implements [store.Store]: it is refused with [store.ErrUnsupported].
+func (Store) Delete(_ context.Context, service string, _ ...string) ([]store.Result, error) {
+	return nil, &store.Error{Op: "delete", ID: store.ID{Service: service}, Err: errKeepsNothing}
+}
+
+func missing(op string, id store.ID) error {
+	_, err := store.NewID(id.Service, id.Key)
+	if err == nil {
+		err = &store.NotFoundError{What: "secret"}
+	}
+	return &store.Error{Op: op, ID: id, Err: err}
+}

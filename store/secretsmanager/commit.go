@@ -1,0 +1,301 @@
+package secretsmanager
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	mathrand "math/rand/v2"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awssm "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// The labels of versions, which AWS calls stages.
+const (
+	stageCurrent  = "AWSCURRENT"
+	stagePrevious = "AWSPREVIOUS"
+	stageHistory  = "CHAMBER"        // and a number: keeps a version that was current
+	stagePending  = "COFFER-PENDING" // the version that was put last, current or not
+	stageEmpty    = "COFFER-EMPTY"   // instead of it: the version holds no keys
+)
+
+const (
+	// AWS allows 20 labels to a secret. Chamber adds one with many of its puts: two stay free.
+	maxStages    = 18
+	attempts     = 40 // of a change that keeps meeting others
+	longestPause = 1280 * time.Millisecond
+	cleanup      = 5 * time.Second
+)
+
+// errMoved says that the service is not what it was when it was read.
+var errMoved = fmt.Errorf("%w: another writer came between", store.ErrConflict)
+
+// commit reads a service, lets change alter it, and stores it if nobody else has meanwhile;
+// else it begins again. change reports whether there is anything to store.
+func (s *Store) commit(ctx context.Context, service string, change func(*document) (bool, error)) error {
+	var err error
+	for n := range attempts {
+		if n > 0 {
+			if err := pause(ctx, n); err != nil {
+				return err
+			}
+		}
+		if err = s.attempt(ctx, service, change); !errors.Is(err, errMoved) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: other writers keep changing it: %w", store.ErrUnavailable, err)
+}
+
+func (s *Store) attempt(ctx context.Context, service string, change func(*document) (bool, error)) error {
+	described := s.describeBeside(ctx, service)
+	d, err := s.current(ctx, service)
+	if err != nil {
+		return err
+	}
+	changed, err := change(d)
+	if err != nil || !changed {
+		return err
+	}
+	text, err := d.encode()
+	if err != nil {
+		return err
+	}
+	p := &proposal{Store: s, service: service, old: d.versionID, document: d, text: text, token: newToken()}
+	labels, err := described()
+	switch {
+	case d.versionID == "" && (refused(err, store.ErrNotFound) || refused(err, store.ErrDenied)):
+		return p.create(ctx, err)
+	case err != nil:
+		return err
+	case labels.rotates:
+		return fmt.Errorf("%w: the rotation of secret %s is enabled, which would overwrite what is written here", store.ErrConflict, service)
+	case holder(labels.stages, stageCurrent) != d.versionID:
+		return errMoved
+	}
+	return p.replace(ctx, labels)
+}
+
+// pause waits before the n-th repetition: full jitter, so that writers who met once do not
+// meet again.
+func pause(ctx context.Context, n int) error {
+	limit := min(longestPause, 10*time.Millisecond<<min(n, 10))
+	timer := time.NewTimer(mathrand.N(limit)) //nolint:gosec // a pause need not be secret
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// description is what DescribeSecret tells.
+type description struct {
+	rotates bool
+	stages  map[string][]string // the labels of each version
+}
+
+// describeBeside starts a request that runs while the caller reads the value.
+func (s *Store) describeBeside(ctx context.Context, service string) func() (description, error) {
+	wait := make(chan struct{})
+	var d description
+	var err error
+	go func() {
+		defer close(wait)
+		out, failure := s.api.describeSecret(ctx, &awssm.DescribeSecretInput{SecretId: aws.String(service)})
+		if failure != nil {
+			err = storageError(ctx, "DescribeSecret", service, failure)
+			return
+		}
+		d = description{rotates: aws.ToBool(out.RotationEnabled), stages: out.VersionIdsToStages}
+	}()
+	return func() (description, error) { <-wait; return d, err }
+}
+
+// holder returns the version that carries a label; "" where none does.
+func holder(stages map[string][]string, stage string) string {
+	for id, list := range stages {
+		if slices.Contains(list, stage) {
+			return id
+		}
+	}
+	return ""
+}
+
+// proposal is a document on its way to become the current version.
+type proposal struct {
+	*Store
+	service  string
+	old      string // the version that it was made from; "" where there was none
+	document *document
+	text     string
+	token    string // the id of its own version
+}
+
+// create makes the secret. undescribed is why nothing could be told of it before.
+func (p *proposal) create(ctx context.Context, undescribed error) error {
+	_, err := p.api.createSecret(ctx, &awssm.CreateSecretInput{
+		Name: aws.String(p.service), SecretString: aws.String(p.text), ClientRequestToken: aws.String(p.token),
+	})
+	if err == nil {
+		return nil
+	}
+	err = putError(storageError(ctx, "CreateSecret", p.service, err))
+	var refusal *store.StorageError
+	if errors.As(err, &refusal) && refusal.Code == "ResourceExistsException" {
+		if refused(undescribed, store.ErrDenied) {
+			return undescribed
+		}
+		return errMoved
+	}
+	return p.settle(ctx, err)
+}
+
+// replace puts a new version and makes it current in place of the old one.
+func (p *proposal) replace(ctx context.Context, labels description) error {
+	if err := p.keep(ctx, labels.stages); err != nil {
+		return err
+	}
+	stage := stagePending
+	if len(p.document.members) == 0 {
+		stage = stageEmpty
+	}
+	out, err := p.api.putSecretValue(ctx, &awssm.PutSecretValueInput{
+		SecretId: aws.String(p.service), SecretString: aws.String(p.text),
+		ClientRequestToken: aws.String(p.token), VersionStages: []string{stage},
+	})
+	switch {
+	case err != nil && p.old == "":
+		return p.settle(ctx, putError(storageError(ctx, "PutSecretValue", p.service, err)))
+	case err != nil:
+		return putError(storageError(ctx, "PutSecretValue", p.service, err))
+	case slices.Contains(out.VersionStages, stageCurrent):
+		return nil // the first version of a secret is current at once
+	case p.old == "":
+		return errMoved
+	}
+	if err = p.move(ctx, stageCurrent, p.token, p.old); err != nil {
+		err = p.settle(ctx, err)
+	}
+	if err != nil && !errors.Is(err, store.ErrUnknown) {
+		p.withdraw(ctx, stage)
+	}
+	return err
+}
+
+// keep labels the current version and the one before it, so that they stay in the history
+// when the swap takes AWSCURRENT and AWSPREVIOUS from them. It comes first, so that a writer
+// who dies loses nothing of it. The oldest versions make room.
+func (p *proposal) keep(ctx context.Context, stages map[string][]string) error {
+	total, highest := 0, 0
+	kept := map[int]string{}
+	for id, list := range stages {
+		total += len(list)
+		for _, stage := range list {
+			if n := historyNumber(stage); n > 0 {
+				kept[n] = id
+				highest = max(highest, n)
+			}
+		}
+	}
+	for _, stage := range []string{stagePrevious, stagePending, stageEmpty} {
+		if holder(stages, stage) == "" {
+			total++ // it may come
+		}
+	}
+	var unkept []string
+	for _, stage := range []string{stagePrevious, stageCurrent} {
+		id := holder(stages, stage)
+		if id != "" && !slices.ContainsFunc(stages[id], func(stage string) bool { return historyNumber(stage) > 0 }) {
+			unkept = append(unkept, id)
+		}
+	}
+	for n := 1; n <= highest && total+len(unkept) > maxStages; n++ {
+		if id, ok := kept[n]; ok {
+			if err := p.move(ctx, stageHistory+strconv.Itoa(n), "", id); err != nil {
+				return err
+			}
+			total--
+		}
+	}
+	for i, id := range unkept {
+		if err := p.move(ctx, stageHistory+strconv.Itoa(highest+1+i), id, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// move takes a label from one version to another; either may be "". The error wraps errMoved
+// when the label is not where it should be.
+func (p *proposal) move(ctx context.Context, stage, to, from string) error {
+	in := &awssm.UpdateSecretVersionStageInput{SecretId: aws.String(p.service), VersionStage: aws.String(stage)}
+	if to != "" {
+		in.MoveToVersionId = aws.String(to)
+	}
+	if from != "" {
+		in.RemoveFromVersionId = aws.String(from)
+	}
+	_, err := p.api.updateSecretVersionStage(ctx, in)
+	if err == nil {
+		return nil
+	}
+	err = storageError(ctx, "UpdateSecretVersionStage", p.service, err)
+	if refused(err, store.ErrInvalid) || refused(err, store.ErrNotFound) {
+		return fmt.Errorf("%w: %w", errMoved, err)
+	}
+	return err
+}
+
+// settle finds out what became of a change whose request failed. An answer may have been
+// lost, and a repetition of the SDK refused because the first one was obeyed.
+func (p *proposal) settle(ctx context.Context, err error) error {
+	moved := errors.Is(err, errMoved)
+	if !moved && !applied(err) {
+		return err
+	}
+	if ctx.Err() != nil {
+		return unknown(err)
+	}
+	now, lookErr := p.current(ctx, p.service)
+	switch {
+	case lookErr != nil:
+		return unknown(err)
+	case now.versionID == p.token || now.carries(p.document):
+		return nil
+	case moved || now.versionID == p.old:
+		return err
+	}
+	return unknown(err)
+}
+
+// withdraw takes the label from a version that did not become current, so that chamber's
+// history does not show it. Another writer may have taken it first.
+func (p *proposal) withdraw(ctx context.Context, stage string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanup)
+	defer cancel()
+	_ = p.move(ctx, stage, "", p.token)
+}
+
+// newToken returns a UUID, as AWS recommends for the id of a version.
+func newToken() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// beside starts f at once and returns a function that waits for its answer.
+func beside(f func() string) func() string {
+	answer := make(chan string, 1)
+	go func() { answer <- f() }()
+	return sync.OnceValue(func() string { return <-answer })
+}

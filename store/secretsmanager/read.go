@@ -1,0 +1,257 @@
+package secretsmanager
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awssm "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// Read implements [store.Store]. The newest version takes one request, an older one reads
+// every version of the service that is kept.
+func (s *Store) Read(ctx context.Context, id store.ID, version int) (store.Secret, error) {
+	secret, err := s.read(ctx, id, version)
+	return secret, wrap("read", id, err)
+}
+
+func (s *Store) read(ctx context.Context, id store.ID, version int) (store.Secret, error) {
+	d, id, err := s.find(ctx, id)
+	if err != nil {
+		return store.Secret{}, err
+	}
+	if version == store.Latest || version == d.version(id.Key) {
+		return d.secret(id), nil
+	}
+	secrets, err := s.history(ctx, d, id)
+	if err != nil {
+		return store.Secret{}, err
+	}
+	for _, secret := range secrets {
+		if secret.Version == version {
+			return secret, nil
+		}
+	}
+	return store.Secret{}, &store.NotFoundError{What: "version"}
+}
+
+// Load implements [store.Store], with one request. A secret without a value holds nothing; one
+// that is scheduled for deletion is a [store.ErrConflict].
+func (s *Store) Load(ctx context.Context, service string) (store.Contents, error) {
+	contents := store.Contents{Service: service}
+	err := checkService(service)
+	if err == nil {
+		err = s.fill(ctx, &contents)
+	}
+	return contents, wrap("load", store.ID{Service: service}, err)
+}
+
+func (s *Store) fill(ctx context.Context, c *store.Contents) error {
+	d, err := s.current(ctx, c.Service)
+	if err != nil {
+		return err
+	}
+	keys, others := d.keys()
+	for _, key := range keys {
+		c.Secrets = append(c.Secrets, d.secret(store.ID{Service: c.Service, Key: key}))
+	}
+	for _, name := range others {
+		c.Notices = append(c.Notices, fmt.Sprintf("Member %q was left out: its name is not one of a secret.", name))
+	}
+	c.Listed = len(c.Secrets)
+	return nil
+}
+
+// History implements [store.Store]; the package says how far back it reaches.
+func (s *Store) History(ctx context.Context, id store.ID) ([]store.Meta, error) {
+	metas, err := s.metas(ctx, id)
+	return metas, wrap("history", id, err)
+}
+
+func (s *Store) metas(ctx context.Context, id store.ID) ([]store.Meta, error) {
+	d, id, err := s.find(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	secrets, err := s.history(ctx, d, id)
+	metas := make([]store.Meta, len(secrets))
+	for i, secret := range secrets {
+		metas[i] = secret.Meta
+	}
+	return metas, err
+}
+
+// Services implements [store.Store]. Any secret of the account and region is a service whose
+// name can be one, whoever made it: its value is not read. One that chamber emptied is
+// listed; one that this package emptied is not.
+func (s *Store) Services(ctx context.Context, prefix string) ([]string, error) {
+	names, err := s.services(ctx, prefix)
+	return names, wrap("services", store.ID{Service: prefix}, err)
+}
+
+func (s *Store) services(ctx context.Context, prefix string) ([]string, error) {
+	in := &awssm.ListSecretsInput{MaxResults: aws.Int32(listPage)}
+	if prefix != "" {
+		if store.CheckService(strings.Trim(prefix, "/")) != nil {
+			return nil, ctx.Err() // nothing begins like that, and the filter has a syntax
+		}
+		in.Filters = []types.Filter{{Key: types.FilterNameStringTypeName, Values: []string{prefix}}}
+	}
+	var names []string
+	for {
+		out, err := s.api.listSecrets(ctx, in)
+		if err != nil {
+			return nil, storageError(ctx, "ListSecrets", prefix+"*", err)
+		}
+		for _, secret := range out.SecretList {
+			name := aws.ToString(secret.Name)
+			if strings.HasPrefix(name, prefix) && checkService(name) == nil && !empty(secret.SecretVersionsToStages) {
+				names = append(names, name)
+			}
+		}
+		if aws.ToString(out.NextToken) == "" {
+			slices.Sort(names)
+			return names, nil
+		}
+		in.NextToken = out.NextToken
+	}
+}
+
+// empty reports whether the labels of a secret say that it holds nothing.
+func empty(stages map[string][]string) bool {
+	current := holder(stages, stageCurrent)
+	return current == "" || slices.Contains(stages[current], stageEmpty)
+}
+
+// find reads the current document of a service and finds the key in it.
+func (s *Store) find(ctx context.Context, id store.ID) (*document, store.ID, error) {
+	if err := checkName(id); err != nil {
+		return nil, id, err
+	}
+	d, err := s.current(ctx, id.Service)
+	if err != nil {
+		return nil, id, err
+	}
+	key, err := d.lookup(id.Key)
+	if err != nil {
+		return nil, id, err
+	}
+	id.Key = key
+	return d, id, nil
+}
+
+// current reads what a service holds; a service that does not exist holds nothing.
+func (s *Store) current(ctx context.Context, service string) (*document, error) {
+	d, err := s.get(ctx, service, &awssm.GetSecretValueInput{SecretId: aws.String(service), VersionStage: aws.String(stageCurrent)})
+	if refused(err, store.ErrNotFound) {
+		return newDocument(), nil
+	}
+	return d, err
+}
+
+func (s *Store) get(ctx context.Context, service string, in *awssm.GetSecretValueInput) (*document, error) {
+	out, err := s.api.getSecretValue(ctx, in)
+	if err != nil {
+		return nil, storageError(ctx, "GetSecretValue", service, err)
+	}
+	object := "secret " + service
+	if in.VersionId != nil {
+		object += ", version " + *in.VersionId
+	}
+	if out.SecretString == nil && len(out.SecretBinary) > 0 {
+		return nil, &store.CorruptError{Object: object, Offset: -1, Reason: "it is binary, no JSON"}
+	}
+	d, err := parseDocument(object, aws.ToString(out.SecretString))
+	if err != nil {
+		return nil, err
+	}
+	d.versionID, d.written = aws.ToString(out.VersionId), aws.ToTime(out.CreatedDate)
+	return d, nil
+}
+
+// history returns the versions of a key that are kept, oldest first, the last from d. Each
+// version of the service repeats the keys that it did not change.
+func (s *Store) history(ctx context.Context, d *document, id store.ID) ([]store.Secret, error) {
+	ids, err := s.versionIDs(ctx, id.Service)
+	if err != nil {
+		return nil, err
+	}
+	older, err := s.getVersions(ctx, id.Service, slices.DeleteFunc(ids, func(v string) bool { return v == d.versionID }))
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(older, func(a, b *document) int { return a.written.Compare(b.written) })
+	first, newest := max(d.entries[id.Key].First, 1), d.version(id.Key)
+	byVersion := map[int]store.Secret{newest: d.secret(id)}
+	for _, old := range older { // of two with one number the later stays
+		if v := old.version(id.Key); first <= v && v < newest {
+			byVersion[v] = old.secret(id)
+		}
+	}
+	return slices.SortedFunc(maps.Values(byVersion), func(a, b store.Secret) int { return cmp.Compare(a.Version, b.Version) }), nil
+}
+
+// versionIDs lists the versions of a service that are or once were current.
+func (s *Store) versionIDs(ctx context.Context, service string) ([]string, error) {
+	in := &awssm.ListSecretVersionIdsInput{SecretId: aws.String(service), MaxResults: aws.Int32(listPage)}
+	var ids []string
+	for {
+		out, err := s.api.listSecretVersionIDs(ctx, in)
+		if err != nil {
+			return nil, storageError(ctx, "ListSecretVersionIds", service, err)
+		}
+		for _, v := range out.Versions {
+			if slices.ContainsFunc(v.VersionStages, ofCurrent) {
+				ids = append(ids, aws.ToString(v.VersionId))
+			}
+		}
+		if aws.ToString(out.NextToken) == "" {
+			return ids, nil
+		}
+		in.NextToken = out.NextToken
+	}
+}
+
+// ofCurrent tells labels of versions that were current from those of versions that may
+// never have been.
+func ofCurrent(stage string) bool {
+	return stage == stageCurrent || stage == stagePrevious || historyNumber(stage) > 0
+}
+
+// historyNumber returns the number of a label that keeps an old version; 0 of any other.
+func historyNumber(stage string) int {
+	digits, ok := strings.CutPrefix(stage, stageHistory)
+	n, err := strconv.Atoi(digits)
+	if !ok || err != nil {
+		return 0
+	}
+	return n
+}
+
+// getVersions reads versions at once; one that AWS removed meanwhile is left out.
+func (s *Store) getVersions(ctx context.Context, service string, ids []string) ([]*document, error) {
+	documents := make([]*document, len(ids))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(requests)
+	for i, id := range ids {
+		g.Go(func() error {
+			d, err := s.get(gctx, service, &awssm.GetSecretValueInput{SecretId: aws.String(service), VersionId: aws.String(id)})
+			if refused(err, store.ErrNotFound) {
+				return nil
+			}
+			documents[i] = d
+			return err
+		})
+	}
+	err := g.Wait()
+	return slices.DeleteFunc(documents, func(d *document) bool { return d == nil }), err
+}
