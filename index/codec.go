@@ -51,15 +51,15 @@ func Parse(alias string, body []byte) (*Index, error) {
 }
 
 func parsePlain(body []byte) (*Index, error) {
-	var f fileJSON[string]
+	var f fileJSON[*string]
 	if err := strictjson.Unmarshal(body, &f); err != nil {
 		return nil, err
 	}
 	x := fromFile("", f.Other, f.Gone, f.Seq, f.Nonce, f.Extra)
 	for key, value := range f.Latest {
-		e := f.Meta[key].entry() // an entry of another program has none: version 0, no tag
-		e.Value = store.NewValue(value)
-		x.Entries[key] = e
+		meta := f.Meta[key] // an entry of another program has none: version 0, no tag
+		meta.Value = value
+		x.Entries[key] = meta.entry()
 	}
 	return x, nil
 }
@@ -81,9 +81,11 @@ func (e entryJSON) entry() Entry {
 		Version: e.Version, Alias: e.KMSAlias, Tag: unquote(e.Tag),
 		Created: strictjson.ParseTime(e.Created), CreatedBy: e.CreatedBy, extra: e.Extra,
 	}
-	if e.Value != nil {
-		out.Value = store.NewValue(*e.Value)
+	if e.Value == nil {
+		out.Tag = "" // it vouches for nothing: the object must be read
+		return out
 	}
+	out.Value = store.NewValue(*e.Value)
 	return out
 }
 

@@ -39,6 +39,17 @@ func (b *builder) chosen(key string) bool {
 	return !matchesAny(b.rules.Except, key) && !containsKey(b.rules.Skip, key)
 }
 
+// Selected reports whether patterns let a key through, as [Rules.Only] and [Rules.Except]
+// do. The error is a [*PatternError].
+func Selected(key string, only, except []string) (bool, error) {
+	for _, pattern := range slices.Concat(only, except) {
+		if _, err := path.Match(pattern, ""); err != nil {
+			return false, &PatternError{Pattern: pattern}
+		}
+	}
+	return (len(only) == 0 || matchesAny(only, key)) && !matchesAny(except, key), nil
+}
+
 // selectPatterns checks the patterns and notices those that no key of any layer matches:
 // most likely a slip, and one that would start a program without its secret.
 func (b *builder) selectPatterns(layers []Layer) error {

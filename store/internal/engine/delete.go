@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/store"
@@ -28,8 +29,14 @@ func (e *Engine) Delete(ctx context.Context, service string, keys ...string) ([]
 	if err != nil {
 		return nil, wrap("delete", service, sole(changes), err)
 	}
+	w.resolve(changes, func(c *change) error {
+		_, err := store.Lookup(c.name, w.v.keys())
+		return err // the purge still takes its ghosts out of the indexes
+	})
 	_ = parallel(context.WithoutCancel(ctx), writers, len(changes), func(_ context.Context, i int) error {
-		changes[i].err = w.remove(ctx, changes[i])
+		if c := changes[i]; c.err == nil {
+			c.err = w.remove(ctx, c)
+		}
 		return nil
 	})
 	results := make([]store.Result, len(changes))
@@ -43,10 +50,7 @@ func (e *Engine) Delete(ctx context.Context, service string, keys ...string) ([]
 			}
 		}
 	}
-	if err := w.purge(ctx, changes); err != nil && (first == nil || errors.Is(first, store.ErrNotFound)) {
-		first = wrap("delete", service, sole(changes), err)
-	}
-	return results, first
+	return results, also(first, wrap("delete", service, sole(changes), w.purge(ctx, changes)))
 }
 
 // remove deletes one object: D1 and D2.
@@ -54,11 +58,6 @@ func (w *writing) remove(ctx context.Context, c *change) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
-	key, err := store.Lookup(c.name, w.v.keys())
-	if err != nil {
-		return err // the purge still takes its ghosts out of the indexes
-	}
-	c.key = key
 	o, info, err := w.base(ctx, c) // D1
 	if err != nil {
 		return err
@@ -71,38 +70,36 @@ func (w *writing) remove(ctx context.Context, c *change) error {
 	}
 	c.meta = o.meta(o.newest(), w.e.Alias)
 	for n := 0; ; n++ {
-		gone, err := w.drop(ctx, o, info.Tag) // D2
-		if err == nil || errors.Is(err, bucket.ErrNotFound) {
-			c.outcome = store.Deleted
-			w.mu.Lock()
-			w.known[c.key] = gone
-			w.mu.Unlock()
+		gone, failed := w.drop(ctx, o, info.Tag) // D2
+		if failed == nil || errors.Is(failed, bucket.ErrNotFound) {
+			w.removed(c, gone)
 			return nil
 		}
-		if errors.Is(err, bucket.ErrChanged) {
-			return fmt.Errorf("%w: it changed while it was being deleted; the newer version was left", store.ErrConflict)
-		}
-		if !retryable(err) || n == 3 {
-			return err
-		}
-		if pauseErr := w.e.pause(ctx, n); pauseErr != nil {
-			return w.unknown(err)
-		}
-		// It may have been done: only the state that was read is deleted again.
-		now, nowInfo, getErr := w.e.getObject(ctx, w.v.service, c.key)
+		// It may have been done, and a tombstone that is in the way may be our own. Only the state
+		// that was read is deleted again.
+		now, nowInfo, err := w.afterwards(ctx, n, c.key, failed)
 		switch {
-		case getErr != nil:
-			return w.unknown(err)
-		case now != nil && !now.deleted && nowInfo.Tag != info.Tag:
-			return fmt.Errorf("%w: it changed while it was being deleted; the newer version was left", errors.Join(store.ErrConflict, store.ErrUnknown))
+		case err != nil:
+			return err
 		case now.absent():
-			c.outcome = store.Deleted
-			w.mu.Lock()
-			w.known[c.key] = known{tag: nowInfo.Tag, object: now}
-			w.mu.Unlock()
+			w.removed(c, known{tag: nowInfo.Tag, object: now})
 			return nil
+		case nowInfo.Tag != info.Tag && doubtful(failed):
+			return fmt.Errorf("%w: it was written while it was being deleted; the newer version was left", errors.Join(store.ErrConflict, store.ErrUnknown))
+		case nowInfo.Tag != info.Tag:
+			return fmt.Errorf("%w: it changed while it was being deleted; the newer version was left", store.ErrConflict)
+		case n == deletions:
+			return failed
 		}
 	}
+}
+
+// removed notes a secret that is deleted.
+func (w *writing) removed(c *change, gone known) {
+	c.outcome = store.Deleted
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.known[c.key] = gone
 }
 
 // drop deletes an object in the state that was read. Where the storage cannot delete under a
@@ -124,21 +121,18 @@ func (w *writing) drop(ctx context.Context, o *secretObject, tag bucket.Tag) (kn
 // purge takes deleted secrets, and ghosts of secrets deleted earlier, out of every index (D3).
 // Ours is put even if it never held them: see [reconciliation.force].
 func (w *writing) purge(ctx context.Context, changes []*change) error {
-	if ctx.Err() != nil {
-		if len(w.known) == 0 && !w.behind {
-			return nil
+	gone := func(c *change) bool { return c.outcome == store.Deleted || errors.Is(c.err, store.ErrNotFound) }
+	if !w.behind && !slices.ContainsFunc(changes, gone) {
+		return nil // nothing was deleted
+	}
+	ctx, cancel := outlive(ctx, indexGrace)
+	defer cancel()
+	others := w.holding(changes, gone)
+	if !w.own.missing || len(w.known) > 0 || w.behind {
+		r := &reconciliation{e: w.e, v: w.v, alias: w.e.Alias, own: w.own, known: w.known, force: true}
+		if err := r.run(ctx); err != nil {
+			return fmt.Errorf("%w: %w", store.ErrIndexBehind, storageError(err))
 		}
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), indexGrace)
-		defer cancel()
-	}
-	if w.own.missing && len(w.known) == 0 && !w.behind {
-		return nil
-	}
-	others := w.holding(changes)
-	r := &reconciliation{e: w.e, v: w.v, alias: w.e.Alias, own: w.own, known: w.known, force: true}
-	if err := r.run(ctx); err != nil {
-		return fmt.Errorf("%w: %w", store.ErrIndexBehind, storageError(err))
 	}
 	for _, alias := range others {
 		r := &reconciliation{e: w.e, v: w.v, alias: alias, known: w.known, force: true}
@@ -151,19 +145,12 @@ func (w *writing) purge(ctx context.Context, changes []*change) error {
 
 // holding returns the aliases of the other readable indexes that hold one of the keys that
 // are gone.
-func (w *writing) holding(changes []*change) []string {
+func (w *writing) holding(changes []*change, gone func(*change) bool) []string {
 	var aliases []string
 	for _, s := range w.v.readable() {
-		if s.file == w.own.file {
-			continue
-		}
-		for _, c := range changes {
-			_, listed := w.v.objects[c.key]
-			_, holds := s.idx.Entries[c.key]
-			if holds && (c.outcome == store.Deleted || c.err != nil && !listed) {
-				aliases = append(aliases, s.idx.Alias)
-				break
-			}
+		held := func(c *change) bool { _, ok := s.idx.Entries[c.key]; return ok && gone(c) }
+		if s.file != w.own.file && slices.ContainsFunc(changes, held) {
+			aliases = append(aliases, s.idx.Alias)
 		}
 	}
 	return aliases

@@ -52,6 +52,7 @@ const (
 	readers      = 16               // objects read at once
 	writers      = 64               // objects written at once: an import is two waves, not ten
 	maxVersions  = 100              // how far back versions are kept
+	deletions    = 3                // how often a delete is repeated
 	patience     = 60 * time.Second // for a change that keeps meeting others
 	indexGrace   = 10 * time.Second // for the index after an interrupt
 	longestPause = 160 * time.Millisecond

@@ -18,7 +18,7 @@ func (w *writing) guard(ctx context.Context, o *secretObject, info bucket.Info) 
 		if err := w.others(); err != nil {
 			return err
 		}
-		owner = w.e.owner(ctx, w.v, o, info, w.own)
+		owner = w.e.owner(ctx, w.v, o, info, w.own, "")
 	}
 	if owner == w.e.Alias || owner == "" && w.o.Adopt {
 		return nil
@@ -29,8 +29,9 @@ func (w *writing) guard(ctx context.Context, o *secretObject, info bucket.Info) 
 // owner tells under which alias an object is that does not say so itself, because another
 // program wrote it. An index that vouches for it decides; else the one index that has
 // an entry for it; else the key. Two aliases may share a key, so that equal keys decide
-// last. It returns "" when nothing tells.
-func (e *Engine) owner(ctx context.Context, v *view, o *secretObject, info bucket.Info, own *indexState) string {
+// last: that of our own index, that under which the caller has just put (putKey, or ""),
+// that of which the key service tells. It returns "" when nothing tells.
+func (e *Engine) owner(ctx context.Context, v *view, o *secretObject, info bucket.Info, own *indexState, putKey string) string {
 	var claims []*indexState
 	for _, s := range v.readable() {
 		if _, ok := s.idx.Verified(o.key, string(info.Tag)); ok {
@@ -54,7 +55,7 @@ func (e *Engine) owner(ctx context.Context, v *view, o *secretObject, info bucke
 		return claims[0].idx.Alias
 	case len(claims) > 1 || info.Seal.KeyID == "":
 		return ""
-	case info.Seal.KeyID == own.seal.KeyID || info.Seal.KeyID == e.KeyID(ctx, own.alias(e)):
+	case info.Seal.KeyID == own.seal.KeyID, info.Seal.KeyID == putKey, info.Seal.KeyID == e.KeyID(ctx, own.alias(e)):
 		return own.alias(e)
 	}
 	return ""

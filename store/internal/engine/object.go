@@ -39,7 +39,7 @@ type versionJSON struct {
 	Created   string          `json:"created"`
 	CreatedBy string          `json:"created_by"`
 	Version   int             `json:"version"`
-	Value     string          `json:"value"`
+	Value     *string         `json:"value"`
 	Extra     strictjson.Rest `json:",embed"`
 }
 
@@ -63,7 +63,10 @@ func parseObject(service, key string, body []byte) (*secretObject, error) {
 		if err != nil || n < 1 || strconv.Itoa(n) != number {
 			return nil, &store.CorruptError{Object: name, Offset: -1, Reason: "version " + strconv.Quote(number) + " is not a number from 1 up"}
 		}
-		o.versions[n] = version{value: store.NewValue(v.Value), created: v.Created, createdBy: v.CreatedBy, extra: v.Extra}
+		if v.Value == nil {
+			return nil, &store.CorruptError{Object: name, Offset: -1, Reason: "version " + number + " has no value"}
+		}
+		o.versions[n] = version{value: store.NewValue(*v.Value), created: v.Created, createdBy: v.CreatedBy, extra: v.Extra}
 	}
 	return o, nil
 }
@@ -75,13 +78,17 @@ func (o *secretObject) encode() ([]byte, error) {
 		Alias: o.alias, Nonce: o.nonce, Deleted: o.deleted, Extra: o.extra,
 	}
 	for n, v := range o.versions {
-		f.Values[strconv.Itoa(n)] = versionJSON{Created: v.created, CreatedBy: v.createdBy, Version: n, Value: v.value.Reveal(), Extra: v.extra}
+		value := v.value.Reveal()
+		f.Values[strconv.Itoa(n)] = versionJSON{Created: v.created, CreatedBy: v.createdBy, Version: n, Value: &value, Extra: v.extra}
 	}
 	return strictjson.Marshal(f)
 }
 
 // newest returns the highest version, 0 when there is none.
 func (o *secretObject) newest() int {
+	if o == nil {
+		return 0
+	}
 	top := 0
 	for n := range o.versions {
 		top = max(top, n)
@@ -118,6 +125,26 @@ func (o *secretObject) has(v version, above int) (int, bool) {
 		}
 	}
 	return 0, false
+}
+
+// overwrote reports whether o stands in the place of before and has lost version n of it,
+// which is not so old that it was dropped: a program that writes without conditions was at
+// work. A secret that was deleted and created anew has lost nothing: it holds no version of
+// before at all.
+func (o *secretObject) overwrote(before *secretObject, n int) bool {
+	if _, ok := o.has(before.versions[n], 0); ok || o.newest()-maxVersions > n {
+		return false
+	}
+	if o.nonce == "" {
+		return true
+	}
+	for number, v := range before.versions {
+		w := o.versions[number]
+		if number != n && w.created == v.created && w.createdBy == v.createdBy && w.value == v.value {
+			return true
+		}
+	}
+	return false
 }
 
 func (o *secretObject) meta(n int, alias string) store.Meta {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -72,19 +73,42 @@ func (e *Engine) find(ctx context.Context, id store.ID) (*secretObject, error) {
 
 // Services implements [store.Store].
 func (e *Engine) Services(ctx context.Context, prefix string) ([]string, error) {
-	found := map[string]bool{}
+	ids, err := e.IDs(ctx, prefix)
+	var services []string
+	for _, id := range ids {
+		if len(services) == 0 || services[len(services)-1] != id.Service {
+			services = append(services, id.Service)
+		}
+	}
+	return services, err
+}
+
+// IDs implements [store.Lister]. Where the storage cannot delete under a condition, a
+// deleted secret counts until its tombstone is collected.
+func (e *Engine) IDs(ctx context.Context, prefix string) ([]store.ID, error) {
+	var ids []store.ID
 	for info, err := range e.Bucket.Walk(ctx, prefix) {
 		if err != nil {
 			return nil, wrap("list services", prefix, "", err)
 		}
-		if i := strings.LastIndexByte(info.Name, '/'); i > 0 {
-			service := info.Name[:i]
-			if _, ok := keyOf(service, info.Name); ok && store.CheckService(service) == nil {
-				found[service] = true
-			}
+		service, _, ok := cutLast(info.Name)
+		if key, isKey := keyOf(service, info.Name); ok && isKey && store.CheckService(service) == nil {
+			ids = append(ids, store.ID{Service: service, Key: key})
 		}
 	}
-	return slices.Sorted(maps.Keys(found)), nil
+	slices.SortFunc(ids, func(a, b store.ID) int {
+		return cmp.Or(strings.Compare(a.Service, b.Service), strings.Compare(a.Key, b.Key))
+	})
+	return ids, nil
+}
+
+// cutLast splits a name at its last "/".
+func cutLast(name string) (before, after string, found bool) {
+	i := strings.LastIndexByte(name, '/')
+	if i < 0 {
+		return name, "", false
+	}
+	return name[:i], name[i+1:], true
 }
 
 // Load implements [store.Store]: R1 to R5 of the protocol.
@@ -224,9 +248,12 @@ func (e *Engine) hiddenKeys(ctx context.Context, v *view, keys []string) (map[st
 		return hidden, nil
 	}
 	var ask []string
+	readable := v.readable()
 	for _, key := range keys {
 		tag := string(v.objects[key].Tag)
-		if slices.ContainsFunc(v.readable(), func(s *indexState) bool { return s.idx.Elsewhere(key, tag) }) {
+		// Only if no readable index could have it: one alone may know that it is another's.
+		ours := slices.ContainsFunc(readable, func(s *indexState) bool { return !s.idx.Elsewhere(key, tag) })
+		if len(readable) > 0 && !ours {
 			hidden[key] = true
 		} else {
 			ask = append(ask, key)
@@ -241,7 +268,10 @@ func (e *Engine) hiddenKeys(ctx context.Context, v *view, keys []string) (map[st
 		deniedKeys[i] = info.Seal.KeyID
 		return ignore(err, bucket.ErrDenied, bucket.ErrNotFound, bucket.ErrRefused)
 	})
-	deniedKeys = slices.DeleteFunc(deniedKeys, func(id string) bool { return id == "" })
+	deniedKeys = slices.DeleteFunc(deniedKeys, func(id string) bool {
+		// Two aliases may share a key: one that opens an index can be used.
+		return id == "" || slices.ContainsFunc(readable, func(s *indexState) bool { return s.seal.KeyID == id })
+	})
 	if err != nil || len(deniedKeys) == 0 {
 		return hidden, err
 	}
@@ -347,26 +377,32 @@ func (e *Engine) lookUnlisted(ctx context.Context, v *view, c *store.Contents) e
 	if c.Unlisted && own.denied != nil {
 		return nil // 403 may mean missing: it stays a denied index, and nothing was read
 	}
+	if _, listed := v.files[own.file]; !listed && own.denied != nil {
+		v.indexes[own.file] = &indexState{file: own.file, missing: true}
+	}
 	entries := map[string]index.Entry{}
 	for _, s := range v.readable() {
 		maps.Copy(entries, s.idx.Entries)
 	}
 	keys := slices.Sorted(maps.Keys(entries))
-	infos := make([]bucket.Info, len(keys))
+	infos := make([]*bucket.Info, len(keys))
 	err := parallel(ctx, readers, len(keys), func(ctx context.Context, i int) error {
 		info, err := e.Bucket.Head(ctx, objectName(v.service, keys[i]))
-		if errors.Is(err, bucket.ErrDenied) && e.Unverified {
-			info, err = bucket.Info{Tag: bucket.Tag(entries[keys[i]].Tag)}, nil
+		if errors.Is(err, bucket.ErrNotFound) {
+			return nil
 		}
-		infos[i] = info
-		return ignore(err, bucket.ErrDenied, bucket.ErrNotFound)
+		if errors.Is(err, bucket.ErrDenied) && e.Unverified {
+			info.Tag = bucket.Tag(entries[keys[i]].Tag)
+		}
+		infos[i] = &info // denied may mean missing: with no tag, no index vouches for it
+		return ignore(err, bucket.ErrDenied)
 	})
 	if err != nil {
 		return err
 	}
 	for i, key := range keys {
-		if infos[i].Tag != "" {
-			v.objects[key] = infos[i]
+		if infos[i] != nil {
+			v.objects[key] = *infos[i]
 		}
 	}
 	c.Notices = append(c.Notices, "the service may not be listed: a secret that is in none of its indexes cannot be seen")

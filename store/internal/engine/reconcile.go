@@ -30,7 +30,8 @@ type reconciliation struct {
 	// else put the deleted value back.
 	force bool
 
-	overwritten []string // keys that the caller has stored, and whose object lacks it again
+	before      *index.Index // what of the index as it was can be relied on
+	overwritten []string     // keys that the caller has stored, and whose object lacks it again
 }
 
 // run repeats X1 to X4 until the index is right. The order of its steps matters: with the
@@ -58,14 +59,13 @@ func (r *reconciliation) run(ctx context.Context) error {
 		if err := r.e.list(ctx, r.v); err != nil { // X2
 			return err
 		}
-		changed := r.v.files[file].Tag != r.own.tag
-		var err error
-		if !changed {
+		if r.v.files[file].Tag == r.own.tag { // else it was put meanwhile
 			r.v.indexes[file] = r.own
-			if err = r.swap(ctx, file); err == nil {
-				return nil
+			next, err := r.next(ctx)
+			if err != nil {
+				return err
 			}
-			if !retryable(err) {
+			if err := r.swap(ctx, file, next); err == nil || !retryable(err) {
 				return err
 			}
 		}
@@ -76,13 +76,9 @@ func (r *reconciliation) run(ctx context.Context) error {
 	}
 }
 
-// swap computes the index (X3) and puts it if it differs, on the condition that it is
-// still the one that was read (X4).
-func (r *reconciliation) swap(ctx context.Context, file string) error {
-	next, err := r.next(ctx)
-	if err != nil {
-		return err
-	}
+// swap puts the index if it differs, on the condition that it is still the one that was
+// read (X4).
+func (r *reconciliation) swap(ctx context.Context, file string, next *index.Index) error {
 	before := r.own.idx
 	if before == nil {
 		before = index.New(r.alias)
@@ -107,7 +103,12 @@ func (r *reconciliation) swap(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	return r.e.Vouch(name, put.Seal)
+	if err := r.e.Vouch(name, put.Seal); err != nil {
+		// Every value lies open in it, and nothing is lost with it.
+		_ = r.e.Bucket.Delete(context.WithoutCancel(ctx), name, bucket.IfMatch(put.Tag))
+		return err
+	}
+	return nil
 }
 
 // sealedRight reports whether the index is under the key that the storage uses for our
@@ -127,6 +128,7 @@ func (r *reconciliation) next(ctx context.Context) (*index.Index, error) {
 		}
 		before = empty
 	}
+	r.before = before
 	next := before.Next(r.e.Nonce())
 	r.overwritten = nil
 	var unknown []string
@@ -168,11 +170,14 @@ func (r *reconciliation) readUnknown(ctx context.Context, next *index.Index, key
 	err := parallel(ctx, readers, len(ask), func(ctx context.Context, i int) error {
 		var err error
 		objects[i], infos[i], err = r.e.getObject(ctx, r.v.service, ask[i])
-		if errors.Is(err, bucket.ErrDenied) {
-			infos[i], err = r.e.Bucket.Head(ctx, objectName(r.v.service, ask[i]))
-			return ignore(err, bucket.ErrDenied, bucket.ErrNotFound, bucket.ErrRefused)
+		if !errors.Is(err, bucket.ErrDenied) {
+			return err
 		}
-		return err
+		infos[i], err = r.e.Bucket.Head(ctx, objectName(r.v.service, ask[i]))
+		if errors.Is(err, bucket.ErrDenied) || errors.Is(err, bucket.ErrRefused) {
+			infos[i], err = r.v.objects[ask[i]], nil // it is there, and that is all that is known
+		}
+		return ignore(err, bucket.ErrNotFound)
 	})
 	if err != nil {
 		return err
@@ -180,7 +185,7 @@ func (r *reconciliation) readUnknown(ctx context.Context, next *index.Index, key
 	for i, key := range ask {
 		o := objects[i]
 		if k, ours := r.known[key]; ours && k.object != nil && o != nil && !o.deleted { // W5
-			if _, ok := o.has(k.object.versions[k.version], 0); !ok && o.newest()-maxVersions <= k.version {
+			if o.overwrote(k.object, k.version) {
 				r.overwritten = append(r.overwritten, key)
 			}
 		}
@@ -220,7 +225,9 @@ func (r *reconciliation) enter(ctx context.Context, next *index.Index, o *secret
 	}
 	owner := o.alias
 	if owner == "" && r.alias != "" {
-		owner = r.e.owner(ctx, r.v, o, info, r.own)
+		if owner = r.e.owner(ctx, r.v, o, info, r.own, r.putKey); owner == "" {
+			return // it may be anybody's: no mark, so that the next one looks again
+		}
 	}
 	if owner != r.alias {
 		next.Other[o.key] = string(info.Tag)
@@ -244,10 +251,7 @@ func (r *reconciliation) keepDenied(next *index.Index, key string, info bucket.I
 		next.Other[key] = string(info.Tag)
 		return
 	}
-	if r.own.idx == nil {
-		return
-	}
-	if entry, ok := r.own.idx.Entries[key]; ok {
+	if entry, ok := r.before.Entries[key]; ok {
 		next.Entries[key] = entry
 	}
 }

@@ -1,10 +1,12 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -33,14 +35,20 @@ func (e *Engine) WriteAll(ctx context.Context, service string, values map[string
 	if err != nil {
 		return nil, err
 	}
+	if _, ok := e.Bucket.(bucket.Tagger); !ok && len(o.Tags) > 0 {
+		return nil, wrap("write", service, sole(changes), errNoTags)
+	}
 	w, err := e.begin(ctx, service, changes)
 	if err != nil {
 		return nil, wrap("write", service, sole(changes), err)
 	}
 	w.o = o
+	w.resolve(changes, func(c *change) error { return store.CheckNewKey(c.key) })
 	_ = parallel(context.WithoutCancel(ctx), writers, len(changes), func(_ context.Context, i int) error {
 		c := changes[i]
-		c.err = w.commit(ctx, c) // one failure does not end the others
+		if c.err == nil {
+			c.err = w.commit(ctx, c) // one failure does not end the others
+		}
 		if o.Progress != nil {
 			o.Progress(c.result())
 		}
@@ -54,10 +62,15 @@ func (e *Engine) WriteAll(ctx context.Context, service string, values map[string
 			first = results[i].Err
 		}
 	}
-	if err := w.finish(ctx); err != nil && first == nil {
-		first = wrap("write", service, sole(changes), err)
+	return results, also(first, wrap("write", service, sole(changes), w.finish(ctx)))
+}
+
+// also returns the first failure and, if there is one, what failed after it.
+func also(first, then error) error {
+	if first == nil || then == nil {
+		return cmp.Or(first, then)
 	}
-	return results, first
+	return errors.Join(first, then)
 }
 
 // sole names the key when a command is about one alone.
@@ -207,16 +220,28 @@ func writable(s *indexState) error {
 	return nil
 }
 
-// resolve finds the stored name of a change in the listing; a new name stays as planned.
-func (w *writing) resolve(c *change) error {
-	key, err := store.Lookup(c.name, w.v.keys())
-	if errors.Is(err, store.ErrNotFound) {
-		return store.CheckNewKey(c.key)
+// resolve finds the stored names of all changes in the listing. A name that is not there
+// stays as planned; what that means, isNew decides.
+func (w *writing) resolve(changes []*change, isNew func(*change) error) {
+	stored := map[string][]string{} // by the name in lower case
+	for key := range w.v.objects {
+		lower := strings.ToLower(key)
+		stored[lower] = append(stored[lower], key)
 	}
-	if err == nil {
-		c.key = key
+	taken := map[string]string{}
+	for _, c := range changes {
+		if twins := stored[strings.ToLower(c.name)]; len(twins) == 0 {
+			c.err = isNew(c)
+		} else if key, err := store.Lookup(c.name, twins); err != nil {
+			c.err = err
+		} else {
+			c.key = key
+		}
+		if twin, ok := taken[c.key]; ok && c.err == nil {
+			c.err = fmt.Errorf("%w: %q and %q are one secret, %q", store.ErrInvalid, twin, c.name, c.key)
+		}
+		taken[c.key] = c.name
 	}
-	return err
 }
 
 // base reads what a change builds upon. What the listing does not show is not asked for.
@@ -240,18 +265,11 @@ func (w *writing) commit(ctx context.Context, c *change) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
-	if err := w.resolve(c); err != nil {
-		return err
-	}
 	o, info, err := w.base(ctx, c)
 	if err != nil {
 		return err
 	}
 	v := newVersion(c.value, w.now, w.author())
-	before := 0
-	if o != nil {
-		before = o.newest()
-	}
 	deadline := w.e.Now().Add(patience)
 	for n := 0; ; n++ {
 		if done, err := w.check(ctx, c, o, info); done || err != nil {
@@ -261,37 +279,33 @@ func (w *writing) commit(ctx context.Context, c *change) error {
 		if err != nil {
 			return err
 		}
-		put, err := w.put(ctx, next, info.Tag, bucket.PutOptions{KeyAlias: w.e.Alias})
-		if err == nil {
+		tags, err := w.tags(ctx, c.key, info)
+		if err != nil {
+			return err
+		}
+		put, failed := w.put(ctx, next, info.Tag, bucket.PutOptions{KeyAlias: w.e.Alias, Tags: tags})
+		if failed == nil {
 			if err := w.checkPut(ctx, next, put, o); err != nil {
 				return err
 			}
 			w.committed(c, next, number, put.Tag, o)
 			return nil
 		}
-		if ctx.Err() != nil {
-			return w.unknown(err)
-		}
-		if !retryable(err) {
-			return err
-		}
 		// The put failed, or its answer was lost: what stands there now tells (W3).
-		existed := info.Tag != ""
-		failed := err
-		if err := w.e.pause(ctx, n); err != nil {
-			return w.unknown(failed)
-		}
-		if o, info, err = w.e.getObject(ctx, w.v.service, c.key); err != nil {
-			if errors.Is(failed, bucket.ErrUnavailable) {
-				return w.unknown(failed)
-			}
+		base := o
+		if o, info, err = w.afterwards(ctx, n, c.key, failed); err != nil {
 			return err
 		}
-		if number, ok := o.has(v, before); ok {
-			w.committed(c, o, number, info.Tag, nil)
+		if number, ok := o.has(v, base.newest()); ok {
+			if o.newest() == number && o.alias == next.alias { // nobody wrote on top: it is what the put made
+				if err := w.checkPut(ctx, o, info, base); err != nil {
+					return err
+				}
+			}
+			w.committed(c, o, number, info.Tag, base)
 			return nil
 		}
-		if o == nil && existed {
+		if o.absent() && !base.absent() {
 			return fmt.Errorf("%w: it was deleted while it was being written", errors.Join(store.ErrConflict, store.ErrUnknown))
 		}
 		if w.e.Now().After(deadline) {
@@ -300,11 +314,43 @@ func (w *writing) commit(ctx context.Context, c *change) error {
 	}
 }
 
+// afterwards reads an object again whose put failed for the n-th time, if that can change
+// anything. An error that it returns is that of the write.
+func (w *writing) afterwards(ctx context.Context, n int, key string, failed error) (*secretObject, bucket.Info, error) {
+	if ended(ctx, failed) {
+		return nil, bucket.Info{}, w.unknown(failed)
+	}
+	if !retryable(failed) {
+		return nil, bucket.Info{}, failed
+	}
+	if err := w.e.pause(ctx, n); err != nil {
+		return nil, bucket.Info{}, w.unknown(failed)
+	}
+	o, info, err := w.e.getObject(ctx, w.v.service, key)
+	switch {
+	case err == nil:
+		return o, info, nil
+	case errors.Is(err, bucket.ErrDenied) && !doubtful(failed), errors.Is(err, store.ErrCorrupt):
+		return nil, bucket.Info{}, err // somebody else's object stands there
+	}
+	return nil, bucket.Info{}, w.unknown(failed)
+}
+
 // retryable reports whether a failed change should be looked at again: somebody was
 // faster, or it is not known whether it was made.
 func retryable(err error) bool {
 	return errors.Is(err, bucket.ErrChanged) || errors.Is(err, bucket.ErrNotFound) ||
-		errors.Is(err, bucket.ErrBusy) || errors.Is(err, bucket.ErrUnavailable)
+		errors.Is(err, bucket.ErrBusy) || doubtful(err)
+}
+
+// doubtful reports whether a failed change may have been made all the same.
+func doubtful(err error) bool {
+	return errors.Is(err, bucket.ErrUnavailable) || errors.Is(err, bucket.ErrTorn)
+}
+
+// ended reports whether a request failed because its context ended.
+func ended(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && errors.Is(err, ctx.Err())
 }
 
 // unknown reports a change of which it cannot be told whether it was made. The index is
@@ -347,20 +393,24 @@ func (w *writing) setBehind() {
 	w.behind = true
 }
 
-// next makes the object to put. Versions are never reused: a new secret counts on from what
-// any index still remembers of an old one.
+// next makes the object to put. Versions are never reused: they count on from what any
+// index remembers, of a deleted secret or of an object that was put back to an old state.
 func (w *writing) next(o *secretObject, key string, v version) (*secretObject, int, error) {
-	number := 1
+	last := o.newest()
 	if o.absent() {
 		if err := w.others(); err != nil {
 			return nil, 0, err
 		}
 		for _, s := range w.v.readable() {
-			number = max(number, s.idx.Entries[key].Version+1)
+			last = max(last, s.idx.Entries[key].Version)
 		}
-	} else {
-		number = o.newest() + 1
+	} else if w.own.idx != nil {
+		last = max(last, w.own.idx.Entries[key].Version)
 	}
+	if last == math.MaxInt {
+		return nil, 0, &store.CorruptError{Object: objectName(w.v.service, key), Offset: -1, Reason: "no version number is left"}
+	}
+	number := last + 1
 	if o == nil {
 		o = &secretObject{service: w.v.service, key: key}
 	}
@@ -383,17 +433,27 @@ func (w *writing) put(ctx context.Context, o *secretObject, tag bucket.Tag, opti
 }
 
 // checkPut holds the storage's answer to a put against what was asked (W3). A new object
-// that is not sealed as it must be is taken back at once.
+// that is not sealed as it must be is taken back at once; an older one stays, with the
+// versions that it had before.
 func (w *writing) checkPut(ctx context.Context, o *secretObject, put bucket.Info, base *secretObject) error {
 	name := objectName(o.service, o.key)
 	err := w.e.Vouch(name, put.Seal)
 	if err == nil {
 		err = w.checkKey(name, put.Seal)
 	}
-	if err != nil && base == nil {
-		if gone := w.e.Bucket.Delete(ctx, name, bucket.IfMatch(put.Tag)); errors.Is(gone, bucket.ErrUnsupported) {
-			_ = w.e.Bucket.Delete(ctx, name, bucket.If{})
-		}
+	if err == nil {
+		return nil
+	}
+	if !base.absent() {
+		return fmt.Errorf("%w; the new version is stored", err)
+	}
+	ctx = context.WithoutCancel(ctx)
+	left := w.e.Bucket.Delete(ctx, name, bucket.IfMatch(put.Tag))
+	if errors.Is(left, bucket.ErrUnsupported) {
+		left = w.e.Bucket.Delete(ctx, name, bucket.If{})
+	}
+	if left != nil {
+		return fmt.Errorf("%w; it could not be taken back: %w", err, storageError(left))
 	}
 	return err
 }
@@ -432,12 +492,8 @@ func (w *writing) finish(ctx context.Context) error {
 	if len(w.known) == 0 && !w.behind {
 		return nil
 	}
-	if ctx.Err() != nil {
-		// Interrupted: what is stored shall be seen, and soon.
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), indexGrace)
-		defer cancel()
-	}
+	ctx, cancel := outlive(ctx, indexGrace)
+	defer cancel()
 	r := &reconciliation{e: w.e, v: w.v, alias: w.e.Alias, own: w.own, known: w.known, putKey: w.putKey}
 	if err := r.run(ctx); err != nil {
 		return fmt.Errorf("%w: %w", store.ErrIndexBehind, storageError(err))
@@ -447,4 +503,15 @@ func (w *writing) finish(ctx context.Context) error {
 			store.ErrConflict, strings.Join(r.overwritten, ", "))
 	}
 	return nil
+}
+
+// outlive returns a context that ends some time after ctx does: what is stored shall be
+// seen, and soon, whenever the interrupt comes.
+func outlive(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
+	return longer, func() {
+		stop()
+		cancel()
+	}
 }

@@ -1,0 +1,386 @@
+package engine_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/coffer-secrets/coffer/index"
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+	"github.com/coffer-secrets/coffer/store/internal/bucket/buckettest"
+	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
+	"github.com/coffer-secrets/coffer/store/internal/engine"
+)
+
+const (
+	service = "api"
+	app     = "alias/app"
+	ops     = "alias/ops"
+	web     = "alias/web"
+)
+
+// world is one bucket and a clock that waits for nobody: who sleeps moves it on.
+type world struct {
+	*testing.T
+	mem *membucket.Bucket // may do everything
+
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newWorld(t *testing.T, o membucket.Options) *world {
+	return &world{T: t, mem: membucket.New(o), now: time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)}
+}
+
+func (w *world) Now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = w.now.Add(time.Millisecond)
+	return w.now
+}
+
+func (w *world) Sleep(ctx context.Context, d time.Duration) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = w.now.Add(d)
+	return context.Cause(ctx)
+}
+
+// client is one engine with grants of its own, whose requests are recorded.
+type client struct {
+	*engine.Engine
+	w      *world
+	mem    *membucket.Bucket
+	bucket *buckettest.Faulty
+
+	mu    sync.Mutex
+	rules []*rule
+}
+
+// rule is what happens at one request.
+type rule struct {
+	op, object string // object: how its name ends
+	n          int    // which of those requests, from 1
+	do         func() // before it
+	fault      buckettest.Fault
+	seen       int
+}
+
+func (w *world) client(alias string, options ...func(*engine.Options)) *client {
+	c := &client{w: w, mem: w.mem.Client()}
+	c.bucket = buckettest.NewFaulty(c.mem, c.apply)
+	o := engine.Options{
+		Bucket: c.bucket, Alias: alias, Vouch: vouch, Now: w.Now, Sleep: w.Sleep,
+		Author: func(context.Context) string { return author },
+	}
+	for _, change := range options {
+		change(&o)
+	}
+	c.Engine = engine.New(o)
+	return c
+}
+
+// vouch demands of objects what the S3-KMS backend demands.
+func vouch(object string, s bucket.Seal) error {
+	if s.Method != "aws:kms" {
+		return &store.SealError{Object: object, Method: s.Method, KeyID: s.KeyID, Want: "aws:kms"}
+	}
+	return nil
+}
+
+func (c *client) apply(call buckettest.Call) buckettest.Fault {
+	c.mu.Lock()
+	var hit []*rule
+	for _, r := range c.rules {
+		if r.op == call.Op && strings.HasSuffix(call.Name, r.object) {
+			if r.seen++; r.n == every || r.seen == r.n {
+				hit = append(hit, r)
+			}
+		}
+	}
+	c.mu.Unlock()
+	var fault buckettest.Fault
+	for _, r := range hit {
+		if r.do != nil {
+			r.do()
+		}
+		if r.fault.Err != nil {
+			fault = r.fault
+		}
+	}
+	return fault
+}
+
+// every is the number of all requests of a kind.
+const every = 0
+
+// before runs do just before the n-th request of this kind.
+func (c *client) before(op, object string, n int, do func()) {
+	c.rules = append(c.rules, &rule{op: op, object: object, n: n, do: do})
+}
+
+// fails makes the n-th request of this kind fail before it is applied.
+func (c *client) fails(op, object string, n int, err error) {
+	c.rules = append(c.rules, &rule{op: op, object: object, n: n, fault: buckettest.Fault{Err: err}})
+}
+
+// loses applies the n-th request of this kind, and loses its answer.
+func (c *client) loses(op, object string, n int, err error) {
+	c.rules = append(c.rules, &rule{op: op, object: object, n: n, fault: buckettest.Fault{Err: err, After: true}})
+}
+
+// calls returns the requests since the last call of it, each "op object", sorted: those made
+// at once have no order.
+func (c *client) calls() []string {
+	var out []string
+	for _, call := range c.bucket.Calls() {
+		out = append(out, call.Op+" "+strings.TrimPrefix(call.Name, service+"/"))
+	}
+	slices.Sort(out)
+	c.bucket.Reset(c.apply)
+	return out
+}
+
+func (c *client) wantCalls(want ...string) {
+	c.w.Helper()
+	slices.Sort(want)
+	if diff := cmp.Diff(want, c.calls()); diff != "" {
+		c.w.Error("requests:", diff)
+	}
+}
+
+func id(key string) store.ID { return store.ID{Service: service, Key: key} }
+
+// put must succeed.
+func (c *client) put(key, value string) store.Result {
+	c.w.Helper()
+	r, err := c.write(key, value, store.WriteOptions{})
+	if err != nil {
+		c.w.Fatalf("write %s: %v", key, err)
+	}
+	return r
+}
+
+func (c *client) write(key, value string, o store.WriteOptions) (store.Result, error) {
+	return c.Write(c.w.Context(), id(key), store.NewValue(value), o)
+}
+
+func (c *client) remove(keys ...string) error {
+	_, err := c.Delete(c.w.Context(), service, keys...)
+	return err
+}
+
+// load must succeed.
+func (c *client) load() store.Contents {
+	c.w.Helper()
+	contents, err := c.Load(c.w.Context(), service)
+	if err != nil {
+		c.w.Fatalf("load: %v", err)
+	}
+	return contents
+}
+
+// wantLoad loads and compares values by key.
+func (c *client) wantLoad(want map[string]string) store.Contents {
+	c.w.Helper()
+	contents := c.load()
+	if diff := cmp.Diff(want, values(contents), cmpopts.EquateEmpty()); diff != "" {
+		c.w.Error("loaded:", diff)
+	}
+	return contents
+}
+
+func values(c store.Contents) map[string]string {
+	out := map[string]string{}
+	for _, s := range c.Secrets {
+		out[s.ID.Key] = s.Value.Reveal()
+	}
+	return out
+}
+
+// want checks the sentinels of an error, and that it tells no value.
+func (w *world) want(err error, sentinels ...error) {
+	w.Helper()
+	if err == nil {
+		w.Fatalf("no error; want %v", sentinels)
+	}
+	var typed *store.Error
+	if !errors.As(err, &typed) {
+		w.Errorf("error is no *store.Error: %v", err)
+	}
+	for _, s := range sentinels {
+		if !errors.Is(err, s) {
+			w.Errorf("error is %v; want %v", err, s)
+		}
+	}
+	if strings.Contains(err.Error(), canary) {
+		w.Errorf("the error tells a value: %v", err)
+	}
+}
+
+// canary is part of every value whose appearance in an error would be a leak.
+const canary = "c4n4ry"
+
+// document is a secret object as any JSON decoder reads it.
+type document struct {
+	Service string
+	Key     string
+	Values  map[string]struct {
+		Created   string `json:"created"`
+		CreatedBy string `json:"created_by"`
+		Version   int    `json:"version"`
+		Value     string `json:"value"`
+	}
+	Alias   string `json:"kms_alias"`
+	Nonce   string `json:"nonce"`
+	Deleted bool   `json:"deleted"`
+
+	tag  string
+	seal bucket.Seal
+}
+
+func (d *document) newest() (version int, value string) {
+	for n := range d.Values {
+		if n, _ := strconv.Atoi(n); n > version {
+			version = n
+		}
+	}
+	return version, d.Values[strconv.Itoa(version)].Value
+}
+
+// documents returns the secret objects by key.
+func (w *world) documents() map[string]*document {
+	w.Helper()
+	all := map[string]*document{}
+	for name, o := range w.mem.Objects() {
+		key, ok := strings.CutSuffix(strings.TrimPrefix(name, service+"/"), ".json")
+		if !ok || strings.HasPrefix(key, "__") {
+			continue
+		}
+		d := &document{tag: string(o.Tag), seal: o.Seal}
+		if err := json.Unmarshal(o.Body, d); err != nil {
+			w.Fatalf("%s: %v", o.Name, err)
+		}
+		all[key] = d
+	}
+	return all
+}
+
+// object returns what is stored under a key; nil: nothing.
+func (w *world) object(key string) *document {
+	w.Helper()
+	return w.documents()[key]
+}
+
+// index returns the stored index of an alias; nil: none.
+func (w *world) index(alias string) *index.Index {
+	w.Helper()
+	o, ok := w.mem.Objects()[indexName(alias)]
+	if !ok {
+		return nil
+	}
+	x, err := index.Parse(alias, o.Body)
+	if err != nil {
+		w.Fatalf("%s: %v", o.Name, err)
+	}
+	return x
+}
+
+func indexName(alias string) string { return service + "/" + index.FileName(alias) }
+
+// wantIndex checks that an index holds these values, each verified by its object.
+func (w *world) wantIndex(alias string, want map[string]string) {
+	w.Helper()
+	x := w.index(alias)
+	if x == nil {
+		w.Fatalf("there is no index of %s", alias)
+	}
+	got, documents := map[string]string{}, w.documents()
+	for key, e := range x.Entries {
+		got[key] = e.Value.Reveal()
+		d := documents[key]
+		if d == nil {
+			w.Errorf("index of %s: %s is a ghost", alias, key)
+			continue
+		}
+		if version, _ := d.newest(); e.Tag != d.tag || e.Version != version {
+			w.Errorf("index of %s: %s is version %d, tag %s; its object is version %d, tag %s", alias, key, e.Version, e.Tag, version, d.tag)
+		}
+	}
+	if !maps.Equal(got, want) {
+		w.Errorf("index of %s: %v; want %v", alias, got, want)
+	}
+}
+
+func (w *world) kms(alias string) bucket.Seal {
+	return bucket.Seal{Method: "aws:kms", KeyID: w.mem.KeyID(alias)}
+}
+
+// chamberPuts stores an object as chamber does: no conditions, no fields of ours.
+func (w *world) chamberPuts(alias, key string, versions ...string) {
+	w.Helper()
+	values := map[string]any{}
+	for i, v := range versions {
+		values[strconv.Itoa(i+1)] = map[string]any{"created": w.Now(), "created_by": "chamber", "version": i + 1, "value": v}
+	}
+	w.plant(service+"/"+key+".json", map[string]any{"service": service, "key": "/" + service + "/" + key, "values": values}, w.kms(alias))
+}
+
+// chamberIndexes puts an index as chamber does.
+func (w *world) chamberIndexes(alias string, entries map[string]string) {
+	w.Helper()
+	latest := map[string]any{}
+	for key, v := range entries {
+		latest[key] = map[string]any{"version": 1, "value": v, "KMSAlias": alias}
+	}
+	w.plant(indexName(alias), map[string]any{"latest": latest}, w.kms(alias))
+}
+
+func (w *world) plant(name string, document any, seal bucket.Seal) bucket.Info {
+	w.Helper()
+	body, err := json.Marshal(document)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return w.mem.Plant(name, body, seal)
+}
+
+// erase removes an object behind everybody's back.
+func (w *world) erase(name string) {
+	w.Helper()
+	if err := w.mem.Delete(w.Context(), name, bucket.If{}); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// plantFixture stores a service as chamber left it.
+func (w *world) plantFixture(dir string, alias func(file string) string) {
+	w.Helper()
+	files, err := filepath.Glob(filepath.Join("testdata", filepath.FromSlash(dir), "*.json"))
+	if err != nil || len(files) == 0 {
+		w.Fatalf("%d fixtures in %s, error %v", len(files), dir, err)
+	}
+	for _, file := range files {
+		body, err := os.ReadFile(file) //nolint:gosec // a fixture
+		if err != nil {
+			w.Fatal(err)
+		}
+		base := filepath.Base(file)
+		w.mem.Plant(strings.SplitN(dir, "/", 2)[1]+"/"+base, body, w.kms(alias(base)))
+	}
+}
+
+func ptr(n int) *int { return &n }

@@ -1,0 +1,550 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
+	"github.com/coffer-secrets/coffer/store/internal/engine"
+)
+
+func TestWriteIsAtMostSixRequests(t *testing.T) {
+	w := newWorld(t, membucket.Options{})
+	c := w.client(app)
+	six := []string{"get a.json", "get " + appIndex, "list ", "put a.json", "list ", "put " + appIndex}
+	if r := c.put("a", "one"); r.Outcome != store.Created || r.Meta.Version != 1 {
+		t.Errorf("%s version %d", r.Outcome, r.Meta.Version)
+	}
+	c.wantCalls(six...)
+	if r := c.put("a", "two"); r.Outcome != store.Updated || r.Meta.Version != 2 {
+		t.Errorf("%s version %d", r.Outcome, r.Meta.Version)
+	}
+	c.wantCalls(six...)
+	w.wantIndex(app, map[string]string{"a": "two"})
+}
+
+func TestImportHasOneIndexUpdate(t *testing.T) {
+	w := newWorld(t, membucket.Options{})
+	c := w.client(app)
+	values := map[string]store.Value{}
+	for i := range 100 {
+		values[fmt.Sprintf("k%d", i)] = store.NewValue("v")
+	}
+	if _, err := c.WriteAll(t.Context(), service, values, store.WriteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if calls := c.calls(); len(calls) != 100+4 {
+		t.Errorf("%d requests for 100 new secrets; want 104", len(calls))
+	}
+	if n := w.index(app).Seq; n != 1 || len(w.index(app).Entries) != 100 {
+		t.Errorf("the index was put %d times and has %d entries", n, len(w.index(app).Entries))
+	}
+}
+
+func TestWrittenObjectIsChambersWithMore(t *testing.T) {
+	w := newWorld(t, membucket.Options{})
+	c := w.client(app)
+	c.put("a", "one")
+	d := w.object("a")
+	v := d.Values["1"]
+	if d.Service != service || d.Key != "/api/a" || d.Alias != app || len(d.Nonce) != 32 || v.Version != 1 || v.Value != "one" || v.CreatedBy != author || v.Created == "" {
+		t.Errorf("object: %+v", d)
+	}
+	if d.seal != w.kms(app) {
+		t.Errorf("sealed with %+v", d.seal)
+	}
+	nonce, seq := d.Nonce, w.index(app).Seq
+	c.put("a", "one")
+	if x := w.index(app); w.object("a").Nonce == nonce || x.Seq != seq+1 || x.Nonce == "" {
+		t.Error("two puts have one nonce")
+	}
+}
+
+func TestRewritingKeepsUnknownFields(t *testing.T) {
+	w := newWorld(t, membucket.Options{})
+	c := w.client(app)
+	w.mem.Plant("api/a.json", []byte(`{"service":"api","key":"/api/a","values":{"1":{"created":"never","created_by":"x","version":1,"value":"one","ticket":7}},"kms_alias":"alias/app","team":{"b":1,"a":2}}`), w.kms(app))
+	w.mem.Plant(indexName(app), []byte(`{"latest":{"z":{"version":1,"value":"zed","etag":"?","x":1}},"schema":9}`), w.kms(app))
+	c.put("a", "two")
+	objects := w.mem.Objects()
+	for _, want := range []string{`"ticket":7`, `"team":{"b":1,"a":2}`, `"created":"never"`} {
+		if body := string(objects["api/a.json"].Body); !strings.Contains(body, want) {
+			t.Errorf("%s is gone from %s", want, body)
+		}
+	}
+	if body := string(objects[indexName(app)].Body); !strings.Contains(body, `"schema":9`) {
+		t.Errorf("schema is gone from %s", body)
+	}
+}
+
+func TestOldVersionsArePruned(t *testing.T) {
+	w := newWorld(t, membucket.Options{})
+	c := w.client(app)
+	for i := 1; i <= 103; i++ {
+		if r := c.put("a", fmt.Sprint(i)); r.Meta.Version != i {
+			t.Fatalf("version %d; want %d", r.Meta.Version, i)
+		}
+	}
+	d := w.object("a")
+	if _, ok := d.Values["2"]; ok || len(d.Values) != 101 || d.Values["3"].Value != "3" || d.Values["103"].Value != "103" {
+		t.Errorf("%d versions are kept", len(d.Values))
+	}
+}
+
+func TestVersionsAreNeverReused(t *testing.T) {
+	w := newWorld(t, membucket.Options{})
+	a, o := w.client(app), w.client(ops)
+	a.put("k", "one")
+	a.put("k", "two")
+	w.erase("api/k.json") // a delete that died before the index
+	if r := a.put("k", "again"); r.Meta.Version != 3 || r.Outcome != store.Created {
+		t.Errorf("%s version %d; want created version 3", r.Outcome, r.Meta.Version)
+	}
+	w.erase("api/k.json")
+	if r := o.put("k", "elsewhere"); r.Meta.Version != 4 { // the ghost is in another index
+		t.Errorf("version %d; want 4", r.Meta.Version)
+	}
+}
+
+func TestNoVersionNumberIsLeft(t *testing.T) {
+	w := newWorld(t, membucket.Options{})
+	c := w.client(app)
+	w.mem.Plant("api/a.json", []byte(`{"service":"api","key":"/api/a","values":{"9223372036854775807":{"version":9223372036854775807,"value":"x"}},"kms_alias":"alias/app"}`), w.kms(app))
+	_, err := c.write("a", "two", store.WriteOptions{})
+	w.want(err, store.ErrCorrupt)
+	if s, err := c.Read(t.Context(), id("a"), 0); err != nil || s.Value.Reveal() != "x" {
+		t.Errorf("read: %v", err)
+	}
+}
+
+func TestSkipUnchangedRepairsTheIndex(t *testing.T) {
+	w := newWorld(t, membucket.Options{})
+	c := w.client(app)
+	c.put("a", "one")
+	c.calls()
+	o := store.WriteOptions{SkipUnchanged: true}
+	if r, err := c.write("a", "one", o); err != nil || r.Outcome != store.Unchanged || r.Meta.Version != 1 {
+		t.Errorf("%+v, error %v", r, err)
+	}
+	c.wantCalls("get a.json", "get "+appIndex, "list ")
+	for name, spoil := range map[string]func(){
+		"missing": func() { w.erase(indexName(app)) },
+		"behind":  func() { w.chamberIndexes(app, map[string]string{"a": "zero"}) },
+	} {
+		spoil()
+		if r, err := c.write("a", "one", o); err != nil || r.Outcome != store.Unchanged {
+			t.Errorf("%s: %+v, error %v", name, r, err)
+		}
+		w.wantIndex(app, map[string]string{"a": "one"})
+	}
+	if d := w.object("a"); len(d.Values) != 1 {
+		t.Errorf("%d versions", len(d.Values))
+	}
+}
+
+func TestIfVersionDecidesOnTheObject(t *testing.T) {
+	w := newWorld(t, membucket.Options{})
+	c := w.client(app)
+	c.put("a", "one")
+	// Somebody writes between our look and our put.
+	c.before("put", "a.json", 1, func() { w.client(app).put("a", "theirs") })
+	_, err := c.write("a", "ours", store.WriteOptions{IfVersion: ptr(1)})
+	w.want(err, store.ErrConflict)
+	var version *store.VersionError
+	if !errors.As(err, &version) || version.Have != 2 || version.Want != 1 {
+		t.Errorf("error %v", err)
+	}
+	c.before("put", "b.json", 1, func() { w.client(app).put("b", "theirs") })
+	_, err = c.write("b", "ours", store.WriteOptions{IfVersion: ptr(0)})
+	w.want(err, store.ErrConflict)
+	if _, v := w.object("b").newest(); v != "theirs" {
+		t.Errorf("b is %q", v)
+	}
+}
+
+func TestTwoNamesOfOneSecretAreRefused(t *testing.T) {
+	w := newWorld(t, membucket.Options{})
+	c := w.client(app)
+	_, err := c.WriteAll(t.Context(), service, map[string]store.Value{"Foo": store.NewValue("x"), "foo": store.NewValue("y")}, store.WriteOptions{})
+	w.want(err, store.ErrInvalid)
+	c.put("foo", "one")
+	results, err := c.WriteAll(t.Context(), service, map[string]store.Value{"Foo": store.NewValue("x"), "foo": store.NewValue("y")}, store.WriteOptions{PreserveCase: true})
+	w.want(err, store.ErrInvalid)
+	if d := w.object("foo"); len(d.Values) != 2 || d.Values["2"].Value != "x" || len(results) != 2 || results[1].Outcome != store.Failed {
+		t.Errorf("foo: %+v; results %+v", d, results)
+	}
+	results, err = c.Delete(t.Context(), service, "foo", "FOO")
+	w.want(err, store.ErrInvalid)
+	if results[0].Outcome != store.Deleted || w.object("foo") != nil {
+		t.Errorf("results %+v", results)
+	}
+	// Both can be new.
+	if _, err := c.WriteAll(t.Context(), service, map[string]store.Value{"Bar": store.NewValue("x"), "bar": store.NewValue("y")}, store.WriteOptions{PreserveCase: true}); err != nil {
+		t.Errorf("two new names: %v", err)
+	}
+	_, err = c.write("BAR", "z", store.WriteOptions{})
+	w.want(err, store.ErrAmbiguousName)
+}
+
+func TestInvalidNamesAndValuesWriteNothing(t *testing.T) {
+	w := newWorld(t, membucket.Options{})
+	c := w.client(app)
+	for key, value := range map[string]string{"__x": "v", "a b": "v", "": "v", "k": "\x00" + canary, "l": canary + "\xff"} {
+		_, err := c.write(key, value, store.WriteOptions{})
+		w.want(err, store.ErrInvalid)
+	}
+	if calls := c.calls(); len(calls) != 0 {
+		t.Errorf("requests: %q", calls)
+	}
+	_, err := c.write("-dash", "v", store.WriteOptions{}) // only an old one may have this name
+	w.want(err, store.ErrInvalid)
+	w.chamberPuts(app, "-dash", "old")
+	w.chamberIndexes(app, map[string]string{"-dash": "old"})
+	c.put("-dash", "new")
+	w.want(c.remove("__x"), store.ErrInvalid)
+}
+
+func TestLostAnswersOfAPut(t *testing.T) {
+	for name, test := range map[string]struct {
+		spoil    func(c *client)
+		versions int
+	}{
+		"applied":              {func(c *client) { c.loses("put", "a.json", 1, bucket.ErrUnavailable) }, 2},
+		"not applied":          {func(c *client) { c.fails("put", "a.json", 1, bucket.ErrUnavailable) }, 2},
+		"torn":                 {func(c *client) { c.loses("put", "a.json", 1, bucket.ErrTorn) }, 2},
+		"412 of our own write": {func(c *client) { c.loses("put", "a.json", 1, bucket.ErrChanged) }, 2},
+		"busy":                 {func(c *client) { c.fails("put", "a.json", 1, bucket.ErrBusy) }, 2},
+		"twice": {func(c *client) {
+			c.fails("put", "a.json", 1, bucket.ErrBusy)
+			c.loses("put", "a.json", 2, bucket.ErrTorn)
+		}, 2},
+		"index applied":        {func(c *client) { c.loses("put", appIndex, 1, bucket.ErrUnavailable) }, 2},
+		"index not applied":    {func(c *client) { c.fails("put", appIndex, 1, bucket.ErrUnavailable) }, 2},
+		"index 412 of our own": {func(c *client) { c.loses("put", appIndex, 1, bucket.ErrChanged) }, 2},
+		"index vanished":       {func(c *client) { c.before("put", appIndex, 1, func() { c.w.erase(indexName(app)) }) }, 2},
+		"somebody was faster":  {func(c *client) { c.before("put", "a.json", 1, func() { c.w.client(app).put("a", "theirs") }) }, 3},
+		"overtaken after": {func(c *client) {
+			c.loses("put", "a.json", 1, bucket.ErrUnavailable)
+			c.before("get", "a.json", 2, func() { c.w.client(app).put("a", "theirs") })
+		}, 3},
+		"the index was changed": {func(c *client) { c.before("put", appIndex, 1, func() { c.w.client(app).put("b", "theirs") }) }, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, membucket.Options{})
+			w.client(app).put("a", "one")
+			c := w.client(app)
+			test.spoil(c)
+			r := c.put("a", "ours")
+			d := w.object("a")
+			if len(d.Values) != test.versions || d.Values[fmt.Sprint(r.Meta.Version)].Value != "ours" {
+				t.Errorf("said to be version %d of %+v", r.Meta.Version, d.Values)
+			}
+			_, newest := d.newest()
+			want := map[string]string{"a": newest}
+			if w.object("b") != nil {
+				want["b"] = "theirs"
+			}
+			w.wantIndex(app, want)
+		})
+	}
+}
+
+func TestRecreatedWithLowerNumbersIsWrittenOnce(t *testing.T) {
+	w := newWorld(t, membucket.Options{})
+	c := w.client(app)
+	for range 5 {
+		c.put("a", "old")
+	}
+	c.before("put", "a.json", 1, func() { // chamber deletes it and makes it anew
+		w.chamberPuts(app, "a", "theirs")
+	})
+	c.loses("put", "a.json", 2, bucket.ErrUnavailable)
+	c.put("a", "ours")
+	n := 0
+	for _, v := range w.object("a").Values {
+		if v.Value == "ours" {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("it was written %d times", n)
+	}
+}
+
+func TestADeletedSecretIsNotResurrectedByARetry(t *testing.T) {
+	for name, o := range map[string]membucket.Options{"delete": {}, "tombstone": {NoConditionalDelete: true}} {
+		t.Run(name, func(t *testing.T) {
+			for name, spoil := range map[string]func(*client){
+				"before the put": func(c *client) {
+					c.before("put", "a.json", 1, func() { _ = c.w.client(app).remove("a") })
+				},
+				"after a lost put": func(c *client) {
+					c.loses("put", "a.json", 1, bucket.ErrUnavailable)
+					c.before("get", "a.json", 2, func() { _ = c.w.client(app).remove("a") })
+				},
+			} {
+				w := newWorld(t, o)
+				w.client(app).put("a", "one")
+				c := w.client(app)
+				spoil(c)
+				_, err := c.write("a", canary, store.WriteOptions{})
+				w.want(err, store.ErrConflict, store.ErrUnknown)
+				if d := w.object("a"); d != nil && !d.Deleted {
+					t.Errorf("%s: it is back: %+v", name, d)
+				}
+				w.wantIndex(app, map[string]string{})
+			}
+		})
+	}
+}
+
+func TestUnknownOutcomesAreSaid(t *testing.T) {
+	for name, spoil := range map[string]func(*client){
+		"put and get unavailable": func(c *client) {
+			c.loses("put", "a.json", 1, bucket.ErrUnavailable)
+			c.fails("get", "a.json", 2, bucket.ErrUnavailable)
+		},
+		"412 and get unavailable": func(c *client) {
+			c.loses("put", "a.json", 1, bucket.ErrChanged)
+			c.fails("get", "a.json", 2, bucket.ErrUnavailable)
+		},
+		"put unavailable and get denied": func(c *client) {
+			c.loses("put", "a.json", 1, bucket.ErrUnavailable)
+			c.fails("get", "a.json", 2, bucket.ErrDenied)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, membucket.Options{})
+			w.client(app).put("a", "one")
+			c := w.client(app)
+			spoil(c)
+			r, err := c.write("a", canary, store.WriteOptions{})
+			w.want(err, store.ErrUnknown)
+			if r.Outcome != store.Failed {
+				t.Errorf("outcome %s", r.Outcome)
+			}
+			w.wantIndex(app, map[string]string{"a": canary}) // whatever happened, the index says it
+		})
+	}
+}
+
+func TestSomebodyElsesObjectIsNamed(t *testing.T) {
+	w := newWorld(t, membucket.Options{})
+	c := w.client(app)
+	c.mem.DenyKeys(w.mem.KeyID(ops))
+	c.before("put", "a.json", 1, func() { w.client(ops).put("a", "theirs") })
+	_, err := c.write("a", "ours", store.WriteOptions{})
+	w.want(err, store.ErrDenied)
+	if errors.Is(err, store.ErrUnknown) {
+		t.Errorf("what was refused is called unknown: %v", err)
+	}
+	c.before("put", "b.json", 1, func() { w.mem.Plant("api/b.json", []byte("x"), w.kms(app)) })
+	_, err = c.write("b", "ours", store.WriteOptions{})
+	w.want(err, store.ErrCorrupt)
+}
+
+func TestAWriteGivesUpInTime(t *testing.T) {
+	for fault, want := range map[error]error{bucket.ErrBusy: store.ErrUnavailable, bucket.ErrUnavailable: store.ErrUnavailable} {
+		w := newWorld(t, membucket.Options{})
+		c := w.client(app)
+		c.fails("put", "a.json", every, fault)
+		start := w.Now()
+		_, err := c.write("a", canary, store.WriteOptions{})
+		w.want(err, want)
+		if took := w.Now().Sub(start); took < engine.Patience || took > 2*engine.Patience {
+			t.Errorf("it took %v", took)
+		}
+	}
+	// And for its index.
+	w := newWorld(t, membucket.Options{})
+	c := w.client(app)
+	c.fails("put", appIndex, every, bucket.ErrChanged)
+	r, err := c.write("a", canary, store.WriteOptions{})
+	w.want(err, store.ErrIndexBehind, store.ErrUnavailable)
+	if r.Outcome != store.Created || r.Err != nil {
+		t.Errorf("the secret is stored, and the result is %+v", r)
+	}
+	w.client(app).wantLoad(map[string]string{"a": canary})
+}
+
+func TestDefinitePutFailuresAreReported(t *testing.T) {
+	for fault, want := range map[error]error{
+		bucket.ErrDenied: store.ErrDenied, bucket.ErrKey: store.ErrConfiguration, bucket.ErrCredentials: store.ErrConfiguration,
+		bucket.ErrUnsupported: store.ErrUnsupported, bucket.ErrNoBucket: store.ErrConfiguration,
+	} {
+		w := newWorld(t, membucket.Options{})
+		w.client(app).put("b", "two")
+		c := w.client(app)
+		c.fails("put", "a.json", 1, fault)
+		_, err := c.write("a", canary, store.WriteOptions{})
+		w.want(err, want)
+		if errors.Is(err, store.ErrUnknown) || errors.Is(err, store.ErrIndexBehind) || w.object("a") != nil {
+			t.Errorf("%v: %v", fault, err)
+		}
+		if calls := c.calls(); slices.Contains(calls, "put "+appIndex) {
+			t.Errorf("%v: requests %q", fault, calls)
+		}
+	}
+}
+
+func TestAProgramWithoutConditionsIsReported(t *testing.T) {
+	w := newWorld(t, membucket.Options{})
+	c := w.client(app)
+	c.put("a", "one")
+	c.before("list", "", 2, func() { w.chamberPuts(app, "a", "one", "theirs") }) // after our put
+	r, err := c.write("a", canary, store.WriteOptions{})
+	w.want(err, store.ErrConflict)
+	if !strings.Contains(err.Error(), "a: overwritten") || r.Outcome != store.Updated {
+		t.Errorf("%s: %v", r.Outcome, err)
+	}
+	w.wantIndex(app, map[string]string{"a": "theirs"})
+
+	// One who builds on ours takes nothing away.
+	c.before("list", "", 2, func() { w.client(app).put("a", "next") })
+	c.put("a", "ours")
+	w.wantIndex(app, map[string]string{"a": "next"})
+	// Neither does one who deletes it.
+	c.before("list", "", 2, func() { _ = w.client(app).remove("a") })
+	c.put("a", "ours")
+	w.wantIndex(app, map[string]string{})
+}
+
+func TestOneFailureDoesNotEndTheOthers(t *testing.T) {
+	w := newWorld(t, membucket.Options{})
+	w.client(ops).put("b", "theirs")
+	c := w.client(app)
+	var mu sync.Mutex
+	seen := map[string]store.Outcome{}
+	results, err := c.WriteAll(t.Context(), service, map[string]store.Value{
+		"a": store.NewValue("1"), "b": store.NewValue("2"), "c": store.NewValue("3"),
+	}, store.WriteOptions{Progress: func(r store.Result) {
+		mu.Lock()
+		defer mu.Unlock()
+		seen[r.Meta.ID.Key] = r.Outcome
+	}})
+	w.want(err, store.ErrConflict)
+	if len(results) != 3 || results[0].Outcome != store.Created || results[1].Outcome != store.Failed || results[2].Outcome != store.Created {
+		t.Errorf("results %+v", results)
+	}
+	w.want(results[1].Err, store.ErrConflict)
+	if len(seen) != 3 || seen["b"] != store.Failed {
+		t.Errorf("progress %v", seen)
+	}
+	w.wantIndex(app, map[string]string{"a": "1", "c": "3"})
+
+	// An index that stays behind is said beside it.
+	c.fails("put", appIndex, 1, bucket.ErrDenied)
+	_, err = c.WriteAll(t.Context(), service, map[string]store.Value{"a": store.NewValue("4"), "b": store.NewValue("5")}, store.WriteOptions{})
+	w.want(err, store.ErrConflict, store.ErrIndexBehind)
+}
+
+func TestAnInterruptedImportFinishesItsIndex(t *testing.T) {
+	w := newWorld(t, membucket.Options{})
+	c := w.client(app)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	interrupted := errors.New("interrupted")
+	var once sync.Once
+	values := map[string]store.Value{}
+	for i := range 200 {
+		values[fmt.Sprintf("k%d", i)] = store.NewValue(canary)
+	}
+	results, err := c.WriteAll(ctx, service, values, store.WriteOptions{Progress: func(store.Result) {
+		once.Do(func() { cancel(interrupted) })
+	}})
+	w.want(err)
+	stored, failed := map[string]string{}, 0
+	for _, r := range results {
+		switch {
+		case r.Outcome == store.Created:
+			stored[r.Meta.ID.Key] = canary
+		case errors.Is(r.Err, interrupted) || errors.Is(r.Err, store.ErrUnknown):
+			failed++
+		default:
+			t.Errorf("%s: %s, %v", r.Meta.ID, r.Outcome, r.Err)
+		}
+	}
+	if len(stored) == 0 || failed == 0 {
+		t.Errorf("%d stored, %d failed: the interrupt came too late or too early", len(stored), failed)
+	}
+	if x := w.index(app); len(x.Entries) < len(stored) || len(x.Entries) != len(w.documents()) {
+		t.Errorf("%d stored, %d said to be, %d in the index", len(w.documents()), len(stored), len(x.Entries))
+	}
+
+	// Interrupted in the midst of the index update itself.
+	ctx2, cancel2 := context.WithCancel(t.Context())
+	c2 := w.client(app)
+	c2.before("list", "", 2, cancel2)
+	if _, err := c2.Write(ctx2, id("last"), store.NewValue("v"), store.WriteOptions{}); err != nil {
+		t.Errorf("write: %v", err)
+	}
+	if _, ok := w.index(app).Entries["last"]; !ok {
+		t.Error("the index was left behind")
+	}
+}
+
+func TestAnInterruptedPutIsUnknown(t *testing.T) {
+	w := newWorld(t, membucket.Options{})
+	c := w.client(app)
+	ctx, cancel := context.WithCancel(t.Context())
+	c.before("put", "a.json", 1, cancel)
+	_, err := c.Write(ctx, id("a"), store.NewValue(canary), store.WriteOptions{})
+	w.want(err, store.ErrUnknown, context.Canceled)
+
+	ctx, cancel = context.WithCancel(t.Context())
+	c.before("put", "b.json", 1, cancel)
+	c.fails("put", "b.json", 1, bucket.ErrUnavailable)
+	_, err = c.Write(ctx, id("b"), store.NewValue(canary), store.WriteOptions{})
+	w.want(err, store.ErrUnknown)
+
+	ctx, cancel = context.WithCancel(t.Context())
+	cancel()
+	_, err = c.Write(ctx, id("c"), store.NewValue(canary), store.WriteOptions{})
+	w.want(err, context.Canceled)
+}
+
+func TestWriterWhoMayNotListIsRefused(t *testing.T) {
+	w := newWorld(t, membucket.Options{})
+	w.client(app).put("a", "one")
+	c := w.client(app)
+	c.mem.DenyListing()
+	_, err := c.write("a", canary, store.WriteOptions{})
+	w.want(err, store.ErrDenied)
+	w.want(c.remove("a"), store.ErrDenied)
+	if len(w.object("a").Values) != 1 {
+		t.Error("it was written")
+	}
+}
+
+func TestRacingWritersLoseNothing(t *testing.T) {
+	w := newWorld(t, membucket.Options{})
+	var group sync.WaitGroup
+	for i := range 8 {
+		c := w.client(app)
+		group.Go(func() {
+			for n := range 4 {
+				if _, err := c.write("shared", fmt.Sprintf("%d-%d", i, n), store.WriteOptions{}); err != nil {
+					t.Error(err)
+				}
+				if _, err := c.write(fmt.Sprintf("own%d", i), fmt.Sprint(n), store.WriteOptions{}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	want := map[string]string{}
+	for key, d := range w.documents() {
+		_, want[key] = d.newest()
+	}
+	if len(want) != 9 || len(w.object("shared").Values) != 32 {
+		t.Errorf("%d secrets, %d versions of the shared one; want 9 and 32", len(want), len(w.object("shared").Values))
+	}
+	w.wantIndex(app, want)
+}
