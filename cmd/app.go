@@ -30,6 +30,8 @@ type App struct {
 	behind  []string // what stands behind the first "--" of an exec
 	globals *Globals
 	inForce *settings // once resolved
+
+	unverified bool // of ReadFlags: what the store must know before it is opened
 }
 
 // Process returns the App of this process.
@@ -45,9 +47,8 @@ func Process(version, commit string) *App {
 
 // Main runs one command line and returns the exit code.
 func Main(args []string, app *App) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := untilInterrupted()
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 
 	grammar := &CLI{}
 	app.globals = &grammar.Globals
@@ -64,8 +65,8 @@ func Main(args []string, app *App) int {
 	if err != nil {
 		return app.fail(err)
 	}
-	if len(args) == 0 {
-		args = []string{"--help"}
+	if len(args) == 0 || args[0] == "help" { // chamber has it as a command
+		args = append([]string{"--help"}, args[min(1, len(args)):]...)
 	}
 	if name := commandName(parser.Model, args); name == "exec" || name == "run" {
 		// Here, not in the grammar: to it everything behind "--" is more services.
@@ -73,7 +74,7 @@ func Main(args []string, app *App) int {
 			args, app.behind = args[:at], args[at+1:]
 		}
 	}
-	parsed, err := parser.Parse(args)
+	parsed, err := parser.Parse(attachValues(args))
 	if exited {
 		return exitDone
 	}
@@ -84,6 +85,33 @@ func Main(args []string, app *App) int {
 		return app.fail(err)
 	}
 	return exitDone
+}
+
+// untilInterrupted returns a context that ends with the first interrupt; a second one ends the
+// program at once. A Ctrl-C that is ignored, as in a job in the background of a script, stays
+// ignored, also by the command that exec becomes.
+func untilInterrupted() (context.Context, context.CancelFunc) {
+	signals := []os.Signal{syscall.SIGTERM}
+	if !signal.Ignored(os.Interrupt) {
+		signals = append(signals, os.Interrupt)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
+}
+
+// attachValues makes -b=s3, which chamber takes, into the -bs3 of our parser.
+func attachValues(args []string) []string {
+	out := slices.Clone(args)
+	for i, arg := range out {
+		if arg == "--" {
+			break
+		}
+		if len(arg) > 3 && arg[0] == '-' && arg[1] != '-' && arg[2] == '=' {
+			out[i] = arg[:2] + arg[3:]
+		}
+	}
+	return out
 }
 
 // commandName returns the word that names the command, whatever global flags stand before it.
@@ -153,6 +181,8 @@ func (a *App) print(data string) error {
 	_, err := io.WriteString(a.Stdout, data)
 	return err
 }
+
+func (a *App) stdin() (io.ReadCloser, error) { return io.NopCloser(a.Stdin), nil }
 
 func (a *App) interactive() bool { return term.IsTerminal(a.Stdin) && term.IsTerminal(a.Stderr) }
 

@@ -16,7 +16,7 @@ type DeleteCmd struct {
 
 	Whole    bool `name:"service" help:"Delete every secret of the service, after asking."`
 	Yes      bool `short:"y" help:"Do not ask."`
-	ExactKey bool `help:"Accepted for chamber: an exact key always comes first."`
+	ExactKey bool `help:"Delete no key that differs in case from the one given."`
 }
 
 // Run deletes the keys, or all of the service, and tells what is gone.
@@ -32,6 +32,11 @@ func (c *DeleteCmd) Run(ctx context.Context, app *App) error {
 	keys := c.Keys
 	if c.Whole {
 		if keys, err = c.all(ctx, app, s, service); err != nil {
+			return err
+		}
+	}
+	if c.ExactKey {
+		if err := c.refuseTwins(ctx, s, service); err != nil {
 			return err
 		}
 	}
@@ -51,6 +56,21 @@ func (c *DeleteCmd) Run(ctx context.Context, app *App) error {
 		}
 	}
 	return err
+}
+
+// refuseTwins ends the command when one of its keys would be answered by a key in another case.
+func (c *DeleteCmd) refuseTwins(ctx context.Context, s store.Store, service string) error {
+	contents, err := s.Load(ctx, service)
+	if err != nil {
+		return err
+	}
+	for _, key := range c.Keys {
+		if found, err := store.Lookup(key, contents.Keys()); err == nil && found != key {
+			missing := &store.NotFoundError{What: "secret", Nearest: found}
+			return &store.Error{Op: "delete", ID: store.ID{Service: service, Key: key}, Err: missing}
+		}
+	}
+	return nil
 }
 
 // all returns every key of a service after a person has seen them and agreed.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os/exec"
+	"syscall"
 
 	"github.com/coffer-secrets/coffer/internal/environ"
 	"github.com/coffer-secrets/coffer/store"
@@ -46,6 +47,7 @@ func (c *ExecCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
+	app.unverified = c.Unverified
 	all, err := app.load(ctx, c.Services)
 	if err != nil {
 		return err
@@ -94,6 +96,8 @@ func findCommand(name string) (string, error) {
 		return path, nil
 	case errors.Is(err, fs.ErrPermission):
 		return "", &exitError{exitNotExecutable, fmt.Errorf("%q cannot be executed: %w", name, fs.ErrPermission)}
+	case errors.Is(err, syscall.EISDIR):
+		return "", &exitError{exitNotExecutable, fmt.Errorf("%q cannot be executed: it is a directory", name)}
 	}
 	return "", &exitError{exitNoCommand, fmt.Errorf("there is no command %q", name)}
 }

@@ -73,6 +73,10 @@ func usageError(args []string, err error) error {
 			text = "an unknown flag (a value that begins with - goes behind --, or better: is asked for)"
 		case strings.HasPrefix(text, "unexpected argument"):
 			text = "too many arguments: a value with spaces needs quotes"
+		case strings.HasPrefix(text, "--"): // a flag of ours, and what stands there as its value
+			if flag, _, ok := strings.Cut(text, ": "); ok {
+				text = flag + ": its value is not understood"
+			}
 		case !strings.HasPrefix(text, "expected") && !strings.HasPrefix(text, "missing"):
 			text = "the arguments of write are not understood"
 		}
@@ -202,7 +206,7 @@ func plainSentence(err error) string {
 	}
 	text := err.Error()
 	for _, sentinel := range []error{errUsage, store.ErrInvalid, store.ErrConfiguration, store.ErrConflict, store.ErrNotFound} {
-		text = strings.TrimPrefix(text, sentinel.Error()+": ")
+		text = strings.TrimSuffix(strings.TrimPrefix(text, sentinel.Error()+": "), ": "+sentinel.Error())
 	}
 	return text
 }

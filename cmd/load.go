@@ -18,11 +18,25 @@ func (a *App) load(ctx context.Context, services []string) ([]store.Contents, er
 	names := make([]string, len(services))
 	for i, name := range services {
 		names[i] = serviceName(name)
-		if err := store.CheckService(names[i]); err != nil {
+		service, label := cutLabel(names[i])
+		if err := store.CheckService(service); err != nil {
 			return nil, err
+		}
+		if _, ok := s.(store.Labeler); label != "" && !ok {
+			return nil, a.noLabels(label)
 		}
 	}
 	return a.loadFrom(ctx, s, names)
+}
+
+// cutLabel splits service:label, as chamber writes it.
+func cutLabel(name string) (service, label string) {
+	service, label, _ = strings.Cut(name, ":")
+	return service, label
+}
+
+func (a *App) noLabels(label string) error {
+	return fmt.Errorf("%w: the %s backend has no labels such as %q; they are Parameter Store's", store.ErrUnsupported, a.inForce.Backend.Value, label)
 }
 
 // loadFrom reads services of an open store, 16 at once.
@@ -32,7 +46,11 @@ func (a *App) loadFrom(ctx context.Context, s store.Store, services []string) ([
 	g.SetLimit(16)
 	for i, service := range services {
 		g.Go(func() (err error) {
-			all[i], err = s.Load(gctx, service)
+			if name, label := cutLabel(service); label != "" {
+				all[i], err = s.(store.Labeler).LoadLabel(gctx, name, label)
+			} else {
+				all[i], err = s.Load(gctx, service)
+			}
 			return err
 		})
 	}
@@ -78,7 +96,7 @@ func (a *App) refuseIncomplete(all []store.Contents, f ReadFlags) error {
 		switch {
 		case c.Unlisted && !f.Unverified:
 			return hinted(&unreadableError{c}, "--unverified trusts the index: secrets deleted or changed behind its back cannot be seen")
-		case len(c.Secrets) == 0 && !f.AllowEmpty:
+		case len(c.Secrets) == 0 && !f.AllowEmpty && a.inForce.Backend.Value != "null": // which never holds any
 			err := &store.Error{Op: "load", ID: store.ID{Service: c.Service}, Err: &store.NotFoundError{What: "service"}}
 			return hinted(err, "is the name right? --allow-empty goes on without secrets")
 		case f.RequireAll && len(c.Denied)+len(c.Hidden) > 0:

@@ -3,14 +3,18 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/local"
+	"github.com/coffer-secrets/coffer/store/null"
 	"github.com/coffer-secrets/coffer/store/s3"
 	"github.com/coffer-secrets/coffer/store/s3kms"
+	"github.com/coffer-secrets/coffer/store/secretsmanager"
+	"github.com/coffer-secrets/coffer/store/ssm"
 )
 
 // Open returns the store that the settings describe. It is the one place that knows
@@ -20,52 +24,70 @@ func (a *App) Open(ctx context.Context) (store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch strings.ToLower(s.Backend.Value) { // chamber takes any case
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	switch s.Backend.Value {
+	case "null":
+		return null.New(), nil
 	case "local":
 		return local.New(local.Options{
 			Dir: s.Dir.Value, KeyDir: s.KeyDir.Value, KeyAlias: s.KMSKeyAlias.Value,
-			Author: a.userName(), Now: a.Now,
+			AllowRollback: a.globals.AllowRollback, Author: a.userName(), Now: a.Now,
 		})
-	case "s3-kms":
-		cfg, err := a.aws(ctx, s)
-		if err != nil {
-			return nil, err
-		}
-		return s3kms.New(ctx, cfg, s3kms.Options{
-			Bucket: s.Bucket.Value, KeyAlias: s.alias(), Now: a.Now, Log: a.log(),
-		})
+	}
+	cfg, err := a.aws(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	switch s.Backend.Value {
 	case "s3":
-		if s.KMSKeyAlias.Value != "" && s.KMSKeyAlias.From == "--kms-key-alias" {
-			return nil, fmt.Errorf("%w: the s3 backend has no KMS key; use s3-kms, or drop --kms-key-alias", store.ErrInvalid)
-		}
-		cfg, err := a.aws(ctx, s)
-		if err != nil {
-			return nil, err
-		}
-		return s3.New(cfg, s3.Options{Bucket: s.Bucket.Value, Now: a.Now, Log: a.log()})
+		return s3.New(cfg, s3.Options{
+			Bucket: s.Bucket.Value, ExpectedOwner: s.file.ExpectedBucketOwner,
+			AllowUnencrypted: s.file.AllowUnencrypted, ConditionalDelete: s.file.ConditionalDelete,
+			Unverified: a.unverified, AllowRollback: a.globals.AllowRollback, Now: a.Now, Log: a.log(),
+		})
+	case "ssm":
+		return ssm.New(awsconf.SSM(cfg), ssm.Options{KeyAlias: s.KMSKeyAlias.Value})
+	case "secretsmanager":
+		return secretsmanager.New(awsconf.SecretsManager(cfg), secretsmanager.Options{
+			Author: awsconf.Author(cfg, a.log()), Now: a.Now,
+		}), nil
+	default:
+		return s3kms.New(ctx, cfg, s3kms.Options{
+			Bucket: s.Bucket.Value, KeyAlias: s.KMSKeyAlias.Value, ExpectedOwner: s.file.ExpectedBucketOwner,
+			KeyARNs: s.file.KeyARNs, KeyNames: s.file.Keys,
+			AllowUnencrypted: s.file.AllowUnencrypted, ConditionalDelete: s.file.ConditionalDelete,
+			Unverified: a.unverified, AllowRollback: a.globals.AllowRollback, Now: a.Now, Log: a.log(),
+		})
 	}
-	return nil, fmt.Errorf("%w: there is no backend %q (%s); there are s3-kms, s3 and local", store.ErrInvalid, s.Backend.Value, s.Backend.From)
 }
 
-func (s *settings) alias() string {
-	if s.KMSKeyAlias.Value == "" {
-		return defaultKMSKeyAlias
+var backends = []string{"s3-kms", "s3", "ssm", "secretsmanager", "local", "null"}
+
+// check refuses settings that contradict one another, before anything is asked of a store.
+func (s *settings) check() error {
+	backend := s.Backend.Value
+	switch {
+	case !slices.Contains(backends, backend):
+		return fmt.Errorf("%w: there is no backend %q (%s); there are %s", store.ErrInvalid, backend, s.Backend.From, strings.Join(backends, ", "))
+	case slices.Contains([]string{"s3", "secretsmanager", "null"}, backend) && s.KMSKeyAlias.From == "--kms-key-alias":
+		return fmt.Errorf("%w: the %s backend has no KMS key: use s3-kms, or drop --kms-key-alias", store.ErrInvalid, backend)
+	case (backend == "s3" || backend == "s3-kms") && s.Bucket.Value == "":
+		return fmt.Errorf("%w: the %s backend needs a bucket: --bucket, or COFFER_S3_BUCKET", store.ErrConfiguration, backend)
 	}
-	return s.KMSKeyAlias.Value
+	return nil
 }
 
-// aws loads the AWS configuration for an S3 backend, which needs a bucket.
+// aws loads the AWS configuration.
 func (a *App) aws(ctx context.Context, s *settings) (aws.Config, error) {
-	if s.Bucket.Value == "" {
-		return aws.Config{}, fmt.Errorf("%w: the %s backend needs a bucket: --bucket, or COFFER_S3_BUCKET", store.ErrConfiguration, s.Backend.Value)
-	}
 	retries, err := s.retries()
 	if err != nil {
 		return aws.Config{}, err
 	}
 	return awsconf.Load(ctx, awsconf.Options{
 		Region: s.Region.Value, Profile: s.Profile.Value, EndpointURL: s.EndpointURL.Value,
-		Retries: retries, RetryMode: s.RetryMode.Value, AllowHTTP: a.globals.AllowHTTP,
+		Retries: retries, RetryMode: s.RetryMode.Value, AllowHTTP: a.globals.AllowHTTP || s.file.AllowHTTP,
 		Log: a.log(), Now: a.Now,
 	})
 }

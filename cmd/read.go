@@ -2,9 +2,12 @@ package cmd
 
 import (
 	"context"
+	"errors"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/coffer-secrets/coffer/internal/outfile"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/internal/term"
@@ -16,14 +19,29 @@ type ReadCmd struct {
 	Service string `arg:"" help:"Service."`
 	Key     string `arg:"" help:"Key; case does not matter unless two keys differ in it."`
 
-	Version   int    `short:"v" default:"-1" placeholder:"N" help:"Version; the newest by default."`
-	NoNewline bool   `short:"n" help:"Print the bare value without a newline after it."`
-	Out       string `placeholder:"FILE" help:"Write the bare value to a file that only you can read."`
+	Version   versionFlag `short:"v" default:"-1" placeholder:"N" help:"Version; the newest by default."`
+	NoNewline bool        `short:"n" help:"Print the bare value without a newline after it."`
+	Out       string      `placeholder:"FILE" help:"Write the bare value to a file that only you can read."`
+}
+
+// versionFlag is a number that may be -1 in an argument of its own, which stands for the newest
+// version as in chamber. To the parser that would be another flag.
+type versionFlag int
+
+// Decode reads the number.
+func (v *versionFlag) Decode(ctx *kong.DecodeContext) error {
+	n, err := strconv.Atoi(ctx.Scan.Pop().String())
+	if err != nil {
+		return errors.New("expected a number")
+	}
+	*v = versionFlag(n)
+	return nil
 }
 
 // Run prints the secret: as a table, or bare with --quiet or --no-newline.
 func (c *ReadCmd) Run(ctx context.Context, app *App) error {
-	id, err := newID(c.Service, c.Key)
+	service, label := cutLabel(c.Service)
+	id, err := newID(service, c.Key)
 	if err != nil {
 		return err
 	}
@@ -34,7 +52,7 @@ func (c *ReadCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	secret, err := s.Read(ctx, id, max(c.Version, store.Latest))
+	secret, err := c.read(ctx, app, s, id, label)
 	if err != nil {
 		return err
 	}
@@ -52,6 +70,20 @@ func (c *ReadCmd) Run(ctx context.Context, app *App) error {
 	t := app.table("Key", "Value", "Version", "Last modified", "User")
 	t.row(secret.ID.Key, value, secret.Version, secret.Created, secret.CreatedBy)
 	return t.print()
+}
+
+func (c *ReadCmd) read(ctx context.Context, app *App, s store.Store, id store.ID, label string) (store.Secret, error) {
+	if label == "" {
+		return s.Read(ctx, id, max(int(c.Version), store.Latest))
+	}
+	labeler, ok := s.(store.Labeler)
+	switch {
+	case c.Version > 0:
+		return store.Secret{}, usage("--version and the label %q name two versions", label)
+	case !ok:
+		return store.Secret{}, app.noLabels(label)
+	}
+	return labeler.ReadLabel(ctx, id, label)
 }
 
 // onTerminal escapes a value that could command a terminal. Programs get it as it is.

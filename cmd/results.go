@@ -2,6 +2,8 @@ package cmd
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/store"
@@ -46,4 +48,8 @@ func resultLine(r store.Result) string {
 		return fmt.Sprintf("%s: failed: %s", r.Meta.ID, sentence(r.Err))
 	}
 	return fmt.Sprintf("%s: version %d", r.Meta.ID, r.Meta.Version)
+}
+
+func sortResults(results []store.Result) {
+	slices.SortFunc(results, func(a, b store.Result) int { return strings.Compare(a.Meta.ID.Key, b.Meta.ID.Key) })
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 
 	"github.com/coffer-secrets/coffer/store"
 )
@@ -17,7 +18,10 @@ type setting struct{ Value, From string }
 // configuration file, which beats the default.
 type settings struct {
 	Backend, Bucket, KMSKeyAlias, Region, Profile, EndpointURL, Retries, RetryMode setting
-	Dir, KeyDir                                                                    setting
+
+	Dir, KeyDir setting // of the local backend
+
+	file fileSettings // what only the file can say
 }
 
 // Defaults, as chamber has them.
@@ -33,21 +37,33 @@ func (a *App) settings() (*settings, error) {
 		return a.inForce, nil
 	}
 	g := a.globals
-	s := &settings{
-		Backend:     a.resolve("--backend", g.Backend, "", "COFFER_BACKEND", "CHAMBER_SECRET_BACKEND"),
-		Bucket:      a.resolve("--bucket", g.Bucket, "", "COFFER_S3_BUCKET", "CHAMBER_S3_BUCKET"),
-		KMSKeyAlias: a.resolve("--kms-key-alias", g.KMSKeyAlias, "", "COFFER_KMS_KEY_ALIAS", "CHAMBER_KMS_KEY_ALIAS"),
-		Region:      a.resolve("--region", g.Region, "", "COFFER_AWS_REGION", "CHAMBER_AWS_REGION"),
-		Profile:     a.resolve("--profile", g.Profile, ""),
-		EndpointURL: a.resolve("--endpoint-url", g.EndpointURL, "", "COFFER_ENDPOINT_URL"),
-		Retries:     a.resolve("--retries", g.Retries, defaultRetries, "COFFER_RETRIES", "CHAMBER_RETRIES"),
-		RetryMode:   a.resolve("--retry-mode", g.RetryMode, defaultRetryMode, "COFFER_RETRY_MODE", "CHAMBER_RETRY_MODE"),
+	file, err := a.configFile()
+	if err != nil {
+		return nil, err
 	}
-	if s.Backend.Value == "" {
-		s.Backend = setting{"local", "default"}
-		if s.Bucket.Value != "" {
-			s.Backend = setting{"s3-kms", "default, because a bucket is set"}
-		}
+	s := &settings{file: file.fileSettings}
+	for _, v := range []struct {
+		to               *setting
+		flag, given      string
+		inFile, fallback string
+		variables        []string
+	}{
+		{&s.Backend, "--backend", g.Backend, file.Backend, "", []string{"COFFER_BACKEND", "CHAMBER_SECRET_BACKEND"}},
+		{&s.Bucket, "--bucket", g.Bucket, file.Bucket, "", []string{"COFFER_S3_BUCKET", "CHAMBER_S3_BUCKET"}},
+		{&s.KMSKeyAlias, "--kms-key-alias", g.KMSKeyAlias, file.KMSKeyAlias, "", []string{"COFFER_KMS_KEY_ALIAS", "CHAMBER_KMS_KEY_ALIAS"}},
+		{&s.Region, "--region", g.Region, file.Region, "", []string{"COFFER_AWS_REGION", "CHAMBER_AWS_REGION"}},
+		{&s.Profile, "--profile", g.Profile, file.Profile, "", nil},
+		{&s.EndpointURL, "--endpoint-url", g.EndpointURL, file.EndpointURL, "", []string{"COFFER_ENDPOINT_URL"}},
+		{&s.Retries, "--retries", g.Retries, file.Retries, defaultRetries, []string{"COFFER_RETRIES", "CHAMBER_RETRIES"}},
+		{&s.RetryMode, "--retry-mode", g.RetryMode, file.RetryMode, "", []string{"COFFER_RETRY_MODE", "CHAMBER_RETRY_MODE"}},
+		{&s.Dir, "", "", file.Dir, "", []string{"COFFER_DIR"}},
+		{&s.KeyDir, "", "", file.KeyDir, "", []string{"COFFER_KEY_DIR"}},
+	} {
+		*v.to = a.resolve(v.flag, v.given, v.variables, file.origin, v.inFile, v.fallback)
+	}
+	s.complete()
+	if s.Backend.Value == "ssm" {
+		s.EndpointURL = a.resolve("--endpoint-url", g.EndpointURL, []string{"COFFER_ENDPOINT_URL", "CHAMBER_AWS_SSM_ENDPOINT"}, file.origin, file.EndpointURL, "")
 	}
 	if err := a.directories(s); err != nil {
 		return nil, err
@@ -57,7 +73,7 @@ func (a *App) settings() (*settings, error) {
 }
 
 // resolve finds one setting. An empty variable counts as unset.
-func (a *App) resolve(flag, given, fallback string, variables ...string) setting {
+func (a *App) resolve(flag, given string, variables []string, file, inFile, fallback string) setting {
 	if given != "" {
 		return setting{given, flag}
 	}
@@ -66,28 +82,36 @@ func (a *App) resolve(flag, given, fallback string, variables ...string) setting
 			return setting{v, "$" + name}
 		}
 	}
+	if inFile != "" {
+		return setting{inFile, file}
+	}
 	return setting{fallback, "default"}
 }
 
-// directories finds where the local backend keeps objects and identities: the XDG base
-// directories, or COFFER_DIR and COFFER_KEY_DIR.
+// complete fills in the defaults that depend on other settings.
+func (s *settings) complete() {
+	if s.Backend.Value == "" {
+		s.Backend = setting{"local", "default"}
+		if s.Bucket.Value != "" {
+			s.Backend = setting{"s3-kms", "default, because a bucket is set"}
+		}
+	}
+	s.Backend.Value = strings.ToLower(s.Backend.Value) // chamber takes any case
+	if s.KMSKeyAlias.Value == "" && (s.Backend.Value == "s3-kms" || s.Backend.Value == "ssm") {
+		s.KMSKeyAlias = setting{defaultKMSKeyAlias, "default"}
+	}
+	if s.RetryMode.Value == "" {
+		s.RetryMode = setting{defaultRetryMode, "default"}
+		if s.Backend.Value == "ssm" {
+			s.RetryMode = setting{"adaptive", "default, because Parameter Store throttles early"}
+		}
+	}
+}
+
+// directories finds where the local backend keeps objects and identities: in the XDG base
+// directories, where nothing else is said.
 func (a *App) directories(s *settings) error {
-	s.Dir = a.resolve("", "", "", "COFFER_DIR")
-	s.KeyDir = a.resolve("", "", "", "COFFER_KEY_DIR")
-	if s.Dir.Value != "" && s.KeyDir.Value != "" {
-		return nil
-	}
-	data, config := a.Getenv("XDG_DATA_HOME"), a.Getenv("XDG_CONFIG_HOME")
-	home := a.Getenv("HOME")
-	if runtime.GOOS == "windows" {
-		home = a.Getenv("USERPROFILE")
-	}
-	if data == "" && home != "" {
-		data = filepath.Join(home, ".local", "share")
-	}
-	if config == "" && home != "" {
-		config = filepath.Join(home, ".config")
-	}
+	data, config := a.baseDirectory("XDG_DATA_HOME", ".local", "share"), a.baseDirectory("XDG_CONFIG_HOME", ".config")
 	if s.Dir.Value == "" && data != "" {
 		s.Dir = setting{filepath.Join(data, "coffer"), "default"}
 	}
@@ -98,6 +122,21 @@ func (a *App) directories(s *settings) error {
 		return fmt.Errorf("%w: there is no home directory to keep secrets in; set COFFER_DIR and COFFER_KEY_DIR", store.ErrConfiguration)
 	}
 	return nil
+}
+
+// baseDirectory returns an XDG base directory, "" where there is no home.
+func (a *App) baseDirectory(variable string, below ...string) string {
+	if dir := a.Getenv(variable); filepath.IsAbs(dir) { // the specification has relative ones ignored
+		return dir
+	}
+	home := a.Getenv("HOME")
+	if runtime.GOOS == "windows" {
+		home = a.Getenv("USERPROFILE")
+	}
+	if home == "" {
+		return ""
+	}
+	return filepath.Join(append([]string{home}, below...)...)
 }
 
 // retries returns the number of attempts.

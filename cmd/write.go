@@ -16,18 +16,19 @@ import (
 
 // WriteCmd stores one secret.
 type WriteCmd struct {
-	Service string `arg:"" help:"Service, such as api or api/worker."`
-	Key     string `arg:"" help:"Key, such as db_password."`
-	Value   string `arg:"" optional:"" help:"- reads the value from standard input. Without it you are asked. A value given here is seen by every process of the machine."`
+	Service string  `arg:"" help:"Service, such as api or api/worker."`
+	Key     string  `arg:"" help:"Key, such as db_password."`
+	Value   *string `arg:"" optional:"" help:"- reads the value from standard input. Without it you are asked. A value given here is seen by every process of the machine."`
 
-	FromFile      string `placeholder:"FILE" xor:"source" help:"Read the value from a file."`
-	Generate      int    `placeholder:"N" xor:"source" help:"Make a random value of N letters and digits."`
-	Base64        bool   `name:"base64" help:"Store the base64 form of the bytes given: the way to keep what is not text."`
-	Singleline    bool   `short:"s" help:"Drop one newline at the end."`
-	IfVersion     *int   `placeholder:"N" help:"Write only if N is the newest version; 0: only if there is none."`
-	SkipUnchanged bool   `help:"Write nothing if the newest version has this value."`
-	PreserveCase  bool   `help:"Store a new key as it is written, not in lower case."`
-	Adopt         bool   `help:"Take over a secret whose key alias cannot be told."`
+	FromFile      string            `placeholder:"FILE" xor:"source" help:"Read the value from a file."`
+	Generate      int               `placeholder:"N" xor:"source" help:"Make a random value of N letters and digits."`
+	Base64        bool              `name:"base64" help:"Store the base64 form of the bytes given: the way to keep what is not text."`
+	Singleline    bool              `short:"s" help:"The value is one line: drop the newline at its end, and refuse more lines."`
+	IfVersion     *int              `placeholder:"N" help:"Write only if N is the newest version; 0: only if there is none."`
+	SkipUnchanged bool              `help:"Write nothing if the newest version has this value."`
+	PreserveCase  bool              `help:"Store a new key as it is written, not in lower case."`
+	Adopt         bool              `help:"Take over a secret whose key alias cannot be told."`
+	Tags          map[string]string `short:"t" mapsep:"," placeholder:"NAME=VALUE,..." help:"Set tags."`
 }
 
 // Run stores the secret and tells its version.
@@ -41,14 +42,17 @@ func (c *WriteCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	if err := value.Check(); err != nil {
-		return &store.Error{Op: "write", ID: id, Err: c.advise(err)}
+		if !c.Base64 && value.Len() <= store.MaxValue {
+			err = hinted(err, "--base64 keeps bytes that are not text")
+		}
+		return &store.Error{Op: "write", ID: id, Err: err}
 	}
 	s, err := app.Open(ctx)
 	if err != nil {
 		return err
 	}
 	result, err := s.Write(ctx, id, value, store.WriteOptions{
-		IfVersion: c.IfVersion, SkipUnchanged: c.SkipUnchanged, PreserveCase: c.PreserveCase, Adopt: c.Adopt,
+		IfVersion: c.IfVersion, SkipUnchanged: c.SkipUnchanged, PreserveCase: c.PreserveCase, Adopt: c.Adopt, Tags: c.Tags,
 	})
 	if result.Outcome != "" && result.Err == nil {
 		if printErr := app.printResults([]store.Result{result}); printErr != nil {
@@ -59,17 +63,9 @@ func (c *WriteCmd) Run(ctx context.Context, app *App) error {
 	return err
 }
 
-// advise adds the way out to the refusal of a value.
-func (c *WriteCmd) advise(err error) error {
-	if c.Base64 {
-		return err
-	}
-	return hinted(err, "--base64 keeps bytes that are not text")
-}
-
 // value finds the value: made, from a file, from standard input, from the argument, or asked.
 func (c *WriteCmd) value(app *App) (store.Value, error) {
-	if c.Value != "" && (c.FromFile != "" || c.Generate != 0) {
+	if c.Value != nil && (c.FromFile != "" || c.Generate != 0) {
 		return store.Value{}, usage("give the value once: as an argument, with --from-file or with --generate")
 	}
 	text, err := c.read(app)
@@ -78,6 +74,9 @@ func (c *WriteCmd) value(app *App) (store.Value, error) {
 	}
 	if c.Singleline {
 		text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
+		if strings.Contains(text, "\n") {
+			return store.Value{}, usage("--singleline: the value has %d lines", strings.Count(text, "\n")+1)
+		}
 	}
 	if c.Base64 {
 		text = base64.StdEncoding.EncodeToString([]byte(text))
@@ -91,13 +90,13 @@ func (c *WriteCmd) read(app *App) (string, error) {
 		return generate(c.Generate)
 	case c.FromFile != "":
 		return readLimited(c.FromFile, func() (io.ReadCloser, error) { return os.Open(c.FromFile) })
-	case c.Value == "-":
-		return readLimited("standard input", func() (io.ReadCloser, error) { return io.NopCloser(app.Stdin), nil })
-	case c.Value != "":
+	case c.Value != nil && *c.Value == "-":
+		return readLimited("standard input", app.stdin)
+	case c.Value != nil:
 		if app.interactive() {
 			app.note("a value on the command line can be seen by every process and stays in the shell's history; leave it out to be asked")
 		}
-		return c.Value, nil
+		return *c.Value, nil
 	}
 	text, err := term.Password(app.Stdin, app.Stderr, fmt.Sprintf("Value of %s/%s: ", c.Service, c.Key))
 	if errors.Is(err, term.ErrNoTerminal) {

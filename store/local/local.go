@@ -22,6 +22,8 @@ type Options struct {
 	KeyDir   string // the identities: <alias, "/" as "_">.age; made at the first write under the alias
 	KeyAlias string // "" means [DefaultAlias]
 
+	AllowRollback bool // see [engine.Options]
+
 	Author string           // who writes
 	Now    func() time.Time // nil: the system's clock
 }
@@ -46,5 +48,7 @@ func New(o Options) (store.Store, error) {
 		Alias:  alias,
 		Author: func(context.Context) string { return o.Author },
 		Now:    o.Now,
+
+		AllowRollback: o.AllowRollback,
 	}), nil
 }

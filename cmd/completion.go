@@ -1,0 +1,253 @@
+package cmd
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// CompletionCmd prints a shell's completion script.
+type CompletionCmd struct {
+	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
+}
+
+// Run prints it. The script asks this program for the words, so that it knows services and keys.
+func (c *CompletionCmd) Run(app *App) error {
+	return app.print(map[string]string{"bash": bashCompletion, "zsh": zshCompletion, "fish": fishCompletion}[c.Shell])
+}
+
+const bashCompletion = `# source <(coffer completion bash)
+_coffer() {
+	local IFS=$'\n'
+	COMPREPLY=($(coffer __complete -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+	[[ ${COMPREPLY-} != "__files__" ]] || COMPREPLY=($(compgen -f -- "${COMP_WORDS[COMP_CWORD]}"))
+}
+complete -F _coffer coffer
+`
+
+const zshCompletion = `#compdef coffer
+# source <(coffer completion zsh), or put it into a folder of $fpath as _coffer
+_coffer() {
+	local -a found
+	found=("${(@f)$(coffer __complete -- "${(@)words[2,$CURRENT]}" 2>/dev/null)}")
+	if [[ "${found[1]}" == "__files__" ]]; then _files; else compadd -- "${(@)found:#}"; fi
+}
+if [[ "$funcstack[1]" == "_coffer" ]]; then _coffer "$@"; else compdef _coffer coffer; fi
+`
+
+const fishCompletion = `# coffer completion fish | source
+function __coffer_complete
+	set -l found (coffer __complete -- (commandline -opc)[2..] (commandline -ct) 2>/dev/null)
+	if test "$found[1]" = __files__
+		__fish_complete_path (commandline -ct)
+	else
+		string join \n -- $found
+	end
+end
+complete -c coffer -f -a '(__coffer_complete)'
+`
+
+// files stands for: let the shell complete a file name.
+const files = "__files__"
+
+// completionTime bounds what a press of the tab key may cost.
+const completionTime = time.Second
+
+// completeCmd prints the words that can stand last on a command line, one a line. It never
+// says anything else, and never fails: a shell is in the middle of a line.
+type completeCmd struct {
+	Words []string `arg:"" optional:"" passthrough:""`
+}
+
+// Run completes the last word.
+func (c *completeCmd) Run(ctx context.Context, app *App, parsed *kong.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, completionTime)
+	defer cancel()
+	words := c.Words
+	if len(words) > 0 && words[0] == "--" {
+		words = words[1:]
+	}
+	if len(words) == 0 {
+		words = []string{""}
+	}
+	last := words[len(words)-1]
+	var out strings.Builder
+	for _, word := range candidates(ctx, app, parsed.Model.Node, words[:len(words)-1], last) {
+		if strings.HasPrefix(word, last) || word == files {
+			out.WriteString(word + "\n")
+		}
+	}
+	return app.print(out.String())
+}
+
+// candidates walks the grammar along the words before the last one.
+func candidates(ctx context.Context, app *App, node *kong.Node, before []string, last string) []string {
+	var args []string // of the command
+	for i := 0; i < len(before); i++ {
+		word := before[i]
+		switch {
+		case word == "--":
+			return []string{files} // a command to run, or a value
+		case strings.HasPrefix(word, "-"):
+			flag := flagOf(node, word)
+			if flag == nil || flag.IsBool() || strings.Contains(word, "=") {
+				continue
+			}
+			if i++; i == len(before) {
+				return flagValues(flag)
+			}
+			app.globals.set(flag.Name, before[i])
+		case len(node.Children) > 0 && child(node, word) != nil:
+			node = child(node, word)
+		default:
+			args = append(args, word)
+		}
+	}
+	if strings.HasPrefix(last, "-") {
+		return flagNames(node)
+	}
+	if len(node.Children) > 0 {
+		return childNames(node)
+	}
+	return arguments(ctx, app, node, args)
+}
+
+// set lets completion look into the store that the flags on the line describe.
+func (g *Globals) set(flag, value string) {
+	switch flag {
+	case "backend":
+		g.Backend = value
+	case "bucket":
+		g.Bucket = value
+	case "kms-key-alias":
+		g.KMSKeyAlias = value
+	case "region":
+		g.Region = value
+	case "profile":
+		g.Profile = value
+	case "endpoint-url":
+		g.EndpointURL = value
+	case "config":
+		g.Config = value
+	case "context":
+		g.Context = value
+	}
+}
+
+func allFlags(node *kong.Node) []*kong.Flag {
+	var all []*kong.Flag
+	for n := node; n != nil; n = n.Parent {
+		for _, f := range n.Flags {
+			if !f.Hidden {
+				all = append(all, f)
+			}
+		}
+	}
+	return all
+}
+
+func flagOf(node *kong.Node, word string) *kong.Flag {
+	name, _, _ := strings.Cut(word, "=")
+	for _, f := range allFlags(node) {
+		if name == "--"+f.Name || f.Short != 0 && name == "-"+string(f.Short) ||
+			slices.Contains(f.Aliases, strings.TrimPrefix(name, "--")) {
+			return f
+		}
+	}
+	return nil
+}
+
+func flagNames(node *kong.Node) []string {
+	var names []string
+	for _, f := range allFlags(node) {
+		names = append(names, "--"+f.Name)
+	}
+	return names
+}
+
+func flagValues(f *kong.Flag) []string {
+	switch f.Name {
+	case "backend":
+		return backends
+	case "retry-mode":
+		return []string{"standard", "adaptive"}
+	case "from-file", "out", "config":
+		return []string{files}
+	case "format":
+		return exportFormats()
+	}
+	return nil
+}
+
+func child(node *kong.Node, word string) *kong.Node {
+	for _, c := range node.Children {
+		if c.Name == word || slices.Contains(c.Aliases, word) {
+			return c
+		}
+	}
+	return nil
+}
+
+func childNames(node *kong.Node) []string {
+	var names []string
+	for _, c := range node.Children {
+		if !c.Hidden {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+// arguments completes what the grammar calls service, key, file and shell.
+func arguments(ctx context.Context, app *App, node *kong.Node, args []string) []string {
+	if len(node.Positional) == 0 {
+		return nil
+	}
+	at := min(len(args), len(node.Positional)-1)
+	if len(args) > at && !node.Positional[at].IsCumulative() {
+		return nil
+	}
+	switch node.Positional[at].Name {
+	case "service", "prefix":
+		return app.completeServices(ctx)
+	case "key":
+		return app.completeKeys(ctx, serviceName(args[0]))
+	case "file":
+		return []string{files}
+	case "shell":
+		return []string{"bash", "fish", "zsh"}
+	}
+	return nil
+}
+
+func (a *App) completeServices(ctx context.Context) []string {
+	s, err := a.Open(ctx)
+	if err != nil {
+		return nil
+	}
+	services, _ := s.Services(ctx, "")
+	return services
+}
+
+func (a *App) completeKeys(ctx context.Context, service string) []string {
+	s, err := a.Open(ctx)
+	if err != nil {
+		return nil
+	}
+	if lister, ok := s.(store.Lister); ok {
+		ids, _ := lister.IDs(ctx, service+"/")
+		var keys []string
+		for _, id := range ids {
+			if id.Service == service {
+				keys = append(keys, id.Key)
+			}
+		}
+		return keys
+	}
+	contents, _ := s.Load(ctx, service)
+	return contents.Keys()
+}

@@ -1,0 +1,111 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/coffer-secrets/coffer/internal/render"
+	"github.com/coffer-secrets/coffer/internal/term"
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// FindCmd finds the services that hold a key, or a value.
+type FindCmd struct {
+	Text    string `arg:"" optional:"" help:"Key or glob; with --by-value a value, - to read it from standard input. Without it you are asked."`
+	ByValue bool   `short:"v" help:"Find the secrets that have a value."`
+}
+
+// Run prints a row for each match. Services that cannot be searched are counted.
+func (c *FindCmd) Run(ctx context.Context, app *App) error {
+	text, err := c.text(app)
+	if err != nil {
+		return err
+	}
+	if _, err := path.Match(text, ""); err != nil && !c.ByValue {
+		return usage("%q is not a glob", text)
+	}
+	s, err := app.Open(ctx)
+	if err != nil {
+		return err
+	}
+	matches, err := c.search(ctx, app, s, text)
+	if err != nil {
+		return err
+	}
+	if app.globals.JSON {
+		out := make([]secretJSON, len(matches))
+		for i, id := range matches {
+			out[i] = described(store.Meta{ID: id})
+		}
+		return render.JSON(app.Stdout, out)
+	}
+	t := app.table("Service", "Key")
+	for _, id := range matches {
+		t.row(id.Service, id.Key)
+	}
+	return t.print()
+}
+
+func (c *FindCmd) text(app *App) (string, error) {
+	switch {
+	case c.Text != "" && c.Text != "-":
+		return c.Text, nil
+	case !c.ByValue:
+		return "", usage("no key to find")
+	case c.Text == "-":
+		text, err := readLimited("standard input", app.stdin)
+		return strings.TrimSuffix(text, "\n"), err
+	}
+	return term.Password(app.Stdin, app.Stderr, "Value to find: ")
+}
+
+// search goes through every service. For keys a backend that can name them all at once
+// spares the reading of values.
+func (c *FindCmd) search(ctx context.Context, app *App, s store.Store, text string) ([]store.ID, error) {
+	if lister, ok := s.(store.Lister); ok && !c.ByValue {
+		ids, err := lister.IDs(ctx, "")
+		return matching(ids, text), err
+	}
+	services, err := s.Services(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	all, err := app.loadFrom(ctx, s, services)
+	if err != nil {
+		return nil, err
+	}
+	var found []store.ID
+	hidden := 0
+	for _, contents := range all {
+		hidden += len(contents.Hidden)
+		for _, secret := range contents.Secrets {
+			if c.ByValue && secret.Value.Reveal() == text {
+				found = append(found, secret.ID)
+			}
+		}
+		if !c.ByValue {
+			var ids []store.ID
+			for _, key := range contents.Keys() {
+				ids = append(ids, store.ID{Service: contents.Service, Key: key})
+			}
+			found = append(found, matching(ids, text)...)
+		}
+	}
+	if c.ByValue && hidden > 0 {
+		app.note("%s", fmt.Sprintf("%s hidden from you could not be searched", count(hidden, "secret")))
+	}
+	return found, nil
+}
+
+// matching returns the secrets whose key is the text, or matches it as a glob, whatever the case.
+func matching(ids []store.ID, text string) []store.ID {
+	var found []store.ID
+	for _, id := range ids {
+		if ok, _ := path.Match(strings.ToLower(text), strings.ToLower(id.Key)); ok {
+			found = append(found, id)
+		}
+	}
+	return found
+}

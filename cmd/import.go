@@ -1,0 +1,227 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/coffer-secrets/coffer/internal/formats"
+	"github.com/coffer-secrets/coffer/internal/term"
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// ImportCmd stores the secrets of a file.
+type ImportCmd struct {
+	Service string `arg:"" help:"Service."`
+	File    string `arg:"" help:"File, or - for standard input."`
+
+	Format        string `short:"f" placeholder:"NAME" help:"json, yaml, dotenv, toml, csv, tsv or properties; by default what the file's name says, and for standard input json or yaml."`
+	DryRun        bool   `help:"Print what would change, and change nothing."`
+	SkipExisting  bool   `help:"Leave secrets alone that exist."`
+	Prune         bool   `help:"Delete secrets of the service that the file does not have, after asking."`
+	Yes           bool   `short:"y" help:"Do not ask."`
+	Flatten       string `placeholder:"TEXT" help:"Join the keys of nested maps with this, instead of refusing them."`
+	PreserveCase  bool   `help:"Store new keys as they are written, not in lower case."`
+	NormalizeKeys bool   `help:"Accepted for chamber: keys are stored in lower case unless --preserve-case."`
+	Adopt         bool   `help:"Take over secrets whose key alias cannot be told."`
+}
+
+// Run imports with one update of the index. Secrets that have the value already stay as they
+// are, so that an import that was interrupted can be run again.
+func (c *ImportCmd) Run(ctx context.Context, app *App) error {
+	service := serviceName(c.Service)
+	values, err := c.read(app)
+	if err != nil {
+		return err
+	}
+	s, err := app.Open(ctx)
+	if err != nil {
+		return err
+	}
+	var stale []string
+	if c.DryRun || c.SkipExisting || c.Prune {
+		contents, err := s.Load(ctx, service)
+		if err != nil {
+			return err
+		}
+		if c.SkipExisting {
+			dropExisting(values, contents)
+		}
+		if c.Prune {
+			stale = missingFrom(values, contents)
+		}
+		if c.DryRun {
+			return c.plan(app, service, values, contents, stale)
+		}
+	}
+	if err := c.confirm(app, service, stale); err != nil {
+		return err
+	}
+	results, err := s.WriteAll(ctx, service, values, store.WriteOptions{
+		SkipUnchanged: true, PreserveCase: c.PreserveCase, Adopt: c.Adopt,
+	})
+	if err == nil && len(stale) > 0 {
+		var deleted []store.Result
+		deleted, err = s.Delete(ctx, service, stale...)
+		results = append(results, deleted...)
+	}
+	if len(results) == 0 && err != nil {
+		return err
+	}
+	return errors.Join(err, c.report(app, service, results))
+}
+
+// read decodes the file before anything is asked of a store.
+func (c *ImportCmd) read(app *App) (map[string]store.Value, error) {
+	var in io.Reader = app.Stdin
+	if c.File != "-" {
+		f, err := os.Open(c.File)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in = f
+	}
+	format := c.Format
+	if format == "" && c.File != "-" {
+		format = formats.ByExtension(c.File)
+	}
+	if format == "" {
+		format = "yaml" // which reads JSON too
+	}
+	pairs, err := formats.Decode(in, format, formats.Options{Flatten: c.Flatten})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.File, err)
+	}
+	values := make(map[string]store.Value, len(pairs))
+	for _, p := range pairs {
+		values[p.Key] = p.Value
+	}
+	return values, nil
+}
+
+// dropExisting takes out what the service has, whatever its case.
+func dropExisting(values map[string]store.Value, contents store.Contents) {
+	keys := contents.Keys()
+	for name := range values {
+		if _, err := store.Lookup(name, keys); !errors.Is(err, store.ErrNotFound) {
+			delete(values, name)
+		}
+	}
+}
+
+// missingFrom returns the keys of the service that the file does not have.
+func missingFrom(values map[string]store.Value, contents store.Contents) []string {
+	var out []string
+	for _, key := range contents.Keys() {
+		found := false
+		for name := range values {
+			found = found || strings.EqualFold(name, key)
+		}
+		if !found {
+			out = append(out, key)
+		}
+	}
+	return out
+}
+
+// plan prints what an import would do.
+func (c *ImportCmd) plan(app *App, service string, values map[string]store.Value, contents store.Contents, stale []string) error {
+	keys, newest := contents.Keys(), map[string]store.Secret{}
+	for _, s := range contents.Secrets {
+		newest[s.ID.Key] = s
+	}
+	var results []store.Result
+	for name, value := range values {
+		id, err := store.NewID(service, name)
+		if err == nil {
+			err = value.Check()
+		}
+		if err != nil {
+			return &store.Error{Op: "import", ID: store.ID{Service: service, Key: name}, Err: err}
+		}
+		r := store.Result{Meta: store.Meta{ID: id}, Outcome: store.Created}
+		switch key, err := store.Lookup(name, keys); {
+		case errors.Is(err, store.ErrAmbiguousName):
+			r.Outcome, r.Err = store.Failed, &store.Error{Op: "import", ID: id, Err: err}
+		case err == nil:
+			r.Meta, r.Outcome = newest[key].Meta, store.Updated
+			r.Meta.ID = store.ID{Service: service, Key: key}
+			if newest[key].Value == value {
+				r.Outcome = store.Unchanged
+			}
+		}
+		results = append(results, r)
+	}
+	for _, key := range stale {
+		results = append(results, store.Result{Meta: newest[key].Meta, Outcome: store.Deleted})
+	}
+	return c.table(app, results)
+}
+
+func (c *ImportCmd) confirm(app *App, service string, stale []string) error {
+	if len(stale) == 0 || c.Yes {
+		return nil
+	}
+	for _, key := range stale {
+		app.say("will delete %s/%s", service, key)
+	}
+	ok, err := term.Confirm(app.Stdin, app.Stderr, fmt.Sprintf("Import, and delete %s that the file does not have?", count(len(stale), "secret")))
+	switch {
+	case errors.Is(err, term.ErrNoTerminal):
+		return hinted(usage("nobody is there to confirm what --prune deletes"), "--yes deletes without asking; --dry-run shows what")
+	case err == nil && !ok:
+		return errors.New("nothing was changed")
+	}
+	return err
+}
+
+// report counts what was done, and names what failed.
+func (c *ImportCmd) report(app *App, service string, results []store.Result) error {
+	if app.globals.JSON {
+		return app.printResults(results)
+	}
+	counts := map[store.Outcome]int{}
+	var failed []store.Result
+	for _, r := range results {
+		counts[r.Outcome]++
+		if r.Outcome == store.Failed {
+			failed = append(failed, r)
+		}
+	}
+	var parts []string
+	for _, o := range []store.Outcome{store.Created, store.Updated, store.Unchanged, store.Deleted, store.Failed} {
+		if counts[o] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", counts[o], o))
+		}
+	}
+	if len(parts) == 0 {
+		parts = []string{"nothing to import"}
+	}
+	app.note("%s: %s", service, strings.Join(parts, ", "))
+	return app.printResults(failed)
+}
+
+// table prints a plan: a row for each secret, never a value.
+func (c *ImportCmd) table(app *App, results []store.Result) error {
+	sortResults(results)
+	if app.globals.JSON {
+		return app.printResults(results)
+	}
+	t := app.table("Key", "Version", "Change")
+	for _, r := range results {
+		change := string(r.Outcome)
+		if r.Err != nil {
+			change = sentence(r.Err)
+		}
+		var version any
+		if r.Meta.Version > 0 {
+			version = r.Meta.Version
+		}
+		t.row(r.Meta.ID.Key, version, change)
+	}
+	return t.print()
+}

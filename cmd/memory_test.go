@@ -1,0 +1,41 @@
+//go:build linux
+
+package cmd_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/coffer-secrets/coffer/internal/s3test"
+)
+
+// TestMemoryOfAListing holds `list` of 10,000 secrets to 100 MB.
+func TestMemoryOfAListing(t *testing.T) {
+	b := newBench(t, s3test.Options{})
+	var text strings.Builder
+	for i := range 10_000 {
+		fmt.Fprintf(&text, "key%05d: value of an ordinary length, such as a URL with a password\n", i)
+	}
+	path := filepath.Join(t.TempDir(), "many.yaml")
+	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.do("import -q many "+path, "")
+	c := b.command("list many")
+	if out, err := c.Output(); err != nil || strings.Count(string(out), "\n") != 10_001 {
+		t.Fatalf("list: %v, %d lines", err, strings.Count(string(out), "\n"))
+	}
+	usage, ok := c.ProcessState.SysUsage().(*syscall.Rusage)
+	if !ok {
+		t.Fatal("the system does not tell what the process used")
+	}
+	const limit = 100 << 10 // KiB
+	t.Logf("list of 10,000 secrets: %d MiB", usage.Maxrss>>10)
+	if usage.Maxrss > limit && !raceDetector {
+		t.Errorf("list used %d KiB; at most %d", usage.Maxrss, limit)
+	}
+}

@@ -1,0 +1,560 @@
+//go:build unix
+
+package cmd_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coffer-secrets/coffer/internal/s3test"
+)
+
+// dev has a session, as most people have today. Tests write with it, and then take
+// permissions away from it.
+var dev = s3test.Principal{Name: "dev", AccessKeyID: "ASIADEV", SecretKey: "dev-secret", SessionToken: "dev-token"}
+
+// bench is a server with the bucket "b" and the keys of alias/app and alias/ops, and a
+// person who works on it with the program.
+type bench struct {
+	*testing.T
+	*s3test.Server
+	bucket *s3test.Bucket
+	env    []string
+}
+
+func newBench(t *testing.T, o s3test.Options) *bench {
+	t.Helper()
+	o.Buckets, o.Principals = []string{"b"}, []s3test.Principal{dev}
+	server := s3test.New(o)
+	t.Cleanup(server.Close)
+	server.KMS.CreateKey("alias/app")
+	server.KMS.CreateKey("alias/ops")
+	return &bench{T: t, Server: server, bucket: server.Bucket("b"), env: append(ownEnvironment(t.TempDir()),
+		"PATH="+os.Getenv("PATH"),
+		"AWS_ACCESS_KEY_ID="+dev.AccessKeyID,
+		"AWS_SECRET_ACCESS_KEY="+dev.SecretKey,
+		"AWS_SESSION_TOKEN="+dev.SessionToken,
+		"AWS_REGION=us-east-1",
+		"COFFER_S3_BUCKET=b",
+		"COFFER_KMS_KEY_ALIAS=alias/app",
+		"COFFER_ENDPOINT_URL="+server.URL,
+		"COFFER_RETRIES=1",
+	)}
+}
+
+// command is one run of the program. Arguments are split at spaces.
+func (b *bench) command(line string) *exec.Cmd {
+	b.Helper()
+	program, err := exec.LookPath("coffer") // put there by TestMain
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
+	b.Cleanup(cancel)
+	c := exec.CommandContext(ctx, program, strings.Fields(line)...)
+	c.Env = b.env
+	return c
+}
+
+type outcome struct {
+	exit           int
+	stdout, stderr string
+}
+
+func (b *bench) run(line, stdin string) outcome {
+	b.Helper()
+	c := b.command(line)
+	var stdout, stderr bytes.Buffer
+	c.Stdin, c.Stdout, c.Stderr = strings.NewReader(stdin), &stdout, &stderr
+	err := c.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		b.Fatal(err)
+	}
+	return outcome{exitCode(exit), stdout.String(), stderr.String()}
+}
+
+// do is a run that must succeed.
+func (b *bench) do(line, stdin string) {
+	b.Helper()
+	if got := b.run(line, stdin); got.exit != 0 {
+		b.Fatalf("coffer %s: exit code %d\n%s", line, got.exit, got.stderr)
+	}
+}
+
+// team has two secrets of service team, one under each alias.
+func team(b *bench) {
+	b.do("write team db_url -", canary+" of app")
+	b.do("write team pager - --kms-key-alias alias/ops", canary+" of ops")
+}
+
+// after gives a setup that follows team.
+func after(more func(*bench)) func(*bench) {
+	return func(b *bench) {
+		team(b)
+		more(b)
+	}
+}
+
+func policy(p s3test.Policy) func(*bench) {
+	return func(b *bench) { b.SetPolicy(dev.AccessKeyID, p) }
+}
+
+const (
+	appIndex = "team/__kms_alias_app__latest.json"
+	opsIndex = "team/__kms_alias_ops__latest.json"
+)
+
+func TestFailuresOnS3(t *testing.T) {
+	for name, test := range map[string]struct {
+		quirks s3test.Quirks
+		setup  func(*bench)
+		env    []string
+		args   string
+		stdin  string
+		exit   int
+		stderr []string // each is in it
+		stdout []string // likewise; a canary only where one of them is in it
+		quiet  bool     // nothing is said
+	}{
+		"all is well": {
+			setup: team, args: "exec team -- printenv DB_URL PAGER",
+			stdout: []string{canary + " of app\n" + canary + " of ops\n"}, quiet: true,
+		},
+
+		// Some of a service is hidden: told, and gone on.
+		"exec with a denied index": {
+			setup: after(policy(s3test.Policy{DenyDecrypt: []string{"alias/ops"}})), args: "exec team -- printenv DB_URL",
+			stdout: []string{canary + " of app"},
+			stderr: []string{"coffer: team: 1 secret could be read, 1 hidden; 1 index denied (alias_ops)\n"},
+		},
+		"exec with a denied index, quiet": {
+			setup: after(policy(s3test.Policy{DenyDecrypt: []string{"alias/ops"}})), args: "exec -q team -- true", quiet: true,
+		},
+		"exec with the configured index denied": {
+			setup: after(policy(s3test.Policy{DenyDecrypt: []string{"alias/app"}})), args: "exec team -- printenv PAGER",
+			stdout: []string{canary + " of ops"},
+			stderr: []string{"1 secret could be read, 1 hidden; 1 index denied (alias/app)"},
+		},
+		"exec of a program that needs what is hidden": {
+			setup: after(policy(s3test.Policy{DenyDecrypt: []string{"alias/ops"}})), args: "exec team -- printenv PAGER",
+			exit: 1, stderr: []string{"1 hidden"},
+		},
+		"exec that demands everything": {
+			setup: after(policy(s3test.Policy{DenyDecrypt: []string{"alias/ops"}})), args: "exec team --require-all -- true",
+			exit: 5, stderr: []string{`not allowed to read all secrets of service "team"; ` + opsIndex, "kms:Decrypt"},
+		},
+		"exec that demands what is hidden": {
+			setup: after(policy(s3test.Policy{DenyDecrypt: []string{"alias/ops"}})), args: "exec team --require pager -- true",
+			exit: 3, stderr: []string{`no key "pager"`},
+		},
+		"list with a denied index": {
+			setup: after(policy(s3test.Policy{DenyDecrypt: []string{"alias/ops"}})), args: "list team",
+			stdout: []string{"db_url"}, stderr: []string{"1 index denied (alias_ops)"},
+		},
+		"a denied object behind its index": {
+			setup: after(func(b *bench) {
+				b.bucket.Delete(appIndex)
+				b.do("write team other -", canary)
+				b.bucket.Delete(appIndex)
+				b.SetPolicy(dev.AccessKeyID, s3test.Policy{DenyGet: []string{"team/other.json"}})
+			}),
+			args: "exec team -- printenv DB_URL", stdout: []string{canary + " of app"},
+			stderr: []string{"coffer: team: 2 secrets could be read, 1 hidden\n"},
+		},
+
+		// All of it is: refused, with who was refused what.
+		"exec with all indexes denied": {
+			setup: after(policy(s3test.Policy{DenyDecrypt: []string{"*"}})), args: "exec team -- echo ran",
+			exit: 5, stderr: []string{
+				`not allowed to read the secrets of service "team"; ` + appIndex, opsIndex,
+				"arn:aws:sts::111122223333:assumed-role/dev/session is not authorized to perform: kms:Decrypt",
+			},
+		},
+		"exec with all indexes denied and an empty service allowed": {
+			setup: after(policy(s3test.Policy{DenyDecrypt: []string{"*"}})), args: "exec team --allow-empty -- echo ran",
+			exit: 5, stderr: []string{appIndex},
+		},
+		"exec of two services, one denied": {
+			setup: after(func(b *bench) {
+				b.do("write web x -", canary)
+				b.SetPolicy(dev.AccessKeyID, s3test.Policy{DenyGet: []string{"web/*"}})
+			}),
+			args: "exec team web -- echo ran", exit: 5, stderr: []string{`service "web"`, "s3:GetObject"},
+		},
+		"list with all indexes denied": {
+			setup: after(policy(s3test.Policy{DenyDecrypt: []string{"*"}})), args: "list team", exit: 5, stderr: []string{appIndex},
+		},
+		"a denied object": {
+			setup: after(policy(s3test.Policy{DenyGet: []string{"team/db_url.json"}})), args: "read team db_url",
+			exit: 5, stderr: []string{"not allowed to get team/db_url.json (AccessDenied): User: ", "s3:GetObject", "\n  ask for s3:GetObject"},
+		},
+		"an object under a denied key": {
+			setup: after(policy(s3test.Policy{DenyDecrypt: []string{"alias/ops"}})), args: "read team pager",
+			exit: 5, stderr: []string{"not allowed to get team/pager.json (AccessDenied)", "kms:Decrypt"},
+		},
+		"a write with a key that is denied": {
+			setup: policy(s3test.Policy{DenyGenerateDataKey: []string{"alias/app"}}), args: "write team new -", stdin: canary,
+			exit: 5, stderr: []string{"not allowed to put team/new.json", "kms:GenerateDataKey"},
+		},
+		"a write to an index that is denied": {
+			setup: after(policy(s3test.Policy{DenyDecrypt: []string{"alias/app"}})), args: "write team new -", stdin: canary,
+			exit: 5, stderr: []string{"not allowed to get " + appIndex},
+		},
+		"a delete that is denied": {
+			setup: after(policy(s3test.Policy{DenyDelete: []string{"*"}, DenyPut: []string{"*"}})), args: "delete team db_url",
+			exit: 5, stderr: []string{"team/db_url.json", "AccessDenied"},
+		},
+
+		// Without permission to list.
+		"exec without ListBucket": {
+			setup: after(policy(s3test.Policy{DenyList: true})), args: "exec team -- echo ran",
+			exit: 5, stderr: []string{`service "team" may not be listed`, "\n  --unverified trusts the index"},
+		},
+		"exec without ListBucket, trusting the index": {
+			setup: after(policy(s3test.Policy{DenyList: true})), args: "exec team --unverified -- printenv DB_URL",
+			stdout: []string{canary + " of app"}, stderr: []string{"may not be listed"},
+		},
+		"exec of nothing without ListBucket": {
+			setup: policy(s3test.Policy{DenyList: true}), args: "exec nothing --allow-empty -- echo ran",
+			exit: 5, stderr: []string{"nothing/__kms_alias_app__latest.json", "it may as well not exist"},
+		},
+		"exec that may list the indexes alone": {
+			setup: after(policy(s3test.Policy{ListPrefixes: []string{"team/__kms"}})), args: "exec team -- printenv DB_URL PAGER",
+			stdout: []string{canary + " of app\n" + canary + " of ops\n"}, stderr: []string{"a secret that is in none of its indexes cannot be seen"},
+		},
+		"read without ListBucket": {
+			setup: after(policy(s3test.Policy{DenyList: true})), args: "read team db_url -q",
+			stdout: []string{canary + " of app\n"}, quiet: true,
+		},
+		"services without ListBucket": {
+			setup: after(policy(s3test.Policy{DenyList: true})), args: "services", exit: 5, stderr: []string{"s3:ListBucket"},
+		},
+
+		// Configuration.
+		"a missing bucket": {
+			env: []string{"COFFER_S3_BUCKET=none"}, args: "list team",
+			exit: 7, stderr: []string{"NoSuchBucket", "\n  is the bucket's name right, and the region?"},
+		},
+		"a write into a missing bucket": {
+			env: []string{"COFFER_S3_BUCKET=none"}, args: "write team x -", stdin: canary, exit: 7, stderr: []string{"NoSuchBucket"},
+		},
+		"an expired token": {
+			setup: after(func(b *bench) { b.SetExpiry(dev.AccessKeyID, time.Now().Add(-time.Minute)) }), args: "exec team -- echo ran",
+			exit: 7, stderr: []string{"ExpiredToken", "\n  the session has ended: get new credentials"},
+		},
+		"a write with an expired token": {
+			setup: func(b *bench) { b.SetExpiry(dev.AccessKeyID, time.Now().Add(-time.Minute)) }, args: "write team x -", stdin: canary,
+			exit: 7, stderr: []string{"ExpiredToken"},
+		},
+		"unknown credentials": {
+			env: []string{"AWS_ACCESS_KEY_ID=AKIANOBODY", "AWS_SESSION_TOKEN="}, args: "list team",
+			exit: 7, stderr: []string{"InvalidAccessKeyId", "\n  these credentials are not of this storage"},
+		},
+		"a wrong secret key": {
+			env: []string{"AWS_SECRET_ACCESS_KEY=" + canary}, args: "list team", exit: 7, stderr: []string{"SignatureDoesNotMatch"},
+		},
+		"no credentials": {
+			env: []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_SESSION_TOKEN="}, args: "list team",
+			exit: 7, stderr: []string{"no usable credentials"},
+		},
+		"an http endpoint elsewhere": {
+			env: []string{"COFFER_ENDPOINT_URL=http://192.0.2.1:9000"}, args: "write team x -", stdin: canary,
+			exit: 7, stderr: []string{"http://192.0.2.1:9000 is neither encrypted nor on this machine"},
+		},
+		"an alias that does not exist": {
+			args: "write team x - --kms-key-alias alias/none", stdin: canary,
+			exit: 7, stderr: []string{"KMS.NotFoundException", "\n  does the alias exist in this account and region?"},
+		},
+
+		// Keys and the network.
+		"a disabled key": {
+			setup: after(func(b *bench) { b.KMS.SetState("alias/app", s3test.Disabled) }), args: "exec team -- echo ran",
+			exit: 6, stderr: []string{appIndex, "KMS.DisabledException", "\n  the KMS key is disabled"},
+		},
+		"a write under a disabled key": {
+			setup: func(b *bench) { b.KMS.SetState("alias/app", s3test.Disabled) }, args: "write team x -", stdin: canary,
+			exit: 6, stderr: []string{"team/x.json", "KMS.DisabledException"},
+		},
+		"a disabled key of another alias": {
+			setup: after(func(b *bench) { b.KMS.SetState("alias/ops", s3test.Disabled) }), args: "exec team -- echo ran",
+			exit: 6, stderr: []string{opsIndex, "KMS.DisabledException"},
+		},
+		"a key about to be deleted": {
+			setup: after(func(b *bench) { b.KMS.SetState("alias/app", s3test.PendingDeletion) }), args: "read team db_url",
+			exit: 6, stderr: []string{"KMS.KMSInvalidStateException", "\n  the KMS key is about to be deleted"},
+		},
+		"a server in need": {
+			setup: after(func(b *bench) {
+				b.Fault(func(s3test.Request) *s3test.Fault {
+					return &s3test.Fault{Kind: s3test.Answer, Status: 503, Code: "SlowDown", Message: "Please reduce your request rate."}
+				})
+			}),
+			args: "exec team -- echo ran", exit: 6, stderr: []string{"SlowDown"},
+		},
+		"a server that is not there": {
+			env: []string{"COFFER_ENDPOINT_URL=http://127.0.0.1:1"}, args: "list team", exit: 6, stderr: []string{"connection refused"},
+		},
+
+		// What is stored makes no sense, or nobody vouches for it.
+		"reading with a corrupt index": {
+			setup: after(corruptIndex), args: "exec team -- printenv DB_URL", stdout: []string{canary + " of app"},
+			stderr: []string{"coffer: " + appIndex + " does not parse at byte 11: ", "; its secrets were read one by one\n"},
+		},
+		"writing with a corrupt index": {
+			setup: after(corruptIndex), args: "write team x -", stdin: canary,
+			exit: 8, stderr: []string{appIndex + " does not parse at byte 11"},
+		},
+		"reading a corrupt object": {
+			setup: after(corruptObject), args: "read team db_url", exit: 8, stderr: []string{"team/db_url.json does not parse at byte 1"},
+		},
+		"exec with a corrupt object": {
+			setup: after(corruptObject), args: "exec team -- echo ran", exit: 8, stderr: []string{"team/db_url.json does not parse at byte 1"},
+		},
+		"an object in another's place": {
+			setup: after(func(b *bench) {
+				o, _ := b.bucket.Object("team/pager.json")
+				b.bucket.Plant("team/db_url.json", o.Body, s3test.AWSKMS, "alias/app")
+			}),
+			args: "exec team -- echo ran", exit: 8, stderr: []string{`team/db_url.json: it names another secret inside: "/team/pager"`},
+		},
+		"a forged object": {
+			setup: after(forge("team/db_url.json")), args: "read team db_url", exit: 8,
+			stderr: []string{"team/db_url.json is sealed with AES256; wanted: aws:kms", "somebody may have replaced it"},
+		},
+		"exec with a forged object": {
+			setup: after(forge("team/db_url.json")), args: "exec team -- echo ran", exit: 8, stderr: []string{"team/db_url.json"},
+		},
+		"exec with a forged index": {
+			setup: after(forge(opsIndex)), args: "exec team -- echo ran", exit: 8, stderr: []string{opsIndex + " is sealed with AES256"},
+		},
+		"an older version put back": {
+			setup: after(rollback), args: "exec team -- echo ran", exit: 8,
+			stderr: []string{"team/db_url.json holds version 1, but version 2 was written", "--allow-rollback accepts it"},
+		},
+		"an older version put back, and accepted": {
+			setup: after(rollback), args: "exec team --allow-rollback -- printenv DB_URL",
+			stdout: []string{canary + " of app"}, quiet: true,
+		},
+
+		// Conflicts.
+		"a write under another alias": {
+			setup: team, args: "write team pager -", stdin: canary, exit: 4,
+			stderr: []string{"it exists under alias/ops; will not write it under alias/app", "\n  to change it where it is: --kms-key-alias alias/ops"},
+		},
+		"a delete under another alias": {
+			setup: team, args: "delete team pager", exit: 4, stderr: []string{"alias/ops", "alias/app"},
+		},
+		"two aliases of one index name": {
+			setup: func(b *bench) {
+				b.KMS.CreateKey("alias/team/one")
+				b.KMS.CreateKey("alias/team_one")
+				b.do("write team x - --kms-key-alias alias/team/one", canary)
+			},
+			args: "write team y - --kms-key-alias alias/team_one", stdin: canary, exit: 4,
+			stderr: []string{"__kms_alias_team_one__latest.json belongs to alias/team/one, not to alias/team_one", "\n  use another alias for one of them"},
+		},
+
+		// Values.
+		"a value that is not UTF-8": {
+			args: "write team x -", stdin: canary + "\xff", exit: 2, stderr: []string{"not UTF-8 text (byte 11)", "\n  --base64"},
+		},
+		"a value with a NUL": {
+			args: "write team x -", stdin: canary + "\x00", exit: 2, stderr: []string{"holds a NUL at byte 11", "\n  --base64"},
+		},
+		"a value that exec cannot pass": {
+			setup: func(b *bench) { b.do("write team blob -", strings.Repeat(canary[:10], 20_480)) },
+			args:  "exec team -- echo ran", exit: 2,
+			stderr: []string{`BLOB (from "team/blob") is too long: 204805 with its name`, "\n  --skip blob leaves it out"},
+		},
+
+		// Other servers.
+		"a store that ignores encryption": {
+			quirks: s3test.Versitygw(), args: "write team x -", stdin: canary, exit: 8,
+			stderr: []string{"team/x.json is not encrypted, as far as the storage says; wanted: aws:kms"},
+		},
+		"a store without STS": {
+			quirks: s3test.Quirks{NoSTS: true}, setup: team, args: "history team db_url", stdout: []string{dev.AccessKeyID}, quiet: true,
+		},
+		"a store without STS, verbose": {
+			quirks: s3test.Quirks{NoSTS: true}, args: "write team x - --verbose", stdin: canary,
+			stderr: []string{"STS does not tell who writes; the access key id stands in", "team/x: version 1"},
+		},
+		"MinIO, with an expired session": {
+			quirks: s3test.MinIO(), setup: after(func(b *bench) { b.SetExpiry(dev.AccessKeyID, time.Now().Add(-time.Minute)) }),
+			args: "list team", exit: 7, stderr: []string{"InvalidAccessKeyId"},
+		},
+
+		// Requests are told, values are not.
+		"a verbose exec": {
+			setup: team, args: "exec team --verbose -- true",
+			stderr: []string{"operation=S3.GetObject object=/b/" + appIndex + " status=200 ms=", "operation=S3.ListObjectsV2", "prefix=team"},
+		},
+		"a verbose write": {
+			setup: team, args: "write team db_url - --verbose", stdin: canary + " new",
+			stderr: []string{"operation=S3.PutObject object=/b/team/db_url.json status=200", "operation=STS.GetCallerIdentity"},
+		},
+		"a verbose refusal": {
+			setup: after(forge("team/db_url.json")), args: "read team db_url --verbose", exit: 8, stderr: []string{"status=200"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, s3test.Options{Quirks: test.quirks})
+			if test.setup != nil {
+				test.setup(b)
+			}
+			b.env = append(b.env, test.env...)
+			got := b.run(test.args, test.stdin)
+			if got.exit != test.exit {
+				t.Errorf("exit code %d, want %d", got.exit, test.exit)
+			}
+			for _, want := range test.stderr {
+				if !strings.Contains(got.stderr, want) {
+					t.Errorf("standard error lacks %q", want)
+				}
+			}
+			for _, want := range test.stdout {
+				if !strings.Contains(got.stdout, want) {
+					t.Errorf("standard output lacks %q", want)
+				}
+			}
+			if test.quiet && got.stderr != "" {
+				t.Error("something was said")
+			}
+			asked := strings.Contains(strings.Join(test.stdout, ""), canary)
+			if strings.Contains(got.stderr, canary) || strings.Contains(got.stdout, canary) && !asked {
+				t.Error("a value was told")
+			}
+			if t.Failed() {
+				t.Logf("coffer %s\nstandard output:\n%s\nstandard error:\n%s", test.args, got.stdout, got.stderr)
+			}
+		})
+	}
+}
+
+func corruptIndex(b *bench) {
+	b.bucket.Plant(appIndex, []byte(`{"latest": x `+canary+`}`), s3test.AWSKMS, "alias/app")
+}
+
+func corruptObject(b *bench) {
+	b.bucket.Plant("team/db_url.json", []byte("{"+canary), s3test.AWSKMS, "alias/app")
+}
+
+// forge puts what stands there in its own place, as somebody would who has no key.
+func forge(name string) func(*bench) {
+	return func(b *bench) {
+		o, _ := b.bucket.Object(name)
+		b.bucket.Plant(name, o.Body, s3test.AES256, "")
+	}
+}
+
+// rollback puts the state of before a write back.
+func rollback(b *bench) {
+	o, _ := b.bucket.Object("team/db_url.json")
+	b.do("write team db_url -", canary+" of later")
+	b.bucket.Plant("team/db_url.json", o.Body, s3test.AWSKMS, "alias/app")
+}
+
+func TestARefusedWriteLeavesNothingBehind(t *testing.T) {
+	for name, test := range map[string]struct {
+		quirks s3test.Quirks
+		args   string
+		exit   int
+	}{
+		"a store that ignores encryption":      {s3test.Quirks{IgnoresSSE: true}, "write team x -", 8},
+		"the same, without conditional DELETE": {s3test.Versitygw(), "write team x -", 8},
+		"an alias that does not exist":         {s3test.Quirks{}, "write team x - --kms-key-alias alias/none", 7},
+		"a condition":                          {s3test.Quirks{}, "write team x - --if-version 3", 4},
+		"a name":                               {s3test.Quirks{}, "write team __x -", 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, s3test.Options{Quirks: test.quirks})
+			if got := b.run(test.args, canary); got.exit != test.exit {
+				t.Errorf("exit code %d, want %d\n%s", got.exit, test.exit, got.stderr)
+			}
+			for _, o := range b.bucket.Objects() {
+				t.Errorf("%s is left in the bucket", o.Name)
+			}
+		})
+	}
+}
+
+// A write that is killed between its two puts has been made: every reader sees it, and the
+// next writer of the service repairs the index.
+func TestAWriteKilledBeforeItsIndexIsStored(t *testing.T) {
+	b := newBench(t, s3test.Options{})
+	team(b)
+	reached := make(chan struct{})
+	b.Fault(func(r s3test.Request) *s3test.Fault {
+		if r.Op != "PutObject" || r.Key != appIndex {
+			return nil
+		}
+		close(reached)
+		return &s3test.Fault{Kind: s3test.Hang}
+	})
+	c := b.command("write team db_url -")
+	c.Stdin = strings.NewReader(canary + " of later")
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-reached
+	if err := c.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Wait()
+	b.Fault(nil)
+
+	before, _ := b.bucket.Object(appIndex)
+	if got := b.run("exec team -- printenv DB_URL", ""); got.exit != 0 || got.stdout != canary+" of later\n" || got.stderr != "" {
+		t.Errorf("exec: %+v", got)
+	}
+	b.do("write team other -", canary)
+	if now, _ := b.bucket.Object(appIndex); now.ETag == before.ETag || !bytes.Contains(now.Body, []byte("of later")) {
+		t.Error("the next write has not repaired the index")
+	}
+}
+
+// What is written through one alias is encrypted under its key, and asked for without a
+// bucket key and under a condition.
+func TestEachPutAsksForItsKey(t *testing.T) {
+	b := newBench(t, s3test.Options{})
+	team(b)
+	b.do("write team db_url -", canary)
+	puts := 0
+	for _, e := range b.Log() {
+		if e.Op != "PutObject" {
+			continue
+		}
+		puts++
+		h := e.Header
+		if h.Get("X-Amz-Server-Side-Encryption") != "aws:kms" ||
+			!strings.HasPrefix(h.Get("X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id"), "alias/") ||
+			h.Get("X-Amz-Server-Side-Encryption-Bucket-Key-Enabled") != "false" {
+			t.Errorf("%s asks for %v", e.Key, h)
+		}
+		match, none := h.Get("If-Match"), h.Get("If-None-Match")
+		if none != "*" && (match == "" || strings.Contains(match, `"`)) {
+			t.Errorf("%s is put if %q or none of %q", e.Key, match, none)
+		}
+	}
+	if puts != 6 {
+		t.Errorf("%d puts, want 6: three objects, three indexes", puts)
+	}
+	for _, o := range b.bucket.Objects() {
+		alias := "alias/app"
+		if o.Name == "team/pager.json" || o.Name == opsIndex {
+			alias = "alias/ops"
+		}
+		if o.KeyARN != b.KMS.ARN(alias) {
+			t.Errorf("%s is under %s", o.Name, o.KeyARN)
+		}
+	}
+}
