@@ -12,9 +12,10 @@ import (
 	"slices"
 	"strings"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/store"
-	"go.yaml.in/yaml/v3"
 )
 
 // fileConfig is the configuration file: settings, and named contexts whose settings beat

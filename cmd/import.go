@@ -82,7 +82,7 @@ func (c *ImportCmd) read(app *App) (map[string]store.Value, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }()
 		in = f
 	}
 	format := c.Format

@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/coffer-secrets/coffer/store"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/coffer-secrets/coffer/store"
 )
 
 // load opens the store and reads services, all at once.

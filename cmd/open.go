@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/local"
@@ -80,10 +79,10 @@ func (s *settings) check() error {
 }
 
 // aws loads the AWS configuration.
-func (a *App) aws(ctx context.Context, s *settings) (aws.Config, error) {
+func (a *App) aws(ctx context.Context, s *settings) (awsconf.Config, error) {
 	retries, err := s.retries()
 	if err != nil {
-		return aws.Config{}, err
+		return awsconf.Config{}, err
 	}
 	return awsconf.Load(ctx, awsconf.Options{
 		Region: s.Region.Value, Profile: s.Profile.Value, EndpointURL: s.EndpointURL.Value,

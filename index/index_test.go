@@ -85,8 +85,12 @@ func TestElsewhereNeedsTheSameTag(t *testing.T) {
 		key, tag string
 		want     bool
 	}{
-		{"other", "t1", true}, {"other", "t2", false}, {"gone", "t2", true}, {"gone", "t1", false},
-		{"untagged", "", false}, {"missing", "", false},
+		{"other", "t1", true},
+		{"other", "t2", false},
+		{"gone", "t2", true},
+		{"gone", "t1", false},
+		{"untagged", "", false},
+		{"missing", "", false},
 	} {
 		if got := x.Elsewhere(test.key, test.tag); got != test.want {
 			t.Errorf("Elsewhere(%q, %q) = %v", test.key, test.tag, got)
@@ -244,7 +248,7 @@ func checkMerge(t *testing.T, listed map[string]string, indexes []*index.Index) 
 
 func TestMergeKeepsItsPromises(t *testing.T) {
 	for seed := range uint64(500) {
-		random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test that can be repeated
+		random := rand.New(rand.NewPCG(seed, 1))
 		tag := func() string { return []string{"", "t1", "t2"}[random.IntN(3)] }
 		listed := map[string]string{}
 		var indexes []*index.Index

@@ -37,6 +37,9 @@ const (
 // ErrNoRegion is the [store.ErrConfiguration] of a caller whom nothing gives a region.
 var ErrNoRegion = fmt.Errorf("no region is configured: %w", store.ErrConfiguration)
 
+// Config is what the SDK's clients are made of.
+type Config = aws.Config
+
 // Options is what a caller says of its own; every zero leaves the matter to the SDK's chain
 // (environment, profile, instance).
 type Options struct {

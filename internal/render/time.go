@@ -28,8 +28,12 @@ func phrase(d time.Duration, format, moment string) string {
 		name   string
 		length time.Duration
 	}{
-		{"year", 365 * day}, {"month", 30 * day}, {"day", day},
-		{"hour", time.Hour}, {"minute", time.Minute}, {"second", time.Second},
+		{"year", 365 * day},
+		{"month", 30 * day},
+		{"day", day},
+		{"hour", time.Hour},
+		{"minute", time.Minute},
+		{"second", time.Second},
 	} {
 		switch n := d / unit.length; n {
 		case 0:

@@ -12,7 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Rest, as the type of a field tagged `json:",embed"`, keeps the members that a document
+// Rest is the type of a field tagged `json:",embed"`: it keeps the members that a document
 // has and its struct does not.
 type Rest = jsontext.Value
 

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
@@ -90,10 +89,6 @@ func (e *Engine) plain() bool { return e.Alias == "" }
 
 func objectName(service, key string) string { return service + "/" + key + ".json" }
 
-func (e *Engine) indexName(service, alias string) string {
-	return service + "/" + index.FileName(alias)
-}
-
 // keyOf returns the key of a secret object's name within its service; ok is false for an
 // index and for what is not ours.
 func keyOf(service, object string) (key string, ok bool) {
@@ -106,7 +101,7 @@ func keyOf(service, object string) (key string, ok bool) {
 // once do not meet again.
 func (e *Engine) pause(ctx context.Context, n int) error {
 	limit := min(longestPause, 10*time.Millisecond<<min(n, 5))
-	return e.Sleep(ctx, mathrand.N(limit))
+	return e.Sleep(ctx, mathrand.N(limit)) //nolint:gosec // nothing is kept secret by it
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -33,26 +33,26 @@ func storageError(err error) error {
 }
 
 func kind(err *bucket.Error) error {
-	switch err.Err {
-	case bucket.ErrNotFound:
+	switch is := func(target error) bool { return errors.Is(err.Err, target) }; {
+	case is(bucket.ErrNotFound):
 		return store.ErrNotFound
-	case bucket.ErrChanged:
+	case is(bucket.ErrChanged):
 		return store.ErrConflict
-	case bucket.ErrDenied:
+	case is(bucket.ErrDenied):
 		return store.ErrDenied
-	case bucket.ErrKey:
+	case is(bucket.ErrKey):
 		// A disabled key may be enabled again; a key that does not exist is a mistake of names.
 		if err.Code == "KMS.DisabledException" || err.Code == "KMS.KMSInvalidStateException" {
 			return store.ErrUnavailable
 		}
 		return store.ErrConfiguration
-	case bucket.ErrNoBucket, bucket.ErrCredentials:
+	case is(bucket.ErrNoBucket), is(bucket.ErrCredentials):
 		return store.ErrConfiguration
-	case bucket.ErrBusy, bucket.ErrUnavailable:
+	case is(bucket.ErrBusy), is(bucket.ErrUnavailable):
 		return store.ErrUnavailable
-	case bucket.ErrUnsupported:
+	case is(bucket.ErrUnsupported):
 		return store.ErrUnsupported
-	case bucket.ErrTorn:
+	case is(bucket.ErrTorn):
 		return store.ErrCorrupt
 	}
 	return err.Err

@@ -7,9 +7,10 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
-	"golang.org/x/sync/errgroup"
 )
 
 // view is what one command sees of one service: a listing, and the indexes it has read.

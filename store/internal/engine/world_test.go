@@ -374,7 +374,7 @@ func (w *world) plantFixture(dir string, alias func(file string) string) {
 		w.Fatalf("%d fixtures in %s, error %v", len(files), dir, err)
 	}
 	for _, file := range files {
-		body, err := os.ReadFile(file) //nolint:gosec // a fixture
+		body, err := os.ReadFile(file)
 		if err != nil {
 			w.Fatal(err)
 		}

@@ -569,7 +569,7 @@ func (h home) fill(t testing.TB, n int) {
 
 func TestListingsOfManyObjectsMissNoneThatIsReplaced(t *testing.T) {
 	h := newHome(t)
-	if dir, err := os.MkdirTemp("/dev/shm", "dirbucket"); err == nil { // tmpfs moves replaced files to the end
+	if dir, err := os.MkdirTemp("/dev/shm", "dirbucket"); err == nil { //nolint:usetesting // not t.TempDir: tmpfs moves replaced files to the end
 		t.Cleanup(func() { _ = os.RemoveAll(dir) })
 		h.Dir = dir
 	}

@@ -203,7 +203,7 @@ func identityPaths(dir string) ([]string, error) {
 // readIdentityFile reads an identity file that only its owner can read. What does not
 // parse is not quoted: it may be most of a key.
 func readIdentityFile(path string) identityFile {
-	f, err := os.Open(path) //nolint:gosec // the path is made of the configured directory
+	f, err := os.Open(path)
 	if err != nil {
 		return identityFile{fault: err}
 	}

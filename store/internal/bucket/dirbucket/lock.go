@@ -59,7 +59,7 @@ func hold(ctx context.Context, f *os.File) (func(), error) {
 		return release, nil
 	case <-ctx.Done():
 		go func() { // the system call cannot be taken back
-			<-locked
+			_ = <-locked
 			release()
 		}()
 		return nil, ctx.Err()
