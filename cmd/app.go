@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -32,7 +33,8 @@ type App struct {
 	globals *Globals
 	inForce *settings // once resolved
 
-	unverified bool // of ReadFlags: what the store must know before it is opened
+	restore    func() // puts the limits back that exec's command shall have
+	unverified bool   // of ReadFlags: what the store must know before it is opened
 }
 
 // Process returns the App of this process.
@@ -48,6 +50,8 @@ func Process(version, commit string) *App {
 
 // Main runs one command line and returns the exit code.
 func Main(args []string, app *App) int {
+	debug.SetTraceback("none") // a trace of a crash tells arguments
+	app.restore = noCore()
 	ctx, stop := untilInterrupted()
 	defer stop()
 
@@ -137,7 +141,8 @@ func takesNext(f *kong.Flag, arg string) bool {
 		return false
 	}
 	names := append([]string{f.Name}, f.Aliases...)
-	return f.Short != 0 && arg == "-"+string(f.Short) ||
+	bundle := !strings.HasPrefix(arg, "--") && strings.HasSuffix(arg, string(f.Short)) // -qb local
+	return f.Short != 0 && bundle ||
 		slices.ContainsFunc(names, func(name string) bool { return arg == "--"+name })
 }
 

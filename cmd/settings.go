@@ -5,6 +5,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -61,7 +62,7 @@ func (a *App) settings() (*settings, error) {
 	} {
 		*v.to = a.resolve(v.flag, v.given, v.variables, file.origin, v.inFile, v.fallback)
 	}
-	s.complete()
+	s.complete(slices.ContainsFunc(a.Environ, func(v string) bool { return strings.HasPrefix(v, "CHAMBER_") }))
 	if s.Backend.Value == "ssm" {
 		s.EndpointURL = a.resolve("--endpoint-url", g.EndpointURL, []string{"COFFER_ENDPOINT_URL", "CHAMBER_AWS_SSM_ENDPOINT"}, file.origin, file.EndpointURL, "")
 	}
@@ -89,11 +90,15 @@ func (a *App) resolve(flag, given string, variables []string, file, inFile, fall
 }
 
 // complete fills in the defaults that depend on other settings.
-func (s *settings) complete() {
+func (s *settings) complete(chamber bool) {
 	if s.Backend.Value == "" {
 		s.Backend = setting{"local", "default"}
-		if s.Bucket.Value != "" {
+		switch {
+		case s.Bucket.Value != "":
 			s.Backend = setting{"s3-kms", "default, because a bucket is set"}
+		case chamber:
+			// Its default. A secret of a team on chamber must not end in a directory.
+			s.Backend = setting{"ssm", "default, because CHAMBER_ variables are set"}
 		}
 	}
 	s.Backend.Value = strings.ToLower(s.Backend.Value) // chamber takes any case

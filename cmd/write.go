@@ -21,7 +21,7 @@ type WriteCmd struct {
 	Value   *string `arg:"" optional:"" help:"- reads the value from standard input. Without it you are asked. A value given here is seen by every process of the machine."`
 
 	FromFile      string            `placeholder:"FILE" xor:"source" help:"Read the value from a file."`
-	Generate      int               `placeholder:"N" xor:"source" help:"Make a random value of N letters and digits."`
+	Generate      *int              `placeholder:"N" xor:"source" help:"Make a random value of N letters and digits."`
 	Base64        bool              `name:"base64" help:"Store the base64 form of the bytes given: the way to keep what is not text."`
 	Singleline    bool              `short:"s" help:"The value is one line: drop the newline at its end, and refuse more lines."`
 	IfVersion     *int              `placeholder:"N" help:"Write only if N is the newest version; 0: only if there is none."`
@@ -65,7 +65,7 @@ func (c *WriteCmd) Run(ctx context.Context, app *App) error {
 
 // value finds the value: made, from a file, from standard input, from the argument, or asked.
 func (c *WriteCmd) value(app *App) (store.Value, error) {
-	if c.Value != nil && (c.FromFile != "" || c.Generate != 0) {
+	if c.Value != nil && (c.FromFile != "" || c.Generate != nil) {
 		return store.Value{}, usage("give the value once: as an argument, with --from-file or with --generate")
 	}
 	text, err := c.read(app)
@@ -86,8 +86,8 @@ func (c *WriteCmd) value(app *App) (store.Value, error) {
 
 func (c *WriteCmd) read(app *App) (string, error) {
 	switch {
-	case c.Generate != 0:
-		return generate(c.Generate)
+	case c.Generate != nil:
+		return generate(*c.Generate)
 	case c.FromFile != "":
 		return readLimited(c.FromFile, func() (io.ReadCloser, error) { return os.Open(c.FromFile) })
 	case c.Value != nil && *c.Value == "-":
