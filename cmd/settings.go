@@ -62,7 +62,7 @@ func (a *App) settings() (*settings, error) {
 	} {
 		*v.to = a.resolve(v.flag, v.given, v.variables, file.origin, v.inFile, v.fallback)
 	}
-	s.complete(slices.ContainsFunc(a.Environ, func(v string) bool { return strings.HasPrefix(v, "CHAMBER_") }))
+	s.complete(slices.ContainsFunc(a.Environ, func(v string) bool { return strings.HasPrefix(v, "CHAMBER_") && !strings.HasSuffix(v, "=") }))
 	if s.Backend.Value == "ssm" {
 		s.EndpointURL = a.resolve("--endpoint-url", g.EndpointURL, []string{"COFFER_ENDPOINT_URL", "CHAMBER_AWS_SSM_ENDPOINT"}, file.origin, file.EndpointURL, "")
 	}

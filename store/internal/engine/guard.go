@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
@@ -41,14 +42,11 @@ func (e *Engine) owner(ctx context.Context, v *view, o *secretObject, info bucke
 			claims = append(claims, s)
 		}
 	}
-	if len(claims) > 1 && info.Seal.KeyID != "" {
-		var sameKey []*indexState
-		for _, s := range claims {
-			if s.seal.KeyID == info.Seal.KeyID {
-				sameKey = append(sameKey, s)
-			}
-		}
-		claims = sameKey
+	sameKey := func(s *indexState) bool { return s.seal.KeyID == info.Seal.KeyID }
+	if info.Seal.KeyID != "" && (len(claims) > 1 || slices.ContainsFunc(v.readable(), sameKey)) {
+		// Also a single claim yields to the key of another index: chamber has moved the secret,
+		// and its value must not come back under the old key.
+		claims = slices.DeleteFunc(claims, func(s *indexState) bool { return !sameKey(s) })
 	}
 	switch {
 	case len(claims) == 1:
