@@ -24,6 +24,7 @@ type entryJSON struct {
 	Value     *string         `json:"value,omitzero"` // absent in `meta`
 	KMSAlias  string          `json:"KMSAlias,omitzero"`
 	Tag       string          `json:"etag,omitzero"`
+	Moving    bool            `json:"moving,omitzero"`
 	Created   string          `json:"created,omitzero"`
 	CreatedBy string          `json:"created_by,omitzero"`
 	Extra     strictjson.Rest `json:",embed"`
@@ -78,7 +79,7 @@ func fromFile(alias string, other, gone map[string]string, seq int64, nonce stri
 
 func (e entryJSON) entry() Entry {
 	out := Entry{
-		Version: e.Version, Alias: e.KMSAlias, Tag: unquote(e.Tag),
+		Version: e.Version, Alias: e.KMSAlias, Tag: unquote(e.Tag), Moving: e.Moving,
 		Created: strictjson.ParseTime(e.Created), CreatedBy: e.CreatedBy, extra: e.Extra,
 	}
 	if e.Value == nil {
@@ -115,7 +116,7 @@ func (x *Index) Encode() ([]byte, error) {
 
 func (e Entry) file(value *string) entryJSON {
 	return entryJSON{
-		Version: e.Version, Value: value, KMSAlias: e.Alias, Tag: e.Tag,
+		Version: e.Version, Value: value, KMSAlias: e.Alias, Tag: e.Tag, Moving: e.Moving,
 		Created: strictjson.FormatTime(e.Created), CreatedBy: e.CreatedBy, Extra: e.extra,
 	}
 }

@@ -55,6 +55,7 @@ type Entry struct {
 	Value     store.Value
 	Alias     string    // as the writer recorded it; "" in a plain index
 	Tag       string    // of the secret object from which the entry was made; "" where another program wrote the entry
+	Moving    bool      // made by a rekey before the object itself is under this alias
 	Created   time.Time // zero where another program wrote the entry
 	CreatedBy string
 
@@ -63,7 +64,7 @@ type Entry struct {
 
 // Equal reports whether two entries say the same.
 func (e Entry) Equal(o Entry) bool {
-	return e.Version == o.Version && e.Value == o.Value && e.Alias == o.Alias && e.Tag == o.Tag &&
+	return e.Version == o.Version && e.Value == o.Value && e.Alias == o.Alias && e.Tag == o.Tag && e.Moving == o.Moving &&
 		e.Created.Equal(o.Created) && e.CreatedBy == o.CreatedBy
 }
 

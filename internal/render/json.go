@@ -30,6 +30,17 @@ func JSON(w io.Writer, v any) error {
 	return write(w, escapeJSON(out.Bytes()))
 }
 
+// JSONLine is [JSON] on one line, for events that come one after the other.
+func JSONLine(w io.Writer, v any) error {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return fmt.Errorf("render JSON: %w", err)
+	}
+	return write(w, escapeJSON(out.Bytes()))
+}
+
 // escapeJSON escapes what cannot be printed. Outside of strings JSON has only spaces and
 // newlines that are not visible.
 func escapeJSON(text []byte) []byte {

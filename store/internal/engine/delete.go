@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,18 +40,17 @@ func (e *Engine) Delete(ctx context.Context, service string, keys ...string) ([]
 		}
 		return nil
 	})
+	purged := w.purge(ctx, changes)
 	results := make([]store.Result, len(changes))
 	var first error
 	for i, c := range changes {
 		results[i] = store.Result{Meta: c.meta, Outcome: c.outcome}
 		if c.err != nil {
 			results[i].Outcome, results[i].Err = store.Failed, wrap("delete", service, c.name, c.err)
-			if first == nil {
-				first = results[i].Err
-			}
+			first = cmp.Or(first, results[i].Err)
 		}
 	}
-	return results, also(first, wrap("delete", service, sole(changes), w.purge(ctx, changes)))
+	return results, also(first, wrap("delete", service, sole(changes), purged))
 }
 
 // remove deletes one object: D1 and D2.
@@ -70,6 +70,7 @@ func (w *writing) remove(ctx context.Context, c *change) error {
 	}
 	c.meta = o.meta(o.newest(), w.e.Alias)
 	for n := 0; ; n++ {
+		c.deleted = info.Tag
 		gone, failed := w.drop(ctx, o, info.Tag) // D2
 		if failed == nil || errors.Is(failed, bucket.ErrNotFound) {
 			w.removed(c, gone)
@@ -132,6 +133,11 @@ func (w *writing) purge(ctx context.Context, changes []*change) error {
 		r := &reconciliation{e: w.e, v: w.v, alias: w.e.Alias, own: w.own, known: w.known, force: true}
 		if err := r.run(ctx); err != nil {
 			return fmt.Errorf("%w: %w", store.ErrIndexBehind, storageError(err))
+		}
+	}
+	for _, c := range changes { // the listing is new: it shows whether the storage has told the truth
+		if listed := w.v.objects[c.key].Tag; c.outcome == store.Deleted && listed == c.deleted {
+			c.err = fmt.Errorf("%w: the storage says that it was deleted, and lists it all the same", store.ErrUnavailable)
 		}
 	}
 	for _, alias := range others {

@@ -23,12 +23,19 @@ type reconciliation struct {
 	// known spares requests for objects in a state that the caller has made or seen. A known
 	// object of nil was deleted.
 	known map[string]known
+	// moving holds entries of secrets that are still under another alias and will be under
+	// this one (K1): they stand here before their objects do.
+	moving map[string]index.Entry
 	// putKey is the key under which the storage sealed what the caller has put, if anything.
 	putKey string
 	// force puts the index even if nothing is to be changed in it. Who has removed an object
 	// must: a writer who read the index before, and the object before it was deleted, would
 	// else put the deleted value back.
 	force bool
+	// dropEmpty deletes an index that is left without entries (K5). One that stayed behind
+	// under a key that is disabled later would stop every reader; and who may no longer seal
+	// with the key, which is the fence that a rekey wants, could not put it.
+	dropEmpty bool
 
 	before      *index.Index // what of the index as it was can be relied on
 	overwritten []string     // keys that the caller has stored, and whose object lacks it again
@@ -61,6 +68,9 @@ func (r *reconciliation) run(ctx context.Context) error {
 		}
 		if r.v.files[file].Tag == r.own.tag { // else it was put meanwhile
 			r.v.indexes[file] = r.own
+			if n > 0 && r.carried() {
+				return nil
+			}
 			next, err := r.next(ctx)
 			if err != nil {
 				return err
@@ -83,8 +93,12 @@ func (r *reconciliation) swap(ctx context.Context, file string, next *index.Inde
 	if before == nil {
 		before = index.New(r.alias)
 	}
-	if !r.force && before.Same(next) && r.sealedRight() {
+	leftover := r.dropEmpty && !r.own.missing && len(next.Entries) == 0
+	if !r.force && before.Same(next) && r.sealedRight() && !leftover {
 		return nil
+	}
+	if r.dropEmpty && len(next.Entries) == 0 {
+		return r.drop(ctx, file)
 	}
 	body, err := next.Encode()
 	if err != nil {
@@ -108,7 +122,25 @@ func (r *reconciliation) swap(ctx context.Context, file string, next *index.Inde
 		_ = r.e.Bucket.Delete(context.WithoutCancel(ctx), name, bucket.IfMatch(put.Tag))
 		return err
 	}
+	r.v.indexes[file] = &indexState{file: file, idx: next, tag: put.Tag, seal: put.Seal}
 	return nil
+}
+
+// drop deletes the index. Where a delete has no condition it may take a new entry along:
+// that costs readers a request until the next write, and no secret.
+func (r *reconciliation) drop(ctx context.Context, file string) error {
+	if r.own.missing {
+		return nil
+	}
+	name := r.v.service + "/" + file
+	err := r.e.Bucket.Delete(ctx, name, bucket.IfMatch(r.own.tag))
+	if errors.Is(err, bucket.ErrUnsupported) {
+		err = r.e.Bucket.Delete(ctx, name, bucket.If{})
+	}
+	if err == nil {
+		delete(r.v.indexes, file)
+	}
+	return err
 }
 
 // sealedRight reports whether the index is under the key that the storage uses for our
@@ -136,6 +168,8 @@ func (r *reconciliation) next(ctx context.Context) (*index.Index, error) {
 		tag := string(r.v.objects[key].Tag)
 		entry, verified := before.Verified(key, tag)
 		switch k, ours := r.known[key]; {
+		case tag != "" && r.moving[key].Tag == tag:
+			next.Entries[key] = r.moving[key]
 		case ours && k.object != nil && string(k.tag) == tag:
 			r.enter(ctx, next, k.object, r.v.objects[key])
 		case verified:
@@ -254,4 +288,22 @@ func (r *reconciliation) keepDenied(next *index.Index, key string, info bucket.I
 	if entry, ok := r.before.Entries[key]; ok {
 		next.Entries[key] = entry
 	}
+}
+
+// carried reports whether the writer who won the race for the index has taken all changes of
+// the caller along. Its listing then came after our puts, and so after those of every writer
+// that ended before we began: what else may be missing has a writer of its own.
+func (r *reconciliation) carried() bool {
+	if r.force || r.own.idx == nil || len(r.known) == 0 || len(r.moving) > 0 || !r.sealedRight() {
+		return false
+	}
+	for key, k := range r.known {
+		if k.object == nil || r.v.objects[key].Tag != k.tag {
+			return false
+		}
+		if _, ok := r.own.idx.Verified(key, string(k.tag)); !ok {
+			return false
+		}
+	}
+	return true
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 
@@ -27,6 +28,9 @@ func (w *writing) tags(ctx context.Context, key string, info bucket.Info) (map[s
 		return nil, nil
 	}
 	tags, err := tagger.Tags(ctx, objectName(w.v.service, key))
+	if errors.Is(err, bucket.ErrNotFound) {
+		return w.o.Tags, nil // deleted meanwhile: the put finds that out
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -35,14 +35,21 @@ const (
 // world is one bucket and a clock that waits for nobody: who sleeps moves it on.
 type world struct {
 	*testing.T
-	mem *membucket.Bucket // may do everything
+	mem    *membucket.Bucket               // may do everything; nil where the bucket is another
+	under  func() bucket.Bucket            // another client of it
+	stored func() map[string]bucket.Object // all that is in it
+	kms    func(alias string) bucket.Seal
 
 	mu  sync.Mutex
 	now time.Time
 }
 
 func newWorld(t *testing.T, o membucket.Options) *world {
-	return &world{T: t, mem: membucket.New(o), now: time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)}
+	mem := membucket.New(o)
+	return &world{
+		T: t, mem: mem, stored: mem.Objects, now: time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC),
+		kms: func(alias string) bucket.Seal { return bucket.Seal{Method: "aws:kms", KeyID: mem.KeyID(alias)} },
+	}
 }
 
 func (w *world) Now() time.Time {
@@ -80,8 +87,15 @@ type rule struct {
 }
 
 func (w *world) client(alias string, options ...func(*engine.Options)) *client {
-	c := &client{w: w, mem: w.mem.Client()}
-	c.bucket = buckettest.NewFaulty(c.mem, c.apply)
+	c := &client{w: w}
+	var under bucket.Bucket
+	if w.mem != nil {
+		c.mem = w.mem.Client()
+		under = c.mem
+	} else {
+		under = w.under()
+	}
+	c.bucket = buckettest.NewFaulty(under, c.apply)
 	o := engine.Options{
 		Bucket: c.bucket, Alias: alias, Vouch: vouch, Now: w.Now, Sleep: w.Sleep,
 		Author: func(context.Context) string { return author },
@@ -265,7 +279,7 @@ func (d *document) newest() (version int, value string) {
 func (w *world) documents() map[string]*document {
 	w.Helper()
 	all := map[string]*document{}
-	for name, o := range w.mem.Objects() {
+	for name, o := range w.stored() {
 		key, ok := strings.CutSuffix(strings.TrimPrefix(name, service+"/"), ".json")
 		if !ok || strings.HasPrefix(key, "__") {
 			continue
@@ -288,7 +302,7 @@ func (w *world) object(key string) *document {
 // index returns the stored index of an alias; nil: none.
 func (w *world) index(alias string) *index.Index {
 	w.Helper()
-	o, ok := w.mem.Objects()[indexName(alias)]
+	o, ok := w.stored()[indexName(alias)]
 	if !ok {
 		return nil
 	}
@@ -323,10 +337,6 @@ func (w *world) wantIndex(alias string, want map[string]string) {
 	if !maps.Equal(got, want) {
 		w.Errorf("index of %s: %v; want %v", alias, got, want)
 	}
-}
-
-func (w *world) kms(alias string) bucket.Seal {
-	return bucket.Seal{Method: "aws:kms", KeyID: w.mem.KeyID(alias)}
 }
 
 // chamberPuts stores an object as chamber does: no conditions, no fields of ours.

@@ -88,7 +88,8 @@ type change struct {
 	key   string // as it is stored
 	value store.Value
 
-	fetched *fetched // what W1 has read beside the listing; nil: nothing
+	fetched *fetched   // what W1 has read beside the listing; nil: nothing
+	deleted bucket.Tag // the state in which it was deleted
 	meta    store.Meta
 	outcome store.Outcome
 	err     error
@@ -306,6 +307,9 @@ func (w *writing) commit(ctx context.Context, c *change) error {
 			w.committed(c, o, number, info.Tag, base)
 			return nil
 		}
+		if errors.Is(failed, bucket.ErrUnsupported) {
+			return failed
+		}
 		if o.absent() && !base.absent() {
 			return fmt.Errorf("%w: it was deleted while it was being written", errors.Join(store.ErrConflict, store.ErrUnknown))
 		}
@@ -321,7 +325,7 @@ func (w *writing) afterwards(ctx context.Context, n int, key string, failed erro
 	if ended(ctx, failed) {
 		return nil, bucket.Info{}, w.unknown(failed)
 	}
-	if !retryable(failed) {
+	if !retryable(failed) && !errors.Is(failed, bucket.ErrUnsupported) { // an answer that makes no sense may say that
 		return nil, bucket.Info{}, failed
 	}
 	if err := w.e.pause(ctx, n); err != nil {

@@ -1,0 +1,360 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/coffer-secrets/coffer/index"
+	"github.com/coffer-secrets/coffer/internal/strictjson"
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+)
+
+var _ store.Rekeyer = (*Engine)(nil)
+
+// Rekey implements [store.Rekeyer]: K0 to K6 of the protocol. Every step derives its work from
+// the listing, the indexes and the objects, so that a run after a crash goes on where it was.
+func (e *Engine) Rekey(ctx context.Context, service string, o store.RekeyOptions) ([]store.Result, error) {
+	if e.plain() {
+		return nil, wrap("rekey", service, "", fmt.Errorf("%w: this backend knows no keys", store.ErrUnsupported))
+	}
+	r, err := e.beginRekey(ctx, service, o)
+	if err != nil {
+		return nil, wrap("rekey", service, "", err)
+	}
+	if !o.DryRun {
+		err = r.run(ctx)
+	}
+	var first error
+	for i := range r.results {
+		if first == nil {
+			first = r.results[i].Err
+		}
+	}
+	return r.results, also(first, wrap("rekey", service, "", err))
+}
+
+// rekeying is one run of a rekey of one service.
+type rekeying struct {
+	*writing // under the new alias
+	o        store.RekeyOptions
+	moves    []*move
+	sources  map[string]bool // aliases from which secrets have been, or are to be, moved
+
+	announced bool // our index is no longer what it was at first
+	results   []store.Result
+}
+
+// move is one secret on its way.
+type move struct {
+	key   string
+	from  string      // its alias; the new one itself for a rewrite
+	entry index.Entry // for the new index, made from the object in the state of its tag
+
+	done bool
+	err  error
+}
+
+// beginRekey is K0: what is there, what moves, what cannot.
+func (e *Engine) beginRekey(ctx context.Context, service string, o store.RekeyOptions) (*rekeying, error) {
+	if err := store.CheckService(service); err != nil {
+		return nil, err
+	}
+	w, err := e.begin(ctx, service, nil)
+	if err == nil {
+		err = w.others()
+	}
+	if err != nil {
+		return nil, err
+	}
+	r := &rekeying{writing: w, o: o, sources: map[string]bool{}}
+	if o.From != "" && index.FileName(o.From) == w.own.file && o.From != e.Alias {
+		return nil, &store.AliasError{Have: o.From, Want: e.Alias, Index: w.own.file}
+	}
+	if err := r.plan(ctx); err != nil {
+		return nil, err
+	}
+	for _, m := range r.moves {
+		r.results = append(r.results, r.result(m))
+	}
+	return r, nil
+}
+
+func (r *rekeying) result(m *move) store.Result {
+	out := store.Result{
+		Meta: store.Meta{
+			ID: store.ID{Service: r.v.service, Key: m.key}, Version: m.entry.Version,
+			Created: m.entry.Created, CreatedBy: m.entry.CreatedBy, KeyAlias: m.from,
+		},
+		Outcome: store.Moved,
+	}
+	if m.err != nil {
+		out.Outcome, out.Err = store.Failed, wrap("rekey", r.v.service, m.key, m.err)
+	}
+	return out
+}
+
+// plan finds the secrets to move: those for which the index of another alias vouches, and
+// those whose object, which must be read then, is under another alias.
+func (r *rekeying) plan(ctx context.Context) error {
+	if r.o.Rewrite {
+		return r.planRewrite(ctx)
+	}
+	var unknown []string
+	for _, key := range r.v.keys() {
+		tag := string(r.v.objects[key].Tag)
+		if entry, alias, ok := r.vouched(key, tag); !ok {
+			unknown = append(unknown, key)
+		} else if alias != r.e.Alias {
+			r.move(key, alias, entry)
+		}
+	}
+	objects, infos := make([]*secretObject, len(unknown)), make([]bucket.Info, len(unknown))
+	failures := make([]error, len(unknown))
+	_ = parallel(ctx, readers, len(unknown), func(ctx context.Context, i int) error {
+		objects[i], infos[i], failures[i] = r.e.getObject(ctx, r.v.service, unknown[i])
+		return nil
+	})
+	for i, key := range unknown {
+		switch o, err := objects[i], failures[i]; {
+		case errors.Is(err, bucket.ErrDenied) && r.o.From == "":
+			r.moves = append(r.moves, &move{key: key, err: err})
+		case errors.Is(err, bucket.ErrDenied):
+			// It may be of any alias: the one to move from is, as far as can be seen, not it.
+		case err != nil:
+			return err
+		case !o.absent():
+			alias := cmp.Or(o.alias, r.e.owner(ctx, r.v, o, infos[i], r.own, ""))
+			if alias == "" {
+				r.moves = append(r.moves, &move{key: key, err: &store.AliasError{Want: r.e.Alias}})
+			} else if alias != r.e.Alias {
+				r.move(key, alias, r.entryOf(o, infos[i]))
+			}
+		}
+	}
+	slices.SortFunc(r.moves, func(a, b *move) int { return strings.Compare(a.key, b.key) })
+	return nil
+}
+
+// vouched returns the entry of the index that vouches for an object, and the alias under
+// which the object is. Of a secret that is being moved two indexes vouch, and the new one
+// says that it does so ahead.
+func (r *rekeying) vouched(key, tag string) (index.Entry, string, bool) {
+	for _, s := range r.v.readable() {
+		if entry, ok := s.idx.Verified(key, tag); ok && !entry.Moving {
+			return entry, s.idx.Alias, true
+		}
+	}
+	return index.Entry{}, "", false
+}
+
+func entryIn(s *indexState, key string) (index.Entry, bool) {
+	if s.idx == nil {
+		return index.Entry{}, false
+	}
+	e, ok := s.idx.Entries[key]
+	return e, ok
+}
+
+func (r *rekeying) move(key, alias string, entry index.Entry) {
+	if r.o.From != "" && alias != r.o.From {
+		return
+	}
+	entry.Alias, entry.Moving = r.e.Alias, true
+	r.moves = append(r.moves, &move{key: key, from: alias, entry: entry})
+	r.sources[alias] = true
+}
+
+// planRewrite finds the secrets of our own alias that are under another key than the alias
+// stands for now. A HEAD tells the key, and opens nothing.
+func (r *rekeying) planRewrite(ctx context.Context) error {
+	want := r.keyID()
+	keys := r.v.keys()
+	infos, failures := make([]bucket.Info, len(keys)), make([]error, len(keys))
+	_ = parallel(ctx, readers, len(keys), func(ctx context.Context, i int) error {
+		infos[i], failures[i] = r.e.Bucket.Head(ctx, objectName(r.v.service, keys[i]))
+		return nil
+	})
+	for i, key := range keys {
+		if errors.Is(failures[i], bucket.ErrNotFound) {
+			continue
+		}
+		if failures[i] != nil {
+			return failures[i]
+		}
+		_, alias, ok := r.vouched(key, string(infos[i].Tag))
+		if ok && alias != r.e.Alias || want != "" && infos[i].Seal.KeyID == want {
+			continue
+		}
+		entry, _ := entryIn(r.own, key)
+		r.moves = append(r.moves, &move{key: key, from: r.e.Alias, entry: entry})
+	}
+	return nil
+}
+
+func (r *rekeying) entryOf(o *secretObject, info bucket.Info) index.Entry {
+	n := o.newest()
+	v := o.versions[n]
+	return index.Entry{
+		Version: n, Value: v.value, Alias: r.e.Alias, Tag: string(info.Tag), Moving: true,
+		Created: strictjson.ParseTime(v.created), CreatedBy: v.createdBy,
+	}
+}
+
+// rounds bounds how often a secret is taken up again that others write while it is moved.
+const rounds = 10
+
+// run does K1 to K6.
+func (r *rekeying) run(ctx context.Context) error {
+	open := slices.DeleteFunc(slices.Clone(r.moves), func(m *move) bool { return m.err != nil })
+	for n := 0; len(open) > 0 && n < rounds; n++ {
+		if !r.o.Rewrite {
+			if err := r.announce(ctx, open); err != nil { // K1
+				return err
+			}
+		}
+		var mu sync.Mutex
+		var again []*move
+		_ = parallel(context.WithoutCancel(ctx), writers, len(open), func(_ context.Context, i int) error {
+			m := open[i]
+			m.done, m.err = r.carry(ctx, m) // K2
+			if !m.done && m.err == nil {
+				mu.Lock()
+				again = append(again, m)
+				mu.Unlock()
+			} else if r.o.Progress != nil {
+				r.o.Progress(r.result(m))
+			}
+			return nil
+		})
+		open = again
+	}
+	for _, m := range open {
+		m.err = fmt.Errorf("%w: it keeps changing", store.ErrUnavailable)
+	}
+	err := r.settle(ctx)
+	r.results = r.results[:0]
+	for _, m := range r.moves {
+		r.results = append(r.results, r.result(m))
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", store.ErrIndexBehind, storageError(err))
+	}
+	return r.returned()
+}
+
+// announce is K1: the new index has the values before the objects move, so that at no
+// moment a secret is in no index.
+func (r *rekeying) announce(ctx context.Context, open []*move) error {
+	moving := make(map[string]index.Entry, len(open))
+	for _, m := range open {
+		moving[m.key] = m.entry
+	}
+	b := r.reconciliation()
+	b.moving = moving
+	return b.run(ctx)
+}
+
+// reconciliation is one of the new index. Only the first knows it as it is.
+func (r *rekeying) reconciliation() *reconciliation {
+	b := &reconciliation{e: r.e, v: r.v, alias: r.e.Alias, own: r.own, known: r.known, putKey: r.putKey}
+	if r.announced {
+		b.own = nil
+	}
+	r.announced = true
+	return b
+}
+
+// carry is K2 for one secret: its object is stored anew under the new alias, on the condition
+// that it is what was announced. It returns false, and the new entry to announce, when it
+// is not.
+func (r *rekeying) carry(ctx context.Context, m *move) (done bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return false, context.Cause(ctx)
+	}
+	o, info, err := r.e.getObject(ctx, r.v.service, m.key)
+	switch {
+	case err != nil:
+		return false, err
+	case o.absent():
+		return true, nil // deleted meanwhile
+	case o.alias == r.e.Alias && !r.o.Rewrite:
+		r.note(m.key, o, info.Tag)
+		return true, nil // another run was faster, or an answer was lost
+	case cmp.Or(o.alias, r.e.owner(ctx, r.v, o, info, r.own, "")) != m.from:
+		return true, nil // it is not, or no longer, of the alias to move from
+	case string(info.Tag) != m.entry.Tag && !r.o.Rewrite:
+		m.entry = r.entryOf(o, info)
+		return false, nil
+	}
+	next := *o
+	next.alias, next.nonce = r.e.Alias, r.e.Nonce()
+	tags, err := r.tags(ctx, m.key, info)
+	if err != nil {
+		return false, err
+	}
+	put, err := r.put(ctx, &next, info.Tag, bucket.PutOptions{KeyAlias: r.e.Alias, Tags: tags})
+	if retryable(err) {
+		return false, r.e.pause(ctx, 0) // what stands there now tells, in the next round
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := r.checkPut(ctx, &next, put, o); err != nil {
+		return false, err
+	}
+	r.note(m.key, &next, put.Tag)
+	return true, nil
+}
+
+func (r *rekeying) note(key string, o *secretObject, tag bucket.Tag) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.known[key] = known{tag: tag, object: o, version: o.newest()}
+}
+
+// settle is K3 to K5: the new index, then the old ones.
+func (r *rekeying) settle(ctx context.Context) error {
+	ctx, cancel := outlive(ctx, indexGrace)
+	defer cancel()
+	if err := r.reconciliation().run(ctx); err != nil { // K3
+		return err
+	}
+	if r.o.Rewrite {
+		return nil
+	}
+	for _, s := range r.v.readable() {
+		alias := s.idx.Alias
+		if alias == r.e.Alias || r.o.From != "" && alias != r.o.From {
+			continue
+		}
+		a := &reconciliation{e: r.e, v: r.v, alias: alias, known: r.known, force: r.sources[alias], dropEmpty: true}
+		if err := a.run(ctx); err != nil { // K4, K5
+			return err
+		}
+	}
+	return nil
+}
+
+// returned is K6: what was moved and is in an old index again was put back by another writer.
+func (r *rekeying) returned() error {
+	var back []string
+	for i, m := range r.moves {
+		for _, s := range r.v.readable() {
+			if _, ok := entryIn(s, m.key); ok && m.done && s.file != index.FileName(r.e.Alias) && !r.o.Rewrite {
+				r.results[i].Outcome = store.Returned
+				back = append(back, m.key)
+				break
+			}
+		}
+	}
+	if len(back) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: moved back by another writer: %s", store.ErrConflict, strings.Join(back, ", "))
+}

@@ -1,0 +1,187 @@
+package schedule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
+)
+
+const (
+	service = "api"
+	aliasA  = "alias/a"
+	aliasB  = "alias/b"
+)
+
+// scenario is a few clients with one task each, on a service that holds k1 and k2 under A.
+type scenario struct {
+	name     string
+	tasks    []task
+	lost     int // answers that a schedule may lose
+	crashes  int // clients that a schedule may kill
+	mutation func(bucket.Bucket) bucket.Bucket
+	end      func(w *world) error // what must hold when all have ended, beside the promises
+
+	truth map[string]*secret // filled by seeded
+}
+
+// task is what one client does: "write", "writes" (one after the other), "delete", "load", or
+// "chamber", a write as chamber makes it.
+type task struct{ op, alias, key, value string }
+
+func write(key, value string) task         { return task{"write", aliasA, key, value} }
+func writeB(key, value string) task        { return task{"write", aliasB, key, value} }
+func writesB(key, value string) task       { return task{"writes", aliasB, key, value} }
+func remove(key string) task               { return task{"delete", aliasA, key, ""} }
+func load() task                           { return task{"load", aliasA, "", ""} }
+func chamberWrites(key, value string) task { return task{"chamber", aliasA, key, value} }
+
+func (t task) run(ctx context.Context, c *client, b bucket.Bucket) (o outcome) {
+	e := c.engine(b, t.alias)
+	id := store.ID{Service: service, Key: t.key}
+	switch t.op {
+	case "write":
+		_, o.err = e.Write(ctx, id, store.NewValue(t.value), store.WriteOptions{})
+	case "writes":
+		for _, value := range []string{t.value, t.value + " again"} {
+			if _, o.err = e.Write(ctx, id, store.NewValue(value), store.WriteOptions{}); o.err != nil {
+				break
+			}
+		}
+	case "delete":
+		_, o.err = e.Delete(ctx, service, t.key)
+	case "load":
+		o.contents, o.err = e.Load(ctx, service)
+	case "chamber":
+		o.err = chamber(ctx, b, t)
+	}
+	return o
+}
+
+// seeded returns a bucket in which the scenario begins.
+func (s *scenario) seeded(ctx context.Context, etags membucket.ETags) *membucket.Bucket {
+	b := membucket.New(membucket.Options{ETags: etags})
+	for _, key := range []string{"k1", "k2"} {
+		id := store.ID{Service: service, Key: key}
+		if _, err := plainEngine(b.Client(), aliasA).Write(ctx, id, store.NewValue("first"), store.WriteOptions{}); err != nil {
+			panic(err)
+		}
+	}
+	s.truth = secrets(b)
+	return b
+}
+
+func (s *scenario) chamber() bool {
+	return slices.ContainsFunc(s.tasks, func(t task) bool { return t.op == "chamber" })
+}
+
+// keys returns the keys that the scenario is about.
+func (s *scenario) keys() []string {
+	keys := map[string]bool{"k1": true, "k2": true}
+	for _, t := range s.tasks {
+		if t.key != "" {
+			keys[t.key] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(keys))
+}
+
+// scenarios are those of section 12 of the protocol, for two clients; all their schedules
+// are explored. In each, one answer may be lost.
+func scenarios() []scenario {
+	return []scenario{
+		{name: "write and write of one key", tasks: []task{write("k1", "v1"), write("k1", "v2")}, lost: 1, end: allSucceed},
+		{name: "write and write of two keys", tasks: []task{write("k1", "v1"), write("k2", "u1")}, lost: 1, end: allSucceed},
+		{name: "create and create of one key", tasks: []task{write("k3", "x1"), write("k3", "x2")}, lost: 1, end: allSucceed},
+		{name: "create under A and create under B", tasks: []task{write("k3", "x1"), writeB("k3", "x2")}, lost: 1, end: oneCreates},
+		{name: "write and create", tasks: []task{write("k1", "v1"), write("k3", "x1")}, lost: 1, end: allSucceed},
+		{name: "write and delete of one key", tasks: []task{write("k1", "v1"), remove("k1")}, lost: 1},
+		{name: "write and delete of two keys", tasks: []task{write("k2", "u1"), remove("k1")}, lost: 1, end: allSucceed},
+		{name: "create and delete of one key", tasks: []task{write("k3", "x1"), remove("k3")}, lost: 1},
+		{name: "delete and delete of one key", tasks: []task{remove("k1"), remove("k1")}, lost: 1},
+		{name: "delete and delete of two keys", tasks: []task{remove("k1"), remove("k2")}, lost: 1, end: allSucceed},
+		{name: "load and write", tasks: []task{load(), write("k1", "v1")}, lost: 1, end: allSucceed},
+		{name: "load and create", tasks: []task{load(), write("k3", "x1")}, lost: 1, end: allSucceed},
+		{name: "load and delete", tasks: []task{load(), remove("k1")}, lost: 1, end: allSucceed},
+		{name: "write and chamber's write of one key", tasks: []task{write("k1", "v1"), chamberWrites("k1", "c1")}},
+		{name: "write and chamber's write of two keys", tasks: []task{write("k1", "v1"), chamberWrites("k2", "c1")}},
+		{name: "delete and chamber's write of two keys", tasks: []task{remove("k1"), chamberWrites("k2", "c1")}},
+		{name: "two writes under B and chamber's write under A", tasks: []task{writesB("k3", "x1"), chamberWrites("k3", "c1")}},
+		{name: "load and chamber's write", tasks: []task{load(), chamberWrites("k1", "c1")}},
+	}
+}
+
+// triples are scenarios of three clients, of which random schedules are run.
+func triples() []scenario {
+	return []scenario{
+		{name: "create, delete, write of another key", tasks: []task{write("k3", "x1"), remove("k3"), write("k1", "v1")}},
+		{name: "three writes of one key", tasks: []task{write("k1", "v1"), write("k1", "v2"), write("k1", "v3")}},
+		{name: "two writes and a delete", tasks: []task{write("k1", "v1"), write("k2", "u1"), remove("k1")}},
+		{name: "write, delete, create of one key", tasks: []task{write("k1", "v1"), remove("k1"), write("k1", "v2")}},
+		{name: "two aliases and a delete", tasks: []task{write("k3", "x1"), writeB("k3", "x2"), remove("k3")}},
+		{name: "load, create, delete", tasks: []task{load(), write("k3", "x1"), remove("k1")}},
+		{name: "load, delete, write of one key", tasks: []task{load(), remove("k1"), write("k1", "v1")}},
+		{name: "load, two writers of one key", tasks: []task{load(), write("k1", "v1"), write("k1", "v2")}},
+		{name: "load, write, chamber's write", tasks: []task{load(), write("k2", "u1"), chamberWrites("k1", "c1")}},
+	}
+}
+
+// randomScenario is the n-th of an endless list: two answers may be lost, and a client may crash.
+func randomScenario(n uint64) scenario {
+	r := rand.New(rand.NewPCG(n, 0))
+	all := triples()
+	s := all[r.IntN(len(all))]
+	if r.IntN(2) == 0 {
+		s.tasks = nil
+		for i := range 3 {
+			key := "k" + strconv.Itoa(1+r.IntN(3))
+			value := "value " + strconv.Itoa(i)
+			all := []task{write(key, value), write(key, value), writeB("k3", value), remove(key), load(), chamberWrites(key, value)}
+			s.tasks = append(s.tasks, all[r.IntN(len(all))])
+		}
+	}
+	s.name = "random/" + strconv.FormatUint(n, 10)
+	s.lost, s.crashes = r.IntN(3), r.IntN(2)
+	return s
+}
+
+// named finds a scenario that a failed run has named.
+func named(name string) (scenario, error) {
+	if n, ok := strings.CutPrefix(name, "random/"); ok {
+		seed, err := strconv.ParseUint(n, 10, 64)
+		return randomScenario(seed), err
+	}
+	for _, s := range slices.Concat(scenarios(), triples(), mutants()) {
+		if s.name == name {
+			return s, nil
+		}
+	}
+	return scenario{}, fmt.Errorf("no scenario %q", name)
+}
+
+func allSucceed(w *world) error {
+	for _, c := range w.clients {
+		if c.outcome.err != nil {
+			return fmt.Errorf("client %d failed: %w", c.n, c.outcome.err)
+		}
+	}
+	return nil
+}
+
+// oneCreates wants one of two creators under two aliases to win, and the other refused.
+func oneCreates(w *world) error {
+	first, second := w.clients[0].outcome.err, w.clients[1].outcome.err
+	var refused *store.AliasError
+	if (first == nil) == (second == nil) || !errors.As(errors.Join(first, second), &refused) {
+		return fmt.Errorf("I5: creators under two aliases: %v and %v", first, second)
+	}
+	return nil
+}
