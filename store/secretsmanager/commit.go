@@ -15,6 +15,7 @@ import (
 	awssm "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/awserror"
 )
 
 // The labels of versions, which AWS calls stages.
@@ -71,7 +72,7 @@ func (s *Store) attempt(ctx context.Context, service string, change func(*docume
 	p := &proposal{Store: s, service: service, old: d.versionID, document: d, text: text, token: newToken()}
 	labels, err := described()
 	switch {
-	case d.versionID == "" && (refused(err, store.ErrNotFound) || refused(err, store.ErrDenied)):
+	case d.versionID == "" && (awserror.Is(err, store.ErrNotFound) || awserror.Is(err, store.ErrDenied)):
 		return p.create(ctx, err)
 	case err != nil:
 		return err
@@ -151,7 +152,7 @@ func (p *proposal) create(ctx context.Context, undescribed error) error {
 	err = putError(storageError(ctx, "CreateSecret", p.service, err))
 	var refusal *store.StorageError
 	if errors.As(err, &refusal) && refusal.Code == "ResourceExistsException" {
-		if refused(undescribed, store.ErrDenied) {
+		if awserror.Is(undescribed, store.ErrDenied) {
 			return undescribed
 		}
 		return errMoved
@@ -249,7 +250,7 @@ func (p *proposal) move(ctx context.Context, stage, to, from string) error {
 		return nil
 	}
 	err = storageError(ctx, "UpdateSecretVersionStage", p.service, err)
-	if refused(err, store.ErrInvalid) || refused(err, store.ErrNotFound) {
+	if awserror.Is(err, store.ErrInvalid) || awserror.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("%w: %w", errMoved, err)
 	}
 	return err
@@ -259,7 +260,7 @@ func (p *proposal) move(ctx context.Context, stage, to, from string) error {
 // lost, and a repetition of the SDK refused because the first one was obeyed.
 func (p *proposal) settle(ctx context.Context, err error) error {
 	moved := errors.Is(err, errMoved)
-	if !moved && !applied(err) {
+	if !moved && !awserror.Applied(err) {
 		return err
 	}
 	if ctx.Err() != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/awserror"
 )
 
 // Delete implements [store.Store], in one change; the package says what it cannot remove.
@@ -11,7 +12,7 @@ func (s *Store) Delete(ctx context.Context, service string, keys ...string) ([]s
 	for _, key := range keys {
 		id := store.ID{Service: service, Key: key}
 		if err := checkName(id); err != nil {
-			return nil, wrap("delete", id, err)
+			return nil, awserror.Wrap("delete", id, err)
 		}
 	}
 	var results []store.Result
@@ -21,7 +22,7 @@ func (s *Store) Delete(ctx context.Context, service string, keys ...string) ([]s
 			id := store.ID{Service: service, Key: name}
 			key, err := d.lookup(name)
 			if err != nil {
-				results[i] = store.Result{Meta: store.Meta{ID: id}, Outcome: store.Failed, Err: wrap("delete", id, err)}
+				results[i] = store.Result{Meta: store.Meta{ID: id}, Outcome: store.Failed, Err: awserror.Wrap("delete", id, err)}
 				continue
 			}
 			id.Key = key

@@ -15,13 +15,14 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/awserror"
 )
 
 // Read implements [store.Store]. The newest version takes one request, an older one reads
 // every version of the service that is kept.
 func (s *Store) Read(ctx context.Context, id store.ID, version int) (store.Secret, error) {
 	secret, err := s.read(ctx, id, version)
-	return secret, wrap("read", id, err)
+	return secret, awserror.Wrap("read", id, err)
 }
 
 func (s *Store) read(ctx context.Context, id store.ID, version int) (store.Secret, error) {
@@ -52,7 +53,7 @@ func (s *Store) Load(ctx context.Context, service string) (store.Contents, error
 	if err == nil {
 		err = s.fill(ctx, &contents)
 	}
-	return contents, wrap("load", store.ID{Service: service}, err)
+	return contents, awserror.Wrap("load", store.ID{Service: service}, err)
 }
 
 func (s *Store) fill(ctx context.Context, c *store.Contents) error {
@@ -74,7 +75,7 @@ func (s *Store) fill(ctx context.Context, c *store.Contents) error {
 // History implements [store.Store]; the package says how far back it reaches.
 func (s *Store) History(ctx context.Context, id store.ID) ([]store.Meta, error) {
 	metas, err := s.metas(ctx, id)
-	return metas, wrap("history", id, err)
+	return metas, awserror.Wrap("history", id, err)
 }
 
 func (s *Store) metas(ctx context.Context, id store.ID) ([]store.Meta, error) {
@@ -95,7 +96,7 @@ func (s *Store) metas(ctx context.Context, id store.ID) ([]store.Meta, error) {
 // listed; one that this package emptied is not.
 func (s *Store) Services(ctx context.Context, prefix string) ([]string, error) {
 	names, err := s.services(ctx, prefix)
-	return names, wrap("services", store.ID{Service: prefix}, err)
+	return names, awserror.Wrap("services", store.ID{Service: prefix}, err)
 }
 
 func (s *Store) services(ctx context.Context, prefix string) ([]string, error) {
@@ -152,7 +153,7 @@ func (s *Store) find(ctx context.Context, id store.ID) (*document, store.ID, err
 // current reads what a service holds; a service that does not exist holds nothing.
 func (s *Store) current(ctx context.Context, service string) (*document, error) {
 	d, err := s.get(ctx, service, &awssm.GetSecretValueInput{SecretId: aws.String(service), VersionStage: aws.String(stageCurrent)})
-	if refused(err, store.ErrNotFound) {
+	if awserror.Is(err, store.ErrNotFound) {
 		return newDocument(), nil
 	}
 	return d, err
@@ -245,7 +246,7 @@ func (s *Store) getVersions(ctx context.Context, service string, ids []string) (
 	for i, id := range ids {
 		g.Go(func() error {
 			d, err := s.get(gctx, service, &awssm.GetSecretValueInput{SecretId: aws.String(service), VersionId: aws.String(id)})
-			if refused(err, store.ErrNotFound) {
+			if awserror.Is(err, store.ErrNotFound) {
 				return nil
 			}
 			documents[i] = d

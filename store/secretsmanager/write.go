@@ -10,6 +10,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/strictjson"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/awserror"
 )
 
 var errNoTags = fmt.Errorf("%w: Secrets Manager tags a whole service, not one secret of it", store.ErrUnsupported)
@@ -18,7 +19,7 @@ var errNoTags = fmt.Errorf("%w: Secrets Manager tags a whole service, not one se
 func (s *Store) Write(ctx context.Context, id store.ID, v store.Value, o store.WriteOptions) (store.Result, error) {
 	results, err := s.write(ctx, id.Service, map[string]store.Value{id.Key: v}, o)
 	if len(results) == 0 {
-		return store.Result{}, wrap("write", id, err)
+		return store.Result{}, awserror.Wrap("write", id, err)
 	}
 	return results[0], err
 }
@@ -31,12 +32,12 @@ func (s *Store) WriteAll(ctx context.Context, service string, values map[string]
 		return nil, nil
 	}
 	results, err := s.write(ctx, service, values, o)
-	return results, wrap("write", store.ID{Service: service}, err)
+	return results, awserror.Wrap("write", store.ID{Service: service}, err)
 }
 
 func (s *Store) write(ctx context.Context, service string, values map[string]store.Value, o store.WriteOptions) ([]store.Result, error) {
 	if len(o.Tags) > 0 {
-		return nil, wrap("write", store.ID{Service: service}, errNoTags)
+		return nil, awserror.Wrap("write", store.ID{Service: service}, errNoTags)
 	}
 	names := slices.Sorted(maps.Keys(values))
 	if err := checkPlan(service, names, values, o); err != nil {
@@ -71,7 +72,7 @@ func checkPlan(service string, names []string, values map[string]store.Value, o 
 			err = fmt.Errorf("%w: %q and %q would be stored as one key", store.ErrInvalid, twin, name)
 		}
 		if err != nil {
-			return wrap("write", id, err)
+			return awserror.Wrap("write", id, err)
 		}
 		stored[newKey(name, o)] = name
 	}
@@ -96,7 +97,7 @@ type writing struct {
 func (w *writing) apply(id store.ID, v store.Value) store.Result {
 	result, err := w.try(id, v)
 	if err != nil {
-		return store.Result{Meta: store.Meta{ID: id}, Outcome: store.Failed, Err: wrap("write", id, err)}
+		return store.Result{Meta: store.Meta{ID: id}, Outcome: store.Failed, Err: awserror.Wrap("write", id, err)}
 	}
 	return result
 }
@@ -140,14 +141,14 @@ func finish(op, service string, results []store.Result, err error) error {
 	for i, r := range results {
 		if err != nil && r.Outcome != store.Unchanged && r.Outcome != store.Failed {
 			id := r.Meta.ID
-			results[i] = store.Result{Meta: store.Meta{ID: id}, Outcome: store.Failed, Err: wrap(op, id, err)}
+			results[i] = store.Result{Meta: store.Meta{ID: id}, Outcome: store.Failed, Err: awserror.Wrap(op, id, err)}
 		}
 		if first == nil {
 			first = results[i].Err
 		}
 	}
 	if first == nil && err != nil {
-		return wrap(op, store.ID{Service: service}, err)
+		return awserror.Wrap(op, store.ID{Service: service}, err)
 	}
 	return first
 }

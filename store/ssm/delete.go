@@ -9,6 +9,7 @@ import (
 	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/awserror"
 )
 
 // Delete implements [store.Store], in batches of ten. Where one of a batch is denied, each
@@ -17,7 +18,7 @@ func (s *Store) Delete(ctx context.Context, service string, keys ...string) ([]s
 	for _, key := range keys {
 		id := store.ID{Service: service, Key: key}
 		if err := checkName(id); err != nil {
-			return nil, wrap("delete", id, err)
+			return nil, awserror.Wrap("delete", id, err)
 		}
 	}
 	failures := s.deleteNames(ctx, service, keys)
@@ -31,7 +32,7 @@ func (s *Store) Delete(ctx context.Context, service string, keys ...string) ([]s
 		}
 		results[i] = store.Result{Meta: store.Meta{ID: id}, Outcome: store.Deleted}
 		if err := failures[key]; err != nil {
-			results[i].Outcome, results[i].Err = store.Failed, wrap("delete", id, err)
+			results[i].Outcome, results[i].Err = store.Failed, awserror.Wrap("delete", id, err)
 			first = firstOf(first, results[i].Err)
 		}
 	}
@@ -100,7 +101,7 @@ func (s *Store) deleteNames(ctx context.Context, service string, keys []string) 
 }
 
 func deleteError(err error) error {
-	if applied(err) {
+	if awserror.Applied(err) {
 		return fmt.Errorf("%w: it may or may not be deleted: %w", store.ErrUnknown, err)
 	}
 	return err

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/awserror"
 )
 
 // Load implements [store.Store]. It needs ssm:GetParametersByPath; ssm:DescribeParameters,
@@ -29,7 +30,7 @@ func (s *Store) Load(ctx context.Context, service string) (store.Contents, error
 func (s *Store) LoadLabel(ctx context.Context, service, label string) (store.Contents, error) {
 	if label == "" {
 		err := fmt.Errorf("%w: the label has no name", store.ErrInvalid)
-		return store.Contents{Service: service}, wrap("load", store.ID{Service: service}, err)
+		return store.Contents{Service: service}, awserror.Wrap("load", store.ID{Service: service}, err)
 	}
 	return s.load(ctx, service, label)
 }
@@ -40,7 +41,7 @@ func (s *Store) load(ctx context.Context, service, label string) (store.Contents
 	if err == nil {
 		err = s.fill(ctx, &contents, label)
 	}
-	return contents, wrap("load", store.ID{Service: service}, err)
+	return contents, awserror.Wrap("load", store.ID{Service: service}, err)
 }
 
 func (s *Store) fill(ctx context.Context, c *store.Contents, label string) error {

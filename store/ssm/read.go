@@ -14,13 +14,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/awserror"
 )
 
 // Read implements [store.Store]. For a caller who may not describe parameters the version is
 // Parameter Store's own, which is chamber's too unless something else wrote the secret.
 func (s *Store) Read(ctx context.Context, id store.ID, version int) (store.Secret, error) {
 	secret, err := s.read(ctx, id, version)
-	return secret, wrap("read", id, err)
+	return secret, awserror.Wrap("read", id, err)
 }
 
 func (s *Store) read(ctx context.Context, id store.ID, version int) (store.Secret, error) {
@@ -67,7 +68,7 @@ func (s *Store) ReadLabel(ctx context.Context, id store.ID, label string) (store
 		}
 		return store.Secret{}, &store.NotFoundError{What: "version"}
 	})
-	return secret, wrap("read", id, err)
+	return secret, awserror.Wrap("read", id, err)
 }
 
 // History implements [store.Store].
@@ -80,14 +81,14 @@ func (s *Store) History(ctx context.Context, id store.ID) ([]store.Meta, error) 
 		}
 		return metas, err
 	})
-	return metas, wrap("history", id, err)
+	return metas, awserror.Wrap("history", id, err)
 }
 
 // Services implements [store.Store].
 func (s *Store) Services(ctx context.Context, prefix string) ([]string, error) {
 	described, err := s.describe(ctx, "Name", "BeginsWith", "/"+prefix)
 	if err != nil {
-		return nil, wrap("services", store.ID{Service: prefix}, err)
+		return nil, awserror.Wrap("services", store.ID{Service: prefix}, err)
 	}
 	var names []string
 	for _, d := range described {

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/awserror"
 )
 
 // ErrTagsBehind says that a secret is stored and its tags are not yet.
@@ -37,14 +38,14 @@ func (s *Store) ReadTags(ctx context.Context, id store.ID) (map[string]string, e
 		}
 		return tags, nil
 	})
-	return tags, wrap("read tags", id, err)
+	return tags, awserror.Wrap("read tags", id, err)
 }
 
 // WriteTags adds tags to a secret, or changes those that it has; others stay.
 // [store.ErrNotFound], [store.ErrDenied], [store.ErrInvalid] for a tag that AWS refuses.
 func (s *Store) WriteTags(ctx context.Context, id store.ID, tags map[string]string) error {
 	_, err := answer(ctx, s, id, func(id store.ID) (struct{}, error) { return struct{}{}, s.tag(ctx, id, tags) })
-	return wrap("write tags", id, err)
+	return awserror.Wrap("write tags", id, err)
 }
 
 // DeleteTags removes tags from a secret; one that it does not have is no error. A tag that
@@ -52,16 +53,16 @@ func (s *Store) WriteTags(ctx context.Context, id store.ID, tags map[string]stri
 func (s *Store) DeleteTags(ctx context.Context, id store.ID, keys ...string) error {
 	required, err := s.requiredTags(ctx)
 	if err != nil {
-		return wrap("delete tags", id, err)
+		return awserror.Wrap("delete tags", id, err)
 	}
 	for _, key := range keys {
 		if slices.Contains(required, key) {
 			err := fmt.Errorf("%w: tag %q is required by %s and cannot be deleted", store.ErrInvalid, key, configName)
-			return wrap("delete tags", id, err)
+			return awserror.Wrap("delete tags", id, err)
 		}
 	}
 	_, err = answer(ctx, s, id, func(id store.ID) (struct{}, error) { return struct{}{}, s.untag(ctx, id, keys) })
-	return wrap("delete tags", id, err)
+	return awserror.Wrap("delete tags", id, err)
 }
 
 func (s *Store) tag(ctx context.Context, id store.ID, tags map[string]string) error {

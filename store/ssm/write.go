@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/awserror"
 )
 
 const attempts = 3 // to write a secret that others make and delete at the same time
@@ -68,7 +69,7 @@ func (w *writing) run(ctx context.Context, service string, values map[string]sto
 	}
 	found, missing, err := w.find(ctx, service, slices.Sorted(maps.Keys(values)), w.o.SkipUnchanged)
 	if err != nil {
-		return nil, wrap("write", store.ID{Service: service}, err)
+		return nil, awserror.Wrap("write", store.ID{Service: service}, err)
 	}
 	results := make([]store.Result, len(changes))
 	_ = parallel(ctx, len(changes), func(_ context.Context, i int) error {
@@ -80,7 +81,7 @@ func (w *writing) run(ctx context.Context, service string, values map[string]sto
 		}
 		results[i] = store.Result{Meta: c.meta, Outcome: c.outcome}
 		if err != nil {
-			results[i] = store.Result{Meta: store.Meta{ID: c.id}, Outcome: store.Failed, Err: wrap("write", c.id, err)}
+			results[i] = store.Result{Meta: store.Meta{ID: c.id}, Outcome: store.Failed, Err: awserror.Wrap("write", c.id, err)}
 		}
 		if w.o.Progress != nil {
 			w.o.Progress(results[i])
@@ -109,7 +110,7 @@ func (w *writing) plan(service string, values map[string]store.Value) ([]*change
 			err = fmt.Errorf("%w: %q and %q would be stored as one key", store.ErrInvalid, twin, key)
 		}
 		if err != nil {
-			return nil, wrap("write", id, err)
+			return nil, awserror.Wrap("write", id, err)
 		}
 		stored[w.newKey(key)] = key
 		changes = append(changes, &change{id: id, value: values[key]})
@@ -246,7 +247,7 @@ func (w *writing) send(ctx context.Context, in *awsssm.PutParameterInput, c *cha
 	if errors.As(err, &refusal) && refusal.Code == "ParameterAlreadyExists" {
 		return 0, errMadeMeanwhile
 	}
-	if !applied(err) {
+	if !awserror.Applied(err) {
 		return 0, err
 	}
 	unknown := fmt.Errorf("%w: it may or may not be stored: %w", store.ErrUnknown, err)

@@ -1,0 +1,103 @@
+// Package awserror turns the errors of the AWS SDK into those of the store, for the
+// backends on AWS's JSON services. S3, which words its errors in a way of its own, has
+// its classifier in its driver.
+package awserror
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// Wrap makes the error of a method of [store.Store].
+func Wrap(op string, id store.ID, err error) error {
+	var done *store.Error
+	if err == nil || errors.As(err, &done) {
+		return err
+	}
+	return &store.Error{Op: op, ID: id, Err: err}
+}
+
+// Storage returns the [*store.StorageError] of a refused operation, such as
+// "ssm:GetParameter". The kind goes by the service's own codes first, then by the codes that
+// all services share, then by the status. A context that has ended is told as such.
+func Storage(ctx context.Context, op, object string, err error, own map[string]error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	refusal := &store.StorageError{Op: op, Object: object, Kind: kindWithoutCode(err)}
+	var response *smithyhttp.ResponseError
+	if errors.As(err, &response) {
+		refusal.Status = response.HTTPStatusCode()
+	}
+	var api smithy.APIError
+	switch {
+	case refusal.Kind == store.ErrConfiguration:
+		refusal.Reason = err.Error()
+	case errors.As(err, &api):
+		refusal.Code, refusal.Reason = api.ErrorCode(), api.ErrorMessage()
+		refusal.Kind = kind(refusal.Code, refusal.Status, own)
+	default:
+		refusal.Reason = err.Error()
+	}
+	return refusal
+}
+
+// kindWithoutCode tells a request that could not be made from one that did not arrive.
+func kindWithoutCode(err error) error {
+	var operation *smithy.OperationError
+	if errors.As(err, &operation) {
+		text := operation.Err.Error()
+		if strings.HasPrefix(text, "get identity: ") || strings.Contains(text, "resolve endpoint") {
+			return store.ErrConfiguration
+		}
+	}
+	return store.ErrUnavailable
+}
+
+func kind(code string, status int, own map[string]error) error {
+	if kind, ok := own[code]; ok {
+		return kind
+	}
+	switch code {
+	case "AccessDeniedException", "AccessDenied", "UnauthorizedOperation":
+		return store.ErrDenied
+	case "ThrottlingException", "Throttling", "RequestLimitExceeded", "TooManyRequestsException",
+		"InternalServerError", "InternalFailure", "RequestTimeout", "RequestTimeoutException", "ServiceUnavailable":
+		return store.ErrUnavailable
+	case "ExpiredTokenException", "ExpiredToken", "UnrecognizedClientException", "InvalidSignatureException",
+		"InvalidClientTokenId", "IncompleteSignature", "MissingAuthenticationToken", "OptInRequired", "NotAuthorized":
+		return store.ErrConfiguration
+	case "UnknownOperationException", "InvalidAction":
+		return store.ErrUnsupported
+	}
+	switch {
+	case status >= 500 || status == http.StatusTooManyRequests:
+		return store.ErrUnavailable
+	case strings.HasPrefix(code, "KMS"), status == http.StatusForbidden, status == http.StatusUnauthorized:
+		return store.ErrConfiguration
+	}
+	return store.ErrInvalid
+}
+
+// Is reports whether a service answered with this kind of refusal.
+func Is(err, kind error) bool {
+	var refusal *store.StorageError
+	return errors.As(err, &refusal) && refusal.Kind == kind
+}
+
+// Applied reports whether a change that failed like this may have been made after all.
+func Applied(err error) bool {
+	var refusal *store.StorageError
+	if !errors.As(err, &refusal) {
+		return true // the context ended on the way
+	}
+	throttled := strings.Contains(refusal.Code, "Throttling") || refusal.Code == "RequestLimitExceeded" || refusal.Code == "TooManyUpdates"
+	return refusal.Kind == store.ErrUnavailable && !throttled
+}
