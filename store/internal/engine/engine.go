@@ -53,6 +53,7 @@ const (
 	maxVersions  = 100              // how far back versions are kept
 	deletions    = 3                // how often a delete is repeated
 	patience     = 60 * time.Second // for a change that keeps meeting others
+	putGrace     = 5 * time.Second  // for what is being put when an interrupt comes
 	indexGrace   = 10 * time.Second // for the index after an interrupt
 	longestPause = 160 * time.Millisecond
 )

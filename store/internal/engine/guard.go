@@ -35,12 +35,14 @@ func (w *writing) guard(ctx context.Context, o *secretObject, info bucket.Info) 
 func (e *Engine) owner(ctx context.Context, v *view, o *secretObject, info bucket.Info, own *indexState, putKey string) string {
 	var claims []*indexState
 	for _, s := range v.readable() {
+		e, ok := s.idx.Entries[o.key]
+		if !ok || e.Moving { // announced, and not there yet
+			continue
+		}
 		if _, ok := s.idx.Verified(o.key, string(info.Tag)); ok {
 			return s.idx.Alias
 		}
-		if _, ok := s.idx.Entries[o.key]; ok {
-			claims = append(claims, s)
-		}
+		claims = append(claims, s)
 	}
 	sameKey := func(s *indexState) bool { return s.seal.KeyID == info.Seal.KeyID }
 	if info.Seal.KeyID != "" && (len(claims) > 1 || slices.ContainsFunc(v.readable(), sameKey)) {

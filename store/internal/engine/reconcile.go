@@ -239,7 +239,7 @@ func (r *reconciliation) elsewhere(next *index.Index, key string) bool {
 		if s.file == r.own.file {
 			continue
 		}
-		if _, ok := s.idx.Verified(key, tag); ok {
+		if e, ok := s.idx.Verified(key, tag); ok && !e.Moving {
 			next.Other[key] = tag
 			return true
 		}

@@ -434,6 +434,10 @@ func (w *writing) put(ctx context.Context, o *secretObject, tag bucket.Tag, opti
 	if tag != "" {
 		options.If = bucket.IfMatch(tag)
 	}
+	// An interrupt does not cut it short: of a put that was given up nobody knows whether it
+	// was made, and the index could not have it.
+	ctx, cancel := outlive(ctx, putGrace)
+	defer cancel()
 	return w.e.Bucket.Put(ctx, objectName(o.service, o.key), body, options)
 }
 

@@ -1,0 +1,53 @@
+package engine_test
+
+import (
+	"testing"
+
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
+)
+
+func TestRekeyMovesWhatChamberWrote(t *testing.T) {
+	w := newWorld(t, membucket.Options{})
+	w.chamberPuts(app, "k", "v")
+	w.chamberIndexes(app, map[string]string{"k": "v"})
+	results, err := w.client(ops).Rekey(t.Context(), service, store.RekeyOptions{})
+	if err != nil || len(results) != 1 || results[0].Outcome != store.Moved {
+		t.Fatalf("results %+v, error %v", results, err)
+	}
+	if d := w.object("k"); d.Alias != ops || d.seal != w.kms(ops) {
+		t.Errorf("it is under %q, sealed with %+v", d.Alias, d.seal)
+	}
+	w.wantIndex(ops, map[string]string{"k": "v"})
+	if x := w.index(app); x != nil && len(x.Entries) != 0 {
+		t.Errorf("the old index still holds %d", len(x.Entries))
+	}
+}
+
+func TestAnAnnouncedMoveIsNoOwner(t *testing.T) {
+	// A rekey dies after it has announced k in the new index; the old one does not vouch for k.
+	w := newWorld(t, membucket.Options{})
+	w.client(app).put("k", "v")
+	w.client(app).put("l", "v")
+	rekey := w.client(ops)
+	rekey.fails("put", "k.json", every, bucket.ErrDenied)
+	rekey.fails("put", "l.json", every, bucket.ErrDenied)
+	rekey.fails("put", opsIndex, 2, bucket.ErrDenied)
+	if _, err := rekey.Rekey(t.Context(), service, store.RekeyOptions{}); err == nil {
+		t.Fatal("no error")
+	}
+	if e, ok := w.index(ops).Verified("k", w.object("k").tag); !ok || !e.Moving {
+		t.Fatalf("k is not announced: %+v", e)
+	}
+	w.chamberIndexes(app, map[string]string{"k": "v", "l": "v"})
+
+	w.client(app).put("l", "w")
+	if x := w.index(app); len(x.Other) != 0 || x.Entries["k"].Value.Reveal() != "v" || x.Entries["l"].Value.Reveal() != "w" {
+		t.Errorf("other %v, %d entries", x.Other, len(x.Entries))
+	}
+	w.wantIndex(app, map[string]string{"k": "v", "l": "w"})
+	c := w.client(app)
+	c.mem.DenyKeys(w.mem.KeyID(ops))
+	c.wantLoad(map[string]string{"k": "v", "l": "w"})
+}
