@@ -1,6 +1,8 @@
 # make help lists the targets. Tools are built once, at these versions, into TOOLS.
 GOLANGCI_LINT := v2.15.0
 GOVULNCHECK   := v1.8.0
+MINIO         := v0.0.0-20260212201848-7aac2a2c5b7c
+VERSITYGW     := v1.8.0
 
 TOOLS    ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/coffer-tools
 FUZZTIME ?= 1m
@@ -9,9 +11,11 @@ COMMIT   ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 
 golangci-lint := $(TOOLS)/golangci-lint@$(GOLANGCI_LINT)/golangci-lint
 govulncheck   := $(TOOLS)/govulncheck@$(GOVULNCHECK)/govulncheck
+minio         := $(TOOLS)/minio@$(MINIO)/minio
+versitygw     := $(TOOLS)/versitygw@$(VERSITYGW)/versitygw
 
 .DEFAULT_GOAL := build
-.PHONY: help build test race lint lint-selftest fmt vuln cross fuzz cover bench tools clean
+.PHONY: help build test test-servers race lint lint-selftest fmt vuln cross fuzz cover walk mutants bench tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,10 +30,13 @@ build: ## ./coffer, one static binary
 	CGO_ENABLED=0 go build -trimpath $(SLIM) -ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)" -o coffer .
 
 test: ## every test (those that need moto_server say so when it is missing)
-	go test ./...
+	go test -timeout 20m ./...
+
+test-servers: $(minio) $(versitygw) ## the tests on MinIO and versitygw, which it builds once (5 minutes)
+	COFFER_TEST_TOOLS=$(TOOLS) go test -count 1 -tags servers -run 'On(MinIO|Versitygw)' -timeout 20m ./store/...
 
 race: ## every test under the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race ./...
+	CGO_ENABLED=1 go test -race -short -timeout 25m ./...
 
 lint: $(golangci-lint) ## go vet, golangci-lint with the layer rules, formatting
 	go vet ./...
@@ -54,6 +61,13 @@ fuzz: ## every fuzz target for FUZZTIME (1m)
 cover: ## coverage of the packages that promise some
 	.ci/cover
 
+walk: SHELL := bash -o pipefail
+walk: ## the whole fault walk of the program: every command, request and fault; killed, interrupted, expired (4 minutes)
+	COFFER_WALK=full go test -count 1 -timeout 30m -v -run 'FaultWalk|Killed|Interrupted|Expires|Clock|NoCommandTells' ./cmd | grep -v '^ *\(===\|--- PASS: .*/\)'
+
+mutants: ## plant mistakes in the protocol, one at a time, and expect the tests to find them (15 minutes)
+	.ci/mutants
+
 bench: ## benchmarks, and what each command costs on the wire
 	go test -run '^$$' -bench . -benchmem ./...
 	go test -run Wire -count 1 -v ./cmd/...
@@ -68,3 +82,9 @@ $(TOOLS)/golangci-lint@%/golangci-lint:
 
 $(TOOLS)/govulncheck@%/govulncheck:
 	GOBIN=$(@D) go install golang.org/x/vuln/cmd/govulncheck@$*
+
+$(TOOLS)/minio@%/minio:
+	CGO_ENABLED=0 GOBIN=$(@D) go install github.com/minio/minio@$*
+
+$(TOOLS)/versitygw@%/versitygw:
+	CGO_ENABLED=0 GOBIN=$(@D) go install github.com/versity/versitygw/cmd/versitygw@$*

@@ -17,6 +17,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/coffer-secrets/coffer/internal/progress"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/internal/term"
 )
@@ -55,32 +56,28 @@ func Main(args []string, app *App) int {
 	ctx, stop := untilInterrupted()
 	defer stop()
 
-	grammar := &CLI{}
-	app.globals = &grammar.Globals
-	exited := false
-	parser, err := kong.New(grammar,
-		kong.Name("coffer"),
-		kong.Description("Encrypted secrets in a bucket: S3 with KMS, or a directory. No server to run."),
-		kong.Writers(app.Stdout, app.Stderr),
-		kong.Exit(func(int) { exited = true }), // after --help; parsing goes on, and its result is dropped
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(app),
-	)
-	if err != nil {
-		return app.fail(err)
-	}
 	if len(args) == 0 || args[0] == "help" { // chamber has it as a command
 		args = append([]string{"--help"}, args[min(1, len(args)):]...)
+	}
+	// exec starts with a grammar of its own: the whole one takes longer than all else it does.
+	hot := &execGrammar{}
+	parser, exited, err := app.parser(ctx, hot, &hot.Globals)
+	if err != nil {
+		return app.fail(err)
 	}
 	if name := commandName(parser.Model, args); name == "exec" || name == "run" {
 		// Here, not in the grammar: to it everything behind "--" is more services.
 		if at := slices.Index(args, "--"); at >= 0 {
 			args, app.behind = args[:at], args[at+1:]
 		}
+	} else {
+		whole := &CLI{}
+		if parser, exited, err = app.parser(ctx, whole, &whole.Globals); err != nil {
+			return app.fail(err)
+		}
 	}
 	parsed, err := parser.Parse(attachValues(args))
-	if exited {
+	if *exited {
 		return exitDone
 	}
 	if err != nil {
@@ -90,6 +87,21 @@ func Main(args []string, app *App) int {
 		return app.fail(err)
 	}
 	return exitDone
+}
+
+// parser makes the parser of a grammar. exited says, after a parse, that it was for help.
+func (a *App) parser(ctx context.Context, grammar any, globals *Globals) (parser *kong.Kong, exited *bool, err error) {
+	a.globals, exited = globals, new(bool)
+	parser, err = kong.New(grammar,
+		kong.Name("coffer"),
+		kong.Description("Encrypted secrets in a bucket: S3 with KMS, or a directory. No server to run."),
+		kong.Writers(a.Stdout, a.Stderr),
+		kong.Exit(func(int) { *exited = true }), // after --help; parsing goes on, and its result is dropped
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(a),
+	)
+	return parser, exited, err
 }
 
 // untilInterrupted returns a context that ends with the first interrupt; a second one ends the
@@ -186,6 +198,36 @@ func (a *App) log() *slog.Logger {
 func (a *App) print(data string) error {
 	_, err := io.WriteString(a.Stdout, data)
 	return err
+}
+
+// printValues writes data that is made of values. At a terminal, what could command it is
+// escaped; programs get it as it is.
+func (a *App) printValues(data string) error {
+	if !term.IsTerminal(a.Stdout) {
+		return a.print(data)
+	}
+	var out strings.Builder
+	for data != "" {
+		end := strings.IndexAny(data, "\n\t")
+		if end < 0 {
+			end = len(data)
+		}
+		out.WriteString(render.Escape(data[:end]))
+		if end < len(data) {
+			out.WriteByte(data[end])
+			end++
+		}
+		data = data[end:]
+	}
+	return a.print(out.String())
+}
+
+// progress returns a line that counts, for a person who waits; nil, which is silent, for others.
+func (a *App) progress(total int, what string) *progress.Line {
+	if a.globals.Quiet {
+		return nil
+	}
+	return progress.New(a.Stderr, a.Now, total, what)
 }
 
 func (a *App) stdin() (io.ReadCloser, error) { return io.NopCloser(a.Stdin), nil }

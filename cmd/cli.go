@@ -10,18 +10,40 @@ type CLI struct {
 	Services ServicesCmd `cmd:"" aliases:"list-services" help:"List services."`
 	History  HistoryCmd  `cmd:"" help:"List the versions of a secret."`
 	Delete   DeleteCmd   `cmd:"" aliases:"rm" help:"Delete secrets with all their versions."`
-	Exec     ExecCmd     `cmd:"" aliases:"run" help:"Run a command with the secrets of services in its environment."`
-	Env      EnvCmd      `cmd:"" help:"Print secrets as export lines for a shell."`
-	Export   ExportCmd   `cmd:"" help:"Print secrets in the format of another program."`
-	Import   ImportCmd   `cmd:"" help:"Store the secrets of a file."`
-	Find     FindCmd     `cmd:"" help:"Find where a key, or a value, stands."`
-	Tag      TagCmd      `cmd:"" help:"Read, write and delete tags of a secret."`
+	execCommand
+	Env    EnvCmd    `cmd:"" help:"Print secrets as export lines for a shell."`
+	Export ExportCmd `cmd:"" help:"Print secrets in the format of another program."`
+	Import ImportCmd `cmd:"" help:"Store the secrets of a file."`
+	Find   FindCmd   `cmd:"" help:"Find where a key, or a value, stands."`
+	Tag    TagCmd    `cmd:"" help:"Read, write and delete tags of a secret."`
+
+	Rekey RekeyCmd `cmd:"" help:"Move secrets to another key, with their history."`
+
+	Restore RestoreCmd `cmd:"" aliases:"rollback" help:"Make an old version of a secret the newest."`
+	Edit    EditCmd    `cmd:"" help:"Change the secrets of a service in an editor."`
+	Copy    CopyCmd    `cmd:"" help:"Copy secrets to another service or context."`
+	Diff    DiffCmd    `cmd:"" help:"Compare two services, contexts or versions."`
+	Migrate MigrateCmd `cmd:"" help:"Copy services to another backend, with their history."`
+
+	Share  ShareCmd  `cmd:"" help:"Make a link to one value, for a time."`
+	Policy PolicyCmd `cmd:"" help:"Print the IAM policies that a role needs, or check them."`
+	Init   InitCmd   `cmd:"" help:"Make, or check, the bucket and its key."`
 
 	Config     ConfigCmd     `cmd:"" help:"Print the settings in force, and where they come from."`
 	Completion CompletionCmd `cmd:"" help:"Print completions for a shell."`
 	Version    VersionCmd    `cmd:"" help:"Print the version."`
 
 	Complete completeCmd `cmd:"" name:"__complete" hidden:""`
+}
+
+// execGrammar is the part of it that exec needs.
+type execGrammar struct {
+	Globals `group:"Global flags:"`
+	execCommand
+}
+
+type execCommand struct {
+	Exec ExecCmd `cmd:"" aliases:"run" help:"Run a command with the secrets of services in its environment."`
 }
 
 // Globals are the flags of every command. Empty means: see the environment, then the
@@ -36,6 +58,7 @@ type Globals struct {
 	Retries       string `short:"r" placeholder:"N" help:"Attempts of a request ($COFFER_RETRIES; 10)."`
 	RetryMode     string `placeholder:"MODE" help:"standard or adaptive ($COFFER_RETRY_MODE)."`
 	AllowHTTP     bool   `name:"allow-http" help:"Speak to an http:// endpoint on another machine."`
+	SingleWriter  bool   `help:"Change secrets on a server that ignores conditions: of writers who meet, the last wins."`
 	AllowRollback bool   `help:"Accept a secret that is older than its index says."`
 
 	Config  string `placeholder:"FILE" help:"Configuration file ($COFFER_CONFIG; coffer/config.yaml in $XDG_CONFIG_HOME or ~/.config)."`

@@ -2,12 +2,14 @@ package cmd
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
 
+	"github.com/coffer-secrets/coffer/internal/formats"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -25,7 +27,10 @@ const bashCompletion = `# source <(coffer completion bash)
 _coffer() {
 	local IFS=$'\n'
 	COMPREPLY=($(coffer __complete -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
-	[[ ${COMPREPLY-} != "__files__" ]] || COMPREPLY=($(compgen -f -- "${COMP_WORDS[COMP_CWORD]}"))
+	case ${COMPREPLY-} in
+	__files__) COMPREPLY=($(compgen -f -- "${COMP_WORDS[COMP_CWORD]}")) ;;
+	__commands__) COMPREPLY=($(compgen -c -- "${COMP_WORDS[COMP_CWORD]}")) ;;
+	esac
 }
 complete -F _coffer coffer
 `
@@ -35,7 +40,11 @@ const zshCompletion = `#compdef coffer
 _coffer() {
 	local -a found
 	found=("${(@f)$(coffer __complete -- "${(@)words[2,$CURRENT]}" 2>/dev/null)}")
-	if [[ "${found[1]}" == "__files__" ]]; then _files; else compadd -- "${(@)found:#}"; fi
+	case "${found[1]}" in
+	__files__) _files ;;
+	__commands__) _command_names -e ;;
+	*) compadd -- "${(@)found:#}" ;;
+	esac
 }
 if [[ "$funcstack[1]" == "_coffer" ]]; then _coffer "$@"; else compdef _coffer coffer; fi
 `
@@ -43,17 +52,23 @@ if [[ "$funcstack[1]" == "_coffer" ]]; then _coffer "$@"; else compdef _coffer c
 const fishCompletion = `# coffer completion fish | source
 function __coffer_complete
 	set -l found (coffer __complete -- (commandline -opc)[2..] (commandline -ct) 2>/dev/null)
-	if test "$found[1]" = __files__
-		__fish_complete_path (commandline -ct)
-	else
-		string join \n -- $found
+	switch "$found[1]"
+		case __files__
+			__fish_complete_path (commandline -ct)
+		case __commands__
+			__fish_complete_command
+		case '*'
+			string join \n -- $found
 	end
 end
 complete -c coffer -f -a '(__coffer_complete)'
 `
 
-// files stands for: let the shell complete a file name.
-const files = "__files__"
+// What stands for: let the shell complete the name of a file, or of a command.
+const (
+	files    = "__files__"
+	commands = "__commands__"
+)
 
 // completionTime bounds what a press of the tab key may cost.
 const completionTime = time.Second
@@ -72,17 +87,48 @@ func (c *completeCmd) Run(ctx context.Context, app *App, parsed *kong.Context) e
 	if len(words) > 0 && words[0] == "--" {
 		words = words[1:]
 	}
-	if len(words) == 0 {
-		words = []string{""}
+	found := make(chan []string, 1)
+	go func() { found <- completions(ctx, app, parsed.Model.Node, words) }()
+	select {
+	case words := <-found:
+		return app.print(strings.Join(append(words, ""), "\n"))
+	case <-ctx.Done(): // also where something does not heed it, such as a file system that hangs
+		return nil
 	}
-	last := words[len(words)-1]
-	var out strings.Builder
-	for _, word := range candidates(ctx, app, parsed.Model.Node, words[:len(words)-1], last) {
-		if strings.HasPrefix(word, last) || word == files {
-			out.WriteString(word + "\n")
+}
+
+// completions are the words that can stand in the place of the last one.
+func completions(ctx context.Context, app *App, node *kong.Node, words []string) []string {
+	before, last := splitLast(words)
+	prefix := ""
+	if flag, value, ok := strings.Cut(last, "="); ok && strings.HasPrefix(flag, "--") {
+		before, last, prefix = append(before, flag), value, flag+"="
+	}
+	var found []string
+	for _, word := range candidates(ctx, app, node, before, last) {
+		switch {
+		case word == files || word == commands:
+			found = append(found, word)
+		case strings.HasPrefix(word, last):
+			found = append(found, prefix+word)
 		}
 	}
-	return app.print(out.String())
+	return found
+}
+
+// splitLast takes the last word off. bash makes three words of --flag=value: they become two.
+func splitLast(words []string) (before []string, last string) {
+	for i, word := range words {
+		if word != "=" || i == 0 || !strings.HasPrefix(words[i-1], "--") {
+			before = append(before, word)
+		} else if i == len(words)-1 {
+			return before, ""
+		}
+	}
+	if len(before) == 0 {
+		return nil, ""
+	}
+	return before[:len(before)-1], before[len(before)-1]
 }
 
 // candidates walks the grammar along the words before the last one.
@@ -91,19 +137,27 @@ func candidates(ctx context.Context, app *App, node *kong.Node, before []string,
 	for i := 0; i < len(before); i++ {
 		word := before[i]
 		switch {
+		case word == "--" && node.Name == "exec" && i == len(before)-1:
+			return []string{commands}
 		case word == "--":
-			return []string{files} // a command to run, or a value
+			return []string{files} // arguments of a command, or a value
 		case strings.HasPrefix(word, "-"):
 			flag := flagOf(node, word)
-			if flag == nil || flag.IsBool() || strings.Contains(word, "=") {
+			if flag == nil || flag.IsBool() {
 				continue
 			}
-			if i++; i == len(before) {
-				return flagValues(flag)
+			_, value, ok := strings.Cut(word, "=")
+			if !ok {
+				if i++; i == len(before) {
+					return flagValues(app, node, flag)
+				}
+				value = before[i]
 			}
-			app.globals.set(flag.Name, before[i])
-		case len(node.Children) > 0 && child(node, word) != nil:
-			node = child(node, word)
+			app.globals.set(flag.Name, value)
+		case len(node.Children) > 0:
+			if node = child(node, word); node == nil {
+				return nil
+			}
 		default:
 			args = append(args, word)
 		}
@@ -170,7 +224,7 @@ func flagNames(node *kong.Node) []string {
 	return names
 }
 
-func flagValues(f *kong.Flag) []string {
+func flagValues(app *App, node *kong.Node, f *kong.Flag) []string {
 	switch f.Name {
 	case "backend":
 		return backends
@@ -179,7 +233,14 @@ func flagValues(f *kong.Flag) []string {
 	case "from-file", "out", "config":
 		return []string{files}
 	case "format":
-		return exportFormats()
+		if node.Name == "import" {
+			return formats.ImportNames()
+		}
+		return formats.Names()
+	case "context":
+		if file, _ := app.configFile(); file != nil { // also beside a wrong context in the environment
+			return slices.Sorted(maps.Keys(file.Contexts))
+		}
 	}
 	return nil
 }

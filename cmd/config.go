@@ -2,8 +2,10 @@ package cmd
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -26,7 +28,9 @@ type fileConfig struct {
 	Context  string                  `yaml:"context"` // the one that holds when none is named
 	Contexts map[string]fileSettings `yaml:"contexts"`
 
-	origin string // the file, for people
+	path    string
+	chosen  setting      // the name of the context in force
+	context map[any]bool // pointers to the settings that are the context's
 }
 
 type fileSettings struct {
@@ -45,7 +49,7 @@ type fileSettings struct {
 	KeyARNs             []string          `yaml:"key_arns"`
 	Keys                map[string]string `yaml:"keys"` // alias -> the name by which this server knows its key
 	AllowUnencrypted    bool              `yaml:"allow_unencrypted"`
-	ConditionalDelete   bool              `yaml:"conditional_delete"`
+	SingleWriter        bool              `yaml:"single_writer"`
 	AllowHTTP           bool              `yaml:"allow_http"`
 }
 
@@ -57,7 +61,7 @@ func (a *App) configFile() (*fileConfig, error) {
 	if path == "" {
 		base := a.baseDirectory("XDG_CONFIG_HOME", ".config")
 		if base == "" {
-			return &fileConfig{}, nil
+			return &fileConfig{context: map[any]bool{}}, nil
 		}
 		path = filepath.Join(base, "coffer", "config.yaml")
 	}
@@ -68,13 +72,27 @@ func (a *App) configFile() (*fileConfig, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", store.ErrConfiguration, path, err)
 	}
-	file := &fileConfig{origin: path}
-	decoder := yaml.NewDecoder(bytes.NewReader(body))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(file); err != nil && len(bytes.TrimSpace(body)) > 0 {
-		return nil, fmt.Errorf("%w: %s: %s", store.ErrConfiguration, path, yamlFault(err))
+	file := &fileConfig{path: path, context: map[any]bool{}}
+	if fault := file.decode(body); fault != "" {
+		return nil, fmt.Errorf("%w: %s: %s", store.ErrConfiguration, path, fault)
 	}
 	return file, file.choose(a.resolve("--context", a.globals.Context, []string{"COFFER_CONTEXT"}, path, file.Context, ""))
+}
+
+// decode reads the one document of a file, and tells the first fault in it.
+func (f *fileConfig) decode(body []byte) (fault string) {
+	decoder := yaml.NewDecoder(bytes.NewReader(body))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(f); errors.Is(err, io.EOF) {
+		return "" // nothing but comments
+	} else if err != nil {
+		return yamlFault(err)
+	}
+	var second yaml.Node
+	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
+		return "it holds a second document"
+	}
+	return ""
 }
 
 // choose lays the settings of a context over the others.
@@ -84,13 +102,13 @@ func (f *fileConfig) choose(name setting) error {
 	}
 	c, ok := f.Contexts[name.Value]
 	if !ok {
-		known := slices.Sorted(maps.Keys(f.Contexts))
-		return fmt.Errorf("%w: %s: there is no context %q in %s (it has: %s)", store.ErrConfiguration, name.From, name.Value, f.origin, strings.Join(known, ", "))
+		known := strings.Join(slices.Sorted(maps.Keys(f.Contexts)), ", ")
+		return fmt.Errorf("%w: %s: there is no context %q in %s (it has: %s)", store.ErrConfiguration, name.From, name.Value, f.path, cmp.Or(known, "none"))
 	}
-	f.origin += " (" + name.Value + ")"
+	f.chosen = name
 	over := func(to *string, v string) {
 		if v != "" {
-			*to = v
+			*to, f.context[to] = v, true
 		}
 	}
 	over(&f.Backend, c.Backend)
@@ -105,41 +123,67 @@ func (f *fileConfig) choose(name setting) error {
 	over(&f.KeyDir, c.KeyDir)
 	over(&f.ExpectedBucketOwner, c.ExpectedBucketOwner)
 	if len(c.KeyARNs) > 0 {
-		f.KeyARNs = c.KeyARNs
+		f.KeyARNs, f.context[&f.KeyARNs] = c.KeyARNs, true
 	}
 	if len(c.Keys) > 0 {
-		f.Keys = c.Keys
+		f.Keys, f.context[&f.Keys] = c.Keys, true
 	}
 	// What loosens a check holds only where it is said, not in every context.
-	f.AllowUnencrypted, f.ConditionalDelete, f.AllowHTTP = c.AllowUnencrypted, c.ConditionalDelete, c.AllowHTTP
+	f.AllowUnencrypted, f.SingleWriter, f.AllowHTTP = c.AllowUnencrypted, c.SingleWriter, c.AllowHTTP
+	f.context[&f.AllowUnencrypted], f.context[&f.SingleWriter], f.context[&f.AllowHTTP] = true, true, true
 	return nil
 }
 
-var unknownField = regexp.MustCompile(`line (\d+): field (\S+) not found`)
+// from says where a setting of the file stands; it takes a pointer to it.
+func (f *fileConfig) from(setting any) string {
+	if f.context[setting] {
+		return f.path + " (" + f.chosen.Value + ")"
+	}
+	return f.path
+}
 
-// yamlFault is what the decoder says, in words of the file rather than of this program.
+// What the decoder says of a file, which is no YAML otherwise.
+var (
+	unknownField = regexp.MustCompile(`line (\d+): field (\S+) not found`)
+	wrongType    = regexp.MustCompile(`line (\d+): cannot unmarshal .*into (bool|string|\[\]string|)`)
+	twice        = regexp.MustCompile(`line (\d+): mapping key "([^"]*)" already defined at line (\d+)`)
+	faultLine    = regexp.MustCompile(`line \d+`)
+)
+
+// yamlFault tells the first fault in words of the file rather than of this program, and
+// without its values: somebody may have named a file of secrets.
 func yamlFault(err error) string {
-	if m := unknownField.FindStringSubmatch(err.Error()); m != nil {
+	text := err.Error()
+	if m := unknownField.FindStringSubmatch(text); m != nil {
 		return fmt.Sprintf("line %s: there is no setting %q", m[1], m[2])
 	}
-	return strings.Join(strings.Fields(strings.TrimPrefix(err.Error(), "yaml: ")), " ")
+	if m := twice.FindStringSubmatch(text); m != nil {
+		return fmt.Sprintf("line %s: %q stands on line %s too", m[1], m[2], m[3])
+	}
+	if m := wrongType.FindStringSubmatch(text); m != nil {
+		wanted := map[string]string{"bool": "true or false", "string": "one text", "[]string": "a list of texts", "": "names with settings"}[m[2]]
+		return fmt.Sprintf("line %s: wanted is %s", m[1], wanted)
+	}
+	return cmp.Or(faultLine.FindString(text), "it") + ": not YAML"
 }
 
 // ConfigCmd prints the settings in force.
 type ConfigCmd struct{}
 
-// Run prints a row for each setting with where it came from.
+type configRow struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+	From  string `json:"from"`
+}
+
+// Run prints a row for each setting with where it came from. Those that only the file can
+// have come last, where they are set.
 func (*ConfigCmd) Run(app *App) error {
 	s, err := app.settings()
 	if err != nil {
 		return err
 	}
-	type row struct {
-		Name  string `json:"name"`
-		Value string `json:"value"`
-		From  string `json:"from"`
-	}
-	rows := []row{
+	rows := []configRow{
 		{"backend", s.Backend.Value, s.Backend.From},
 		{"bucket", s.Bucket.Value, s.Bucket.From},
 		{"kms_key_alias", s.KMSKeyAlias.Value, s.KMSKeyAlias.From},
@@ -151,6 +195,10 @@ func (*ConfigCmd) Run(app *App) error {
 		{"dir", s.Dir.Value, s.Dir.From},
 		{"key_dir", s.KeyDir.Value, s.KeyDir.From},
 	}
+	rows = append(rows, s.file.rows()...)
+	if c := s.file.chosen; c.Value != "" {
+		rows = slices.Insert(rows, 0, configRow{"context", c.Value, c.From})
+	}
 	if app.globals.JSON {
 		return render.JSON(app.Stdout, rows)
 	}
@@ -159,4 +207,32 @@ func (*ConfigCmd) Run(app *App) error {
 		t.row(r.Name, r.Value, r.From)
 	}
 	return t.print()
+}
+
+// rows are the settings that have no variable, where they are set.
+func (f *fileConfig) rows() []configRow {
+	var rows []configRow
+	add := func(name, value string, setting any) {
+		if value != "" {
+			rows = append(rows, configRow{name, value, f.from(setting)})
+		}
+	}
+	add("expected_bucket_owner", f.ExpectedBucketOwner, &f.ExpectedBucketOwner)
+	add("key_arns", strings.Join(f.KeyARNs, ", "), &f.KeyARNs)
+	for _, alias := range slices.Sorted(maps.Keys(f.Keys)) {
+		add("keys."+alias, f.Keys[alias], &f.Keys)
+	}
+	for _, loose := range []struct {
+		name string
+		set  *bool
+	}{
+		{"allow_unencrypted", &f.AllowUnencrypted},
+		{"single_writer", &f.SingleWriter},
+		{"allow_http", &f.AllowHTTP},
+	} {
+		if *loose.set {
+			add(loose.name, "true", loose.set)
+		}
+	}
+	return rows
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/internal/environ"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/internal/term"
@@ -68,7 +69,7 @@ func (e *hintError) Unwrap() error { return e.error }
 // argument that may be a secret.
 func usageError(args []string, err error) error {
 	text := err.Error()
-	if slices.ContainsFunc(args, func(a string) bool { return a == "write" || a == "set" }) {
+	if slices.ContainsFunc(args, func(a string) bool { return a == "write" || a == "set" || a == "find" }) {
 		switch {
 		case strings.HasPrefix(text, "unknown flag"):
 			text = "an unknown flag (a value that begins with - goes behind --, or better: is asked for)"
@@ -79,15 +80,17 @@ func usageError(args []string, err error) error {
 				text = flag + ": its value is not understood"
 			}
 		case !strings.HasPrefix(text, "expected") && !strings.HasPrefix(text, "missing"):
-			text = "the arguments of write are not understood"
+			text = "the arguments are not understood"
 		}
 	}
-	command := "coffer"
+	command := "--help"
 	var parse *kong.ParseError
-	if errors.As(err, &parse) && parse.Context != nil && parse.Context.Selected() != nil {
-		command = "coffer " + parse.Context.Selected().Name
+	if errors.As(err, &parse) && parse.Context != nil {
+		for node := parse.Context.Selected(); node != nil && node.Parent != nil; node = node.Parent {
+			command = node.Name + " " + command
+		}
 	}
-	return hinted(usage("%s", text), command+" --help shows how")
+	return hinted(usage("%s", text), "coffer "+command+" shows how")
 }
 
 // fail prints an error with its hint and returns the exit code. It is the one place where
@@ -202,11 +205,13 @@ func plainSentence(err error) string {
 	switch {
 	case errors.As(err, &refused):
 		return refusal(refused, err)
+	case errors.Is(err, awsconf.ErrNoRegion):
+		return "no AWS region is configured"
 	case errors.As(err, &path):
 		return fmt.Sprintf("%s %s: %v", path.Op, path.Path, path.Err)
 	}
 	text := err.Error()
-	for _, sentinel := range []error{errUsage, store.ErrInvalid, store.ErrConfiguration, store.ErrConflict, store.ErrNotFound} {
+	for _, sentinel := range []error{errUsage, store.ErrInvalid, store.ErrConfiguration, store.ErrConflict, store.ErrNotFound, store.ErrUnsupported} {
 		text = strings.TrimSuffix(strings.TrimPrefix(text, sentinel.Error()+": "), ": "+sentinel.Error())
 	}
 	return text
@@ -253,6 +258,8 @@ func hint(err error) string {
 		return "an older version was put back, or it was deleted and written anew by another program; --allow-rollback accepts it"
 	case errors.As(err, &refused):
 		return storageHint(refused)
+	case errors.Is(err, awsconf.ErrNoRegion):
+		return "--region, COFFER_AWS_REGION or AWS_REGION"
 	case errors.Is(err, store.ErrIndexBehind):
 		return "readers still see the right values; the next write of any secret of the service, or the same command again, repairs the index"
 	}
@@ -271,6 +278,8 @@ func aliasHint(e *store.AliasError) string {
 
 func storageHint(e *store.StorageError) string {
 	switch e.Code {
+	case "NoConditionalWrites":
+		return "if nobody else writes to this bucket, --single-writer (or single_writer in the configuration) changes secrets all the same"
 	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
 		return "the session has ended: get new credentials (aws sso login, or assume the role again)"
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch":
@@ -288,8 +297,12 @@ func storageHint(e *store.StorageError) string {
 	case "KMS.NotFoundException", "kms:KeyNotFound":
 		return "does the alias exist in this account and region?"
 	}
-	switch {
-	case errors.Is(e, store.ErrDenied):
+	switch denied := errors.Is(e, store.ErrDenied); {
+	case denied && strings.HasPrefix(e.Op, "ssm:"):
+		return "ask for ssm:GetParametersByPath, ssm:GetParameters and kms:Decrypt to read; ssm:PutParameter, ssm:DeleteParameters and kms:Encrypt to write"
+	case denied && strings.HasPrefix(e.Op, "secretsmanager:"):
+		return "ask for secretsmanager:GetSecretValue to read; secretsmanager:PutSecretValue and secretsmanager:UpdateSecretVersionStage to write"
+	case denied:
 		return "ask for s3:GetObject, s3:ListBucket and kms:Decrypt to read; s3:PutObject, s3:DeleteObject and kms:GenerateDataKey to write"
 	case errors.Is(e, store.ErrConfiguration):
 		return "no usable credentials: set up a profile, a role or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"

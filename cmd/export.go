@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"context"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/environ"
 	"github.com/coffer-secrets/coffer/internal/formats"
 	"github.com/coffer-secrets/coffer/internal/outfile"
-	"github.com/coffer-secrets/coffer/store"
 )
 
 // ExportCmd prints the secrets of services in a format of another program.
@@ -17,18 +17,21 @@ type ExportCmd struct {
 	Services []string `arg:"" name:"service" help:"Services. Of two that hold one key the later wins."`
 
 	ReadFlags
-	Format string   `short:"f" default:"json" placeholder:"NAME" help:"json, yaml, dotenv, shell, csv, tsv, java-properties, tfvars, toml, docker, systemd, k8s, github-env, github-mask or gitlab (json)."`
-	Out    string   `short:"o" aliases:"output-file" placeholder:"FILE" help:"Write to a file that only you can read, whole or not at all."`
-	Only   []string `placeholder:"GLOB" help:"Only keys that match."`
-	Except []string `placeholder:"GLOB" help:"No key that matches."`
-	Prefix string   `placeholder:"TEXT" help:"Put before each variable, in formats of variables."`
-	Name   string   `placeholder:"NAME" help:"Name of the Kubernetes Secret (the last part of the first service)."`
+	EnvFlags
+	Format string `short:"f" default:"json" placeholder:"NAME" help:"json, yaml, dotenv, shell, csv, tsv, java-properties, tfvars, toml, docker, systemd, k8s, github-env, github-mask or gitlab (json)."`
+	Out    string `short:"o" aliases:"output-file" placeholder:"FILE" help:"Write to a file that only you can read, whole or not at all."`
+	Name   string `placeholder:"NAME" help:"Name of the Kubernetes Secret (the last part of the first service)."`
 }
-
-func exportFormats() []string { return formats.Names() }
 
 // Run exports, or writes nothing at all.
 func (c *ExportCmd) Run(ctx context.Context, app *App) error {
+	variables, err := formats.Variables(c.Format)
+	switch {
+	case err != nil:
+		return err
+	case c.Prefix != "" && !variables:
+		return usage("--prefix is for formats of variables; %s keeps the keys", c.Format)
+	}
 	app.unverified = c.Unverified
 	all, err := app.load(ctx, c.Services)
 	if err != nil {
@@ -37,7 +40,7 @@ func (c *ExportCmd) Run(ctx context.Context, app *App) error {
 	if err := app.refuseIncomplete(all, c.ReadFlags); err != nil {
 		return err
 	}
-	pairs, err := c.pairs(app, all)
+	pairs, err := app.pairs(layers(all), c.rules(), variables)
 	if err != nil {
 		return err
 	}
@@ -52,40 +55,58 @@ func (c *ExportCmd) Run(ctx context.Context, app *App) error {
 	if c.Out != "" {
 		return outfile.Write(c.Out, out.Bytes())
 	}
-	return app.print(out.String())
+	return app.printValues(out.String())
 }
 
-// pairs merges the services: the later wins, with one notice.
-func (c *ExportCmd) pairs(app *App, all []store.Contents) ([]formats.Pair, error) {
-	from := map[string]string{}
+// pairs merges services, of which the later wins, and tells what a person should know. What
+// becomes an environment is held to the rules of exec.
+func (a *App) pairs(layers []environ.Layer, rules environ.Rules, variables bool) ([]formats.Pair, error) {
+	rules.Pristine = true
+	var notices []environ.Notice
+	var pairs []formats.Pair
+	var err error
+	if variables {
+		var env environ.Environment
+		env, notices, err = environ.Build(nil, layers, rules)
+		for _, v := range env.Secrets() {
+			pairs = append(pairs, formats.Pair{Key: v.Key, Value: v.Value})
+		}
+	} else {
+		layers, notices, err = environ.Select(layers, rules)
+		pairs = a.merge(layers)
+	}
+	for _, n := range notices {
+		if n.Kind == environ.LeftOut { // an error of one secret
+			a.say("%s", n.Text)
+		} else {
+			a.note("%s", n.Text)
+		}
+	}
+	return pairs, err
+}
+
+// merge goes by keys, and says once which of them several services hold.
+func (a *App) merge(layers []environ.Layer) []formats.Pair {
+	at := map[string]int{}
 	var pairs []formats.Pair
 	var replaced []string
-	for _, contents := range all {
-		for _, s := range contents.Secrets {
-			if ok, err := environ.Selected(s.ID.Key, c.Only, c.Except); err != nil || !ok {
-				if err != nil {
-					return nil, err
-				}
+	for _, l := range layers {
+		for _, v := range l.Vars {
+			p := formats.Pair{Key: v.Key, Value: v.Value}
+			if i, ok := at[v.Key]; ok {
+				pairs[i] = p
+				replaced = append(replaced, v.Key)
 				continue
 			}
-			p := formats.Pair{Key: s.ID.Key, Value: s.Value}
-			if _, ok := from[p.Key]; !ok {
-				pairs = append(pairs, p)
-			} else {
-				replaced = append(replaced, p.Key+" (now of "+contents.Service+")")
-				for i := range pairs {
-					if pairs[i].Key == p.Key {
-						pairs[i] = p
-					}
-				}
-			}
-			from[p.Key] = contents.Service
+			at[v.Key] = len(pairs)
+			pairs = append(pairs, p)
 		}
 	}
 	if len(replaced) > 0 {
-		app.note("several services hold %s", strings.Join(replaced, ", "))
+		slices.Sort(replaced)
+		a.note("set by more than one service, the later wins: %s", strings.Join(slices.Compact(replaced), ", "))
 	}
-	return pairs, nil
+	return pairs
 }
 
 // EnvCmd prints secrets for a shell to source.
@@ -110,17 +131,10 @@ func (c *EnvCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	rules := c.rules()
-	rules.Pristine, rules.KeepGoing = true, !c.Strict
-	env, notices, err := environ.Build(nil, layers(all), rules)
+	rules.KeepGoing = !c.Strict
+	pairs, err := app.pairs(layers(all), rules, true)
 	if err != nil {
 		return err
-	}
-	for _, n := range notices {
-		app.note("%s", n.Text)
-	}
-	var pairs []formats.Pair
-	for _, v := range env.Secrets() {
-		pairs = append(pairs, formats.Pair{Key: v.Key, Value: v.Value})
 	}
 	format := "shell"
 	if c.EscapeStrings {
@@ -130,5 +144,5 @@ func (c *EnvCmd) Run(ctx context.Context, app *App) error {
 	if err := formats.Encode(&out, format, pairs, formats.Options{Prefix: c.Prefix, PreserveCase: c.PreserveCase}); err != nil {
 		return err
 	}
-	return app.print(out.String())
+	return app.printValues(out.String())
 }

@@ -2,7 +2,7 @@ package cmd
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"path"
 	"strings"
 
@@ -51,6 +51,9 @@ func (c *FindCmd) Run(ctx context.Context, app *App) error {
 func (c *FindCmd) text(app *App) (string, error) {
 	switch {
 	case c.Text != "" && c.Text != "-":
+		if c.ByValue && app.interactive() {
+			app.note("%s", argumentSeen)
+		}
 		return c.Text, nil
 	case !c.ByValue:
 		return "", usage("no key to find")
@@ -58,7 +61,11 @@ func (c *FindCmd) text(app *App) (string, error) {
 		text, err := readLimited("standard input", app.stdin)
 		return strings.TrimSuffix(text, "\n"), err
 	}
-	return term.Password(app.Stdin, app.Stderr, "Value to find: ")
+	text, err := term.Password(app.Stdin, app.Stderr, "Value to find: ")
+	if errors.Is(err, term.ErrNoTerminal) {
+		return "", hinted(usage("no value to find"), "give - to read it from standard input, or run it at a terminal to be asked")
+	}
+	return text, err
 }
 
 // search goes through every service. For keys a backend that can name them all at once
@@ -80,6 +87,9 @@ func (c *FindCmd) search(ctx context.Context, app *App, s store.Store, text stri
 	hidden := 0
 	for _, contents := range all {
 		hidden += len(contents.Hidden)
+		for _, notice := range contents.Notices {
+			app.note("%s", notice)
+		}
 		for _, secret := range contents.Secrets {
 			if c.ByValue && secret.Value.Reveal() == text {
 				found = append(found, secret.ID)
@@ -94,7 +104,7 @@ func (c *FindCmd) search(ctx context.Context, app *App, s store.Store, text stri
 		}
 	}
 	if c.ByValue && hidden > 0 {
-		app.note("%s", fmt.Sprintf("%s hidden from you could not be searched", count(hidden, "secret")))
+		app.note("%s hidden from you could not be searched", count(hidden, "secret"))
 	}
 	return found, nil
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/formats"
@@ -47,11 +49,13 @@ func (c *ImportCmd) Run(ctx context.Context, app *App) error {
 		if err != nil {
 			return err
 		}
+		if c.Prune {
+			if stale, err = c.stale(app, values, contents); err != nil {
+				return err
+			}
+		}
 		if c.SkipExisting {
 			dropExisting(values, contents)
-		}
-		if c.Prune {
-			stale = missingFrom(values, contents)
 		}
 		if c.DryRun {
 			return c.plan(app, service, values, contents, stale)
@@ -60,9 +64,12 @@ func (c *ImportCmd) Run(ctx context.Context, app *App) error {
 	if err := c.confirm(app, service, stale); err != nil {
 		return err
 	}
+	line := app.progress(len(values), "imported")
 	results, err := s.WriteAll(ctx, service, values, store.WriteOptions{
 		SkipUnchanged: true, PreserveCase: c.PreserveCase, Adopt: c.Adopt,
+		Progress: func(store.Result) { line.Add() },
 	})
+	line.Done()
 	if err == nil && len(stale) > 0 {
 		var deleted []store.Result
 		deleted, err = s.Delete(ctx, service, stale...)
@@ -71,13 +78,21 @@ func (c *ImportCmd) Run(ctx context.Context, app *App) error {
 	if len(results) == 0 && err != nil {
 		return err
 	}
-	return errors.Join(err, c.report(app, service, results))
+	if printErr := c.report(app, service, results, err); printErr != nil {
+		return errors.Join(err, printErr)
+	}
+	if errors.Is(err, context.Canceled) {
+		return hinted(err, "what is stored stays; the same import again does the rest")
+	}
+	return err
 }
 
 // read decodes the file before anything is asked of a store.
 func (c *ImportCmd) read(app *App) (map[string]store.Value, error) {
 	var in io.Reader = app.Stdin
+	name := "standard input"
 	if c.File != "-" {
+		name = c.File
 		f, err := os.Open(c.File)
 		if err != nil {
 			return nil, err
@@ -93,8 +108,13 @@ func (c *ImportCmd) read(app *App) (map[string]store.Value, error) {
 		format = "yaml" // which reads JSON too
 	}
 	pairs, err := formats.Decode(in, format, formats.Options{Flatten: c.Flatten})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", c.File, err)
+	var syntax *formats.SyntaxError
+	var twice *formats.DuplicateError
+	switch {
+	case errors.As(err, &syntax) || errors.As(err, &twice):
+		return nil, fmt.Errorf("%s: %w", name, err)
+	case err != nil:
+		return nil, err
 	}
 	values := make(map[string]store.Value, len(pairs))
 	for _, p := range pairs {
@@ -113,40 +133,66 @@ func dropExisting(values map[string]store.Value, contents store.Contents) {
 	}
 }
 
-// missingFrom returns the keys of the service that the file does not have.
-func missingFrom(values map[string]store.Value, contents store.Contents) []string {
+// stale returns the secrets that the file does not have, whatever their case. What cannot be
+// read, or is under another alias, the file could not have brought: it stays.
+func (c *ImportCmd) stale(app *App, values map[string]store.Value, contents store.Contents) ([]string, error) {
+	if len(values) == 0 {
+		return nil, hinted(usage("the file has no secrets: --prune would delete the whole service"), "coffer delete "+contents.Service+" --service does that")
+	}
+	inFile := make(map[string]bool, len(values))
+	for name := range values {
+		inFile[strings.ToLower(name)] = true
+	}
+	alias := app.inForce.aliasOfWrites()
 	var out []string
-	for _, key := range contents.Keys() {
-		found := false
-		for name := range values {
-			found = found || strings.EqualFold(name, key)
-		}
-		if !found {
-			out = append(out, key)
+	kept := len(contents.Hidden)
+	for _, s := range contents.Secrets {
+		switch {
+		case inFile[strings.ToLower(s.ID.Key)]:
+		case alias != "" && s.KeyAlias != "" && s.KeyAlias != alias:
+			kept++
+		default:
+			out = append(out, s.ID.Key)
 		}
 	}
-	return out
+	if kept > 0 {
+		app.note("%s: --prune leaves %s alone: hidden from you, or under another key alias", contents.Service, count(kept, "secret"))
+	}
+	return out, nil
 }
 
 // plan prints what an import would do.
 func (c *ImportCmd) plan(app *App, service string, values map[string]store.Value, contents store.Contents, stale []string) error {
+	stored := map[string]string{} // as it will be -> as the file has it
 	keys, newest := contents.Keys(), map[string]store.Secret{}
 	for _, s := range contents.Secrets {
 		newest[s.ID.Key] = s
 	}
 	var results []store.Result
-	for name, value := range values {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		value := values[name]
 		id, err := store.NewID(service, name)
 		if err == nil {
 			err = value.Check()
 		}
+		if !c.PreserveCase {
+			id.Key = strings.ToLower(id.Key)
+		}
+		if twin, ok := stored[id.Key]; ok && err == nil {
+			err = fmt.Errorf("%w: %q and %q would be stored as one key", store.ErrInvalid, twin, name)
+		}
 		if err != nil {
 			return &store.Error{Op: "import", ID: store.ID{Service: service, Key: name}, Err: err}
 		}
+		stored[id.Key] = name
 		r := store.Result{Meta: store.Meta{ID: id}, Outcome: store.Created}
 		switch key, err := store.Lookup(name, keys); {
 		case errors.Is(err, store.ErrAmbiguousName):
 			r.Outcome, r.Err = store.Failed, &store.Error{Op: "import", ID: id, Err: err}
+		case errors.Is(err, store.ErrNotFound):
+			if err := store.CheckNewKey(id.Key); err != nil {
+				r.Outcome, r.Err = store.Failed, &store.Error{Op: "import", ID: id, Err: err}
+			}
 		case err == nil:
 			r.Meta, r.Outcome = newest[key].Meta, store.Updated
 			r.Meta.ID = store.ID{Service: service, Key: key}
@@ -179,17 +225,16 @@ func (c *ImportCmd) confirm(app *App, service string, stale []string) error {
 	return err
 }
 
-// report counts what was done, and names what failed.
-func (c *ImportCmd) report(app *App, service string, results []store.Result) error {
+// report counts what was done, and names what failed besides the error that ends the command.
+func (c *ImportCmd) report(app *App, service string, results []store.Result, err error) error {
 	if app.globals.JSON {
 		return app.printResults(results)
 	}
 	counts := map[store.Outcome]int{}
-	var failed []store.Result
 	for _, r := range results {
 		counts[r.Outcome]++
-		if r.Outcome == store.Failed {
-			failed = append(failed, r)
+		if r.Err != nil && !errors.Is(err, r.Err) && !errors.Is(r.Err, context.Canceled) {
+			app.say("%s", sentence(r.Err))
 		}
 	}
 	var parts []string
@@ -202,7 +247,7 @@ func (c *ImportCmd) report(app *App, service string, results []store.Result) err
 		parts = []string{"nothing to import"}
 	}
 	app.note("%s: %s", service, strings.Join(parts, ", "))
-	return app.printResults(failed)
+	return nil
 }
 
 // table prints a plan: a row for each secret, never a value.

@@ -43,7 +43,8 @@ func (a *App) Open(ctx context.Context) (store.Store, error) {
 	case "s3":
 		return s3.New(cfg, s3.Options{
 			Bucket: s.Bucket.Value, ExpectedOwner: s.file.ExpectedBucketOwner,
-			AllowUnencrypted: s.file.AllowUnencrypted, ConditionalDelete: s.file.ConditionalDelete,
+			AllowUnencrypted: s.file.AllowUnencrypted, SingleWriter: a.globals.SingleWriter || s.file.SingleWriter,
+			CacheDir: a.cacheDirectory(), Notice: func(text string) { a.note("%s", text) },
 			Unverified: a.unverified, AllowRollback: a.globals.AllowRollback, Now: a.Now, Log: a.log(),
 		})
 	case "ssm":
@@ -56,7 +57,8 @@ func (a *App) Open(ctx context.Context) (store.Store, error) {
 		return s3kms.New(ctx, cfg, s3kms.Options{
 			Bucket: s.Bucket.Value, KeyAlias: s.KMSKeyAlias.Value, ExpectedOwner: s.file.ExpectedBucketOwner,
 			KeyARNs: s.file.KeyARNs, KeyNames: s.file.Keys,
-			AllowUnencrypted: s.file.AllowUnencrypted, ConditionalDelete: s.file.ConditionalDelete,
+			AllowUnencrypted: s.file.AllowUnencrypted, SingleWriter: a.globals.SingleWriter || s.file.SingleWriter,
+			CacheDir: a.cacheDirectory(), Notice: func(text string) { a.note("%s", text) },
 			Unverified: a.unverified, AllowRollback: a.globals.AllowRollback, Now: a.Now, Log: a.log(),
 		})
 	}
@@ -76,6 +78,20 @@ func (s *settings) check() error {
 		return fmt.Errorf("%w: the %s backend needs a bucket: --bucket, or COFFER_S3_BUCKET", store.ErrConfiguration, backend)
 	}
 	return nil
+}
+
+// aliasOfWrites returns the alias that new versions go under, "" where it cannot be told
+// without asking KMS, and for backends without keys.
+func (s *settings) aliasOfWrites() string {
+	name := s.KMSKeyAlias.Value
+	if name == "" && s.Backend.Value == "local" {
+		return local.DefaultAlias
+	}
+	alias, err := store.NormalizeAlias(name)
+	if err != nil || store.IsKeyName(name) {
+		return ""
+	}
+	return alias
 }
 
 // aws loads the AWS configuration.

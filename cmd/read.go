@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/coffer-secrets/coffer/internal/outfile"
 	"github.com/coffer-secrets/coffer/internal/render"
-	"github.com/coffer-secrets/coffer/internal/term"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -64,7 +62,7 @@ func (c *ReadCmd) Run(ctx context.Context, app *App) error {
 	case c.NoNewline:
 		return app.print(value)
 	case app.globals.Quiet:
-		return app.print(c.onTerminal(app, value) + "\n")
+		return app.printValues(value + "\n")
 	case app.globals.JSON:
 		return render.JSON(app.Stdout, valued(secret))
 	}
@@ -87,23 +85,11 @@ func (c *ReadCmd) read(ctx context.Context, app *App, s store.Store, id store.ID
 	return labeler.ReadLabel(ctx, id, label)
 }
 
-// onTerminal escapes a value that could command a terminal. Programs get it as it is.
-func (c *ReadCmd) onTerminal(app *App, value string) string {
-	if term.IsTerminal(app.Stdout) {
-		lines := strings.Split(value, "\n")
-		for i, line := range lines {
-			lines[i] = render.Escape(line)
-		}
-		return strings.Join(lines, "\n")
-	}
-	return value
-}
-
 // secretJSON is how a secret is printed with --json.
 type secretJSON struct {
 	Service   string  `json:"service"`
 	Key       string  `json:"key"`
-	Version   int     `json:"version"`
+	Version   int     `json:"version,omitempty"`
 	Created   string  `json:"created,omitempty"`
 	CreatedBy string  `json:"created_by,omitempty"`
 	KeyAlias  string  `json:"key_alias,omitempty"`

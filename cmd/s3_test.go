@@ -377,7 +377,18 @@ func TestFailuresOnS3(t *testing.T) {
 		// Other servers.
 		"a store that ignores encryption": {
 			quirks: s3test.Versitygw(), args: "write team x -", stdin: canary, exit: 8,
-			stderr: []string{"team/x.json is not encrypted, as far as the storage says; wanted: aws:kms"},
+			stderr: []string{"team/__probe/", " is not encrypted, as far as the storage says; wanted: aws:kms"},
+		},
+		"a store that ignores conditions": {
+			quirks: s3test.Quirks{NoConditions: true}, args: "write team x -", stdin: canary, exit: 7,
+			stderr: []string{"put team/x.json failed (NoConditionalWrites): the server ignores the conditions of puts", "\n  if nobody else writes to this bucket, --single-writer"},
+		},
+		"a store that ignores conditions, and one writer": {
+			quirks: s3test.Quirks{NoConditions: true}, args: "write team x - --single-writer", stdin: canary,
+			stderr: []string{"coffer: the server ignores conditions: if anybody else writes at the same time, the last writer wins\n", "team/x: version 1\n"},
+		},
+		"a store that refuses conditions": {
+			quirks: s3test.Quirks{ConditionsUnsupported: true}, args: "delete team x", exit: 3,
 		},
 		"a store without STS": {
 			quirks: s3test.Quirks{NoSTS: true}, setup: team, args: "history team db_url", stdout: []string{dev.AccessKeyID}, quiet: true,
@@ -470,6 +481,8 @@ func TestARefusedWriteLeavesNothingBehind(t *testing.T) {
 	}{
 		"a store that ignores encryption":      {s3test.Quirks{IgnoresSSE: true}, "write team x -", 8},
 		"the same, without conditional DELETE": {s3test.Versitygw(), "write team x -", 8},
+		"a store that ignores conditions":      {s3test.Quirks{NoConditions: true}, "write team x -", 7},
+		"a store that refuses conditions":      {s3test.Quirks{ConditionsUnsupported: true}, "write team x -", 7},
 		"an alias that does not exist":         {s3test.Quirks{}, "write team x - --kms-key-alias alias/none", 7},
 		"a condition":                          {s3test.Quirks{}, "write team x - --if-version 3", 4},
 		"a name":                               {s3test.Quirks{}, "write team __x -", 2},
@@ -530,7 +543,7 @@ func TestEachPutAsksForItsKey(t *testing.T) {
 	b.do("write team db_url -", canary)
 	puts := 0
 	for _, e := range b.Log() {
-		if e.Op != "PutObject" {
+		if e.Op != "PutObject" || strings.Contains(e.Key, "/__probe/") {
 			continue
 		}
 		puts++

@@ -22,7 +22,7 @@ type settings struct {
 
 	Dir, KeyDir setting // of the local backend
 
-	file fileSettings // what only the file can say
+	file *fileConfig // with what only the file can say
 }
 
 // Defaults, as chamber has them.
@@ -42,29 +42,30 @@ func (a *App) settings() (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &settings{file: file.fileSettings}
+	s := &settings{file: file}
 	for _, v := range []struct {
-		to               *setting
-		flag, given      string
-		inFile, fallback string
-		variables        []string
+		to          *setting
+		flag, given string
+		inFile      *string
+		fallback    string
+		variables   []string
 	}{
-		{&s.Backend, "--backend", g.Backend, file.Backend, "", []string{"COFFER_BACKEND", "CHAMBER_SECRET_BACKEND"}},
-		{&s.Bucket, "--bucket", g.Bucket, file.Bucket, "", []string{"COFFER_S3_BUCKET", "CHAMBER_S3_BUCKET"}},
-		{&s.KMSKeyAlias, "--kms-key-alias", g.KMSKeyAlias, file.KMSKeyAlias, "", []string{"COFFER_KMS_KEY_ALIAS", "CHAMBER_KMS_KEY_ALIAS"}},
-		{&s.Region, "--region", g.Region, file.Region, "", []string{"COFFER_AWS_REGION", "CHAMBER_AWS_REGION"}},
-		{&s.Profile, "--profile", g.Profile, file.Profile, "", nil},
-		{&s.EndpointURL, "--endpoint-url", g.EndpointURL, file.EndpointURL, "", []string{"COFFER_ENDPOINT_URL"}},
-		{&s.Retries, "--retries", g.Retries, file.Retries, defaultRetries, []string{"COFFER_RETRIES", "CHAMBER_RETRIES"}},
-		{&s.RetryMode, "--retry-mode", g.RetryMode, file.RetryMode, "", []string{"COFFER_RETRY_MODE", "CHAMBER_RETRY_MODE"}},
-		{&s.Dir, "", "", file.Dir, "", []string{"COFFER_DIR"}},
-		{&s.KeyDir, "", "", file.KeyDir, "", []string{"COFFER_KEY_DIR"}},
+		{&s.Backend, "--backend", g.Backend, &file.Backend, "", []string{"COFFER_BACKEND", "CHAMBER_SECRET_BACKEND"}},
+		{&s.Bucket, "--bucket", g.Bucket, &file.Bucket, "", []string{"COFFER_S3_BUCKET", "CHAMBER_S3_BUCKET"}},
+		{&s.KMSKeyAlias, "--kms-key-alias", g.KMSKeyAlias, &file.KMSKeyAlias, "", []string{"COFFER_KMS_KEY_ALIAS", "CHAMBER_KMS_KEY_ALIAS"}},
+		{&s.Region, "--region", g.Region, &file.Region, "", []string{"COFFER_AWS_REGION", "CHAMBER_AWS_REGION"}},
+		{&s.Profile, "--profile", g.Profile, &file.Profile, "", nil},
+		{&s.EndpointURL, "--endpoint-url", g.EndpointURL, &file.EndpointURL, "", []string{"COFFER_ENDPOINT_URL"}},
+		{&s.Retries, "--retries", g.Retries, &file.Retries, defaultRetries, []string{"COFFER_RETRIES", "CHAMBER_RETRIES"}},
+		{&s.RetryMode, "--retry-mode", g.RetryMode, &file.RetryMode, "", []string{"COFFER_RETRY_MODE", "CHAMBER_RETRY_MODE"}},
+		{&s.Dir, "", "", &file.Dir, "", []string{"COFFER_DIR"}},
+		{&s.KeyDir, "", "", &file.KeyDir, "", []string{"COFFER_KEY_DIR"}},
 	} {
-		*v.to = a.resolve(v.flag, v.given, v.variables, file.origin, v.inFile, v.fallback)
+		*v.to = a.resolve(v.flag, v.given, v.variables, file.from(v.inFile), *v.inFile, v.fallback)
 	}
 	s.complete(slices.ContainsFunc(a.Environ, func(v string) bool { return strings.HasPrefix(v, "CHAMBER_") && !strings.HasSuffix(v, "=") }))
 	if s.Backend.Value == "ssm" {
-		s.EndpointURL = a.resolve("--endpoint-url", g.EndpointURL, []string{"COFFER_ENDPOINT_URL", "CHAMBER_AWS_SSM_ENDPOINT"}, file.origin, file.EndpointURL, "")
+		s.EndpointURL = a.resolve("--endpoint-url", g.EndpointURL, []string{"COFFER_ENDPOINT_URL", "CHAMBER_AWS_SSM_ENDPOINT"}, file.from(&file.EndpointURL), file.EndpointURL, "")
 	}
 	if err := a.directories(s); err != nil {
 		return nil, err
@@ -142,6 +143,15 @@ func (a *App) baseDirectory(variable string, below ...string) string {
 		return ""
 	}
 	return filepath.Join(append([]string{home}, below...)...)
+}
+
+// cacheDirectory is where things are kept that can be found out again; "" where there is no home.
+func (a *App) cacheDirectory() string {
+	base := a.baseDirectory("XDG_CACHE_HOME", ".cache")
+	if base == "" {
+		return ""
+	}
+	return filepath.Join(base, "coffer")
 }
 
 // retries returns the number of attempts.

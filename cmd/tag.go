@@ -18,7 +18,7 @@ type TagCmd struct {
 	Delete TagDeleteCmd `cmd:"" help:"Delete tags of a secret."`
 }
 
-// tagger opens the store and finds the secret's stored name.
+// tagger opens a store that keeps tags.
 func (a *App) tagger(ctx context.Context, service, key string) (store.Tagger, store.ID, error) {
 	id, err := newID(service, key)
 	if err != nil {

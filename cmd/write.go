@@ -94,7 +94,7 @@ func (c *WriteCmd) read(app *App) (string, error) {
 		return readLimited("standard input", app.stdin)
 	case c.Value != nil:
 		if app.interactive() {
-			app.note("a value on the command line can be seen by every process and stays in the shell's history; leave it out to be asked")
+			app.note("%s", argumentSeen)
 		}
 		return *c.Value, nil
 	}
@@ -104,6 +104,9 @@ func (c *WriteCmd) read(app *App) (string, error) {
 	}
 	return text, err
 }
+
+// argumentSeen warns of a value among the arguments.
+const argumentSeen = "a value on the command line can be seen by every process and stays in the shell's history; leave it out to be asked"
 
 // readLimited reads a value with one byte more than can be kept, so that a larger one is
 // refused rather than cut.

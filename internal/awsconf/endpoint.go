@@ -30,6 +30,15 @@ func (e *PlainHTTPError) Unwrap() error { return store.ErrConfiguration }
 // environment or the profile; "" when it is AWS's own for the region.
 func Endpoint(cfg aws.Config) string { return aws.ToString(S3(cfg).Options().BaseEndpoint) }
 
+// OtherServer returns the URL of the S3 server when it is not one of AWS's, their VPC
+// endpoints included; else "".
+func OtherServer(cfg aws.Config) string {
+	if e := Endpoint(cfg); !ofAWS(e) {
+		return e
+	}
+	return ""
+}
+
 // endpointOption is a configuration source that answers for S3 before the environment and
 // the profile do. For the other services it leaves them the first word, so that STS or KMS
 // can be elsewhere (AWS_ENDPOINT_URL_STS); Config.BaseEndpoint is their last.

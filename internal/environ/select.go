@@ -39,6 +39,25 @@ func (b *builder) chosen(key string) bool {
 	return !matchesAny(b.rules.Except, key) && !containsKey(b.rules.Skip, key)
 }
 
+// Select returns the layers with only those secrets that Only, Except and Skip let through,
+// for an output that knows no variables. Notices are [Unmatched]; the error is a [*PatternError].
+func Select(layers []Layer, rules Rules) ([]Layer, []Notice, error) {
+	b := builder{rules: rules}
+	if err := b.selectPatterns(layers); err != nil {
+		return nil, nil, err
+	}
+	chosen := make([]Layer, len(layers))
+	for i, l := range layers {
+		chosen[i].Service = l.Service
+		for _, v := range l.Vars {
+			if b.chosen(v.Key) {
+				chosen[i].Vars = append(chosen[i].Vars, v)
+			}
+		}
+	}
+	return chosen, b.notices, nil
+}
+
 // Selected reports whether patterns let a key through, as [Rules.Only] and [Rules.Except]
 // do. The error is a [*PatternError].
 func Selected(key string, only, except []string) (bool, error) {

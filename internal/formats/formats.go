@@ -41,6 +41,7 @@ type format struct {
 	name       string
 	aliases    []string
 	extensions []string
+	variables  bool // it is written for an environment
 	encode     *encoder
 	decode     func(body []byte, c *collector) error
 }
@@ -59,20 +60,20 @@ func table() []format {
 	return []format{
 		{name: "json", extensions: []string{".json"}, encode: &encoder{write: writeJSON}, decode: readJSON},
 		{name: "yaml", aliases: []string{"yml"}, extensions: []string{".yaml", ".yml"}, encode: &encoder{write: writeYAML}, decode: readYAML},
-		{name: "dotenv", aliases: []string{"env"}, extensions: []string{".env"}, encode: &encoder{name: envName, check: checkDotenv, write: writeDotenv}, decode: readDotenv},
-		{name: "shell", aliases: []string{"sh"}, extensions: []string{".sh"}, encode: &encoder{name: envName, write: writeShell}},
-		{name: "shell-escaped", encode: &encoder{name: envName, write: writeShellEscaped}},
+		{name: "dotenv", aliases: []string{"env"}, extensions: []string{".env"}, variables: true, encode: &encoder{name: envName, check: checkDotenv, write: writeDotenv}, decode: readDotenv},
+		{name: "shell", aliases: []string{"sh"}, extensions: []string{".sh"}, variables: true, encode: &encoder{name: envName, write: writeShell}},
+		{name: "shell-escaped", variables: true, encode: &encoder{name: envName, write: writeShellEscaped}},
 		{name: "csv", extensions: []string{".csv"}, encode: &encoder{write: writeCSV}, decode: readCSV},
 		{name: "tsv", extensions: []string{".tsv"}, encode: &encoder{write: writeTSV}, decode: readTSV},
 		{name: "java-properties", aliases: []string{"properties"}, extensions: []string{".properties"}, encode: &encoder{write: writeProperties}, decode: readProperties},
 		{name: "tfvars", extensions: []string{".tfvars"}, encode: &encoder{name: tfName, check: checkTfvars, write: writeTfvars}},
 		{name: "toml", extensions: []string{".toml"}, encode: &encoder{write: writeTOML}, decode: readTOML},
-		{name: "docker", aliases: []string{"docker-env"}, encode: &encoder{name: envName, check: checkDocker, write: writeDocker}},
-		{name: "systemd", encode: &encoder{name: envName, write: writeSystemd}},
+		{name: "docker", aliases: []string{"docker-env"}, variables: true, encode: &encoder{name: envName, check: checkDocker, write: writeDocker}},
+		{name: "systemd", variables: true, encode: &encoder{name: envName, write: writeSystemd}},
 		{name: "k8s", aliases: []string{"kubernetes"}, encode: &encoder{check: checkK8s, write: writeK8s}},
-		{name: "github-env", encode: &encoder{name: envName, check: checkGitHubEnv, write: writeGitHubEnv}},
+		{name: "github-env", variables: true, encode: &encoder{name: envName, check: checkGitHubEnv, write: writeGitHubEnv}},
 		{name: "github-mask", encode: &encoder{write: writeGitHubMask}},
-		{name: "gitlab", encode: &encoder{name: envName, check: checkGitLab, write: writeGitLab}},
+		{name: "gitlab", variables: true, encode: &encoder{name: envName, check: checkGitLab, write: writeGitLab}},
 	}
 }
 
@@ -81,6 +82,13 @@ func Names() []string { return names(func(f format) bool { return f.encode != ni
 
 // ImportNames lists the formats that [Decode] reads.
 func ImportNames() []string { return names(func(f format) bool { return f.decode != nil }) }
+
+// Variables reports whether a format that [Encode] writes becomes an environment, so that its
+// names have power over the programs there. The error is that of Encode for an unknown format.
+func Variables(name string) (bool, error) {
+	f, err := find(name, Names())
+	return f.variables, err
+}
 
 func names(has func(format) bool) []string {
 	var all []string

@@ -33,7 +33,7 @@ func Start(t testing.TB) string {
 	return running.url
 }
 
-var server = sync.OnceValues(start) //nolint:gochecknoglobals // one server for the whole test binary
+var server = sync.OnceValues(func() (process, error) { return start() }) //nolint:gochecknoglobals // one server for the whole test binary
 
 // process holds on to the pipe, which would close when it is garbage.
 type process struct {
@@ -41,7 +41,21 @@ type process struct {
 	input io.Closer
 }
 
-func start() (process, error) {
+// Enforcing starts another server, which ends with the test binary too. It judges who may do
+// what as the users' policies say once POST /moto-api/reset-auth with the body "0" was sent.
+// Of a condition it knows nothing: a statement that has one denies. Without moto_server as [Start].
+func Enforcing(t testing.TB) string {
+	t.Helper()
+	Start(t)
+	own, err := start("INITIAL_NO_AUTH_ACTION_COUNT=1000000")
+	if err != nil {
+		t.Fatalf("moto_server: %v", err)
+	}
+	t.Cleanup(func() { _ = own.input.Close() })
+	return own.url
+}
+
+func start(environment ...string) (process, error) {
 	path, err := exec.LookPath("moto_server")
 	if err != nil {
 		return process{}, err
@@ -49,6 +63,7 @@ func start() (process, error) {
 	// The shell holds our pipe as its input and stops the server when the pipe closes: when
 	// the test binary ends, even by a panic or a signal.
 	cmd := exec.Command("sh", "-c", `"$0" -p 0 & read -r _; kill $!`, path)
+	cmd.Env = append(os.Environ(), environment...)
 	input, err := cmd.StdinPipe()
 	if err != nil {
 		return process{}, err

@@ -25,6 +25,7 @@ type Bucket struct {
 	names           []string           // of objects, sorted
 	defaultSSE      sse
 	conditionalPuts bool
+	configuration   map[string][]byte // by its name in the query, as it was sent
 }
 
 // Object is one object as it is stored.
@@ -84,6 +85,18 @@ func (o *Object) copy() Object {
 	c := *o
 	c.Body, c.Tags, c.meta = bytes.Clone(o.Body), maps.Clone(o.Tags), o.meta.Clone()
 	return c
+}
+
+// Restore makes the bucket hold these objects and no others, with the ETags that they had where they were copied from
+// ([Bucket.Objects]; of this server, or one with the same keys).
+func (b *Bucket) Restore(objects []Object) {
+	b.srv.mu.Lock()
+	defer b.srv.mu.Unlock()
+	b.objects, b.names = map[string]*Object{}, nil
+	for _, o := range objects {
+		same := o.copy()
+		b.put(&same)
+	}
 }
 
 // Plant stores an object as an unconditional put of the administrator would. Method is AES256, AWSKMS or "" for the bucket's

@@ -42,6 +42,8 @@ func (q Quirks) checkDelete(c *call, old *Object) error {
 		return notImplemented()
 	case q.ConditionsConflict:
 		return conflict()
+	case old == nil && q.DeleteMissingDone:
+		return nil
 	case old == nil && q.MatchMissing412:
 		return preconditionFailed()
 	case old == nil:

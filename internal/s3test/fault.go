@@ -12,10 +12,13 @@ import (
 type Fault struct {
 	Kind    Kind
 	After   bool          // the request is applied, and only its answer is lost or replaced; otherwise nothing is applied
-	Delay   time.Duration // of Delay
+	Delay   time.Duration // of Delay; of Hang, the longest that it lasts, or 0
 	Status  int           // of Answer
 	Code    string        // of Answer
 	Message string        // of Answer
+
+	// Reached, if set, is called when the fault strikes: before the request is applied, or with After once it is.
+	Reached func()
 }
 
 // Kind is a way to go wrong.
@@ -38,7 +41,7 @@ const (
 	WrongLength
 	// Garbage is 200 with a body and headers that are not S3's, as a proxy would send them.
 	Garbage
-	// Hang sends nothing until the client goes away.
+	// Hang sends nothing until the client goes away or a time has passed, and closes the connection.
 	Hang
 )
 
@@ -108,11 +111,14 @@ func (f *Fault) spoils() bool {
 
 // strike does to an answer what the fault says.
 func (s *Server) strike(c *call, f *Fault, a answer) answer {
+	if f.Reached != nil {
+		f.Reached()
+	}
 	switch f.Kind {
 	case Drop:
 		a.lost = true
 	case Hang:
-		a.hang = true
+		a.hang, a.patience = true, f.Delay
 	case Delay:
 		s.wait(f)
 	case Answer:

@@ -6,6 +6,7 @@ type Quirks struct {
 	ConditionsUnsupported bool // each conditional write is 501 NotImplemented
 	ConditionsConflict    bool // each conditional write is 409 ConditionalRequestConflict
 	DeleteIgnoresMatch    bool // If-Match of a delete is ignored in silence: MinIO, Ceph
+	DeleteMissingDone     bool // a delete of a missing key is done, whatever its If-Match: versitygw
 	QuotedMatchFails      bool // If-Match with quotes never matches: Ceph
 	MatchMissing412       bool // If-Match of a missing key is 412 and not 404: Ceph, SeaweedFS
 
@@ -32,7 +33,7 @@ func MinIO() Quirks {
 
 // Versitygw are the quirks of versitygw 1.8.
 func Versitygw() Quirks {
-	return Quirks{IgnoresSSE: true, MD5Tags: true, MissingKeyTold: true}
+	return Quirks{DeleteMissingDone: true, IgnoresSSE: true, MD5Tags: true, MissingKeyTold: true}
 }
 
 // Ceph are the quirks of the Ceph object gateway 16.2.

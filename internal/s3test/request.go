@@ -94,7 +94,7 @@ func (c *call) bucketOp() string {
 	case c.method == http.MethodPut && !c.hasSubresource():
 		return "CreateBucket"
 	}
-	return ""
+	return c.configurationOp()
 }
 
 func (c *call) objectOp() string {
@@ -155,12 +155,19 @@ type answer struct {
 	cut    bool // send half of the body under the full length, then close
 	lost   bool // close without an answer
 	hang   bool // no answer until the client goes away
+
+	patience time.Duration // of hang; 0 for ever
 }
 
 func (s *Server) send(w http.ResponseWriter, r *http.Request, a answer) {
 	if a.hang {
+		var enough <-chan time.Time
+		if a.patience > 0 {
+			enough = time.After(a.patience)
+		}
 		select {
 		case <-r.Context().Done():
+		case <-enough:
 		case <-s.closing:
 		}
 	}

@@ -43,6 +43,7 @@ type Server struct {
 	iam     *iam
 	limit   *limiter
 	log     *requestLog
+	open    *connections
 	closing chan struct{}
 
 	mu      sync.RWMutex // over everything in the buckets: a condition and its write are one step
@@ -69,16 +70,19 @@ func New(o Options) *Server {
 		iam:     newIAM(o),
 		limit:   newLimiter(o.Rate, o.Clock),
 		log:     &requestLog{},
+		open:    newConnections(),
 		closing: make(chan struct{}),
 		buckets: map[string]*Bucket{},
 	}
 	for _, name := range o.Buckets {
 		s.Bucket(name)
 	}
+	s.http = httptest.NewUnstartedServer(s)
+	s.http.Config.ConnState = s.open.changed
 	if o.TLS {
-		s.http = httptest.NewTLSServer(s)
+		s.http.StartTLS()
 	} else {
-		s.http = httptest.NewServer(s)
+		s.http.Start()
 	}
 	s.URL = s.http.URL
 	return s
@@ -174,6 +178,13 @@ func (s *Server) apply(c *call) (answer, error) {
 		return s.describeKey(c)
 	case "ListAliases":
 		return s.listAliases(c)
+	case "CreateKey":
+		return s.createKey(c)
+	case "CreateAlias":
+		return s.createAlias(c)
+	}
+	if c.Key == "" && c.configurationOp() != "" {
+		return s.configuration(c)
 	}
 	return answer{}, fail(501, "NotImplemented", "A header you provided implies functionality that is not implemented")
 }

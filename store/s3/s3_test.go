@@ -53,18 +53,17 @@ func tombstones() map[string]string {
 
 func TestConformance(t *testing.T) {
 	for name, c := range map[string]struct {
-		server  s3test.Options
-		options coffers3.Options
-		skips   map[string]string
+		server s3test.Options
+		skips  map[string]string
 	}{
-		"as AWS":            {options: coffers3.Options{ConditionalDelete: true}},
-		"pages of two":      {server: s3test.Options{PageSize: 2}, options: coffers3.Options{ConditionalDelete: true}},
-		"as another server": {skips: tombstones()},
+		"as AWS":       {},
+		"pages of two": {server: s3test.Options{PageSize: 2}},
+		"as MinIO":     {server: s3test.Options{Quirks: s3test.MinIO()}, skips: tombstones()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, cfg := newServer(t, c.server)
-			c.options.Bucket = "b"
-			storetest.Run(t, func(t *testing.T) store.Store { return open(t, cfg, c.options) }, storetest.Capabilities{Skips: c.skips})
+			o := coffers3.Options{Bucket: "b"}
+			storetest.Run(t, func(t *testing.T) store.Store { return open(t, cfg, o) }, storetest.Capabilities{Skips: c.skips})
 		})
 	}
 }
@@ -78,7 +77,7 @@ func TestConformanceOnMoto(t *testing.T) {
 	}
 	const unlocked = "moto checks a condition and then puts, without a lock in between"
 	storetest.Run(t, func(t *testing.T) store.Store {
-		return open(t, cfg, coffers3.Options{Bucket: bucket, ConditionalDelete: true})
+		return open(t, cfg, coffers3.Options{Bucket: bucket})
 	}, storetest.Capabilities{Skips: map[string]string{
 		"a race of creates has one winner":                          unlocked,
 		"a race of updates has one winner for each version":         unlocked,

@@ -35,9 +35,13 @@ type Options struct {
 	KeyNames map[string]string
 	// AllowUnencrypted accepts a store that does not encrypt, and says so in no answer.
 	AllowUnencrypted bool
-	// ConditionalDelete says that a server other than AWS keeps the condition of a delete.
-	// Elsewhere a delete leaves a tombstone, which is safe on every server.
-	ConditionalDelete bool
+	// SingleWriter allows changes on a server that ignores conditions: of writers who meet,
+	// the last wins. Notice is told so, once. Without it such a server is
+	// [store.ErrUnsupported]. A server of AWS is never asked, any other before the first
+	// change, and its answer kept in CacheDir for seven days; "" keeps it in memory alone.
+	SingleWriter bool
+	Notice       func(text string) // a sentence for a person; nil: silent
+	CacheDir     string
 
 	Unverified    bool // see [engine.Options]
 	AllowRollback bool
@@ -64,18 +68,33 @@ func New(ctx context.Context, cfg aws.Config, o Options) (store.Store, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return engine.New(engine.Options{
-		Bucket: s3bucket.New(awsconf.S3(cfg), s3bucket.Options{
-			Bucket: o.Bucket, ExpectedOwner: o.ExpectedOwner, Encryption: "aws:kms", KeyNames: o.KeyNames,
-			ConditionalDelete: o.ConditionalDelete || awsconf.Endpoint(cfg) == "",
-		}),
+	return o.secrets(cfg, engine.New(engine.Options{
+		Bucket:     o.bucket(cfg, alias),
 		Alias:      alias,
 		Vouch:      o.vouch,
 		KeyID:      o.keyID(keys),
 		Author:     awsconf.Author(cfg, o.Log),
 		Unverified: o.Unverified, AllowRollback: o.AllowRollback,
 		Now: o.Now,
-	}), nil
+	}), keys), nil
+}
+
+func (o Options) bucket(cfg aws.Config, alias string) bucket.Bucket {
+	server := awsconf.OtherServer(cfg)
+	b := s3bucket.New(awsconf.S3(cfg), s3bucket.Options{
+		Bucket: o.Bucket, ExpectedOwner: o.ExpectedOwner, Encryption: "aws:kms", KeyNames: o.KeyNames, ConditionalDelete: server == "",
+	})
+	if server == "" {
+		return b
+	}
+	now := o.Now
+	if now == nil {
+		now = time.Now //nolint:forbidigo // the default of a library; the command line hands its own in
+	}
+	return s3bucket.Probed(b, s3bucket.ProbeOptions{
+		KeyAlias: alias, Vouch: o.vouch, SingleWriter: o.SingleWriter, Notice: o.Notice,
+		Endpoint: server, CacheDir: o.CacheDir, Now: now,
+	})
 }
 
 // vouch accepts what S3 has sealed with KMS, under a pinned key where keys are pinned. S3

@@ -56,18 +56,17 @@ func tombstones() map[string]string {
 
 func TestConformance(t *testing.T) {
 	for name, c := range map[string]struct {
-		server  s3test.Options
-		options s3kms.Options
-		skips   map[string]string
+		server s3test.Options
+		skips  map[string]string
 	}{
-		"as AWS":            {options: s3kms.Options{ConditionalDelete: true}},
-		"pages of two":      {server: s3test.Options{PageSize: 2}, options: s3kms.Options{ConditionalDelete: true}},
-		"as another server": {skips: tombstones()},
+		"as AWS":       {},
+		"pages of two": {server: s3test.Options{PageSize: 2}},
+		"as MinIO":     {server: s3test.Options{Quirks: s3test.MinIO()}, skips: tombstones()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, cfg := newServer(t, c.server)
-			c.options.Bucket, c.options.KeyAlias = "b", "alias/app"
-			storetest.Run(t, func(t *testing.T) store.Store { return open(t, cfg, c.options) }, storetest.Capabilities{Skips: c.skips})
+			o := s3kms.Options{Bucket: "b", KeyAlias: "alias/app"}
+			storetest.Run(t, func(t *testing.T) store.Store { return open(t, cfg, o) }, storetest.Capabilities{Skips: c.skips})
 		})
 	}
 }
@@ -81,7 +80,7 @@ func TestConformanceOnMoto(t *testing.T) {
 	}
 	const unlocked = "moto checks a condition and then puts, without a lock in between"
 	storetest.Run(t, func(t *testing.T) store.Store {
-		return open(t, cfg, s3kms.Options{Bucket: bucket, KeyAlias: "alias/app", ConditionalDelete: true})
+		return open(t, cfg, s3kms.Options{Bucket: bucket, KeyAlias: "alias/app"})
 	}, storetest.Capabilities{Skips: map[string]string{
 		"a race of creates has one winner":                          unlocked,
 		"a race of updates has one winner for each version":         unlocked,

@@ -110,7 +110,7 @@ func FuzzObject(f *testing.F) {
 		f.Fatalf("%d fixtures, error %v", len(fixtures), err)
 	}
 	for _, name := range fixtures {
-		body, err := os.ReadFile(name) //nolint:gosec // a fixture
+		body, err := os.ReadFile(name)
 		if err != nil {
 			f.Fatal(err)
 		}

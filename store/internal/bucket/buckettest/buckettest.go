@@ -23,6 +23,8 @@ type Capabilities struct {
 	Method              string   // the Seal.Method to expect; "" accepts any
 	NoConditionalDelete bool     // Delete under a condition must be [bucket.ErrUnsupported] and do nothing
 	RacyConditions      bool     // racing conditions are not exact: no test of conditions with more than one writer
+
+	Skips map[string]string // the name of a subtest -> the reason why the storage cannot pass it
 }
 
 // Run tests the buckets that open returns, one for each subtest. They need not be empty,
@@ -31,6 +33,9 @@ type Capabilities struct {
 func Run(t *testing.T, open func(t *testing.T) bucket.Bucket, caps Capabilities) {
 	for _, test := range slices.Concat(objectTests, conditionTests, listTests, raceTests) {
 		t.Run(test.name, func(t *testing.T) {
+			if reason, ok := caps.Skips[test.name]; ok {
+				t.Skip(reason)
+			}
 			s := &suite{T: t, Bucket: open(t), caps: caps, service: "buckettest-" + strings.ToLower(rand.Text()[:10])}
 			test.run(s)
 		})

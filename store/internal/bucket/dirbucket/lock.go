@@ -59,8 +59,11 @@ func hold(ctx context.Context, f *os.File) (func(), error) {
 		return release, nil
 	case <-ctx.Done():
 		go func() { // the system call cannot be taken back
-			_ = <-locked
-			release()
+			if <-locked == nil {
+				release()
+			} else {
+				shut(f)
+			}
 		}()
 		return nil, ctx.Err()
 	}

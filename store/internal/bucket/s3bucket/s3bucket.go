@@ -43,6 +43,7 @@ type Options struct {
 
 	// ConditionalDelete is whether the server keeps If-Match on DELETE: AWS does, MinIO and
 	// Ceph delete all the same. Without it a conditional Delete makes no request.
+	// [Probed] finds it out.
 	ConditionalDelete bool
 }
 
@@ -144,12 +145,15 @@ func (b *Bucket) keyName(alias string) *string {
 
 // Delete implements [bucket.Bucket].
 func (b *Bucket) Delete(ctx context.Context, name string, cond bucket.If) error {
-	in := &s3.DeleteObjectInput{Bucket: &b.o.Bucket, Key: &name, ExpectedBucketOwner: b.owner}
-	tag, match := cond.Match()
-	if cond.Absent() || match && !b.o.ConditionalDelete {
+	if _, match := cond.Match(); cond.Absent() || match && !b.o.ConditionalDelete {
 		return &bucket.Error{Op: "delete", Name: name, Err: bucket.ErrUnsupported}
 	}
-	if match {
+	return b.remove(ctx, name, cond)
+}
+
+func (b *Bucket) remove(ctx context.Context, name string, cond bucket.If) error {
+	in := &s3.DeleteObjectInput{Bucket: &b.o.Bucket, Key: &name, ExpectedBucketOwner: b.owner}
+	if tag, match := cond.Match(); match {
 		in.IfMatch = aws.String(string(tag))
 	}
 	if _, err := b.client.DeleteObject(ctx, in, b.renew); err != nil {

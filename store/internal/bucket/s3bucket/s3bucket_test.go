@@ -80,8 +80,8 @@ func TestConformance(t *testing.T) {
 		},
 		"Versitygw": {
 			s3test.Options{Quirks: s3test.Versitygw()},
-			s3bucket.Options{Encryption: "aws:kms", ConditionalDelete: true},
-			buckettest.Capabilities{},
+			s3bucket.Options{Encryption: "aws:kms"},
+			buckettest.Capabilities{NoConditionalDelete: true},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,127 @@
+//go:build unix
+
+package cmd_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/coffer-secrets/coffer/cmd"
+	"github.com/coffer-secrets/coffer/internal/s3test"
+)
+
+// everyCommand has a line for each command; "~" stands for a home of its own. What prints
+// values by its nature says so.
+var everyCommand = map[string][]struct {
+	line, stdin  string
+	tells, fails bool
+}{
+	"write":    {{line: "write team new -", stdin: canary}, {line: "write team url - --json --tags a=b", stdin: canary}},
+	"read":     {{line: "read team url", tells: true}, {line: "read team url --out ~/out"}},
+	"list":     {{line: "list team --json"}, {line: "list team --expand", tells: true}},
+	"services": {{line: "services"}},
+	"history":  {{line: "history team url --json"}},
+	"delete":   {{line: "delete team gone url"}, {line: "delete team --service --yes", fails: true}},
+	"exec":     {{line: "exec team -- true"}, {line: "exec team --pristine --strict -- true"}},
+	"env":      {{line: "env team", tells: true}},
+	"export":   {{line: "export team", tells: true}, {line: "export team --format csv --out ~/out"}},
+	"import": {
+		{line: "import team -", stdin: `{"a":"` + canary + `","url":"` + canary + `"}`},
+		{line: "import team - --dry-run --json", stdin: "a: " + canary + "\nb: [" + canary, fails: true},
+		{line: "import team - --dry-run --json", stdin: "a: " + canary},
+	},
+	"find":       {{line: "find url"}, {line: "find --by-value -", stdin: canary + "-keep"}},
+	"tag":        {{line: "tag write team url a=b"}, {line: "tag read team url"}, {line: "tag delete team url a"}},
+	"rekey":      {{line: "rekey team --to alias/ops"}},
+	"restore":    {{line: "restore team url --version 1"}},
+	"edit":       {{line: "edit team --yes"}},
+	"copy":       {{line: "copy team other"}},
+	"diff":       {{line: "diff team url --versions 1,2", fails: true}, {line: "diff team other", fails: true}},
+	"migrate":    {{line: "migrate team --from-backend s3-kms --to-backend local"}},
+	"share":      {{line: "share team url", tells: true}, {line: "share --list"}},
+	"policy":     {{line: "policy check reader team"}, {line: "policy reader team"}},
+	"init":       {{line: "init --yes"}},
+	"config":     {{line: "config"}},
+	"completion": {{line: "completion bash"}},
+	"complete":   {{line: "__complete read team "}},
+	"version":    {{line: "version"}},
+}
+
+// TestNoCommandTellsAValue runs every command at the highest verbosity, as it should go and
+// with something wrong at each of its requests: no stream, file or argument has a value that
+// was not asked for.
+func TestNoCommandTellsAValue(t *testing.T) {
+	t.Parallel()
+	for _, name := range commandsOf(reflect.TypeFor[cmd.CLI]()) {
+		lines, ok := everyCommand[name]
+		if !ok {
+			t.Errorf("%s: no line for it in everyCommand", name)
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t, s3test.Options{})
+			out := filepath.Join(s.home, "out")
+			s.env = append(s.env, "EDITOR=true")
+			silent := func(what string, tells bool, got outcome) {
+				t.Helper()
+				s.Drain()
+				_ = os.Remove(out) // where it was asked for
+				if strings.Contains(got.stderr, canary) || !tells && strings.Contains(got.stdout, canary) ||
+					strings.Contains(got.stderr, dev.SecretKey) || strings.Contains(got.stderr, dev.SessionToken) ||
+					strings.Contains(got.stderr, "panic:") {
+					t.Errorf("%s: a value or a credential was told: exit code %d\n%s%s", what, got.exit, got.stdout, got.stderr)
+				}
+				s.wantNoFileTells()
+			}
+			for _, c := range lines {
+				line := strings.ReplaceAll("--verbose "+c.line, "~", s.home)
+				s.reset()
+				got := s.perform(line, c.stdin)
+				if (got.exit == 0) == c.fails {
+					t.Errorf("%s: exit code %d\n%s", c.line, got.exit, got.stderr)
+				}
+				silent(c.line, c.tells, got)
+				var spots []spot
+				seen := map[spot]int{}
+				for _, e := range s.Log() {
+					like := spot{op: e.Op, object: e.Key + e.Prefix}
+					seen[like]++
+					spots = append(spots, spot{like.op, like.object, seen[like]})
+				}
+				faults := faultsBeforeAndAfter()
+				for i, at := range spots {
+					// A few faults at each request, all of them in the course of the walk.
+					for j := range 3 {
+						f := faults[(3*i+j)%len(faults)]
+						if os.Getenv("COFFER_WALK") != "full" && j > 0 {
+							continue
+						}
+						s.reset()
+						s.meets(at, f)
+						got := s.perform(line, c.stdin)
+						s.Fault(nil)
+						silent(fmt.Sprintf("%s, %v at %v", c.line, f, at), c.tells, got)
+					}
+				}
+			}
+		})
+	}
+}
+
+// commandsOf are the names of all commands of the grammar.
+func commandsOf(grammar reflect.Type) []string {
+	var all []string
+	for i := range grammar.NumField() {
+		f := grammar.Field(i)
+		if _, ok := f.Tag.Lookup("cmd"); ok {
+			all = append(all, strings.ToLower(f.Name))
+		} else if f.Anonymous && f.Type.Kind() == reflect.Struct {
+			all = append(all, commandsOf(f.Type)...)
+		}
+	}
+	return all
+}

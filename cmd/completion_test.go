@@ -1,0 +1,215 @@
+//go:build unix
+
+package cmd_test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/coffer-secrets/coffer/internal/s3test"
+)
+
+// shells are asked what they offer for a line, of which the last word is not finished.
+var shells = map[string][]string{
+	"bash": {"bash", "--norc", "-c", `
+		source <(coffer completion bash)
+		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+		_coffer
+		((${#COMPREPLY[@]} == 0)) || printf '%s\n' "${COMPREPLY[@]}"`, "bash"},
+	"zsh": {"zsh", "-f", "-c", `
+		compdef() { }
+		compadd() { shift; print -rl -- "$@" }
+		_files() { print -rl -- *(N) }
+		_command_names() { print -rl -- ${(ok)commands} }
+		source <(coffer completion zsh)
+		words=("$@") CURRENT=$#
+		_coffer`, "zsh"},
+	"fish": {"fish", "--no-config", "-c", `
+		coffer completion fish | source
+		complete -C (string join ' ' -- $argv)`},
+}
+
+// offers returns what a shell offers for the last word, sorted.
+func (b *bench) offers(shell string, words ...string) []string {
+	b.Helper()
+	line := append(slices.Clone(shells[shell]), words...)
+	c := exec.CommandContext(b.Context(), line[0], line[1:]...)
+	var stdout, stderr bytes.Buffer
+	c.Env, c.Dir, c.Stdout, c.Stderr = b.env, b.TempDir(), &stdout, &stderr
+	if err := c.Run(); err != nil {
+		b.Fatalf("%s, %q: %v\n%s", shell, words, err, stderr.String())
+	}
+	if stderr.Len() > 0 {
+		b.Errorf("%s, %q: it says %q", shell, words, stderr.String())
+	}
+	var offered []string
+	for word := range strings.FieldsSeq(stdout.String()) {
+		if shell == "zsh" && word == "--" {
+			continue
+		}
+		offered = append(offered, word)
+	}
+	return slices.Compact(slices.Sorted(slices.Values(offered)))
+}
+
+func forEachShell(t *testing.T, test func(t *testing.T, shell string)) {
+	t.Helper()
+	for shell := range shells {
+		t.Run(shell, func(t *testing.T) {
+			if _, err := exec.LookPath(shell); err != nil {
+				t.Skip("this machine has no " + shell)
+			}
+			t.Parallel()
+			test(t, shell)
+		})
+	}
+}
+
+func TestShellsCompleteCommandsFlagsServicesAndKeys(t *testing.T) {
+	forEachShell(t, func(t *testing.T, shell string) {
+		b := newBench(t, s3test.Options{})
+		b.do("write api db_url -", canary)
+		b.do("write api db_pass -", canary)
+		b.do("write api/worker queue -", canary)
+		b.do("write web token - -b local --kms-key-alias alias/app", canary)
+		for line, want := range map[string]string{
+			"coffer expo":                          "export",
+			"coffer tag ":                          "delete read write",
+			"coffer tag w":                         "write",
+			"coffer export --form":                 "--format",
+			"coffer export --format sh":            "shell shell-escaped",
+			"coffer import api --format sh":        "",
+			"coffer import api x --format prop":    "",
+			"coffer import api x --format java":    "java-properties",
+			"coffer --backend s3-":                 "s3-kms",
+			"coffer -b lo":                         "local",
+			"coffer --retry-mode a":                "adaptive",
+			"coffer completion ":                   "bash fish zsh",
+			"coffer read a":                        "api api/worker",
+			"coffer get api ":                      "db_pass db_url",
+			"coffer read api db_u":                 "db_url",
+			"coffer read API db_u":                 "db_url",
+			"coffer read api db_url ":              "",
+			"coffer delete api db_url db_p":        "db_pass",
+			"coffer rm api ":                       "db_pass db_url",
+			"coffer tag read api db_p":             "db_pass",
+			"coffer exec api api/":                 "api/worker",
+			"coffer -q exec --only x api/":         "api/worker",
+			"coffer exec api -- prin":              "printenv",
+			"coffer --backend local read ":         "web",
+			"coffer -b local read web ":            "token",
+			"coffer --bucket none read ":           "",
+			"coffer --no-such-flag read a":         "api api/worker",
+			"coffer no-such-command ":              "",
+			"coffer read api db_url --version 1 x": "",
+		} {
+			got := b.offers(shell, strings.Split(line, " ")...)
+			if strings.HasSuffix(want, "printenv") {
+				got = slices.DeleteFunc(got, func(word string) bool { return word != "printenv" })
+			}
+			if shell == "fish" { // without descriptions
+				got = slices.DeleteFunc(got, func(word string) bool { return word == "command" })
+			}
+			if diff := cmp.Diff(strings.Fields(want), got); diff != "" && len(want)+len(got) > 0 {
+				t.Errorf("%s (-want +got):\n%s", line, diff)
+			}
+		}
+	})
+}
+
+func TestShellsCompleteAFlagsValueBehindAnEqualSign(t *testing.T) {
+	forEachShell(t, func(t *testing.T, shell string) {
+		b := newBench(t, s3test.Options{})
+		b.do("write web token - --backend=local --kms-key-alias=alias/app", canary)
+		words, rest, want := []string{"coffer", "--backend=lo"}, []string{"coffer", "--backend=local", "read", ""}, "--backend=local"
+		if shell == "bash" { // COMP_WORDBREAKS has the "="
+			words, rest, want = []string{"coffer", "--backend", "=", "lo"}, []string{"coffer", "--backend", "=", "local", "read", ""}, "local"
+			if got := b.offers(shell, "coffer", "--retry-mode", "="); !slices.Equal(got, []string{"adaptive", "standard"}) {
+				t.Errorf("--retry-mode= offers %q", got)
+			}
+		}
+		if got := b.offers(shell, words...); !slices.Equal(got, []string{want}) {
+			t.Errorf("%q offers %q", words, got)
+		}
+		if got := b.offers(shell, rest...); !slices.Equal(got, []string{"web"}) {
+			t.Errorf("%q offers %q", rest, got)
+		}
+	})
+}
+
+func TestCompletionKnowsContexts(t *testing.T) {
+	b := newBench(t, s3test.Options{})
+	b.env = append(b.env, "COFFER_CONFIG="+b.file("contexts: {prod: {bucket: b}, preview: {bucket: none}, dev: {backend: local}}\n"))
+	if got := b.out("__complete -- read --context pr"); got != "preview\nprod\n" {
+		t.Errorf("--context pr offers %q", got)
+	}
+	b.env = append(b.env, "COFFER_S3_BUCKET=")
+	b.do("write api key - --context prod", canary)
+	if got := b.out("__complete -- --context prod read a"); got != "api\n" {
+		t.Errorf("the context's services are %q", got)
+	}
+	b.env = append(b.env, "COFFER_CONTEXT=none")
+	if got := b.out("__complete -- --context d"); got != "dev\n" {
+		t.Errorf("beside a wrong context in the environment, --context d offers %q", got)
+	}
+}
+
+// A person is in the middle of a line: no wait, no noise, no failure.
+func TestCompletionIsQuietAndQuick(t *testing.T) {
+	for name, setup := range map[string]func(*bench){
+		"a store that hangs": func(b *bench) {
+			b.Fault(func(s3test.Request) *s3test.Fault { return &s3test.Fault{Kind: s3test.Hang} })
+		},
+		"a store that is not there": func(b *bench) { b.env = append(b.env, "COFFER_ENDPOINT_URL=http://127.0.0.1:1", "COFFER_RETRIES=10") },
+		"a store in need": func(b *bench) {
+			b.env = append(b.env, "COFFER_RETRIES=10")
+			b.Fault(func(s3test.Request) *s3test.Fault {
+				return &s3test.Fault{Kind: s3test.Answer, Status: 503, Code: "SlowDown"}
+			})
+		},
+		"a store that may not be listed": func(b *bench) { b.SetPolicy(dev.AccessKeyID, s3test.Policy{DenyList: true}) },
+		"a configuration of no sense":    func(b *bench) { b.env = append(b.env, "COFFER_CONFIG="+b.file("{")) },
+		"a configuration that is gone":   func(b *bench) { b.env = append(b.env, "COFFER_CONFIG=/nowhere/at/all") },
+		"a backend that is none":         func(b *bench) { b.env = append(b.env, "COFFER_BACKEND=nope") },
+		"no credentials": func(b *bench) {
+			b.env = append(b.env, "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_SESSION_TOKEN=")
+		},
+		"no home": func(b *bench) {
+			b.env = append(b.env, "COFFER_BACKEND=local", "HOME=", "XDG_DATA_HOME=", "XDG_CONFIG_HOME=")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, s3test.Options{})
+			setup(b)
+			for _, line := range []string{"__complete -- read a", "__complete -- read api k", "__complete -- --verbose exec a"} {
+				start := time.Now()
+				got := b.run(line, "")
+				if got != (outcome{}) {
+					t.Errorf("coffer %s: %+v", line, got)
+				}
+				if took := time.Since(start); took > 5*time.Second { // one, on a machine that is not busy
+					t.Errorf("coffer %s took %v", line, took)
+				}
+			}
+		})
+	}
+}
+
+// file writes a file of the test's own and returns its name.
+func (b *bench) file(text string) string {
+	b.Helper()
+	name := filepath.Join(b.TempDir(), "file")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	return name
+}

@@ -1,0 +1,246 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/coffer-secrets/coffer/internal/render"
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// DiffCmd compares the newest values of two services, or two versions of a secret.
+type DiffCmd struct {
+	Left  string `arg:"" name:"service" help:"Service."`
+	Right string `arg:"" optional:"" name:"other" help:"The other service; with --versions, a key of the first. The same name when two contexts are compared."`
+
+	Contexts
+	KeyFlags
+	Versions []int `placeholder:"N,M" help:"Compare two versions of one secret."`
+	Reveal   bool  `help:"Print the values too."`
+}
+
+// What a comparison finds of a key.
+const (
+	same         = "same"
+	differs      = "differs"
+	missingLeft  = "missing left"
+	missingRight = "missing right"
+	hiddenKey    = "hidden"
+)
+
+// difference is what the two sides have of one key; nil: nothing.
+type difference struct {
+	key, state  string
+	left, right *store.Secret
+}
+
+// Run prints a row for each key. It ends with exit code 1 when anything is not the same, or
+// hidden, so that nobody can say.
+func (c *DiffCmd) Run(ctx context.Context, app *App) error {
+	from, to, err := c.open(ctx, app)
+	if err != nil {
+		return err
+	}
+	compare := c.services
+	if len(c.Versions) > 0 {
+		compare = c.versions
+	}
+	found, err := compare(ctx, app, from, to)
+	if err != nil {
+		return err
+	}
+	if err := c.print(app, found); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(found, func(d difference) bool { return d.state != same }) {
+		return &exitError{code: exitOther}
+	}
+	return nil
+}
+
+func (c *DiffCmd) services(ctx context.Context, app *App, from, to place) ([]difference, error) {
+	left, right := serviceName(c.Left), serviceName(c.Right)
+	if right == "" {
+		right = left
+	}
+	if left == right && from.same(to) {
+		return nil, hinted(usage("%s would be compared with itself", left), "name another service, or --from-context and --to-context")
+	}
+	l, r, err := loadBoth(ctx, from, left, to, right)
+	if err != nil {
+		return nil, err
+	}
+	if err := refuseUnlisted(l, r); err != nil {
+		return nil, err
+	}
+	if err := app.refuseUnreadable([]store.Contents{l, r}); err != nil {
+		return nil, err
+	}
+	if l.Listed == 0 && r.Listed == 0 {
+		return nil, noSecrets("diff", left)
+	}
+	for _, contents := range []store.Contents{l, r} {
+		if contents.Listed == 0 {
+			app.note("service %q has no secrets", contents.Service)
+		}
+	}
+	return c.compare(l, r)
+}
+
+// compare pairs keys that differ only in case, as copy would.
+func (c *DiffCmd) compare(l, r store.Contents) ([]difference, error) {
+	byKey := map[string]*difference{}
+	at := func(key string) *difference {
+		if byKey[key] == nil {
+			byKey[key] = &difference{key: key}
+		}
+		return byKey[key]
+	}
+	left, err := c.choose(l)
+	if err != nil {
+		return nil, err
+	}
+	right, err := c.choose(r)
+	if err != nil {
+		return nil, err
+	}
+	for i, s := range left {
+		at(s.ID.Key).left = &left[i]
+	}
+	for i, s := range right {
+		key, err := store.Lookup(s.ID.Key, l.Keys())
+		if err != nil || at(key).right != nil {
+			key = s.ID.Key
+		}
+		at(key).right = &right[i]
+	}
+	for _, key := range slices.Concat(l.Hidden, r.Hidden) {
+		if ok, _ := c.chosen(key); ok { // the patterns are known to be well formed
+			at(key).state = hiddenKey
+		}
+	}
+	if len(byKey) == 0 {
+		return nil, noKey(l.Service+" and "+r.Service, c.Keys, c.Except)
+	}
+	var found []difference
+	for _, key := range slices.Sorted(maps.Keys(byKey)) {
+		found = append(found, byKey[key].judged())
+	}
+	return found, nil
+}
+
+func (d difference) judged() difference {
+	switch {
+	case d.state == hiddenKey:
+	case d.left == nil:
+		d.state = missingLeft
+	case d.right == nil:
+		d.state = missingRight
+	case d.left.Value == d.right.Value:
+		d.state = same
+	default:
+		d.state = differs
+	}
+	return d
+}
+
+// versions compares two versions of one secret.
+func (c *DiffCmd) versions(ctx context.Context, _ *App, from, to place) ([]difference, error) {
+	if len(c.Versions) != 2 || c.Versions[0] < 1 || c.Versions[1] < 1 || c.Right == "" {
+		return nil, usage("--versions N,M compares two versions of a secret: diff SERVICE KEY --versions 3,7")
+	}
+	id, err := newID(c.Left, c.Right)
+	if err != nil {
+		return nil, err
+	}
+	secrets := make([]store.Secret, 2)
+	g, gctx := errgroup.WithContext(ctx)
+	for i, p := range []place{from, to} {
+		g.Go(func() (err error) {
+			secrets[i], err = p.Read(gctx, id, c.Versions[i])
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return []difference{difference{key: secrets[0].ID.Key, left: &secrets[0], right: &secrets[1]}.judged()}, nil
+}
+
+// differenceJSON is how a difference is printed with --json.
+type differenceJSON struct {
+	Key          string  `json:"key"`
+	State        string  `json:"state"`
+	LeftVersion  int     `json:"left_version,omitempty"`
+	RightVersion int     `json:"right_version,omitempty"`
+	Left         *string `json:"left,omitempty"`
+	Right        *string `json:"right,omitempty"`
+}
+
+func (c *DiffCmd) print(app *App, found []difference) error {
+	out := make([]differenceJSON, len(found))
+	for i, d := range found {
+		out[i] = differenceJSON{Key: d.key, State: d.state}
+		out[i].LeftVersion, out[i].Left = c.side(d.left)
+		out[i].RightVersion, out[i].Right = c.side(d.right)
+	}
+	if app.globals.JSON {
+		return render.JSON(app.Stdout, out)
+	}
+	header := []string{"Key", "State", "Left version", "Right version"}
+	if c.Reveal {
+		header = append(header, "Left", "Right")
+	}
+	t := app.table(header...)
+	counts := map[string]int{}
+	for _, d := range out {
+		counts[d.State]++
+		row := []any{d.Key, d.State, orNone(d.LeftVersion), orNone(d.RightVersion)}
+		if c.Reveal {
+			row = append(row, shown(d.Left), shown(d.Right))
+		}
+		t.row(row...)
+	}
+	if err := t.print(); err != nil {
+		return err
+	}
+	var parts []string
+	for _, state := range []string{same, differs, missingLeft, missingRight, hiddenKey} {
+		if counts[state] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", counts[state], state))
+		}
+	}
+	app.note("%s", strings.Join(parts, ", "))
+	return nil
+}
+
+// side returns what is printed of one side.
+func (c *DiffCmd) side(s *store.Secret) (version int, value *string) {
+	if s == nil {
+		return 0, nil
+	}
+	if c.Reveal {
+		text := s.Value.Reveal()
+		value = &text
+	}
+	return s.Version, value
+}
+
+func orNone(version int) any {
+	if version == 0 {
+		return nil
+	}
+	return version
+}
+
+func shown(value *string) any {
+	if value == nil {
+		return nil
+	}
+	return *value
+}

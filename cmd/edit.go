@@ -1,0 +1,308 @@
+package cmd
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/coffer-secrets/coffer/internal/environ"
+	"github.com/coffer-secrets/coffer/internal/formats"
+	"github.com/coffer-secrets/coffer/internal/term"
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// EditCmd changes the secrets of a service in an editor.
+type EditCmd struct {
+	Service string `arg:"" help:"Service."`
+
+	Format       string `short:"f" enum:"yaml,dotenv" default:"yaml" placeholder:"NAME" help:"yaml or dotenv (yaml)."`
+	Yes          bool   `short:"y" help:"Do not ask."`
+	PreserveCase bool   `help:"Store new keys as they are written, not in lower case."`
+	Adopt        bool   `help:"Take over secrets whose key alias cannot be told."`
+}
+
+// Run opens the editor on a file that only the caller can read, and writes what was changed
+// in it, each secret on the condition that it is still as it was read.
+func (c *EditCmd) Run(ctx context.Context, app *App) error {
+	service := serviceName(c.Service)
+	if err := store.CheckService(service); err != nil {
+		return err
+	}
+	if !c.Yes && !app.interactive() {
+		return hinted(usage("nobody is there to confirm the changes"), "--yes writes without asking")
+	}
+	s, err := app.Open(ctx)
+	if err != nil {
+		return err
+	}
+	before, err := s.Load(ctx, service)
+	if err != nil {
+		return err
+	}
+	if err := refuseUnlisted(before); err != nil {
+		return err
+	}
+	if err := app.refuseUnreadable([]store.Contents{before}); err != nil {
+		return err
+	}
+	e := &edit{EditCmd: c, app: app, before: before}
+	body, err := e.encode()
+	if err != nil {
+		return err
+	}
+	if err := e.create(body); err != nil {
+		return err
+	}
+	kept, err := e.run(s)
+	if !kept {
+		return errors.Join(err, e.remove())
+	}
+	app.say("what you edited is kept in %s; remove it when you are done", e.path)
+	return err
+}
+
+// edit is one run of the command.
+type edit struct {
+	*EditCmd
+	app    *App
+	before store.Contents
+	keys   map[string]string // the names of a dotenv file -> their keys
+	path   string            // of the file
+}
+
+// errUnchanged ends an edit that changes nothing.
+var errUnchanged = errors.New("nothing was changed")
+
+// run edits until the file makes sense, asks, and writes. kept means: the file is worth more
+// than the risk of leaving it where it is.
+func (e *edit) run(s store.Store) (kept bool, err error) {
+	todo, kept, err := e.edited()
+	if err != nil {
+		return kept, err
+	}
+	if len(todo.writes)+len(todo.deletes) == 0 {
+		if e.app.globals.JSON {
+			return false, e.app.printResults(nil)
+		}
+		e.app.note("%s: nothing was changed", e.before.Service)
+		return false, nil
+	}
+	if err := e.confirm(todo); err != nil {
+		return false, err
+	}
+	// A Ctrl-C in the editor was meant for the editor.
+	ctx, stop := untilInterrupted()
+	defer stop()
+	err = e.apply(ctx, s, todo)
+	return err != nil, err
+}
+
+// edited runs the editor, again as long as the file makes no sense and somebody wants to mend it.
+func (e *edit) edited() (todo edits, kept bool, err error) {
+	for {
+		if err := e.app.openEditor(e.path, e.remove); err != nil {
+			return edits{}, false, err
+		}
+		todo, err := e.read()
+		if err == nil || !e.app.interactive() {
+			return todo, err != nil, err
+		}
+		e.app.say("%s", sentence(err))
+		again, askErr := term.Confirm(e.app.Stdin, e.app.Stderr, "Edit again?")
+		if askErr != nil || !again {
+			return edits{}, true, err
+		}
+	}
+}
+
+// edits is what an editor made of a service.
+type edits struct {
+	writes  []change
+	deletes []store.Secret
+}
+
+// read finds out what was changed in the file.
+func (e *edit) read() (edits, error) {
+	body, err := os.ReadFile(e.path)
+	if err != nil {
+		return edits{}, err
+	}
+	pairs, err := formats.Decode(bytes.NewReader(body), e.Format, formats.Options{})
+	if err != nil {
+		return edits{}, err
+	}
+	if len(pairs) == 0 {
+		return edits{}, nil // emptied to give up, as in other programs
+	}
+	return e.compare(pairs)
+}
+
+// compare holds the pairs of the file against what was read.
+func (e *edit) compare(pairs []formats.Pair) (edits, error) {
+	var todo edits
+	stays := map[string]string{} // the key -> its name in the file
+	for _, p := range pairs {
+		name := cmp.Or(e.keys[p.Key], p.Key)
+		id, err := store.NewID(e.before.Service, name)
+		if err == nil {
+			err = p.Value.Check()
+		}
+		if err != nil {
+			return edits{}, &store.Error{Op: "edit", ID: store.ID{Service: e.before.Service, Key: name}, Err: err}
+		}
+		stands, err := twin(id, e.before)
+		if err != nil {
+			return edits{}, err
+		}
+		c := change{key: name, value: p.Value}
+		if stands != nil {
+			c.key, c.version = stands.ID.Key, stands.Version
+		} else if !e.PreserveCase {
+			c.key = strings.ToLower(name)
+		}
+		if other, ok := stays[c.key]; ok {
+			return edits{}, fmt.Errorf("%w: %q and %q are one secret, %q", store.ErrInvalid, other, p.Key, c.key)
+		}
+		stays[c.key] = p.Key
+		if stands == nil || stands.Value != p.Value {
+			todo.writes = append(todo.writes, c)
+		}
+	}
+	for _, s := range e.before.Secrets {
+		if _, ok := stays[s.ID.Key]; !ok {
+			todo.deletes = append(todo.deletes, s)
+		}
+	}
+	return todo, nil
+}
+
+// confirm shows what was changed, without values, and asks.
+func (e *edit) confirm(todo edits) error {
+	for _, c := range todo.writes {
+		what := "changed"
+		if c.version == 0 {
+			what = "new"
+		}
+		e.app.say("%s/%s: %s", e.before.Service, c.key, what)
+	}
+	for _, s := range todo.deletes {
+		e.app.say("%s: will be deleted with all its versions", s.ID)
+	}
+	if e.Yes {
+		return nil
+	}
+	var parts []string
+	if n := len(todo.writes); n > 0 {
+		parts = append(parts, "write "+count(n, "secret"))
+	}
+	if n := len(todo.deletes); n > 0 {
+		parts = append(parts, "delete "+count(n, "secret"))
+	}
+	question := strings.Join(parts, " and ") + "?"
+	ok, err := term.Confirm(e.app.Stdin, e.app.Stderr, strings.ToUpper(question[:1])+question[1:])
+	if err == nil && !ok {
+		err = errUnchanged
+	}
+	return err
+}
+
+// apply writes, and deletes when all was written.
+func (e *edit) apply(ctx context.Context, s store.Store, todo edits) error {
+	service := e.before.Service
+	results, err := writeChanges(ctx, s, service, todo.writes, store.WriteOptions{PreserveCase: e.PreserveCase, Adopt: e.Adopt})
+	if len(results) == 0 && err != nil {
+		return err
+	}
+	if err == nil && len(todo.deletes) > 0 {
+		var deleted []store.Result
+		deleted, err = e.delete(ctx, s, todo.deletes)
+		results = append(results, deleted...)
+	}
+	if printErr := e.app.reportChanges(service, results, err); printErr != nil {
+		return printErr
+	}
+	return err
+}
+
+// delete deletes secrets that are still in the version that was read. A store has no condition
+// for a delete: of a write in the same instant, the later wins.
+func (e *edit) delete(ctx context.Context, s store.Store, secrets []store.Secret) ([]store.Result, error) {
+	keys := make([]string, len(secrets))
+	for i, was := range secrets {
+		now, err := s.Read(ctx, was.ID, store.Latest)
+		if err == nil && now.Version != was.Version {
+			err = &store.Error{Op: "delete", ID: was.ID, Err: &store.VersionError{Have: now.Version, Want: was.Version}}
+		}
+		if err != nil {
+			return nil, err
+		}
+		keys[i] = was.ID.Key
+	}
+	return s.Delete(ctx, e.before.Service, keys...)
+}
+
+// encode makes the text to edit.
+func (e *edit) encode() ([]byte, error) {
+	var body bytes.Buffer
+	fmt.Fprintf(&body, "# Secrets of service %s. What you change is written, what you remove is deleted, after a question.\n", e.before.Service)
+	body.WriteString("# A file without secrets changes nothing.\n")
+	if n := len(e.before.Hidden); n > 0 {
+		fmt.Fprintf(&body, "# %s hidden from you; they stay as they are.\n", count(n, "secret"))
+	}
+	pairs := make([]formats.Pair, len(e.before.Secrets))
+	e.keys = map[string]string{}
+	for i, s := range e.before.Secrets {
+		pairs[i] = formats.Pair{Key: s.ID.Key, Value: s.Value}
+		if e.Format == "dotenv" {
+			name, err := environ.Name(s.ID.Key, "")
+			if err != nil {
+				return nil, hinted(err, "--format yaml carries every key")
+			}
+			e.keys[name] = s.ID.Key
+		}
+	}
+	if len(pairs) == 0 {
+		return body.Bytes(), nil
+	}
+	err := formats.Encode(&body, e.Format, pairs, formats.Options{})
+	if err != nil && e.Format != "yaml" {
+		err = hinted(err, "--format yaml carries every key and every value")
+	}
+	return body.Bytes(), err
+}
+
+// create makes the file: in a directory that only the caller may enter, in memory where there is one.
+func (e *edit) create(body []byte) error {
+	dir, memory := e.app.workplace()
+	if !memory {
+		e.app.note("there is no directory in memory: the values are on the disk, below %s, until you leave the editor", dir)
+	}
+	dir, err := os.MkdirTemp(dir, "coffer-")
+	if err != nil {
+		return err
+	}
+	e.path = filepath.Join(dir, "secrets"+map[string]string{"yaml": ".yaml", "dotenv": ".env"}[e.Format])
+	if err := os.WriteFile(e.path, body, 0o600); err != nil {
+		return errors.Join(err, e.remove())
+	}
+	return nil
+}
+
+// remove takes the directory away, with what the editor has left beside the file.
+func (e *edit) remove() error { return os.RemoveAll(filepath.Dir(e.path)) }
+
+// workplace returns the first directory that is in memory, or the one for temporary files.
+func (a *App) workplace() (dir string, memory bool) {
+	candidates := []string{a.Getenv("XDG_RUNTIME_DIR"), "/dev/shm"}
+	at := slices.IndexFunc(candidates, func(dir string) bool { return filepath.IsAbs(dir) && inMemory(dir) })
+	if at >= 0 {
+		return candidates[at], true
+	}
+	return os.TempDir(), false
+}

@@ -1,0 +1,490 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/coffer-secrets/coffer/internal/progress"
+	"github.com/coffer-secrets/coffer/internal/render"
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// MigrateCmd copies services from one backend to another, with their history.
+type MigrateCmd struct {
+	Services []string `arg:"" optional:"" name:"service" help:"Services."`
+
+	Prefix      string `placeholder:"TEXT" help:"Every service that begins with this."`
+	AllServices bool   `help:"Every service."`
+
+	FromBackend string `placeholder:"NAME" help:"Backend to read from."`
+	FromBucket  string `placeholder:"NAME" help:"Bucket to read from."`
+	ToBackend   string `placeholder:"NAME" help:"Backend to write to, under --kms-key-alias."`
+	ToBucket    string `placeholder:"NAME" help:"Bucket to write to."`
+	Contexts
+
+	KeyFlags
+	History   bool `default:"true" negatable:"" help:"Older versions too, of secrets that the destination does not have; --no-history: only the newest."`
+	Overwrite bool `help:"Write a new version of secrets that have another value at the destination."`
+	DryRun    bool `help:"Print what would be written, and write nothing."`
+	Adopt     bool `help:"Take over secrets whose key alias cannot be told."`
+}
+
+// Run migrates the services one after the other. Nothing is ever deleted or changed at the
+// source. It can be killed and run again at any time, and again when the source has gone on.
+func (c *MigrateCmd) Run(ctx context.Context, app *App) error {
+	from, to, err := c.places(ctx, app)
+	if err != nil {
+		return err
+	}
+	services, err := c.services(ctx, from)
+	if err != nil {
+		return err
+	}
+	m := &migration{MigrateCmd: c, app: app, from: from, to: to}
+	var first error
+	for _, service := range services {
+		err := m.service(ctx, service)
+		switch {
+		case err == nil:
+		case ctx.Err() != nil:
+			return hinted(err, "what is written stays; the same command again goes on from there")
+		case first == nil:
+			first = err
+		default:
+			app.say("%s", sentence(err))
+		}
+	}
+	if err := m.report(); err != nil {
+		return err
+	}
+	return first
+}
+
+// places opens the source and the destination.
+func (c *MigrateCmd) places(ctx context.Context, app *App) (from, to place, err error) {
+	if from, err = c.place(ctx, app, "from", c.FromContext, c.FromBackend, c.FromBucket); err != nil {
+		return from, to, err
+	}
+	if to, err = c.place(ctx, app, "to", c.ToContext, c.ToBackend, c.ToBucket); err != nil {
+		return from, to, err
+	}
+	if from.same(to) {
+		err = hinted(usage("source and destination are the same: %s", to), "--from-backend and --to-backend, or --from-context and --to-context, name them")
+	}
+	return from, to, err
+}
+
+func (c *MigrateCmd) place(ctx context.Context, app *App, side, fileContext, backend, bucket string) (place, error) {
+	switch {
+	case fileContext != "" && backend+bucket != "":
+		return place{}, usage("--%s-context says where; drop --%s-backend and --%s-bucket", side, side, side)
+	case fileContext != "":
+		return app.openPlace(ctx, fileContext)
+	case backend != "" && !slices.Contains(backends, strings.ToLower(backend)):
+		return place{}, usage("there is no backend %q (--%s-backend); there are %s", backend, side, strings.Join(backends, ", "))
+	case backend+bucket != "":
+		return app.onBackend(backend, bucket).place(ctx)
+	}
+	return app.place(ctx)
+}
+
+// services lists what is to be migrated.
+func (c *MigrateCmd) services(ctx context.Context, from place) ([]string, error) {
+	ways := 0
+	for _, given := range []bool{len(c.Services) > 0, c.Prefix != "", c.AllServices} {
+		if given {
+			ways++
+		}
+	}
+	if ways != 1 {
+		return nil, usage("name the services, or give --prefix or --all-services")
+	}
+	var names []string
+	for _, name := range c.Services {
+		names = append(names, serviceName(name))
+	}
+	if len(names) > 0 {
+		return names, nil
+	}
+	prefix := strings.ToLower(c.Prefix)
+	names, err := from.Services(ctx, prefix)
+	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, prefix) }) // a store takes "api/" for api's secrets
+	if err == nil && len(names) == 0 {
+		err = fmt.Errorf("%w: %s holds no service that begins with %q", store.ErrNotFound, from, c.Prefix)
+	}
+	return names, err
+}
+
+// migration is one run of the command.
+type migration struct {
+	*MigrateCmd
+	app      *App
+	from, to place
+	moves    []*move // of all services
+}
+
+// move is one secret on its way to the destination.
+type move struct {
+	source  store.Secret
+	key     string        // at the destination
+	rest    []store.Value // what the destination lacks, oldest first; the last is the newest
+	written []int         // the versions that they became there
+	version int           // the newest there; 0: none
+	outcome store.Outcome
+	note    string
+	err     error
+}
+
+// service migrates one service and verifies it.
+func (m *migration) service(ctx context.Context, service string) error {
+	there, here, err := loadBoth(ctx, m.from, service, m.to, service)
+	if err != nil {
+		return err
+	}
+	if err := refuseUnlisted(there, here); err != nil {
+		return err
+	}
+	if err := m.app.refuseUnreadable([]store.Contents{there}); err != nil {
+		return err
+	}
+	if there.Listed == 0 {
+		return noSecrets("migrate", service)
+	}
+	moves, err := m.plan(ctx, service, there, here)
+	if err != nil {
+		return err
+	}
+	m.moves = append(m.moves, moves...)
+	if !m.DryRun {
+		if err := m.write(ctx, service, moves); err != nil {
+			return err
+		}
+		if err := m.verify(ctx, service, moves); err != nil {
+			return err
+		}
+		m.app.note("%s: %s", service, summary(moves))
+	}
+	return m.failure(there, moves)
+}
+
+// failure returns the first reason why a service is not wholly at the destination.
+func (m *migration) failure(there store.Contents, moves []*move) error {
+	var first error
+	for _, v := range moves {
+		switch {
+		case v.err == nil:
+		case first == nil:
+			first = v.err
+		case !m.DryRun: // whose table tells them
+			m.app.say("%s", sentence(v.err))
+		}
+	}
+	if errors.Is(first, errOtherValue) {
+		first = hinted(first, "--overwrite writes the source's value as a new version")
+	}
+	if first == nil && len(there.Hidden) > 0 {
+		first = fmt.Errorf("%w: %s of service %q hidden from you were not migrated", store.ErrDenied, count(len(there.Hidden), "secret"), there.Service)
+	}
+	return first
+}
+
+// plan finds out what the destination lacks of each secret.
+func (m *migration) plan(ctx context.Context, service string, there, here store.Contents) ([]*move, error) {
+	wanted, err := m.choose(there)
+	if err != nil {
+		return nil, err
+	}
+	moves := make([]*move, len(wanted))
+	taken := map[string]bool{}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(8)
+	for i, s := range wanted {
+		v := &move{source: s, key: s.ID.Key, outcome: store.Unchanged}
+		moves[i] = v
+		stands, err := twin(store.ID{Service: service, Key: s.ID.Key}, here)
+		if stands != nil {
+			v.key, v.version = stands.ID.Key, stands.Version
+			if taken[v.key] {
+				err = &store.Error{Op: "migrate", ID: s.ID, Err: &store.AmbiguousNameError{Keys: []string{v.key}}}
+			}
+			taken[v.key] = true
+		}
+		if err != nil {
+			v.outcome, v.err = store.Failed, err
+			continue
+		}
+		g.Go(func() error { return m.compare(gctx, v, stands) })
+	}
+	return moves, g.Wait()
+}
+
+// compare finds out what the destination lacks of one secret; stands is what it has.
+func (m *migration) compare(ctx context.Context, v *move, stands *store.Secret) error {
+	if stands != nil && stands.Value == v.source.Value && (!m.History || stands.Version >= v.source.Version) {
+		return nil
+	}
+	source, destination := []store.Value{v.source.Value}, []store.Value{}
+	var err error
+	if m.History {
+		if source, err = versions(ctx, m.from, v.source); err != nil {
+			return hinted(err, "--no-history migrates the newest values alone")
+		}
+	}
+	if stands != nil {
+		if destination, err = versions(ctx, m.to, *stands); err != nil {
+			return err
+		}
+	}
+	rest, relation := remainder(source, destination)
+	switch {
+	case relation == ahead:
+		v.note = "newer at the destination"
+	case relation == other && !m.Overwrite:
+		v.outcome, v.err = store.Failed, &store.Error{Op: "migrate", ID: store.ID{Service: v.source.ID.Service, Key: v.key}, Err: errOtherValue}
+	case len(rest) > 0 && stands == nil:
+		v.rest, v.outcome = rest, store.Created
+	case len(rest) > 0:
+		v.rest, v.outcome = rest, store.Updated
+	}
+	return nil
+}
+
+// versions returns the values of a secret that a store still has, oldest first, up to the one
+// that was loaded.
+func versions(ctx context.Context, p place, newest store.Secret) ([]store.Value, error) {
+	metas, err := p.History(ctx, newest.ID)
+	if err != nil {
+		return nil, err
+	}
+	var values []store.Value
+	for _, meta := range metas {
+		if meta.Version >= newest.Version {
+			continue
+		}
+		s, err := p.Read(ctx, newest.ID, meta.Version)
+		switch {
+		case errors.Is(err, store.ErrNotFound): // the oldest one goes when a new one comes
+		case err != nil:
+			return nil, err
+		default:
+			values = append(values, s.Value)
+		}
+	}
+	return append(values, newest.Value), nil
+}
+
+// relation is how what the destination has is related to what the source has.
+type relation int
+
+const (
+	behind relation = iota // it has the source's past, or nothing: the rest can be written on top
+	level                  // its newest value is the source's
+	ahead                  // it had the source's newest value, and has gone on
+	other                  // it has a value that the source never had
+)
+
+// remainder compares two histories, oldest first, the source's with one value at least. It
+// returns what is to be written at the destination, so that a run which was killed goes on
+// where it was. With other, that is the source's newest value.
+func remainder(source, destination []store.Value) ([]store.Value, relation) {
+	newest := source[len(source)-1]
+	if len(destination) == 0 {
+		return source, behind
+	}
+	if n := len(destination); n <= len(source) && slices.Equal(destination, source[:n]) {
+		if n == len(source) {
+			return nil, level
+		}
+		return source[n:], behind
+	}
+	last := destination[len(destination)-1]
+	switch {
+	case last == newest:
+		return nil, level
+	case slices.Contains(destination, newest):
+		return nil, ahead
+	}
+	for i, value := range slices.Backward(source) {
+		if value == last {
+			return source[i+1:], behind
+		}
+	}
+	return source[len(source)-1:], other
+}
+
+// write writes what is lacking, the oldest version of every secret first: so the index of the
+// destination changes as often as the longest history is long, not with each version.
+func (m *migration) write(ctx context.Context, service string, moves []*move) error {
+	line := m.app.progress(lackingVersions(moves), service+": migrated version")
+	defer line.Done()
+	for {
+		var changes []change
+		for _, v := range moves {
+			if v.err == nil && len(v.written) < len(v.rest) {
+				changes = append(changes, change{v.key, v.rest[len(v.written)], v.version})
+			}
+		}
+		if len(changes) == 0 {
+			return nil
+		}
+		if err := m.round(ctx, service, changes, moves, line); err != nil {
+			return err
+		}
+	}
+}
+
+// round writes one version of each secret. What fails of one does not end the others; an error
+// is of all.
+func (m *migration) round(ctx context.Context, service string, changes []change, moves []*move, line *progress.Line) error {
+	results, err := writeChanges(ctx, m.to, service, changes, store.WriteOptions{
+		PreserveCase: true, Adopt: m.Adopt, Progress: func(store.Result) { line.Add() },
+	})
+	if len(results) == 0 && errors.Is(err, store.ErrInvalid) {
+		return hinted(err, "--except leaves it out")
+	}
+	failed := false
+	for _, r := range results {
+		i := slices.IndexFunc(moves, func(v *move) bool { return v.err == nil && v.key == r.Meta.ID.Key && len(v.written) < len(v.rest) })
+		if i < 0 {
+			continue
+		}
+		v := moves[i]
+		if r.Err != nil {
+			v.outcome, v.err, failed = store.Failed, r.Err, true
+			continue
+		}
+		v.written, v.version = append(v.written, r.Meta.Version), r.Meta.Version
+	}
+	if err != nil && (!failed || errors.Is(err, store.ErrIndexBehind)) {
+		return err
+	}
+	return ctx.Err()
+}
+
+// verify reads what was written and compares it with the source's.
+func (m *migration) verify(ctx context.Context, service string, moves []*move) error {
+	if lackingVersions(moves) == 0 {
+		return nil // it was compared when it was planned
+	}
+	here, err := m.to.Load(ctx, service)
+	if err != nil {
+		return err
+	}
+	newest := map[string]store.Value{}
+	for _, s := range here.Secrets {
+		newest[s.ID.Key] = s.Value
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(8)
+	for _, v := range moves {
+		if v.err != nil || len(v.rest) == 0 {
+			continue
+		}
+		id := store.ID{Service: service, Key: v.key}
+		if value, ok := newest[v.key]; !ok || value != v.source.Value {
+			v.outcome, v.err = store.Failed, &store.Error{Op: "migrate", ID: id, Err: errNotThere}
+			continue
+		}
+		g.Go(func() error { return m.verifyOlder(gctx, v, id) })
+	}
+	return g.Wait()
+}
+
+var errNotThere = fmt.Errorf("%w: the destination does not hold what was written there; somebody else writes it: run the migration again", store.ErrConflict)
+
+func (m *migration) verifyOlder(ctx context.Context, v *move, id store.ID) error {
+	for i, version := range v.written[:len(v.written)-1] {
+		s, err := m.to.Read(ctx, id, version)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			v.note = "the destination does not keep all older versions"
+		case err != nil:
+			return err
+		case s.Value != v.rest[i]:
+			v.outcome, v.err = store.Failed, &store.Error{Op: "migrate", ID: id, Err: errNotThere}
+			return nil
+		}
+	}
+	return nil
+}
+
+func lackingVersions(moves []*move) int {
+	n := 0
+	for _, v := range moves {
+		n += len(v.rest)
+	}
+	return n
+}
+
+// summary counts what became of the secrets of a service.
+func summary(moves []*move) string {
+	results := make([]store.Result, len(moves))
+	written, newer := 0, 0
+	for i, v := range moves {
+		results[i].Outcome = v.outcome
+		written += len(v.written)
+		if v.note != "" && len(v.rest) == 0 {
+			newer++
+		}
+	}
+	text := countOutcomes(results)
+	if written > 0 {
+		text += "; " + count(written, "version") + " written and read back"
+	}
+	if newer > 0 {
+		text += fmt.Sprintf("; %d newer at the destination", newer)
+	}
+	return text
+}
+
+// moveJSON is how a secret of a migration is printed with --json.
+type moveJSON struct {
+	Service  string        `json:"service"`
+	Key      string        `json:"key"`
+	Versions int           `json:"versions"` // to write, or written
+	Version  int           `json:"version,omitempty"`
+	Outcome  store.Outcome `json:"outcome"`
+	Note     string        `json:"note,omitempty"`
+	Error    string        `json:"error,omitempty"`
+}
+
+// report prints the plan as a table, or everything as JSON, and says what older versions lose.
+func (m *migration) report() error {
+	if slices.ContainsFunc(m.moves, func(v *move) bool { return len(v.rest) > 1 }) {
+		m.app.note("older versions have their values and their order; their dates and writers are those of this migration")
+	}
+	out := make([]moveJSON, len(m.moves))
+	for i, v := range m.moves {
+		out[i] = moveJSON{
+			Service: v.source.ID.Service, Key: v.key, Versions: len(v.written), Version: v.version, Outcome: v.outcome, Note: v.note,
+		}
+		if m.DryRun {
+			out[i].Versions = len(v.rest)
+		}
+		if v.err != nil {
+			out[i].Error = sentence(v.err)
+		}
+	}
+	switch {
+	case m.app.globals.JSON:
+		return render.JSON(m.app.Stdout, out)
+	case !m.DryRun:
+		return nil
+	}
+	t := m.app.table("Service", "Key", "Versions to write", "Change")
+	for _, v := range out {
+		change := string(v.Outcome)
+		for _, more := range []string{v.Note, v.Error} {
+			if more != "" {
+				change = more
+			}
+		}
+		t.row(v.Service, v.Key, v.Versions, change)
+	}
+	return t.print()
+}

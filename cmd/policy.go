@@ -1,0 +1,222 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coffer-secrets/coffer/internal/awsconf"
+	"github.com/coffer-secrets/coffer/internal/policy"
+	"github.com/coffer-secrets/coffer/internal/render"
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// PolicyCmd prints and checks permissions.
+type PolicyCmd struct {
+	Reader   PolicyReaderCmd   `cmd:"" help:"Print the policies of one who reads services."`
+	Writer   PolicyWriterCmd   `cmd:"" help:"Print the policies of one who reads and writes them."`
+	Operator PolicyOperatorCmd `cmd:"" help:"Print the policies of one who keeps them: other keys, versions, bucket settings, shares."`
+	Check    PolicyCheckCmd    `cmd:"" help:"Try each permission of a role as the caller."`
+}
+
+// PolicyFlags say for what a policy is.
+type PolicyFlags struct {
+	Services []string `arg:"" name:"service" help:"Services, each with those below it."`
+
+	Format    string   `enum:"json,terraform" default:"json" help:"json or terraform."`
+	Part      string   `enum:"all,identity,key,bucket" default:"all" help:"Print one part of the JSON alone: identity, key or bucket."`
+	Keys      []string `name:"key" sep:"none" placeholder:"ALIAS" help:"Another key alias that the role uses."`
+	Tags      bool     `help:"The role reads and writes tags."`
+	Principal string   `placeholder:"ARN" help:"Who is named in the keys' policies."`
+}
+
+// PolicyReaderCmd prints the policies of a reader.
+type PolicyReaderCmd struct{ PolicyFlags }
+
+// PolicyWriterCmd prints the policies of a writer.
+type PolicyWriterCmd struct{ PolicyFlags }
+
+// PolicyOperatorCmd prints the policies of an operator.
+type PolicyOperatorCmd struct{ PolicyFlags }
+
+// Run prints them.
+func (c *PolicyReaderCmd) Run(ctx context.Context, app *App) error {
+	return c.print(ctx, app, policy.Reader)
+}
+
+// Run prints them.
+func (c *PolicyWriterCmd) Run(ctx context.Context, app *App) error {
+	return c.print(ctx, app, policy.Writer)
+}
+
+// Run prints them.
+func (c *PolicyOperatorCmd) Run(ctx context.Context, app *App) error {
+	return c.print(ctx, app, policy.Operator)
+}
+
+func (c *PolicyFlags) print(ctx context.Context, app *App, role policy.Role) error {
+	if c.Format == "terraform" && c.Part != "all" {
+		return usage("--part is for JSON: in Terraform each part has a name")
+	}
+	scope, err := app.policyScope(ctx, c.Services, c.Keys)
+	if err != nil {
+		return err
+	}
+	scope.Tags, scope.Principal = c.Tags, c.Principal
+	if texts := scope.Placeholders(); len(texts) > 0 && c.Format == "json" {
+		app.note("to be replaced: %s", strings.Join(texts, ", "))
+	}
+	if c.Format == "terraform" {
+		return app.print(scope.Terraform(role))
+	}
+	d := scope.For(role)
+	switch c.Part {
+	case "identity":
+		return render.JSON(app.Stdout, d.Identity)
+	case "key":
+		return render.JSON(app.Stdout, d.Keys)
+	case "bucket":
+		return render.JSON(app.Stdout, d.Bucket)
+	}
+	return render.JSON(app.Stdout, d)
+}
+
+// policyScope is what the settings say about bucket, region and keys, for some services.
+func (a *App) policyScope(ctx context.Context, services, aliases []string) (policy.Scope, error) {
+	s, err := a.settings()
+	if err != nil {
+		return policy.Scope{}, err
+	}
+	if err := s.check(); err != nil {
+		return policy.Scope{}, err
+	}
+	if !slices.Contains([]string{"s3-kms", "s3"}, s.Backend.Value) {
+		return policy.Scope{}, fmt.Errorf("%w: policies are for the s3-kms and s3 backends, not for %s", store.ErrUnsupported, s.Backend.Value)
+	}
+	out := policy.Scope{Bucket: s.Bucket.Value}
+	for _, service := range services {
+		service = serviceName(service)
+		if err := store.CheckService(service); err != nil {
+			return out, err
+		}
+		out.Services = append(out.Services, service)
+	}
+	cfg, err := a.aws(ctx, s)
+	if err != nil {
+		return out, err
+	}
+	out.Region = cfg.Region
+	if s.Backend.Value == "s3-kms" {
+		out.Keys, err = a.policyKeys(ctx, awsconf.NewKeys(cfg), append([]string{s.KMSKeyAlias.Value}, aliases...))
+		out.ListAliases = store.IsKeyName(s.KMSKeyAlias.Value)
+	} else if len(aliases) > 0 {
+		err = usage("the s3 backend has no KMS key: drop --key, or use s3-kms")
+	}
+	return out, err
+}
+
+// policyKeys finds the keys behind aliases. One that KMS does not tell stays without ARN, and is said.
+func (a *App) policyKeys(ctx context.Context, kms *awsconf.Keys, names []string) ([]policy.Key, error) {
+	var keys []policy.Key
+	for _, name := range names {
+		alias, err := store.NormalizeAlias(name)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(keys, func(k policy.Key) bool { return k.Alias == alias }) {
+			continue
+		}
+		key := policy.Key{Alias: alias}
+		if other, ok := a.inForce.file.Keys[alias]; ok {
+			alias = other
+		}
+		limited, cancel := context.WithTimeout(ctx, 3*time.Second)
+		info, err := kms.Describe(limited, alias)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case err != nil:
+			a.note("KMS does not tell the key behind %s (%v): a placeholder stands for it", key.Alias, err)
+		}
+		key.ARN = info.ARN
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// PolicyCheckCmd tries permissions.
+type PolicyCheckCmd struct {
+	Role    string `arg:"" enum:"reader,writer,operator" help:"reader, writer or operator."`
+	Service string `arg:"" help:"Service."`
+	Tags    bool   `help:"The role reads and writes tags."`
+}
+
+type trialJSON struct {
+	Permission string        `json:"permission"`
+	On         string        `json:"on"`
+	Allowed    store.Verdict `json:"allowed"`
+	Reason     string        `json:"reason,omitempty"`
+}
+
+// Run prints a row for each permission. It ends with exit code 5 when one is refused.
+func (c *PolicyCheckCmd) Run(ctx context.Context, app *App) error {
+	service := serviceName(c.Service)
+	if err := store.CheckService(service); err != nil {
+		return err
+	}
+	s, err := app.Open(ctx)
+	if err != nil {
+		return err
+	}
+	prober, ok := s.(store.Prober)
+	if !ok {
+		return fmt.Errorf("%w: permissions are those of the s3-kms and s3 backends, not of %s", store.ErrUnsupported, app.inForce.Backend.Value)
+	}
+	scope := policy.Scope{Bucket: app.inForce.Bucket.Value, Tags: c.Tags}
+	if app.inForce.Backend.Value == "s3-kms" {
+		scope.Keys = []policy.Key{{Alias: app.inForce.KMSKeyAlias.Value}}
+	}
+	wanted := scope.Permissions(policy.Role(c.Role), service)
+	actions := make([]string, len(wanted))
+	for i, p := range wanted {
+		actions[i] = p.Action
+	}
+	trials, err := prober.Try(ctx, service, actions)
+	if err != nil {
+		return err
+	}
+	rows := make([]trialJSON, len(trials))
+	for i, t := range trials {
+		rows[i] = trialJSON{t.Action, wanted[i].On, t.Verdict, t.Reason}
+	}
+	return errors.Join(app.printTrials(rows), lacking(c.Role, rows))
+}
+
+func (a *App) printTrials(rows []trialJSON) error {
+	if a.globals.JSON {
+		return render.JSON(a.Stdout, rows)
+	}
+	t := a.table("Permission", "On", "Allowed", "Reason")
+	for _, r := range rows {
+		t.row(r.Permission, r.On, string(r.Allowed), r.Reason)
+	}
+	return t.print()
+}
+
+func lacking(role string, rows []trialJSON) error {
+	var actions []string
+	for _, r := range rows {
+		if r.Allowed == store.Refused {
+			actions = append(actions, r.Permission)
+		}
+	}
+	if len(actions) == 0 {
+		return nil
+	}
+	return hinted(fmt.Errorf("%w: the %s lacks %s", store.ErrDenied, role, strings.Join(actions, ", ")),
+		"coffer policy "+role+" prints what is needed")
+}

@@ -1,0 +1,147 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/coffer-secrets/coffer/internal/render"
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// ShareCmd makes a link to one value.
+type ShareCmd struct {
+	Service string `arg:"" optional:"" help:"Service."`
+	Key     string `arg:"" optional:"" help:"Key."`
+
+	Expires string `default:"10m" placeholder:"TIME" help:"How long the link is valid: 90s, 10m, 12h, up to 7d (${default})."`
+	Revoke  string `placeholder:"LINK" help:"Delete what a link leads to, by the link or its id."`
+	List    bool   `help:"List what is shared, of the service or of all."`
+}
+
+// Run prints the link on standard output, and what it means on standard error.
+func (c *ShareCmd) Run(ctx context.Context, app *App) error {
+	named := c.Service != "" && c.Key != ""
+	if c.Revoke != "" && (c.Service != "" || c.List) || c.List && c.Key != "" || c.Revoke == "" && !c.List && !named {
+		return usage("name a service and a key, or give --revoke LINK, or --list")
+	}
+	lasts, err := parseSpan(c.Expires)
+	if err != nil {
+		return err
+	}
+	s, err := app.Open(ctx)
+	if err != nil {
+		return err
+	}
+	sharer, ok := s.(store.Sharer)
+	if !ok {
+		return fmt.Errorf("%w: the %s backend has no links: s3-kms and s3 have", store.ErrUnsupported, app.inForce.Backend.Value)
+	}
+	switch {
+	case c.Revoke != "":
+		return revoke(ctx, app, sharer, c.Revoke)
+	case c.List:
+		return app.printShares(ctx, sharer, serviceName(c.Service))
+	}
+	id, err := newID(c.Service, c.Key)
+	if err != nil {
+		return err
+	}
+	share, err := sharer.Share(ctx, id, lasts)
+	if err != nil {
+		return err
+	}
+	return app.printShare(id, share)
+}
+
+// parseSpan reads a duration; days too, which Go's have not.
+func parseSpan(text string) (time.Duration, error) {
+	lasts, err := time.ParseDuration(text)
+	if days, isDays := strings.CutSuffix(text, "d"); isDays {
+		var n int
+		n, err = strconv.Atoi(days)
+		lasts = time.Duration(min(n, 1000)) * 24 * time.Hour
+	}
+	switch {
+	case err != nil:
+		return 0, usage("--expires: %q is not a time such as 90s, 10m, 12h or 7d", text)
+	case lasts < time.Second || lasts > store.MaxShare:
+		return 0, usage("--expires %s: a link is valid for one second up to seven days", text)
+	}
+	return lasts, nil
+}
+
+// shareJSON is how a share is printed with --json.
+type shareJSON struct {
+	Link        string     `json:"link,omitempty"`
+	ID          string     `json:"id"`
+	Ends        time.Time  `json:"ends"`
+	SessionEnds *time.Time `json:"session_ends,omitempty"`
+}
+
+func (a *App) printShare(id store.ID, s store.Share) error {
+	ends := s.Ends
+	sooner := !s.SessionEnds.IsZero() && s.SessionEnds.Before(ends)
+	if sooner {
+		ends = s.SessionEnds
+	}
+	a.note("whoever has this link reads %s, with your rights and in your name, until %s", id, ends.UTC().Format(time.RFC3339))
+	switch {
+	case sooner:
+		a.note("that is sooner than asked for: it ends with the session that signed it")
+	case s.Session && s.SessionEnds.IsZero():
+		a.note("it can end sooner: with the session that signed it, of which these credentials do not tell the end")
+	}
+	a.note("to end it now: coffer share --revoke %s", shareID(s))
+	if a.globals.JSON {
+		out := shareJSON{Link: s.Link.Reveal(), ID: shareID(s), Ends: ends}
+		if !s.SessionEnds.IsZero() {
+			out.SessionEnds = &s.SessionEnds
+		}
+		return render.JSON(a.Stdout, out)
+	}
+	return a.print(s.Link.Reveal() + "\n")
+}
+
+const shareRoot = "__share/"
+
+// shareID is what people call a share: its object without what all have in common.
+func shareID(s store.Share) string { return strings.TrimPrefix(s.Object, shareRoot) }
+
+func (a *App) printShares(ctx context.Context, sharer store.Sharer, service string) error {
+	shares, err := sharer.Shares(ctx, service)
+	if err != nil {
+		return err
+	}
+	if a.globals.JSON {
+		out := make([]shareJSON, len(shares))
+		for i, s := range shares {
+			out[i] = shareJSON{ID: shareID(s), Ends: s.Ends}
+		}
+		return render.JSON(a.Stdout, out)
+	}
+	t := a.table("Id", "Ends")
+	for _, s := range shares {
+		t.row(shareID(s), s.Ends)
+	}
+	return t.print()
+}
+
+// revoke takes the link itself too: it is what people have at hand.
+func revoke(ctx context.Context, app *App, sharer store.Sharer, link string) error {
+	id := link
+	if u, err := url.Parse(link); err == nil {
+		id = u.Path // without the query, which is what signs it
+	}
+	if _, after, found := strings.Cut(id, shareRoot); found {
+		id = after
+	}
+	if err := sharer.Revoke(ctx, shareRoot+id); err != nil {
+		return err
+	}
+	app.note("%s: revoked", id)
+	return nil
+}

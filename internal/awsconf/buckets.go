@@ -1,0 +1,292 @@
+package awsconf
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// Buckets looks at the configuration of buckets and changes it. Its errors are
+// [*store.StorageError] of one of these kinds: [store.ErrDenied], [store.ErrConfiguration],
+// [store.ErrConflict] (the name is taken), [store.ErrUnavailable], [store.ErrUnsupported] (a
+// server without this configuration); or the context's error.
+type Buckets struct {
+	client *s3.Client
+	region string
+}
+
+// NewBuckets returns Buckets for one account and region.
+func NewBuckets(cfg aws.Config) *Buckets { return &Buckets{client: S3(cfg), region: cfg.Region} }
+
+// Rule is a rule of a bucket's lifecycle, for objects whose names begin with Prefix. A zero
+// number of days says nothing.
+type Rule struct {
+	ID             string
+	Prefix         string
+	Days           int32 // after which an object is deleted
+	NoncurrentDays int32 // after which a version is, counted from when it was replaced
+}
+
+// Exists tells whether the caller has such a bucket.
+func (b *Buckets) Exists(ctx context.Context, name string) (bool, error) {
+	_, err := b.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &name})
+	if answered(err) == http.StatusNotFound {
+		return false, nil
+	}
+	return err == nil, bucketError(ctx, "look at the bucket", name, err)
+}
+
+// Create makes a bucket in the region of the configuration.
+func (b *Buckets) Create(ctx context.Context, name string) error {
+	in := &s3.CreateBucketInput{Bucket: &name}
+	if b.region != "us-east-1" { // which S3 calls by no name
+		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{
+			LocationConstraint: types.BucketLocationConstraint(b.region),
+		}
+	}
+	_, err := b.client.CreateBucket(ctx, in)
+	return bucketError(ctx, "create the bucket", name, err)
+}
+
+// Encryption returns how an object is sealed whose put asks for nothing: "AES256", "aws:kms"
+// with the key where one is named, or "".
+func (b *Buckets) Encryption(ctx context.Context, name string) (method, key string, err error) {
+	out, err := b.client.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &name})
+	if err != nil {
+		return "", "", unlessMissing(bucketError(ctx, "look at the encryption of", name, err))
+	}
+	if out.ServerSideEncryptionConfiguration == nil {
+		return "", "", nil
+	}
+	for _, rule := range out.ServerSideEncryptionConfiguration.Rules {
+		if by := rule.ApplyServerSideEncryptionByDefault; by != nil {
+			return string(by.SSEAlgorithm), aws.ToString(by.KMSMasterKeyID), nil
+		}
+	}
+	return "", "", nil
+}
+
+// SetEncryption seals what no put says otherwise about with a KMS key, or with SSE-S3 where key is "".
+func (b *Buckets) SetEncryption(ctx context.Context, name, key string) error {
+	by := &types.ServerSideEncryptionByDefault{SSEAlgorithm: types.ServerSideEncryptionAes256}
+	if key != "" {
+		by = &types.ServerSideEncryptionByDefault{SSEAlgorithm: types.ServerSideEncryptionAwsKms, KMSMasterKeyID: &key}
+	}
+	_, err := b.client.PutBucketEncryption(ctx, &s3.PutBucketEncryptionInput{
+		Bucket: &name,
+		ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{
+			Rules: []types.ServerSideEncryptionRule{{ApplyServerSideEncryptionByDefault: by, BucketKeyEnabled: aws.Bool(false)}},
+		},
+	})
+	return bucketError(ctx, "set the encryption of", name, err)
+}
+
+// PublicAccessBlocked tells whether all of a bucket's ways to the public are closed.
+func (b *Buckets) PublicAccessBlocked(ctx context.Context, name string) (bool, error) {
+	out, err := b.client.GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: &name})
+	if err != nil {
+		return false, unlessMissing(bucketError(ctx, "look at the public access block of", name, err))
+	}
+	c := out.PublicAccessBlockConfiguration
+	return c != nil && aws.ToBool(c.BlockPublicAcls) && aws.ToBool(c.BlockPublicPolicy) &&
+		aws.ToBool(c.IgnorePublicAcls) && aws.ToBool(c.RestrictPublicBuckets), nil
+}
+
+// BlockPublicAccess closes them.
+func (b *Buckets) BlockPublicAccess(ctx context.Context, name string) error {
+	_, err := b.client.PutPublicAccessBlock(ctx, &s3.PutPublicAccessBlockInput{
+		Bucket: &name,
+		PublicAccessBlockConfiguration: &types.PublicAccessBlockConfiguration{
+			BlockPublicAcls: aws.Bool(true), BlockPublicPolicy: aws.Bool(true),
+			IgnorePublicAcls: aws.Bool(true), RestrictPublicBuckets: aws.Bool(true),
+		},
+	})
+	return bucketError(ctx, "block public access to", name, err)
+}
+
+// Versioned tells whether a bucket keeps versions.
+func (b *Buckets) Versioned(ctx context.Context, name string) (bool, error) {
+	out, err := b.client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &name})
+	if err != nil {
+		return false, bucketError(ctx, "look at the versioning of", name, err)
+	}
+	return out.Status == types.BucketVersioningStatusEnabled, nil
+}
+
+// KeepVersions makes it keep them.
+func (b *Buckets) KeepVersions(ctx context.Context, name string) error {
+	_, err := b.client.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
+		Bucket: &name, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+	})
+	return bucketError(ctx, "set the versioning of", name, err)
+}
+
+// Policy returns the bucket's policy as JSON, "" where there is none.
+func (b *Buckets) Policy(ctx context.Context, name string) (string, error) {
+	out, err := b.client.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: &name})
+	if err != nil {
+		return "", unlessMissing(bucketError(ctx, "look at the policy of", name, err))
+	}
+	return aws.ToString(out.Policy), nil
+}
+
+// SetPolicy replaces it.
+func (b *Buckets) SetPolicy(ctx context.Context, name, policy string) error {
+	_, err := b.client.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: &name, Policy: &policy})
+	return bucketError(ctx, "set the policy of", name, err)
+}
+
+// HasRules tells whether the bucket's lifecycle has all of the rules, as they are given and enabled.
+func (b *Buckets) HasRules(ctx context.Context, name string, rules ...Rule) (bool, error) {
+	have, err := b.rules(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	for _, want := range rules {
+		found := false
+		for _, r := range have {
+			found = found || r.Status == types.ExpirationStatusEnabled && described(r) == want
+		}
+		if !found {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// SetRules adds rules to the bucket's lifecycle, in the place of those with the same ids.
+func (b *Buckets) SetRules(ctx context.Context, name string, rules ...Rule) error {
+	have, err := b.rules(ctx, name)
+	if err != nil {
+		return err
+	}
+	var all []types.LifecycleRule
+	for _, r := range have {
+		ours := false
+		for _, rule := range rules {
+			ours = ours || aws.ToString(r.ID) == rule.ID
+		}
+		if !ours {
+			all = append(all, r)
+		}
+	}
+	for _, rule := range rules {
+		all = append(all, rule.lifecycle())
+	}
+	_, err = b.client.PutBucketLifecycleConfiguration(ctx, &s3.PutBucketLifecycleConfigurationInput{
+		Bucket: &name, LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: all},
+	})
+	return bucketError(ctx, "set the lifecycle of", name, err)
+}
+
+func (b *Buckets) rules(ctx context.Context, name string) ([]types.LifecycleRule, error) {
+	out, err := b.client.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &name})
+	if err != nil {
+		return nil, unlessMissing(bucketError(ctx, "look at the lifecycle of", name, err))
+	}
+	return out.Rules, nil
+}
+
+func (r Rule) lifecycle() types.LifecycleRule {
+	out := types.LifecycleRule{
+		ID: &r.ID, Status: types.ExpirationStatusEnabled, Filter: &types.LifecycleRuleFilter{Prefix: &r.Prefix},
+	}
+	if r.Days > 0 {
+		out.Expiration = &types.LifecycleExpiration{Days: &r.Days}
+	}
+	if r.NoncurrentDays > 0 {
+		out.NoncurrentVersionExpiration = &types.NoncurrentVersionExpiration{NoncurrentDays: &r.NoncurrentDays}
+	}
+	return out
+}
+
+func described(r types.LifecycleRule) Rule {
+	out := Rule{ID: aws.ToString(r.ID)}
+	if r.Filter != nil {
+		out.Prefix = aws.ToString(r.Filter.Prefix)
+	}
+	if r.Expiration != nil {
+		out.Days = aws.ToInt32(r.Expiration.Days)
+	}
+	if r.NoncurrentVersionExpiration != nil {
+		out.NoncurrentDays = aws.ToInt32(r.NoncurrentVersionExpiration.NoncurrentDays)
+	}
+	return out
+}
+
+// Find is Describe for an alias that may not exist.
+func (k *Keys) Find(ctx context.Context, alias string) (info KeyInfo, found bool, err error) {
+	info, err = k.Describe(ctx, alias)
+	var missing *kmstypes.NotFoundException
+	if errors.As(err, &missing) {
+		return KeyInfo{}, false, nil
+	}
+	return info, err == nil, err
+}
+
+// Create makes a key that can seal objects, and an alias for it. The key's policy leaves the
+// matter to IAM, as is KMS's default.
+func (k *Keys) Create(ctx context.Context, alias string) (KeyInfo, error) {
+	made, err := k.client.CreateKey(ctx, &kms.CreateKeyInput{Description: aws.String("Coffer: " + alias)})
+	if err != nil {
+		return KeyInfo{}, keyError(ctx, "creating a key", err)
+	}
+	id := aws.ToString(made.KeyMetadata.KeyId)
+	if _, err := k.client.CreateAlias(ctx, &kms.CreateAliasInput{AliasName: &alias, TargetKeyId: &id}); err != nil {
+		return KeyInfo{}, keyError(ctx, "creating "+alias+" for the new key "+id, err)
+	}
+	return k.Describe(ctx, id)
+}
+
+// unlessMissing makes nothing of the error for what is not configured.
+func unlessMissing(err error) error {
+	var e *store.StorageError
+	if errors.As(err, &e) && e.Status == http.StatusNotFound && e.Code != "NoSuchBucket" {
+		return nil
+	}
+	return err
+}
+
+func bucketError(ctx context.Context, op, name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	e := &store.StorageError{Op: op, Object: name, Status: answered(err), Reason: err.Error(), Kind: store.ErrConfiguration}
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		e.Code, e.Reason = api.ErrorCode(), api.ErrorMessage()
+	}
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case identityFailed(err):
+	case e.Code == "AccessDenied", e.Code == "Forbidden": // the latter of a HEAD
+		e.Kind = store.ErrDenied
+	case e.Code == "BucketAlreadyExists", e.Code == "OperationAborted":
+		e.Kind = store.ErrConflict
+	case e.Status == http.StatusNotImplemented, e.Status == http.StatusMethodNotAllowed:
+		e.Kind = store.ErrUnsupported
+	case e.Status == 0, e.Status >= 500, e.Code == "SlowDown":
+		e.Kind = store.ErrUnavailable
+	}
+	return e
+}
+
+// answered is the HTTP status of an error, 0 where there was no answer.
+func answered(err error) int {
+	var response *smithyhttp.ResponseError
+	if errors.As(err, &response) {
+		return response.HTTPStatusCode()
+	}
+	return 0
+}

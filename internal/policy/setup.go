@@ -1,0 +1,77 @@
+package policy
+
+import "strconv"
+
+// NoncurrentDays is how long versions are kept that are no longer current, and ShareDays how
+// long a shared object can lie about: no link is valid for longer than seven days.
+const (
+	NoncurrentDays = 30
+	ShareDays      = 8
+)
+
+// IDs of the lifecycle rules of the bucket.
+const (
+	RuleNoncurrent = "coffer-noncurrent-versions"
+	RuleShares     = "coffer-shares"
+)
+
+// Setup returns the bucket, with the key and the alias when there are keys, as Terraform resources.
+func (s Scope) Setup(unconditional bool) string {
+	const bucket = "aws_s3_bucket.coffer.id"
+	w := &writer{}
+	resource := func(kind string, body func()) { w.block(`resource "`+kind+`" "coffer"`, body) }
+	ofBucket := func(kind string, body func()) {
+		resource(kind, func() {
+			w.attribute("bucket", bucket)
+			body()
+		})
+	}
+	method := quoted("AES256")
+	if len(s.Keys) > 0 {
+		method = quoted("aws:kms")
+		resource("aws_kms_key", func() { w.attribute("description", quoted("Coffer: "+s.Keys[0].Alias)) })
+		resource("aws_kms_alias", func() {
+			w.attribute("name", quoted(s.Keys[0].Alias))
+			w.attribute("target_key_id", "aws_kms_key.coffer.key_id")
+		})
+	}
+	resource("aws_s3_bucket", func() { w.attribute("bucket", quoted(s.Bucket)) })
+	ofBucket("aws_s3_bucket_server_side_encryption_configuration", func() {
+		w.block("rule", func() {
+			w.attribute("bucket_key_enabled", "false")
+			w.block("apply_server_side_encryption_by_default", func() {
+				w.attribute("sse_algorithm", method)
+				if len(s.Keys) > 0 {
+					w.attribute("kms_master_key_id", "aws_kms_key.coffer.arn")
+				}
+			})
+		})
+	})
+	ofBucket("aws_s3_bucket_public_access_block", func() {
+		for _, name := range []string{"block_public_acls", "block_public_policy", "ignore_public_acls", "restrict_public_buckets"} {
+			w.attribute(name, "true")
+		}
+	})
+	ofBucket("aws_s3_bucket_versioning", func() {
+		w.block("versioning_configuration", func() { w.attribute("status", quoted("Enabled")) })
+	})
+	ofBucket("aws_s3_bucket_lifecycle_configuration", w.lifecycle)
+	w.document("coffer_bucket", s.BucketPolicy(unconditional), nil)
+	ofBucket("aws_s3_bucket_policy", func() { w.attribute("policy", "data.aws_iam_policy_document.coffer_bucket.json") })
+	return w.out.String()
+}
+
+func (w *writer) lifecycle() {
+	w.block("rule", func() {
+		w.attribute("id", quoted(RuleNoncurrent))
+		w.attribute("status", quoted("Enabled"))
+		w.block("filter", func() { w.attribute("prefix", quoted("")) })
+		w.block("noncurrent_version_expiration", func() { w.attribute("noncurrent_days", strconv.Itoa(NoncurrentDays)) })
+	})
+	w.block("rule", func() {
+		w.attribute("id", quoted(RuleShares))
+		w.attribute("status", quoted("Enabled"))
+		w.block("filter", func() { w.attribute("prefix", quoted("__share/")) })
+		w.block("expiration", func() { w.attribute("days", strconv.Itoa(ShareDays)) })
+	})
+}

@@ -1,0 +1,106 @@
+package s3test
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+)
+
+// configurations are the parts of a bucket's configuration that are kept as they were sent, by the name in the query: what
+// each is called in the names of operations, and the error for one that was never set.
+var configurations = map[string]struct{ name, missing string }{
+	"encryption":        {"BucketEncryption", "ServerSideEncryptionConfigurationNotFoundError"},
+	"lifecycle":         {"BucketLifecycleConfiguration", "NoSuchLifecycleConfiguration"},
+	"policy":            {"BucketPolicy", "NoSuchBucketPolicy"},
+	"publicAccessBlock": {"PublicAccessBlock", "NoSuchPublicAccessBlockConfiguration"},
+	"versioning":        {"BucketVersioning", ""},
+}
+
+// configurationOf tells which part of the configuration a request is about, "" for none.
+func (c *call) configurationOf() string {
+	for query := range configurations {
+		if c.query.Has(query) {
+			return query
+		}
+	}
+	return ""
+}
+
+// configurationOp names the operation.
+func (c *call) configurationOp() string {
+	part := configurations[c.configurationOf()]
+	switch {
+	case part.name == "":
+		return ""
+	case c.method == http.MethodGet:
+		return "Get" + part.name
+	case c.method == http.MethodPut:
+		return "Put" + part.name
+	}
+	return ""
+}
+
+// configuration gets or sets a part. Of all that can be set only the policy has an effect: with a word of If-None-Match in
+// it, each put needs a condition.
+func (s *Server) configuration(c *call) (answer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.buckets[c.Bucket]
+	if b == nil {
+		return answer{}, noSuchBucket()
+	}
+	query := c.configurationOf()
+	if c.method == http.MethodPut {
+		if query == "policy" {
+			if !json.Valid(c.body) {
+				return answer{}, fail(400, "MalformedPolicy", "Policies must be valid JSON and the first byte must be '{'")
+			}
+			b.conditionalPuts = bytes.Contains(c.body, []byte("s3:if-none-match"))
+		}
+		if b.configuration == nil {
+			b.configuration = map[string][]byte{}
+		}
+		b.configuration[query] = bytes.Clone(c.body)
+		return answer{status: 200, header: http.Header{}}, nil
+	}
+	body, ok := b.configuration[query]
+	switch {
+	case !ok && query == "versioning":
+		body = []byte(`<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"/>`)
+	case !ok && query == "encryption": // of every new bucket
+		body = []byte(`<ServerSideEncryptionConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Rule>` +
+			`<ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault>` +
+			`</Rule></ServerSideEncryptionConfiguration>`)
+	case !ok:
+		return answer{}, fail(404, configurations[query].missing, "It was never set.")
+	}
+	return answer{status: 200, header: http.Header{"Content-Type": {"application/xml"}}, body: body}, nil
+}
+
+// createKey makes an enabled key without aliases.
+func (s *Server) createKey(*call) (answer, error) {
+	arn := s.KMS.CreateKey()
+	return jsonAnswer(map[string]any{"KeyMetadata": map[string]any{"Arn": arn, "KeyId": (&key{arn: arn}).id(), "KeyState": Enabled, "Enabled": true}}), nil
+}
+
+// createAlias names a key that was made.
+func (s *Server) createAlias(c *call) (answer, error) {
+	var in struct {
+		AliasName   string
+		TargetKeyID string `json:"TargetKeyId"`
+	}
+	if err := json.Unmarshal(c.body, &in); err != nil {
+		return answer{}, fail(400, "SerializationException", "")
+	}
+	s.KMS.mu.Lock()
+	defer s.KMS.mu.Unlock()
+	target, err := s.KMS.find(in.TargetKeyID)
+	switch {
+	case err != nil:
+		return answer{}, kmsError(err)
+	case s.KMS.aliases[in.AliasName] != "":
+		return answer{}, fail(400, "AlreadyExistsException", "An alias with the name "+s.KMS.arn(in.AliasName)+" already exists")
+	}
+	s.KMS.aliases[in.AliasName] = target.arn
+	return answer{status: 200, header: http.Header{"Content-Type": {"application/x-amz-json-1.1"}}}, nil
+}

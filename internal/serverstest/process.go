@@ -1,0 +1,127 @@
+package serverstest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// The versions that `make test-servers` builds; a test compares them with the Makefile.
+const (
+	minioVersion   = "v0.0.0-20260212201848-7aac2a2c5b7c"
+	versityVersion = "v1.8.0"
+)
+
+const (
+	toolsVariable = "COFFER_TEST_TOOLS" // the folder that the Makefile calls TOOLS
+	patience      = 90 * time.Second    // a cold start on a busy machine
+	pollInterval  = 50 * time.Millisecond
+)
+
+// binary returns the path of a server that the Makefile builds. A missing one is an
+// [fs.ErrNotExist].
+func binary(name, version string) (string, error) {
+	tools := os.Getenv(toolsVariable)
+	if tools == "" {
+		cache := os.Getenv("XDG_CACHE_HOME")
+		if cache == "" {
+			home, err := os.UserHomeDir()
+			if err != nil {
+				return "", err
+			}
+			cache = filepath.Join(home, ".cache")
+		}
+		tools = filepath.Join(cache, "coffer-tools")
+	}
+	path := filepath.Join(tools, name+"@"+version, name)
+	_, err := os.Stat(path)
+	return path, err
+}
+
+// need ends the test when its server did not start: a server that was never built skips it,
+// but where the variable CI is set.
+func need(t testing.TB, err error) {
+	t.Helper()
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && os.Getenv("CI") == "":
+		t.Skipf("%v: make test-servers builds them", err)
+	case err != nil:
+		t.Fatal(err)
+	}
+}
+
+// process is a server that ends with the test binary, however that ends.
+type process struct {
+	log   string
+	input io.Closer // holds on to the pipe, which would close when it is garbage
+}
+
+// start runs a program that keeps its files in dir, which is removed after its end.
+func start(dir string, env []string, path string, args ...string) (*process, error) {
+	log := filepath.Join(dir, filepath.Base(path)+"-"+rand4()+".log")
+	// The shell holds our pipe as its input and stops the server when the pipe closes: when
+	// the test binary ends, even by a panic or a signal.
+	const script = `log=$1 dir=$2; shift 2
+"$@" >"$log" 2>&1 </dev/null &
+read -r _; kill $!; wait $!; rm -rf "$dir"`
+	cmd := exec.Command("sh", append([]string{"-c", script, "sh", log, dir, path}, args...)...)
+	cmd.Env = append(env, "PATH="+os.Getenv("PATH"), "HOME="+dir)
+	input, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	return &process{log, input}, nil
+}
+
+// ready waits until the server answers a request for url with 200.
+func (p *process) ready(url string) error {
+	client := &http.Client{Timeout: 5 * time.Second}
+	poll := time.NewTicker(pollInterval)
+	defer poll.Stop()
+	last := errors.New("no answer")
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-poll.C {
+		response, err := client.Get(url)
+		if err != nil {
+			last = err
+			continue
+		}
+		_ = response.Body.Close()
+		if response.StatusCode == http.StatusOK {
+			return nil
+		}
+		last = errors.New(response.Status)
+	}
+	return fmt.Errorf("%s did not get ready: %w\n%s", url, last, p.tail())
+}
+
+// tail returns the end of the server's log.
+func (p *process) tail() []byte {
+	text, err := os.ReadFile(p.log)
+	if err != nil {
+		return []byte(err.Error())
+	}
+	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
+	return bytes.Join(lines[max(0, len(lines)-20):], []byte("\n"))
+}
+
+// freeAddress returns an address on loopback that nobody listens on, for a server that must
+// be told one.
+func freeAddress() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return listener.Addr().String(), listener.Close()
+}

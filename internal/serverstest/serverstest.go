@@ -1,0 +1,60 @@
+// Package serverstest gives tests the real servers that `make test-servers` builds: MinIO
+// with a key service of its own, and versitygw with its IAM service. A test binary starts
+// each at most once, on loopback, and both end with it. Without the programs a test is
+// skipped, or fails where the variable CI is set.
+//
+// They are found in the folder that COFFER_TEST_TOOLS names, else where make puts them:
+// start a server before the test changes its HOME.
+package serverstest
+
+import (
+	"crypto/rand"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/coffer-secrets/coffer/internal/awsconf"
+	"github.com/coffer-secrets/coffer/internal/mototest"
+)
+
+const region = "us-east-1"
+
+// Root returns the credentials of each server's administrator.
+func Root() aws.Credentials {
+	return aws.Credentials{AccessKeyID: "coffer-root", SecretAccessKey: "coffer-root-secret"} //nolint:gosec // of servers on loopback
+}
+
+// Config is the configuration of a caller with these credentials on the server at url, and
+// of a process that has nothing else: see [mototest.Isolate].
+func Config(t testing.TB, url string, who aws.Credentials) aws.Config {
+	t.Helper()
+	mototest.Isolate(t)
+	t.Setenv("AWS_ACCESS_KEY_ID", who.AccessKeyID)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", who.SecretAccessKey)
+	t.Setenv("AWS_SESSION_TOKEN", who.SessionToken)
+	return load(t, url)
+}
+
+func load(t testing.TB, url string) aws.Config {
+	t.Helper()
+	cfg, err := awsconf.Load(t.Context(), awsconf.Options{Region: region, EndpointURL: url, Retries: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// newBucket makes a bucket with a name of its own.
+func newBucket(t testing.TB, url string) string {
+	t.Helper()
+	name := "coffer-" + strings.ToLower(rand.Text()[:12])
+	_, err := awsconf.S3(Config(t, url, Root())).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name})
+	if err != nil {
+		t.Fatalf("creating a bucket: %v", err)
+	}
+	return name
+}
+
+func rand4() string { return strings.ToLower(rand.Text()[:4]) }

@@ -1,0 +1,346 @@
+package s3bucket
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+)
+
+// Trials are what a caller may do, by action.
+type Trials map[string]store.Trial
+
+// prober tries permissions on one service, one request for each.
+type prober struct {
+	b       *Bucket
+	service string
+	alias   string
+	wanted  []string
+	trials  Trials
+
+	probe    string // the object that it stores
+	version  string // of the probe, where the bucket is versioned
+	stored   bool
+	unsure   bool // whether it is stored
+	unlisted bool
+}
+
+// Try tries the actions of S3, and those of KMS that S3 takes for the caller, on a service.
+// Index is an object under the alias that may be read where it exists; else, and for what
+// changes things, an object is stored as <service>/__probe/<random> and deleted again. The
+// error is one of the bucket or the credentials, which leaves nothing to try.
+func (b *Bucket) Try(ctx context.Context, service, index, alias string, wanted []string) (Trials, error) {
+	p := &prober{
+		b: b, service: service, alias: alias, wanted: wanted, trials: Trials{},
+		probe: service + "/__probe/" + rand.Text(),
+	}
+	object, err := p.list(ctx, index)
+	if err != nil {
+		return nil, err
+	}
+	if object == "" {
+		// Not a name that does not exist: who may list one prefix alone is denied it, as is one
+		// who may not read.
+		p.untold("nothing is stored in the service yet", "s3:GetObject", "kms:Decrypt")
+	} else {
+		p.read(ctx, object)
+	}
+	if p.wants("s3:PutObject") {
+		p.change(ctx)
+	}
+	p.settings(ctx)
+	p.untold("not tried", wanted...)
+	return p.trials, ctx.Err()
+}
+
+func (p *prober) wants(action string) bool { return slices.Contains(p.wanted, action) }
+
+// note records what came of an action.
+func (p *prober) note(action string, err error) { p.trials[action] = Judged(action, err) }
+
+// Judged is the trial of an action whose request ended with err.
+func Judged(action string, err error) store.Trial {
+	t := store.Trial{Action: action, Verdict: store.Allowed}
+	if err != nil {
+		t.Verdict, t.Reason = store.Untold, reasonOf(err)
+	}
+	if errors.Is(err, bucket.ErrDenied) || errors.Is(err, store.ErrDenied) {
+		t.Verdict = store.Refused
+	}
+	return t
+}
+
+func (p *prober) untold(reason string, actions ...string) {
+	for _, action := range actions {
+		if _, known := p.trials[action]; !known {
+			p.trials[action] = store.Trial{Action: action, Verdict: store.Untold, Reason: reason}
+		}
+	}
+}
+
+func reasonOf(err error) string {
+	var e *bucket.Error
+	switch {
+	case !errors.As(err, &e):
+		return err.Error()
+	case e.Reason != "":
+		return e.Reason
+	case e.Code != "":
+		return e.Code
+	}
+	return e.Err.Error()
+}
+
+// list comes first: without a bucket or credentials there is nothing else to try. It returns
+// the object to read: the index where it is listed, else any other; "" where there is none.
+func (p *prober) list(ctx context.Context, index string) (object string, err error) {
+	page, err := p.b.page(ctx, p.service+"/", aws.String("/"), nil)
+	if err != nil && !errors.Is(err, bucket.ErrDenied) {
+		return "", err
+	}
+	p.note("s3:ListBucket", err)
+	if p.unlisted = err != nil; p.unlisted {
+		return index, nil
+	}
+	for _, o := range page.Contents {
+		object = decodeName(aws.ToString(o.Key), page.EncodingType)
+		if object == index {
+			break
+		}
+	}
+	return object, nil
+}
+
+// read tells s3:GetObject from kms:Decrypt: S3 says AccessDenied for both, but answers a HEAD
+// without opening anything (facts.md, sections 3 and 5).
+func (p *prober) read(ctx context.Context, name string) {
+	err := p.open(ctx, name)
+	switch {
+	case err == nil:
+		p.note("s3:GetObject", nil)
+		p.note("kms:Decrypt", nil)
+	case errors.Is(err, bucket.ErrNotFound):
+		p.note("s3:GetObject", nil) // it is judged before the object is looked for
+		p.untold("nothing is stored under "+p.alias+" yet", "kms:Decrypt")
+	default:
+		_, headErr := p.b.Head(ctx, name)
+		switch {
+		case headErr == nil:
+			p.note("s3:GetObject", nil)
+			p.note("kms:Decrypt", err)
+			return
+		case p.unlisted && errors.Is(err, bucket.ErrDenied):
+			p.untold("what does not exist is denied to one who may not list: "+reasonOf(err), "s3:GetObject")
+		default:
+			p.note("s3:GetObject", err)
+		}
+		p.untold("no object can be read", "kms:Decrypt")
+	}
+}
+
+// open asks for an object and does not look at it.
+func (p *prober) open(ctx context.Context, name string) error {
+	out, err := p.b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &p.b.o.Bucket, Key: &name, ExpectedBucketOwner: p.b.owner}, p.b.renew)
+	if err != nil {
+		return fail(ctx, "get", name, err)
+	}
+	return out.Body.Close()
+}
+
+// change deletes first, what is not there yet: it stores nothing that it could not delete.
+func (p *prober) change(ctx context.Context) {
+	p.note("s3:DeleteObject", p.deleteNothing(ctx))
+	if p.trials["s3:DeleteObject"].Verdict != store.Allowed {
+		const why = "not tried: what is stored for it could not be deleted"
+		p.untold(why, "s3:PutObject", "kms:GenerateDataKey", "s3:GetObjectTagging", "s3:PutObjectTagging")
+		p.untold(why, versionActions...)
+		return
+	}
+	defer p.clean(context.WithoutCancel(ctx))
+	p.put(ctx)
+	if !p.stored {
+		const why = "not tried: nothing could be stored for it"
+		p.untold(why, "s3:GetObjectTagging", "s3:PutObjectTagging")
+		p.untold(why, versionActions...)
+		return
+	}
+	if p.trials["kms:Decrypt"].Verdict == store.Untold && p.trials["s3:GetObject"].Verdict != store.Refused {
+		p.read(ctx, p.probe)
+	}
+	if p.wants("s3:PutObjectTagging") {
+		_, err := p.b.Tags(ctx, p.probe)
+		p.note("s3:GetObjectTagging", err)
+		p.note("s3:PutObjectTagging", p.b.SetTags(ctx, p.probe, map[string]string{"coffer": "probe"}))
+	}
+	if p.wants("s3:GetObjectVersion") {
+		p.versions(ctx)
+	}
+}
+
+var versionActions = []string{"s3:ListBucketVersions", "s3:GetObjectVersion", "s3:DeleteObjectVersion"}
+
+// deleteNothing deletes under a condition that fails, where the server keeps one: else a
+// versioned bucket would keep the mark of the deletion.
+func (p *prober) deleteNothing(ctx context.Context) error {
+	err := p.b.Delete(ctx, p.probe, bucket.IfMatch("d41d8cd98f00b204e9800998ecf8427e"))
+	if errors.Is(err, bucket.ErrUnsupported) || errors.Is(err, bucket.ErrDenied) { // denied: perhaps only the word that nothing is there
+		err = p.b.Delete(ctx, p.probe, bucket.If{})
+	}
+	if errors.Is(err, bucket.ErrNotFound) || errors.Is(err, bucket.ErrChanged) {
+		return nil
+	}
+	return err
+}
+
+// put stores the probe as every secret is stored.
+func (p *prober) put(ctx context.Context) {
+	in := &s3.PutObjectInput{
+		Bucket: &p.b.o.Bucket, Key: &p.probe, ExpectedBucketOwner: p.b.owner,
+		Body: strings.NewReader("probe"), ContentLength: aws.Int64(5), IfNoneMatch: aws.String("*"),
+		ServerSideEncryption: types.ServerSideEncryption(p.b.o.Encryption),
+	}
+	sealed := in.ServerSideEncryption == types.ServerSideEncryptionAwsKms
+	if sealed {
+		in.SSEKMSKeyId, in.BucketKeyEnabled = p.b.keyName(p.alias), aws.Bool(false)
+	}
+	out, err := p.b.client.PutObject(ctx, in, p.b.renew)
+	if err == nil {
+		p.stored, p.version = true, aws.ToString(out.VersionId)
+		p.note("s3:PutObject", nil)
+		p.note("kms:GenerateDataKey", nil)
+		return
+	}
+	err = fail(ctx, "put", p.probe, err)
+	p.unsure = !errors.Is(err, bucket.ErrDenied)
+	// Which of the two was denied only the message tells, where it does.
+	switch reason := reasonOf(err); {
+	case sealed && errors.Is(err, bucket.ErrKey), strings.Contains(reason, "kms:GenerateDataKey"):
+		p.note("kms:GenerateDataKey", err)
+		p.untold("not tried: the key comes first", "s3:PutObject")
+	case !sealed, strings.Contains(reason, "s3:PutObject"):
+		p.note("s3:PutObject", err)
+		p.untold("not tried: the put comes first", "kms:GenerateDataKey")
+	default:
+		p.note("s3:PutObject", err)
+		p.note("kms:GenerateDataKey", err)
+	}
+}
+
+func (p *prober) versions(ctx context.Context) {
+	_, err := p.listVersions(ctx)
+	p.note("s3:ListBucketVersions", err)
+	version := p.version
+	if version == "" {
+		version = "null" // of an object in a bucket without versions
+	}
+	out, err := p.b.client.GetObject(ctx, &s3.GetObjectInput{
+		Bucket: &p.b.o.Bucket, Key: &p.probe, VersionId: &version, ExpectedBucketOwner: p.b.owner,
+	}, p.b.renew)
+	if err == nil {
+		err = out.Body.Close()
+	} else {
+		err = fail(ctx, "get", p.probe, err)
+	}
+	p.note("s3:GetObjectVersion", err)
+	p.note("s3:DeleteObjectVersion", p.deleteVersion(ctx, version))
+	p.stored = p.trials["s3:DeleteObjectVersion"].Verdict != store.Allowed
+}
+
+// listVersions returns the versions of the probe, marks of deletions included.
+func (p *prober) listVersions(ctx context.Context) ([]string, error) {
+	out, err := p.b.client.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{
+		Bucket: &p.b.o.Bucket, Prefix: &p.probe, ExpectedBucketOwner: p.b.owner,
+	}, p.b.renew)
+	if err != nil {
+		return nil, fail(ctx, "list the versions of", p.probe, err)
+	}
+	var versions []string
+	for _, v := range out.Versions {
+		versions = append(versions, aws.ToString(v.VersionId))
+	}
+	for _, m := range out.DeleteMarkers {
+		versions = append(versions, aws.ToString(m.VersionId))
+	}
+	return versions, nil
+}
+
+func (p *prober) deleteVersion(ctx context.Context, version string) error {
+	_, err := p.b.client.DeleteObject(ctx, &s3.DeleteObjectInput{
+		Bucket: &p.b.o.Bucket, Key: &p.probe, VersionId: &version, ExpectedBucketOwner: p.b.owner,
+	}, p.b.renew)
+	if err != nil {
+		return fail(ctx, "delete", p.probe, err)
+	}
+	return nil
+}
+
+// clean leaves nothing behind, as far as the caller may.
+func (p *prober) clean(ctx context.Context) {
+	if p.stored || p.unsure {
+		if err := p.b.Delete(ctx, p.probe, bucket.If{}); err != nil {
+			p.note("s3:DeleteObject", err)
+			t := p.trials["s3:DeleteObject"]
+			t.Reason += "; " + p.probe + " is left behind"
+			p.trials["s3:DeleteObject"] = t
+		}
+	}
+	if p.version == "" {
+		return
+	}
+	versions, err := p.listVersions(ctx)
+	for _, version := range versions {
+		err = errors.Join(err, p.deleteVersion(ctx, version))
+	}
+	if err != nil {
+		t := p.trials["s3:DeleteObject"]
+		t.Reason = "the bucket keeps the deleted probe as an old version, as it does with every deleted object"
+		p.trials["s3:DeleteObject"] = t
+	}
+}
+
+// settings looks at the configuration of the bucket. What is not configured is a 404.
+func (p *prober) settings(ctx context.Context) {
+	b, owner := &p.b.o.Bucket, p.b.owner
+	for action, ask := range map[string]func() error{
+		"s3:GetBucketPolicy": func() error {
+			_, err := p.b.client.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: b, ExpectedBucketOwner: owner}, p.b.renew)
+			return err
+		},
+		"s3:GetBucketPublicAccessBlock": func() error {
+			_, err := p.b.client.GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: b, ExpectedBucketOwner: owner}, p.b.renew)
+			return err
+		},
+		"s3:GetBucketVersioning": func() error {
+			_, err := p.b.client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: b, ExpectedBucketOwner: owner}, p.b.renew)
+			return err
+		},
+		"s3:GetEncryptionConfiguration": func() error {
+			_, err := p.b.client.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: b, ExpectedBucketOwner: owner}, p.b.renew)
+			return err
+		},
+		"s3:GetLifecycleConfiguration": func() error {
+			_, err := p.b.client.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: b, ExpectedBucketOwner: owner}, p.b.renew)
+			return err
+		},
+	} {
+		if !p.wants(action) {
+			continue
+		}
+		err := ask()
+		if err != nil && status(err) == 404 {
+			err = nil
+		}
+		if err != nil {
+			err = fail(ctx, "look at", p.b.o.Bucket, err)
+		}
+		p.note(action, err)
+	}
+}

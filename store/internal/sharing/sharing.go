@@ -1,0 +1,188 @@
+// Package sharing hands out links to single values. Each share is an object of its own, named
+//
+//	__share/<service>/<end, as 20261122T104203Z>-<128 random bits>
+//
+// so that a listing tells which are over, and a permission for one service holds for its
+// shares as well.
+package sharing
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"iter"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+	"github.com/coffer-secrets/coffer/store/internal/engine"
+)
+
+// Bucket is what a share needs of a storage.
+type Bucket interface {
+	Head(ctx context.Context, name string) (bucket.Info, error)
+	Delete(ctx context.Context, name string, cond bucket.If) error
+	Walk(ctx context.Context, prefix string) iter.Seq2[bucket.Info, error]
+
+	// PutText stores text that a browser shows, where nothing is stored yet, sealed with a key
+	// alias or key. Errors as for [bucket.Bucket.Put].
+	PutText(ctx context.Context, name, text, key string) (bucket.Info, error)
+	// Link returns a URL that reads the object without credentials, for lasts at most.
+	Link(ctx context.Context, name string, lasts time.Duration) (Link, error)
+}
+
+// Link is a signed URL.
+type Link struct {
+	URL         string
+	Session     bool      // signed with a session token
+	SessionEnds time.Time // zero where that is not known
+}
+
+// Shares is a [store.Sharer]. All fields are required.
+type Shares struct {
+	Bucket Bucket
+	Read   func(ctx context.Context, id store.ID, version int) (store.Secret, error)
+	Vouch  func(object string, s bucket.Seal) error
+	Now    func() time.Time
+}
+
+var _ store.Sharer = Shares{}
+
+const (
+	root      = "__share/"
+	timestamp = "20060102T150405Z"
+)
+
+var shareName = regexp.MustCompile(`^__share/(.+)/(\d{8}T\d{6}Z)-[0-9a-f]{32}$`)
+
+// Share implements [store.Sharer]. Of the same service it deletes what is over.
+func (s Shares) Share(ctx context.Context, id store.ID, lasts time.Duration) (store.Share, error) {
+	share, err := s.share(ctx, id, lasts)
+	if err == nil {
+		s.sweep(ctx, id.Service)
+	}
+	return share, engine.Fail("share", id, err)
+}
+
+func (s Shares) share(ctx context.Context, id store.ID, lasts time.Duration) (store.Share, error) {
+	if lasts < time.Second || lasts > store.MaxShare {
+		return store.Share{}, fmt.Errorf("%w: a link can be valid for one second up to seven days", store.ErrInvalid)
+	}
+	secret, err := s.Read(ctx, id, store.Latest)
+	if err != nil {
+		return store.Share{}, err
+	}
+	key, err := s.keyOf(ctx, secret.Meta)
+	if err != nil {
+		return store.Share{}, err
+	}
+	ends := s.Now().Add(lasts).UTC()
+	name := root + id.Service + "/" + ends.Format(timestamp) + "-" + random()
+	link, err := s.Bucket.Link(ctx, name, lasts)
+	if err != nil {
+		return store.Share{}, err
+	}
+	put, err := s.Bucket.PutText(ctx, name, secret.Value.Reveal(), key)
+	if err == nil {
+		err = s.Vouch(name, put.Seal)
+	}
+	if err != nil {
+		return store.Share{}, s.takeBack(ctx, name, err)
+	}
+	return store.Share{
+		Object: name, Link: store.NewValue(link.URL), Ends: ends,
+		Session: link.Session, SessionEnds: link.SessionEnds,
+	}, nil
+}
+
+// keyOf is the key that the secret is under, whatever alias is configured: who may not read
+// the secret shall not read its share either.
+func (s Shares) keyOf(ctx context.Context, m store.Meta) (string, error) {
+	if m.KeyAlias != "" {
+		return m.KeyAlias, nil
+	}
+	info, err := s.Bucket.Head(ctx, m.ID.String()+".json") // by chamber, which names no alias in it
+	return info.Seal.KeyID, err
+}
+
+// takeBack deletes what a put that failed may have stored.
+func (s Shares) takeBack(ctx context.Context, name string, why error) error {
+	if errors.Is(why, bucket.ErrDenied) {
+		return why
+	}
+	if err := s.Bucket.Delete(context.WithoutCancel(ctx), name, bucket.If{}); err != nil {
+		return fmt.Errorf("%w; %s may be left behind: %w", why, name, err)
+	}
+	return why
+}
+
+// sweep deletes the shares of a service that are over. Who may not is not told: it is a
+// courtesy, and the bucket's lifecycle rule does it too.
+func (s Shares) sweep(ctx context.Context, service string) {
+	shares, err := s.Shares(ctx, service)
+	if err != nil {
+		return
+	}
+	for _, share := range shares {
+		if share.Ends.Before(s.Now()) && s.Bucket.Delete(ctx, share.Object, bucket.If{}) != nil {
+			return
+		}
+	}
+}
+
+// Shares implements [store.Sharer].
+func (s Shares) Shares(ctx context.Context, service string) ([]store.Share, error) {
+	prefix := root
+	if service != "" {
+		prefix += service + "/"
+	}
+	var shares []store.Share
+	for info, err := range s.Bucket.Walk(ctx, prefix) {
+		if err != nil {
+			return nil, engine.Fail("list shares", store.ID{Service: service}, err)
+		}
+		of, ends, ok := parse(info.Name)
+		if ok && (service == "" || of == service) {
+			shares = append(shares, store.Share{Object: info.Name, Ends: ends})
+		}
+	}
+	slices.SortStableFunc(shares, func(a, b store.Share) int { return a.Ends.Compare(b.Ends) })
+	return shares, nil
+}
+
+// Revoke implements [store.Sharer].
+func (s Shares) Revoke(ctx context.Context, object string) error {
+	service, _, ok := parse(object)
+	id := store.ID{Service: service}
+	if !ok {
+		return engine.Fail("revoke", id, fmt.Errorf("%w: %q is not the name of a share", store.ErrInvalid, object))
+	}
+	_, err := s.Bucket.Head(ctx, object)
+	switch {
+	case errors.Is(err, bucket.ErrNotFound):
+		return engine.Fail("revoke", id, &store.NotFoundError{What: "share"})
+	case err != nil && !errors.Is(err, bucket.ErrDenied): // who may not read it may still delete it
+		return engine.Fail("revoke", id, err)
+	}
+	return engine.Fail("revoke", id, s.Bucket.Delete(ctx, object, bucket.If{}))
+}
+
+// parse tells the service of a share and when it ends.
+func parse(object string) (service string, ends time.Time, ok bool) {
+	parts := shareName.FindStringSubmatch(object)
+	if parts == nil || store.CheckService(parts[1]) != nil {
+		return "", time.Time{}, false
+	}
+	ends, err := time.Parse(timestamp, parts[2])
+	return parts[1], ends, err == nil
+}
+
+func random() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	return hex.EncodeToString(b[:])
+}

@@ -1,0 +1,49 @@
+package s3
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/coffer-secrets/coffer/index"
+	"github.com/coffer-secrets/coffer/internal/awsconf"
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/bucket/s3bucket"
+	"github.com/coffer-secrets/coffer/store/internal/engine"
+	"github.com/coffer-secrets/coffer/store/internal/sharing"
+)
+
+// secrets is the engine's store with what S3 can do beside it.
+type secrets struct {
+	*engine.Engine
+	store.Sharer
+	store.Prober
+}
+
+func (o Options) secrets(cfg aws.Config, e *engine.Engine) *secrets {
+	b := s3bucket.New(awsconf.S3(cfg), s3bucket.Options{
+		Bucket: o.Bucket, ExpectedOwner: o.ExpectedOwner, Encryption: "AES256",
+		ConditionalDelete: awsconf.Endpoint(cfg) == "",
+	})
+	return &secrets{
+		Engine: e,
+		Sharer: sharing.Shares{Bucket: b, Read: e.Read, Vouch: o.vouch, Now: e.Now},
+		Prober: permissions{b},
+	}
+}
+
+// permissions is a [store.Prober].
+type permissions struct{ bucket *s3bucket.Bucket }
+
+// Try implements [store.Prober].
+func (p permissions) Try(ctx context.Context, service string, actions []string) ([]store.Trial, error) {
+	trials, err := p.bucket.Try(ctx, service, service+"/"+index.FileName(""), "", actions)
+	if err != nil {
+		return nil, engine.Fail("try permissions", store.ID{Service: service}, err)
+	}
+	out := make([]store.Trial, len(actions))
+	for i, action := range actions {
+		out[i] = trials[action]
+	}
+	return out, nil
+}

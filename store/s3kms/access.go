@@ -1,0 +1,70 @@
+package s3kms
+
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/coffer-secrets/coffer/index"
+	"github.com/coffer-secrets/coffer/internal/awsconf"
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/bucket/s3bucket"
+	"github.com/coffer-secrets/coffer/store/internal/engine"
+	"github.com/coffer-secrets/coffer/store/internal/sharing"
+)
+
+// secrets is the engine's store with what S3 and KMS can do beside it.
+type secrets struct {
+	*engine.Engine
+	store.Sharer
+	store.Prober
+}
+
+func (o Options) secrets(cfg aws.Config, e *engine.Engine, keys *awsconf.Keys) *secrets {
+	b := s3bucket.New(awsconf.S3(cfg), s3bucket.Options{
+		Bucket: o.Bucket, ExpectedOwner: o.ExpectedOwner, Encryption: "aws:kms", KeyNames: o.KeyNames,
+		ConditionalDelete: awsconf.Endpoint(cfg) == "",
+	})
+	return &secrets{
+		Engine: e,
+		Sharer: sharing.Shares{Bucket: b, Read: e.Read, Vouch: o.vouch, Now: e.Now},
+		Prober: &permissions{bucket: b, keys: keys, alias: e.Alias, names: o.KeyNames},
+	}
+}
+
+// permissions is a [store.Prober].
+type permissions struct {
+	bucket *s3bucket.Bucket
+	keys   *awsconf.Keys
+	alias  string
+	names  map[string]string
+}
+
+// Try implements [store.Prober].
+func (p *permissions) Try(ctx context.Context, service string, actions []string) ([]store.Trial, error) {
+	trials, err := p.bucket.Try(ctx, service, service+"/"+index.FileName(p.alias), p.alias, actions)
+	if err != nil {
+		return nil, engine.Fail("try permissions", store.ID{Service: service}, err)
+	}
+	out := make([]store.Trial, len(actions))
+	for i, action := range actions {
+		if action == "kms:DescribeKey" {
+			out[i] = p.describe(ctx)
+		} else {
+			out[i] = trials[action]
+		}
+	}
+	return out, nil
+}
+
+func (p *permissions) describe(ctx context.Context) store.Trial {
+	name := p.alias
+	if other, ok := p.names[name]; ok {
+		name = other
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	_, err := p.keys.Describe(ctx, name)
+	return s3bucket.Judged("kms:DescribeKey", err)
+}
