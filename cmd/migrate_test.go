@@ -153,7 +153,13 @@ func TestMigrateBetweenBackendsOfOneAccount(t *testing.T) {
 	l.run("write -b ssm --kms-key-alias alias/aws/ssm line/api key -", "v1")
 	l.run("write -b ssm --kms-key-alias alias/aws/ssm line/api key -", "v2")
 	l.run("migrate --prefix line/ --from-backend ssm --to-backend s3", "")
-	l.run("diff line/api --from-context one", "")
+	l.run("migrate --prefix line/ --from-backend ssm --to-backend s3 --dry-run", "")
+	for version, want := range []string{"v1", "v2"} {
+		read := bench{T: t, env: l.env}
+		if got := read.out(fmt.Sprintf("read -b s3 -n --version %d line/api key", version+1)); got != want {
+			t.Errorf("version %d is %q", version+1, got)
+		}
+	}
 }
 
 // A run that is killed at any of its puts has done no harm, and the next one ends what it began.
@@ -251,7 +257,8 @@ func TestAWriteBesideRestoreIsAConflict(t *testing.T) {
 		if r.Op != "PutObject" || r.Key != "team/db_url.json" || once.Swap(true) {
 			return nil
 		}
-		return &s3test.Fault{Kind: s3test.Delay, Reached: func() { b.do("write team db_url -", canary+" theirs") }}
+		b.do("write team db_url -", canary+" theirs") // the request waits meanwhile
+		return nil
 	})
 	got := b.run("restore team db_url --version 1", "")
 	if got.exit != 4 || !strings.Contains(got.stderr, "is at version 3, not 2; nothing was written") || strings.Contains(got.stderr, canary) {
@@ -270,7 +277,8 @@ func TestAKeyThatIsMadeBesideCopyIsAConflict(t *testing.T) {
 		if r.Op != "PutObject" || r.Key != "web/db_url.json" || once.Swap(true) {
 			return nil
 		}
-		return &s3test.Fault{Kind: s3test.Delay, Reached: func() { b.do("write web db_url -", canary+" theirs") }}
+		b.do("write web db_url -", canary+" theirs") // the request waits meanwhile
+		return nil
 	})
 	got := b.run("copy team web", "")
 	if got.exit != 4 || !strings.Contains(got.stderr, "coffer: web: 1 created, 1 failed\n") || strings.Contains(got.stderr, canary) {

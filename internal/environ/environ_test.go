@@ -374,3 +374,16 @@ func BenchmarkBuild(b *testing.B) {
 		}
 	}
 }
+
+func TestSelectKeepsBadNamesAndDropsWhatIsNotChosen(t *testing.T) {
+	got, notices, err := Select([]Layer{layer("api", "ld_preload=1", "a-b=2", "a.b=3", "no=4"), layer("web", "no=5")}, Rules{Except: []string{"N*"}, Skip: []string{"gone"}})
+	if err != nil || len(got) != 2 || got[0].Service != "api" || len(got[0].Vars) != 3 || len(got[1].Vars) != 0 {
+		t.Errorf("%v, %v", got, err)
+	}
+	if len(notices) != 1 || notices[0].Kind != Unmatched {
+		t.Errorf("notices %v", notices)
+	}
+	if _, _, err := Select(nil, Rules{Only: []string{"["}}); !errors.Is(err, store.ErrInvalid) {
+		t.Errorf("error is %v", err)
+	}
+}

@@ -49,16 +49,18 @@ func (e *Engine) find(ctx context.Context, id store.ID) (*secretObject, error) {
 	if _, err := store.NewID(id.Service, id.Key); err != nil {
 		return nil, err
 	}
-	o, _, err := e.getObject(ctx, id.Service, id.Key)
-	if err != nil || !o.absent() {
-		return o, err
+	o, _, denied := e.getObject(ctx, id.Service, id.Key)
+	if denied != nil && !errors.Is(denied, bucket.ErrDenied) || denied == nil && !o.absent() {
+		return o, denied
 	}
 	v := &view{service: id.Service}
-	if err := e.list(ctx, v); err != nil {
-		if errors.Is(err, bucket.ErrDenied) {
-			return nil, &store.NotFoundError{What: "secret"}
-		}
+	if err := e.list(ctx, v); errors.Is(err, bucket.ErrDenied) {
+		return nil, cmp.Or(denied, error(&store.NotFoundError{What: "secret"}))
+	} else if err != nil {
 		return nil, err
+	}
+	if _, listed := v.objects[id.Key]; listed && denied != nil {
+		return nil, denied // else it is missing: who may list by prefix alone gets a 403 for that
 	}
 	delete(v.objects, id.Key) // it was just seen to be missing, or a tombstone
 	key, err := store.Lookup(id.Key, v.keys())

@@ -246,6 +246,9 @@ func TestErrorsSayWhatTheStorageSaid(t *testing.T) {
 		{&bucket.Error{Op: "get", Name: "n", Err: bucket.ErrNoBucket}, store.ErrConfiguration},
 	} {
 		w := newWorld(t, membucket.Options{})
+		if _, err := w.client(app).Write(t.Context(), id("k"), store.NewValue("v"), store.WriteOptions{}); err != nil {
+			t.Fatal(err)
+		}
 		c := w.client(app)
 		c.fails("get", "k.json", 1, test.err)
 		_, err := c.Read(t.Context(), id("k"), store.Latest)
@@ -254,5 +257,20 @@ func TestErrorsSayWhatTheStorageSaid(t *testing.T) {
 		if !errors.As(err, &said) || said.Code != test.err.Code || said.Reason != test.err.Reason || said.Status != test.err.Status {
 			t.Errorf("error %+v", said)
 		}
+	}
+}
+
+// S3 answers 403 for what is missing to who may list by prefix alone: the listing knows better.
+func TestAMissingSecretIsNotCalledDenied(t *testing.T) {
+	w := newWorld(t, membucket.Options{})
+	if _, err := w.client(app).Write(t.Context(), id("key"), store.NewValue("v"), store.WriteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	c := w.client(app)
+	c.fails("get", "keys.json", 1, &bucket.Error{Op: "get", Name: "api/keys.json", Code: "AccessDenied", Status: 403, Err: bucket.ErrDenied})
+	_, err := c.Read(t.Context(), id("keys"), store.Latest)
+	var missing *store.NotFoundError
+	if !errors.As(err, &missing) || missing.Nearest != "key" {
+		t.Errorf("error %v; want not found, nearest key", err)
 	}
 }

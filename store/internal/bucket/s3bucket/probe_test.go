@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"github.com/coffer-secrets/coffer/internal/s3test"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/buckettest"
@@ -21,7 +23,11 @@ var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 // probing is a bucket on a server of which nothing is known.
 func probing(t *testing.T, server *s3test.Server, o s3bucket.ProbeOptions) bucket.Bucket {
 	t.Helper()
-	b := s3bucket.New(client(t, server.URL), s3bucket.Options{Bucket: bucketName, Encryption: "aws:kms"})
+	return probingWith(client(t, server.URL), server, o)
+}
+
+func probingWith(c *s3.Client, server *s3test.Server, o s3bucket.ProbeOptions) bucket.Bucket {
+	b := s3bucket.New(c, s3bucket.Options{Bucket: bucketName, Encryption: "aws:kms"})
 	o.KeyAlias, o.Endpoint = "alias/app", server.URL
 	if o.Now == nil {
 		o.Now = func() time.Time { return noon }
@@ -250,6 +256,7 @@ func TestFaultsOfTheProbe(t *testing.T) {
 	for name, quirks := range map[string]s3test.Quirks{"conditions": {}, "no conditions": {NoConditions: true}} {
 		t.Run(name, func(t *testing.T) {
 			server := simulator(t, s3test.Options{Quirks: quirks})
+			c := client(t, server.URL)
 			for n := 1; n <= 9; n++ {
 				for _, f := range s3test.Faults() {
 					for _, after := range []bool{false, true} {
@@ -259,7 +266,7 @@ func TestFaultsOfTheProbe(t *testing.T) {
 						server.Bucket(bucketName).Restore(nil)
 						f.After = after
 						server.FaultAt(n, f)
-						_, err := create(t, probing(t, server, s3bucket.ProbeOptions{}), "team/x.json")
+						_, err := create(t, probingWith(c, server, s3bucket.ProbeOptions{}), "team/x.json")
 						_, stored := server.Bucket(bucketName).Object("team/x.json")
 						if stored && quirks.NoConditions && n > 1 {
 							t.Errorf("%v at request %d: stored on a server without conditions", f, n)
