@@ -301,7 +301,7 @@ func (a *App) completeKeys(ctx context.Context, service string) []string {
 		return nil
 	}
 	if lister, ok := s.(store.Lister); ok {
-		ids, _ := lister.IDs(ctx, service+"/")
+		ids, _ := lister.IDs(ctx, service)
 		var keys []string
 		for _, id := range ids {
 			if id.Service == service {

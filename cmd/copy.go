@@ -43,7 +43,7 @@ func (c *CopyCmd) Run(ctx context.Context, app *App) error {
 	if c.DryRun {
 		return app.printPlan(results)
 	}
-	if err := c.refuse(app, destination, results); err != nil {
+	if err := c.refuse(app, results); err != nil {
 		return err
 	}
 	written, err := writeChanges(ctx, to, destination, changes, store.WriteOptions{PreserveCase: true, Adopt: c.Adopt})
@@ -109,7 +109,7 @@ func (c *CopyCmd) plan(service string, wanted []store.Secret, here store.Content
 var errOtherValue = fmt.Errorf("%w: it has another value there", store.ErrConflict)
 
 // refuse ends the command when a secret stands in the way of another: it names all of them.
-func (c *CopyCmd) refuse(app *App, service string, results []store.Result) error {
+func (c *CopyCmd) refuse(app *App, results []store.Result) error {
 	var last error
 	for _, r := range results {
 		if r.Err == nil {

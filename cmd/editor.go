@@ -35,7 +35,7 @@ func (a *App) openEditor(path string, remove func() error) error {
 		case err := <-ended:
 			var exit *exec.ExitError
 			if errors.As(err, &exit) {
-				return fmt.Errorf("the editor %q ended with %v; nothing was changed", editor, exit)
+				return fmt.Errorf("the editor %q ended with %w; nothing was changed", editor, exit)
 			}
 			return err
 		case s := <-signals:

@@ -5,6 +5,7 @@ package cmd_test
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -15,6 +16,18 @@ import (
 
 // TestMemoryOfAListing holds `list` of 10,000 secrets to 100 MB.
 func TestMemoryOfAListing(t *testing.T) {
+	// The kernel counts what the parent of a new process used as the child's own: the program is
+	// started from a process that has run no other test.
+	if os.Getenv("COFFER_MEMORY_TEST") == "" {
+		c := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestMemoryOfAListing$", "-test.v")
+		c.Env = append(os.Environ(), "COFFER_MEMORY_TEST=1")
+		out, err := c.CombinedOutput()
+		t.Logf("%s", out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
 	b := newBench(t, s3test.Options{})
 	var text strings.Builder
 	for i := range 10_000 {

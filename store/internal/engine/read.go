@@ -54,9 +54,12 @@ func (e *Engine) find(ctx context.Context, id store.ID) (*secretObject, error) {
 		return o, denied
 	}
 	v := &view{service: id.Service}
-	if err := e.list(ctx, v); errors.Is(err, bucket.ErrDenied) {
-		return nil, cmp.Or(denied, error(&store.NotFoundError{What: "secret"}))
-	} else if err != nil {
+	switch err := e.list(ctx, v); {
+	case err != nil && denied != nil:
+		return nil, denied
+	case errors.Is(err, bucket.ErrDenied):
+		return nil, &store.NotFoundError{What: "secret"}
+	case err != nil:
 		return nil, err
 	}
 	if _, listed := v.objects[id.Key]; listed && denied != nil {
@@ -94,7 +97,7 @@ func (e *Engine) IDs(ctx context.Context, prefix string) ([]store.ID, error) {
 			return nil, wrap("list services", prefix, "", err)
 		}
 		service, _, ok := cutLast(info.Name)
-		if key, isKey := keyOf(service, info.Name); ok && isKey && store.CheckService(service) == nil {
+		if key, isKey := keyOf(service, info.Name); ok && isKey && strings.HasPrefix(service, prefix) && store.CheckService(service) == nil {
 			ids = append(ids, store.ID{Service: service, Key: key})
 		}
 	}
