@@ -237,12 +237,12 @@ func (k *Keys) Find(ctx context.Context, alias string) (info KeyInfo, found bool
 // Create makes a key that can seal objects, and an alias for it. The key's policy leaves the
 // matter to IAM, as is KMS's default.
 func (k *Keys) Create(ctx context.Context, alias string) (KeyInfo, error) {
-	made, err := k.client.CreateKey(ctx, &kms.CreateKeyInput{Description: aws.String("Coffer: " + alias)})
+	made, err := k.createKey(ctx, &kms.CreateKeyInput{Description: aws.String("Coffer: " + alias)})
 	if err != nil {
 		return KeyInfo{}, keyError(ctx, "creating a key", err)
 	}
 	id := aws.ToString(made.KeyMetadata.KeyId)
-	if _, err := k.client.CreateAlias(ctx, &kms.CreateAliasInput{AliasName: &alias, TargetKeyId: &id}); err != nil {
+	if _, err := k.createAlias(ctx, &kms.CreateAliasInput{AliasName: &alias, TargetKeyId: &id}); err != nil {
 		return KeyInfo{}, keyError(ctx, "creating "+alias+" for the new key "+id, err)
 	}
 	return k.Describe(ctx, id)

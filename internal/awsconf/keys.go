@@ -45,14 +45,24 @@ func (e *AliasesError) Unwrap() error { return store.ErrConfiguration }
 // Keys asks KMS about keys. Its errors wrap [store.ErrDenied], [store.ErrConfiguration] (no
 // such key, no credentials), [store.ErrUnavailable], [store.ErrUnsupported] (a server
 // without KMS) or the context's error.
-type Keys struct{ client *kms.Client }
+type Keys struct {
+	// The operations that are used, not the client: a client within reach of an interface makes
+	// the linker keep all of its operations.
+	describeKey func(context.Context, *kms.DescribeKeyInput, ...func(*kms.Options)) (*kms.DescribeKeyOutput, error)
+	listAliases func(context.Context, *kms.ListAliasesInput, ...func(*kms.Options)) (*kms.ListAliasesOutput, error)
+	createKey   func(context.Context, *kms.CreateKeyInput, ...func(*kms.Options)) (*kms.CreateKeyOutput, error)
+	createAlias func(context.Context, *kms.CreateAliasInput, ...func(*kms.Options)) (*kms.CreateAliasOutput, error)
+}
 
 // NewKeys returns Keys for one account and region.
-func NewKeys(cfg aws.Config) *Keys { return &Keys{client: KMS(cfg)} }
+func NewKeys(cfg aws.Config) *Keys {
+	c := KMS(cfg)
+	return &Keys{describeKey: c.DescribeKey, listAliases: c.ListAliases, createKey: c.CreateKey, createAlias: c.CreateAlias}
+}
 
 // Describe tells about the key that an alias name, alias ARN, key id or key ARN stands for now.
 func (k *Keys) Describe(ctx context.Context, key string) (KeyInfo, error) {
-	answer, err := k.client.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: aws.String(key)})
+	answer, err := k.describeKey(ctx, &kms.DescribeKeyInput{KeyId: aws.String(key)})
 	if err != nil {
 		return KeyInfo{}, keyError(ctx, "describing key "+key, err)
 	}
@@ -80,10 +90,9 @@ func (k *Keys) AliasOf(ctx context.Context, key string) (string, error) {
 		return "alias/" + name, nil
 	}
 	var names []string
-	// Not the SDK's paginator: it holds the client in an interface, for which the linker keeps
-	// all of the service's operations.
+	// Not the SDK's paginator, which wants the client.
 	for in := (&kms.ListAliasesInput{KeyId: aws.String(key)}); ; {
-		page, err := k.client.ListAliases(ctx, in)
+		page, err := k.listAliases(ctx, in)
 		if err != nil {
 			return "", keyError(ctx, "listing the aliases of key "+key, err)
 		}
