@@ -24,7 +24,8 @@ help: ## list the targets
 # looks methods up by name, so that the linker must keep them. Without inlining it is three
 # megabytes smaller. What the start of the program spends its time in keeps it: the runtime, and
 # the tables and patterns that the SDK makes before main. S3, KMS and STS speak HTTP/1.1.
-SLIM := -tags nethttpomithttp2 -gcflags=all=-l $(foreach p,runtime internal/runtime/... regexp/... reflect,-gcflags=$(p)=)
+SLIM := -tags nethttpomithttp2 -gcflags=all=-l \
+	$(foreach p,runtime internal/runtime/... internal/abi internal/bytealg reflect regexp/... strings sync/... unicode/...,-gcflags=$(p)=)
 
 build: ## ./coffer, one static binary
 	CGO_ENABLED=0 go build -trimpath $(SLIM) -ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)" -o coffer .
