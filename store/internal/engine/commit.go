@@ -1,0 +1,246 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+)
+
+// commit writes one secret: W1 to W3.
+func (w *writing) commit(ctx context.Context, c *change) error {
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	o, info, err := w.base(ctx, c)
+	if err != nil {
+		return err
+	}
+	v := newVersion(c.value, w.now, w.author())
+	deadline := w.e.Now().Add(patience)
+	for n := 0; ; n++ {
+		if done, err := w.check(ctx, c, o, info); done || err != nil {
+			return err
+		}
+		next, number, err := w.next(o, c.key, v)
+		if err != nil {
+			return err
+		}
+		tags, err := w.tags(ctx, c.key, info)
+		if err != nil {
+			return err
+		}
+		put, failed := w.put(ctx, next, info.Tag, bucket.PutOptions{KeyAlias: w.e.Alias, Tags: tags})
+		if failed == nil {
+			if err := w.checkPut(ctx, next, put, o); err != nil {
+				return err
+			}
+			w.committed(c, next, number, put.Tag, o)
+			return nil
+		}
+		// The put failed, or its answer was lost: what stands there now tells (W3).
+		base := o
+		if o, info, err = w.afterwards(ctx, n, c.key, failed); err != nil {
+			return err
+		}
+		if number, ok := o.has(v, base.newest()); ok {
+			if o.newest() == number && o.alias == next.alias { // nobody wrote on top: it is what the put made
+				if err := w.checkPut(ctx, o, info, base); err != nil {
+					return err
+				}
+			}
+			w.committed(c, o, number, info.Tag, base)
+			return nil
+		}
+		if errors.Is(failed, bucket.ErrUnsupported) {
+			return failed
+		}
+		if o.absent() && !base.absent() {
+			return fmt.Errorf("%w: it was deleted while it was being written", errors.Join(store.ErrConflict, store.ErrUnknown))
+		}
+		if w.e.Now().After(deadline) {
+			return failed
+		}
+	}
+}
+
+// afterwards reads an object again whose put failed for the n-th time, if that can change
+// anything. An error that it returns is that of the write.
+func (w *writing) afterwards(ctx context.Context, n int, key string, failed error) (*secretObject, bucket.Info, error) {
+	if ended(ctx, failed) {
+		return nil, bucket.Info{}, w.unknown(failed)
+	}
+	if !retryable(failed) && !errors.Is(failed, bucket.ErrUnsupported) { // an answer that makes no sense may say that
+		return nil, bucket.Info{}, failed
+	}
+	if err := w.e.pause(ctx, n); err != nil {
+		return nil, bucket.Info{}, w.unknown(failed)
+	}
+	o, info, err := w.e.getObject(ctx, w.v.service, key)
+	switch {
+	case err == nil:
+		return o, info, nil
+	case errors.Is(err, bucket.ErrDenied) && !doubtful(failed), errors.Is(err, store.ErrCorrupt):
+		return nil, bucket.Info{}, err // somebody else's object stands there
+	}
+	return nil, bucket.Info{}, w.unknown(failed)
+}
+
+// retryable reports whether a failed change should be looked at again: somebody was
+// faster, or it is not known whether it was made.
+func retryable(err error) bool {
+	return errors.Is(err, bucket.ErrChanged) || errors.Is(err, bucket.ErrNotFound) ||
+		errors.Is(err, bucket.ErrBusy) || doubtful(err)
+}
+
+// doubtful reports whether a failed change may have been made all the same.
+func doubtful(err error) bool {
+	return errors.Is(err, bucket.ErrUnavailable) || errors.Is(err, bucket.ErrTorn)
+}
+
+// ended reports whether a request failed because its context ended.
+func ended(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && errors.Is(err, ctx.Err())
+}
+
+// unknown reports a change of which it cannot be told whether it was made. The index is
+// brought up to date in any case.
+func (w *writing) unknown(err error) error {
+	w.setBehind()
+	return fmt.Errorf("%w: it may or may not be stored: %w", store.ErrUnknown, storageError(err))
+}
+
+// check holds a change against what is stored. done means: nothing is to be written.
+func (w *writing) check(ctx context.Context, c *change, o *secretObject, info bucket.Info) (done bool, err error) {
+	have := 0
+	if !o.absent() {
+		have = o.newest()
+	}
+	if want := w.o.IfVersion; want != nil && *want != have {
+		return false, &store.VersionError{Have: have, Want: *want}
+	}
+	if have == 0 {
+		return false, nil
+	}
+	if err := w.guard(ctx, o, info); err != nil { // W2
+		return false, err
+	}
+	if !w.o.SkipUnchanged || o.versions[have].value != c.value {
+		return false, nil
+	}
+	c.meta, c.outcome = o.meta(have, w.e.Alias), store.Unchanged
+	if w.own.idx == nil {
+		w.setBehind()
+	} else if _, ok := w.own.idx.Verified(c.key, string(info.Tag)); !ok {
+		w.setBehind()
+	}
+	return true, nil
+}
+
+func (w *writing) setBehind() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.behind = true
+}
+
+// next makes the object to put. Versions are never reused: they count on from what any
+// index remembers, of a deleted secret or of an object that was put back to an old state.
+func (w *writing) next(o *secretObject, key string, v version) (*secretObject, int, error) {
+	last := o.newest()
+	if o.absent() {
+		if err := w.others(); err != nil {
+			return nil, 0, err
+		}
+		for _, s := range w.v.readable() {
+			last = max(last, s.idx.Entries[key].Version)
+		}
+	} else if w.own.idx != nil {
+		last = max(last, w.own.idx.Entries[key].Version)
+	}
+	if last == math.MaxInt {
+		return nil, 0, &store.CorruptError{Object: objectName(w.v.service, key), Offset: -1, Reason: "no version number is left"}
+	}
+	number := last + 1
+	if o == nil {
+		o = &secretObject{service: w.v.service, key: key}
+	}
+	next := o.add(number, v)
+	next.alias, next.nonce = w.e.Alias, w.e.Nonce()
+	return next, number, nil
+}
+
+// put stores an object on the condition that it is still in the state that was read.
+func (w *writing) put(ctx context.Context, o *secretObject, tag bucket.Tag, options bucket.PutOptions) (bucket.Info, error) {
+	body, err := o.encode()
+	if err != nil {
+		return bucket.Info{}, err
+	}
+	options.If = bucket.IfAbsent()
+	if tag != "" {
+		options.If = bucket.IfMatch(tag)
+	}
+	// An interrupt does not cut it short: of a put that was given up nobody knows whether it
+	// was made, and the index could not have it.
+	ctx, cancel := outlive(ctx, putGrace)
+	defer cancel()
+	return w.e.Bucket.Put(ctx, objectName(o.service, o.key), body, options)
+}
+
+// checkPut holds the storage's answer to a put against what was asked (W3). A new object
+// that is not sealed as it must be is taken back at once; an older one stays, with the
+// versions that it had before.
+func (w *writing) checkPut(ctx context.Context, o *secretObject, put bucket.Info, base *secretObject) error {
+	name := objectName(o.service, o.key)
+	err := w.e.Vouch(name, put.Seal)
+	if err == nil {
+		err = w.checkKey(name, put.Seal)
+	}
+	if err == nil {
+		return nil
+	}
+	if !base.absent() {
+		return fmt.Errorf("%w; the new version is stored", err)
+	}
+	ctx = context.WithoutCancel(ctx)
+	left := w.e.Bucket.Delete(ctx, name, bucket.IfMatch(put.Tag))
+	if errors.Is(left, bucket.ErrUnsupported) {
+		left = w.e.Bucket.Delete(ctx, name, bucket.If{})
+	}
+	if left != nil {
+		return fmt.Errorf("%w; it could not be taken back: %w", err, storageError(left))
+	}
+	return err
+}
+
+// checkKey reports whether the key that the storage used is not the one that our alias stands for.
+func (w *writing) checkKey(name string, s bucket.Seal) error {
+	alias := w.e.Alias
+	w.mu.Lock()
+	w.putKey = s.KeyID
+	w.mu.Unlock()
+	switch {
+	case s.KeyID == "" || alias == "" || s.KeyID == w.own.seal.KeyID:
+		return nil
+	case s.KeyID == alias || strings.HasSuffix(s.KeyID, ":"+alias):
+		return nil // servers that name keys by their aliases
+	}
+	if want := w.keyID(); want != "" && want != s.KeyID {
+		return &store.SealError{Object: name, Method: s.Method, KeyID: s.KeyID, Want: alias + ", which is " + want}
+	}
+	return nil
+}
+
+// committed notes a secret that is stored.
+func (w *writing) committed(c *change, o *secretObject, number int, tag bucket.Tag, base *secretObject) {
+	c.meta, c.outcome = o.meta(number, w.e.Alias), store.Updated
+	if base.absent() && number == o.newest() && len(o.versions) == 1 {
+		c.outcome = store.Created
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.known[c.key] = known{tag: tag, object: o, version: number}
+}
