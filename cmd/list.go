@@ -14,9 +14,9 @@ type ListCmd struct {
 	Services []string `arg:"" name:"service" help:"Services."`
 
 	Expand  bool `short:"e" help:"Print the values too."`
-	Time    bool `short:"t" aliases:"sort-by-time" xor:"sort" help:"Sort by time."`
-	User    bool `short:"u" aliases:"sort-by-user" xor:"sort" help:"Sort by user."`
-	Version bool `short:"v" aliases:"sort-by-version" xor:"sort" help:"Sort by version."`
+	Time    bool `short:"t" aliases:"sort-by-time" help:"Sort by time."`
+	User    bool `short:"u" aliases:"sort-by-user" help:"Sort by user."`
+	Version bool `short:"v" aliases:"sort-by-version" help:"Sort by version."`
 }
 
 // Run prints one table for all services, from their indexes: no request for each secret.
@@ -65,13 +65,13 @@ func (c *ListCmd) Run(ctx context.Context, app *App) error {
 
 func (c *ListCmd) sort(secrets []store.Secret) {
 	slices.SortStableFunc(secrets, func(a, b store.Secret) int {
-		switch {
-		case c.Time:
-			return a.Created.Compare(b.Created)
-		case c.User:
-			return cmp.Compare(a.CreatedBy, b.CreatedBy)
+		switch { // of several, as in chamber, version beats user beats time
 		case c.Version:
 			return cmp.Compare(a.Version, b.Version)
+		case c.User:
+			return cmp.Compare(a.CreatedBy, b.CreatedBy)
+		case c.Time:
+			return a.Created.Compare(b.Created)
 		}
 		return 0 // they come by service and key
 	})
