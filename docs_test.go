@@ -52,3 +52,27 @@ func TestNamedTestsExist(t *testing.T) {
 		}
 	}
 }
+
+// TestWalkedFilesExist: the walk through the code names files as they are.
+func TestWalkedFilesExist(t *testing.T) {
+	text, err := os.ReadFile("docs/layout.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`((?:[a-z0-9]+/)*[a-z0-9_*]+\\.go)`").FindAllSubmatch(text, -1)
+	folder := ""
+	for _, m := range named {
+		name := string(m[1])
+		if strings.Contains(name, "/") {
+			folder = filepath.Dir(name)
+		} else if name != "main.go" {
+			name = filepath.Join(folder, name) // beside the one named before
+		}
+		if found, err := filepath.Glob(name); err != nil || len(found) == 0 {
+			t.Errorf("docs/layout.md names %s, which does not exist", name)
+		}
+	}
+	if len(named) < 20 {
+		t.Errorf("docs/layout.md names %d files", len(named))
+	}
+}
