@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/coffer-secrets/coffer/index"
+	"github.com/coffer-secrets/coffer/store"
 )
 
 // FuzzParse: whatever the bytes, parsing ends in an index whose encoding says the same, or
@@ -129,4 +130,34 @@ func tagOf(b byte) string {
 		return ""
 	}
 	return string(rune(b))
+}
+
+// FuzzFileName: whatever the alias, its index is one file of the service that no secret can
+// be, and two aliases share it exactly when they differ in nothing but "/" and "_".
+func FuzzFileName(f *testing.F) {
+	f.Add("app", "ops")
+	f.Add("team/one", "team_one")
+	f.Add("alias/a", "kms_a__latest.json")
+	f.Add("__latest", "latest.json")
+	f.Fuzz(func(t *testing.T, a, b string) {
+		a, errA := store.NormalizeAlias(a)
+		b, errB := store.NormalizeAlias(b)
+		if errA != nil || errB != nil || store.IsKeyName(a) || store.IsKeyName(b) {
+			return
+		}
+		file := index.FileName(a)
+		if !index.Is(file, false) || index.Is(file, true) || strings.Contains(file, "/") {
+			t.Errorf("%s: the file %q", a, file)
+		}
+		if store.CheckKey(strings.TrimSuffix(file, ".json")) == nil {
+			t.Errorf("%s: a secret could have the file %q", a, file)
+		}
+		if label := index.Label(file); label != strings.ReplaceAll(a, "/", "_") {
+			t.Errorf("%s: %q tells the label %q", a, file, label)
+		}
+		same := strings.ReplaceAll(a, "/", "_") == strings.ReplaceAll(b, "/", "_")
+		if shared := file == index.FileName(b); shared != same {
+			t.Errorf("%s and %s share a file: %v", a, b, shared)
+		}
+	})
 }

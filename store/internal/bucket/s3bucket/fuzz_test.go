@@ -3,9 +3,11 @@ package s3bucket
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"testing"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -57,5 +59,24 @@ func FuzzClassify(f *testing.F) {
 			t.Errorf("%s %d %q is not found", op, status, code)
 		}
 		_ = err.Error()
+	})
+}
+
+// FuzzDecodeName: a name that the server has encoded comes back as it was, and no name of a
+// listing, encoded or not, is lost or makes two of one.
+func FuzzDecodeName(f *testing.F) {
+	for _, name := range []string{"api/db_url.json", "a b+c", "%zz", "%2", "ä/\n\x00", "%252F", "\xff"} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		if got := decodeName(url.QueryEscape(name), types.EncodingTypeUrl); got != name {
+			t.Errorf("%q comes back as %q", name, got)
+		}
+		if got := decodeName(name, ""); got != name {
+			t.Errorf("%q, which is not encoded, becomes %q", name, got)
+		}
+		if got := decodeName(name, types.EncodingTypeUrl); got == "" && name != "" {
+			t.Errorf("%q becomes nothing", name)
+		}
 	})
 }
