@@ -74,6 +74,8 @@ func (s *Store) attempt(ctx context.Context, service string, change func(*docume
 	switch {
 	case d.versionID == "" && (awserror.Is(err, store.ErrNotFound) || awserror.Is(err, store.ErrDenied)):
 		return p.create(ctx, err)
+	case awserror.Is(err, store.ErrNotFound):
+		return errMoved // it was made between the two requests
 	case err != nil:
 		return err
 	case labels.rotates:

@@ -537,6 +537,36 @@ func TestAWriterWhoComesBetween(t *testing.T) {
 	}
 }
 
+// The value and the labels of a secret are asked for at once: it may be made in between.
+func TestASecretThatIsMadeBetweenTwoRequests(t *testing.T) {
+	moto := serve(t, nil)
+	api := serviceName(t)
+	other := chamber{t, newClient(moto)}
+	made := make(chan struct{})
+	var once sync.Once
+	url := serve(t, func(operation string, _ []byte, _ *server) (status int, answer []byte) {
+		switch operation {
+		case "DescribeSecret":
+			once.Do(func() {
+				status, answer = http.StatusBadRequest, []byte(`{"__type":"ResourceNotFoundException"}`)
+				other.write(api, "more", "theirs")
+				close(made)
+			})
+		case "GetSecretValue":
+			<-made
+		}
+		return status, answer
+	})
+	if _, err := open(url).Write(t.Context(), id(api, "k"), store.NewValue("ours"), store.WriteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	object, _ := other.latest(api)
+	delete(object, metadataKey)
+	if diff := cmp.Diff(map[string]string{"k": "ours", "more": "theirs"}, object); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // Each store here is a process of its own.
 func TestWritersLoseNothingOfOneAnother(t *testing.T) {
 	url, api := serve(t, nil), serviceName(t)
