@@ -95,6 +95,9 @@ const (
 
 	Moved    Outcome = "moved"    // under another key
 	Returned Outcome = "returned" // moved, and back under its old key
+
+	Restored Outcome = "restored" // was deleted, and is there again
+	Purged   Outcome = "purged"   // was deleted before; what was kept of it is gone too
 )
 
 // Store is what every backend does. Methods are safe for concurrent use. Errors are

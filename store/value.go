@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"unicode/utf8"
+	"unique"
 )
 
 // MaxValue is the largest value that the S3 and local backends keep, in bytes.
@@ -14,31 +15,43 @@ const MaxValue = 1 << 20
 const redacted = "[redacted]"
 
 // Value is a secret's value. It never prints itself: every way that fmt, log/slog and
-// the encoding packages have of turning it into text gives "[redacted]". Only
-// [Value.Reveal] tells it.
-type Value struct{ s string }
+// the encoding packages have of turning it into text gives "[redacted]", or a place in memory
+// where it stands in an unexported field of something else. Only [Value.Reveal] tells it. Equal
+// values are ==.
+type Value struct{ h unique.Handle[string] } // of "" it is the zero handle
 
 // NewValue makes a Value of any string. [Value.Check] tells whether it can be stored.
-func NewValue(s string) Value { return Value{s} }
+func NewValue(s string) Value {
+	if s == "" {
+		return Value{}
+	}
+	return Value{unique.Make(s)}
+}
 
 // Reveal returns the secret text.
-func (v Value) Reveal() string { return v.s }
+func (v Value) Reveal() string {
+	if v == (Value{}) {
+		return ""
+	}
+	return v.h.Value()
+}
 
 // Len returns the length in bytes.
-func (v Value) Len() int { return len(v.s) }
+func (v Value) Len() int { return len(v.Reveal()) }
 
 // Check reports why a value cannot be kept: it is not UTF-8 (JSON would replace the
 // bytes in silence), holds a NUL (no environment can carry it) or is larger than
 // [MaxValue]. The error wraps [ErrInvalid] and tells the offset or size, never the value.
 func (v Value) Check() error {
-	if len(v.s) > MaxValue {
-		return invalid("the value has %d bytes; at most %d can be kept", len(v.s), MaxValue)
+	text := v.Reveal()
+	if len(text) > MaxValue {
+		return invalid("the value has %d bytes; at most %d can be kept", len(text), MaxValue)
 	}
-	if i := strings.IndexByte(v.s, 0); i >= 0 {
+	if i := strings.IndexByte(text, 0); i >= 0 {
 		return invalid("the value holds a NUL at byte %d, which no environment can carry", i)
 	}
-	if !utf8.ValidString(v.s) {
-		return invalid("the value is not UTF-8 text (byte %d)", firstInvalid(v.s))
+	if !utf8.ValidString(text) {
+		return invalid("the value is not UTF-8 text (byte %d)", firstInvalid(text))
 	}
 	return nil
 }

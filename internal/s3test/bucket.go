@@ -21,8 +21,11 @@ type Bucket struct {
 	srv             *Server
 	name            string
 	created         time.Time
-	objects         map[string]*Object // an Object is never changed in place
-	names           []string           // of objects, sorted
+	objects         map[string]*Object   // an Object is never changed in place
+	versions        map[string][]*Object // all that is kept of each name, marks too, the newest first
+	versioning      string               // "", Enabled or Suspended
+	stored          int                  // versions so far
+	names           []string             // of objects, sorted
 	defaultSSE      sse
 	conditionalPuts bool
 	configuration   map[string][]byte // by its name in the query, as it was sent
@@ -37,6 +40,8 @@ type Object struct {
 	KeyARN   string // of aws:kms
 	Modified time.Time
 	Tags     map[string]string
+	Version  string // "null" where the bucket kept no versions when it was stored
+	Mark     bool   // a delete marker, which has only a name, a version and a date
 
 	keyName   string      // how answers name the key
 	bucketKey bool        // S3 Bucket Keys
@@ -53,7 +58,7 @@ func (s *Server) Bucket(name string) *Bucket {
 	}
 	b := &Bucket{
 		srv: s, name: name, created: s.opts.Clock(),
-		objects: map[string]*Object{}, defaultSSE: sse{method: AES256},
+		objects: map[string]*Object{}, versions: map[string][]*Object{}, defaultSSE: sse{method: AES256},
 	}
 	s.buckets[name] = b
 	return b
@@ -87,12 +92,12 @@ func (o *Object) copy() Object {
 	return c
 }
 
-// Restore makes the bucket hold these objects and no others, with the ETags that they had where they were copied from
+// Restore makes the bucket hold these objects and no others, and no version of them but these, with the ETags that they had where they were copied from
 // ([Bucket.Objects]; of this server, or one with the same keys).
 func (b *Bucket) Restore(objects []Object) {
 	b.srv.mu.Lock()
 	defer b.srv.mu.Unlock()
-	b.objects, b.names = map[string]*Object{}, nil
+	b.objects, b.versions, b.names = map[string]*Object{}, map[string][]*Object{}, nil
 	for _, o := range objects {
 		same := o.copy()
 		b.put(&same)
@@ -133,20 +138,6 @@ func (b *Bucket) ConditionalPutsOnly(on bool) {
 	b.srv.mu.Lock()
 	defer b.srv.mu.Unlock()
 	b.conditionalPuts = on
-}
-
-func (b *Bucket) put(o *Object) {
-	if i, found := slices.BinarySearch(b.names, o.Name); !found {
-		b.names = slices.Insert(b.names, i, o.Name)
-	}
-	b.objects[o.Name] = o
-}
-
-func (b *Bucket) remove(name string) {
-	if i, found := slices.BinarySearch(b.names, name); found {
-		b.names = slices.Delete(b.names, i, i+1)
-	}
-	delete(b.objects, name)
 }
 
 func (s *Server) createBucket(c *call) (answer, error) {

@@ -40,8 +40,8 @@ func (c *call) configurationOp() string {
 	return ""
 }
 
-// configuration gets or sets a part. Of all that can be set only the policy has an effect: with a word of If-None-Match in
-// it, each put needs a condition.
+// configuration gets or sets a part. Of all that can be set two have an effect: versioning; and the policy, since with a word
+// of If-None-Match in it each put needs a condition.
 func (s *Server) configuration(c *call) (answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -56,6 +56,11 @@ func (s *Server) configuration(c *call) (answer, error) {
 				return answer{}, fail(400, "MalformedPolicy", "Policies must be valid JSON and the first byte must be '{'")
 			}
 			b.conditionalPuts = bytes.Contains(c.body, []byte("s3:if-none-match"))
+		}
+		if query == "versioning" {
+			if err := b.setVersioning(c.body); err != nil {
+				return answer{}, err
+			}
 		}
 		if b.configuration == nil {
 			b.configuration = map[string][]byte{}

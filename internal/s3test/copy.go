@@ -55,6 +55,7 @@ func (s *Server) copyObject(c *call) (answer, error) {
 	for name, values := range o.sseHeader() {
 		a.header[name] = values
 	}
+	b.tellVersion(a.header, o)
 	return a, nil
 }
 

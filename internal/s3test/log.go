@@ -12,6 +12,7 @@ type Entry struct {
 	Request
 	AccessKeyID string      // of whoever was recognised; "" for nobody
 	SignedToken bool        // the request carried a session token, signed
+	Attempt     string      // what the SDK says of it: "attempt=1; max=10"
 	Header      http.Header // of the request: If-* and X-Amz-*, without the session token
 	Status      int         // of the answer; 0 when none was sent
 	Code        string      // of an error
@@ -63,6 +64,7 @@ func (l *requestLog) arrived(r *Request) *Fault {
 
 func (l *requestLog) answered(c *call, fault *Fault, a answer) {
 	e := Entry{Request: c.Request, Status: a.status, Code: a.code, Fault: fault, Header: http.Header{}}
+	e.Attempt = c.header.Get("Amz-Sdk-Request")
 	if a.lost || a.hang {
 		e.Status = 0
 	}

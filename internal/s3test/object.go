@@ -11,7 +11,7 @@ import (
 )
 
 func (s *Server) getObject(c *call) (answer, error) {
-	o, err := s.find(c, "s3:GetObject")
+	o, err := s.find(c, c.readAction())
 	if err != nil {
 		return answer{}, err
 	}
@@ -32,7 +32,7 @@ func (s *Server) getObject(c *call) (answer, error) {
 
 // headObject needs no key: it reads nothing that is encrypted. With checksums asked for, it does (the S3 API reference, HeadObject).
 func (s *Server) headObject(c *call) (answer, error) {
-	o, err := s.find(c, "s3:GetObject")
+	o, err := s.find(c, c.readAction())
 	if err != nil {
 		return answer{}, err
 	}
@@ -56,6 +56,9 @@ func (s *Server) find(c *call, action string) (*Object, error) {
 	}
 	if err := s.authorize(c.who, action, c.Bucket, c.Key); err != nil {
 		return nil, err
+	}
+	if c.Version != "" {
+		return b.version(c.Key, c.Version)
 	}
 	if o := b.objects[c.Key]; o != nil {
 		return o, nil
@@ -93,6 +96,7 @@ func (s *Server) putObject(c *call) (answer, error) {
 	b.put(o)
 	header := o.sseHeader()
 	header.Set("ETag", quote(o.ETag))
+	b.tellVersion(header, o)
 	sum.set(header)
 	return answer{status: 200, header: header}, nil
 }
@@ -128,6 +132,9 @@ func (s *Server) writable(c *call) (*Bucket, error) {
 }
 
 func (s *Server) deleteObject(c *call) (answer, error) {
+	if c.Version != "" {
+		return s.deleteVersion(c)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := s.buckets[c.Bucket]
@@ -145,8 +152,11 @@ func (s *Server) deleteObject(c *call) (answer, error) {
 	if err := s.opts.Quirks.checkDelete(c, b.objects[c.Key]); err != nil {
 		return answer{}, err
 	}
-	b.remove(c.Key)
-	return answer{status: http.StatusNoContent, header: http.Header{}}, nil
+	header := http.Header{}
+	if mark := b.remove(c.Key); mark != nil {
+		b.tellVersion(header, mark)
+	}
+	return answer{status: http.StatusNoContent, header: header}, nil
 }
 
 // newObject makes the object of a put. Its ETag is the MD5 of the body; under aws:kms it is random, another for each put.
@@ -172,6 +182,9 @@ func (o *Object) header(c *call) http.Header {
 	h.Set("ETag", quote(o.ETag))
 	h.Set("Last-Modified", o.Modified.Format(http.TimeFormat))
 	h.Set("Accept-Ranges", "bytes")
+	if c.Version != "" || o.Version != nullVersion {
+		h.Set("X-Amz-Version-Id", o.Version)
+	}
 	if n := len(o.Tags); n > 0 {
 		h.Set("X-Amz-Tagging-Count", strconv.Itoa(n))
 	}

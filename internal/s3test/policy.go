@@ -16,6 +16,10 @@ type Policy struct {
 	DenyDelete  []string
 	DenyTagging []string // s3:GetObjectTagging, PutObjectTagging, DeleteObjectTagging
 
+	DenyListVersions  bool     // s3:ListBucketVersions
+	DenyGetVersion    []string // s3:GetObjectVersion
+	DenyDeleteVersion []string // s3:DeleteObjectVersion
+
 	DenyDecrypt         []string // keys, by any of their names, or "*"
 	DenyGenerateDataKey []string // likewise; without it nothing can be written under a key
 	DenyDescribe        bool     // kms:DescribeKey and kms:ListAliases
@@ -41,6 +45,10 @@ func (p Policy) patterns(action string) []string {
 		return p.DenyPut
 	case "s3:DeleteObject":
 		return p.DenyDelete
+	case "s3:GetObjectVersion":
+		return p.DenyGetVersion
+	case "s3:DeleteObjectVersion":
+		return p.DenyDeleteVersion
 	case "s3:GetObjectTagging", "s3:PutObjectTagging", "s3:DeleteObjectTagging":
 		return p.DenyTagging
 	}

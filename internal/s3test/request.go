@@ -18,6 +18,7 @@ type Request struct {
 	Bucket  string
 	Key     string // the object's name
 	Prefix  string // of a listing
+	Version string // the id, of a request for one version of an object
 }
 
 // call is one request on its way through the server.
@@ -80,6 +81,7 @@ func (c *call) name() {
 		c.Prefix = c.query.Get("prefix")
 	default:
 		c.Op = c.objectOp()
+		c.Version = c.query.Get("versionId")
 	}
 }
 
@@ -87,6 +89,8 @@ func (c *call) bucketOp() string {
 	switch {
 	case c.method == http.MethodGet && c.query.Get("list-type") == "2":
 		return "ListObjectsV2"
+	case c.method == http.MethodGet && c.query.Has("versions"):
+		return "ListObjectVersions"
 	case c.method == http.MethodGet && c.query.Has("location"):
 		return "GetBucketLocation"
 	case c.method == http.MethodHead:
@@ -109,7 +113,7 @@ func (c *call) objectOp() string {
 		}
 		return ""
 	}
-	if c.hasSubresource() {
+	if c.hasSubresource() || c.method == http.MethodPut && c.query.Has("versionId") {
 		return ""
 	}
 	switch c.method {
@@ -128,10 +132,10 @@ func (c *call) objectOp() string {
 	return ""
 }
 
-// hasSubresource tells whether the query asks for something this server does not keep (an upload in parts, a policy, a version ...).
+// hasSubresource tells whether the query asks for something this server does not keep (an upload in parts, a retention ...).
 func (c *call) hasSubresource() bool {
 	for name := range c.query {
-		if name != "x-id" && !strings.HasPrefix(name, "X-Amz-") {
+		if name != "x-id" && name != "versionId" && !strings.HasPrefix(name, "X-Amz-") {
 			return true
 		}
 	}

@@ -134,6 +134,9 @@ func (s *Server) serve(c *call) answer {
 		return c.refuse(err)
 	}
 	c.who = who
+	if owner := c.header.Get("X-Amz-Expected-Bucket-Owner"); owner != "" && owner != s.opts.Account {
+		return c.refuse(fail(403, "AccessDenied", "Access Denied"))
+	}
 	a, err := s.apply(c)
 	if err != nil {
 		return c.refuse(err)
@@ -162,6 +165,8 @@ func (s *Server) apply(c *call) (answer, error) {
 		return s.deleteTagging(c)
 	case "ListObjectsV2":
 		return s.listObjects(c)
+	case "ListObjectVersions":
+		return s.listVersions(c)
 	case "ListBuckets":
 		return s.listBuckets()
 	case "CreateBucket":

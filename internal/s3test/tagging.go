@@ -63,7 +63,7 @@ func (s *Server) retag(c *call, tags map[string]string) error {
 	}
 	changed := *old
 	changed.Tags = tags
-	b.objects[c.Key] = &changed
+	b.replace(old, &changed)
 	return nil
 }
 

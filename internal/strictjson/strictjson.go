@@ -50,12 +50,13 @@ func Marshal(v any) ([]byte, error) { return json.Marshal(v, json.Deterministic(
 
 // ParseTime reads an RFC 3339 time; one that is missing or malformed is the zero time,
 // because a secret must stay readable whatever a clock or another program wrote beside it.
+// So is one that is outside of the years 0 to 9999 in UTC, which no document can hold.
 func ParseTime(s string) time.Time {
 	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil {
+	if t = t.UTC(); err != nil || t.Year() < 0 || t.Year() > 9999 {
 		return time.Time{}
 	}
-	return t.UTC()
+	return t
 }
 
 // FormatTime writes a time as [ParseTime] reads it; the zero time is "".

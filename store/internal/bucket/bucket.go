@@ -80,7 +80,7 @@ type Bucket interface {
 	// Put stores an object under a condition and returns its new state, with the seal that
 	// the storage reports. [ErrChanged] when the condition failed, [ErrNotFound] when the
 	// object to match is gone, [ErrBusy], [ErrDenied], [ErrKey], [ErrUnsupported].
-	// After [ErrUnavailable] the object may or may not be stored.
+	// After [ErrUnavailable] and [ErrTorn] the object may or may not be stored.
 	Put(ctx context.Context, name string, body []byte, o PutOptions) (Info, error)
 
 	// Delete removes an object under a condition ([IfMatch] or none: then one that is not
@@ -101,6 +101,36 @@ type Tagger interface {
 	SetTags(ctx context.Context, name string, tags map[string]string) error // all of them
 }
 
+// Version is one state of an object that the storage still has, or the mark of a deletion.
+type Version struct {
+	Info        // of a mark only Name and Modified
+	ID   string // [NullVersion] while the bucket kept no versions
+	// Latest is the one that [Bucket.Get] answers with; after a mark that is the latest, it
+	// finds nothing.
+	Latest bool
+	Mark   bool
+}
+
+// NullVersion is the id of the one version that a bucket keeps of an object while it keeps no
+// versions. It names whatever was put last in that time: not one state for ever, as others do.
+const NullVersion = "null"
+
+// Versioned is a [Bucket] that can keep what is replaced or deleted. Where it was never told to,
+// each object has one version, the latest.
+type Versioned interface {
+	// Versions yields the versions of the objects whose name begins with prefix and has no "/"
+	// after it, in the order of their names, and of an object the newest first; a mark and a
+	// version of the same instant come in any order. [ErrDenied], [ErrUnsupported].
+	Versions(ctx context.Context, prefix string) iter.Seq2[Version, error]
+
+	// GetVersion returns a version that is no mark. Errors as for [Bucket.Get].
+	GetVersion(ctx context.Context, name, id string) (Object, error)
+
+	// DeleteVersion removes a version, or a mark, for good; one that is not there is no error.
+	// When it was the latest, the one before it is from then on. [ErrDenied], [ErrUnsupported].
+	DeleteVersion(ctx context.Context, name, id string) error
+}
+
 // The ways in which storage refuses. A driver maps its own errors to these in one place.
 var (
 	ErrNotFound    = errors.New("no such object")
@@ -118,7 +148,7 @@ var (
 
 // Error is the error of every driver.
 type Error struct {
-	Op     string // "get", "head", "put", "delete", "list"
+	Op     string // "get", "head", "put", "delete", "list", "list the versions of", ...
 	Name   string // the object or prefix
 	Code   string // the storage's own code ("AccessDenied", "KMS.DisabledException"); may be ""
 	Status int    // HTTP status; 0 where there is none

@@ -12,7 +12,7 @@ import (
 
 // Call is one request made of a [Faulty] bucket.
 type Call struct {
-	Op   string // "get", "head", "put", "delete", "list", "walk"
+	Op   string // "get", "head", "put", "delete", "list", "walk", "versions", "get-version", "delete-version"
 	Name string // the object or prefix
 	N    int    // its place among all requests, from 1
 }
@@ -33,7 +33,10 @@ type Faulty struct {
 	calls []Call
 }
 
-var _ bucket.Bucket = (*Faulty)(nil)
+var (
+	_ bucket.Bucket    = (*Faulty)(nil)
+	_ bucket.Versioned = (*Faulty)(nil)
+)
 
 // NewFaulty wraps a bucket. The function fault decides about each request before it is
 // made; requests that run at once ask it at once, so it may block to order them. Without
@@ -90,12 +93,44 @@ func (f *Faulty) Delete(ctx context.Context, name string, cond bucket.If) error 
 
 // List implements [bucket.Bucket].
 func (f *Faulty) List(ctx context.Context, prefix string) iter.Seq2[bucket.Info, error] {
-	return f.list("list", prefix, f.under.List(ctx, prefix))
+	return listed(f, "list", prefix, f.under.List(ctx, prefix))
 }
 
 // Walk implements [bucket.Bucket].
 func (f *Faulty) Walk(ctx context.Context, prefix string) iter.Seq2[bucket.Info, error] {
-	return f.list("walk", prefix, f.under.Walk(ctx, prefix))
+	return listed(f, "walk", prefix, f.under.Walk(ctx, prefix))
+}
+
+// Versions implements [bucket.Versioned], as far as the bucket under it does.
+func (f *Faulty) Versions(ctx context.Context, prefix string) iter.Seq2[bucket.Version, error] {
+	v, ok := f.under.(bucket.Versioned)
+	if !ok {
+		return func(yield func(bucket.Version, error) bool) { yield(bucket.Version{}, unversioned("versions", prefix)) }
+	}
+	return listed(f, "versions", prefix, v.Versions(ctx, prefix))
+}
+
+// GetVersion implements [bucket.Versioned].
+func (f *Faulty) GetVersion(ctx context.Context, name, id string) (bucket.Object, error) {
+	v, ok := f.under.(bucket.Versioned)
+	if !ok {
+		return bucket.Object{}, unversioned("get-version", name)
+	}
+	return through(f, "get-version", name, func() (bucket.Object, error) { return v.GetVersion(ctx, name, id) })
+}
+
+// DeleteVersion implements [bucket.Versioned].
+func (f *Faulty) DeleteVersion(ctx context.Context, name, id string) error {
+	v, ok := f.under.(bucket.Versioned)
+	if !ok {
+		return unversioned("delete-version", name)
+	}
+	_, err := through(f, "delete-version", name, func() (struct{}, error) { return struct{}{}, v.DeleteVersion(ctx, name, id) })
+	return err
+}
+
+func unversioned(op, name string) error {
+	return &bucket.Error{Op: op, Name: name, Err: bucket.ErrUnsupported}
 }
 
 // through makes a request unless it has to fail before that.
@@ -112,9 +147,9 @@ func through[T any](f *Faulty, op, name string, request func() (T, error)) (T, e
 	return answer, err
 }
 
-// list counts as one request, which begins with the iteration.
-func (f *Faulty) list(op, prefix string, under iter.Seq2[bucket.Info, error]) iter.Seq2[bucket.Info, error] {
-	return func(yield func(bucket.Info, error) bool) {
+// listed counts as one request, which begins with the iteration.
+func listed[T any](f *Faulty, op, prefix string, under iter.Seq2[T, error]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
 		fault := f.begin(op, prefix)
 		if fault.Err == nil {
 			under(yield)
@@ -130,7 +165,8 @@ func (f *Faulty) list(op, prefix string, under iter.Seq2[bucket.Info, error]) it
 				}
 			}
 		}
-		yield(bucket.Info{}, fault.error("list", prefix))
+		var none T
+		yield(none, fault.error("list", prefix))
 	}
 }
 

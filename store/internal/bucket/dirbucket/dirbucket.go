@@ -100,6 +100,17 @@ func (b *Bucket) Delete(ctx context.Context, name string, cond bucket.If) error 
 	return nil
 }
 
+// Recipient returns the recipient for which an alias stands, or a recipient as it is named, as
+// long as its identity is here; "" when it is not. [bucket.ErrKey] for an identity file that
+// cannot be used.
+func (b *Bucket) Recipient(name string) (string, error) {
+	recipient, err := b.keys.known(name)
+	if err != nil {
+		return "", failure("look for the identity of", name, err)
+	}
+	return recipient, nil
+}
+
 // read opens an object's file and lets part take what it needs of it.
 func (b *Bucket) read(ctx context.Context, op, name string, part func(*sealedFile) (bucket.Info, []byte, error)) (bucket.Info, []byte, error) {
 	file, err := fileName(name)

@@ -56,7 +56,7 @@ func (k *keyring) recipient(alias string) (*age.X25519Recipient, error) {
 	if k.dir == "" {
 		return nil, fault{bucket.ErrKey, "no key directory is configured"}
 	}
-	path := filepath.Join(k.dir, strings.ReplaceAll(alias, "/", "_")+identitySuffix)
+	path := k.path(alias)
 	file := readIdentityFile(path)
 	if errors.Is(file.fault, fs.ErrNotExist) {
 		if err := k.create(path, alias); err != nil {
@@ -71,6 +71,35 @@ func (k *keyring) recipient(alias string) (*age.X25519Recipient, error) {
 		return nil, fault{bucket.ErrKey, fmt.Sprintf("%s holds the identity of %s; %s would have the same file name", path, file.alias, alias)}
 	}
 	return file.identities[0].Recipient(), nil
+}
+
+// path is where the identity of an alias is.
+func (k *keyring) path(alias string) string {
+	return filepath.Join(k.dir, strings.ReplaceAll(alias, "/", "_")+identitySuffix)
+}
+
+// known returns the recipient of an alias, or a recipient whose identity is here; "" for
+// others. Unlike recipient it makes nothing.
+func (k *keyring) known(name string) (string, error) {
+	if aliasPattern.MatchString(name) && strings.Contains(name, "/") {
+		file := readIdentityFile(k.path(name))
+		switch {
+		case errors.Is(file.fault, fs.ErrNotExist), file.fault == nil && file.alias != "" && file.alias != name:
+			return "", nil
+		case file.fault != nil:
+			return "", file.fault
+		}
+		return file.identities[0].Recipient().String(), nil
+	}
+	files, _, err := k.load(false)
+	for _, file := range files {
+		for _, identity := range file.identities {
+			if r := identity.Recipient().String(); r == name {
+				return r, nil
+			}
+		}
+	}
+	return "", err
 }
 
 // create makes an identity file, whole and on the disk before it has its name. When

@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"iter"
 	"os"
-	"slices"
+	"sort"
 	"strings"
 
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
@@ -152,7 +152,7 @@ func (l *listing) names(dir *os.Root, prefix string) ([]entry, error) {
 			entries = append(entries, e)
 		}
 	}
-	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
+	sort.Slice(entries, func(i, j int) bool { return entries[i].name < entries[j].name })
 	return entries, nil
 }
 

@@ -81,6 +81,24 @@ func (b *Bucket) Objects() map[string]bucket.Object {
 	return all
 }
 
+// Kept returns all versions of all objects that are no marks, whatever the grants, the newest of
+// each first. They are copies.
+func (b *Bucket) Kept() map[string][]bucket.Object {
+	b.objects.Lock()
+	defer b.objects.Unlock()
+	all := map[string][]bucket.Object{}
+	for name, versions := range b.objects.versions {
+		for _, v := range versions {
+			if !v.mark {
+				o := v.Object
+				o.Body = bytes.Clone(o.Body)
+				all[name] = append(all[name], o)
+			}
+		}
+	}
+	return all
+}
+
 // Plant stores an object with the seal given, whatever the grants and the state of the
 // object, and returns its new state.
 func (b *Bucket) Plant(name string, body []byte, seal bucket.Seal) bucket.Info {

@@ -38,6 +38,7 @@ type Options struct {
 	KeyID               func(alias string) string // the key behind an alias, asked at each put; nil means [KeyID]
 	ETags               ETags
 	NoConditionalDelete bool // Delete under a condition is [bucket.ErrUnsupported]
+	Versioned           bool // what is replaced or deleted is kept
 }
 
 // KeyID is the key ARN that a bucket reports for alias unless its options say otherwise.
@@ -66,9 +67,10 @@ type Bucket struct {
 // objects is what all clients of one bucket share.
 type objects struct {
 	sync.Mutex
-	byName map[string]bucket.Object
-	faulty map[string]bool
-	puts   int
+	byName   map[string]bucket.Object
+	versions map[string][]version // of each name the newest first
+	faulty   map[string]bool
+	puts     int
 }
 
 var _ bucket.Bucket = (*Bucket)(nil)
@@ -81,7 +83,7 @@ func New(o Options) *Bucket {
 	}
 	return &Bucket{
 		opts:    o,
-		objects: &objects{byName: map[string]bucket.Object{}, faulty: map[string]bool{}},
+		objects: &objects{byName: map[string]bucket.Object{}, versions: map[string][]version{}, faulty: map[string]bool{}},
 		denied:  map[string]bool{},
 	}
 }
@@ -155,7 +157,7 @@ func (b *Bucket) Delete(ctx context.Context, name string, cond bucket.If) error 
 	if err := b.check("delete", name, cond); err != nil {
 		return err
 	}
-	delete(b.objects.byName, name)
+	b.remove(name)
 	return nil
 }
 
@@ -273,9 +275,9 @@ func (b *Bucket) seal(alias string) bucket.Seal {
 }
 
 // store puts an object in place. Its time is that of a clock which begins at a fixed
-// instant and moves one second with each put.
+// instant and moves one second with each put and each mark.
 func (b *Bucket) store(name string, body []byte, seal bucket.Seal) bucket.Info {
-	b.objects.puts++
+	modified := b.tick()
 	stamp := body
 	if b.opts.ETags == UniqueETags {
 		stamp = fmt.Appendf(nil, "put %d", b.objects.puts)
@@ -284,12 +286,19 @@ func (b *Bucket) store(name string, body []byte, seal bucket.Seal) bucket.Info {
 	info := bucket.Info{
 		Name:     name,
 		Tag:      bucket.Tag(hex.EncodeToString(sum[:])),
-		Modified: time.Date(2026, 1, 1, 0, 0, b.objects.puts, 0, time.UTC),
+		Modified: modified,
 		Size:     int64(len(body)),
 		Seal:     seal,
 	}
-	b.objects.byName[name] = bucket.Object{Info: info, Body: bytes.Clone(body)}
+	o := bucket.Object{Info: info, Body: bytes.Clone(body)}
+	b.objects.byName[name] = o
+	b.push(version{Object: o})
 	return info
+}
+
+func (b *Bucket) tick() time.Time {
+	b.objects.puts++
+	return time.Date(2026, 1, 1, 0, 0, b.objects.puts, 0, time.UTC)
 }
 
 func refusal(op, name string, sentinel error, status int, code string) error {

@@ -24,6 +24,13 @@ func TestConformance(t *testing.T) {
 	}
 }
 
+func TestConformanceOfVersions(t *testing.T) {
+	b := membucket.New(membucket.Options{Versioned: true})
+	caps := buckettest.Capabilities{Method: "aws:kms", Aliases: []string{"alias/app", "alias/ops"}}
+	buckettest.RunVersions(t, func(*testing.T) bucket.Bucket { return b }, caps)
+	buckettest.Run(t, func(*testing.T) bucket.Bucket { return b }, caps)
+}
+
 // wantCode checks the sentinel and the storage's code of an error.
 func wantCode(t *testing.T, err, sentinel error, code string) {
 	t.Helper()

@@ -53,9 +53,10 @@ func classify(op, name string, err error) error {
 
 // codes are the ones of AWS S3, with those of MinIO and Ceph where they differ.
 var codes = map[string]error{
-	"AccessDenied": bucket.ErrDenied,
-	"NoSuchKey":    bucket.ErrNotFound,
-	"NoSuchBucket": bucket.ErrNoBucket,
+	"AccessDenied":  bucket.ErrDenied,
+	"NoSuchKey":     bucket.ErrNotFound,
+	"NoSuchVersion": bucket.ErrNotFound,
+	"NoSuchBucket":  bucket.ErrNoBucket,
 
 	"PreconditionFailed":         bucket.ErrChanged,
 	"ConditionalRequestConflict": bucket.ErrBusy,

@@ -55,7 +55,7 @@ func FuzzClassify(f *testing.F) {
 		if code == "AccessDenied" && op != "head" && errors.Is(err, bucket.ErrNotFound) {
 			t.Errorf("%s %d: a denial is not found", op, status)
 		}
-		if errors.Is(err, bucket.ErrNotFound) && status != http.StatusNotFound && code != "NoSuchKey" {
+		if errors.Is(err, bucket.ErrNotFound) && status != http.StatusNotFound && code != "NoSuchKey" && code != "NoSuchVersion" {
 			t.Errorf("%s %d %q is not found", op, status, code)
 		}
 		_ = err.Error()

@@ -23,6 +23,15 @@ func (p *probed) cacheFile() string {
 // cached returns what an earlier run has found out; nil where that cannot be used. What
 // would refuse a change is asked again: the server may have learned.
 func (p *probed) cached() *findings {
+	f := p.remembered()
+	if f == nil || !f.Conditions && !p.o.SingleWriter {
+		return nil
+	}
+	return f
+}
+
+// remembered returns what was found out in the last seven days; nil where nothing was.
+func (p *probed) remembered() *findings {
 	if p.o.CacheDir == "" || p.o.Now == nil {
 		return nil
 	}
@@ -34,8 +43,7 @@ func (p *probed) cached() *findings {
 	if json.Unmarshal(body, &f) != nil || f.Endpoint != p.o.Endpoint || f.Bucket != p.Bucket.o.Bucket {
 		return nil
 	}
-	age := p.o.Now().Sub(f.Checked)
-	if age > cacheTime || age < -clockSlip || !f.Conditions && !p.o.SingleWriter {
+	if age := p.o.Now().Sub(f.Checked); age > cacheTime || age < -clockSlip {
 		return nil
 	}
 	return &f

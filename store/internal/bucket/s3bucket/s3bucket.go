@@ -67,22 +67,23 @@ func New(client *s3.Client, o Options) *Bucket {
 
 // Get implements [bucket.Bucket]. An object of more than 128 MiB is [bucket.ErrRefused].
 func (b *Bucket) Get(ctx context.Context, name string) (bucket.Object, error) {
-	return untorn(func() (bucket.Object, error) { return b.get(ctx, name) })
+	return untorn(func() (bucket.Object, error) { return b.getVersion(ctx, "get", name, nil) })
 }
 
-func (b *Bucket) get(ctx context.Context, name string) (bucket.Object, error) {
+// getVersion gets the latest version when version is nil.
+func (b *Bucket) getVersion(ctx context.Context, op, name string, version *string) (bucket.Object, error) {
 	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{
-		Bucket: &b.o.Bucket, Key: &name, ExpectedBucketOwner: b.owner,
+		Bucket: &b.o.Bucket, Key: &name, VersionId: version, ExpectedBucketOwner: b.owner,
 	}, b.renew)
 	if err != nil {
-		return bucket.Object{}, fail(ctx, "get", name, err)
+		return bucket.Object{}, fail(ctx, op, name, err)
 	}
 	defer func() { _ = out.Body.Close() }()
 	body, err := read(out.Body, out.ContentLength)
 	if err != nil {
-		return bucket.Object{}, fail(ctx, "get", name, err)
+		return bucket.Object{}, fail(ctx, op, name, err)
 	}
-	info, err := describe("get", name, out.ETag, out.LastModified, int64(len(body)))
+	info, err := describe(op, name, out.ETag, out.LastModified, int64(len(body)))
 	info.Tags = int(aws.ToInt32(out.TagCount))
 	info.Seal = seal(out.ServerSideEncryption, out.SSEKMSKeyId)
 	return bucket.Object{Info: info, Body: body}, err
@@ -228,12 +229,16 @@ func decodeName(name string, encoding types.EncodingType) string {
 }
 
 // describe refuses an answer without an ETag: an object without a tag could be replaced
-// under no condition.
+// under no condition. That to a put leaves open whether the object is stored.
 func describe(op, name string, etag *string, modified *time.Time, size int64) (bucket.Info, error) {
 	tag := strings.Trim(strings.TrimPrefix(aws.ToString(etag), "W/"), `"`)
 	info := bucket.Info{Name: name, Tag: bucket.Tag(tag), Modified: aws.ToTime(modified), Size: size}
 	if tag == "" {
-		return info, &bucket.Error{Op: op, Name: name, Reason: "the answer has no ETag", Err: bucket.ErrUnsupported}
+		kind := bucket.ErrUnsupported
+		if op == "put" {
+			kind = bucket.ErrTorn
+		}
+		return info, &bucket.Error{Op: op, Name: name, Reason: "the answer has no ETag", Err: kind}
 	}
 	return info, nil
 }

@@ -31,7 +31,13 @@ const (
 // client speaks to a server with the credentials of the environment; each attempt is the only one.
 func client(t *testing.T, url string) *s3.Client {
 	t.Helper()
-	cfg, err := awsconf.Load(t.Context(), awsconf.Options{EndpointURL: url, Retries: 1})
+	return patientClient(t, url, 1)
+}
+
+// patientClient tries a request so often.
+func patientClient(t *testing.T, url string, attempts int) *s3.Client {
+	t.Helper()
+	cfg, err := awsconf.Load(t.Context(), awsconf.Options{EndpointURL: url, Retries: attempts})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +101,7 @@ func TestConformance(t *testing.T) {
 
 func TestConformanceOnMoto(t *testing.T) {
 	mototest.Isolate(t)
-	c := client(t, mototest.Start(t))
+	c := patientClient(t, mototest.Start(t), 5) // moto answers 500 to a read that meets a write, now and then
 	if _, err := c.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(bucketName)}); err != nil {
 		t.Fatal(err)
 	}
@@ -288,8 +294,13 @@ func TestAnswerWithoutETagIsRefused(t *testing.T) {
 	errs := eachRequest(t, sealed(c))
 	delete(errs, "delete") // its answer describes nothing
 	for op, err := range errs {
-		if !errors.Is(err, bucket.ErrUnsupported) {
-			t.Errorf("%s: error %v, want %v", op, err, bucket.ErrUnsupported)
+		want := bucket.ErrUnsupported
+		if op == "put" {
+			want = bucket.ErrTorn // it may be stored
+		}
+		wantSentinel(t, err, want)
+		if !strings.Contains(err.Error(), "the answer has no ETag") {
+			t.Errorf("%s: error %v does not tell why", op, err)
 		}
 	}
 }

@@ -1,0 +1,17 @@
+package dirbucket
+
+// Aliases returns the aliases that the identity files of a directory name, in the order of the
+// files. What cannot be used as an identity names none.
+func Aliases(keyDir string) []string {
+	paths, err := identityPaths(keyDir)
+	if err != nil {
+		return nil
+	}
+	var aliases []string
+	for _, path := range paths {
+		if file := readIdentityFile(path); file.fault == nil && file.alias != "" {
+			aliases = append(aliases, file.alias)
+		}
+	}
+	return aliases
+}

@@ -1,0 +1,16 @@
+package store
+
+import "context"
+
+// Key is what is told about a key.
+type Key struct {
+	ID    string // as [Inspected] has it: a key ARN, or a recipient; "" where there is no such key
+	State string // for a person: "enabled", "disabled", "pending deletion", ..., "no such key"
+}
+
+// KeyDescriber is a [Store] that can tell about keys.
+type KeyDescriber interface {
+	// DescribeKey tells about the key that an alias stands for now, or about one by its ID.
+	// [ErrDenied], [ErrUnavailable] and [ErrUnsupported] where that is not told.
+	DescribeKey(ctx context.Context, name string) (Key, error)
+}
