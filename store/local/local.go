@@ -43,12 +43,35 @@ func New(o Options) (store.Store, error) {
 	if store.IsKeyName(alias) {
 		return nil, fmt.Errorf("%w: the local backend has no KMS to resolve %s; name an alias", store.ErrConfiguration, o.KeyAlias)
 	}
-	return engine.New(engine.Options{
-		Bucket: dirbucket.New(dirbucket.Options{Dir: o.Dir, KeyDir: o.KeyDir}),
+	files := dirbucket.New(dirbucket.Options{Dir: o.Dir, KeyDir: o.KeyDir})
+	return &secrets{engine.New(engine.Options{
+		Bucket: files,
 		Alias:  alias,
+		KeyID: func(_ context.Context, alias string) string {
+			recipient, _ := files.Recipient(alias) // what cannot be told is not known
+			return recipient
+		},
 		Author: func(context.Context) string { return o.Author },
 		Now:    o.Now,
 
 		AllowRollback: o.AllowRollback,
-	}), nil
+	}), files}, nil
+}
+
+// secrets is the engine's store with what is known of its identities.
+type secrets struct {
+	*engine.Engine
+	files *dirbucket.Bucket
+}
+
+// DescribeKey implements [store.KeyDescriber].
+func (s *secrets) DescribeKey(_ context.Context, name string) (store.Key, error) {
+	recipient, err := s.files.Recipient(name)
+	if err != nil {
+		return store.Key{}, engine.Fail("describe key", store.ID{}, err)
+	}
+	if recipient == "" {
+		return store.Key{State: "no identity"}, nil
+	}
+	return store.Key{ID: recipient, State: "enabled"}, nil
 }

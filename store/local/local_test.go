@@ -3,6 +3,7 @@ package local_test
 import (
 	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/coffer-secrets/coffer/store"
@@ -59,6 +60,31 @@ func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 	} {
 		if _, err := local.New(o); !errors.Is(err, store.ErrConfiguration) && !errors.Is(err, store.ErrInvalid) {
 			t.Errorf("%s: %v; want a refusal", name, err)
+		}
+	}
+}
+
+func TestDescribeKeyKnowsTheIdentitiesThatAreHere(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, "alias/app")
+	if _, err := s.Write(t.Context(), store.ID{Service: "api", Key: "db_url"}, store.NewValue("v"), store.WriteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	describe := func(name string) store.Key {
+		t.Helper()
+		key, err := s.(store.KeyDescriber).DescribeKey(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
+	app := describe("alias/app")
+	if app.State != "enabled" || !strings.HasPrefix(app.ID, "age1") || describe(app.ID) != app {
+		t.Errorf("alias/app: %+v; its recipient: %+v", app, describe(app.ID))
+	}
+	for _, name := range []string{"alias/ops", "age1nobody", "alias_app", "../keys/alias_app"} {
+		if key := describe(name); key != (store.Key{State: "no identity"}) {
+			t.Errorf("%s: %+v", name, key)
 		}
 	}
 }

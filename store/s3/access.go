@@ -20,6 +20,15 @@ type secrets struct {
 	store.Prober
 }
 
+// Conditions implements [store.ConditionProber].
+func (s *secrets) Conditions(ctx context.Context, service string, ask bool) (store.Conditions, error) {
+	c, err := s3bucket.Conditions(ctx, s.Bucket, service+"/conditions", ask)
+	if err != nil {
+		err = engine.Fail("ask about conditions", store.ID{Service: service}, err)
+	}
+	return c, err
+}
+
 func (o Options) secrets(cfg aws.Config, e *engine.Engine) *secrets {
 	b := s3bucket.New(awsconf.S3(cfg), s3bucket.Options{
 		Bucket: o.Bucket, ExpectedOwner: o.ExpectedOwner, Encryption: "AES256",

@@ -51,8 +51,9 @@ func New(cfg aws.Config, o Options) (store.Store, error) {
 		Bucket:     o.bucket(cfg),
 		Vouch:      o.vouch,
 		Author:     awsconf.Author(cfg, o.Log),
-		Unverified: o.Unverified, AllowRollback: o.AllowRollback,
-		Now: o.Now,
+		Unverified: o.Unverified, AllowRollback: o.AllowRollback, SingleWriter: o.SingleWriter,
+		DeniedWhenExpired: awsconf.OtherServer(cfg) != "",
+		Now:               o.Now,
 	})), nil
 }
 

@@ -2,7 +2,9 @@ package s3kms
 
 import (
 	"context"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -19,6 +21,16 @@ type secrets struct {
 	*engine.Engine
 	store.Sharer
 	store.Prober
+	store.KeyDescriber
+}
+
+// Conditions implements [store.ConditionProber].
+func (s *secrets) Conditions(ctx context.Context, service string, ask bool) (store.Conditions, error) {
+	c, err := s3bucket.Conditions(ctx, s.Bucket, service+"/conditions", ask)
+	if err != nil {
+		err = engine.Fail("ask about conditions", store.ID{Service: service}, err)
+	}
+	return c, err
 }
 
 func (o Options) secrets(cfg aws.Config, e *engine.Engine, keys *awsconf.Keys) *secrets {
@@ -30,7 +42,42 @@ func (o Options) secrets(cfg aws.Config, e *engine.Engine, keys *awsconf.Keys) *
 		Engine: e,
 		Sharer: sharing.Shares{Bucket: b, Read: e.Read, Vouch: o.vouch, Now: e.Now},
 		Prober: &permissions{bucket: b, keys: keys, alias: e.Alias, names: o.KeyNames},
+
+		KeyDescriber: describer{keys, o.KeyNames},
 	}
+}
+
+// describer is a [store.KeyDescriber].
+type describer struct {
+	keys  *awsconf.Keys
+	names map[string]string
+}
+
+// DescribeKey implements [store.KeyDescriber].
+func (d describer) DescribeKey(ctx context.Context, name string) (store.Key, error) {
+	if other, ok := d.names[name]; ok {
+		name = other
+	}
+	info, found, err := d.keys.Find(ctx, name)
+	switch {
+	case err != nil:
+		return store.Key{}, &store.Error{Op: "describe key", Err: err}
+	case !found:
+		return store.Key{State: "no such key"}, nil
+	}
+	return store.Key{ID: info.ARN, State: words(info.State)}, nil
+}
+
+// words makes "pending deletion" of "PendingDeletion".
+func words(state string) string {
+	var out strings.Builder
+	for i, r := range state {
+		if unicode.IsUpper(r) && i > 0 {
+			out.WriteByte(' ')
+		}
+		out.WriteRune(unicode.ToLower(r))
+	}
+	return out.String()
 }
 
 // permissions is a [store.Prober].

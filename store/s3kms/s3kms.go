@@ -74,8 +74,9 @@ func New(ctx context.Context, cfg aws.Config, o Options) (store.Store, error) {
 		Vouch:      o.vouch,
 		KeyID:      o.keyID(keys),
 		Author:     awsconf.Author(cfg, o.Log),
-		Unverified: o.Unverified, AllowRollback: o.AllowRollback,
-		Now: o.Now,
+		Unverified: o.Unverified, AllowRollback: o.AllowRollback, SingleWriter: o.SingleWriter,
+		DeniedWhenExpired: awsconf.OtherServer(cfg) != "",
+		Now:               o.Now,
 	}), keys), nil
 }
 

@@ -56,16 +56,20 @@ func tombstones() map[string]string {
 
 func TestConformance(t *testing.T) {
 	for name, c := range map[string]struct {
-		server s3test.Options
-		skips  map[string]string
+		server    s3test.Options
+		skips     map[string]string
+		unsealing bool
 	}{
 		"as AWS":       {},
 		"pages of two": {server: s3test.Options{PageSize: 2}},
 		"as MinIO":     {server: s3test.Options{Quirks: s3test.MinIO()}, skips: tombstones()},
+		"as Ceph":      {server: s3test.Options{Quirks: s3test.Ceph()}, skips: tombstones()},
+		"as SeaweedFS": {server: s3test.Options{Quirks: s3test.SeaweedFS()}},
+		"as versitygw": {server: s3test.Options{Quirks: s3test.Versitygw()}, skips: tombstones(), unsealing: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, cfg := newServer(t, c.server)
-			o := s3kms.Options{Bucket: "b", KeyAlias: "alias/app"}
+			o := s3kms.Options{Bucket: "b", KeyAlias: "alias/app", AllowUnencrypted: c.unsealing}
 			storetest.Run(t, func(t *testing.T) store.Store { return open(t, cfg, o) }, storetest.Capabilities{Skips: c.skips})
 		})
 	}

@@ -509,3 +509,58 @@ func signedService(t *testing.T, r *http.Request, who aws.Credentials) string {
 	}
 	return parts[2]
 }
+
+func TestWhatIsDeletedComesBackAndGoesOnMinIO(t *testing.T) {
+	m, bucket, app, _ := minio(t)
+	versioned(t, m.URL, bucket)
+	cfg := serverstest.Config(t, m.URL, m.Session(t, all(bucket)))
+	restoreAndPurge(t, cfg, bucket, open(t, cfg, s3kms.Options{Bucket: bucket, KeyAlias: app}))
+}
+
+func TestWhatIsDeletedComesBackAndGoesOnVersitygw(t *testing.T) {
+	v := serverstest.StartVersity(t)
+	bucket := v.Bucket(t)
+	versioned(t, v.URL, bucket)
+	cfg := serverstest.Config(t, v.URL, v.User(t, all(bucket)))
+	restoreAndPurge(t, cfg, bucket, open(t, cfg, s3kms.Options{Bucket: bucket, KeyAlias: "alias/app", AllowUnencrypted: true}))
+}
+
+func restoreAndPurge(t *testing.T, cfg aws.Config, bucket string, s store.Store) {
+	t.Helper()
+	id := store.ID{Service: "team", Key: "a"}
+	write(t, s, "keep")
+	write(t, s, "a")
+	write(t, s, "a")
+	if _, err := s.Delete(t.Context(), "team", "a"); err != nil {
+		t.Fatal(err)
+	}
+	found, err := s.(store.Restorer).Deleted(t.Context(), "team")
+	if err != nil || len(found) != 2 || found[0].Version != 2 || found[1].Version != 1 {
+		t.Fatalf("candidates %+v, error %v", found, err)
+	}
+	r, err := s.(store.Restorer).Undelete(t.Context(), id, store.UndeleteOptions{})
+	if err != nil || r.Outcome != store.Restored || r.Meta.Version != 2 {
+		t.Fatalf("restore: %+v, error %v", r, err)
+	}
+	if history, err := s.History(t.Context(), id); err != nil || len(history) != 2 {
+		t.Errorf("history %+v, error %v", history, err)
+	}
+	results, removed, err := s.(store.Purger).Purge(t.Context(), "team", "a")
+	if err != nil || results[0].Outcome != store.Deleted || len(removed) == 0 {
+		t.Fatalf("purge: %+v, removed %+v, error %v", results, removed, err)
+	}
+	left, err := awsconf.S3(cfg).ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: &bucket, Prefix: aws.String("team/"), Delimiter: aws.String("/")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, v := range left.Versions {
+		names = append(names, aws.ToString(v.Key))
+	}
+	if len(names) != 2 || len(left.DeleteMarkers) != 0 { // the present index and keep.json
+		t.Errorf("left: %v and %d marks", names, len(left.DeleteMarkers))
+	}
+	if c, err := s.Load(t.Context(), "team"); err != nil || !slices.Equal(keys(c), []string{"keep"}) {
+		t.Errorf("left: %v, error %v", keys(c), err)
+	}
+}

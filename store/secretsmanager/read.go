@@ -1,7 +1,6 @@
 package secretsmanager
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -198,7 +197,11 @@ func (s *Store) history(ctx context.Context, d *document, id store.ID) ([]store.
 			byVersion[v] = old.secret(id)
 		}
 	}
-	return slices.SortedFunc(maps.Values(byVersion), func(a, b store.Secret) int { return cmp.Compare(a.Version, b.Version) }), nil
+	all := make([]store.Secret, 0, len(byVersion))
+	for _, version := range slices.Sorted(maps.Keys(byVersion)) {
+		all = append(all, byVersion[version])
+	}
+	return all, nil
 }
 
 // versionIDs lists the versions of a service that are or once were current.

@@ -19,6 +19,7 @@ type api struct {
 	getParameterHistory    call[awsssm.GetParameterHistoryInput, awsssm.GetParameterHistoryOutput]
 	getParameters          call[awsssm.GetParametersInput, awsssm.GetParametersOutput]
 	getParametersByPath    call[awsssm.GetParametersByPathInput, awsssm.GetParametersByPathOutput]
+	labelParameterVersion  call[awsssm.LabelParameterVersionInput, awsssm.LabelParameterVersionOutput]
 	listTagsForResource    call[awsssm.ListTagsForResourceInput, awsssm.ListTagsForResourceOutput]
 	putParameter           call[awsssm.PutParameterInput, awsssm.PutParameterOutput]
 	removeTagsFromResource call[awsssm.RemoveTagsFromResourceInput, awsssm.RemoveTagsFromResourceOutput]
@@ -33,6 +34,7 @@ func newAPI(c *awsssm.Client) api {
 		getParameterHistory:    c.GetParameterHistory,
 		getParameters:          c.GetParameters,
 		getParametersByPath:    c.GetParametersByPath,
+		labelParameterVersion:  c.LabelParameterVersion,
 		listTagsForResource:    c.ListTagsForResource,
 		putParameter:           c.PutParameter,
 		removeTagsFromResource: c.RemoveTagsFromResource,

@@ -1,11 +1,11 @@
 package ssm
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 
@@ -68,7 +68,7 @@ func (s *Store) fill(ctx context.Context, c *store.Contents, label string) error
 	for _, p := range parameters {
 		c.Secrets = append(c.Secrets, p.Secret)
 	}
-	slices.SortFunc(c.Secrets, func(a, b store.Secret) int { return cmp.Compare(a.ID.Key, b.ID.Key) })
+	sort.Slice(c.Secrets, func(i, j int) bool { return c.Secrets[i].ID.Key < c.Secrets[j].ID.Key })
 	slices.Sort(c.Hidden)
 	c.Listed = len(c.Secrets) + len(c.Hidden)
 	return err

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,32 +43,50 @@ func (s *Store) read(ctx context.Context, id store.ID, version int) (store.Secre
 // readVersion finds a version in the history of a parameter of exactly this name. Of two
 // with the same number the newer one answers.
 func (s *Store) readVersion(ctx context.Context, id store.ID, version int) (store.Secret, error) {
+	return s.pick(ctx, id, func(h historical) bool { return h.Version == version })
+}
+
+// pick returns the newest version that fits, with its value. Parameter Store opens a whole
+// history or nothing of it: where a key of some other version cannot be used, the one that is
+// wanted is read by itself.
+func (s *Store) pick(ctx context.Context, id store.ID, fits func(historical) bool) (store.Secret, error) {
 	versions, err := s.versions(ctx, id, true)
+	sealed := errors.Is(err, store.ErrDenied) || errors.Is(err, store.ErrConfiguration)
+	if sealed {
+		versions, err = s.versions(ctx, id, false)
+	}
 	if err != nil {
 		return store.Secret{}, err
 	}
-	for _, p := range slices.Backward(versions) {
-		if p.Version == version {
-			return p.Secret, nil
+	for _, h := range slices.Backward(versions) {
+		if !fits(h) {
+			continue
 		}
+		if sealed {
+			h.Value, err = s.valueOf(ctx, id, h.number)
+		}
+		return h.Secret, err
 	}
 	return store.Secret{}, &store.NotFoundError{What: "version"}
+}
+
+// valueOf reads one of Parameter Store's own versions.
+func (s *Store) valueOf(ctx context.Context, id store.ID, number int64) (store.Value, error) {
+	values, err := s.getNames(ctx, []string{parameterName(id) + ":" + strconv.FormatInt(number, 10)}, true)
+	if err == nil && len(values) == 0 {
+		err = &store.NotFoundError{What: "version"}
+	}
+	if err != nil {
+		return store.Value{}, err
+	}
+	return store.NewValue(aws.ToString(values[0].Value)), nil
 }
 
 // ReadLabel returns the version of a secret that carries a label of Parameter Store. The
 // errors are those of [store.Store.Read].
 func (s *Store) ReadLabel(ctx context.Context, id store.ID, label string) (store.Secret, error) {
 	secret, err := answer(ctx, s, id, func(id store.ID) (store.Secret, error) {
-		versions, err := s.versions(ctx, id, true)
-		if err != nil {
-			return store.Secret{}, err
-		}
-		for _, p := range versions {
-			if slices.Contains(p.labels, label) {
-				return p.Secret, nil
-			}
-		}
-		return store.Secret{}, &store.NotFoundError{What: "version"}
+		return s.pick(ctx, id, func(h historical) bool { return slices.Contains(h.labels, label) })
 	})
 	return secret, awserror.Wrap("read", id, err)
 }
@@ -258,14 +278,70 @@ func (s *Store) describe(ctx context.Context, key, option string, values ...stri
 	}
 }
 
-// historical is a parameter of the history, which tells labels too.
+// historical is a parameter of the history, which tells more of it.
 type historical struct {
 	parameter
-	labels []string
+	labels      []string
+	description string
+	pattern     *string // that values must match
+	dataType    *string
 }
 
-// versions returns the history of a parameter of exactly this name, oldest first.
+// copyMark begins the description of a version that a rekey put again; its number follows. It
+// is a number to chamber too.
+const copyMark = "+"
+
+// copied reports whether a version is an older one that was put again under another key.
+func (h historical) copied() bool { return h.description == h.copyDescription() }
+
+// copyDescription is the description of copies of a version.
+func (h historical) copyDescription() string { return copyMark + strconv.Itoa(h.Version) }
+
+// versions returns the history of a parameter of exactly this name, oldest first. A version and
+// its copies are one.
 func (s *Store) versions(ctx context.Context, id store.ID, decrypt bool) ([]historical, error) {
+	all, err := s.recorded(ctx, id, decrypt)
+	return merged(all), err
+}
+
+// merged lets the newest copy stand for a version: its key is the one that must be usable. The
+// original tells who wrote it, and when. What is read now stands last, whatever its number.
+func merged(all []historical) []historical {
+	var out []historical
+	at := 0 // where the one before went
+	for _, h := range all {
+		if at = original(out, h); at < 0 {
+			at, out = len(out), append(out, h)
+			continue
+		}
+		h.Created, h.CreatedBy = out[at].Created, out[at].CreatedBy
+		h.labels = slices.Concat(out[at].labels, h.labels)
+		out[at] = h
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	newest := out[at]
+	return append(slices.Delete(out, at, at+1), newest)
+}
+
+// original returns where the version stands that another is a copy of, -1 where it is none, or
+// that one is gone.
+func original(all []historical, h historical) int {
+	if !h.copied() {
+		return -1
+	}
+	for at, o := range slices.Backward(all) {
+		if o.Version == h.Version {
+			return at
+		}
+	}
+	return -1
+}
+
+// recorded returns Parameter Store's own versions of a parameter of exactly this name, oldest
+// first.
+func (s *Store) recorded(ctx context.Context, id store.ID, decrypt bool) ([]historical, error) {
 	in := &awsssm.GetParameterHistoryInput{
 		Name: aws.String(parameterName(id)), WithDecryption: aws.Bool(decrypt), MaxResults: aws.Int32(historyPage),
 	}
@@ -284,13 +360,13 @@ func (s *Store) versions(ctx context.Context, id store.ID, decrypt bool) ([]hist
 			if decrypt {
 				p.Value = store.NewValue(aws.ToString(h.Value))
 			}
-			all = append(all, historical{p, h.Labels})
+			all = append(all, historical{p, h.Labels, aws.ToString(h.Description), h.AllowedPattern, h.DataType})
 		}
 		if in.NextToken = page.NextToken; aws.ToString(in.NextToken) == "" {
 			break
 		}
 	}
-	slices.SortStableFunc(all, func(a, b historical) int { return cmp.Compare(a.number, b.number) })
+	sort.SliceStable(all, func(i, j int) bool { return all[i].number < all[j].number })
 	return all, nil
 }
 
@@ -314,7 +390,7 @@ func (s *Store) join(ctx context.Context, values []types.Parameter, d descriptio
 			parameters[i] = p
 			return nil
 		}
-		versions, err := s.versions(ctx, id, false)
+		versions, err := s.recorded(ctx, id, false)
 		if err != nil && !absent(err) && !errors.Is(err, store.ErrDenied) {
 			return err
 		}

@@ -40,6 +40,10 @@ type Options struct {
 	// Advanced makes advanced parameters of values above 4 KiB. AWS charges for them, and
 	// none turns into a standard parameter again. Without it the account's setting decides.
 	Advanced bool
+
+	// Notice, when set, is told in a sentence what a rekey cannot do. It is called by dry runs
+	// too.
+	Notice func(text string)
 }
 
 // Store is a [store.Store] in Parameter Store. It has no state of its own.
@@ -47,6 +51,7 @@ type Store struct {
 	api      api
 	keyAlias string
 	advanced bool
+	notice   func(string)
 }
 
 // New makes a Store of a client. The API allows few requests a second for a whole account:
@@ -58,7 +63,11 @@ func New(client *awsssm.Client, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{api: newAPI(client), keyAlias: alias, advanced: o.Advanced}, nil
+	notice := o.Notice
+	if notice == nil {
+		notice = func(string) {}
+	}
+	return &Store{api: newAPI(client), keyAlias: alias, advanced: o.Advanced, notice: notice}, nil
 }
 
 // parameter is one version of a secret with what Parameter Store says of it.

@@ -587,7 +587,7 @@ func TestLoadReadsWhatMayBeReadOneByOne(t *testing.T) {
 
 // Whatever is refused for whatever reason is told as that, and never as something missing.
 func TestRefusalsAreNeverNotFound(t *testing.T) {
-	everything := []string{"GetParameter", "GetParameters", "GetParametersByPath", "GetParameterHistory", "DescribeParameters", "PutParameter", "DeleteParameters", "ListTagsForResource", "AddTagsToResource", "RemoveTagsFromResource"}
+	everything := []string{"GetParameter", "GetParameters", "GetParametersByPath", "GetParameterHistory", "DescribeParameters", "PutParameter", "DeleteParameters", "ListTagsForResource", "AddTagsToResource", "RemoveTagsFromResource", "LabelParameterVersion"}
 	for code, want := range map[string]error{
 		"AccessDeniedException":       store.ErrDenied,
 		"ThrottlingException":         store.ErrUnavailable,
@@ -614,6 +614,7 @@ func TestRefusalsAreNeverNotFound(t *testing.T) {
 				"read tags":   func() error { _, err := s.ReadTags(ctx, k); return err },
 				"write tags":  func() error { return s.WriteTags(ctx, k, map[string]string{"a": "b"}) },
 				"delete tags": func() error { return s.DeleteTags(ctx, k, "a") },
+				"rekey":       func() error { _, err := s.Rekey(ctx, "svc", store.RekeyOptions{}); return err },
 			}
 			for name, call := range calls {
 				err := call()

@@ -129,7 +129,7 @@ func (w *writing) check(ctx context.Context, c *change, o *secretObject, info bu
 	if err := w.guard(ctx, o, info); err != nil { // W2
 		return false, err
 	}
-	if !w.o.SkipUnchanged || o.versions[have].value != c.value {
+	if !w.o.SkipUnchanged || o.versions[have].value != c.value || w.adopts(ctx, o, info) {
 		return false, nil
 	}
 	c.meta, c.outcome = o.meta(have, w.e.Alias), store.Unchanged

@@ -15,6 +15,17 @@ import (
 // Delete implements [store.Store]: D1 to D3 of the protocol for each key, with one update of
 // each index for all of them.
 func (e *Engine) Delete(ctx context.Context, service string, keys ...string) ([]store.Result, error) {
+	results, err := e.deleteKeys(ctx, service, keys, false)
+	var first error
+	for _, r := range results {
+		first = cmp.Or(first, r.Err)
+	}
+	return results, also(first, err)
+}
+
+// deleteKeys deletes; exact takes no key for another one that differs in case. The error is of
+// what concerns them all, the indexes above all; without results nothing was done.
+func (e *Engine) deleteKeys(ctx context.Context, service string, keys []string, exact bool) ([]store.Result, error) {
 	changes := make([]*change, len(keys))
 	for i, name := range keys {
 		id, err := store.NewID(service, name)
@@ -30,10 +41,14 @@ func (e *Engine) Delete(ctx context.Context, service string, keys ...string) ([]
 	if err != nil {
 		return nil, wrap("delete", service, sole(changes), err)
 	}
-	w.resolve(changes, func(c *change) error {
-		_, err := store.Lookup(c.name, w.v.keys())
-		return err // the purge still takes its ghosts out of the indexes
-	})
+	if exact {
+		w.resolveExactly(changes)
+	} else {
+		w.resolve(changes, func(c *change) error {
+			_, err := store.Lookup(c.name, w.v.keys())
+			return err // the purge still takes its ghosts out of the indexes
+		})
+	}
 	_ = parallel(context.WithoutCancel(ctx), writers, len(changes), func(_ context.Context, i int) error {
 		if c := changes[i]; c.err == nil {
 			c.err = w.remove(ctx, c)
@@ -42,15 +57,21 @@ func (e *Engine) Delete(ctx context.Context, service string, keys ...string) ([]
 	})
 	purged := w.purge(ctx, changes)
 	results := make([]store.Result, len(changes))
-	var first error
 	for i, c := range changes {
 		results[i] = store.Result{Meta: c.meta, Outcome: c.outcome}
 		if c.err != nil {
 			results[i].Outcome, results[i].Err = store.Failed, wrap("delete", service, c.name, c.err)
-			first = cmp.Or(first, results[i].Err)
 		}
 	}
-	return results, also(first, wrap("delete", service, sole(changes), purged))
+	return results, wrap("delete", service, sole(changes), purged)
+}
+
+func (w *writing) resolveExactly(changes []*change) {
+	for _, c := range changes {
+		if _, listed := w.v.objects[c.key]; !listed {
+			c.err = &store.NotFoundError{What: "secret"}
+		}
+	}
 }
 
 // remove deletes one object: D1 and D2.

@@ -42,6 +42,14 @@ type Options struct {
 	// AllowRollback accepts an object older than its index says.
 	AllowRollback bool
 
+	// SingleWriter says that nobody else changes secrets: [Engine.Mend] then collects tombstones
+	// also where the storage cannot delete under a condition.
+	SingleWriter bool
+
+	// DeniedWhenExpired says that the storage may call a session that has ended denied, as
+	// Ceph does. A load that is denied something then costs one request more.
+	DeniedWhenExpired bool
+
 	Now   func() time.Time                                 // required
 	Sleep func(ctx context.Context, d time.Duration) error // nil: a timer
 	Nonce func() string                                    // nil: 128 random bits

@@ -58,6 +58,15 @@ var sceneKinds = map[string]func(*world){
 	},
 }
 
+// withDeleted adds, where versions are kept, a secret that is deleted.
+func withDeleted(w *world) {
+	c := w.client(app)
+	c.put("x", canary+"-x")
+	if err := c.remove("x"); err != nil {
+		w.Fatal(err)
+	}
+}
+
 // command is something to be walked through. After err, check holds the store against what
 // the command said.
 type command struct {
@@ -66,7 +75,7 @@ type command struct {
 	wants map[string]string // the values it writes; "" deletes
 }
 
-func commands() []command {
+func commands(o membucket.Options) []command {
 	write := func(name, key string) command {
 		value := canary + "-" + key
 		return command{name: name, wants: map[string]string{key: value}, run: func(ctx context.Context, c *client) ([]store.Result, error) {
@@ -79,6 +88,9 @@ func commands() []command {
 	for _, key := range []string{"m1", "m2", "m3", "u", "keep"} {
 		wants[key] = canary + "-" + key
 		many[key] = store.NewValue(wants[key])
+	}
+	if o.Versioned {
+		return versionCommands()
 	}
 	return []command{
 		write("write new", "n"),
@@ -104,6 +116,50 @@ func commands() []command {
 			}
 			return nil, err
 		}},
+	}
+}
+
+// versionCommands are those that work with what a bucket keeps.
+func versionCommands() []command {
+	return []command{
+		{name: "delete --purge", wants: map[string]string{"d": ""}, run: func(ctx context.Context, c *client) ([]store.Result, error) {
+			results, _, err := c.Purge(ctx, service, "d")
+			if err == nil {
+				c.w.wantNoVersionTells(canary + "-d1")
+			}
+			return results, err
+		}},
+		{name: "restore --deleted", wants: map[string]string{"x": canary + "-x"}, run: func(ctx context.Context, c *client) ([]store.Result, error) {
+			r, err := c.Undelete(ctx, id("x"), store.UndeleteOptions{})
+			return []store.Result{r}, err
+		}},
+		{name: "delete --purge of a deleted one", run: func(ctx context.Context, c *client) ([]store.Result, error) {
+			results, _, err := c.Purge(ctx, service, "x")
+			if err == nil || errors.Is(err, store.ErrNotFound) { // the second: a run before has finished it
+				c.w.wantNoVersionTells(canary + "-x")
+				err = nil
+			}
+			return results[:0], err
+		}},
+		{name: "list the deleted", run: func(ctx context.Context, c *client) ([]store.Result, error) {
+			found, err := c.Deleted(ctx, service)
+			if gone := c.w.truth()["x"] == nil; err == nil && gone && !slices.ContainsFunc(found, func(f store.Candidate) bool { return f.ID == id("x") }) {
+				c.w.Errorf("x is not among the %d found", len(found))
+			}
+			return nil, err
+		}},
+	}
+}
+
+// wantNoVersionTells checks that no state of any object holds a value.
+func (w *world) wantNoVersionTells(value string) {
+	w.Helper()
+	for name, states := range w.kept() {
+		for i, o := range states {
+			if strings.Contains(string(o.Body), value) {
+				w.Errorf("state %d of %d of %s holds a value that was purged", i, len(states), name)
+			}
+		}
 	}
 }
 
@@ -155,14 +211,14 @@ type fault struct {
 
 func faults() []fault {
 	return []fault{
-		{"unavailable", bucket.ErrUnavailable, "get head put delete list", []error{store.ErrUnavailable, store.ErrUnknown}, false},
+		{"unavailable", bucket.ErrUnavailable, "get head put delete list versions get-version delete-version", []error{store.ErrUnavailable, store.ErrUnknown}, false},
 		{"busy", bucket.ErrBusy, "put delete", []error{store.ErrUnavailable}, false},
 		{"changed", bucket.ErrChanged, "put delete", []error{store.ErrConflict, store.ErrUnknown}, false},
 		{"not found", bucket.ErrNotFound, "put delete", []error{store.ErrConflict, store.ErrNotFound, store.ErrUnknown, store.ErrUnavailable}, false},
-		{"denied", bucket.ErrDenied, "get head put delete list", []error{store.ErrDenied}, true},
-		{"key", bucket.ErrKey, "get put list", []error{store.ErrConfiguration}, true},
-		{"credentials", bucket.ErrCredentials, "get head put delete list", []error{store.ErrConfiguration}, true},
-		{"torn", bucket.ErrTorn, "get put delete list", []error{store.ErrCorrupt, store.ErrUnknown}, false},
+		{"denied", bucket.ErrDenied, "get head put delete list versions get-version delete-version", []error{store.ErrDenied}, true},
+		{"key", bucket.ErrKey, "get put list get-version", []error{store.ErrConfiguration}, true},
+		{"credentials", bucket.ErrCredentials, "get head put delete list versions get-version delete-version", []error{store.ErrConfiguration}, true},
+		{"torn", bucket.ErrTorn, "get put delete list versions get-version delete-version", []error{store.ErrCorrupt, store.ErrUnknown}, false},
 	}
 }
 
@@ -170,18 +226,24 @@ var modes = map[string]membucket.Options{
 	"unique ETags":          {},
 	"MD5 ETags":             {ETags: membucket.MD5ETags},
 	"no conditional delete": {ETags: membucket.MD5ETags, NoConditionalDelete: true},
+
+	"versions":                           {Versioned: true},
+	"versions and no conditional delete": {Versioned: true, ETags: membucket.MD5ETags, NoConditionalDelete: true},
 }
 
 // walk calls visit for each mode, scene and command.
 func walk(t *testing.T, visit func(t *testing.T, cmd command, stage func(t *testing.T) *scene)) {
 	for mode, o := range modes {
 		for kind, prepare := range sceneKinds {
-			for _, cmd := range commands() {
+			for _, cmd := range commands(o) {
 				t.Run(fmt.Sprintf("%s/%s/%s", mode, kind, cmd.name), func(t *testing.T) {
 					t.Parallel()
 					visit(t, cmd, func(t *testing.T) *scene {
 						w := newWorld(t, o)
 						prepare(w)
+						if o.Versioned {
+							withDeleted(w)
+						}
 						return &scene{world: w, mode: o, before: w.truth()}
 					})
 				})
@@ -497,7 +559,7 @@ func (s *scene) converges(cmd command) {
 		}
 	}
 	_, err := cmd.run(s.Context(), s.client(app))
-	if err != nil && (cmd.name != "delete" || !gone || !errors.Is(err, store.ErrNotFound)) && cmd.name != "history" {
+	if err != nil && (!strings.HasPrefix(cmd.name, "delete") || !gone || !errors.Is(err, store.ErrNotFound)) && cmd.name != "history" {
 		s.Errorf("run again: %v", err)
 	}
 	truth := s.truth()

@@ -27,6 +27,12 @@ func (w *writing) guard(ctx context.Context, o *secretObject, info bucket.Info) 
 	return &store.AliasError{Have: owner, Want: w.e.Alias}
 }
 
+// adopts reports whether a secret that guard let pass has no owner yet: then it is written,
+// changed or not, so that it says whose it is.
+func (w *writing) adopts(ctx context.Context, o *secretObject, info bucket.Info) bool {
+	return w.o.Adopt && o.alias == "" && !w.e.plain() && w.e.owner(ctx, w.v, o, info, w.own, "") == ""
+}
+
 // owner tells under which alias an object is that does not say so itself, because another
 // program wrote it. An index that vouches for it decides; else the one index that has
 // an entry for it; else the key. Two aliases may share a key, so that equal keys decide

@@ -1,12 +1,12 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/coffer-secrets/coffer/index"
@@ -101,8 +101,8 @@ func (e *Engine) IDs(ctx context.Context, prefix string) ([]store.ID, error) {
 			ids = append(ids, store.ID{Service: service, Key: key})
 		}
 	}
-	slices.SortFunc(ids, func(a, b store.ID) int {
-		return cmp.Or(strings.Compare(a.Service, b.Service), strings.Compare(a.Key, b.Key))
+	sort.Slice(ids, func(i, j int) bool {
+		return ids[i].Service < ids[j].Service || ids[i].Service == ids[j].Service && ids[i].Key < ids[j].Key
 	})
 	return ids, nil
 }
@@ -175,8 +175,8 @@ func (e *Engine) load(ctx context.Context, service string) (store.Contents, erro
 			c.Secrets = append(c.Secrets, store.Secret{Meta: o.meta(n, aliasIn(key, readable)), Value: o.versions[n].value})
 		}
 	}
-	slices.SortFunc(c.Secrets, func(a, b store.Secret) int { return strings.Compare(a.ID.Key, b.ID.Key) })
-	return c, nil
+	sort.Slice(c.Secrets, func(i, j int) bool { return c.Secrets[i].ID.Key < c.Secrets[j].ID.Key })
+	return c, e.confirmDenied(ctx, v, &c)
 }
 
 func secretOf(service, key string, entry index.Entry) store.Secret {
@@ -349,8 +349,8 @@ func (e *Engine) notices(v *view) []string {
 			continue
 		}
 		if n := len(s.idx.Unverifiable()); n > 0 && n > len(v.objects)/2 {
-			out = append(out, fmt.Sprintf("%s/%s was written by a program that does not verify: its %d secrets were read one by one until the next write",
-				v.service, file, n))
+			out = append(out, fmt.Sprintf("%s/%s was written by a program that does not verify: its %d secrets are read one by one until the next write, or coffer doctor --fix %s",
+				v.service, file, n, v.service))
 		}
 	}
 	return out
@@ -359,11 +359,7 @@ func (e *Engine) notices(v *view) []string {
 // lookUnlisted makes up for a listing that was denied: the indexes are listed alone, or tried
 // by name, and each entry is verified by asking for its object's state.
 func (e *Engine) lookUnlisted(ctx context.Context, v *view, c *store.Contents) error {
-	prefix := "__"
-	if !e.plain() {
-		prefix = "__kms"
-	}
-	for info, err := range e.Bucket.List(ctx, v.service+"/"+prefix) {
+	for info, err := range e.Bucket.List(ctx, v.service+"/"+e.indexPrefix()) {
 		if errors.Is(err, bucket.ErrDenied) {
 			c.Unlisted = true
 			break

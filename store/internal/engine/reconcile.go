@@ -26,6 +26,9 @@ type reconciliation struct {
 	// moving holds entries of secrets that are still under another alias and will be under
 	// this one (K1): they stand here before their objects do.
 	moving map[string]index.Entry
+	// whole makes the index right whoever has won the race for it: a rekey answers for all that
+	// it has announced in it, also for what was deleted since.
+	whole bool
 	// putKey is the key under which the storage sealed what the caller has put, if anything.
 	putKey string
 	// force puts the index even if nothing is to be changed in it. Who has removed an object
@@ -36,9 +39,13 @@ type reconciliation struct {
 	// under a key that is disabled later would stop every reader; and who may no longer seal
 	// with the key, which is the fence that a rekey wants, could not put it.
 	dropEmpty bool
+	// rebuild makes an index anew that does not parse. It is a cache, and the objects have all of it.
+	rebuild bool
 
-	before      *index.Index // what of the index as it was can be relied on
-	overwritten []string     // keys that the caller has stored, and whose object lacks it again
+	before      *index.Index    // what of the index as it was can be relied on
+	made        string          // the nonce of the index that was put where there was none, unless forced
+	looked      map[string]bool // keys that the caller has stored, and whose object was read since (W5)
+	overwritten []string        // those of them whose object lacks it again
 }
 
 // run repeats X1 to X4 until the index is right. The order of its steps matters: with the
@@ -60,7 +67,7 @@ func (r *reconciliation) run(ctx context.Context) error {
 			}
 			r.own = own
 		}
-		if err := writable(r.own); err != nil {
+		if err := writable(r.own); err != nil && (!r.rebuild || r.own.corrupt == nil) {
 			return err
 		}
 		if err := r.e.list(ctx, r.v); err != nil { // X2
@@ -75,7 +82,14 @@ func (r *reconciliation) run(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if err := r.swap(ctx, file, next); err == nil || !retryable(err) {
+			if r.own.missing && !r.force {
+				r.made = next.Nonce
+			}
+			err = r.swap(ctx, file, next)
+			if err == nil && r.own.missing && !r.v.indexes[file].missing && len(r.moving) == 0 {
+				return r.lookAgain(ctx, file)
+			}
+			if err == nil || !retryable(err) {
 				return err
 			}
 		}
@@ -86,6 +100,14 @@ func (r *reconciliation) run(ctx context.Context) error {
 	}
 }
 
+// lookAgain follows the making of an index where there was none. "There is none" is true again
+// after a rekey has deleted the index that it left empty, so that this condition does not tell
+// that the listing is of today: what was made then of a secret that has moved since is taken back.
+func (r *reconciliation) lookAgain(ctx context.Context, file string) error {
+	r.own, r.force = r.v.indexes[file], false
+	return r.run(ctx)
+}
+
 // swap puts the index if it differs, on the condition that it is still the one that was
 // read (X4).
 func (r *reconciliation) swap(ctx context.Context, file string, next *index.Index) error {
@@ -93,12 +115,12 @@ func (r *reconciliation) swap(ctx context.Context, file string, next *index.Inde
 	if before == nil {
 		before = index.New(r.alias)
 	}
-	leftover := r.dropEmpty && !r.own.missing && len(next.Entries) == 0
-	if !r.force && before.Same(next) && r.sealedRight() && !leftover {
-		return nil
-	}
-	if r.dropEmpty && len(next.Entries) == 0 {
+	empty := len(next.Entries) == 0
+	if empty && (r.dropEmpty || r.made != "" && r.made == before.Nonce) {
 		return r.drop(ctx, file)
+	}
+	if !r.force && (before.Same(next) && r.sealedRight() || empty && r.own.missing) { // marks alone are no reason to make one
+		return nil
 	}
 	body, err := next.Encode()
 	if err != nil {
@@ -162,7 +184,6 @@ func (r *reconciliation) next(ctx context.Context) (*index.Index, error) {
 	}
 	r.before = before
 	next := before.Next(r.e.Nonce())
-	r.overwritten = nil
 	var unknown []string
 	for _, key := range r.v.keys() {
 		tag := string(r.v.objects[key].Tag)
@@ -172,6 +193,8 @@ func (r *reconciliation) next(ctx context.Context) (*index.Index, error) {
 			next.Entries[key] = r.moving[key]
 		case ours && k.object != nil && string(k.tag) == tag:
 			r.enter(ctx, next, k.object, r.v.objects[key])
+		case ours && k.object != nil && !r.looked[key]:
+			unknown = append(unknown, key) // whatever the index says of it: is ours still there?
 		case verified:
 			next.Entries[key] = entry
 		case before.Other[key] == tag && tag != "":
@@ -219,9 +242,7 @@ func (r *reconciliation) readUnknown(ctx context.Context, next *index.Index, key
 	for i, key := range ask {
 		o := objects[i]
 		if k, ours := r.known[key]; ours && k.object != nil && o != nil && !o.deleted { // W5
-			if o.overwrote(k.object, k.version) {
-				r.overwritten = append(r.overwritten, key)
-			}
+			r.look(key, o.overwrote(k.object, k.version))
 		}
 		if o != nil {
 			r.enter(ctx, next, o, infos[i])
@@ -230,6 +251,17 @@ func (r *reconciliation) readUnknown(ctx context.Context, next *index.Index, key
 		}
 	}
 	return nil
+}
+
+// look notes that an object which the caller has stored was read again, once.
+func (r *reconciliation) look(key string, overwritten bool) {
+	if r.looked == nil {
+		r.looked = map[string]bool{}
+	}
+	if overwritten && !r.looked[key] {
+		r.overwritten = append(r.overwritten, key)
+	}
+	r.looked[key] = true
 }
 
 // elsewhere notes a key for which another readable index vouches.
@@ -294,7 +326,7 @@ func (r *reconciliation) keepDenied(next *index.Index, key string, info bucket.I
 // the caller along. Its listing then came after our puts, and so after those of every writer
 // that ended before we began: what else may be missing has a writer of its own.
 func (r *reconciliation) carried() bool {
-	if r.force || r.own.idx == nil || len(r.known) == 0 || len(r.moving) > 0 || !r.sealedRight() {
+	if r.force || r.own.idx == nil || len(r.known) == 0 || r.whole || !r.sealedRight() {
 		return false
 	}
 	for key, k := range r.known {

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -273,4 +274,109 @@ func TestAMissingSecretIsNotCalledDenied(t *testing.T) {
 	if !errors.As(err, &missing) || missing.Nearest != "key" {
 		t.Errorf("error %v; want not found, nearest key", err)
 	}
+}
+
+// Who has lost the race for the index ends when the winner has carried its change along, but
+// not before it has seen that what it stored is still there (W5).
+func TestAnOverwrittenSecretIsReportedAfterALostRace(t *testing.T) {
+	const ours = "ours"
+	carried := func(w *world) { w.client(app).put("b", "winner") }
+	overwrite := func(w *world) { w.chamberPuts(app, "a", "one", "by chamber") }
+	for name, test := range map[string]struct {
+		meanwhile []func(w *world)
+		lost      bool
+	}{
+		"carried along":                       {[]func(*world){carried}, false},
+		"carried along, then overwritten":     {[]func(*world){carried, overwrite}, true},
+		"overwritten, and that carried along": {[]func(*world){overwrite, carried}, true},
+		"written on top of":                   {[]func(*world){func(w *world) { w.client(app).put("a", "three") }}, false},
+		"chamber's index":                     {[]func(*world){overwrite, func(w *world) { w.chamberIndexes(app, map[string]string{"a": "by chamber"}) }}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, membucket.Options{})
+			w.client(app).put("a", "one")
+			c := w.client(app)
+			c.before("put", appIndex, 1, func() {
+				for _, do := range test.meanwhile {
+					do(w)
+				}
+			})
+			r, err := c.write("a", ours, store.WriteOptions{})
+			if test.lost {
+				w.want(err, store.ErrConflict)
+				if !strings.Contains(err.Error(), "overwritten by a program that writes without conditions") {
+					t.Errorf("error %v", err)
+				}
+			} else if err != nil || r.Meta.Version != 2 {
+				t.Errorf("version %d, error %v", r.Meta.Version, err)
+			}
+			w.client(app).put("next", "n")
+			if got := w.index(app).Entries["a"].Value.Reveal(); len(got) == 0 || test.lost && got == ours {
+				t.Errorf("the index has %q for a", got)
+			}
+		})
+	}
+}
+
+func TestWhoMakesAnIndexLooksAgain(t *testing.T) {
+	// A writer has stored the first secret of a service and read that there is no index. Before it
+	// puts one, the secret is moved, and the rekey has found no index of the old alias.
+	w := newWorld(t, membucket.Options{})
+	c := w.client(app)
+	c.before("put", appIndex, 1, func() {
+		if _, err := w.client(ops).Rekey(t.Context(), service, store.RekeyOptions{}); err != nil {
+			t.Error(err)
+		}
+	})
+	c.put("k", canary)
+	if w.index(app) != nil {
+		t.Errorf("an index of %s is left", app)
+	}
+	w.wantIndex(ops, map[string]string{"k": canary})
+
+	// Overtaken before it lists, it makes none.
+	w = newWorld(t, membucket.Options{})
+	c = w.client(app)
+	c.before("list", "", 2, func() {
+		if _, err := w.client(ops).Rekey(t.Context(), service, store.RekeyOptions{}); err != nil {
+			t.Error(err)
+		}
+	})
+	c.put("k", canary)
+	if calls := c.calls(); slices.Contains(calls, "put "+appIndex) || w.index(app) != nil {
+		t.Errorf("it makes an index without entries: %q", calls)
+	}
+
+	// An index whose making a delete has forced is left alone, empty as it is: it keeps those out
+	// who want to put back what they have read.
+	w = newWorld(t, membucket.Options{})
+	c = w.client(app)
+	c.before("put", appIndex, 1, func() {
+		d := w.client(app)
+		if err := d.remove("k"); err != nil {
+			t.Error(err)
+		}
+	})
+	c.put("k", canary)
+	w.wantNowhere(canary)
+	if x := w.index(app); x == nil || len(x.Entries) != 0 {
+		t.Errorf("the index is %+v", x)
+	}
+}
+
+func TestRekeyTellsWhatCameMeanwhile(t *testing.T) {
+	w := newWorld(t, membucket.Options{})
+	w.client(app).put("k", "v")
+	rekey := w.client(ops)
+	rekey.before("put", opsIndex, 2, func() { w.client(app).put("new", "n") })
+	results, err := rekey.Rekey(t.Context(), service, store.RekeyOptions{})
+	w.want(err, store.ErrConflict)
+	if len(results) != 1 || results[0].Outcome != store.Moved || !strings.Contains(err.Error(), "new") {
+		t.Errorf("%+v, error %v", results, err)
+	}
+	w.wantIndex(app, map[string]string{"new": "n"})
+	if _, err := w.client(ops).Rekey(t.Context(), service, store.RekeyOptions{}); err != nil || w.index(app) != nil {
+		t.Errorf("again: error %v", err)
+	}
+	w.wantIndex(ops, map[string]string{"k": "v", "new": "n"})
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -56,8 +57,10 @@ type move struct {
 	from  string      // its alias; the new one itself for a rewrite
 	entry index.Entry // for the new index, made from the object in the state of its tag
 
-	done bool
-	err  error
+	done     bool // or there was nothing left to move
+	gone     bool // deleted meanwhile, or no longer of the alias to move from
+	returned bool // put back by another writer
+	err      error
 }
 
 // beginRekey is K0: what is there, what moves, what cannot.
@@ -93,8 +96,11 @@ func (r *rekeying) result(m *move) store.Result {
 		},
 		Outcome: store.Moved,
 	}
-	if m.err != nil {
+	switch {
+	case m.err != nil:
 		out.Outcome, out.Err = store.Failed, wrap("rekey", r.v.service, m.key, m.err)
+	case m.returned:
+		out.Outcome = store.Returned
 	}
 	return out
 }
@@ -178,6 +184,9 @@ func (r *rekeying) planRewrite(ctx context.Context) error {
 	infos, failures := make([]bucket.Info, len(keys)), make([]error, len(keys))
 	_ = parallel(ctx, readers, len(keys), func(ctx context.Context, i int) error {
 		infos[i], failures[i] = r.e.Bucket.Head(ctx, objectName(r.v.service, keys[i]))
+		if errors.Is(failures[i], bucket.ErrRefused) { // the answer to a HEAD has no body that says why
+			_, infos[i], failures[i] = r.e.getObject(ctx, r.v.service, keys[i])
+		}
 		return nil
 	})
 	for i, key := range keys {
@@ -209,8 +218,27 @@ func (r *rekeying) entryOf(o *secretObject, info bucket.Info) index.Entry {
 // rounds bounds how often a secret is taken up again that others write while it is moved.
 const rounds = 10
 
-// run does K1 to K6.
+// run does K1 to K6. From then on the results are of what was moved, or could not be.
 func (r *rekeying) run(ctx context.Context) error {
+	err := r.carryAll(ctx)
+	if err == nil || len(r.known) > 0 {
+		if behind := r.settle(ctx); behind != nil {
+			err = also(err, fmt.Errorf("%w: %w", store.ErrIndexBehind, storageError(behind)))
+		} else if err == nil {
+			err = r.returned()
+		}
+	}
+	r.results = nil
+	for _, m := range r.moves {
+		if m.err != nil || m.done && !m.gone {
+			r.results = append(r.results, r.result(m))
+		}
+	}
+	return err
+}
+
+// carryAll is K1 and K2, again for those that changed in between.
+func (r *rekeying) carryAll(ctx context.Context) error {
 	open := slices.DeleteFunc(slices.Clone(r.moves), func(m *move) bool { return m.err != nil })
 	for n := 0; len(open) > 0 && n < rounds; n++ {
 		if !r.o.Rewrite {
@@ -237,15 +265,7 @@ func (r *rekeying) run(ctx context.Context) error {
 	for _, m := range open {
 		m.err = fmt.Errorf("%w: it keeps changing", store.ErrUnavailable)
 	}
-	err := r.settle(ctx)
-	r.results = r.results[:0]
-	for _, m := range r.moves {
-		r.results = append(r.results, r.result(m))
-	}
-	if err != nil {
-		return fmt.Errorf("%w: %w", store.ErrIndexBehind, storageError(err))
-	}
-	return r.returned()
+	return nil
 }
 
 // announce is K1: the new index has the values before the objects move, so that at no
@@ -262,7 +282,7 @@ func (r *rekeying) announce(ctx context.Context, open []*move) error {
 
 // reconciliation is one of the new index. Only the first knows it as it is.
 func (r *rekeying) reconciliation() *reconciliation {
-	b := &reconciliation{e: r.e, v: r.v, alias: r.e.Alias, own: r.own, known: r.known, putKey: r.putKey}
+	b := &reconciliation{e: r.e, v: r.v, alias: r.e.Alias, own: r.own, known: r.known, putKey: r.putKey, whole: true}
 	if r.announced {
 		b.own = nil
 	}
@@ -282,12 +302,14 @@ func (r *rekeying) carry(ctx context.Context, m *move) (done bool, err error) {
 	case err != nil:
 		return false, err
 	case o.absent():
-		return true, nil // deleted meanwhile
+		m.gone = true
+		return true, nil
 	case o.alias == r.e.Alias && !r.o.Rewrite:
 		r.note(m.key, o, info.Tag)
 		return true, nil // another run was faster, or an answer was lost
 	case cmp.Or(o.alias, r.e.owner(ctx, r.v, o, info, r.own, "")) != m.from:
-		return true, nil // it is not, or no longer, of the alias to move from
+		m.gone = true
+		return true, nil
 	case string(info.Tag) != m.entry.Tag && !r.o.Rewrite:
 		m.entry = r.entryOf(o, info)
 		return false, nil
@@ -328,33 +350,95 @@ func (r *rekeying) settle(ctx context.Context) error {
 	if r.o.Rewrite {
 		return nil
 	}
-	for _, s := range r.v.readable() {
-		alias := s.idx.Alias
-		if alias == r.e.Alias || r.o.From != "" && alias != r.o.From {
-			continue
+	return r.clear(ctx)
+}
+
+// clear is K4 and K5, and the look of K6 at what they have left: an index that is listed all the
+// same, or again, is taken up once more.
+func (r *rekeying) clear(ctx context.Context) error {
+	left, lies := r.old(), ""
+	for n := 0; len(left) > 0 && n < deletions; n++ {
+		dropped := map[string]bucket.Tag{}
+		for _, alias := range left {
+			a := &reconciliation{e: r.e, v: r.v, alias: alias, known: r.known, force: r.sources[alias] && n == 0, dropEmpty: true}
+			if err := a.run(ctx); err != nil {
+				return err
+			}
+			if file := index.FileName(alias); r.v.indexes[file] == nil {
+				dropped[file] = a.own.tag
+			}
 		}
-		a := &reconciliation{e: r.e, v: r.v, alias: alias, known: r.known, force: r.sources[alias], dropEmpty: true}
-		if err := a.run(ctx); err != nil { // K4, K5
+		if len(r.moves) == 0 && len(dropped) == 0 {
+			return nil
+		}
+		if err := r.e.list(ctx, r.v); err != nil {
 			return err
 		}
+		lies = ""
+		left = slices.DeleteFunc(left, func(alias string) bool {
+			file, tag := index.FileName(alias), bucket.Tag("")
+			if s := r.v.indexes[file]; s != nil {
+				tag = s.tag
+			}
+			listed := r.v.files[file].Tag
+			if listed != "" && listed == dropped[file] {
+				lies = file
+			}
+			return listed == tag
+		})
+	}
+	if lies != "" {
+		return fmt.Errorf("%w: the storage says that %s/%s was deleted, and lists it all the same", store.ErrUnavailable, r.v.service, lies)
 	}
 	return nil
 }
 
-// returned is K6: what was moved and is in an old index again was put back by another writer.
+// old returns the aliases whose indexes are to lose what was moved: those that secrets came
+// from, and of an earlier run that died, those that may hold its secrets still. An index of which
+// none is seen is looked for again: a writer may be about to put it.
+func (r *rekeying) old() []string {
+	files := map[string]string{} // two aliases can share one
+	for alias := range r.sources {
+		files[index.FileName(alias)] = alias
+	}
+	for _, s := range r.v.readable() {
+		files[s.file] = s.idx.Alias
+	}
+	maps.DeleteFunc(files, func(_, alias string) bool { return alias == r.e.Alias || r.o.From != "" && alias != r.o.From })
+	return slices.Sorted(maps.Values(files))
+}
+
+// returned is K6: what was moved and is in an old index again was put back by another writer;
+// what is there and was not in the plan came while the others were moved.
 func (r *rekeying) returned() error {
-	var back []string
-	for i, m := range r.moves {
-		for _, s := range r.v.readable() {
-			if _, ok := entryIn(s, m.key); ok && m.done && s.file != index.FileName(r.e.Alias) && !r.o.Rewrite {
-				r.results[i].Outcome = store.Returned
-				back = append(back, m.key)
-				break
+	if r.o.Rewrite {
+		return nil
+	}
+	planned := make(map[string]*move, len(r.moves))
+	for _, m := range r.moves {
+		planned[m.key] = m
+	}
+	var back, more []string
+	for _, alias := range r.old() {
+		s := r.v.indexes[index.FileName(alias)]
+		if s == nil || s.idx == nil {
+			continue
+		}
+		for _, key := range slices.Sorted(maps.Keys(s.idx.Entries)) {
+			if m := planned[key]; m == nil {
+				more = append(more, key)
+			} else if m.done {
+				m.gone, m.returned = false, true
+				back = append(back, key)
 			}
 		}
 	}
-	if len(back) == 0 {
-		return nil
+	var all []error
+	if len(back) > 0 {
+		all = append(all, fmt.Errorf("%w: moved back by another writer: %s", store.ErrConflict, strings.Join(back, ", ")))
 	}
-	return fmt.Errorf("%w: moved back by another writer: %s", store.ErrConflict, strings.Join(back, ", "))
+	if len(more) > 0 {
+		all = append(all, fmt.Errorf("%w: written under the old alias meanwhile: %s; run it again", store.ErrConflict, strings.Join(more, ", ")))
+	}
+	return errors.Join(all...)
 }

@@ -51,3 +51,24 @@ func TestAnAnnouncedMoveIsNoOwner(t *testing.T) {
 	c.mem.DenyKeys(w.mem.KeyID(ops))
 	c.wantLoad(map[string]string{"k": "v", "l": "w"})
 }
+
+func TestRekeyTellsWhatWasPutBack(t *testing.T) {
+	w := newWorld(t, membucket.Options{})
+	w.client(app).put("k", "v")
+	w.client(app).put("l", "v")
+	rekey := w.client(ops)
+	rekey.before("put", opsIndex, 2, func() { // chamber, which has read the old index before
+		w.chamberPuts(app, "k", "v", "w")
+		w.chamberIndexes(app, map[string]string{"k": "w", "l": "v"})
+	})
+	results, err := rekey.Rekey(t.Context(), service, store.RekeyOptions{})
+	w.want(err, store.ErrConflict)
+	if len(results) != 2 || results[0].Outcome != store.Returned || results[0].Meta.ID.Key != "k" || results[1].Outcome != store.Moved {
+		t.Errorf("%+v, error %v", results, err)
+	}
+	w.wantIndex(app, map[string]string{"k": "w"})
+	if _, err := w.client(ops).Rekey(t.Context(), service, store.RekeyOptions{}); err != nil || w.index(app) != nil {
+		t.Errorf("again: error %v", err)
+	}
+	w.wantIndex(ops, map[string]string{"k": "w", "l": "v"})
+}

@@ -251,3 +251,35 @@ func TestRewriteUsesTheKeyThatTheAliasStandsForNow(t *testing.T) {
 		t.Errorf("again: %d results, %v; want none", len(results), err)
 	}
 }
+
+// lyingBucket says of its first deletes that they were made.
+type lyingBucket struct {
+	bucket.Bucket
+	lies int
+}
+
+func (b *lyingBucket) Delete(ctx context.Context, name string, cond bucket.If) error {
+	if b.lies--; b.lies >= 0 {
+		return nil
+	}
+	return b.Bucket.Delete(ctx, name, cond)
+}
+
+func TestRekeyLooksWhetherTheOldIndexIsGone(t *testing.T) {
+	b := filled(t, membucket.Options{})
+	before := newest(t, hasty(b, rekeyA))
+	if _, err := hasty(&lyingBucket{b, 1}, rekeyB).Rekey(t.Context(), "api", store.RekeyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	rekeyed(t, b, before)
+
+	b = filled(t, membucket.Options{})
+	_, err := hasty(&lyingBucket{b, 100}, rekeyB).Rekey(t.Context(), "api", store.RekeyOptions{})
+	if !errors.Is(err, store.ErrIndexBehind) || !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "lists it all the same") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := hasty(b, rekeyB).Rekey(t.Context(), "api", store.RekeyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	rekeyed(t, b, before)
+}

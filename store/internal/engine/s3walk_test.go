@@ -57,6 +57,17 @@ func s3World(t *testing.T, o s3test.Options) (*world, *s3test.Server) {
 		}
 		return all
 	}
+	w.kept = func() map[string][]bucket.Object {
+		all := map[string][]bucket.Object{}
+		for name, states := range server.Bucket("b").AllVersions() {
+			for _, o := range states {
+				if !o.Mark {
+					all[name] = append(all[name], bucket.Object{Body: o.Body})
+				}
+			}
+		}
+		return all
+	}
 	return w, server
 }
 
@@ -69,9 +80,7 @@ func driver(server *s3test.Server, patience time.Duration) *s3bucket.Bucket {
 func (w *world) transplant(server *s3test.Server, objects map[string]bucket.Object) {
 	w.Helper()
 	to := server.Bucket("b")
-	for _, o := range to.Objects() {
-		to.Delete(o.Name)
-	}
+	to.Restore(nil)
 	tags := map[string]string{}
 	alias := func(o bucket.Object) string { return "alias/" + o.Seal.KeyID[strings.LastIndex(o.Seal.KeyID, "/")+1:] }
 	for name, o := range objects {
@@ -127,28 +136,41 @@ func s3Allowed(f s3test.Fault) []error {
 func TestFaultWalkOnS3(t *testing.T) {
 	var cases, struck atomic.Int64
 	t.Cleanup(func() { t.Logf("%d cases, in %d of which the fault struck", cases.Load(), struck.Load()) })
-	for mode, quirks := range map[string]s3test.Quirks{"unique ETags": {}, "MD5 ETags": {MD5Tags: true}} {
-		for _, cmd := range commands() {
+	for mode, quirks := range map[string]s3test.Quirks{"unique ETags": {}, "MD5 ETags": {MD5Tags: true}, "versions": {}} {
+		keeps := mode == "versions"
+		for _, cmd := range commands(membucket.Options{Versioned: keeps}) {
 			t.Run(mode+"/"+cmd.name, func(t *testing.T) {
 				t.Parallel()
 				w, server := s3World(t, s3test.Options{Quirks: quirks})
 				origin := newWorld(t, membucket.Options{})
 				sceneKinds["in order"](origin)
 				seed := origin.mem.Objects()
-				w.transplant(server, seed)
+				if keeps {
+					server.Bucket("b").KeepVersions(true)
+				}
+				reset := func() {
+					w.transplant(server, seed)
+					if keeps {
+						withDeleted(w)
+					}
+				}
+				reset()
 				all := requests(cmd, &scene{world: w})
 				for _, at := range all {
+					if keeps && !strings.Contains(at.op, "version") {
+						continue // as in the other commands
+					}
 					for _, f := range s3test.Faults() {
 						for _, after := range []bool{false, true} {
 							if after && (f.Kind == s3test.CutBody || f.Kind == s3test.FlipBody || f.Kind == s3test.WrongLength) {
 								continue // they spoil the answer in any case
 							}
-							if f.Kind == s3test.FlipBody && at.op == "list" {
+							if f.Kind == s3test.FlipBody && (at.op == "list" || at.op == "versions") {
 								continue // nothing but TLS protects a listing
 							}
 							f.After = after
 							cases.Add(1)
-							w.transplant(server, seed)
+							reset()
 							s := &scene{world: w, before: w.truth()}
 							patience := time.Minute
 							if f.Kind == s3test.Hang {
@@ -181,9 +203,12 @@ func TestFaultWalkOnS3(t *testing.T) {
 func strike(server *s3test.Server, at request, f s3test.Fault) *atomic.Bool {
 	var hit atomic.Bool
 	var seen atomic.Int64
-	op := map[string]string{"get": "GetObject", "head": "HeadObject", "put": "PutObject", "delete": "DeleteObject", "list": "ListObjectsV2"}[at.op]
+	op := map[string]string{
+		"get": "GetObject", "head": "HeadObject", "put": "PutObject", "delete": "DeleteObject", "list": "ListObjectsV2",
+		"versions": "ListObjectVersions", "get-version": "GetObject", "delete-version": "DeleteObject",
+	}[at.op]
 	server.Fault(func(r s3test.Request) *s3test.Fault {
-		if r.Op != op || r.Key+r.Prefix != at.object || int(seen.Add(1)) != at.n {
+		if r.Op != op || (r.Version != "") != strings.HasSuffix(at.op, "-version") || r.Key+r.Prefix != at.object || int(seen.Add(1)) != at.n {
 			return nil
 		}
 		hit.Store(true)

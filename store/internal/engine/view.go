@@ -18,6 +18,7 @@ type view struct {
 	service string
 	objects map[string]bucket.Info // the secret objects, by key
 	files   map[string]bucket.Info // the indexes, by file name
+	foreign []string               // the names of all other objects
 	denied  error                  // why the service could not be listed; nil when it was
 	indexes map[string]*indexState // those that were asked for, by file name
 }
@@ -75,7 +76,7 @@ func (e *Engine) look(ctx context.Context, service string, all bool) (*view, err
 
 // list fills the view from one listing. On an error the view is as if nothing were listed.
 func (e *Engine) list(ctx context.Context, v *view) error {
-	v.objects, v.files = map[string]bucket.Info{}, map[string]bucket.Info{}
+	v.objects, v.files, v.foreign = map[string]bucket.Info{}, map[string]bucket.Info{}, nil
 	for info, err := range e.Bucket.List(ctx, v.service+"/") {
 		if err != nil {
 			v.objects, v.files = map[string]bucket.Info{}, map[string]bucket.Info{}
@@ -86,6 +87,8 @@ func (e *Engine) list(ctx context.Context, v *view) error {
 			v.files[base] = info
 		} else if key, ok := keyOf(v.service, info.Name); ok {
 			v.objects[key] = info
+		} else {
+			v.foreign = append(v.foreign, info.Name)
 		}
 	}
 	return nil
@@ -194,7 +197,12 @@ func (e *Engine) getObject(ctx context.Context, service, key string) (*secretObj
 	if err != nil {
 		return nil, bucket.Info{}, err
 	}
-	if err := e.Vouch(name, o.Seal); err != nil {
+	return e.open(service, key, o)
+}
+
+// open reads what stands in an object, once its seal is acceptable.
+func (e *Engine) open(service, key string, o bucket.Object) (*secretObject, bucket.Info, error) {
+	if err := e.Vouch(objectName(service, key), o.Seal); err != nil {
 		return nil, bucket.Info{}, err
 	}
 	s, err := parseObject(service, key, o.Body)

@@ -38,6 +38,7 @@ type world struct {
 	mem    *membucket.Bucket               // may do everything; nil where the bucket is another
 	under  func() bucket.Bucket            // another client of it
 	stored func() map[string]bucket.Object // all that is in it
+	kept   func() map[string][]bucket.Object
 	kms    func(alias string) bucket.Seal
 
 	mu  sync.Mutex
@@ -47,7 +48,7 @@ type world struct {
 func newWorld(t *testing.T, o membucket.Options) *world {
 	mem := membucket.New(o)
 	return &world{
-		T: t, mem: mem, stored: mem.Objects, now: time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC),
+		T: t, mem: mem, stored: mem.Objects, kept: mem.Kept, now: time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC),
 		kms: func(alias string) bucket.Seal { return bucket.Seal{Method: "aws:kms", KeyID: mem.KeyID(alias)} },
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"fmt"
 	"iter"
 	"regexp"
-	"slices"
+	"sort"
 	"time"
 
 	"github.com/coffer-secrets/coffer/store"
@@ -150,7 +150,7 @@ func (s Shares) Shares(ctx context.Context, service string) ([]store.Share, erro
 			shares = append(shares, store.Share{Object: info.Name, Ends: ends})
 		}
 	}
-	slices.SortStableFunc(shares, func(a, b store.Share) int { return a.Ends.Compare(b.Ends) })
+	sort.SliceStable(shares, func(i, j int) bool { return shares[i].Ends.Before(shares[j].Ends) })
 	return shares, nil
 }
 

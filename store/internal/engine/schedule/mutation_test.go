@@ -11,15 +11,15 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// The tests of the test: two protocols that look right and are not. Neither is a switch in
+// The tests of the test: protocols that look right and are not. None is a switch in
 // the engine. A bucket between the engine and the scheduler makes the requests as the wrong
 // protocol would.
 
 func mutants() []scenario {
-	return []scenario{
+	return append(rekeyMutants(), []scenario{
 		{name: "LIST before the index", tasks: []task{remove("k1"), write("k3", "x1")}, mutation: listFirst},
 		{name: "no forced put", tasks: []task{write("k3", "x1"), remove("k3"), write("k1", "v1")}, mutation: unforced},
-	}
+	}...)
 }
 
 func TestSchedulesFindMutations(t *testing.T) {
@@ -31,7 +31,7 @@ func TestSchedulesFindMutations(t *testing.T) {
 				t.Fatalf("%d states, and nothing was found", found.states)
 			}
 			t.Logf("found after %d states: %s", found.states, found.broken)
-			s.mutation = nil
+			s.mutation, s.finds = nil, ""
 			if found := explore(t, s, found.states); found.broken != "" {
 				t.Errorf("without the mutation: %s", found.broken)
 			}

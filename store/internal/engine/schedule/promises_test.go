@@ -126,7 +126,10 @@ func (w *world) committed(c *client, name string) {
 	if before == nil {
 		return
 	}
-	if before.alias != now.state.alias {
+	switch moves := c.task.op == "rekey" || c.task.op == "rewrite"; {
+	case moves && (now.state.alias != c.task.alias || !maps.Equal(before.versions, now.state.versions)):
+		w.breaks("client %d moved %s to %s with another history", c.n, key, now.state.alias)
+	case before.alias != now.state.alias && !moves:
 		w.breaks("I5: client %d moved %s from %s to %s", c.n, key, before.alias, now.state.alias)
 	}
 	for n, v := range before.versions {
@@ -173,8 +176,11 @@ func (w *world) violations() []string {
 			w.checkDelete(c)
 		case "load":
 			w.checkLoad(c)
+		case "rekey", "rewrite":
+			w.checkRekey(c)
 		}
 	}
+	w.checkVisible()
 	return w.broken
 }
 
@@ -201,7 +207,7 @@ func (w *world) checkWrite(c *client) {
 		w.breaks("I1: the write of client %d was acknowledged and is lost", c.n)
 	case err != nil && committed && !errors.Is(err, store.ErrUnknown) && !errors.Is(err, store.ErrIndexBehind) && !w.s.chamber():
 		w.breaks("the write of client %d was made and reported as %v", c.n, err)
-	case err != nil && !errors.Is(err, store.ErrConflict):
+	case err != nil && !errors.Is(err, store.ErrConflict) && !w.s.refuses(err):
 		w.breaks("the write of client %d failed: %v", c.n, err)
 	}
 }
@@ -222,11 +228,11 @@ func (w *world) checkDelete(c *client) {
 	switch err := c.outcome.err; {
 	case err == nil && mine+others == 0:
 		w.breaks("the delete of client %d was acknowledged and never made", c.n)
-	case err != nil && !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrNotFound):
+	case err != nil && !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrNotFound) && !w.s.refuses(err):
 		w.breaks("the delete of client %d failed: %v", c.n, err)
 	case err != nil && mine > 0 && !errors.Is(err, store.ErrUnknown):
 		w.breaks("the delete of client %d was made and reported as %v", c.n, err)
-	case err != nil || others > 0 || w.s.chamber() || w.last(key) != nil:
+	case err != nil || others > 0 || w.s.chamber() || w.last(key) != nil || w.rekeying():
 		return
 	}
 	for alias, x := range indexes(w.mem) {
@@ -245,15 +251,17 @@ func (w *world) checkLoad(c *client) {
 		w.breaks("I9: the load of client %d failed: %v", c.n, err)
 		return
 	}
-	if hidden := c.outcome.contents.Hidden; len(hidden) > 0 {
-		w.breaks("I9: the load of client %d hides %v", c.n, hidden)
+	for _, key := range c.outcome.contents.Hidden {
+		if !w.mayHide(c, key) {
+			w.breaks("I9: the load of client %d hides %s", c.n, key)
+		}
 	}
 	got := map[string]string{}
 	for _, s := range c.outcome.contents.Secrets {
 		got[s.ID.Key] = fmt.Sprint(s.Version, s.Value.Reveal())
 	}
 	for _, key := range w.s.keys() {
-		allowed := false
+		allowed := got[key] == "" && slices.Contains(c.outcome.contents.Hidden, key)
 		for n := c.listed; n <= len(w.log); n++ {
 			want := ""
 			if version, value := w.at(key, n).newest(); version > 0 {
@@ -273,6 +281,7 @@ func (w *world) checkEnd() []string {
 		return nil
 	}
 	out := inexact(w.mem, aliasA, aliasB)
+	out = append(out, w.checkMoved()...)
 	if w.s.end != nil {
 		if err := w.s.end(w); err != nil {
 			out = append(out, err.Error())
@@ -294,6 +303,8 @@ func inexact(b *membucket.Bucket, aliases ...string) []string {
 			entry, ok := entries[key]
 			version, value := s.newest()
 			switch {
+			case s.alias != alias && ok && entry.Moving && entry.Tag == s.tag && entry.Version == version && entry.Value.Reveal() == value:
+				// a rekey died before it moved this secret
 			case s.alias != alias && ok:
 				out = append(out, fmt.Sprintf("the index of %s holds %s, which is under %s", alias, key, s.alias))
 			case s.alias != alias:
@@ -323,6 +334,9 @@ func (w *world) checkCrash(ctx context.Context, b *membucket.Bucket) []string {
 	if w.s.chamber() {
 		return out
 	}
+	if w.s.has("rekey") {
+		out = append(out, again(ctx, clone(b))...)
+	}
 	for _, alias := range []string{aliasA, aliasB} {
 		e := plainEngine(b.Client(), alias)
 		if _, err := e.Write(ctx, store.ID{Service: service, Key: "next-" + alias[len(alias)-1:]}, store.NewValue("next"), store.WriteOptions{}); err != nil {
@@ -351,24 +365,22 @@ func (s *scenario) soloReader(ctx context.Context, b *membucket.Bucket, denied s
 	if err != nil {
 		return []string{fmt.Sprintf("a reader without %q fails: %v", denied, err)}
 	}
-	var got, want []string
+	got := map[string]string{}
 	for _, found := range c.Secrets {
-		got = append(got, fmt.Sprintf("%s=%s version %d", found.ID.Key, found.Value.Reveal(), found.Version))
+		got[found.ID.Key] = fmt.Sprintf("%s version %d", found.Value.Reveal(), found.Version)
 	}
 	for _, key := range c.Hidden {
-		got = append(got, key+" hidden")
+		got[key] += "hidden"
 	}
+	want := map[string]string{}
 	for key, truth := range secrets(b) {
 		version, value := truth.newest()
-		if truth.alias == denied {
-			want = append(want, key+" hidden")
-		} else {
-			want = append(want, fmt.Sprintf("%s=%s version %d", key, value, version))
+		want[key] = fmt.Sprintf("%s version %d", value, version)
+		if truth.alias == denied && (got[key] != want[key] || !s.has("rekey")) { // which shows it ahead
+			want[key] = "hidden"
 		}
 	}
-	slices.Sort(got)
-	slices.Sort(want)
-	if !slices.Equal(got, want) {
+	if !maps.Equal(got, want) {
 		return []string{fmt.Sprintf("I2: a reader without %q has %v, and the objects have %v", denied, got, want)}
 	}
 	return nil

@@ -21,28 +21,45 @@ const (
 	aliasB  = "alias/b"
 )
 
-// scenario is a few clients with one task each, on a service that holds k1 and k2 under A.
+// scenario is a few clients with one task each, on a service that holds what seeds says.
 type scenario struct {
 	name     string
 	tasks    []task
 	lost     int // answers that a schedule may lose
 	crashes  int // clients that a schedule may kill
 	mutation func(bucket.Bucket) bucket.Bucket
+	mutant   string               // the tasks that the mutation is for; "" all
+	finds    string               // what the mutation breaks; "" anything
 	end      func(w *world) error // what must hold when all have ended, beside the promises
+	seeds    map[string]string    // keys and their aliases; nil: k1 and k2 under A
 
 	truth map[string]*secret // filled by seeded
 }
 
-// task is what one client does: "write", "writes" (one after the other), "delete", "load", or
-// "chamber", a write as chamber makes it.
-type task struct{ op, alias, key, value string }
+// task is what one client does: "write", "writes" (one after the other), "delete", "load",
+// "rekey" of all secrets to its alias, "rewrite" of those of its alias, "mend", or "chamber", a
+// write as chamber makes it. Without is an alias whose key it may not use.
+type task struct{ op, alias, key, value, without string }
 
-func write(key, value string) task         { return task{"write", aliasA, key, value} }
-func writeB(key, value string) task        { return task{"write", aliasB, key, value} }
-func writesB(key, value string) task       { return task{"writes", aliasB, key, value} }
-func remove(key string) task               { return task{"delete", aliasA, key, ""} }
-func load() task                           { return task{"load", aliasA, "", ""} }
-func chamberWrites(key, value string) task { return task{"chamber", aliasA, key, value} }
+func write(key, value string) task { return task{op: "write", alias: aliasA, key: key, value: value} }
+
+func writeB(key, value string) task { return task{op: "write", alias: aliasB, key: key, value: value} }
+
+func writesB(key, value string) task {
+	return task{op: "writes", alias: aliasB, key: key, value: value}
+}
+func remove(key string) task { return task{op: "delete", alias: aliasA, key: key} }
+func load() task             { return task{op: "load", alias: aliasA} }
+func rekey() task            { return task{op: "rekey", alias: aliasB} }
+func rewrite() task          { return task{op: "rewrite", alias: aliasA} }
+func chamberWrites(key, value string) task {
+	return task{op: "chamber", alias: aliasA, key: key, value: value}
+}
+
+func (t task) but(without string) task {
+	t.without = without
+	return t
+}
 
 func (t task) run(ctx context.Context, c *client, b bucket.Bucket) (o outcome) {
 	e := c.engine(b, t.alias)
@@ -60,6 +77,10 @@ func (t task) run(ctx context.Context, c *client, b bucket.Bucket) (o outcome) {
 		_, o.err = e.Delete(ctx, service, t.key)
 	case "load":
 		o.contents, o.err = e.Load(ctx, service)
+	case "rekey", "rewrite":
+		_, o.err = e.Rekey(ctx, service, store.RekeyOptions{Rewrite: t.op == "rewrite"})
+	case "mend":
+		_, o.err = e.Mend(ctx, service)
 	case "chamber":
 		o.err = chamber(ctx, b, t)
 	}
@@ -69,9 +90,12 @@ func (t task) run(ctx context.Context, c *client, b bucket.Bucket) (o outcome) {
 // seeded returns a bucket in which the scenario begins.
 func (s *scenario) seeded(ctx context.Context, etags membucket.ETags) *membucket.Bucket {
 	b := membucket.New(membucket.Options{ETags: etags})
-	for _, key := range []string{"k1", "k2"} {
+	if s.seeds == nil {
+		s.seeds = map[string]string{"k1": aliasA, "k2": aliasA}
+	}
+	for _, key := range slices.Sorted(maps.Keys(s.seeds)) {
 		id := store.ID{Service: service, Key: key}
-		if _, err := plainEngine(b.Client(), aliasA).Write(ctx, id, store.NewValue("first"), store.WriteOptions{}); err != nil {
+		if _, err := plainEngine(b.Client(), s.seeds[key]).Write(ctx, id, store.NewValue("first"), store.WriteOptions{}); err != nil {
 			panic(err)
 		}
 	}
@@ -79,13 +103,18 @@ func (s *scenario) seeded(ctx context.Context, etags membucket.ETags) *membucket
 	return b
 }
 
-func (s *scenario) chamber() bool {
-	return slices.ContainsFunc(s.tasks, func(t task) bool { return t.op == "chamber" })
+func (s *scenario) chamber() bool { return s.has("chamber") }
+
+func (s *scenario) has(op string) bool {
+	return slices.ContainsFunc(s.tasks, func(t task) bool { return t.op == op })
 }
 
 // keys returns the keys that the scenario is about.
 func (s *scenario) keys() []string {
-	keys := map[string]bool{"k1": true, "k2": true}
+	keys := map[string]bool{}
+	for key := range s.seeds {
+		keys[key] = true
+	}
 	for _, t := range s.tasks {
 		if t.key != "" {
 			keys[t.key] = true
@@ -131,6 +160,12 @@ func triples() []scenario {
 		{name: "load, delete, write of one key", tasks: []task{load(), remove("k1"), write("k1", "v1")}},
 		{name: "load, two writers of one key", tasks: []task{load(), write("k1", "v1"), write("k1", "v2")}},
 		{name: "load, write, chamber's write", tasks: []task{load(), write("k2", "u1"), chamberWrites("k1", "c1")}},
+		{name: "rekey, two writes of one key", tasks: []task{rekey(), write("k1", "v1"), write("k1", "v2")}},
+		{name: "rekey, write, delete of one key", tasks: []task{rekey(), write("k1", "v1"), remove("k1")}},
+		{name: "rekey, rekey, write", tasks: []task{rekey(), rekey(), write("k1", "v1")}},
+		{name: "rekey, create, load without A", tasks: []task{rekey(), write("k3", "x1"), load().but(aliasA)}},
+		{name: "rekey, write, load without B", tasks: []task{rekey(), write("k1", "v1"), load().but(aliasB)}},
+		{name: "rekey, delete, create of one key", tasks: []task{rekey(), remove("k1"), write("k1", "v1")}},
 	}
 }
 
@@ -144,7 +179,7 @@ func randomScenario(n uint64) scenario {
 		for i := range 3 {
 			key := "k" + strconv.Itoa(1+r.IntN(3))
 			value := "value " + strconv.Itoa(i)
-			all := []task{write(key, value), write(key, value), writeB("k3", value), remove(key), load(), chamberWrites(key, value)}
+			all := []task{write(key, value), write(key, value), writeB("k3", value), remove(key), load(), rekey(), chamberWrites(key, value)}
 			s.tasks = append(s.tasks, all[r.IntN(len(all))])
 		}
 	}
@@ -159,7 +194,7 @@ func named(name string) (scenario, error) {
 		seed, err := strconv.ParseUint(n, 10, 64)
 		return randomScenario(seed), err
 	}
-	for _, s := range slices.Concat(scenarios(), triples(), mutants()) {
+	for _, s := range slices.Concat(scenarios(), rekeys(), mends(), triples(), mutants()) {
 		if s.name == name {
 			return s, nil
 		}

@@ -88,11 +88,14 @@ func start(ctx context.Context, s scenario, etags membucket.ETags) *world {
 	w := &world{s: s, lost: s.lost, crashes: s.crashes, mem: s.seeded(ctx, etags)}
 	for n, t := range s.tasks {
 		c := &client{w: w, n: n, task: t, mem: w.mem.Client(), nth: map[string]int{}, listed: -1}
+		if t.without != "" {
+			c.mem.DenyKeys(membucket.KeyID(t.without))
+		}
 		w.clients = append(w.clients, c)
 	}
 	for _, c := range w.clients {
 		var b bucket.Bucket = &waitingBucket{c}
-		if s.mutation != nil {
+		if s.mutation != nil && (s.mutant == "" || s.mutant == c.task.op) {
 			b = s.mutation(b)
 		}
 		go func() {

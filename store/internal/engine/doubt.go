@@ -1,0 +1,51 @@
+package engine
+
+import (
+	"context"
+	"errors"
+
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+)
+
+// confirmDenied asks once more for what was allowed, where a load was denied something by a
+// storage that calls a session that has ended denied too ([Options.DeniedWhenExpired]):
+// denied as well now, it is the session, and not what the caller may read.
+func (e *Engine) confirmDenied(ctx context.Context, v *view, c *store.Contents) error {
+	if !e.DeniedWhenExpired || len(c.Denied)+len(c.Hidden) == 0 && !c.Unlisted {
+		return nil
+	}
+	var err error
+	if !c.Unlisted {
+		err = e.listsStill(ctx, v)
+	} else if readable := v.readable(); len(readable) > 0 {
+		_, err = e.Bucket.Head(ctx, v.service+"/"+readable[0].file)
+	}
+	var refused *bucket.Error
+	if errors.As(err, &refused) && errors.Is(err, bucket.ErrDenied) {
+		ended := *refused
+		ended.Err, ended.Reason = bucket.ErrCredentials, "it was allowed a moment ago, so that the session has ended"
+		return &ended
+	}
+	return err
+}
+
+// listsStill fetches the first page of what the view was listed by.
+func (e *Engine) listsStill(ctx context.Context, v *view) error {
+	prefix := v.service + "/"
+	if v.denied != nil {
+		prefix += e.indexPrefix()
+	}
+	for _, err := range e.Bucket.List(ctx, prefix) {
+		return err
+	}
+	return nil
+}
+
+// indexPrefix is what the names of indexes begin with, without the service.
+func (e *Engine) indexPrefix() string {
+	if e.plain() {
+		return "__"
+	}
+	return "__kms"
+}

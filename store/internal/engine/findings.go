@@ -1,0 +1,215 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coffer-secrets/coffer/index"
+	"github.com/coffer-secrets/coffer/store"
+)
+
+const (
+	tombstoneAge = 24 * time.Hour // from then on a tombstone is collected
+	leftoverAge  = time.Hour      // from then on an index that nothing needs is deleted: no writer still builds on it
+)
+
+// fault is a finding with what mends it: one of these, or none.
+type fault struct {
+	store.Finding
+	index     *target     // is to be brought up to date
+	tombstone *seenSecret // is to be collected
+	leftover  *seenIndex  // is to be deleted
+}
+
+// target is an index that can be brought up to date.
+type target struct {
+	alias   string
+	rebuild bool // see [reconciliation.rebuild]
+}
+
+func (in *inspection) add(f fault) {
+	f.ID.Service = in.v.service
+	if f.Object == "" && f.ID.Key != "" {
+		f.Object = objectName(in.v.service, f.ID.Key)
+	}
+	f.Mendable = f.index != nil || f.tombstone != nil || f.leftover != nil
+	in.faults = append(in.faults, &f)
+}
+
+func (in *inspection) found(check string) bool {
+	return slices.ContainsFunc(in.faults, func(f *fault) bool { return f.Check == check })
+}
+
+// judge finds what is wrong. It makes no request but for the keys of aliases.
+func (in *inspection) judge(ctx context.Context) {
+	own := in.v.indexes[index.FileName(in.e.Alias)]
+	for _, s := range in.secrets {
+		if s.by != nil {
+			s.alias = cmp.Or(s.by.idx.Entries[s.key].Alias, s.by.idx.Alias)
+		} else if s.object != nil {
+			s.alias = cmp.Or(s.object.alias, in.e.owner(ctx, in.v, s.object, s.info, own, ""))
+		}
+	}
+	in.judgeRollbacks() // first: an index that knows more than its secret is evidence, and is left as it is
+	for _, s := range in.indexes {
+		in.judgeIndex(ctx, s)
+	}
+	for _, s := range in.secrets {
+		in.judgeSecret(s)
+	}
+	in.judgeKeys(ctx)
+	in.judgeNames()
+	worst := map[store.Severity]int{store.Serious: 0, store.Warning: 1, store.Remark: 2}
+	slices.SortStableFunc(in.faults, func(a, b *fault) int {
+		return cmp.Or(worst[a.Severity]-worst[b.Severity], strings.Compare(a.Object, b.Object), strings.Compare(a.ID.Key, b.ID.Key))
+	})
+}
+
+// judgeRollbacks looks for objects that are older than an entry that was made from them (R5).
+func (in *inspection) judgeRollbacks() {
+	for _, s := range in.secrets {
+		if s.object == nil || s.gone {
+			continue
+		}
+		for _, x := range in.v.readable() {
+			e := x.idx.Entries[s.key]
+			if e.Tag == "" || e.Version <= s.object.newest() {
+				continue
+			}
+			f := fault{Finding: store.Finding{
+				Check: "rollback", Severity: store.Serious, ID: store.ID{Key: s.key}, KeyAlias: x.idx.Alias,
+				Text: fmt.Sprintf("holds version %d, and %s/%s was made from version %d: somebody put an older state back, or another program "+
+					"deleted it and made it anew. No command reads the service until that is accepted", s.object.newest(), in.v.service, x.file, e.Version),
+			}}
+			if in.e.AllowRollback {
+				f.index = in.target(x.idx.Alias)
+			} else {
+				in.targets[x.file] = nil
+			}
+			in.add(f)
+		}
+	}
+}
+
+// target returns the index of an alias if it can be brought up to date: it is missing, or it is
+// read, and is of that alias alone.
+func (in *inspection) target(alias string) *target {
+	if (alias == "") != in.e.plain() {
+		return nil
+	}
+	file := index.FileName(alias)
+	t, known := in.targets[file]
+	if known {
+		return t
+	}
+	t = &target{alias: alias}
+	for _, s := range in.indexes {
+		if s.file != file {
+			continue
+		}
+		t.rebuild = s.corrupt != nil
+		if s.idx == nil && !t.rebuild || writable(s.indexState) != nil && !t.rebuild || s.idx != nil && len(s.idx.Entries) > 0 && s.idx.Alias != alias {
+			t = nil
+		}
+		break
+	}
+	in.targets[file] = t
+	return t
+}
+
+// aliasFor returns the alias of an index, unless it can only be guessed from its name.
+func (in *inspection) aliasFor(s *seenIndex) (alias string, ok bool) {
+	if s.file == index.FileName(in.e.Alias) {
+		return in.e.Alias, true
+	}
+	if s.idx != nil {
+		for _, e := range s.idx.Entries {
+			if e.Alias != "" && e.Alias == s.idx.Alias {
+				return e.Alias, true
+			}
+		}
+	}
+	for _, secret := range in.secrets {
+		if secret.alias != "" && index.FileName(secret.alias) == s.file {
+			return secret.alias, true
+		}
+	}
+	return "", false
+}
+
+// mend returns the index that mends what is wrong with an index itself.
+func (in *inspection) mend(s *seenIndex) *target {
+	alias, ok := in.aliasFor(s)
+	if !ok {
+		return nil
+	}
+	return in.target(alias)
+}
+
+// judgeNames looks at names alone.
+func (in *inspection) judgeNames() {
+	twins := map[string][]string{}
+	for _, s := range in.secrets {
+		if !s.gone {
+			lower := strings.ToLower(s.key)
+			twins[lower] = append(twins[lower], s.key)
+		}
+	}
+	for _, s := range in.secrets {
+		keys := twins[strings.ToLower(s.key)]
+		if len(keys) > 1 && keys[0] == s.key {
+			in.add(fault{Finding: store.Finding{
+				Check: "case-twins", Severity: store.Warning, ID: store.ID{Key: s.key},
+				Text: fmt.Sprintf("differs only in case from %s: chamber finds but the one in lower case, and in an environment they are one variable", few(keys[1:])),
+			}})
+		}
+	}
+	var foreign []string
+	for _, name := range in.v.foreign {
+		foreign = append(foreign, strings.TrimPrefix(name, in.v.service+"/"))
+	}
+	if len(foreign) > 0 {
+		in.add(fault{Finding: store.Finding{
+			Check: "foreign", Severity: store.Remark,
+			Text: "holds what is neither secret nor index of this backend: " + few(foreign),
+		}})
+	}
+}
+
+// few names some of many.
+func few(names []string) string {
+	const most = 5
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}
+
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// unsealed makes the finding of a seal that is not acceptable; nil: it is no such error.
+func unsealed(err error, key string) *fault {
+	var bad *store.SealError
+	if !errors.As(err, &bad) {
+		return nil
+	}
+	f := &fault{Finding: store.Finding{Check: "unsealed", Severity: store.Serious, ID: store.ID{Key: key}, Object: bad.Object}}
+	f.Text = "is not encrypted, as far as the storage says"
+	if bad.KeyID != "" { // it is encrypted, and not as it must be
+		f.Check, f.Text = "other-key", fmt.Sprintf("is sealed with %s under %s, which is not allowed here", bad.Method, bad.KeyID)
+	} else if bad.Method != "" {
+		f.Text = "is sealed with " + bad.Method
+	}
+	f.Text += fmt.Sprintf("; wanted: %s. Nobody vouches for it, and no command takes it", bad.Want)
+	return f
+}

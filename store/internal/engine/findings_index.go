@@ -1,0 +1,166 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/coffer-secrets/coffer/index"
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+)
+
+// judgeIndex looks at one index.
+func (in *inspection) judgeIndex(ctx context.Context, s *seenIndex) {
+	object := in.v.service + "/" + s.file
+	finding := func(check string, severity store.Severity, format string, args ...any) fault {
+		return fault{Finding: store.Finding{
+			Check: check, Severity: severity, Object: object, KeyAlias: s.alias(in.e), Text: fmt.Sprintf(format, args...),
+		}}
+	}
+	switch bad := unsealed(s.err, ""); {
+	case bad != nil:
+		bad.KeyAlias = s.alias(in.e)
+		in.add(*bad)
+		return
+	case errors.Is(s.err, bucket.ErrDenied):
+		in.add(finding("denied-index", store.Remark, "may not be read by you, so that nothing is said of its entries (%s)", said(s.err)))
+		return
+	case errors.Is(s.err, bucket.ErrKey):
+		in.judgeUnusable(s, finding)
+		return
+	case s.corrupt != nil:
+		f := finding("corrupt-index", store.Serious, "makes no sense: %s. Readers ask for each secret, chamber stops, and nobody can write under this alias", said(s.corrupt))
+		f.index = in.mend(s)
+		in.add(f)
+		return
+	case s.err != nil:
+		in.add(finding("corrupt-index", store.Serious, "cannot be read, which stops every reader: %s", said(s.err)))
+		return
+	}
+	if other, foreign := s.idx.Foreign(); foreign {
+		in.add(finding("name-clash", store.Serious, "has entries of %s and of %s, which make one index name: nobody can write under either", other, s.idx.Alias))
+	}
+	if want, ok := in.aliasFor(s); ok && !in.e.plain() {
+		if key := in.e.KeyID(ctx, want); key != "" && other(s.seal.KeyID, key, want) {
+			in.add(finding("other-key", store.Warning, "is under %s, and %s stands for %s now", s.seal.KeyID, want, key))
+		}
+	}
+	in.judgeEntries(s, finding)
+	in.judgeLeftover(s, finding)
+}
+
+// other reports whether a key is not the one wanted for an alias. Some servers name keys by
+// their aliases.
+func other(key, want, alias string) bool {
+	return key != "" && want != "" && key != want && key != alias && !strings.HasSuffix(key, ":"+alias)
+}
+
+// said is an error in the words of the store.
+func said(err error) string { return storageError(err).Error() }
+
+// judgeUnusable looks at an index whose key cannot be used. An index is a cache: where nothing
+// else is under its key, it can go unread.
+func (in *inspection) judgeUnusable(s *seenIndex, finding func(string, store.Severity, string, ...any) fault) {
+	needed := s.info.Tag == "" || s.seal.KeyID == ""
+	for _, secret := range in.secrets {
+		needed = needed || secret.blind || secret.info.Seal.KeyID == "" || secret.info.Seal.KeyID == s.seal.KeyID
+	}
+	if needed {
+		in.add(finding("disabled-key", store.Serious, "is under a key that cannot be used, which stops every reader, chamber's too: %s", said(s.err)))
+		return
+	}
+	f := finding("left-index", store.Serious, "is under a key that cannot be used, which stops every reader, chamber's too; no secret is under that key: %s", said(s.err))
+	f.leftover = s
+	in.add(f)
+}
+
+// judgeLeftover looks at an index without entries. When its key is disabled one day, it stops
+// every reader.
+func (in *inspection) judgeLeftover(s *seenIndex, finding func(string, store.Severity, string, ...any) fault) {
+	own := s.file == index.FileName(in.e.Alias)
+	if len(s.idx.Entries) > 0 || own && len(in.secrets) > 0 {
+		return
+	}
+	for _, secret := range in.secrets {
+		if secret.alias != "" && index.FileName(secret.alias) == s.file {
+			return // it is to hold that
+		}
+	}
+	f := finding("left-index", store.Warning, "has no entries, and nothing is under its alias: were its key disabled, it would stop every reader")
+	if f.leftover = s; own {
+		f.Severity, f.Text = store.Remark, "is all that is left of the service: it has no entries"
+	}
+	if s.info.Modified.IsZero() || in.e.Now().Sub(s.info.Modified) < leftoverAge {
+		f.Severity, f.Text, f.leftover = store.Remark, "has had no entries for less than an hour", nil
+	}
+	in.add(f)
+}
+
+// judgeEntries holds the entries of an index against the objects.
+func (in *inspection) judgeEntries(s *seenIndex, finding func(string, store.Severity, string, ...any) fault) {
+	mend := in.mend(s)
+	secrets := map[string]*seenSecret{}
+	for _, secret := range in.secrets {
+		secrets[secret.key] = secret
+	}
+	unverifiable := 0
+	for _, key := range slices.Sorted(maps.Keys(s.idx.Entries)) {
+		check, severity, text := in.judgeEntry(s, key, secrets[key])
+		if check == "unverifiable" {
+			unverifiable++
+			continue
+		}
+		if check == "" {
+			continue
+		}
+		f := finding(check, severity, "%s", text)
+		f.ID.Key = key
+		if check != "moving" { // that is for the rekey to end
+			f.index = mend
+		}
+		in.add(f)
+	}
+	if unverifiable > 0 {
+		f := finding("unverifiable", store.Warning, "was written by a program that does not verify, such as chamber: each reader asks for %s anew",
+			counted(unverifiable, "secret"))
+		f.index = mend
+		in.add(f)
+	}
+}
+
+// judgeEntry holds one entry against its object; nil: it has none.
+func (in *inspection) judgeEntry(s *seenIndex, key string, secret *seenSecret) (check string, severity store.Severity, text string) {
+	entry, place := s.idx.Entries[key], "the index of "+s.idx.Alias
+	if in.e.plain() {
+		place = "the index"
+	}
+	switch {
+	case secret == nil || secret.gone:
+		return "ghost", store.Serious, "is deleted, and its value still stands in " + place + ", where chamber reads it"
+	case entry.Moving && secret.by != nil && secret.by != s.indexState && entry.Tag == string(secret.info.Tag):
+		return "moving", store.Warning, fmt.Sprintf("is being moved from %s to %s, or a rekey was interrupted: its value stands in both indexes", secret.alias, s.idx.Alias)
+	case secret.alias != "" && secret.alias != s.idx.Alias && secret.alias != entry.Alias: // else two aliases have met in the file
+		return "stray", store.Serious, fmt.Sprintf("is under %s, and a value of it stands in %s, where chamber reads it", secret.alias, place)
+	case secret.hidden && secret.info.Seal.KeyID != "" && s.seal.KeyID != "" && secret.info.Seal.KeyID != s.seal.KeyID:
+		return "stray", store.Serious, "is under another key, and a value of it stands in " + place + ", where chamber reads it"
+	case secret.by == s.indexState || secret.object == nil:
+		return "", "", ""
+	}
+	newest := secret.object.newest()
+	right := secret.object.versions[newest].value == entry.Value && (entry.Version == newest || in.e.plain() && entry.Version == 0)
+	switch {
+	case entry.Tag != "" && entry.Version > newest:
+		return "", "", "" // a rollback, and told as that
+	case !right && (entry.Version == newest || in.e.plain() && entry.Version == 0):
+		return "drift", store.Warning, fmt.Sprintf("has another value in version %d than in %s, where chamber reads it", newest, place)
+	case !right:
+		return "drift", store.Warning, fmt.Sprintf("is at version %d, and %s, where chamber reads it, has version %d", newest, place, entry.Version)
+	case entry.Tag == "":
+		return "unverifiable", "", ""
+	}
+	return "drift", store.Warning, "has changed since the index was made, though not in its newest value: each reader asks for it anew"
+}

@@ -1,0 +1,159 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/coffer-secrets/coffer/index"
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+)
+
+// judgeSecret looks at one secret object.
+func (in *inspection) judgeSecret(s *seenSecret) {
+	finding := func(check string, severity store.Severity, format string, args ...any) fault {
+		return fault{Finding: store.Finding{
+			Check: check, Severity: severity, ID: store.ID{Key: s.key}, KeyAlias: s.alias, Text: fmt.Sprintf(format, args...),
+		}}
+	}
+	bad := unsealed(s.err, s.key)
+	if bad == nil && !s.blind {
+		bad = unsealed(in.e.Vouch(objectName(in.v.service, s.key), s.info.Seal), s.key)
+	}
+	switch {
+	case bad != nil:
+		bad.KeyAlias = s.alias
+		in.add(*bad)
+		return
+	case errors.Is(s.err, bucket.ErrKey):
+		in.add(finding("disabled-key", store.Serious, "is under a key that cannot be used, which stops every reader: %s", said(s.err)))
+		return
+	case s.err != nil:
+		in.add(finding("corrupt-secret", store.Serious, "makes no sense, which stops every reader and writer of the service: %s", said(s.err)))
+		return
+	case s.gone:
+		in.judgeTombstone(s, finding)
+		return
+	}
+	for _, n := range in.lost(s) {
+		in.add(finding("lost-version", store.Remark, "has lost version %d: a program that writes without conditions, such as chamber, wrote over it. "+
+			"Where the bucket keeps versions, it still has it", n))
+	}
+}
+
+// judgeTombstone looks at what stands in the place of a deleted secret.
+func (in *inspection) judgeTombstone(s *seenSecret, finding func(string, store.Severity, string, ...any) fault) {
+	f := finding("tombstone", store.Remark, "was deleted on %s; what marks it as deleted goes after 24 hours", s.info.Modified.UTC().Format(time.DateOnly))
+	if known := s.object == nil || s.object.deleted; known && !s.info.Modified.IsZero() && in.e.Now().Sub(s.info.Modified) >= tombstoneAge {
+		f.tombstone = s
+		f.Text = fmt.Sprintf("was deleted on %s; what marks it as deleted is no longer needed", s.info.Modified.UTC().Format(time.DateOnly))
+	}
+	in.add(f)
+}
+
+// orphaned reports whether a secret is missing from the index of its alias, or from every
+// index where its alias cannot be told.
+func (in *inspection) orphaned(s *seenSecret) bool {
+	if s.hidden || s.by != nil {
+		return false
+	}
+	for _, x := range in.indexes {
+		if _, held := entryIn(x.indexState, s.key); held && (s.alias == "" || x.idx.Alias == s.alias) {
+			return false
+		}
+		if x.idx == nil && (s.alias == "" || x.file == index.FileName(s.alias)) {
+			return false // it cannot be told, or the index itself is the fault
+		}
+	}
+	return true
+}
+
+// lost returns versions that are missing and too young to be pruned: those between others,
+// and those whose place another write has taken.
+func (in *inspection) lost(s *seenSecret) []int {
+	if s.object == nil {
+		return nil
+	}
+	numbers := slices.Sorted(maps.Keys(s.object.versions))
+	var gone []int
+	for i, n := range numbers[1:] {
+		for between := numbers[i] + 1; between < n && n-numbers[i] <= maxVersions; between++ {
+			gone = append(gone, between)
+		}
+	}
+	for _, x := range in.v.readable() {
+		e := x.idx.Entries[s.key]
+		v, ok := s.object.versions[e.Version]
+		if e.Tag != "" && ok && v.value != e.Value && !slices.Contains(gone, e.Version) {
+			gone = append(gone, e.Version)
+		}
+	}
+	return gone
+}
+
+// judgeKeys looks at what is told of many secrets in one finding.
+func (in *inspection) judgeKeys(ctx context.Context) {
+	type place struct{ alias, key, want string }
+	elsewhere, orphans := map[place][]string{}, map[string][]string{}
+	var hidden, silent []string
+	for _, s := range in.secrets {
+		switch {
+		case s.hidden:
+			hidden = append(hidden, s.key)
+		case s.err == nil && !s.gone && in.orphaned(s):
+			orphans[s.alias] = append(orphans[s.alias], s.key)
+		}
+		if in.e.plain() || s.gone {
+			continue
+		}
+		if s.object != nil && s.object.alias == "" {
+			silent = append(silent, s.key)
+		}
+		if want := in.keyOf(ctx, s.alias); s.alias != "" && !s.hidden && other(s.info.Seal.KeyID, want, s.alias) {
+			at := place{s.alias, s.info.Seal.KeyID, want}
+			elsewhere[at] = append(elsewhere[at], s.key)
+		}
+	}
+	of := func(check string, severity store.Severity, keys []string, alias, text string) {
+		f := fault{Finding: store.Finding{Check: check, Severity: severity, KeyAlias: alias}}
+		f.Text = fmt.Sprintf("%s %s: %s", counted(len(keys), "secret"), text, few(keys))
+		if check == "orphan" {
+			f.index = in.target(alias)
+		}
+		in.add(f)
+	}
+	for alias, keys := range orphans {
+		text := "in no index, unseen by chamber and asked for anew by each reader"
+		if alias == "" && !in.e.plain() {
+			text += ", of an alias that cannot be told"
+		}
+		of("orphan", store.Warning, keys, alias, text)
+	}
+	for at, keys := range elsewhere {
+		of("other-key", store.Warning, keys, at.alias, fmt.Sprintf("of %s under %s, while the alias stands for %s", at.alias, at.key, at.want))
+	}
+	if len(hidden) > 0 {
+		of("hidden", store.Remark, hidden, "", "hidden from you")
+	}
+	if len(silent) > 0 {
+		of("no-alias", store.Remark, silent, "", "without a note of the key alias, because another program, such as chamber, wrote them")
+	}
+}
+
+// keyOf returns the key that an alias stands for now; where nobody tells it, that of its index.
+func (in *inspection) keyOf(ctx context.Context, alias string) string {
+	if alias == "" {
+		return ""
+	}
+	if key := in.e.KeyID(ctx, alias); key != "" {
+		return key
+	}
+	if s := in.v.indexes[index.FileName(alias)]; s != nil && s.idx != nil {
+		return s.seal.KeyID
+	}
+	return ""
+}

@@ -1,0 +1,311 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/coffer-secrets/coffer/index"
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+)
+
+var _ store.Inspector = (*Engine)(nil)
+
+// inspections bounds how often a service is looked at that others change meanwhile.
+const inspections = 3
+
+// Inspect implements [store.Inspector]. It costs a listing, two requests for each index, a HEAD
+// of each object, and a GET of those for which no index vouches.
+func (e *Engine) Inspect(ctx context.Context, service string) (store.Inspection, error) {
+	in, err := e.inspect(ctx, service)
+	if err != nil {
+		return store.Inspection{}, wrap("inspect", service, "", err)
+	}
+	return in.report(), nil
+}
+
+// Occupied implements [store.Inspector].
+func (e *Engine) Occupied(ctx context.Context, prefix string) ([]string, error) {
+	found := map[string]bool{}
+	for info, err := range e.Bucket.Walk(ctx, prefix) {
+		if err != nil {
+			return nil, wrap("list services", prefix, "", err)
+		}
+		service, base, ok := cutLast(info.Name)
+		if !ok || store.CheckService(service) != nil || !strings.HasPrefix(service, prefix) {
+			continue
+		}
+		if _, secret := keyOf(service, info.Name); secret || index.Is(base, e.plain()) {
+			found[service] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(found)), nil
+}
+
+// inspection is what is seen of one service.
+type inspection struct {
+	e       *Engine
+	v       *view
+	indexes []*seenIndex  // by name
+	secrets []*seenSecret // by key
+	faults  []*fault
+	targets map[string]*target // by file name
+	moved   bool               // an index was changed between the first look and the last
+}
+
+// seenIndex is an index as it was read, and as a HEAD told it afterwards.
+type seenIndex struct {
+	*indexState
+	info bucket.Info // of the HEAD; no Tag where that was refused
+	err  error       // why it could not be read
+}
+
+// seenSecret is a secret object. Only one for which no index vouches is opened.
+type seenSecret struct {
+	key    string
+	info   bucket.Info
+	by     *indexState   // the index that vouches for it
+	object *secretObject // as it was opened
+	alias  string        // that it is under, "" where that cannot be told
+	hidden bool          // the caller may not read it
+	blind  bool          // nor ask for its state: the listing alone tells of it
+	gone   bool          // a tombstone
+	err    error         // why it could not be read, other than for want of permission
+}
+
+// inspect looks at a service, again if an index was put meanwhile, and finds what is wrong with it.
+func (e *Engine) inspect(ctx context.Context, service string) (*inspection, error) {
+	if err := store.CheckService(service); err != nil {
+		return nil, err
+	}
+	for n := 1; ; n++ {
+		in := &inspection{
+			e: e.remembering(), targets: map[string]*target{},
+			v: &view{service: service, indexes: map[string]*indexState{}},
+		}
+		for _, step := range []func(context.Context) error{in.list, in.readIndexes, in.headSecrets, in.open, in.headIndexes} {
+			if err := step(ctx); err != nil {
+				return nil, err
+			}
+		}
+		in.judge(ctx)
+		// An index that was read before, and an object after, a delete and a new write look like a rollback.
+		if n == inspections || !in.moved && (n > 1 || !in.found("rollback")) {
+			return in, nil
+		}
+	}
+}
+
+// remembering returns an engine that asks for the key behind an alias once.
+func (e *Engine) remembering() *Engine {
+	o, known := e.Options, map[string]string{}
+	o.KeyID = func(ctx context.Context, alias string) string {
+		id, ok := known[alias]
+		if !ok {
+			id = e.KeyID(ctx, alias)
+			known[alias] = id
+		}
+		return id
+	}
+	return &Engine{o}
+}
+
+func (in *inspection) list(ctx context.Context) error { return in.e.list(ctx, in.v) }
+
+// readIndexes opens every index. They are read before the objects: an object that is newer
+// than its entry is then drift, and never a mistake of ours.
+func (in *inspection) readIndexes(ctx context.Context) error {
+	own := index.FileName(in.e.Alias)
+	in.v.indexes[own] = &indexState{file: own, missing: true}
+	files := slices.Sorted(maps.Keys(in.v.files))
+	seen := make([]*seenIndex, len(files))
+	err := parallel(ctx, readers, len(files), func(ctx context.Context, i int) error {
+		s, err := in.e.getIndex(ctx, in.v.service, files[i])
+		if err != nil && !visible(err) {
+			return err
+		}
+		if err != nil {
+			s = &indexState{file: files[i], denied: err}
+		}
+		seen[i] = &seenIndex{indexState: s, err: cmp.Or(s.denied, s.corrupt)}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, s := range seen {
+		in.v.indexes[s.file] = s.indexState
+		if !s.missing { // else it was deleted since the listing
+			in.indexes = append(in.indexes, s)
+		}
+	}
+	return nil
+}
+
+// visible reports whether an error is about one object, and so something to be told. Any
+// other ends the inspection.
+func visible(err error) bool {
+	for _, own := range []error{bucket.ErrDenied, bucket.ErrNotFound, bucket.ErrKey, bucket.ErrTorn, bucket.ErrRefused, store.ErrCorrupt} {
+		if errors.Is(err, own) {
+			return true
+		}
+	}
+	return false
+}
+
+// headSecrets asks for the state and the key of every object that is listed, and of every
+// entry without one: it may have been made since.
+func (in *inspection) headSecrets(ctx context.Context) error {
+	keys := maps.Clone(in.v.objects)
+	for _, s := range in.v.readable() {
+		for key := range s.idx.Entries {
+			if _, listed := keys[key]; !listed && store.CheckKey(key) == nil {
+				keys[key] = bucket.Info{}
+			}
+		}
+	}
+	names := slices.Sorted(maps.Keys(keys))
+	seen := make([]*seenSecret, len(names))
+	err := parallel(ctx, readers, len(names), func(ctx context.Context, i int) error {
+		info, err := in.e.Bucket.Head(ctx, objectName(in.v.service, names[i]))
+		listed := keys[names[i]]
+		switch {
+		case errors.Is(err, bucket.ErrNotFound), err != nil && listed.Tag == "" && visible(err):
+			return nil
+		case errors.Is(err, bucket.ErrDenied):
+			seen[i] = &seenSecret{key: names[i], info: listed, hidden: true, blind: true}
+		case err != nil && visible(err):
+			seen[i] = &seenSecret{key: names[i], info: listed, err: err, blind: true}
+		case err == nil:
+			seen[i] = &seenSecret{key: names[i], info: info}
+		}
+		if seen[i] == nil {
+			return err
+		}
+		return nil
+	})
+	in.secrets = slices.DeleteFunc(seen, func(s *seenSecret) bool { return s == nil })
+	return err
+}
+
+// open reads the objects for which no index vouches, but for those that are surely hidden:
+// sealed with the key of an index that is denied.
+func (in *inspection) open(ctx context.Context) error {
+	denied, err := in.deniedKeys(ctx)
+	if err != nil {
+		return err
+	}
+	return parallel(ctx, readers, len(in.secrets), func(ctx context.Context, i int) error {
+		s := in.secrets[i]
+		in.vouch(s)
+		if s.by != nil || s.gone || s.hidden || s.err != nil {
+			return nil
+		}
+		if alias, ok := denied[s.info.Seal.KeyID]; ok {
+			s.hidden, s.alias = true, alias
+			return nil
+		}
+		o, info, err := in.e.getObject(ctx, in.v.service, s.key)
+		switch {
+		case errors.Is(err, bucket.ErrDenied):
+			s.hidden = true
+		case err != nil && visible(err):
+			s.err = err
+		case err != nil:
+			return err
+		case o != nil:
+			s.object, s.info, s.gone = o, info, o.absent()
+			in.vouch(s)
+		}
+		return nil
+	})
+}
+
+// vouch finds the one index that vouches for a secret, or that it is a tombstone. Of two
+// indexes, neither is believed.
+func (in *inspection) vouch(s *seenSecret) {
+	tag := string(s.info.Tag)
+	var by []*indexState
+	for _, x := range in.v.readable() {
+		if e, ok := x.idx.Verified(s.key, tag); ok && !e.Moving {
+			by = append(by, x)
+		}
+		s.gone = s.gone || tag != "" && x.idx.Gone[s.key] == tag
+	}
+	if len(by) == 1 {
+		s.by = by[0]
+	}
+	s.gone = s.gone && len(by) == 0
+}
+
+// deniedKeys returns the keys of the indexes that are denied, with the alias of each as far as
+// its name tells.
+func (in *inspection) deniedKeys(ctx context.Context) (map[string]string, error) {
+	keys := map[string]string{}
+	for _, s := range in.indexes {
+		if !errors.Is(s.err, bucket.ErrDenied) {
+			continue
+		}
+		info, err := in.e.Bucket.Head(ctx, in.v.service+"/"+s.file)
+		if err != nil && !visible(err) {
+			return nil, err
+		}
+		if info.Seal.KeyID != "" {
+			keys[info.Seal.KeyID] = in.e.aliasOf(s.file)
+		}
+	}
+	for _, s := range in.v.readable() { // two aliases may share a key
+		delete(keys, s.seal.KeyID)
+	}
+	return keys, nil
+}
+
+// headIndexes looks at the indexes once more: for the keys of those that cannot be read, and
+// whether any was put since it was read.
+func (in *inspection) headIndexes(ctx context.Context) error {
+	return parallel(ctx, 1, len(in.indexes), func(ctx context.Context, i int) error {
+		s := in.indexes[i]
+		info, err := in.e.Bucket.Head(ctx, in.v.service+"/"+s.file)
+		if err != nil && !visible(err) {
+			return err
+		}
+		s.info = info
+		s.seal = cmp.Or(s.seal, info.Seal)
+		in.moved = in.moved || errors.Is(err, bucket.ErrNotFound) || s.tag != "" && info.Tag != "" && s.tag != info.Tag
+		return nil
+	})
+}
+
+// report is what is told of all that.
+func (in *inspection) report() store.Inspection {
+	out := store.Inspection{Service: in.v.service}
+	for _, s := range in.secrets {
+		m := store.Meta{ID: store.ID{Service: in.v.service, Key: s.key}, KeyAlias: s.alias}
+		if s.by != nil {
+			m = secretOf(in.v.service, s.key, s.by.idx.Entries[s.key]).Meta
+		} else if s.object != nil && !s.gone {
+			m = s.object.meta(s.object.newest(), s.alias)
+		}
+		out.Secrets = append(out.Secrets, store.Inspected{
+			Meta: m, Sealed: s.info.Seal.Method, KeyID: s.info.Seal.KeyID, Hidden: s.hidden, Gone: s.gone,
+		})
+	}
+	for _, s := range in.indexes {
+		x := store.InspectedIndex{
+			Object: in.v.service + "/" + s.file, KeyAlias: s.alias(in.e), Sealed: s.seal.Method, KeyID: s.seal.KeyID,
+			Err: wrap("inspect", in.v.service, "", s.err),
+		}
+		if s.idx != nil {
+			x.Entries = len(s.idx.Entries)
+		}
+		out.Indexes = append(out.Indexes, x)
+	}
+	for _, f := range in.faults {
+		out.Findings = append(out.Findings, f.Finding)
+	}
+	return out
+}

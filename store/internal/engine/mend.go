@@ -1,0 +1,156 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+)
+
+// Mend implements [store.Inspector]: tombstones first, then each index that is not what its
+// objects say, then the indexes that nothing needs. Every step is one conditional request, and
+// is derived from what is there: a run that was killed is run again.
+func (e *Engine) Mend(ctx context.Context, service string) ([]store.Finding, error) {
+	in, err := e.inspect(ctx, service)
+	if err != nil {
+		return nil, wrap("mend", service, "", err)
+	}
+	m := &mending{in: in, done: map[*fault]bool{}}
+	m.tombstones(ctx)
+	m.indexes(ctx)
+	m.leftovers(ctx)
+	var mended []store.Finding
+	for _, f := range in.faults {
+		if m.done[f] {
+			mended = append(mended, f.Finding)
+		}
+	}
+	return mended, wrap("mend", service, "", m.err)
+}
+
+// mending is one run of it. One failure does not end the others.
+type mending struct {
+	in *inspection
+
+	mu   sync.Mutex
+	done map[*fault]bool
+	err  error // the first failure
+}
+
+// note keeps what came of the mending of a fault.
+func (m *mending) note(f *fault, done bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.done[f] = done && err == nil
+	if m.err == nil {
+		m.err = err
+	}
+}
+
+func (m *mending) tombstones(ctx context.Context) {
+	faults := slices.DeleteFunc(slices.Clone(m.in.faults), func(f *fault) bool { return f.tombstone == nil })
+	_ = parallel(ctx, readers, len(faults), func(ctx context.Context, i int) error {
+		done, err := m.in.collect(ctx, faults[i].tombstone.key)
+		m.note(faults[i], done, err)
+		return nil
+	})
+}
+
+// collect deletes a tombstone. What was written in its place meanwhile is never deleted: where
+// the storage cannot delete under a condition the tombstone stays, unless the caller has said
+// that nobody else writes.
+func (in *inspection) collect(ctx context.Context, key string) (done bool, err error) {
+	name := objectName(in.v.service, key)
+	old := func() (tag bucket.Tag, gone bool, err error) {
+		o, info, err := in.e.getObject(ctx, in.v.service, key)
+		if err != nil || o == nil {
+			return "", err == nil, err
+		}
+		if !o.deleted || in.e.Now().Sub(info.Modified) < tombstoneAge {
+			return "", false, nil // it was written anew, and perhaps deleted again
+		}
+		return info.Tag, false, nil
+	}
+	tag, gone, err := old()
+	if tag == "" || err != nil {
+		return gone, err
+	}
+	err = in.e.Bucket.Delete(ctx, name, bucket.IfMatch(tag))
+	if errors.Is(err, bucket.ErrUnsupported) && in.e.SingleWriter {
+		var now bucket.Tag
+		if now, gone, err = old(); now != tag || err != nil {
+			return gone, err
+		}
+		err = in.e.Bucket.Delete(ctx, name, bucket.If{})
+	}
+	switch {
+	case err == nil, errors.Is(err, bucket.ErrNotFound):
+		return true, nil
+	case errors.Is(err, bucket.ErrChanged), errors.Is(err, bucket.ErrUnsupported):
+		return false, nil
+	}
+	return false, err
+}
+
+// indexes brings each index up to date that a fault names, in the order of their aliases.
+func (m *mending) indexes(ctx context.Context) {
+	faults := map[*target][]*fault{}
+	var targets []*target
+	for _, f := range m.in.faults {
+		if f.index == nil {
+			continue
+		}
+		if faults[f.index] == nil {
+			targets = append(targets, f.index)
+		}
+		faults[f.index] = append(faults[f.index], f)
+	}
+	slices.SortFunc(targets, func(a, b *target) int { return strings.Compare(a.alias, b.alias) })
+	for _, t := range targets {
+		// Not forced: what a delete must fence it has fenced, or the ghost of it is there and goes
+		// with a put. Forced, an index that a rekey has just deleted would come back, empty.
+		r := &reconciliation{e: m.in.e, v: m.in.v, alias: t.alias, rebuild: t.rebuild}
+		err := r.run(ctx)
+		for _, f := range faults[t] {
+			m.note(f, true, err)
+		}
+	}
+}
+
+func (m *mending) leftovers(ctx context.Context) {
+	for _, f := range m.in.faults {
+		if f.leftover != nil {
+			done, err := m.in.dropLeftover(ctx, f.leftover)
+			m.note(f, done, err)
+		}
+	}
+}
+
+// dropLeftover deletes an index in the state in which it was seen (K5). Where a delete has no
+// condition it may take a new entry along: that costs readers a request until the next write,
+// and no secret.
+func (in *inspection) dropLeftover(ctx context.Context, s *seenIndex) (done bool, err error) {
+	name, tag := in.v.service+"/"+s.file, cmp.Or(s.tag, s.info.Tag)
+	err = in.e.Bucket.Delete(ctx, name, bucket.IfMatch(tag))
+	if errors.Is(err, bucket.ErrUnsupported) {
+		var now bucket.Info
+		if now, err = in.e.Bucket.Head(ctx, name); err == nil && now.Tag != tag {
+			return false, nil
+		}
+		if err == nil {
+			err = in.e.Bucket.Delete(ctx, name, bucket.If{})
+		}
+	}
+	switch {
+	case err == nil, errors.Is(err, bucket.ErrNotFound):
+		return true, nil
+	case errors.Is(err, bucket.ErrChanged):
+		return false, nil
+	}
+	return false, err
+}

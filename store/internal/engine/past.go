@@ -1,0 +1,132 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/coffer-secrets/coffer/index"
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+)
+
+// past is all that a bucket with versions has of one service. Nested services are none of it.
+type past struct {
+	bucket.Versioned
+	service string
+	secrets map[string][]bucket.Version // by key, of each the newest first
+	indexes map[string][]bucket.Version // by file
+}
+
+var errNoVersions = fmt.Errorf("%w: this storage keeps nothing of what is replaced or deleted", store.ErrUnsupported)
+
+// past lists the versions of a service.
+func (e *Engine) past(ctx context.Context, service string) (*past, error) {
+	if err := store.CheckService(service); err != nil {
+		return nil, err
+	}
+	versioned, ok := e.Bucket.(bucket.Versioned)
+	if !ok {
+		return nil, errNoVersions
+	}
+	p := &past{versioned, service, map[string][]bucket.Version{}, map[string][]bucket.Version{}}
+	for v, err := range versioned.Versions(ctx, service+"/") {
+		if err != nil {
+			return nil, err
+		}
+		base := strings.TrimPrefix(v.Name, service+"/")
+		if index.Is(base, e.plain()) {
+			p.indexes[base] = append(p.indexes[base], v)
+		} else if key, ok := keyOf(service, v.Name); ok {
+			p.secrets[key] = append(p.secrets[key], v)
+		}
+	}
+	return p, nil
+}
+
+func (p *past) keys() []string { return slices.Sorted(maps.Keys(p.secrets)) }
+
+// named returns the keys that names stand for, deleted ones too; all for no names. Those of
+// which there is nothing are left out.
+func (p *past) named(names []string) ([]string, error) {
+	if len(names) == 0 {
+		return p.keys(), nil
+	}
+	var found []string
+	for _, name := range names {
+		key, err := store.Lookup(name, p.keys())
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			continue
+		case err != nil:
+			return nil, wrap("look up", p.service, name, err)
+		}
+		found = append(found, key)
+	}
+	slices.Sort(found)
+	return slices.Compact(found), nil
+}
+
+// states are the versions of a secret that are no marks.
+func (p *past) states(key string) []bucket.Version {
+	return slices.DeleteFunc(slices.Clone(p.secrets[key]), func(v bucket.Version) bool { return v.Mark })
+}
+
+// stateOf reads one state of a secret.
+func (e *Engine) stateOf(ctx context.Context, p *past, key, id string) (*secretObject, bucket.Info, error) {
+	o, err := p.GetVersion(ctx, objectName(p.service, key), id)
+	if err != nil {
+		return nil, bucket.Info{}, err
+	}
+	return e.open(p.service, key, o)
+}
+
+// unreadable reports whether it is the one object that cannot be read, and the others may be.
+func unreadable(err error) bool {
+	return errors.Is(err, bucket.ErrDenied) || errors.Is(err, bucket.ErrKey) || errors.Is(err, store.ErrCorrupt)
+}
+
+// deleted tells which of the keys stand for no secret now: a mark is the newest version, or a
+// tombstone is.
+func (e *Engine) deleted(ctx context.Context, p *past, keys []string) (map[string]bool, error) {
+	gone, v := map[string]bool{}, &view{
+		service: p.service, objects: map[string]bucket.Info{}, files: map[string]bucket.Info{}, indexes: map[string]*indexState{},
+	}
+	for _, key := range keys {
+		if newest := p.secrets[key][0]; newest.Mark {
+			gone[key] = true
+		} else {
+			v.objects[key] = newest.Info
+		}
+	}
+	if len(v.objects) == 0 {
+		return gone, nil
+	}
+	for file, versions := range p.indexes {
+		if !versions[0].Mark {
+			v.files[file] = versions[0].Info
+		}
+	}
+	if err := e.readIndexes(ctx, v); err != nil {
+		return nil, err
+	}
+	verified, unknown := index.Merge(v.tags(), indexesOf(v.readable())...)
+	tombs := make([]bool, len(unknown))
+	err := parallel(ctx, readers, len(unknown), func(ctx context.Context, i int) error {
+		o, _, err := e.getObject(ctx, p.service, unknown[i])
+		if err != nil && !unreadable(err) {
+			return err
+		}
+		tombs[i] = err == nil && o.absent()
+		return nil
+	})
+	for key := range v.objects {
+		_, live := verified[key]
+		i, asked := slices.BinarySearch(unknown, key)
+		gone[key] = !live && (!asked || tombs[i])
+	}
+	return gone, err
+}

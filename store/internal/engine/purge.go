@@ -1,0 +1,264 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+)
+
+var _ store.Purger = (*Engine)(nil)
+
+// Residue implements [store.Purger].
+func (e *Engine) Residue(ctx context.Context, service string, keys ...string) ([]store.Kept, error) {
+	p, err := e.past(ctx, service)
+	if err != nil {
+		return nil, wrap("look at", service, "", err)
+	}
+	found, err := p.named(keys)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	var all []store.Kept
+	for _, key := range found {
+		all = append(all, keptOf(store.ID{Service: service, Key: key}, p.secrets[key]))
+	}
+	for _, file := range slices.Sorted(maps.Keys(p.indexes)) {
+		if k := keptOf(store.ID{Service: service}, p.indexes[file]); k.Old+k.Marks > 0 {
+			all = append(all, k)
+		}
+	}
+	return all, nil
+}
+
+func keptOf(id store.ID, versions []bucket.Version) store.Kept {
+	k := store.Kept{ID: id, Object: versions[0].Name, Live: !versions[0].Mark}
+	for _, v := range versions {
+		switch {
+		case v.Mark:
+			k.Marks++
+		case !v.Latest:
+			k.Old++
+		}
+	}
+	return k
+}
+
+// Purge implements [store.Purger]. The marks and tombstones of the secrets are the last to go:
+// as long as anything is left, a second run finds them. And a mark that went before what is
+// below it would bring that back.
+func (e *Engine) Purge(ctx context.Context, service string, keys ...string) ([]store.Result, []store.Kept, error) {
+	p, err := e.past(ctx, service)
+	if err != nil {
+		return nil, nil, wrap("purge", service, "", err)
+	}
+	names, missing, err := p.exact(keys)
+	if err != nil {
+		return nil, nil, err
+	}
+	results, err := e.deleteKeys(ctx, service, names, true)
+	if results == nil {
+		return nil, nil, err
+	}
+	var gone []string
+	var first error
+	for i, r := range results {
+		switch known := p.secrets[names[i]] != nil; {
+		case r.Outcome == store.Deleted:
+			gone = append(gone, names[i])
+		case errors.Is(r.Err, store.ErrNotFound) && known:
+			gone = append(gone, names[i])
+			results[i] = store.Result{Meta: store.Meta{ID: store.ID{Service: service, Key: names[i]}}, Outcome: store.Purged}
+		default:
+			if missing[i] != nil {
+				results[i].Err = wrap("purge", service, keys[i], missing[i])
+			}
+			first = cmp.Or(first, results[i].Err)
+		}
+	}
+	if err != nil {
+		// A present index may hold a value: nothing is removed by which a second run would know.
+		return unfinished(results, err), nil, also(first, err)
+	}
+	if len(gone) == 0 {
+		return results, nil, first
+	}
+	removed, err := e.sweep(ctx, service, gone)
+	if err = wrap("purge", service, "", err); err != nil {
+		results = unfinished(results, err)
+	}
+	return results, removed, also(first, err)
+}
+
+// unfinished takes back that secrets which were deleted before are purged.
+func unfinished(results []store.Result, err error) []store.Result {
+	for i, r := range results {
+		if r.Outcome == store.Purged {
+			results[i].Outcome, results[i].Err = store.Failed, err
+		}
+	}
+	return results
+}
+
+// exact resolves names to keys, deleted ones too. One of which there is nothing stays as it is,
+// with its error.
+func (p *past) exact(names []string) (keys []string, missing []error, err error) {
+	keys, missing = make([]string, len(names)), make([]error, len(names))
+	for i, name := range names {
+		if keys[i], missing[i] = store.Lookup(name, p.keys()); errors.Is(missing[i], store.ErrAmbiguousName) {
+			return nil, nil, wrap("purge", p.service, name, missing[i])
+		}
+		if missing[i] != nil {
+			keys[i] = name
+		}
+		if at := slices.Index(keys[:i], keys[i]); at >= 0 {
+			err := fmt.Errorf("%w: %q and %q are one secret, %q", store.ErrInvalid, names[at], name, keys[i])
+			return nil, nil, wrap("purge", p.service, name, err)
+		}
+	}
+	return keys, missing, nil
+}
+
+// sweep removes what is kept of the indexes, and then of secrets that are deleted.
+func (e *Engine) sweep(ctx context.Context, service string, keys []string) ([]store.Kept, error) {
+	p, err := e.past(ctx, service)
+	if err != nil {
+		return nil, err
+	}
+	s := &sweeping{e: e, p: p, removed: map[string]*store.Kept{}}
+	var indexes, secrets []bucket.Version
+	for _, versions := range p.indexes {
+		indexes = append(indexes, versions...)
+	}
+	for _, key := range keys {
+		secrets = append(secrets, p.secrets[key]...)
+		s.note(objectName(service, key)).ID.Key = key
+	}
+	err = s.states(ctx, indexes)
+	if err == nil {
+		err = s.states(ctx, secrets)
+	}
+	if err == nil {
+		err = s.marks(ctx, slices.Concat(indexes, secrets))
+	}
+	if err == nil {
+		err = s.tombstones(ctx, keys)
+	}
+	var all []store.Kept
+	for _, name := range slices.Sorted(maps.Keys(s.removed)) {
+		if k := *s.removed[name]; k.Old+k.Marks > 0 {
+			k.ID.Service = service
+			all = append(all, k)
+		}
+	}
+	return all, err
+}
+
+// sweeping is one removal of versions.
+type sweeping struct {
+	e       *Engine
+	p       *past
+	mu      sync.Mutex
+	removed map[string]*store.Kept // by object
+}
+
+func (s *sweeping) note(name string) *store.Kept {
+	if s.removed[name] == nil {
+		s.removed[name] = &store.Kept{Object: name}
+	}
+	return s.removed[name]
+}
+
+// states removes older states, and looks whether they are gone: the marks above them may go
+// only then.
+func (s *sweeping) states(ctx context.Context, of []bucket.Version) error {
+	old := only(of, func(v bucket.Version) bool { return !v.Latest && !v.Mark })
+	if err := s.versions(ctx, old); err != nil || len(old) == 0 {
+		return err
+	}
+	left := map[[2]string]bool{}
+	for v, err := range s.p.Versions(ctx, s.p.service+"/") {
+		if err != nil {
+			return err
+		}
+		left[[2]string{v.Name, v.ID}] = true
+	}
+	for _, v := range old {
+		if left[[2]string{v.Name, v.ID}] {
+			return fmt.Errorf("%w: the storage says that a version of %s was removed, and lists it all the same", store.ErrUnavailable, v.Name)
+		}
+	}
+	return nil
+}
+
+// marks removes marks below which there is nothing any more.
+func (s *sweeping) marks(ctx context.Context, of []bucket.Version) error {
+	return s.versions(ctx, only(of, func(v bucket.Version) bool {
+		return v.Mark && !(v.Latest && v.ID == bucket.NullVersion) // that one may be somebody's new object by now
+	}))
+}
+
+func only(versions []bucket.Version, chosen func(bucket.Version) bool) []bucket.Version {
+	return slices.DeleteFunc(slices.Clone(versions), func(v bucket.Version) bool { return !chosen(v) })
+}
+
+func (s *sweeping) versions(ctx context.Context, versions []bucket.Version) error {
+	return parallel(ctx, writers, len(versions), func(ctx context.Context, i int) error {
+		v := versions[i]
+		if err := s.remove(ctx, v); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if k := s.note(v.Name); v.Mark {
+			k.Marks++
+		} else {
+			k.Old++
+		}
+		return nil
+	})
+}
+
+// remove removes one version. Its id names that one alone, so that it can be tried again.
+func (s *sweeping) remove(ctx context.Context, v bucket.Version) error {
+	for n := 0; ; n++ {
+		err := s.p.DeleteVersion(ctx, v.Name, v.ID)
+		switch {
+		case err == nil, errors.Is(err, bucket.ErrNotFound):
+			return nil
+		case n == deletions, !retryable(err):
+			return err
+		}
+		if err := s.e.pause(ctx, n); err != nil {
+			return err
+		}
+	}
+}
+
+// tombstones removes those of the secrets, when there is nothing below them any more. What
+// somebody has put on top stays.
+func (s *sweeping) tombstones(ctx context.Context, keys []string) error {
+	for _, key := range keys {
+		versions := s.p.secrets[key]
+		if len(versions) == 0 || versions[0].Mark || versions[0].ID == bucket.NullVersion {
+			continue
+		}
+		o, _, err := s.e.stateOf(ctx, s.p, key, versions[0].ID)
+		switch {
+		case err == nil && o.absent():
+			err = s.remove(ctx, versions[0])
+		case err == nil, errors.Is(err, bucket.ErrNotFound), unreadable(err):
+			err = nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

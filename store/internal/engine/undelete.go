@@ -1,0 +1,261 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+)
+
+var _ store.Restorer = (*Engine)(nil)
+
+// Deleted implements [store.Restorer].
+func (e *Engine) Deleted(ctx context.Context, service string, keys ...string) ([]store.Candidate, error) {
+	found, err := e.candidates(ctx, service, keys)
+	return found, wrap("find deleted secrets of", service, "", err)
+}
+
+func (e *Engine) candidates(ctx context.Context, service string, names []string) ([]store.Candidate, error) {
+	p, err := e.past(ctx, service)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := p.named(names)
+	if err != nil {
+		return nil, err
+	}
+	gone, err := e.deleted(ctx, p, keys)
+	if err != nil {
+		return nil, err
+	}
+	var all []store.Candidate
+	for _, key := range keys {
+		for _, v := range p.states(key) {
+			if gone[key] {
+				all = append(all, store.Candidate{
+					Meta:  store.Meta{ID: store.ID{Service: service, Key: key}},
+					State: v.ID, Stored: v.Modified, Deleted: p.secrets[key][0].Modified,
+				})
+			}
+		}
+	}
+	kept := make([]bool, len(all))
+	err = parallel(ctx, readers, len(all), func(ctx context.Context, i int) error {
+		c := &all[i]
+		o, _, err := e.stateOf(ctx, p, c.ID.Key, c.State)
+		switch {
+		case err == nil && o.absent(), errors.Is(err, bucket.ErrNotFound):
+			return nil // a tombstone, or removed meanwhile
+		case err == nil:
+			c.Meta, c.Versions = o.meta(o.newest(), ""), len(o.versions)
+		case unreadable(err):
+			c.Err = wrap("restore", service, c.ID.Key, err)
+		default:
+			return err
+		}
+		kept[i] = true
+		return nil
+	})
+	var found []store.Candidate
+	for i, c := range all {
+		if kept[i] {
+			found = append(found, c)
+		}
+	}
+	return found, err
+}
+
+// Undelete implements [store.Restorer]. It is a write in all but what it writes: W1 to W5.
+func (e *Engine) Undelete(ctx context.Context, id store.ID, o store.UndeleteOptions) (store.Result, error) {
+	c, err := e.undelete(ctx, id, o)
+	if c == nil || c.outcome == "" {
+		return store.Result{}, wrap("restore", id.Service, id.Key, err)
+	}
+	return store.Result{Meta: c.meta, Outcome: c.outcome}, wrap("restore", id.Service, id.Key, err)
+}
+
+func (e *Engine) undelete(ctx context.Context, id store.ID, o store.UndeleteOptions) (*change, error) {
+	if _, err := store.NewID(id.Service, id.Key); err != nil {
+		return nil, err
+	}
+	p, err := e.past(ctx, id.Service)
+	if err != nil {
+		return nil, err
+	}
+	key, err := store.Lookup(id.Key, p.keys())
+	if err != nil {
+		return nil, err
+	}
+	c := &change{name: id.Key, key: key}
+	w, err := e.begin(ctx, id.Service, []*change{c}) // W1
+	if err == nil {
+		err = w.others()
+	}
+	if err != nil {
+		return nil, err
+	}
+	w.o.Adopt = o.Adopt
+	for twin := range w.v.objects {
+		if twin != key && strings.EqualFold(twin, key) {
+			return nil, fmt.Errorf("%w: %q, which differs from it in case alone, exists", store.ErrConflict, twin)
+		}
+	}
+	err = w.bringBack(ctx, c, p, o.At)
+	return c, also(err, w.finish(ctx)) // W4, W5
+}
+
+// former is a state of a secret that is to be restored.
+type former struct {
+	object *secretObject
+	info   bucket.Info
+	last   int // the highest version that any state has had from this one on, as far as is known
+}
+
+// newest is the version that was the newest, and its number.
+func (f *former) newest() (version, int) {
+	n := f.object.newest()
+	return f.object.versions[n], n
+}
+
+// former finds a state of a secret: by its id, by the number of its newest version, or the
+// last one. Of a secret that is there, the state that is there is none.
+func (e *Engine) former(ctx context.Context, p *past, key, at string, live bool) (*former, error) {
+	top, hidden := 0, 0
+	for _, v := range p.states(key) {
+		if live && v.Latest {
+			continue
+		}
+		wanted := at == "" || at == v.ID
+		o, info, err := e.stateOf(ctx, p, key, v.ID)
+		switch {
+		case errors.Is(err, bucket.ErrNotFound) && at != v.ID:
+			continue // removed meanwhile
+		case err != nil && (wanted || !unreadable(err)):
+			return nil, err
+		case err != nil:
+			hidden++ // of which all that is known is: a write makes one version
+			continue
+		case o.absent():
+			continue
+		}
+		top = max(top, o.newest())
+		if wanted || at == strconv.Itoa(o.newest()) {
+			return &former{o, info, top + hidden}, nil
+		}
+	}
+	if at != "" {
+		return nil, &store.NotFoundError{What: "version"}
+	}
+	return nil, fmt.Errorf("%w: the storage keeps no state of it", store.ErrNotFound)
+}
+
+// bringBack puts a former state on the condition that there is no secret: on a mark or in the
+// place of nothing, or on the tombstone that was read.
+func (w *writing) bringBack(ctx context.Context, c *change, p *past, at string) error {
+	o, info, err := w.base(ctx, c)
+	if err != nil {
+		return err
+	}
+	f, err := w.e.former(ctx, p, c.key, at, !o.absent())
+	if errors.Is(err, store.ErrNotFound) && !o.absent() {
+		return notDeleted(o)
+	}
+	if err != nil {
+		return err
+	}
+	var next *secretObject
+	deadline := w.e.Now().Add(patience)
+	for n := 0; ; n++ {
+		if !o.absent() {
+			return w.there(ctx, c, o, info, f, next)
+		}
+		if next == nil {
+			if err := w.guard(ctx, f.object, f.info); err != nil { // W2
+				return err
+			}
+			if next, err = w.revived(f); err != nil {
+				return err
+			}
+		}
+		put, failed := w.put(ctx, next, info.Tag, bucket.PutOptions{KeyAlias: w.e.Alias}) // W3
+		if failed == nil {
+			if err := w.checkPut(ctx, next, put, o); err != nil {
+				return err
+			}
+			w.restored(c, next, put.Tag)
+			return nil
+		}
+		if o, info, err = w.afterwards(ctx, n, c.key, failed); err != nil {
+			return err
+		}
+		if errors.Is(failed, bucket.ErrUnsupported) && o.absent() || w.e.Now().After(deadline) {
+			return failed
+		}
+	}
+}
+
+// there settles a secret that exists: it is what was put, or it is what was to be restored, or
+// it is another one, and stays.
+func (w *writing) there(ctx context.Context, c *change, o *secretObject, info bucket.Info, f *former, put *secretObject) error {
+	if put != nil {
+		if _, ours := o.has(put.versions[put.newest()], 0); ours {
+			if o.nonce == put.nonce {
+				if err := w.checkPut(ctx, o, info, nil); err != nil {
+					return err
+				}
+			}
+			w.restored(c, o, info.Tag)
+			return nil
+		}
+	}
+	v, _ := f.newest()
+	n := o.newest()
+	if _, same := o.has(v, 0); !same || o.versions[n].value != v.value {
+		return notDeleted(o)
+	}
+	if err := w.guard(ctx, o, info); err != nil {
+		return err
+	}
+	c.meta, c.outcome = o.meta(n, w.e.Alias), store.Unchanged
+	if _, ok := entryIn(w.own, c.key); !ok || w.own.idx.Entries[c.key].Tag != string(info.Tag) {
+		w.setBehind()
+	}
+	return nil
+}
+
+func notDeleted(o *secretObject) error {
+	return fmt.Errorf("%w: it is not deleted, but at version %d", store.ErrConflict, o.newest())
+}
+
+// revived makes the object to put. What a later state, or an index, had a version of keeps its
+// number: the newest value gets one above it.
+func (w *writing) revived(f *former) (*secretObject, error) {
+	v, n := f.newest()
+	last := f.last
+	for _, s := range w.v.readable() {
+		last = max(last, s.idx.Entries[f.object.key].Version)
+	}
+	next := *f.object
+	switch {
+	case last == math.MaxInt:
+		return nil, &store.CorruptError{Object: objectName(w.v.service, next.key), Offset: -1, Reason: "no version number is left"}
+	case last > n:
+		next = *next.add(last+1, newVersion(v.value, w.now, w.author()))
+	}
+	next.alias, next.nonce = w.e.Alias, w.e.Nonce()
+	return &next, nil
+}
+
+// restored notes a secret that is there again.
+func (w *writing) restored(c *change, o *secretObject, tag bucket.Tag) {
+	n := o.newest()
+	c.meta, c.outcome = o.meta(n, w.e.Alias), store.Restored
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.known[c.key] = known{tag: tag, object: o, version: n}
+}

@@ -1,0 +1,386 @@
+package ssm
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/awserror"
+)
+
+var _ store.Rekeyer = (*Store)(nil)
+
+// ErrLabelsBehind says that a secret is under its new key, and its labels are still on the
+// version before; another run moves them.
+var ErrLabelsBehind = errors.New("the secret is moved, its labels are not")
+
+var (
+	errNotEncrypted = fmt.Errorf("%w: it is a parameter that is not encrypted, whose type cannot change: delete it and write it again", store.ErrConflict)
+	errCovered      = fmt.Errorf("%w: another writer came between, and its value is now below the one that was moved: look at the history, and restore it", store.ErrConflict)
+	errBroughtBack  = fmt.Errorf("%w: it was deleted while it was moved, and the move has made it again: delete it once more", store.ErrConflict)
+)
+
+const labelGrace = 20 * time.Second // for what belongs to a put, after an interrupt
+
+// Rekey implements [store.Rekeyer] as far as Parameter Store can: the newest version of each
+// secret is put again under the key, with the same number, and its labels go along. A
+// secret's key is told as it was given to its put, so that another name of the same key is
+// another key. Older versions cannot be sealed anew: they stay in the history under their old
+// keys, of which Options.Notice is told.
+//
+// With o.Rewrite every secret of the alias is put again, each time: Parameter Store does not
+// tell which key it is really under.
+//
+// A put has no condition. When its answer shows that another writer came between, that
+// writer's value is put again on top. A secret that was deleted meanwhile is made again by the
+// put, and [store.Failed].
+func (s *Store) Rekey(ctx context.Context, service string, o store.RekeyOptions) ([]store.Result, error) {
+	r := &rekeying{Store: s, service: service, o: o}
+	err := r.plan(ctx)
+	if err == nil && !o.DryRun {
+		err = r.run(ctx)
+	}
+	results := make([]store.Result, len(r.moves))
+	var first error
+	for i, m := range r.moves {
+		results[i] = r.result(m)
+		first = firstOf(first, results[i].Err)
+	}
+	return results, firstOf(first, awserror.Wrap("rekey", store.ID{Service: service}, err))
+}
+
+// rekeying is one run of a rekey of one service.
+type rekeying struct {
+	*Store
+	service string
+	o       store.RekeyOptions
+	moves   []*move // sorted by key
+}
+
+// move is one secret on its way.
+type move struct {
+	meta   store.Meta // KeyAlias is the key that it is moved from, in whatever way it was named
+	number int64      // what our put was given; 0 before, and where none was needed
+	back   bool       // somebody has put it back
+	err    error
+}
+
+func (r *rekeying) result(m *move) store.Result {
+	out := store.Result{Meta: m.meta, Outcome: store.Moved}
+	switch {
+	case m.err != nil:
+		out.Outcome, out.Err = store.Failed, awserror.Wrap("rekey", m.meta.ID, m.err)
+	case m.back:
+		out.Outcome = store.Returned
+	}
+	return out
+}
+
+// plan finds what is under another key than it should be, and what an interrupted run has left.
+func (r *rekeying) plan(ctx context.Context) error {
+	if err := store.CheckService(r.service); err != nil {
+		return err
+	}
+	described, err := r.describe(ctx, "Path", "OneLevel", "/"+r.service)
+	if err != nil {
+		return err
+	}
+	var copies []*move
+	for _, d := range described {
+		id, ok := secretID(d.Name)
+		if !ok || id.Service != r.service {
+			continue
+		}
+		m := &move{meta: store.Meta{
+			ID: id, Version: version(d.Description, d.Version), Created: utc(d.LastModifiedDate),
+			CreatedBy: author(d.LastModifiedUser), KeyAlias: aws.ToString(d.KeyId),
+		}}
+		switch {
+		case d.Type != types.ParameterTypeSecureString:
+			if m.err = errNotEncrypted; r.o.From == "" && !r.o.Rewrite {
+				r.moves = append(r.moves, m)
+			}
+		case r.moving(m.meta.KeyAlias):
+			r.moves = append(r.moves, m)
+		case m.meta.KeyAlias == r.keyAlias && strings.HasPrefix(aws.ToString(d.Description), copyMark):
+			copies = append(copies, m)
+		}
+	}
+	r.tell()
+	if err := r.planLabels(ctx, copies); err != nil {
+		return err
+	}
+	slices.SortFunc(r.moves, func(a, b *move) int { return cmp.Compare(a.meta.ID.Key, b.meta.ID.Key) })
+	return nil
+}
+
+// moving reports whether what is under a key is to be put again.
+func (r *rekeying) moving(keyID string) bool {
+	if r.o.Rewrite {
+		return keyID == r.keyAlias
+	}
+	return keyID != r.keyAlias && (r.o.From == "" || keyID == r.o.From)
+}
+
+// planLabels finds secrets that were moved by a run that ended before their labels were.
+func (r *rekeying) planLabels(ctx context.Context, copies []*move) error {
+	from := make([]string, len(copies))
+	err := parallel(ctx, len(copies), func(ctx context.Context, i int) error {
+		versions, err := r.recorded(ctx, copies[i].meta.ID, false)
+		if _, from[i] = behind(versions); absent(err) {
+			return nil
+		}
+		return err
+	})
+	for i, m := range copies {
+		if from[i] != "" {
+			m.meta.KeyAlias = from[i]
+			r.moves = append(r.moves, m)
+		}
+	}
+	return err
+}
+
+// behind returns the labels that stand on what the newest version is a copy of, and the key
+// that this is under.
+func behind(versions []historical) (labels []string, keyID string) {
+	if len(versions) == 0 {
+		return nil, ""
+	}
+	newest := versions[len(versions)-1]
+	if !newest.copied() {
+		return nil, ""
+	}
+	for _, h := range versions[:len(versions)-1] {
+		if h.Version == newest.Version && len(h.labels) > 0 {
+			labels, keyID = append(labels, h.labels...), h.keyID
+		}
+	}
+	return labels, keyID
+}
+
+// tell says what stays as it is.
+func (r *rekeying) tell() {
+	var keys []string
+	for _, m := range r.moves {
+		if m.err == nil {
+			keys = append(keys, m.meta.KeyAlias)
+		}
+	}
+	if len(keys) == 0 {
+		return
+	}
+	if r.o.Rewrite {
+		r.notice(r.service + ": Parameter Store does not tell which key a secret is really under: all of " + r.keyAlias +
+			" are put again, each time that this is run.")
+	}
+	slices.Sort(keys)
+	r.notice(r.service + ": the history stays sealed as it is (" + strings.Join(slices.Compact(keys), ", ") +
+		"): Parameter Store cannot seal an older version anew, and who reads one needs its old key. It goes when 100 newer versions" +
+		" have pushed it out, or with the secret: delete it and write it again, or migrate to another backend.")
+}
+
+func (r *rekeying) run(ctx context.Context) error {
+	_ = parallel(context.WithoutCancel(ctx), len(r.moves), func(_ context.Context, i int) error {
+		m := r.moves[i]
+		if m.err != nil {
+			return nil
+		}
+		m.err = r.carry(ctx, m)
+		if r.o.Progress != nil {
+			r.o.Progress(r.result(m))
+		}
+		return nil // one failure does not end the others
+	})
+	if ctx.Err() != nil || r.o.Rewrite {
+		return nil
+	}
+	return r.returned(ctx)
+}
+
+// carry puts the newest version of a secret again, and then its labels on it.
+func (r *rekeying) carry(ctx context.Context, m *move) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	id := m.meta.ID
+	versions, err := r.recorded(ctx, id, false)
+	if absent(err) {
+		return nil // deleted meanwhile
+	}
+	if err != nil {
+		return err
+	}
+	if len(versions) == 0 {
+		return fmt.Errorf("%w: its history is not visible yet", store.ErrUnavailable)
+	}
+	newest, last := versions[len(versions)-1], versions[len(versions)-1].number
+	labels, _ := behind(versions)
+	if !r.moving(newest.keyID) { // another run was faster, or another writer; or an earlier one was interrupted
+		return r.label(ctx, newest, labels)
+	}
+	newest.labels = append(newest.labels, labels...)
+	for n := range attempts {
+		number, err := r.again(ctx, newest, last)
+		var between *historical
+		if err == nil {
+			m.number, m.meta.Version = number, newest.Version
+			between, err = r.between(ctx, newest, last, number)
+		}
+		if err != nil && n > 0 {
+			return fmt.Errorf("%w: %w", errCovered, err)
+		}
+		if err != nil {
+			return err
+		}
+		if between == nil {
+			newest.number = number
+			return r.label(ctx, newest, newest.labels)
+		}
+		newest, last = *between, number
+	}
+	return errCovered
+}
+
+// again puts a version again, and returns the number that Parameter Store gives it. last is
+// the newest number before.
+func (r *rekeying) again(ctx context.Context, h historical, last int64) (int64, error) {
+	value, err := r.valueOf(ctx, h.ID, h.number)
+	if errors.Is(err, store.ErrNotFound) {
+		err = fmt.Errorf("%w: it was deleted meanwhile, or has too many new versions", store.ErrConflict)
+	}
+	if err != nil {
+		return 0, err
+	}
+	in := &awsssm.PutParameterInput{
+		Name: aws.String(parameterName(h.ID)), Value: aws.String(value.Reveal()), Description: aws.String(h.copyDescription()),
+		Type: types.ParameterTypeSecureString, KeyId: aws.String(r.keyAlias), Overwrite: aws.Bool(true),
+		AllowedPattern: h.pattern, DataType: h.dataType,
+	}
+	if h.tier == types.ParameterTierAdvanced {
+		in.Tier = h.tier
+	}
+	out, err := r.api.putParameter(ctx, in)
+	if err == nil {
+		return out.Version, nil
+	}
+	err = putError(storageError(ctx, "PutParameter", *in.Name, err), value)
+	if !awserror.Applied(err) {
+		return 0, err
+	}
+	return r.lookUp(ctx, h, last, err)
+}
+
+// lookUp finds out what became of a put whose answer was lost.
+func (r *rekeying) lookUp(ctx context.Context, h historical, last int64, lost error) (int64, error) {
+	unknown := fmt.Errorf("%w: it may or may not be moved: %w", store.ErrUnknown, lost)
+	if ctx.Err() != nil {
+		return 0, unknown
+	}
+	versions, err := r.recorded(ctx, h.ID, false)
+	if err != nil || len(versions) == 0 {
+		return 0, unknown
+	}
+	for _, v := range slices.Backward(versions) {
+		if v.number > last && v.description == h.copyDescription() && v.keyID == r.keyAlias {
+			return v.number, nil
+		}
+	}
+	if versions[len(versions)-1].number == last {
+		return 0, lost
+	}
+	return 0, unknown
+}
+
+// between returns the newest version that another writer has put between the one that was read
+// and our copy of it, nil where there is none. Another copy of the same is no other value.
+func (r *rekeying) between(ctx context.Context, base historical, last, number int64) (*historical, error) {
+	if number == last+1 {
+		return nil, nil
+	}
+	versions, err := r.recorded(ctx, base.ID, false)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errCovered, err)
+	}
+	ours := func(v historical) bool { return v.description == base.copyDescription() }
+	remade := number <= last // it was deleted, and its numbers began anew
+	if remade && !slices.ContainsFunc(versions, func(v historical) bool { return v.number == number && ours(v) }) {
+		return nil, errCovered // this is still the history from before
+	}
+	copies := int64(0)
+	for _, v := range slices.Backward(versions) {
+		switch {
+		case v.number >= number || v.number <= last && !remade:
+		case ours(v):
+			copies++
+		default:
+			return &v, nil
+		}
+	}
+	switch {
+	case remade:
+		return nil, errBroughtBack
+	case copies < number-last-1:
+		return nil, errCovered // what came between is not visible yet
+	}
+	return nil, nil
+}
+
+// label moves labels to the version that was put.
+func (r *rekeying) label(ctx context.Context, h historical, labels []string) error {
+	if len(labels) == 0 {
+		return nil
+	}
+	// The put is made: an interrupt does not tear the two apart.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), labelGrace)
+	defer cancel()
+	out, err := r.api.labelParameterVersion(ctx, &awsssm.LabelParameterVersionInput{
+		Name: aws.String(parameterName(h.ID)), ParameterVersion: aws.Int64(h.number), Labels: labels,
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrLabelsBehind, storageError(ctx, "LabelParameterVersion", parameterName(h.ID), err))
+	}
+	if len(out.InvalidLabels) > 0 {
+		return fmt.Errorf("%w: refused: %s: %w", ErrLabelsBehind, strings.Join(out.InvalidLabels, ", "), store.ErrInvalid)
+	}
+	return nil
+}
+
+// returned finds what another writer has put back while others were moved.
+func (r *rekeying) returned(ctx context.Context) error {
+	moved := map[store.ID]*move{}
+	for _, m := range r.moves {
+		if m.err == nil && m.number > 0 {
+			moved[m.meta.ID] = m
+		}
+	}
+	if len(moved) == 0 {
+		return nil
+	}
+	described, err := r.describe(ctx, "Path", "OneLevel", "/"+r.service)
+	if err != nil {
+		return fmt.Errorf("whether other writers put secrets back was not looked at: %w", err)
+	}
+	var back []string
+	for _, d := range described {
+		id, _ := secretID(d.Name)
+		if m := moved[id]; m != nil && aws.ToString(d.KeyId) != r.keyAlias && d.Version > m.number {
+			m.back, m.meta.KeyAlias = true, aws.ToString(d.KeyId)
+			back = append(back, id.Key)
+		}
+	}
+	if len(back) == 0 {
+		return nil
+	}
+	slices.Sort(back)
+	return fmt.Errorf("%w: moved back by another writer: %s", store.ErrConflict, strings.Join(back, ", "))
+}
