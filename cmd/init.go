@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/coffer-secrets/coffer/internal/awsconf"
-	"github.com/coffer-secrets/coffer/internal/policy"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/internal/term"
 	"github.com/coffer-secrets/coffer/store"
@@ -41,39 +39,21 @@ func (c *InitCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	if err := s.check(); err != nil {
-		return err
-	}
-	switch s.Backend.Value {
-	case "local":
+	if s.Backend.Value == "local" {
 		return c.local(app, s)
-	case "s3-kms", "s3":
-	default:
-		return fmt.Errorf("%w: the %s backend needs nothing that could be made", store.ErrUnsupported, s.Backend.Value)
 	}
-	cfg, err := app.aws(ctx, s)
+	site, err := app.site(ctx)
 	if err != nil {
 		return err
 	}
-	scope := policy.Scope{Region: cfg.Region, Bucket: s.Bucket.Value}
-	if s.Backend.Value == "s3-kms" {
-		alias, err := store.NormalizeAlias(s.KMSKeyAlias.Value)
-		if err != nil {
-			return err
-		}
-		scope.Keys = []policy.Key{{Alias: alias}}
-	}
 	if c.Print != "" {
-		return app.print(scope.Setup(c.AllowUnconditional))
+		return app.print(site.scope.Setup(c.AllowUnconditional))
 	}
-	site := &site{app: app, scope: scope, keys: awsconf.NewKeys(cfg), buckets: awsconf.NewBuckets(cfg), unconditional: c.AllowUnconditional, without: c.Without}
-	if name, ok := s.file.Keys[s.KMSKeyAlias.Value]; ok && len(scope.Keys) > 0 {
-		site.keyName = name
-	}
-	if err := site.look(ctx); err != nil {
+	parts, err := c.look(ctx, app, site)
+	if err != nil {
 		return err
 	}
-	return c.make(ctx, app, site.parts)
+	return c.make(ctx, app, parts)
 }
 
 // local tells where things are. They are made by the first write.
@@ -190,166 +170,67 @@ func (a *App) roundTrip(ctx context.Context) error {
 	return nil
 }
 
-// site looks for the parts of a store on AWS.
-type site struct {
-	app           *App
-	scope         policy.Scope
-	keys          *awsconf.Keys
-	buckets       *awsconf.Buckets
-	unconditional bool
-	without       []string
-	keyName       string // another server's name for the key
-	keyARN        string // once it is there
-
-	exists bool // the bucket
-	parts  []part
-}
-
-func (s *site) add(name, state string, done bool, makeIt func(context.Context) error) {
-	s.parts = append(s.parts, part{Name: name, State: state, Done: done, make: makeIt})
-}
-
-func (s *site) look(ctx context.Context) error {
+// look finds out what is there. What a server knows nothing of is left out.
+func (c *InitCmd) look(ctx context.Context, app *App, s *site) ([]part, error) {
+	var parts []part
 	if len(s.scope.Keys) > 0 {
-		if err := s.lookForKey(ctx); err != nil {
-			return err
+		key, err := lookForKey(ctx, s)
+		switch {
+		case errors.Is(err, store.ErrUnsupported):
+			app.note("left out: the key: %v", err)
+		case err != nil:
+			return nil, err
+		default:
+			parts = append(parts, key)
 		}
 	}
 	bucket := s.scope.Bucket
-	var err error
-	if s.exists, err = s.buckets.Exists(ctx, bucket); err != nil {
-		return err
+	exists, err := s.buckets.Exists(ctx, bucket)
+	if err != nil {
+		return nil, err
 	}
-	s.add("bucket", bucket+" in "+s.scope.Region, s.exists, func(ctx context.Context) error { return s.buckets.Create(ctx, bucket) })
-	for _, p := range []struct {
-		name string
-		look func(context.Context, string) error
-	}{
-		{"encryption", s.lookAtEncryption},
-		{"public-access", s.lookAtPublicAccess},
-		{"versions", s.lookAtVersions},
-		{"policy", s.lookAtPolicy},
-		{"lifecycle", s.lookAtLifecycle},
-	} {
-		if slices.Contains(s.without, p.name) {
+	parts = append(parts, part{
+		Name: "bucket", State: bucket + " in " + s.scope.Region, Done: exists,
+		make: func(ctx context.Context) error { return s.buckets.Create(ctx, bucket) },
+	})
+	for _, setting := range s.settings(c.AllowUnconditional) {
+		if slices.Contains(c.Without, setting.name) {
 			continue
 		}
-		err := p.look(ctx, bucket)
-		if errors.Is(err, store.ErrUnsupported) {
-			s.app.note("left out: %s", sentence(err))
-			continue
+		p := part{Name: setting.title, State: setting.want, make: setting.make}
+		if exists {
+			p.Done, err = setting.holds(ctx)
 		}
-		if err != nil {
-			return err
+		switch {
+		case errors.Is(err, store.ErrUnsupported):
+			app.note("left out: %s", sentence(err))
+		case err != nil:
+			return nil, err
+		default:
+			parts = append(parts, p)
 		}
 	}
-	return nil
+	return parts, nil
 }
 
 // lookForKey can make a key for an alias alone: an id is KMS's to give.
-func (s *site) lookForKey(ctx context.Context) error {
+func lookForKey(ctx context.Context, s *site) (part, error) {
 	alias := s.scope.Keys[0].Alias
-	name := alias
-	if s.keyName != "" {
-		name = s.keyName
-	}
-	info, found, err := s.keys.Find(ctx, name)
+	info, found, err := s.key(ctx)
 	switch {
-	case errors.Is(err, store.ErrUnsupported):
-		s.app.note("left out: the key: %v", err)
-		return nil
 	case err != nil:
-		return err
-	case !found && name != alias, !found && store.IsKeyName(alias):
-		return fmt.Errorf("%w: there is no key %s", store.ErrConfiguration, name)
+		return part{}, err
+	case !found && (s.keyName != alias || store.IsKeyName(alias)):
+		return part{}, fmt.Errorf("%w: there is no key %s", store.ErrConfiguration, s.keyName)
 	case found && !info.Enabled:
-		return hinted(fmt.Errorf("%w: the key of %s is %s", store.ErrConfiguration, alias, info.State), "who owns it must enable it, or another alias be taken")
+		return part{}, hinted(fmt.Errorf("%w: the key of %s is %s", store.ErrConfiguration, alias, info.State),
+			"who owns it must enable it, or another alias be taken")
+	case found:
+		return part{Name: "key " + alias, State: info.ARN, Done: true}, nil
 	}
-	state := "a new key, and the alias for it"
-	if found {
-		s.keyARN, state = info.ARN, info.ARN
-	}
-	s.add("key "+alias, state, found, func(ctx context.Context) error {
+	return part{Name: "key " + alias, State: "a new key, and the alias for it", make: func(ctx context.Context) error {
 		made, err := s.keys.Create(ctx, alias)
 		s.keyARN = made.ARN
 		return err
-	})
-	return nil
-}
-
-// lookAtEncryption takes every KMS key for good: each put names its own.
-func (s *site) lookAtEncryption(ctx context.Context, bucket string) error {
-	want, method := "AES256", ""
-	if len(s.scope.Keys) > 0 {
-		want = "aws:kms"
-	}
-	if s.exists {
-		var err error
-		if method, _, err = s.buckets.Encryption(ctx, bucket); err != nil {
-			return err
-		}
-	}
-	done := method == want || method == "aws:kms" || method == "aws:kms:dsse"
-	s.add("default encryption", want, done, func(ctx context.Context) error { return s.buckets.SetEncryption(ctx, bucket, s.keyARN) })
-	return nil
-}
-
-func (s *site) lookAtPublicAccess(ctx context.Context, bucket string) (err error) {
-	done := false
-	if s.exists {
-		if done, err = s.buckets.PublicAccessBlocked(ctx, bucket); err != nil {
-			return err
-		}
-	}
-	s.add("public access", "blocked", done, func(ctx context.Context) error { return s.buckets.BlockPublicAccess(ctx, bucket) })
-	return nil
-}
-
-func (s *site) lookAtVersions(ctx context.Context, bucket string) (err error) {
-	done := false
-	if s.exists {
-		if done, err = s.buckets.Versioned(ctx, bucket); err != nil {
-			return err
-		}
-	}
-	s.add("versions", "kept by the bucket, so that what is deleted can be restored", done, func(ctx context.Context) error {
-		return s.buckets.KeepVersions(ctx, bucket)
-	})
-	return nil
-}
-
-// lookAtPolicy leaves every other statement of the policy as it is.
-func (s *site) lookAtPolicy(ctx context.Context, bucket string) (err error) {
-	existing := ""
-	if s.exists {
-		if existing, err = s.buckets.Policy(ctx, bucket); err != nil {
-			return err
-		}
-	}
-	merged, changed, err := policy.Merge(existing, s.scope.BucketPolicy(s.unconditional))
-	if err != nil {
-		return fmt.Errorf("%w: %w", store.ErrConfiguration, err)
-	}
-	state := "TLS alone; no put without a condition (chamber can then read, and not write)"
-	if s.unconditional {
-		state = "TLS alone"
-	}
-	s.add("bucket policy", state, !changed, func(ctx context.Context) error { return s.buckets.SetPolicy(ctx, bucket, merged) })
-	return nil
-}
-
-func (s *site) lookAtLifecycle(ctx context.Context, bucket string) (err error) {
-	rules := []awsconf.Rule{
-		{ID: policy.RuleNoncurrent, NoncurrentDays: policy.NoncurrentDays},
-		{ID: policy.RuleShares, Prefix: "__share/", Days: policy.ShareDays},
-	}
-	done := false
-	if s.exists {
-		if done, err = s.buckets.HasRules(ctx, bucket, rules...); err != nil {
-			return err
-		}
-	}
-	state := fmt.Sprintf("old versions go after %d days, shares after %d", policy.NoncurrentDays, policy.ShareDays)
-	s.add("lifecycle", state, done, func(ctx context.Context) error { return s.buckets.SetRules(ctx, bucket, rules...) })
-	return nil
+	}}, nil
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
@@ -32,8 +31,7 @@ const (
 	headerTimeout   = 30 * time.Second
 	parallel        = 64 // requests that find an idle connection to one host
 	metadataTimeout = 2 * time.Second
-	longestWait     = 20 * time.Second // before another attempt of one request
-	regionOfOthers  = "us-east-1"      // what servers that know no regions expect
+	regionOfOthers  = "us-east-1" // what servers that know no regions expect
 )
 
 // ErrNoRegion is the [store.ErrConfiguration] of a caller whom nothing gives a region.
@@ -112,27 +110,9 @@ func loadOptions(o Options) ([]func(*config.LoadOptions) error, error) {
 		options = append(options, config.WithRetryMode(mode))
 	}
 	if o.Retries != 0 && mode == aws.RetryModeStandard {
-		options = append(options, config.WithRetryer(func() aws.Retryer { return patient(o.Retries) }))
+		options = append(options, config.WithRetryer(func() aws.Retryer { return newPatience(o.Retries) }))
 	}
 	return options, nil
-}
-
-// patient is the SDK's standard retryer, but for those who are told to slow down: they spread
-// over four times as long. Of a fleet that restarts, few are then refused twice.
-func patient(attempts int) aws.Retryer {
-	backoff := retry.NewExponentialJitterBackoff(longestWait)
-	throttles := retry.IsErrorThrottles(retry.DefaultThrottles)
-	return retry.NewStandard(func(o *retry.StandardOptions) {
-		o.MaxAttempts = attempts
-		o.MaxBackoff = longestWait
-		o.Backoff = retry.BackoffDelayerFunc(func(attempt int, err error) (time.Duration, error) {
-			wait, failed := backoff.BackoffDelay(attempt, err)
-			if throttles.IsErrorThrottle(err) == aws.TrueTernary {
-				wait = min(4*wait, longestWait)
-			}
-			return wait, failed
-		})
-	})
 }
 
 // httpClient stays a BuildableClient: the SDK shortens its time-outs for instance metadata

@@ -67,6 +67,7 @@ func TestPlainHTTPToAnotherMachineIsRefused(t *testing.T) {
 		"variable of KMS":             {env: env{"AWS_ENDPOINT_URL_KMS": elsewhere}, service: "KMS"},
 		"variable of SSM":             {env: env{"AWS_ENDPOINT_URL_SSM": elsewhere}, service: "SSM"},
 		"variable of Secrets Manager": {env: env{"AWS_ENDPOINT_URL_SECRETS_MANAGER": elsewhere}, service: "Secrets Manager"},
+		"variable of CloudTrail":      {env: env{"AWS_ENDPOINT_URL_CLOUDTRAIL": elsewhere}, service: "CloudTrail"},
 		"variable beside those of S3, STS and KMS": {
 			env: env{
 				"AWS_ENDPOINT_URL": elsewhere, "AWS_ENDPOINT_URL_S3": "https://s3.example.com",

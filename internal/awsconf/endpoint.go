@@ -62,7 +62,7 @@ func checkEndpoints(ctx context.Context, cfg aws.Config, allowHTTP bool) error {
 		{"STS", STS(cfg).Options().BaseEndpoint},
 		{"KMS", KMS(cfg).Options().BaseEndpoint},
 	}
-	for _, service := range []string{"SSM", "Secrets Manager", "SSO", "SSO OIDC", "Signin"} {
+	for _, service := range []string{"SSM", "Secrets Manager", "CloudTrail", "SSO", "SSO OIDC", "Signin"} {
 		endpoints = append(endpoints, endpoint{service, endpointByName(ctx, cfg, service)}, endpoint{service, cfg.BaseEndpoint})
 	}
 	for _, e := range endpoints {

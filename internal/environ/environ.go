@@ -8,6 +8,7 @@ package environ
 
 import (
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/coffer-secrets/coffer/store"
@@ -232,7 +233,7 @@ func (b *builder) checkStrict() {
 			unfilled = append(unfilled, name)
 		}
 	}
-	slices.SortFunc(b.problems, func(x, y error) int { return strings.Compare(x.Error(), y.Error()) })
+	sort.Slice(b.problems, func(i, j int) bool { return b.problems[i].Error() < b.problems[j].Error() })
 	if len(unfilled) > 0 {
 		slices.Sort(unfilled)
 		b.problems = append(b.problems, &UnfilledError{Names: unfilled})

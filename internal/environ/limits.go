@@ -1,9 +1,8 @@
 package environ
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
+	"sort"
 	"strings"
 	"unicode/utf16"
 
@@ -74,7 +73,7 @@ func largestOf(env Environment) []Sized {
 	for i, v := range env {
 		sized[i] = Sized{Service: v.Service, Key: v.Key, Name: v.Name, Size: v.size()}
 	}
-	slices.SortStableFunc(sized, func(a, b Sized) int { return cmp.Compare(b.Size, a.Size) })
+	sort.SliceStable(sized, func(i, j int) bool { return sized[i].Size > sized[j].Size })
 	return sized[:min(largest, len(sized))]
 }
 

@@ -12,6 +12,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
 	"unicode/utf8"
 
@@ -137,7 +138,8 @@ func Encode(w io.Writer, name string, pairs []Pair, o Options) error {
 
 // entries sorts, names and checks the pairs.
 func (f format) entries(pairs []Pair, o Options) ([]entry, error) {
-	sorted := slices.SortedFunc(slices.Values(pairs), func(a, b Pair) int { return strings.Compare(a.Key, b.Key) })
+	sorted := slices.Clone(pairs)
+	sort.Slice(sorted, func(i, j int) bool { return sorted[i].Key < sorted[j].Key })
 	taken := make(map[string]string, len(pairs)) // name -> the key that has it
 	entries := make([]entry, 0, len(pairs))
 	for _, p := range sorted {

@@ -9,7 +9,7 @@ import (
 
 // Merge puts the statements of a document into a policy that exists, each in the place of
 // the one with its Sid, and leaves the others as they are. Changed is false when all are
-// there already. The error is that the existing policy is no JSON of a policy.
+// there already, under whatever Sid. The error is that the existing policy is no JSON of a policy.
 func Merge(existing string, d Document) (merged string, changed bool, err error) {
 	policy := map[string]any{"Version": d.Version}
 	if existing != "" {
@@ -23,20 +23,35 @@ func Merge(existing string, d Document) (merged string, changed bool, err error)
 	}
 	for _, s := range d.Statement {
 		ours := generic(s)
+		if slices.ContainsFunc(statements, func(have any) bool { return sameStatement(have, ours) }) {
+			continue
+		}
+		changed = true
 		i := slices.IndexFunc(statements, func(have any) bool {
 			m, ok := have.(map[string]any)
 			return ok && m["Sid"] == s.Sid
 		})
-		switch {
-		case i < 0:
-			statements, changed = append(statements, ours), true
-		case !reflect.DeepEqual(plain(statements[i]), plain(ours)):
-			statements[i], changed = ours, true
+		if i < 0 {
+			statements = append(statements, ours)
+		} else {
+			statements[i] = ours
 		}
 	}
 	policy["Statement"] = statements
 	text, err := json.Marshal(policy)
 	return string(text), changed, err
+}
+
+// sameStatement compares what two statements say: a Sid says nothing.
+func sameStatement(a, b any) bool {
+	x, isX := plain(a).(map[string]any)
+	y, isY := plain(b).(map[string]any)
+	if !isX || !isY {
+		return false
+	}
+	delete(x, "Sid")
+	delete(y, "Sid")
+	return reflect.DeepEqual(x, y)
 }
 
 func generic(s Statement) any {

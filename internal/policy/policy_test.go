@@ -164,3 +164,22 @@ func TestMergeKnowsItsStatementsAsAWSGivesThemBack(t *testing.T) {
 		t.Error("what does not parse was replaced")
 	}
 }
+
+// What another statement says already is not said twice.
+func TestMergeKnowsAStatementUnderAnotherSid(t *testing.T) {
+	const given = `{"Version":"2012-10-17","Statement":[{"Sid":"RestrictToTLSRequestsOnly","Effect":"Deny","Principal":"*","Action":"s3:*",` +
+		`"Resource":["arn:aws:s3:::acme","arn:aws:s3:::acme/*"],"Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}`
+	if merged, changed, err := policy.Merge(given, scope().BucketPolicy(true)); changed || err != nil {
+		t.Errorf("%s, %v", merged, err)
+	}
+	for name, weaker := range map[string]string{
+		"of one principal": strings.Replace(given, `"Principal":"*"`, `"Principal":{"AWS":"arn:aws:iam::111122223333:root"}`, 1),
+		"of the objects":   strings.Replace(given, `"arn:aws:s3:::acme",`, ``, 1),
+		"that allows":      strings.Replace(given, `"Deny"`, `"Allow"`, 1),
+	} {
+		merged, changed, err := policy.Merge(weaker, scope().BucketPolicy(true))
+		if !changed || err != nil || !strings.Contains(merged, "RestrictToTLS") || !strings.Contains(merged, policy.SidTLSOnly) {
+			t.Errorf("a statement %s was taken for ours: %s, %v", name, merged, err)
+		}
+	}
+}

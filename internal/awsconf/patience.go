@@ -1,0 +1,71 @@
+package awsconf
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+)
+
+const (
+	longestWait = 20 * time.Second // before another attempt of one request
+	shortSpread = time.Second      // of the first waits of a client that the server has served
+	longSpread  = 6 * time.Second  // of one that it has only ever told to slow down
+)
+
+// patience is the SDK's standard retryer but for how long it waits when told to slow down.
+// A client whom the server has served met a burst, and waits a second at most. One that has
+// only ever been refused may be one of a fleet that restarts: it spreads over six. The spread
+// doubles with each attempt.
+//
+// Of a fleet of a thousand, a server for 500 requests a second then refuses few twice; that it
+// refuses those beyond its first second once is in nobody's hands (docs/benchmarks.md).
+type patience struct {
+	*retry.Standard
+	served atomic.Bool
+}
+
+func newPatience(attempts int) aws.Retryer {
+	p := &patience{}
+	backoff := retry.NewExponentialJitterBackoff(longestWait)
+	throttles := retry.IsErrorThrottles(retry.DefaultThrottles)
+	p.Standard = retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts = attempts
+		o.MaxBackoff = longestWait
+		o.Backoff = retry.BackoffDelayerFunc(func(attempt int, err error) (time.Duration, error) {
+			if throttles.IsErrorThrottle(err) != aws.TrueTernary {
+				return backoff.BackoffDelay(attempt, err)
+			}
+			return p.wait(attempt)
+		})
+	})
+	return p
+}
+
+// wait is a random part of the spread after so many attempts.
+func (p *patience) wait(attempts int) (time.Duration, error) {
+	spread := longSpread
+	if p.served.Load() {
+		spread = shortSpread
+	}
+	// From the sixth on it is the longest anyway. With AWS_NEW_RETRIES_2026 the SDK counts from 0.
+	spread = min(spread<<max(0, min(attempts-1, 5)), longestWait)
+	return rand.N(spread + 1), nil //nolint:gosec // jitter
+}
+
+// GetAttemptToken implements [aws.RetryerV2]. What it returns is told how the attempt ended.
+func (p *patience) GetAttemptToken(ctx context.Context) (func(error) error, error) {
+	release, err := p.Standard.GetAttemptToken(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return func(err error) error {
+		if err == nil {
+			p.served.Store(true)
+		}
+		return release(err)
+	}, nil
+}
