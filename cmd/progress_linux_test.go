@@ -21,7 +21,7 @@ func TestAnImportCountsAtATerminal(t *testing.T) {
 	}
 	b.Fault(slow)
 	exit, screen := sit(t, b, "import many "+file).leaves()
-	if exit != 0 || !regexp.MustCompile(`\rimported \d+ of 200`).MatchString(screen) || !strings.Contains(screen, "\r\x1b[Kcoffer: many: 200 created\r\n") {
+	if exit != 0 || !regexp.MustCompile(`\rimported +\d+% \[[=>.]+\] \(\d+/200\)`).MatchString(screen) || !strings.Contains(screen, "\x1b[2K\rcoffer: many: 200 created\r\n") {
 		t.Errorf("exit code %d, screen %q", exit, screen)
 	}
 	if _, screen := sit(t, b, "import -q more "+file).leaves(); screen != "" {

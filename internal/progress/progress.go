@@ -1,12 +1,13 @@
-// Package progress tells a person at a terminal how far long work has come, on one line that
-// is written over.
+// Package progress tells a person at a terminal how far long work has come: a bar on one line
+// that is written over. It is the one importer of the library that draws it.
 package progress
 
 import (
-	"fmt"
 	"os"
 	"sync"
 	"time"
+
+	"github.com/schollz/progressbar/v3"
 
 	"github.com/coffer-secrets/coffer/internal/term"
 )
@@ -17,24 +18,35 @@ const each = 100 * time.Millisecond
 // Line is the line. Its methods may be called from several goroutines at once; a nil Line
 // draws nothing.
 type Line struct {
-	out   *os.File
-	now   func() time.Time
-	what  string
-	total int
+	now func() time.Time
 
-	mu    sync.Mutex
-	done  int
-	drawn time.Time
-	shown bool
+	// Not the bar: within reach of an interface it would make the linker keep all of its methods.
+	draw  func(more int) error
+	clear func() error
+
+	mu      sync.Mutex
+	drawn   time.Time
+	waiting int // done since then
+	over    bool
 }
 
-// New returns the line "what 0 of total", such as "imported 0 of 100", or nil where out is no
-// terminal. Nothing is drawn until the work has taken a while.
+// New returns the line of work with total steps, such as "imported  42% [===>....] (42/100)",
+// or nil where out is no terminal. It has no colours, and nothing is drawn until the work has
+// taken a while.
 func New(out *os.File, now func() time.Time, total int, what string) *Line {
 	if !term.IsTerminal(out) {
 		return nil
 	}
-	return &Line{out: out, now: now, what: what, total: total, drawn: now()}
+	bar := progressbar.NewOptions(total,
+		progressbar.OptionSetWriter(out),
+		progressbar.OptionSetDescription(what),
+		progressbar.OptionSetTheme(progressbar.ThemeASCII),
+		progressbar.OptionShowCount(),
+		progressbar.OptionSetPredictTime(false),
+		progressbar.OptionClearOnFinish(),
+		progressbar.OptionUseANSICodes(true), // to take the line away: without, on Windows, it would stay
+	)
+	return &Line{now: now, draw: bar.Add, clear: bar.Clear, drawn: now()}
 }
 
 // Add counts one thing that is done.
@@ -44,22 +56,22 @@ func (l *Line) Add() {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.done++
-	if at := l.now(); at.Sub(l.drawn) >= each {
-		l.drawn, l.shown = at, true
-		fmt.Fprintf(l.out, "\r%s %d of %d", l.what, l.done, l.total) //nolint:errcheck // a terminal that is gone ends the program otherwise
+	l.waiting++
+	if at := l.now(); !l.over && at.Sub(l.drawn) >= each {
+		_ = l.draw(l.waiting) // a terminal that is gone ends the program otherwise
+		l.drawn, l.waiting = at, 0
 	}
 }
 
-// Done takes the line away, before anything else is written.
+// Done takes the line away, before anything else is written. No line comes after it.
 func (l *Line) Done() {
 	if l == nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.shown {
-		fmt.Fprint(l.out, "\r\x1b[K") //nolint:errcheck // as above
+	if !l.over {
+		_ = l.clear() // as above
 	}
-	l.shown = false
+	l.over = true
 }
