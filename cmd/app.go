@@ -186,6 +186,18 @@ func (a *App) note(format string, args ...any) {
 	}
 }
 
+// noteOnce returns a note for one goroutine that says nothing twice, as what makes a plan and then
+// carries it out would.
+func (a *App) noteOnce() func(text string) {
+	said := map[string]bool{}
+	return func(text string) {
+		if !said[text] {
+			said[text] = true
+			a.note("%s", text)
+		}
+	}
+}
+
 // log returns the logger of requests, which only --verbose lets speak.
 func (a *App) log() *slog.Logger {
 	if !a.globals.Verbose {

@@ -25,7 +25,7 @@ var everyCommand = map[string][]struct {
 	"list":     {{line: "list team --json"}, {line: "list team --expand", tells: true}},
 	"services": {{line: "services"}},
 	"history":  {{line: "history team url --json"}},
-	"delete":   {{line: "delete team gone url"}, {line: "delete team --service --yes", fails: true}},
+	"delete":   {{line: "delete team gone url"}, {line: "delete team --service --yes", fails: true}, {line: "delete team url was --purge --yes"}},
 	"exec":     {{line: "exec team -- true"}, {line: "exec team --pristine --strict -- true"}},
 	"env":      {{line: "env team", tells: true}},
 	"export":   {{line: "export team", tells: true}, {line: "export team --format csv --out ~/out"}},
@@ -34,10 +34,15 @@ var everyCommand = map[string][]struct {
 		{line: "import team - --dry-run --json", stdin: "a: " + canary + "\nb: [" + canary, fails: true},
 		{line: "import team - --dry-run --json", stdin: "a: " + canary},
 	},
-	"find":       {{line: "find url"}, {line: "find --by-value -", stdin: canary + "-keep"}},
-	"tag":        {{line: "tag write team url a=b"}, {line: "tag read team url"}, {line: "tag delete team url a"}},
-	"rekey":      {{line: "rekey team --to alias/ops"}},
-	"restore":    {{line: "restore team url --version 1"}},
+	"find":   {{line: "find url"}, {line: "find --by-value -", stdin: canary + "-keep"}},
+	"tag":    {{line: "tag write team url a=b"}, {line: "tag read team url"}, {line: "tag delete team url a"}},
+	"rekey":  {{line: "rekey team --to alias/ops"}},
+	"keys":   {{line: "keys"}, {line: "keys team --json --key alias/ops"}},
+	"audit":  {{line: "audit team"}, {line: "audit team url --json"}, {line: "audit team --cloudtrail", fails: true}},
+	"doctor": {{line: "doctor --probe --json", fails: true}, {line: "doctor team --fix"}},
+	"restore": {
+		{line: "restore team url --version 1"}, {line: "restore team --deleted"}, {line: "restore team was --deleted"},
+	},
 	"edit":       {{line: "edit team --yes"}},
 	"copy":       {{line: "copy team other"}},
 	"diff":       {{line: "diff team url --versions 1,2", fails: true}, {line: "diff team other", fails: true}},
@@ -64,6 +69,7 @@ func TestNoCommandTellsAValue(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStage(t, s3test.Options{})
+			s.keepDeleted()
 			out := filepath.Join(s.home, "out")
 			s.env = append(s.env, "EDITOR=true")
 			silent := func(what string, tells bool, got outcome) {
@@ -110,6 +116,17 @@ func TestNoCommandTellsAValue(t *testing.T) {
 			}
 		})
 	}
+}
+
+// keepDeleted has the bucket keep versions, also of a secret that was deleted: was.
+func (s *stage) keepDeleted() {
+	s.Helper()
+	s.bucket.KeepVersions(true)
+	s.write("alias/app", "was", "was")
+	if _, err := s.reader.Delete(s.Context(), "team", "was"); err != nil {
+		s.Fatal(err)
+	}
+	s.past = s.bucket.AllVersions()
 }
 
 // commandsOf are the names of all commands of the grammar.

@@ -349,14 +349,15 @@ func TestChamberAndCofferShareABucket(t *testing.T) {
 	}
 }
 
-// What chamber's races and half done commands leave behind: reads are right at once, and the
-// next write of any secret repairs the index.
-func TestChamberWoundsHeal(t *testing.T) {
-	for name, test := range map[string]struct {
-		backend string
-		wound   func(*chamberBucket)
-		gone    string // a key that the wound took away for good
-	}{
+// chamberWound is what one of chamber's races or half done commands leaves behind.
+type chamberWound struct {
+	backend string
+	wound   func(*chamberBucket)
+	gone    string // a key that the wound took away for good
+}
+
+func chamberWounds() map[string]chamberWound {
+	return map[string]chamberWound{
 		"nothing but chamber's own index":  {backend: "s3-kms", wound: func(*chamberBucket) {}},
 		"an index that lost keys":          {backend: "s3-kms", wound: editIndex(apiApp, func(x chamberEntries) { delete(x, "db_url"); delete(x, "pem") })},
 		"an index wiped to one entry":      {backend: "s3-kms", wound: editIndex(apiApp, keepOnly("empty"))},
@@ -372,17 +373,28 @@ func TestChamberWoundsHeal(t *testing.T) {
 		"s3: a stale entry":                    {backend: "s3", wound: editPlainIndex(func(x map[string]string) { x["token"] = "t1" })},
 		"s3: a ghost after a half done delete": {backend: "s3", wound: func(c *chamberBucket) { c.bucket.Delete("api/token.json") }, gone: "token"},
 		"s3: fields that chamber dropped":      {backend: "s3", wound: dropFields},
-	} {
+	}
+}
+
+// healthy is what service api held when chamber left it, without what a wound took away.
+func (w chamberWound) healthy(t *testing.T) map[string]string {
+	t.Helper()
+	var want map[string]string
+	expected := chamberData + "/expect/api.json"
+	if w.backend == "s3" {
+		expected = chamberData + "/expect/s3_api.json"
+	}
+	parse(t, readFile(t, expected), &want)
+	delete(want, w.gone)
+	return want
+}
+
+// Reads are right at once, and the next write of any secret repairs the index.
+func TestChamberWoundsHeal(t *testing.T) {
+	for name, test := range chamberWounds() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := newChamberBucket(t, test.backend)
-			var want map[string]string
-			expected := chamberData + "/expect/api.json"
-			if test.backend == "s3" {
-				expected = chamberData + "/expect/s3_api.json"
-			}
-			parse(t, readFile(t, expected), &want)
-			delete(want, test.gone)
+			c, want := newChamberBucket(t, test.backend), test.healthy(t)
 			test.wound(c)
 
 			var got map[string]string

@@ -17,9 +17,12 @@ type CLI struct {
 	Find   FindCmd   `cmd:"" help:"Find where a key, or a value, stands."`
 	Tag    TagCmd    `cmd:"" help:"Read, write and delete tags of a secret."`
 
-	Rekey RekeyCmd `cmd:"" help:"Move secrets to another key, with their history."`
+	Rekey  RekeyCmd  `cmd:"" help:"Move secrets to another key, with their history."`
+	Keys   KeysCmd   `cmd:"" help:"Tell which keys secrets are under, and what state they are in."`
+	Doctor DoctorCmd `cmd:"" aliases:"check" help:"Find out what is wrong with services and their bucket, and mend it."`
+	Audit  AuditCmd  `cmd:"" help:"Tell who wrote secrets, or with --cloudtrail who read them."`
 
-	Restore RestoreCmd `cmd:"" aliases:"rollback" help:"Make an old version of a secret the newest."`
+	Restore RestoreCmd `cmd:"" aliases:"rollback" help:"Make an old version of a secret the newest, or bring back a deleted one."`
 	Edit    EditCmd    `cmd:"" help:"Change the secrets of a service in an editor."`
 	Copy    CopyCmd    `cmd:"" help:"Copy secrets to another service or context."`
 	Diff    DiffCmd    `cmd:"" help:"Compare two services, contexts or versions."`

@@ -59,6 +59,45 @@ func TestSessionExpiresAtEachRequest(t *testing.T) {
 	}
 }
 
+// TestSessionExpiresAtEachRequestOnCeph: there each request of a session that has ended is
+// 403 AccessDenied, as that for an index of another team is. The program hands on all that it
+// would have, or nothing.
+func TestSessionExpiresAtEachRequestOnCeph(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"exec", "export", "list"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, a := newStage(t, s3test.Options{Quirks: s3test.Ceph()}), actNamed(name)
+			noticed := 0
+			for _, at := range s.requests(a) {
+				s.reset()
+				s.meets(at, s3test.Fault{Kind: s3test.Delay, After: true, Reached: func() {
+					s.SetExpiry(dev.AccessKeyID, time.Now().Add(-time.Minute))
+				}})
+				got := s.perform("--verbose "+a.line, a.stdin)
+				s.Fault(nil)
+				s.SetExpiry(dev.AccessKeyID, time.Time{})
+				switch {
+				case got.exit == 7 && strings.Contains(got.stderr, "the session has ended"):
+					noticed++
+				case got.exit == 0 && (a.prints == "" || compact(got.stdout) == compact(a.prints)) && !strings.Contains(got.stderr, "hidden"):
+				default:
+					t.Errorf("expired after %v: exit code %d\n%s%s", at, got.exit, got.stdout, got.stderr)
+				}
+				s.wantSilence(a, got)
+			}
+			if noticed == 0 {
+				t.Error("the end of the session was never noticed")
+			}
+			// From the start on nobody can tell it from a denial, and nothing is run.
+			s.SetExpiry(dev.AccessKeyID, time.Now().Add(-time.Minute))
+			if got := s.perform(a.line, a.stdin); got.exit != 5 || got.stdout != "" {
+				t.Errorf("of a session that had ended: exit code %d\n%s%s", got.exit, got.stdout, got.stderr)
+			}
+		})
+	}
+}
+
 // TestClockIsWrong: the program's clock is that of this machine; the server's is off. The
 // program goes by the server's, as the SDK does, and without a second attempt says what is wrong.
 func TestClockIsWrong(t *testing.T) {

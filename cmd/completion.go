@@ -11,6 +11,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/formats"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/local"
 )
 
 // CompletionCmd prints a shell's completion script.
@@ -131,9 +132,15 @@ func splitLast(words []string) (before []string, last string) {
 	return before[:len(before)-1], before[len(before)-1]
 }
 
+// typed is what stands on the line before the word to complete.
+type typed struct {
+	args  []string          // of the command
+	flags map[string]string // name -> value
+}
+
 // candidates walks the grammar along the words before the last one.
 func candidates(ctx context.Context, app *App, node *kong.Node, before []string, last string) []string {
-	var args []string // of the command
+	line := typed{flags: map[string]string{}}
 	for i := 0; i < len(before); i++ {
 		word := before[i]
 		switch {
@@ -149,17 +156,18 @@ func candidates(ctx context.Context, app *App, node *kong.Node, before []string,
 			_, value, ok := strings.Cut(word, "=")
 			if !ok {
 				if i++; i == len(before) {
-					return flagValues(app, node, flag)
+					return flagValues(ctx, app, node, flag, line)
 				}
 				value = before[i]
 			}
+			line.flags[flag.Name] = value
 			app.globals.set(flag.Name, value)
 		case len(node.Children) > 0:
 			if node = child(node, word); node == nil {
 				return nil
 			}
 		default:
-			args = append(args, word)
+			line.args = append(line.args, word)
 		}
 	}
 	if strings.HasPrefix(last, "-") {
@@ -168,7 +176,7 @@ func candidates(ctx context.Context, app *App, node *kong.Node, before []string,
 	if len(node.Children) > 0 {
 		return childNames(node)
 	}
-	return arguments(ctx, app, node, args)
+	return arguments(ctx, app, node, line)
 }
 
 // set lets completion look into the store that the flags on the line describe.
@@ -224,22 +232,45 @@ func flagNames(node *kong.Node) []string {
 	return names
 }
 
-func flagValues(app *App, node *kong.Node, f *kong.Flag) []string {
+// flagValues completes the value of a flag: by what the grammar says of it, and by its name
+// where a placeholder stands for several things.
+func flagValues(ctx context.Context, app *App, node *kong.Node, f *kong.Flag, line typed) []string {
+	if f.Enum != "" {
+		return strings.FieldsFunc(f.Enum, func(r rune) bool { return r == ',' })
+	}
+	switch {
+	case f.PlaceHolder == "FILE":
+		return []string{files}
+	case f.PlaceHolder == "ALIAS", f.Name == "key": // of KMS; it may be an alias
+		return app.completeAliases()
+	case f.PlaceHolder == "KEY", f.PlaceHolder == "GLOB":
+		services := line.args
+		if len(node.Positional) > 0 && !node.Positional[0].IsCumulative() {
+			services = services[:min(1, len(services))] // what follows is read by nobody
+		}
+		var keys []string
+		for _, service := range services {
+			keys = append(keys, app.source(line).completeKeys(ctx, serviceName(service))...)
+		}
+		return keys
+	}
 	switch f.Name {
-	case "backend":
+	case "backend", "from-backend", "to-backend":
 		return backends
+	case "context", "from-context", "to-context":
+		if file, _ := app.configFile(); file != nil { // also beside a wrong context in the environment
+			return slices.Sorted(maps.Keys(file.Contexts))
+		}
 	case "retry-mode":
 		return []string{"standard", "adaptive"}
-	case "from-file", "out", "config":
-		return []string{files}
 	case "format":
 		if node.Name == "import" {
 			return formats.ImportNames()
 		}
 		return formats.Names()
-	case "context":
-		if file, _ := app.configFile(); file != nil { // also beside a wrong context in the environment
-			return slices.Sorted(maps.Keys(file.Contexts))
+	case "prefix":
+		if node.Name == "migrate" { // elsewhere it is that of a variable
+			return app.source(line).completeServices(ctx)
 		}
 	}
 	return nil
@@ -264,26 +295,79 @@ func childNames(node *kong.Node) []string {
 	return names
 }
 
-// arguments completes what the grammar calls service, key, file and shell.
-func arguments(ctx context.Context, app *App, node *kong.Node, args []string) []string {
+// arguments completes what the grammar calls service, key, file and so on.
+func arguments(ctx context.Context, app *App, node *kong.Node, line typed) []string {
 	if len(node.Positional) == 0 {
 		return nil
 	}
-	at := min(len(args), len(node.Positional)-1)
-	if len(args) > at && !node.Positional[at].IsCumulative() {
+	at := min(len(line.args), len(node.Positional)-1)
+	arg := node.Positional[at]
+	if len(line.args) > at && !arg.IsCumulative() {
 		return nil
 	}
-	switch node.Positional[at].Name {
+	if arg.Enum != "" {
+		return strings.Split(arg.Enum, ",")
+	}
+	switch arg.Name {
 	case "service", "prefix":
-		return app.completeServices(ctx)
+		return app.source(line).completeServices(ctx)
+	case "destination":
+		return app.destination(line).completeServices(ctx)
+	case "other":
+		if line.flags["versions"] != "" { // of one secret
+			return app.source(line).completeKeys(ctx, serviceName(line.args[0]))
+		}
+		return app.destination(line).completeServices(ctx)
 	case "key":
-		return app.completeKeys(ctx, serviceName(args[0]))
+		return app.completeKeys(ctx, serviceName(line.args[0]))
 	case "file":
 		return []string{files}
-	case "shell":
-		return []string{"bash", "fish", "zsh"}
 	}
 	return nil
+}
+
+// source returns an App for the store that the command on a line reads from.
+func (a *App) source(line typed) *App {
+	if name := line.flags["from-context"]; name != "" {
+		a = a.inContext(name)
+	}
+	return a.onBackend(line.flags["from-backend"], line.flags["from-bucket"])
+}
+
+// destination returns an App for the store of the second service on a line.
+func (a *App) destination(line typed) *App {
+	if name := line.flags["to-context"]; name != "" {
+		return a.inContext(name)
+	}
+	return a
+}
+
+// completeAliases are the key aliases that can be told without a request: the one in force,
+// those of the configuration file, and those that the local backend has an identity of.
+func (a *App) completeAliases() []string {
+	var names []string
+	add := func(s fileSettings) {
+		names = slices.AppendSeq(append(names, s.KMSKeyAlias), maps.Keys(s.Keys))
+	}
+	if file, _ := a.configFile(); file != nil {
+		add(file.fileSettings)
+		for _, c := range file.Contexts {
+			add(c)
+		}
+	}
+	if s, err := a.settings(); err == nil {
+		names = append(names, s.aliasOfWrites())
+		if s.Backend.Value == "local" {
+			names = append(names, local.Aliases(s.KeyDir.Value)...)
+		}
+	}
+	aliases := map[string]bool{}
+	for _, name := range names {
+		if alias, err := store.NormalizeAlias(name); err == nil && !store.IsKeyName(name) {
+			aliases[alias] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(aliases))
 }
 
 func (a *App) completeServices(ctx context.Context) []string {

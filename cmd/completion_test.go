@@ -12,8 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/coffer-secrets/coffer/cmd"
 	"github.com/coffer-secrets/coffer/internal/s3test"
 )
 
@@ -81,35 +83,49 @@ func TestShellsCompleteCommandsFlagsServicesAndKeys(t *testing.T) {
 		b.do("write api/worker queue -", canary)
 		b.do("write web token - -b local --kms-key-alias alias/app", canary)
 		for line, want := range map[string]string{
-			"coffer expo":                          "export",
-			"coffer tag ":                          "delete read write",
-			"coffer tag w":                         "write",
-			"coffer export --form":                 "--format",
-			"coffer export --format sh":            "shell shell-escaped",
-			"coffer import api --format sh":        "",
-			"coffer import api x --format prop":    "",
-			"coffer import api x --format java":    "java-properties",
-			"coffer --backend s3-":                 "s3-kms",
-			"coffer -b lo":                         "local",
-			"coffer --retry-mode a":                "adaptive",
-			"coffer completion ":                   "bash fish zsh",
-			"coffer read a":                        "api api/worker",
-			"coffer get api ":                      "db_pass db_url",
-			"coffer read api db_u":                 "db_url",
-			"coffer read API db_u":                 "db_url",
-			"coffer read api db_url ":              "",
-			"coffer delete api db_url db_p":        "db_pass",
-			"coffer rm api ":                       "db_pass db_url",
-			"coffer tag read api db_p":             "db_pass",
-			"coffer exec api api/":                 "api/worker",
-			"coffer -q exec --only x api/":         "api/worker",
-			"coffer exec api -- prin":              "printenv",
-			"coffer --backend local read ":         "web",
-			"coffer -b local read web ":            "token",
-			"coffer --bucket none read ":           "",
-			"coffer --no-such-flag read a":         "api api/worker",
-			"coffer no-such-command ":              "",
-			"coffer read api db_url --version 1 x": "",
+			"coffer expo":                           "export",
+			"coffer tag ":                           "delete read write",
+			"coffer tag w":                          "write",
+			"coffer export --form":                  "--format",
+			"coffer export --format sh":             "shell shell-escaped",
+			"coffer import api --format sh":         "",
+			"coffer import api x --format prop":     "",
+			"coffer import api x --format java":     "java-properties",
+			"coffer --backend s3-":                  "s3-kms",
+			"coffer -b lo":                          "local",
+			"coffer --retry-mode a":                 "adaptive",
+			"coffer completion ":                    "bash fish zsh",
+			"coffer read a":                         "api api/worker",
+			"coffer get api ":                       "db_pass db_url",
+			"coffer read api db_u":                  "db_url",
+			"coffer read API db_u":                  "db_url",
+			"coffer read api db_url ":               "",
+			"coffer delete api db_url db_p":         "db_pass",
+			"coffer rm api ":                        "db_pass db_url",
+			"coffer tag read api db_p":              "db_pass",
+			"coffer exec api api/":                  "api/worker",
+			"coffer -q exec --only x api/":          "api/worker",
+			"coffer exec api -- prin":               "printenv",
+			"coffer --backend local read ":          "web",
+			"coffer -b local read web ":             "token",
+			"coffer --bucket none read ":            "",
+			"coffer --no-such-flag read a":          "api api/worker",
+			"coffer no-such-command ":               "",
+			"coffer read api db_url --version 1 x":  "",
+			"coffer edit api --format ":             "dotenv yaml",
+			"coffer policy reader --part ":          "all bucket identity key",
+			"coffer policy check o":                 "operator",
+			"coffer policy check reader we":         "",
+			"coffer exec api --require db_":         "db_pass db_url",
+			"coffer export api --only q":            "",
+			"coffer export api api/worker --only q": "queue",
+			"coffer copy api api/":                  "api/worker",
+			"coffer copy api/worker api --keys ":    "queue",
+			"coffer diff api --versions 1,2 db_u":   "db_url",
+			"coffer migrate --prefix api/":          "api/worker",
+			"coffer migrate --from-backend s3-":     "s3-kms",
+			"coffer migrate --from-backend local ":  "web",
+			"coffer rekey api --from ":              "alias/app",
 		} {
 			got := b.offers(shell, strings.Split(line, " ")...)
 			if strings.HasSuffix(want, "printenv") {
@@ -159,6 +175,122 @@ func TestCompletionKnowsContexts(t *testing.T) {
 	b.env = append(b.env, "COFFER_CONTEXT=none")
 	if got := b.out("__complete -- --context d"); got != "dev\n" {
 		t.Errorf("beside a wrong context in the environment, --context d offers %q", got)
+	}
+}
+
+// completes returns what is offered for the last word of a line, which may be empty.
+func (b *bench) completes(line string) []string {
+	b.Helper()
+	c := b.command("__complete --")
+	c.Args = append(c.Args, strings.Split(line, " ")...)
+	out, err := c.Output()
+	if err != nil {
+		b.Fatalf("%q: %v", line, err)
+	}
+	return strings.Fields(string(out))
+}
+
+func TestCompletionKnowsBothContexts(t *testing.T) {
+	b := newBench(t, s3test.Options{})
+	b.env = append(b.env, "COFFER_S3_BUCKET=", "COFFER_KMS_KEY_ALIAS=", "COFFER_CONFIG="+b.file(
+		"contexts: {prod: {bucket: b, kms_key_alias: alias/ops, endpoint_url: \""+b.URL+"\"}, preview: {bucket: none}, dev: {backend: local}}\n"))
+	b.do("write api db_url - --context prod", canary)
+	b.do("write web token - --context dev", canary)
+	for line, want := range map[string]string{
+		"copy --from-context pr":                          "preview prod",
+		"diff api --to-context d":                         "dev",
+		"migrate --to-context=pre":                        "--to-context=preview",
+		"copy --from-context prod --to-context dev ":      "api",
+		"copy --from-context prod --to-context dev api ":  "web",
+		"diff --from-context dev --to-context prod web ":  "api",
+		"copy --from-context prod api web --keys ":        "db_url",
+		"copy --from-context none ":                       "",
+		"migrate --from-context dev ":                     "web",
+		"migrate --from-context prod --from-bucket none ": "",
+	} {
+		if got := b.completes(line); !slices.Equal(got, strings.Fields(want)) {
+			t.Errorf("%q offers %q, want %q", line, got, want)
+		}
+	}
+}
+
+func TestCompletionKnowsAliasesWithoutARequest(t *testing.T) {
+	b := newBench(t, s3test.Options{})
+	b.env = append(b.env, "COFFER_CONFIG="+b.file(
+		"{kms_key_alias: base, keys: {alias/mapped: k}, contexts: {prod: {kms_key_alias: alias/prod/eu}, old: {kms_key_alias: 11111111-2222-3333-4444-555555555555}}}\n"))
+	b.do("write web token - --backend local --kms-key-alias alias/ops_team/x", canary)
+	b.Reset()
+	configured := "alias/app alias/base alias/mapped alias/prod/eu"
+	for line, want := range map[string]string{
+		"rekey api --to ":                         configured,
+		"rekey api --from alias/p":                "alias/prod/eu",
+		"--kms-key-alias ":                        configured,
+		"policy reader api --key alias/ma":        "alias/mapped",
+		"keys --key alias/b":                      "alias/base",
+		"--backend local rekey web --to ":         "alias/app alias/base alias/mapped alias/ops_team/x alias/prod/eu",
+		"--backend local --kms-key-alias=alias/o": "--kms-key-alias=alias/ops_team/x",
+	} {
+		if got := b.completes(line); !slices.Equal(got, strings.Fields(want)) {
+			t.Errorf("%q offers %q, want %q", line, got, want)
+		}
+	}
+	if log := b.Log(); len(log) > 0 {
+		t.Errorf("the server was asked: %v", log)
+	}
+}
+
+// free are the flags and arguments whose values nothing here can know.
+var free = map[string]bool{
+	"bucket": true, "from-bucket": true, "to-bucket": true, "region": true, "profile": true, "endpoint-url": true, "retries": true,
+	"version": true, "versions": true, "if-version": true, "generate": true, "expires": true, "since": true, "until": true, "at": true, "revoke": true,
+	"flatten": true, "strict-value": true, "allow-env": true, "name": true, "tags": true, "principal": true,
+	"min-throttle-delay": true,
+	"<text>":             true, "<value>": true, "<tag>": true, "<words>": true,
+}
+
+// TestEachFlagHasACompleter: a flag or an argument that is new is completed, or is named above.
+func TestEachFlagHasACompleter(t *testing.T) {
+	b := newBench(t, s3test.Options{})
+	b.env = append(b.env, "COFFER_CONFIG="+b.file("contexts: {prod: {bucket: b}}\n"))
+	b.do("write api db_url -", canary)
+	parser, err := kong.New(&cmd.CLI{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	completed := 0
+	wants := func(line, what string) {
+		t.Helper()
+		completed++
+		if len(b.completes(line)) == 0 {
+			t.Errorf("%s: %q offers nothing", what, line)
+		}
+	}
+	var visit func(node *kong.Node, path string)
+	visit = func(node *kong.Node, path string) {
+		sample := path
+		for _, arg := range node.Positional {
+			if !free["<"+arg.Name+">"] {
+				wants(sample, path+" <"+arg.Name+">")
+			}
+			word, ok := map[string]string{"role": "reader", "key": "db_url", "shell": "bash"}[arg.Name]
+			if !ok {
+				word = "api"
+			}
+			sample += word + " "
+		}
+		for _, f := range node.Flags {
+			elsewhere := f.Name == "prefix" && node.Name != "migrate" // a prefix of variables
+			if !f.IsBool() && !free[f.Name] && !elsewhere {
+				wants(sample+"--"+f.Name+" ", path+"--"+f.Name)
+			}
+		}
+		for _, child := range node.Children {
+			visit(child, path+child.Name+" ")
+		}
+	}
+	visit(parser.Model.Node, "")
+	if completed < 70 {
+		t.Errorf("only %d flags and arguments were tried", completed)
 	}
 }
 

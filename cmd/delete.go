@@ -15,6 +15,7 @@ type DeleteCmd struct {
 	Keys    []string `arg:"" optional:"" name:"key" help:"Keys."`
 
 	Whole    bool `name:"service" help:"Delete every secret of the service, after asking."`
+	Purge    bool `help:"Remove what the bucket keeps of deleted secrets too, and all older states of the indexes of the service, after asking."`
 	Yes      bool `short:"y" help:"Do not ask."`
 	ExactKey bool `help:"Delete no key that differs in case from the one given."`
 }
@@ -29,6 +30,9 @@ func (c *DeleteCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
+	if c.Purge {
+		return c.purge(ctx, app, s, service)
+	}
 	keys := c.Keys
 	if c.Whole {
 		if keys, err = c.all(ctx, app, s, service); err != nil {
@@ -41,18 +45,23 @@ func (c *DeleteCmd) Run(ctx context.Context, app *App) error {
 		}
 	}
 	results, err := s.Delete(ctx, service, keys...)
+	return app.printDeleted(results, err)
+}
+
+// printDeleted tells what is gone, and what is not but for the failure that ends the command.
+func (a *App) printDeleted(results []store.Result, err error) error {
 	done := results[:0:0]
 	for _, r := range results {
 		if r.Err == nil {
 			done = append(done, r)
 		}
 	}
-	if printErr := app.printResults(done); printErr != nil {
+	if printErr := a.printResults(done); printErr != nil {
 		return errors.Join(err, printErr)
 	}
 	for _, r := range results {
 		if r.Err != nil && !errors.Is(err, r.Err) {
-			app.say("%s", sentence(r.Err))
+			a.say("%s", sentence(r.Err))
 		}
 	}
 	return err

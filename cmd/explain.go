@@ -246,6 +246,7 @@ func hint(err error) string {
 	var alias *store.AliasError
 	var seal *store.SealError
 	var rollback *store.RollbackError
+	var corrupt *store.CorruptError
 	var refused *store.StorageError
 	switch {
 	case errors.As(err, &own):
@@ -255,13 +256,15 @@ func hint(err error) string {
 	case errors.As(err, &seal):
 		return "somebody may have replaced it, or the store does not encrypt; nothing that it says was used"
 	case errors.As(err, &rollback):
-		return "an older version was put back, or it was deleted and written anew by another program; --allow-rollback accepts it"
+		return "an older version was put back, or it was deleted and written anew by another program; --allow-rollback accepts it, coffer doctor --fix --allow-rollback for good"
+	case errors.As(err, &corrupt) && strings.Contains(corrupt.Object, "/__"):
+		return "coffer doctor --fix makes an index anew from its secrets"
 	case errors.As(err, &refused):
 		return storageHint(refused)
 	case errors.Is(err, awsconf.ErrNoRegion):
 		return "--region, COFFER_AWS_REGION or AWS_REGION"
 	case errors.Is(err, store.ErrIndexBehind):
-		return "readers still see the right values; the next write of any secret of the service, or the same command again, repairs the index"
+		return "readers still see the right values; the next write of any secret of the service, coffer doctor --fix, or the same command again, repairs the index"
 	}
 	return environHint(err)
 }
@@ -291,17 +294,21 @@ func storageHint(e *store.StorageError) string {
 	case "PermanentRedirect", "AuthorizationHeaderMalformed":
 		return "the bucket is in another region: --region, or COFFER_AWS_REGION"
 	case "KMS.DisabledException":
-		return "the KMS key is disabled: who owns it must enable it, or the secrets must be moved to another key while it is enabled"
+		return "the KMS key is disabled: who owns it must enable it, or the secrets must be moved to another key while it is enabled; coffer doctor tells whether anything but a left index is under it"
 	case "KMS.KMSInvalidStateException":
 		return "the KMS key is about to be deleted: who owns it can cancel the deletion"
 	case "KMS.NotFoundException", "kms:KeyNotFound":
 		return "does the alias exist in this account and region?"
 	}
 	switch denied := errors.Is(e, store.ErrDenied); {
+	case denied && strings.HasPrefix(e.Op, "cloudtrail:"):
+		return "ask for cloudtrail:LookupEvents"
 	case denied && strings.HasPrefix(e.Op, "ssm:"):
 		return "ask for ssm:GetParametersByPath, ssm:GetParameters and kms:Decrypt to read; ssm:PutParameter, ssm:DeleteParameters and kms:Encrypt to write"
 	case denied && strings.HasPrefix(e.Op, "secretsmanager:"):
 		return "ask for secretsmanager:GetSecretValue to read; secretsmanager:PutSecretValue and secretsmanager:UpdateSecretVersionStage to write"
+	case denied && strings.HasSuffix(e.Op, "of") && strings.Contains(e.Op, "version"):
+		return "ask for what coffer policy operator prints: s3:ListBucketVersions, s3:GetObjectVersion and s3:DeleteObjectVersion; and kms:Decrypt"
 	case denied:
 		return "ask for s3:GetObject, s3:ListBucket and kms:Decrypt to read; s3:PutObject, s3:DeleteObject and kms:GenerateDataKey to write"
 	case errors.Is(e, store.ErrConfiguration):

@@ -87,7 +87,7 @@ func TestFaultWalkOfTheProgram(t *testing.T) {
 }
 
 // saysChanged is how an error says that something is, or may be, changed.
-var saysChanged = regexp.MustCompile(`is stored|not be stored|[1-9]\d* (created|updated|deleted)`)
+var saysChanged = regexp.MustCompile(`is stored|not be stored|[1-9]\d* (created|updated|deleted)|[1-9]\d* of \d+ secrets? moved`)
 
 func newWalkingStage(t *testing.T, mode string) *stage {
 	t.Helper()
@@ -116,6 +116,7 @@ func faultsBeforeAndAfter() []s3test.Fault {
 // meetsFault is one case. It reports whether the fault struck.
 func (s *stage) meetsFault(m met) (struck bool) {
 	s.Helper()
+	s.act = m.act
 	s.reset()
 	_ = os.Remove(filepath.Join(s.home, "argv"))
 	var hit atomic.Bool
@@ -143,6 +144,7 @@ func (s *stage) meetsFault(m met) (struck bool) {
 	if changed && got.exit != 0 && !m.lies() && !saysChanged.MatchString(got.stderr) {
 		s.Error("something was changed, and the program does not say so")
 	}
+	s.wantHonest(m.act, got)
 	s.wantSound()
 	s.wantConverging(m.act)
 	if s.Failed() {

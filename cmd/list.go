@@ -1,9 +1,8 @@
 package cmd
 
 import (
-	"cmp"
 	"context"
-	"slices"
+	"sort"
 
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/store"
@@ -64,16 +63,16 @@ func (c *ListCmd) Run(ctx context.Context, app *App) error {
 }
 
 func (c *ListCmd) sort(secrets []store.Secret) {
-	slices.SortStableFunc(secrets, func(a, b store.Secret) int {
-		switch { // of several, as in chamber, version beats user beats time
+	sort.SliceStable(secrets, func(i, j int) bool {
+		switch a, b := secrets[i], secrets[j]; { // of several, as in chamber, version beats user beats time
 		case c.Version:
-			return cmp.Compare(a.Version, b.Version)
+			return a.Version < b.Version
 		case c.User:
-			return cmp.Compare(a.CreatedBy, b.CreatedBy)
+			return a.CreatedBy < b.CreatedBy
 		case c.Time:
-			return a.Created.Compare(b.Created)
+			return a.Created.Before(b.Created)
 		}
-		return 0 // they come by service and key
+		return false // they come by service and key
 	})
 }
 

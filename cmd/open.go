@@ -48,7 +48,7 @@ func (a *App) Open(ctx context.Context) (store.Store, error) {
 			Unverified: a.unverified, AllowRollback: a.globals.AllowRollback, Now: a.Now, Log: a.log(),
 		})
 	case "ssm":
-		return ssm.New(awsconf.SSM(cfg), ssm.Options{KeyAlias: s.KMSKeyAlias.Value})
+		return ssm.New(awsconf.SSM(cfg), ssm.Options{KeyAlias: s.KMSKeyAlias.Value, Notice: a.noteOnce()})
 	case "secretsmanager":
 		return secretsmanager.New(awsconf.SecretsManager(cfg), secretsmanager.Options{
 			Author: awsconf.Author(cfg, a.log()), Now: a.Now,

@@ -126,10 +126,12 @@ func needs(b *bench, keys map[string]string) []asked {
 			}
 		}
 		switch e.Op {
+		case "ListObjectVersions":
+			out = append(out, asked{"s3:ListBucketVersions", "arn:aws:s3:::" + e.Bucket, map[string]string{"s3:prefix": e.Prefix}})
 		case "ListObjectsV2":
 			out = append(out, asked{"s3:ListBucket", "arn:aws:s3:::" + e.Bucket, map[string]string{"s3:prefix": e.Prefix}})
 		case "GetObject":
-			out = append(out, asked{"s3:GetObject", arn, nil})
+			out = append(out, asked{"s3:GetObject" + version(e), arn, nil})
 			if e.Status == 200 {
 				through("kms:Decrypt", keys[e.Key])
 			}
@@ -145,7 +147,7 @@ func needs(b *bench, keys map[string]string) []asked {
 				out = append(out, asked{"s3:GetObject", arn, nil})
 			}
 		case "DeleteObject":
-			out = append(out, asked{"s3:DeleteObject", arn, nil})
+			out = append(out, asked{"s3:DeleteObject" + version(e), arn, nil})
 			if e.Header.Get("If-Match") != "" {
 				out = append(out, asked{"s3:GetObject", arn, nil})
 			}
@@ -171,10 +173,22 @@ func needs(b *bench, keys map[string]string) []asked {
 	return out
 }
 
+// version ends the name of an action on one version of an object.
+func version(e s3test.Entry) string {
+	if e.Version != "" {
+		return "Version"
+	}
+	return ""
+}
+
 func keysOf(bucket *s3test.Bucket) map[string]string {
 	keys := map[string]string{}
-	for _, o := range bucket.Objects() {
-		keys[o.Name] = o.KeyARN
+	for _, versions := range bucket.AllVersions() {
+		for _, o := range versions {
+			if !o.Mark {
+				keys[o.Name] = o.KeyARN
+			}
+		}
 	}
 	return keys
 }
@@ -203,12 +217,16 @@ func TestAPolicyAllowsWhatItsRoleDoes(t *testing.T) {
 		"operator": {"operator team --key alias/ops", []string{
 			"write team tagged - --tags a=b", "share team db_url", "share --list team", "policy check operator team",
 			"rekey team --to alias/ops", "exec team -- true", "delete team tagged --kms-key-alias alias/ops",
+			"restore team --deleted", "restore team tagged --deleted --kms-key-alias alias/ops", "delete team tagged --purge --yes --kms-key-alias alias/ops",
 		}},
 		"two services": {"writer team web/front --key alias/ops", []string{"write team a -", "write web/front b -", "exec team web/front -- true"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, s3test.Options{})
+			if name == "operator" {
+				b.bucket.KeepVersions(true)
+			}
 			team(b)
 			policy := printedPolicy(b, test.policy)
 			questions := 0
@@ -407,9 +425,10 @@ func TestPolicyCheckTriesEachPermission(t *testing.T) {
 		"a disabled key": {role: "writer", setup: func(b *bench) { b.KMS.SetState("alias/app", s3test.Disabled) }, want: verdicts{
 			"kms:Decrypt": "not told", "s3:PutObject": "not told", "kms:GenerateDataKey": "not told",
 		}},
-		// This server keeps no versions.
-		"an operator": {role: "operator", want: verdicts{
-			"s3:ListBucketVersions": "not told", "s3:GetObjectVersion": "not told", "s3:DeleteObjectVersion": "not told",
+		"an operator":                {role: "operator"},
+		"an operator, with versions": {role: "operator", setup: func(b *bench) { b.bucket.KeepVersions(true) }},
+		"no versions": {role: "operator", setup: policy(s3test.Policy{DenyListVersions: true, DenyGetVersion: []string{"*"}, DenyDeleteVersion: []string{"*"}}), exit: 5, want: verdicts{
+			"s3:ListBucketVersions": "no", "s3:GetObjectVersion": "no", "s3:DeleteObjectVersion": "no",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

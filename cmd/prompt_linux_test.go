@@ -166,6 +166,28 @@ func TestDeletingAServiceAsksFirst(t *testing.T) {
 	}
 }
 
+func TestAPurgeAsksFirst(t *testing.T) {
+	b := newBench(t, s3test.Options{})
+	b.bucket.KeepVersions(true)
+	team(b)
+	for _, answer := range []string{"n\n", "\x04"} {
+		p := sit(t, b, "delete team db_url --purge -q")
+		p.sees("will remove team/db_url.json: the present state")
+		p.sees("Remove this for good, of 1 secret? [y/N] ")
+		p.types(answer)
+		if exit, screen := p.leaves(); exit != 1 || !strings.Contains(screen, "nothing was deleted") {
+			t.Errorf("%q: exit code %d, screen:\n%s", answer, exit, screen)
+		}
+	}
+	p := sit(t, b, "delete team db_url --purge")
+	p.sees("[y/N] ")
+	p.types("y\n")
+	if exit, screen := p.leaves(); exit != 0 || !strings.Contains(screen, "removed for good") {
+		t.Errorf("exit code %d, screen:\n%s", exit, screen)
+	}
+	b.wantNoVersionTells(canary + " of app")
+}
+
 func TestATerminalIsShownNothingThatItObeys(t *testing.T) {
 	b := newDesk(t)
 	b.do("write api evil -", "a\x1b[2Jb\nc\u202e")

@@ -97,17 +97,19 @@ func (c *RekeyCmd) service(ctx context.Context, app *App, rekeyer store.Rekeyer,
 	if c.DryRun {
 		return errors.Join(c.print(app, plan), err)
 	}
-	c.tell(app, service, plan, "to move")
+	c.tell(app, service, plan, len(plan), "to move")
 	step, done := c.progress(app, service, len(plan))
 	o.DryRun, o.Progress = false, step
 	results, err := rekeyer.Rekey(ctx, service, o)
 	done()
-	c.tell(app, service, results, "moved")
+	if err == nil || len(results) > 0 {
+		c.tell(app, service, results, len(plan), "moved")
+	}
 	return err
 }
 
-// tell counts what moves, and names what cannot and why.
-func (c *RekeyCmd) tell(app *App, service string, results []store.Result, done string) {
+// tell counts what moves, of all that was to, and names what cannot and why.
+func (c *RekeyCmd) tell(app *App, service string, results []store.Result, all int, done string) {
 	var moved, back int
 	for _, r := range results {
 		switch r.Outcome {
@@ -124,7 +126,7 @@ func (c *RekeyCmd) tell(app *App, service string, results []store.Result, done s
 	case len(results) == 0 && done == "moved":
 		app.note("%s: nothing to move", service)
 	case len(results) > 0:
-		app.note("%s: %d of %s %s", service, moved, count(len(results), "secret"), done)
+		app.note("%s: %d of %s %s", service, moved, count(max(all, len(results)), "secret"), done)
 	}
 }
 

@@ -6,24 +6,43 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// RestoreCmd makes an old version of a secret the newest.
+// RestoreCmd makes an old version of a secret the newest, or brings a deleted secret back.
 type RestoreCmd struct {
 	Service string `arg:"" help:"Service."`
-	Key     string `arg:"" help:"Key."`
+	Key     string `arg:"" optional:"" help:"Key."`
 
-	Version int  `short:"v" required:"" placeholder:"N" help:"Version whose value becomes the newest."`
-	Adopt   bool `help:"Take over a secret whose key alias cannot be told."`
+	Version *int   `short:"v" placeholder:"N" help:"Version whose value becomes the newest."`
+	Deleted bool   `help:"Bring a deleted secret back, with its versions, where the bucket keeps what is deleted; without a key, list what can be."`
+	At      string `placeholder:"STATE" help:"With --deleted: not its last state but this one, by its id or its newest version."`
+	Adopt   bool   `help:"Take over a secret whose key alias cannot be told."`
 }
 
-// Run writes the value of the old version as a new one, unless the newest has it already. A
-// write that comes between is a conflict, and stands.
+// Run restores, or lists what can be.
 func (c *RestoreCmd) Run(ctx context.Context, app *App) error {
+	switch {
+	case c.Deleted && c.Version != nil:
+		return hinted(usage("--version is of a secret that is there"), "--at chooses the state of a deleted one")
+	case !c.Deleted && c.Version == nil:
+		return hinted(usage("no version to restore"), "--version N names it; --deleted brings a deleted secret back")
+	case c.At != "" && (!c.Deleted || c.Key == ""):
+		return usage("--at goes with --deleted and a key")
+	case !c.Deleted && c.Key == "":
+		return usage("name the key whose version to restore")
+	case c.Deleted:
+		return c.undelete(ctx, app)
+	}
+	return c.version(ctx, app, *c.Version)
+}
+
+// version writes the value of the old version as a new one, unless the newest has it already. A
+// write that comes between is a conflict, and stands.
+func (c *RestoreCmd) version(ctx context.Context, app *App, version int) error {
 	id, err := newID(c.Service, c.Key)
 	if err != nil {
 		return err
 	}
-	if c.Version < 1 {
-		return usage("--version %d: versions begin at 1", c.Version)
+	if version < 1 {
+		return usage("--version %d: versions begin at 1", version)
 	}
 	s, err := app.Open(ctx)
 	if err != nil {
@@ -33,7 +52,7 @@ func (c *RestoreCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	old, err := s.Read(ctx, newest.ID, c.Version)
+	old, err := s.Read(ctx, newest.ID, version)
 	if err != nil {
 		return err
 	}
@@ -47,6 +66,6 @@ func (c *RestoreCmd) Run(ctx context.Context, app *App) error {
 	if printErr := app.printResults([]store.Result{result}); printErr != nil {
 		return printErr
 	}
-	app.note("version %d has the value of version %d", result.Meta.Version, c.Version)
+	app.note("version %d has the value of version %d", result.Meta.Version, version)
 	return err
 }

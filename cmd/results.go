@@ -2,8 +2,7 @@ package cmd
 
 import (
 	"fmt"
-	"slices"
-	"strings"
+	"sort"
 
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/store"
@@ -42,6 +41,10 @@ func resultLine(r store.Result) string {
 	switch r.Outcome {
 	case store.Deleted:
 		return fmt.Sprintf("%s: deleted (was version %d)", r.Meta.ID, r.Meta.Version)
+	case store.Purged:
+		return fmt.Sprintf("%s: purged (was deleted before)", r.Meta.ID)
+	case store.Restored:
+		return fmt.Sprintf("%s: restored, version %d", r.Meta.ID, r.Meta.Version)
 	case store.Unchanged:
 		return fmt.Sprintf("%s: unchanged, version %d", r.Meta.ID, r.Meta.Version)
 	case store.Failed:
@@ -51,5 +54,5 @@ func resultLine(r store.Result) string {
 }
 
 func sortResults(results []store.Result) {
-	slices.SortFunc(results, func(a, b store.Result) int { return strings.Compare(a.Meta.ID.Key, b.Meta.ID.Key) })
+	sort.Slice(results, func(i, j int) bool { return results[i].Meta.ID.Key < results[j].Meta.ID.Key })
 }

@@ -36,6 +36,8 @@ import (
 type act struct {
 	name, line, stdin string
 	wants             map[string]string // what it stores; "" deletes
+	moves             string            // the alias under which a rekey stores everything
+	same              bool              // it is stored anew under the alias that it is of, which leads to another key now
 	prints            string            // what it prints when all is well, canaries included; "" anything without one
 }
 
@@ -55,8 +57,12 @@ func acts() []act {
 		{name: "export", line: "export team --format json", prints: `{"gone":"` + secret("gone") + `","keep":"` + secret("keep") + `","pager":"` + secret("pager") + `","url":"` + secret("url-2") + `"}`},
 		{name: "list", line: "list team"},
 		{name: "history", line: "history team url"},
+		{name: "rekey", line: "rekey team --to alias/ops", moves: "alias/ops"},
+		{name: "rekey same", line: "rekey team --same", moves: "alias/app", same: true},
 	}
 }
+
+func (a act) changes() bool { return a.wants != nil || a.moves != "" }
 
 func actNamed(name string) act {
 	all := acts()
@@ -66,8 +72,11 @@ func actNamed(name string) act {
 // stage is a server on which a service stands as it was at the start of each case.
 type stage struct {
 	*bench
+	act    act               // the one that is under way
+	keys   map[string]string // the aliases, and the keys that they led to at the start
 	home   string
 	start  []s3test.Object
+	past   map[string][]s3test.Object // all versions at the start, where they are kept
 	before map[string]secretState
 	reader store.Store
 }
@@ -96,6 +105,7 @@ func newStage(t *testing.T, o s3test.Options) *stage {
 	s.write("alias/app", "keep", "keep")
 	s.write("alias/ops", "pager", "pager")
 	s.start, s.before = s.bucket.Objects(), s.state()
+	s.keys = map[string]string{"alias/app": s.KMS.ARN("alias/app"), "alias/ops": s.KMS.ARN("alias/ops"), "next": s.KMS.CreateKey()}
 	return s
 }
 
@@ -104,9 +114,14 @@ func (s *stage) library(alias string) store.Store { return s.libraryAt(alias, ti
 
 func (s *stage) libraryAt(alias string, clock func() time.Time) store.Store {
 	s.Helper()
+	return s.libraryOf(s3test.Principal{AccessKeyID: s3test.AdminKeyID, SecretKey: s3test.AdminSecret}, alias, clock)
+}
+
+func (s *stage) libraryOf(who s3test.Principal, alias string, clock func() time.Time) store.Store {
+	s.Helper()
 	opened, err := s3kms.New(s.Context(), aws.Config{
 		Region: "us-east-1", BaseEndpoint: &s.URL,
-		Credentials: credentials.NewStaticCredentialsProvider(s3test.AdminKeyID, s3test.AdminSecret, ""),
+		Credentials: credentials.NewStaticCredentialsProvider(who.AccessKeyID, who.SecretKey, who.SessionToken),
 		HTTPClient:  &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
 	}, s3kms.Options{Bucket: "b", KeyAlias: alias, CacheDir: filepath.Join(s.home, "cache", "coffer"), Now: clock})
 	if err != nil {
@@ -123,10 +138,17 @@ func (s *stage) write(alias, key, value string) {
 	}
 }
 
-// reset puts everything back to the start.
+// reset puts everything back to the start of the act.
 func (s *stage) reset() {
 	s.Fault(nil)
 	s.bucket.Restore(s.start)
+	if s.past != nil {
+		s.bucket.RestoreVersions(s.past)
+	}
+	s.KMS.PointAlias("alias/app", s.keys["alias/app"])
+	if s.act.same {
+		s.KMS.PointAlias("alias/app", s.keys["next"])
+	}
 	s.Reset()
 }
 
@@ -174,6 +196,7 @@ func (s *stage) meets(p spot, f s3test.Fault) {
 // requests are those that a command makes when nothing goes wrong.
 func (s *stage) requests(a act) []spot {
 	s.Helper()
+	s.act = a
 	s.reset()
 	if got := s.perform(a.line, a.stdin); got.exit != 0 || a.prints != "" && compact(got.stdout) != compact(a.prints) {
 		s.Fatalf("coffer %s: exit code %d\n%s%s", a.line, got.exit, got.stdout, got.stderr)
@@ -201,6 +224,7 @@ func compact(text string) string {
 type secretState struct {
 	values []string // oldest first
 	alias  string
+	key    string // that it is really under
 	tag    string
 }
 
@@ -226,7 +250,7 @@ func (s *stage) state() map[string]secretState {
 		if document.Deleted {
 			continue
 		}
-		secret := secretState{alias: document.Alias, tag: o.ETag}
+		secret := secretState{alias: document.Alias, key: o.KeyARN, tag: o.ETag}
 		for n := 1; len(secret.values) < len(document.Values); n++ {
 			if v, ok := document.Values[strconv.Itoa(n)]; ok {
 				secret.values = append(secret.values, v.Value)
@@ -241,7 +265,11 @@ func (s *stage) index(alias string) *index.Index {
 	s.Helper()
 	o, ok := s.bucket.Object("team/" + index.FileName(alias))
 	if !ok {
-		s.Errorf("the index of %s is gone", alias)
+		for key, is := range s.state() {
+			if is.alias == alias {
+				s.Errorf("the index of %s is gone, and %s is under it", alias, key)
+			}
+		}
 		return index.New(alias)
 	}
 	x, err := index.Parse(alias, o.Body)
@@ -261,6 +289,9 @@ func (s *stage) wantChanged(a act, succeeded bool) (changed bool) {
 	for key, was := range s.before {
 		if _, touched := a.wants[key]; !touched && !slices.Equal(now[key].values, was.values) {
 			s.Errorf("%s had %d versions and has %d, which nobody asked for", key, len(was.values), len(now[key].values))
+		}
+		if is, ok := now[key]; ok && a.moves == "" && (is.alias != was.alias || is.key != was.key) {
+			s.Errorf("%s was under %s and is under %s", key, was.alias, is.alias)
 		}
 	}
 	for key := range now {
@@ -286,7 +317,7 @@ func (s *stage) wantChanged(a act, succeeded bool) (changed bool) {
 		}
 		changed = changed || !untouched
 	}
-	return changed
+	return s.wantMoved(a, now, succeeded) > 0 || changed
 }
 
 // wantSound is what is true at every instant: all is sealed with the key of its alias (I10),
@@ -296,21 +327,31 @@ func (s *stage) wantSound() {
 	s.Helper()
 	now := s.state()
 	for _, o := range s.bucket.Objects() {
-		alias := "alias/app"
-		if strings.Contains(o.Name, "alias_ops") || o.Name == "team/pager.json" {
-			alias = "alias/ops"
+		var document struct {
+			Alias string `json:"kms_alias"`
 		}
-		if o.SSE != s3test.AWSKMS || o.KeyARN != s.KMS.ARN(alias) {
+		if err := json.Unmarshal(o.Body, &document); err != nil {
+			s.Errorf("%s: %v", o.Name, err)
+		}
+		alias := document.Alias
+		for _, a := range []string{"alias/app", "alias/ops"} {
+			if o.Name == "team/"+index.FileName(a) {
+				alias = a
+			}
+		}
+		before := s.act.same && o.KeyARN == s.keys[alias] // not yet stored anew
+		if o.SSE != s3test.AWSKMS || o.KeyARN != s.KMS.ARN(alias) && !before {
 			s.Errorf("%s is sealed with %s under %s", o.Name, o.SSE, o.KeyARN)
 		}
 	}
 	for _, alias := range []string{"alias/app", "alias/ops"} {
 		for key, e := range s.index(alias).Entries {
-			if is, ok := now[key]; ok && e.Tag == is.tag && (e.Value.Reveal() != is.newest() || is.alias != alias) {
+			if is, ok := now[key]; ok && e.Tag == is.tag && (e.Value.Reveal() != is.newest() || is.alias != alias && !e.Moving) {
 				s.Errorf("index of %s: the entry of %s has the tag of its object and another content", alias, key)
 			}
 		}
 	}
+	s.wantVisible(now)
 	contents, err := s.reader.Load(s.Context(), "team")
 	if err != nil {
 		s.Errorf("a reader fails: %v", err)
@@ -341,8 +382,8 @@ func (s *stage) wantExact() {
 				s.Errorf("index of %s: %s is missing or old", alias, key)
 			}
 		}
-		for key := range entries {
-			if now[key].alias != alias {
+		for key, e := range entries {
+			if ahead := e.Moving && e.Tag == now[key].tag; now[key].alias != alias && !ahead {
 				s.Errorf("index of %s: %s does not belong there", alias, key)
 			}
 		}
@@ -353,6 +394,9 @@ func (s *stage) wantExact() {
 // command, run again, does what it was to do.
 func (s *stage) wantConverging(a act) {
 	s.Helper()
+	if a.moves != "" {
+		s.wantMovedAgain(a)
+	}
 	if a.wants == nil {
 		return
 	}
@@ -415,11 +459,12 @@ func (s *stage) files(visit func(name string)) {
 }
 
 // TestKilledAtEachRequest ends each changing command with SIGKILL at each of its requests,
-// before the request is applied and after it.
+// before the request is applied and after it. A rekey under the same alias is for make walk alone,
+// here and below.
 func TestKilledAtEachRequest(t *testing.T) {
 	t.Parallel()
 	for _, a := range acts() {
-		if a.wants == nil {
+		if !a.changes() || a.same && os.Getenv("COFFER_WALK") != "full" {
 			continue
 		}
 		t.Run(a.name, func(t *testing.T) {
@@ -479,7 +524,7 @@ func (s *stage) kill(a act, at spot, after bool) {
 func TestInterruptedAtEachRequest(t *testing.T) {
 	t.Parallel()
 	for _, a := range acts() {
-		if a.wants == nil {
+		if !a.changes() || a.same && os.Getenv("COFFER_WALK") != "full" {
 			continue
 		}
 		t.Run(a.name, func(t *testing.T) {

@@ -1,0 +1,239 @@
+package cmd
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/coffer-secrets/coffer/internal/render"
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// DoctorCmd finds out what is wrong with services and their bucket, and mends it.
+type DoctorCmd struct {
+	Services []string `arg:"" optional:"" name:"service" help:"Services; without any, all of them, and the bucket."`
+
+	Probe bool `help:"Try what the server keeps of conditions, and what you may change, with an object that is deleted again."`
+	Fix   bool `help:"Mend what needs no decision of yours: indexes, tombstones. No secret is written or deleted."`
+}
+
+// finding is one thing that doctor tells: what it is about, what it is, and the command that
+// mends it.
+type finding struct {
+	Severity store.Severity `json:"severity"`
+	Check    string         `json:"check"`            // a word for programs
+	About    string         `json:"about"`            // the secret, the object, the service or the bucket
+	Text     string         `json:"text"`             // a sentence without its subject. Partly the storage's words: escaped where it is printed
+	Mend     string         `json:"mend,omitempty"`   // the command that mends it; "" where none does
+	Mended   bool           `json:"mended,omitempty"` // it is done
+}
+
+// inspected is a service as doctor has seen it.
+type inspected struct {
+	store.Inspection
+	mended []store.Finding
+}
+
+// Run prints a row for each finding, the worst first. It ends with exit code 1 when one is more
+// than a note. Without --fix nothing is changed.
+func (c *DoctorCmd) Run(ctx context.Context, app *App) error {
+	services := make([]string, len(c.Services))
+	for i, name := range c.Services {
+		services[i] = serviceName(name)
+		if err := store.CheckService(services[i]); err != nil {
+			return err
+		}
+	}
+	s, err := app.Open(ctx)
+	if err != nil {
+		return err
+	}
+	backend := app.inForce.Backend.Value
+	inspector, ok := s.(store.Inspector)
+	switch {
+	case backend == "null":
+		return app.printFindings(nil)
+	case !ok:
+		return fmt.Errorf("%w: the %s backend keeps no indexes that could be wrong; s3-kms, s3 and local do", store.ErrUnsupported, backend)
+	}
+	if len(services) == 0 {
+		services, err = inspector.Occupied(ctx, "")
+		if errors.Is(err, store.ErrDenied) {
+			err = hinted(err, "coffer doctor SERVICE looks at a service that you may list")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	var found []finding
+	if onS3 := backend == "s3" || backend == "s3-kms"; onS3 && (len(c.Services) == 0 || c.Probe) {
+		if found, err = app.siteFindings(ctx, s, services, c.Probe); err != nil {
+			return err
+		}
+	}
+	all, err := c.examine(ctx, app, inspector, services)
+	if err != nil {
+		return err
+	}
+	for _, seen := range all {
+		if len(c.Services) > 0 && len(seen.Secrets)+len(seen.Indexes)+len(seen.mended) == 0 {
+			return &store.Error{Op: "inspect", ID: store.ID{Service: seen.Service}, Err: &store.NotFoundError{What: "service"}}
+		}
+		found = append(found, app.findingsOf(seen, tombstonesStay(ctx, s, app))...)
+	}
+	return app.printFindings(found)
+}
+
+// examine inspects services, four at once, and mends them one after the other.
+func (c *DoctorCmd) examine(ctx context.Context, app *App, s store.Inspector, services []string) ([]inspected, error) {
+	all := make([]inspected, len(services))
+	line := app.progress(len(services), "checked")
+	defer line.Done()
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(4)
+	for i, service := range services {
+		g.Go(func() (err error) {
+			all[i].Inspection, err = s.Inspect(gctx, service)
+			line.Add()
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil || !c.Fix {
+		return all, err
+	}
+	line.Done()
+	for i := range all {
+		if !slices.ContainsFunc(all[i].Findings, func(f store.Finding) bool { return f.Mendable }) {
+			continue
+		}
+		if err := app.mend(ctx, s, &all[i]); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// mend mends a service and looks at it again. What cannot be mended is said, and stays a finding.
+func (a *App) mend(ctx context.Context, s store.Inspector, seen *inspected) error {
+	mended, failed := s.Mend(ctx, seen.Service)
+	if ctx.Err() != nil {
+		return failed
+	}
+	if failed != nil {
+		a.say("%s", sentence(failed))
+	}
+	after, err := s.Inspect(ctx, seen.Service)
+	if err != nil {
+		return errors.Join(failed, err)
+	}
+	for _, f := range seen.Findings {
+		// With the index put right, nothing tells any more that a version was lost.
+		if f.Check == "lost-version" && !slices.Contains(after.Findings, f) {
+			after.Findings = append(after.Findings, f)
+		}
+	}
+	seen.Inspection, seen.mended = after, mended
+	return nil
+}
+
+// tombstonesStay reports whether the server is known to delete under no condition, so that a
+// tombstone can only be collected by one who says that nobody else writes.
+func tombstonesStay(ctx context.Context, s store.Store, app *App) bool {
+	prober, ok := s.(store.ConditionProber)
+	if !ok || app.globals.SingleWriter || app.inForce.file.SingleWriter {
+		return false
+	}
+	c, err := prober.Conditions(ctx, "", false)
+	return err == nil && c.Known && !c.Deletes
+}
+
+// findingsOf says what was found in a service, and which command mends it.
+func (a *App) findingsOf(seen inspected, tombstonesStay bool) []finding {
+	var found []finding
+	for _, f := range seen.mended {
+		found = append(found, finding{Severity: f.Severity, Check: f.Check, About: about(f), Text: f.Text, Mended: true})
+	}
+	for _, f := range seen.Findings {
+		mend := a.mendedBy(f, seen.Inspection)
+		if f.Check == "tombstone" && f.Mendable && tombstonesStay {
+			mend += " --single-writer"
+			f.Text += ", and can go while nobody else writes: this server deletes under no condition"
+		}
+		found = append(found, finding{Severity: f.Severity, Check: f.Check, About: about(f), Text: f.Text, Mend: mend})
+	}
+	return found
+}
+
+// about is what a finding is about, in as few words as tell it.
+func about(f store.Finding) string {
+	if f.ID.Key != "" {
+		return f.ID.String()
+	}
+	return cmp.Or(f.Object, f.ID.Service)
+}
+
+// mendedBy is the command that mends a finding.
+func (a *App) mendedBy(f store.Finding, seen store.Inspection) string {
+	service := f.ID.Service
+	switch {
+	case f.Mendable:
+		return "coffer doctor --fix " + service
+	case f.Check == "rollback":
+		return "coffer doctor --fix --allow-rollback " + service
+	case f.Check == "case-twins":
+		return "coffer delete --exact-key " + service + " KEY"
+	case f.Check == "hidden", f.Check == "denied-index":
+		if a.inForce.Backend.Value != "local" {
+			return "coffer policy check reader " + service
+		}
+	case f.Check == "other-key" && f.Severity == store.Warning:
+		command := "coffer rekey --same " + service
+		if f.KeyAlias != a.inForce.aliasOfWrites() {
+			command += " --kms-key-alias " + f.KeyAlias
+		}
+		return command
+	case f.Check == "moving":
+		for _, s := range seen.Secrets {
+			if s.ID == f.ID {
+				return fmt.Sprintf("coffer rekey %s --from %s --to %s", service, s.KeyAlias, f.KeyAlias)
+			}
+		}
+	}
+	return ""
+}
+
+// printFindings says what was mended, prints the rest, and counts it.
+func (a *App) printFindings(found []finding) error {
+	worst := map[store.Severity]int{store.Serious: 0, store.Warning: 1, store.Remark: 2}
+	sort.SliceStable(found, func(i, j int) bool { return worst[found[i].Severity] < worst[found[j].Severity] })
+	counts := map[store.Severity]int{}
+	t := a.table("Severity", "Check", "About", "Mended by", "What")
+	for _, f := range found {
+		if f.Mended {
+			a.note("mended %s: %s", f.About, f.Check)
+			continue
+		}
+		counts[f.Severity]++
+		t.row(string(f.Severity), f.Check, f.About, f.Mend, f.Text)
+	}
+	if a.globals.JSON {
+		if err := render.JSON(a.Stdout, append([]finding{}, found...)); err != nil {
+			return err
+		}
+	} else if len(t.rows) > 0 {
+		if err := t.print(); err != nil {
+			return err
+		}
+	} else {
+		a.note("nothing%s is wrong", map[bool]string{true: " else"}[len(found) > 0])
+	}
+	if counts[store.Serious]+counts[store.Warning] > 0 {
+		return &exitError{code: exitOther}
+	}
+	return nil
+}

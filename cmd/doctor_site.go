@@ -1,0 +1,234 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/coffer-secrets/coffer/internal/policy"
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// siteFindings says what is wrong with the bucket, the key, the server and the clock, and what
+// the caller may not do, all of it asked at once. Services are those of the bucket. With probe
+// an object is stored for that, and deleted again; without it nothing is changed. What is not
+// told is a note, and no error.
+func (a *App) siteFindings(ctx context.Context, s store.Store, services []string, probe bool) ([]finding, error) {
+	site, err := a.site(ctx)
+	if err != nil {
+		return nil, err
+	}
+	service := "coffer-doctor-check"
+	if len(services) > 0 {
+		service = services[0]
+	}
+	checks := []func(context.Context) []finding{
+		func(ctx context.Context) []finding { return a.clockFindings(ctx, site) },
+		site.keyFindings,
+		func(ctx context.Context) []finding { return conditionFindings(ctx, s, service, probe) },
+		func(ctx context.Context) []finding { return site.permissionFindings(ctx, s, service, probe) },
+		site.policyFindings,
+	}
+	for _, setting := range site.settings(true) {
+		if setting.name != "policy" {
+			checks = append(checks, func(ctx context.Context) []finding { return site.settingFindings(ctx, setting) })
+		}
+	}
+	found := make([][]finding, len(checks))
+	var g errgroup.Group
+	for i, check := range checks {
+		g.Go(func() error {
+			found[i] = check(ctx)
+			return nil
+		})
+	}
+	_ = g.Wait()
+	return slices.Concat(found...), ctx.Err()
+}
+
+// one is a single finding.
+func one(severity store.Severity, check, about, mend, format string, args ...any) []finding {
+	return []finding{{Severity: severity, Check: check, About: about, Mend: mend, Text: fmt.Sprintf(format, args...)}}
+}
+
+// untold is the finding that nothing could be found out.
+func untold(check, about string, err error) []finding {
+	return one(store.Remark, check, about, "", "not told: %s", sentence(err))
+}
+
+// initSafely makes what lacks, but no rule that would stop a chamber from writing.
+const initSafely = "coffer init --allow-unconditional"
+
+// settingFindings looks at one setting of the bucket.
+func (s *site) settingFindings(ctx context.Context, setting bucketSetting) []finding {
+	severity, text := store.Warning, ""
+	switch setting.name {
+	case "encryption":
+		severity, text = store.Remark, "does not seal with "+setting.want+" what is put without naming a key; coffer always names one"
+		if len(s.scope.Keys) == 0 {
+			severity, text = store.Warning, "has no default encryption"
+		}
+	case "public-access":
+		text = "does not block public access"
+	case "versions":
+		text = "keeps no versions: what is deleted or overwritten cannot be restored"
+	case "lifecycle":
+		text = "has no lifecycle that ends old versions and the objects of links: their values stay"
+	}
+	switch holds, err := setting.holds(ctx); {
+	case err != nil:
+		return untold(setting.name, s.scope.Bucket, err)
+	case holds:
+		return nil
+	}
+	return one(severity, setting.name, s.scope.Bucket, initSafely, "%s", text)
+}
+
+// policyFindings looks at the bucket's policy. That puts without a condition are allowed is a
+// note alone: a team that still has chambers needs it so.
+func (s *site) policyFindings(ctx context.Context) []finding {
+	bucket := s.scope.Bucket
+	existing, err := s.buckets.Policy(ctx, bucket)
+	if err != nil {
+		return untold("policy", bucket, err)
+	}
+	var found []finding
+	for _, statement := range s.scope.BucketPolicy(false).Statement {
+		switch _, lacks, err := policy.Merge(existing, policy.Document{Statement: []policy.Statement{statement}}); {
+		case err != nil:
+			return untold("policy", bucket, err)
+		case !lacks:
+		case statement.Sid == policy.SidTLSOnly:
+			found = append(found, one(store.Warning, "tls-only", bucket, initSafely, "has no policy that refuses requests without TLS")...)
+		default:
+			found = append(found, one(store.Remark, "conditional-puts", bucket, "coffer init",
+				"allows puts without a condition, as chamber makes them: what they do not see they overwrite")...)
+		}
+	}
+	return found
+}
+
+// keyFindings looks at the key of new secrets.
+func (s *site) keyFindings(ctx context.Context) []finding {
+	if len(s.scope.Keys) == 0 {
+		return nil
+	}
+	const check = "key"
+	alias := s.scope.Keys[0].Alias
+	ctx, cancel := context.WithTimeout(ctx, keyTime)
+	defer cancel()
+	info, found, err := s.key(ctx)
+	switch {
+	case err != nil:
+		return untold(check, alias, err)
+	case !found:
+		return one(store.Serious, check, alias, initSafely, "is no key of this account and region: nothing can be written")
+	case info.State == "Disabled":
+		return one(store.Serious, check, alias, "aws kms enable-key --key-id "+info.ID, "is disabled: nothing under it can be read or written")
+	case info.State == "PendingDeletion":
+		return one(store.Serious, check, alias, "aws kms cancel-key-deletion --key-id "+info.ID,
+			"is about to be deleted: nothing under it can be read or written, and then all of it is lost")
+	case !info.Enabled:
+		return one(store.Serious, check, alias, "", "cannot be used: it is %s", info.State)
+	case info.Usage != "" && info.Usage != "ENCRYPT_DECRYPT": // moto names none
+		return one(store.Serious, check, alias, "", "cannot seal objects: its usage is %s", info.Usage)
+	}
+	return nil
+}
+
+// clockFindings compares the clock with the server's, as far as whole seconds tell.
+func (a *App) clockFindings(ctx context.Context, s *site) []finding {
+	const check = "clock"
+	theirs, err := s.buckets.ServerTime(ctx, s.scope.Bucket)
+	ours := a.Now()
+	if err != nil {
+		return untold(check, "this machine", err)
+	}
+	if theirs.IsZero() {
+		return one(store.Remark, check, "this machine", "", "not told: the server does not name its time")
+	}
+	off, way := ours.Sub(theirs), "ahead of"
+	if off < 0 {
+		off, way = -off, "behind"
+	}
+	severity := store.Warning
+	switch {
+	case off <= time.Minute:
+		return nil
+	case off > 5*time.Minute:
+		severity = store.Serious
+	}
+	return one(severity, check, "this machine", "",
+		"has a clock %s %s the server's: versions get wrong dates, and from 15 minutes on requests are refused", off.Round(time.Second), way)
+}
+
+// conditionFindings says what the server does not keep of the conditions of changes.
+func conditionFindings(ctx context.Context, s store.Store, service string, probe bool) []finding {
+	const check, about = "conditions", "the server"
+	prober, ok := s.(store.ConditionProber)
+	if !ok {
+		return nil
+	}
+	c, err := prober.Conditions(ctx, service, probe)
+	switch {
+	case errors.Is(err, store.ErrUnsupported):
+		return one(store.Serious, check, about, "", "cannot be written to: %s", sentence(err))
+	case err != nil:
+		return untold(check, about, err)
+	case !c.Known && probe:
+		return one(store.Remark, check, about, "", "not told: it did not let itself be asked")
+	case !c.Known:
+		return one(store.Remark, check, about, "coffer doctor --probe", "not told: it was not asked in the last seven days whether it keeps conditions")
+	case !c.Puts:
+		return one(store.Warning, check, about, "",
+			"ignores the conditions of puts: writes are refused, or with single_writer the last of two writers wins")
+	case !c.Deletes:
+		return one(store.Remark, check, about, "", "ignores the conditions of deletes: what is deleted leaves a tombstone, which doctor --fix --single-writer removes while nobody else writes")
+	}
+	return nil
+}
+
+// permissionFindings tries what a reader does, and with probe what an operator does.
+func (s *site) permissionFindings(ctx context.Context, st store.Store, service string, probe bool) []finding {
+	const check = "permission"
+	prober, ok := st.(store.Prober)
+	if !ok {
+		return nil
+	}
+	role := policy.Reader
+	if probe {
+		role = policy.Operator
+	}
+	wanted := s.scope.Permissions(role, service)
+	actions := make([]string, len(wanted))
+	for i, p := range wanted {
+		actions[i] = p.Action
+	}
+	trials, err := prober.Try(ctx, service, actions)
+	if err != nil {
+		return untold(check, service, err)
+	}
+	var found []finding
+	var allowed []string
+	for i, t := range trials {
+		switch {
+		case t.Verdict == store.Allowed:
+			allowed = append(allowed, t.Action)
+		case t.Verdict == store.Untold:
+			found = append(found, one(store.Remark, check, wanted[i].On, "", "not told whether you may %s: %s", t.Action, t.Reason)...)
+		case t.Action == "s3:ListBucket" || t.Action == "s3:GetObject":
+			found = append(found, one(store.Warning, check, wanted[i].On, "coffer policy reader "+service, "you may not %s: %s", t.Action, t.Reason)...)
+		default:
+			found = append(found, one(store.Remark, check, wanted[i].On, "coffer policy "+string(role)+" "+service, "you may not %s: %s", t.Action, t.Reason)...)
+		}
+	}
+	if probe && len(allowed) > 0 {
+		found = append(found, one(store.Remark, check, service, "", "you may %s", strings.Join(allowed, ", "))...)
+	}
+	return found
+}

@@ -1,0 +1,117 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/coffer-secrets/coffer/internal/term"
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// purge deletes keys, or all of the service, with everything that the bucket keeps of them, once
+// it has said what that is.
+func (c *DeleteCmd) purge(ctx context.Context, app *App, s store.Store, service string) error {
+	purger, ok := s.(store.Purger)
+	if !ok {
+		return app.purgesNothing()
+	}
+	if c.ExactKey {
+		if err := c.refuseTwins(ctx, s, service); err != nil {
+			return err
+		}
+	}
+	kept, err := purger.Residue(ctx, service, c.Keys...)
+	if errors.Is(err, store.ErrUnsupported) {
+		return app.purgesNothing()
+	}
+	if err != nil {
+		return err
+	}
+	keys := c.Keys
+	if c.Whole {
+		if keys = keysOf(kept); len(keys) == 0 {
+			return &store.Error{Op: "purge", ID: store.ID{Service: service}, Err: &store.NotFoundError{What: "service"}}
+		}
+	}
+	if err := c.agreed(app, kept); err != nil {
+		return err
+	}
+	results, removed, err := purger.Purge(ctx, service, keys...)
+	err = app.printDeleted(results, err)
+	old, marks := 0, 0
+	for _, k := range removed {
+		old, marks = old+k.Old, marks+k.Marks
+	}
+	if old+marks > 0 {
+		app.note("removed for good: %s, %s", count(old, "older state"), count(marks, "mark"))
+	}
+	return err
+}
+
+// purgesNothing is for a backend, or a server, that has no versions of objects: what a plain
+// delete leaves is nothing.
+func (a *App) purgesNothing() error {
+	err := fmt.Errorf("%w: %s keeps nothing that could be purged", store.ErrUnsupported, a.storage())
+	return hinted(err, "delete without --purge leaves nothing there")
+}
+
+func keysOf(kept []store.Kept) []string {
+	var keys []string
+	for _, k := range kept {
+		if k.ID.Key != "" {
+			keys = append(keys, k.ID.Key)
+		}
+	}
+	return keys
+}
+
+// agreed says what goes, and asks. Where there is nothing, Purge has the answer.
+func (c *DeleteCmd) agreed(app *App, kept []store.Kept) error {
+	if len(kept) == 0 {
+		return nil
+	}
+	old, secrets := 0, len(keysOf(kept))
+	tell := app.say // who is asked must know what about
+	if c.Yes {
+		tell = app.note
+	}
+	for _, k := range kept {
+		tell("%s", goes(k))
+		old += k.Old + k.Marks
+	}
+	if old == 0 {
+		tell("the bucket shows no older states of them: it keeps no versions, or nothing was replaced yet")
+	}
+	if c.Yes {
+		return nil
+	}
+	ok, err := term.Confirm(app.Stdin, app.Stderr, fmt.Sprintf("Remove this for good, of %s?", count(secrets, "secret")))
+	if errors.Is(err, term.ErrNoTerminal) {
+		return hinted(usage("nobody is there to confirm it"), "--yes purges without asking")
+	}
+	if err == nil && !ok {
+		err = errDeclined
+	}
+	return err
+}
+
+// goes says what a purge takes of one object.
+func goes(k store.Kept) string {
+	var parts []string
+	if k.ID.Key != "" && k.Live {
+		parts = append(parts, "the present state")
+	}
+	if k.Old > 0 {
+		parts = append(parts, count(k.Old, "older state"))
+	}
+	if k.Marks > 0 {
+		parts = append(parts, count(k.Marks, "mark")+" of a deletion")
+	}
+	text := fmt.Sprintf("will remove %s: %s", k.Object, strings.Join(parts, ", "))
+	if k.ID.Key == "" {
+		text += "; each held values of secrets"
+	}
+	return text
+}
