@@ -7,6 +7,7 @@ MOTO          := 5.2.1
 
 TOOLS    ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/coffer-tools
 FUZZTIME ?= 1m
+WALK     ?= full
 VERSION  ?= $(shell git describe --tags --dirty 2>/dev/null || echo dev)
 COMMIT   ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 
@@ -73,7 +74,7 @@ cover: moto ## coverage of the packages that promise some
 
 walk: SHELL := bash -o pipefail
 walk: moto ## the whole fault walk of the program: every command, request and fault; killed, interrupted, expired (10 minutes)
-	COFFER_WALK=full go test -count 1 -timeout 30m -v -run 'FaultWalk|Killed|Interrupted|Expires|Clock|NoCommandTells' ./cmd | grep -v '^ *\(===\|--- PASS: .*/\)'
+	COFFER_WALK=$(WALK) go test -count 1 -timeout 30m -v -run 'FaultWalk|Killed|Interrupted|Expires|Clock|NoCommandTells' ./cmd | grep -v '^ *\(===\|--- PASS: .*/\)'
 
 mutants: ## plant mistakes in the protocol, one at a time, and expect the tests to find them (15 minutes)
 	.ci/mutants
