@@ -291,6 +291,8 @@ func storageHint(e *store.StorageError) string {
 		return "this machine's clock is wrong"
 	case "NoSuchBucket":
 		return "is the bucket's name right, and the region?"
+	case "InvalidBucketName":
+		return "a bucket's name has 3 to 63 characters: lower-case letters, digits, dots and hyphens"
 	case "PermanentRedirect", "AuthorizationHeaderMalformed":
 		return "the bucket is in another region: --region, or COFFER_AWS_REGION"
 	case "KMS.DisabledException":

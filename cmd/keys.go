@@ -294,7 +294,7 @@ func (u *keyUse) judge(keys map[string]store.Key) {
 		u.State = notTold
 	}
 	switch {
-	case !aliasTold || u.Key == "":
+	case !aliasTold, u.Key == "", keyName(u.Key) == u.Alias: // some servers tell the alias, not the key
 		u.Current = notTold
 	case alias.ID == u.Key:
 		u.Current = yes
@@ -343,7 +343,9 @@ func shortNames(uses []*keyUse) map[string]string {
 		names, keys := map[string]string{}, map[string]string{}
 		for _, u := range uses {
 			name := keyName(u.Key)
-			name = name[:min(n, len(name))]
+			if !strings.HasPrefix(name, "alias/") {
+				name = name[:min(n, len(name))]
+			}
 			names[u.Key], keys[name] = name, u.Key
 		}
 		if len(names) == len(keys) {
@@ -357,10 +359,13 @@ func shortNames(uses []*keyUse) map[string]string {
 	return names
 }
 
-// keyName is what tells a key from others of the account: the id in its ARN.
+// keyName is what tells a key from others of the account: the id, or the alias, in its ARN.
 func keyName(key string) string {
 	if !strings.HasPrefix(key, "arn:") {
 		return key
+	}
+	if _, alias, ok := strings.Cut(key, ":alias/"); ok {
+		return "alias/" + alias
 	}
 	return key[strings.LastIndexAny(key, ":/")+1:]
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/coffer-secrets/coffer/internal/mototest"
 	"github.com/coffer-secrets/coffer/internal/s3test"
 	"github.com/coffer-secrets/coffer/internal/wire"
 )
@@ -149,6 +150,19 @@ func TestKeysOfParameterStore(t *testing.T) {
 	want := []keyUse{{Alias: "alias/parameter_store_key", Usable: "yes", Secrets: 1}}
 	if diff := cmp.Diff(want, keyUses(b, "")); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A server that names keys by their aliases does not tell which key an alias stands for.
+func TestKeysWhereTheServerNamesAliases(t *testing.T) {
+	b := newMotoBench(t, mototest.Start(t), "keys-by-alias")
+	b.do("init --yes --without policy --without check", "")
+	b.do("write svc key -", canary)
+	if got := b.table("keys svc"); !strings.HasPrefix(strings.Split(got, "\n")[1], "svc alias/keys-by-alias alias/keys-by-alias 1 1 enabled yes not told 20") {
+		t.Errorf("%q", got)
+	}
+	if got := b.table("keys svc --key alias/keys-by"); strings.Contains(got, "\nsvc") {
+		t.Errorf("the beginning of an alias is another alias: %q", got)
 	}
 }
 
