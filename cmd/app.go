@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -66,6 +67,8 @@ func Main(args []string, app *App) int {
 		return app.fail(err)
 	}
 	if name := commandName(parser.Model, args); name == "exec" || name == "run" {
+		// It waits far more than it computes: on one processor nobody spins while it waits.
+		runtime.GOMAXPROCS(1)
 		// Here, not in the grammar: to it everything behind "--" is more services.
 		if at := slices.Index(args, "--"); at >= 0 {
 			args, app.behind = args[:at], args[at+1:]
