@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -197,10 +198,44 @@ func (a *App) mendedBy(f store.Finding, seen store.Inspection) string {
 			command += " --kms-key-alias " + f.KeyAlias
 		}
 		return command
-	case f.Check == "moving":
+	case strings.HasPrefix(a.inForce.Backend.Value, "s3") && f.Object != "":
+		if command := a.byHand(f, seen); command != "" {
+			return command
+		}
+	}
+	if f.Check == "moving" {
 		for _, s := range seen.Secrets {
 			if s.ID == f.ID {
 				return fmt.Sprintf("coffer rekey %s --from %s --to %s", service, s.KeyAlias, f.KeyAlias)
+			}
+		}
+	}
+	return ""
+}
+
+// byHand is the command of AWS for what no command of ours may decide.
+func (a *App) byHand(f store.Finding, seen store.Inspection) string {
+	at := " --bucket " + a.inForce.Bucket.Value
+	switch f.Check {
+	case "corrupt-secret", "unsealed":
+		command := "aws s3api delete-object" + at + " --key " + f.Object
+		if f.ID.Key != "" {
+			command += " && coffer restore " + f.ID.Service + " --deleted" // what there was before, to choose from
+		}
+		return command
+	case "corrupt-index":
+		return "aws s3api delete-object" + at + " --key " + f.Object + " && coffer doctor --fix " + f.ID.Service
+	case "lost-version":
+		return "aws s3api list-object-versions" + at + " --prefix " + f.Object
+	case "disabled-key":
+		for _, s := range seen.Secrets {
+			if s.ID == f.ID && s.KeyID != "" {
+				return "aws kms enable-key --key-id " + s.KeyID
+			}
+		}
+		for _, x := range seen.Indexes {
+			if x.Object == f.Object && x.KeyID != "" {
+				return "aws kms enable-key --key-id " + x.KeyID
 			}
 		}
 	}

@@ -124,6 +124,37 @@ func TestDoctorTellsWhatTheCallerMayNotMend(t *testing.T) {
 	}
 }
 
+// What no command of ours may decide has one of AWS.
+func TestDoctorNamesTheCommandsOfAWS(t *testing.T) {
+	for check, c := range map[string]struct {
+		spoil func(b *bench)
+		mend  string
+	}{
+		"corrupt-secret": {
+			func(b *bench) { b.Bucket("b").Plant("api/x.json", []byte("{"), s3test.AWSKMS, "alias/app") },
+			"aws s3api delete-object --bucket b --key api/x.json && coffer restore api --deleted",
+		},
+		"unsealed": {
+			func(b *bench) { b.Bucket("b").Plant("api/x.json", []byte(`{}`), "AES256", "") },
+			"aws s3api delete-object --bucket b --key api/x.json && coffer restore api --deleted",
+		},
+		"disabled-key": {
+			func(b *bench) { b.KMS.SetState("alias/app", s3test.Disabled) }, "aws kms enable-key --key-id ARN",
+		},
+	} {
+		t.Run(check, func(t *testing.T) {
+			b := newBench(t, s3test.Options{})
+			b.do("write api url -", canary)
+			want := strings.ReplaceAll(c.mend, "ARN", b.KMS.ARN("alias/app"))
+			c.spoil(b)
+			all := b.doctor("api", 1)
+			if !slices.ContainsFunc(all, func(f found) bool { return f.Check == check && f.Mend == want }) {
+				t.Errorf("%+v; want one that %q mends", all, want)
+			}
+		})
+	}
+}
+
 func TestDoctorNeedsServicesFromWhoMayNotListAll(t *testing.T) {
 	b := newBench(t, s3test.Options{})
 	team(b)
