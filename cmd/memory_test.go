@@ -3,6 +3,7 @@
 package cmd_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,15 +18,13 @@ import (
 // TestMemoryOfAListing holds `list` of 10,000 secrets to 100 MB.
 func TestMemoryOfAListing(t *testing.T) {
 	// The kernel counts what the parent of a new process used as the child's own: the program is
-	// started from a process that has run no other test.
-	if os.Getenv("COFFER_MEMORY_TEST") == "" {
-		c := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestMemoryOfAListing$", "-test.v")
-		c.Env = append(os.Environ(), "COFFER_MEMORY_TEST=1")
-		out, err := c.CombinedOutput()
-		t.Logf("%s", out)
-		if err != nil {
+	// started, and measured, by a process that does nothing else.
+	if text, ok := os.LookupEnv("COFFER_MEMORY_TEST"); ok {
+		var c exec.Cmd
+		if err := json.Unmarshal([]byte(text), &c); err != nil {
 			t.Fatal(err)
 		}
+		measureListing(t, &c)
 		return
 	}
 	b := newBench(t, s3test.Options{})
@@ -39,10 +38,27 @@ func TestMemoryOfAListing(t *testing.T) {
 	}
 	b.do("import -q many "+path, "")
 	c := b.command("list many")
-	if out, err := c.Output(); err != nil || strings.Count(string(out), "\n") != 10_001 {
+	what, err := json.Marshal(map[string]any{"Path": c.Path, "Args": c.Args, "Env": c.Env, "Dir": c.Dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	measure := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestMemoryOfAListing$", "-test.v")
+	measure.Env = append(os.Environ(), "COFFER_MEMORY_TEST="+string(what))
+	out, err := measure.CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func measureListing(t *testing.T, c *exec.Cmd) {
+	t.Helper()
+	program := exec.CommandContext(t.Context(), c.Path, c.Args[1:]...)
+	program.Env, program.Dir = c.Env, c.Dir
+	if out, err := program.Output(); err != nil || strings.Count(string(out), "\n") != 10_001 {
 		t.Fatalf("list: %v, %d lines", err, strings.Count(string(out), "\n"))
 	}
-	usage, ok := c.ProcessState.SysUsage().(*syscall.Rusage)
+	usage, ok := program.ProcessState.SysUsage().(*syscall.Rusage)
 	if !ok {
 		t.Fatal("the system does not tell what the process used")
 	}
