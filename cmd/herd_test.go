@@ -22,8 +22,8 @@ import (
 )
 
 // A thousand readers, some of them programs of their own, come within three seconds to a
-// server that answers 503 above 500 requests a second. All of them get there. How many
-// requests that takes depends on the machine here, and is held by the next test.
+// server that answers 503 above 500 requests a second. All of them get there, with at most 1.3
+// times the requests that are needed; the next test holds it closer, on no machine's speed.
 func TestAHerdOfReadersIsPatient(t *testing.T) {
 	if raceDetector {
 		t.Skip("the race detector is slower than the server's limit: it would hold the herd back")
@@ -80,8 +80,8 @@ func TestAHerdOfReadersIsPatient(t *testing.T) {
 		}
 	}
 	t.Logf("%d readers: %d requests, of which %d were refused; %.1f s", readers, len(log), refused, elapsed.Seconds())
-	if needed := 2 * readers; len(log) > 2*needed {
-		t.Errorf("%d requests are more than twice the %d that were needed", len(log), needed)
+	if needed := 2 * readers; float64(len(log)) > 1.3*float64(needed) {
+		t.Errorf("%d requests are more than 1.3 times the %d that were needed", len(log), needed)
 	}
 }
 
