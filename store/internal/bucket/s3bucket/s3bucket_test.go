@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -134,10 +135,15 @@ func TestConditionOnMissingObjectElsewhere(t *testing.T) {
 func recorder(t *testing.T, handle http.HandlerFunc) (*s3.Client, *[]*http.Request) {
 	t.Helper()
 	mototest.Isolate(t)
-	var requests []*http.Request
+	var (
+		mu       sync.Mutex // a connection that is cut does not wait for its handler
+		requests []*http.Request
+	)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		requests = append(requests, r) // one request at a time in these tests
+		mu.Lock()
+		requests = append(requests, r)
+		mu.Unlock()
 		handle(w, r)
 	}))
 	t.Cleanup(server.Close)
