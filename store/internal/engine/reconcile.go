@@ -41,6 +41,9 @@ type reconciliation struct {
 	dropEmpty bool
 	// rebuild makes an index anew that does not parse. It is a cache, and the objects have all of it.
 	rebuild bool
+	// first makes an index where there was none: the listing that the caller has already serves
+	// for the first round, since the one that follows the put holds it against what is there then.
+	first bool
 
 	before      *index.Index    // what of the index as it was can be relied on
 	made        string          // the nonce of the index that was put where there was none, unless forced
@@ -70,7 +73,10 @@ func (r *reconciliation) run(ctx context.Context) error {
 		if err := writable(r.own); err != nil && (!r.rebuild || r.own.corrupt == nil) {
 			return err
 		}
-		if err := r.e.list(ctx, r.v); err != nil { // X2
+		first := r.first && n == 0
+		if first {
+			r.addKnown()
+		} else if err := r.e.list(ctx, r.v); err != nil { // X2
 			return err
 		}
 		if r.v.files[file].Tag == r.own.tag { // else it was put meanwhile
@@ -86,7 +92,7 @@ func (r *reconciliation) run(ctx context.Context) error {
 				r.made = next.Nonce
 			}
 			err = r.swap(ctx, file, next)
-			if err == nil && r.own.missing && !r.v.indexes[file].missing && len(r.moving) == 0 {
+			if made := r.own.missing && !r.v.indexes[file].missing; err == nil && (first || made && len(r.moving) == 0) {
 				return r.lookAgain(ctx, file)
 			}
 			if err == nil || !retryable(err) {
@@ -104,8 +110,17 @@ func (r *reconciliation) run(ctx context.Context) error {
 // after a rekey has deleted the index that it left empty, so that this condition does not tell
 // that the listing is of today: what was made then of a secret that has moved since is taken back.
 func (r *reconciliation) lookAgain(ctx context.Context, file string) error {
-	r.own, r.force = r.v.indexes[file], false
+	r.own, r.force, r.first = r.v.indexes[file], false, false
 	return r.run(ctx)
+}
+
+// addKnown adds to the listing what the caller has stored since it was made.
+func (r *reconciliation) addKnown() {
+	for key, k := range r.known {
+		if k.object != nil {
+			r.v.objects[key] = bucket.Info{Name: objectName(r.v.service, key), Tag: k.tag}
+		}
+	}
 }
 
 // swap puts the index if it differs, on the condition that it is still the one that was

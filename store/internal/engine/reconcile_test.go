@@ -334,15 +334,20 @@ func TestWhoMakesAnIndexLooksAgain(t *testing.T) {
 	}
 	w.wantIndex(ops, map[string]string{"k": canary})
 
-	// Overtaken before it lists, it makes none.
+	// A writer who does not know whether its put was made lists first, and makes none where a
+	// rekey was there before.
 	w = newWorld(t, membucket.Options{})
 	c = w.client(app)
+	c.loses("put", "k.json", 1, bucket.ErrUnavailable)
+	c.fails("get", "k.json", 2, bucket.ErrRefused)
 	c.before("list", "", 2, func() {
 		if _, err := w.client(ops).Rekey(t.Context(), service, store.RekeyOptions{}); err != nil {
 			t.Error(err)
 		}
 	})
-	c.put("k", canary)
+	_, err := c.write("k", canary, store.WriteOptions{})
+	w.want(err, store.ErrUnknown)
+	w.wantIndex(ops, map[string]string{"k": canary})
 	if calls := c.calls(); slices.Contains(calls, "put "+appIndex) || w.index(app) != nil {
 		t.Errorf("it makes an index without entries: %q", calls)
 	}

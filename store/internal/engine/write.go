@@ -192,7 +192,13 @@ func (e *Engine) begin(ctx context.Context, service string, changes []*change) (
 	w.others = sync.OnceValue(func() error { return e.readIndexes(ctx, v) })
 	w.keyID = sync.OnceValue(func() string { return e.KeyID(ctx, e.Alias) })
 	if own.missing && !e.plain() {
-		w.keyID = async(w.keyID) // no index tells the key: ask for it beside the put
+		if len(changes) > 1 {
+			w.keyID = async(w.keyID) // no index tells the key: ask for it beside the puts
+		} else {
+			// For one secret alone the question is not worth a request: what the storage says that it
+			// used is held against key_arns here, against the index from now on, and against KMS by doctor.
+			w.keyID = func() string { return "" }
+		}
 	}
 	return w, nil
 }
@@ -269,6 +275,7 @@ func (w *writing) finish(ctx context.Context) error {
 	ctx, cancel := outlive(ctx, indexGrace)
 	defer cancel()
 	r := &reconciliation{e: w.e, v: w.v, alias: w.e.Alias, own: w.own, known: w.known, putKey: w.putKey}
+	r.first = w.own.missing
 	if err := r.run(ctx); err != nil {
 		return fmt.Errorf("%w: %w", store.ErrIndexBehind, storageError(err))
 	}

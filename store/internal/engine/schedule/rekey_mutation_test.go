@@ -187,7 +187,8 @@ func unconditional(b bucket.Bucket) bucket.Bucket {
 	}
 }
 
-// oneLook gives the engine, after it has made an index, the listing again from which it made it.
+// oneLook gives the engine, after it has made an index, the listing again that it had before,
+// with what it has put since.
 func oneLook(b bucket.Bucket) bucket.Bucket {
 	var mu sync.Mutex
 	var last []bucket.Info
@@ -208,10 +209,13 @@ func oneLook(b bucket.Bucket) bucket.Bucket {
 		},
 		put: func(ctx context.Context, name string, body []byte, o bucket.PutOptions) (bucket.Info, error) {
 			info, err := b.Put(ctx, name, body, o)
-			if err == nil && name == ownIndex && o.If.Absent() {
-				mu.Lock()
-				defer mu.Unlock()
+			mu.Lock()
+			defer mu.Unlock()
+			switch _, secret := keyOf(name); {
+			case err == nil && name == ownIndex && o.If.Absent():
 				made = info
+			case err == nil && secret:
+				last = append(slices.DeleteFunc(last, func(i bucket.Info) bool { return i.Name == name }), info)
 			}
 			return info, err
 		},

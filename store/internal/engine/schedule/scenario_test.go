@@ -144,6 +144,13 @@ func scenarios() []scenario {
 		{name: "write and chamber's write of two keys", tasks: []task{write("k1", "v1"), chamberWrites("k2", "c1")}},
 		{name: "delete and chamber's write of two keys", tasks: []task{remove("k1"), chamberWrites("k2", "c1")}},
 		{name: "two writes under B and chamber's write under A", tasks: []task{writesB("k3", "x1"), chamberWrites("k3", "c1")}},
+		{name: "first writes of two keys", tasks: []task{write("k1", "x1"), write("k2", "y1")}, seeds: map[string]string{}, lost: 1},
+		{name: "first writes of one key", tasks: []task{write("k1", "x1"), write("k1", "x2")}, seeds: map[string]string{}, lost: 1},
+		{name: "first writes under two aliases", tasks: []task{write("k1", "x1"), writeB("k1", "x2")}, seeds: map[string]string{}, lost: 1, end: oneCreates},
+		{name: "first write and delete", tasks: []task{write("k1", "x1"), remove("k1")}, seeds: map[string]string{}, lost: 1, crashes: 1},
+		{name: "first write and chamber's write of one key", tasks: []task{write("k1", "x1"), chamberWrites("k1", "c1")}, seeds: map[string]string{}},
+		{name: "first write and chamber's write of two keys", tasks: []task{write("k1", "x1"), chamberWrites("k2", "c1")}, seeds: map[string]string{}},
+		{name: "load and first write", tasks: []task{load(), write("k1", "x1")}, seeds: map[string]string{}, lost: 1, end: allSucceed},
 		{name: "load and chamber's write", tasks: []task{load(), chamberWrites("k1", "c1")}},
 	}
 }
