@@ -142,17 +142,16 @@ func (f *fileConfig) from(setting any) string {
 	return f.path
 }
 
-// What the decoder says of a file, which is no YAML otherwise.
-var (
-	unknownField = regexp.MustCompile(`line (\d+): field (\S+) not found`)
-	wrongType    = regexp.MustCompile(`line (\d+): cannot unmarshal .*into (bool|string|\[\]string|)`)
-	twice        = regexp.MustCompile(`line (\d+): mapping key "([^"]*)" already defined at line (\d+)`)
-	faultLine    = regexp.MustCompile(`line \d+`)
-)
-
 // yamlFault tells the first fault in words of the file rather than of this program, and
 // without its values: somebody may have named a file of secrets.
 func yamlFault(err error) string {
+	// What the decoder says of a file, which is no YAML otherwise.
+	var (
+		unknownField = regexp.MustCompile(`line (\d+): field (\S+) not found`)
+		wrongType    = regexp.MustCompile(`line (\d+): cannot unmarshal .*into (bool|string|\[\]string|)`)
+		twice        = regexp.MustCompile(`line (\d+): mapping key "([^"]*)" already defined at line (\d+)`)
+		faultLine    = regexp.MustCompile(`line \d+`)
+	)
 	text := err.Error()
 	if m := unknownField.FindStringSubmatch(text); m != nil {
 		return fmt.Sprintf("line %s: there is no setting %q", m[1], m[2])
@@ -197,7 +196,7 @@ func (*ConfigCmd) Run(app *App) error {
 	}
 	rows = append(rows, s.file.rows()...)
 	if c := s.file.chosen; c.Value != "" {
-		rows = slices.Insert(rows, 0, configRow{"context", c.Value, c.From})
+		rows = append([]configRow{{"context", c.Value, c.From}}, rows...)
 	}
 	if app.globals.JSON {
 		return render.JSON(app.Stdout, rows)

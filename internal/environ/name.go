@@ -1,8 +1,8 @@
 package environ
 
-import "regexp"
+import "strings"
 
-var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+const nameBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 
 // Name returns the variable that a secret's key becomes: the prefix as it stands, then the
 // key in upper case with "_" for "-" and "."; before a digit at the front goes a "_". The
@@ -17,7 +17,7 @@ func Name(key, prefix string) (string, error) {
 	if len(name) > 0 && name[0] >= '0' && name[0] <= '9' {
 		name = append([]byte{'_'}, name...)
 	}
-	if key == "" || !variableName.Match(name) {
+	if key == "" || strings.Trim(string(name), nameBytes) != "" {
 		return "", &NameError{Key: key, Name: string(name)}
 	}
 	return string(name), nil

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -18,8 +17,6 @@ const (
 	maxK8sSecret = 1 << 20 // all values together
 )
 
-var dnsSubdomain = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
-
 func checkK8s(e entry) string {
 	switch {
 	case len(e.key) > maxK8sKey:
@@ -32,7 +29,7 @@ func checkK8s(e entry) string {
 
 // writeK8s writes a manifest for `kubectl apply -f`.
 func writeK8s(b *bytes.Buffer, entries []entry, o Options) error {
-	if len(o.Name) > maxK8sKey || !dnsSubdomain.MatchString(o.Name) {
+	if len(o.Name) > maxK8sKey || !dnsSubdomain(o.Name) {
 		return fmt.Errorf("%w: k8s: the Secret needs a name of lower-case letters, digits, \"-\" and \".\", at most %d bytes", store.ErrInvalid, maxK8sKey)
 	}
 	data := &yaml.Node{Kind: yaml.MappingNode}
@@ -61,4 +58,14 @@ func yamlMap(pairs ...any) *yaml.Node {
 		m.Content = append(m.Content, yamlKey(key), node)
 	}
 	return m
+}
+
+// dnsSubdomain reports whether a name is one of RFC 1123, as Kubernetes wants it.
+func dnsSubdomain(name string) bool {
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" || strings.Trim(label, "-") != label || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			return false
+		}
+	}
+	return true
 }

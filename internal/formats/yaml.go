@@ -8,17 +8,10 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
-
-// A key that every version of YAML reads as a string without quotes.
-var plainKey = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
-
-// Words that YAML 1.1 or 1.2 take for something else than a string.
-var yamlWord = regexp.MustCompile(`(?i)^(y|n|yes|no|on|off|true|false|null)$`)
-
-var yamlErrorLine = regexp.MustCompile(`line (\d+)`)
 
 func writeYAML(b *bytes.Buffer, entries []entry, _ Options) error {
 	var m yaml.Node
@@ -39,10 +32,23 @@ func encodeYAML(b *bytes.Buffer, n *yaml.Node) error {
 }
 
 func yamlKey(key string) *yaml.Node {
-	if plainKey.MatchString(key) && !yamlWord.MatchString(key) {
+	if plainYAML(key) {
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: key}
 	}
 	return yamlText(key)
+}
+
+// plainYAML reports whether every version of YAML reads a key as a string without quotes.
+func plainYAML(key string) bool {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	if key == "" || !strings.Contains(letters, key[:1]) || strings.Trim(key, letters+"0123456789_-") != "" {
+		return false
+	}
+	switch strings.ToLower(key) {
+	case "y", "n", "yes", "no", "on", "off", "true", "false", "null": // something else in YAML 1.1 or 1.2
+		return false
+	}
+	return true
 }
 
 // yamlText is always in double quotes, the one style in which YAML 1.1 and 1.2 agree about
@@ -131,7 +137,7 @@ func follow(n *yaml.Node) *yaml.Node {
 // yamlSyntax keeps nothing but the line of the library's error, which can quote the file.
 func yamlSyntax(c *collector, err error) error {
 	line := 0
-	if m := yamlErrorLine.FindStringSubmatch(err.Error()); m != nil {
+	if m := regexp.MustCompile(`line (\d+)`).FindStringSubmatch(err.Error()); m != nil {
 		line, _ = strconv.Atoi(m[1])
 	}
 	return c.fault(line, nil, "it is not YAML")

@@ -13,8 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"regexp"
 	"sort"
+	"strings"
 	"time"
 
 	"github.com/coffer-secrets/coffer/store"
@@ -55,9 +55,8 @@ var _ store.Sharer = Shares{}
 const (
 	root      = "__share/"
 	timestamp = "20060102T150405Z"
+	idSize    = 16 // bytes, of random numbers
 )
-
-var shareName = regexp.MustCompile(`^__share/(.+)/(\d{8}T\d{6}Z)-[0-9a-f]{32}$`)
 
 // Share implements [store.Sharer]. Of the same service it deletes what is over.
 func (s Shares) Share(ctx context.Context, id store.ID, lasts time.Duration) (store.Share, error) {
@@ -173,16 +172,21 @@ func (s Shares) Revoke(ctx context.Context, object string) error {
 
 // parse tells the service of a share and when it ends.
 func parse(object string) (service string, ends time.Time, ok bool) {
-	parts := shareName.FindStringSubmatch(object)
-	if parts == nil || store.CheckService(parts[1]) != nil {
+	path, ok := strings.CutPrefix(object, root)
+	at := strings.LastIndexByte(path, '/')
+	if !ok || at < 0 || store.CheckService(path[:at]) != nil {
 		return "", time.Time{}, false
 	}
-	ends, err := time.Parse(timestamp, parts[2])
-	return parts[1], ends, err == nil
+	ending, id, _ := strings.Cut(path[at+1:], "-")
+	if len(ending) != len(timestamp) || len(id) != 2*idSize || strings.Trim(id, "0123456789abcdef") != "" {
+		return "", time.Time{}, false
+	}
+	ends, err := time.Parse(timestamp, ending)
+	return path[:at], ends, err == nil
 }
 
 func random() string {
-	var b [16]byte
+	var b [idSize]byte
 	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
 	return hex.EncodeToString(b[:])
 }

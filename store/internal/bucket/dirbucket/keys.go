@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -23,8 +22,6 @@ const (
 	identitySuffix = ".age"
 	aliasComment   = "# alias: "
 )
-
-var aliasPattern = regexp.MustCompile(`^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$`)
 
 // keyring is a directory of identity files. For reading, what it holds is parsed once; a
 // put reads its identity anew, so that nothing is sealed to one that is not there any more.
@@ -50,7 +47,7 @@ func (k *keyring) recipient(alias string) (*age.X25519Recipient, error) {
 	if alias == "" {
 		return nil, fault{bucket.ErrRefused, "an object has to be sealed to the identity of an alias, and none is named"}
 	}
-	if !aliasPattern.MatchString(alias) {
+	if !namesFile(alias) {
 		return nil, fault{bucket.ErrRefused, fmt.Sprintf("no identity file can be named after %q", alias)}
 	}
 	if k.dir == "" {
@@ -81,7 +78,7 @@ func (k *keyring) path(alias string) string {
 // known returns the recipient of an alias, or a recipient whose identity is here; "" for
 // others. Unlike recipient it makes nothing.
 func (k *keyring) known(name string) (string, error) {
-	if aliasPattern.MatchString(name) && strings.Contains(name, "/") {
+	if namesFile(name) && strings.Contains(name, "/") {
 		file := readIdentityFile(k.path(name))
 		switch {
 		case errors.Is(file.fault, fs.ErrNotExist), file.fault == nil && file.alias != "" && file.alias != name:
@@ -288,4 +285,15 @@ func seal(body []byte, to age.Recipient) ([]byte, error) {
 		return nil, err
 	}
 	return sealed.Bytes(), nil
+}
+
+// namesFile reports whether an alias can be the name of an identity file.
+func namesFile(alias string) bool {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	for part := range strings.SplitSeq(alias, "/") {
+		if part == "" || strings.Trim(part, letters+"0123456789_-") != "" {
+			return false
+		}
+	}
+	return true
 }

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/aws/smithy-go"
@@ -224,8 +223,6 @@ func reason(err error) string {
 	return err.Error()
 }
 
-var regionName = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
-
 // bucketRegion is where the bucket is, when an answer of another region tells.
 func bucketRegion(err error) string {
 	var response *smithyhttp.ResponseError
@@ -234,9 +231,14 @@ func bucketRegion(err error) string {
 	}
 	switch response.HTTPStatusCode() {
 	case http.StatusMovedPermanently, http.StatusTemporaryRedirect, http.StatusBadRequest:
-		if region := response.Response.Header.Get("X-Amz-Bucket-Region"); regionName.MatchString(region) {
+		if region := response.Response.Header.Get("X-Amz-Bucket-Region"); isRegion(region) {
 			return region
 		}
 	}
 	return ""
+}
+
+// isRegion keeps what else a server may send out of a message.
+func isRegion(name string) bool {
+	return len(name) <= 40 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
