@@ -313,6 +313,8 @@ func storageHint(e *store.StorageError) string {
 		return "ask for what coffer policy operator prints: s3:ListBucketVersions, s3:GetObjectVersion and s3:DeleteObjectVersion; and kms:Decrypt"
 	case denied:
 		return "ask for s3:GetObject, s3:ListBucket and kms:Decrypt to read; s3:PutObject, s3:DeleteObject and kms:GenerateDataKey to write"
+	case e.Code == "Forbidden": // not AWS's word: moto's, by a bucket's policy
+		return "if the server does not know the conditions of the bucket's policy, take the policy away there: coffer init --without policy makes none"
 	case errors.Is(e, store.ErrConfiguration):
 		return "no usable credentials: set up a profile, a role or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
 	}

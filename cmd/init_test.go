@@ -4,10 +4,13 @@ package cmd_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/hashicorp/hcl/v2"
@@ -90,11 +93,7 @@ func TestInitMakesAStoreOnce(t *testing.T) {
 	if made := puts(b); !slices.Equal(made, want) || len(parts) != 7 {
 		t.Errorf("made %v, in %d parts", made, len(parts))
 	}
-	for _, o := range b.Bucket("new").Objects() {
-		if !strings.Contains(o.Name, "__kms_") { // an empty index
-			t.Errorf("%s is left", o.Name)
-		}
-	}
+	wantNothingOfAnInit(b, b.Bucket("new"))
 	b.do("write team x -", canary)
 
 	b.Reset()
@@ -132,8 +131,185 @@ func TestInitOnMoto(t *testing.T) {
 	// Moto judges a bucket's policy without its conditions: with it everything is denied.
 	b.do("init --yes --without policy", "")
 	initialised(b, "--without policy")
+	if got := b.run("keys --json", ""); got.exit != 0 || strings.TrimSpace(got.stdout) != "[]" {
+		t.Errorf("keys after it: exit code %d\n%s%s", got.exit, got.stdout, got.stderr)
+	}
 	initialised(b, "--without check --yes")
 	initialised(b, "--without check")
+}
+
+// wantNothingOfAnInit: neither an object nor an older state. What is kept of the probe by
+// which any first write asks a server about conditions is not init's.
+func wantNothingOfAnInit(b *bench, in *s3test.Bucket) {
+	b.Helper()
+	for _, versions := range in.AllVersions() {
+		for _, o := range versions {
+			if !strings.Contains(o.Name, "/__probe/") {
+				b.Errorf("%s is left: version %s, a mark: %v", o.Name, o.Version, o.Mark)
+			}
+		}
+	}
+}
+
+// An init that is killed while it checks with a secret, before or after any change, leaves
+// something, and the next one takes it away.
+func TestInitLeavesNothingOfAKilledCheck(t *testing.T) {
+	for name, quirks := range map[string]s3test.Quirks{
+		"conditional delete": {}, "no conditional delete": {DeleteIgnoresMatch: true},
+	} {
+		for _, versions := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, versions %v", name, versions), func(t *testing.T) {
+				t.Parallel()
+				b := newBench(t, s3test.Options{Quirks: quirks})
+				without := map[bool]string{false: " --without versions"}[versions]
+				initialised(b, "--yes --without check"+without)
+				b.Reset()
+				initialised(b, without)
+				wantNothingOfAnInit(b, b.bucket)
+				var changes int
+				ofCheck := func(op, key string) bool {
+					return (op == "PutObject" || op == "DeleteObject") && strings.HasPrefix(key, "coffer-init-check/") && !strings.Contains(key, "__probe")
+				}
+				for _, e := range b.Log() {
+					if ofCheck(e.Op, e.Key) {
+						changes++
+					}
+				}
+				if changes < 4 {
+					t.Fatalf("%d changes", changes)
+				}
+				for n := 1; n <= changes; n++ {
+					for _, after := range []bool{false, true} {
+						killInit(b, "init"+without, n, after, ofCheck)
+						initialised(b, without)
+						wantNothingOfAnInit(b, b.bucket)
+						if t.Failed() {
+							t.Fatalf("killed at change %d, after it: %v", n, after)
+						}
+					}
+				}
+				if n := len(b.bucket.Objects()); n != 0 {
+					t.Errorf("%d objects", n)
+				}
+			})
+		}
+	}
+}
+
+// killInit runs a command until its n-th request of some, and ends it there, before that is
+// applied or after.
+func killInit(b *bench, line string, n int, after bool, counts func(op, key string) bool) {
+	b.Helper()
+	reached := make(chan struct{})
+	var seen atomic.Int64
+	b.Fault(func(r s3test.Request) *s3test.Fault {
+		if !counts(r.Op, r.Key) || int(seen.Add(1)) != n {
+			return nil
+		}
+		return &s3test.Fault{Kind: s3test.Hang, After: after, Reached: func() { close(reached) }}
+	})
+	c := b.command(line)
+	if err := c.Start(); err != nil {
+		b.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	select {
+	case <-reached:
+	case err := <-ended:
+		b.Fatalf("it ended without its change %d: %v", n, err)
+	}
+	_ = c.Process.Kill()
+	<-ended
+	b.Drain()
+	b.Fault(nil)
+}
+
+// The secret of somebody who has chosen the service of the check for his own stays, and so do
+// its index and the secret of an init that runs meanwhile.
+func TestInitLeavesWhatIsNotOfItsCheck(t *testing.T) {
+	b := newBench(t, s3test.Options{})
+	initialised(b, "--yes")
+	b.do("write coffer-init-check mine -", canary)
+	initialised(b, "")
+	if got := b.run("read coffer-init-check mine -q", ""); got.stdout != canary+"\n" {
+		t.Errorf("exit code %d\n%s", got.exit, got.stderr)
+	}
+	if _, there := b.bucket.Object("coffer-init-check/__kms_alias_app__latest.json"); !there {
+		t.Error("the index is gone")
+	}
+}
+
+// What may not be deleted is said, in a line, and is no failure but for the secret itself.
+func TestInitSaysWhatItMayNotTakeAway(t *testing.T) {
+	for name, test := range map[string]struct {
+		policy s3test.Policy
+		exit   int
+		stderr string
+	}{
+		"the index":      {s3test.Policy{DenyDelete: []string{"*/__kms_*"}}, 0, "the index of the check is left: "},
+		"versions":       {s3test.Policy{DenyListVersions: true}, 0, "something of it may be left: "},
+		"a version":      {s3test.Policy{DenyDeleteVersion: []string{"*"}}, 0, "something of it may be left: "},
+		"the secret too": {s3test.Policy{DenyDelete: []string{"coffer-init-check/*.json"}}, 5, "not allowed to delete coffer-init-check/probe-"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, s3test.Options{})
+			initialised(b, "--yes")
+			b.SetPolicy(dev.AccessKeyID, test.policy)
+			got := b.run("init", "")
+			if got.exit != test.exit || strings.Count(got.stderr, test.stderr) != 1 || !strings.Contains(got.stderr, "not allowed to ") {
+				t.Errorf("exit code %d\n%s", got.exit, got.stderr)
+			}
+			b.SetPolicy(dev.AccessKeyID, s3test.Policy{})
+			initialised(b, "")
+			wantNothingOfAnInit(b, b.bucket)
+		})
+	}
+}
+
+// Several at once take each other's secrets for ones that were left, and get over it.
+func TestInitsAtOnce(t *testing.T) {
+	b := newBench(t, s3test.Options{})
+	initialised(b, "--yes")
+	var taken atomic.Bool // the secret, when it is about to be read
+	b.Fault(func(r s3test.Request) *s3test.Fault {
+		if r.Op == "GetObject" && strings.HasPrefix(r.Key, "coffer-init-check/probe-") && !taken.Load() {
+			if _, there := b.bucket.Object(r.Key); there {
+				b.bucket.Delete(r.Key)
+				taken.Store(true)
+			}
+		}
+		return nil
+	})
+	initialised(b, "")
+	b.Fault(nil)
+	if !taken.Load() {
+		t.Error("nobody took the secret")
+	}
+	wantNothingOfAnInit(b, b.bucket)
+}
+
+// Moto denies everything by the statements that have a condition: init says where it was
+// stopped, and the way out, which is one.
+func TestInitWithAPolicyThatTheServerMisunderstands(t *testing.T) {
+	server := mototest.Start(t)
+	b := newMotoBench(t, server, "misunderstood")
+	got := b.run("init --yes", "")
+	if got.exit != 1 || !strings.Contains(got.stderr, "Forbidden") || !strings.Contains(got.stderr, "take the policy away there: coffer init --without policy") {
+		t.Errorf("exit code %d\n%s", got.exit, got.stderr)
+	}
+	request, err := http.NewRequest(http.MethodDelete, server+"/misunderstood?policy", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	initialised(b, "--without policy")
+	b.do("write team db_url -", canary)
 }
 
 func TestInitRefuses(t *testing.T) {

@@ -473,6 +473,40 @@ func rollback(b *bench) {
 	b.bucket.Plant("team/db_url.json", o.Body, s3test.AWSKMS, "alias/app")
 }
 
+// Who may only read is told that a secret is not there, and nothing of permissions: there was
+// nothing to take out of the index. Where there is, it is not gone.
+func TestAReaderDeletesWhatIsNotThere(t *testing.T) {
+	b := newBench(t, s3test.Options{})
+	team(b)
+	b.SetPolicy(dev.AccessKeyID, s3test.Policy{
+		DenyPut: []string{"*"}, DenyDelete: []string{"*"}, DenyGenerateDataKey: []string{"*"}, ListPrefixes: []string{"team/"},
+	})
+	for args, test := range map[string]struct {
+		exit   int
+		stderr string // all of it
+	}{
+		"delete team none":     {3, "coffer: no secret \"none\" in service \"team\"\n"},
+		"delete team db_ur":    {3, "coffer: no secret \"db_ur\" in service \"team\" (nearest: \"db_url\")\n"},
+		"delete team none no2": {3, "coffer: no secret \"no2\" in service \"team\"\ncoffer: no secret \"none\" in service \"team\"\n"},
+	} {
+		if got := b.run(args, ""); got.exit != test.exit || got.stderr != test.stderr {
+			t.Errorf("coffer %s: exit code %d, want %d\n%s", args, got.exit, test.exit, got.stderr)
+		}
+	}
+	b.bucket.Delete("team/db_url.json") // a delete that died before its index
+	got := b.run("delete team db_url", "")
+	if got.exit != 5 || !strings.Contains(got.stderr, "not allowed to put "+appIndex) || !strings.Contains(got.stderr, "s3:PutObject") {
+		t.Errorf("its value is in the index: exit code %d\n%s", got.exit, got.stderr)
+	}
+	b.SetPolicy(dev.AccessKeyID, s3test.Policy{})
+	if got := b.run("delete team db_url", ""); got.exit != 3 {
+		t.Errorf("who may write takes it out: exit code %d\n%s", got.exit, got.stderr)
+	}
+	if index, _ := b.bucket.Object(appIndex); bytes.Contains(index.Body, []byte("db_url")) {
+		t.Error("it is still in the index")
+	}
+}
+
 func TestARefusedWriteLeavesNothingBehind(t *testing.T) {
 	for name, test := range map[string]struct {
 		quirks s3test.Quirks

@@ -46,7 +46,8 @@ func (b *bench) as(who aws.Credentials) *bench {
 // The printed policies are those of sessions of a server that enforces them, the condition
 // on prefixes included. MinIO knows neither KMS' actions nor s3:GetBucketPublicAccessBlock,
 // and takes no policy that names them: these are left out here, and judged by
-// TestAPolicyAllowsWhatItsRoleDoes and TestAPolicyAllowsNothingElse.
+// TestAPolicyAllowsWhatItsRoleDoes and TestAPolicyAllowsNothingElse; kms:DescribeKey and
+// kms:ListAliases by TestMotoMissesEachActionOfThePrintedPolicies too.
 func TestMinIOEnforcesThePrintedPoliciesOnMinIO(t *testing.T) {
 	m, b := newMinIOBench(t)
 	root := b.as(serverstest.Root())

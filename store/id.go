@@ -11,6 +11,10 @@ const (
 	MaxObject = 1024
 )
 
+// Scratch is the service in which init tries a store, with secrets that nobody else knows of.
+// What is deleted from it leaves neither a tombstone nor an empty index.
+const Scratch = "coffer-init-check"
+
 // ID names one secret. Make it with [NewID]; the zero ID is invalid.
 type ID struct{ Service, Key string }
 

@@ -58,6 +58,9 @@ func (e *Engine) deleteKeys(ctx context.Context, service string, keys []string, 
 	purged := w.purge(ctx, changes)
 	results := make([]store.Result, len(changes))
 	for i, c := range changes {
+		if purged != nil && errors.Is(c.err, store.ErrNotFound) && w.leaves(c) {
+			c.err = purged // it is not gone as long as an index holds it
+		}
 		results[i] = store.Result{Meta: c.meta, Outcome: c.outcome}
 		if c.err != nil {
 			results[i].Outcome, results[i].Err = store.Failed, wrap("delete", service, c.name, c.err)
@@ -128,7 +131,11 @@ func (w *writing) removed(c *change, gone known) {
 // condition, a tombstone takes the object's place, under the condition of a put: deleting
 // without one could take a newer secret away.
 func (w *writing) drop(ctx context.Context, o *secretObject, tag bucket.Tag) (known, error) {
-	err := w.e.Bucket.Delete(ctx, objectName(o.service, o.key), bucket.IfMatch(tag))
+	name := objectName(o.service, o.key)
+	err := w.e.Bucket.Delete(ctx, name, bucket.IfMatch(tag))
+	if errors.Is(err, bucket.ErrUnsupported) && o.service == store.Scratch {
+		err = w.e.Bucket.Delete(ctx, name, bucket.If{})
+	}
 	if !errors.Is(err, bucket.ErrUnsupported) {
 		return known{}, err
 	}
@@ -151,8 +158,12 @@ func (w *writing) purge(ctx context.Context, changes []*change) error {
 	defer cancel()
 	others := w.holding(changes, gone)
 	if !w.own.missing || len(w.known) > 0 || w.behind {
-		r := &reconciliation{e: w.e, v: w.v, alias: w.e.Alias, own: w.own, known: w.known, force: true}
-		if err := r.run(ctx); err != nil {
+		r := &reconciliation{e: w.e, v: w.v, alias: w.e.Alias, own: w.own, known: w.known, force: true, dropEmpty: w.v.service == store.Scratch}
+		err := r.run(ctx)
+		if errors.Is(err, bucket.ErrDenied) && !w.behind && !slices.ContainsFunc(changes, w.leaves) {
+			err = nil // a reader, and nothing was there: to fence is for who may write
+		}
+		if err != nil {
 			return fmt.Errorf("%w: %w", store.ErrIndexBehind, storageError(err))
 		}
 	}
@@ -168,6 +179,18 @@ func (w *writing) purge(ctx context.Context, changes []*change) error {
 		}
 	}
 	return nil
+}
+
+// leaves reports whether an index could still hold the value of a secret that is gone.
+func (w *writing) leaves(c *change) bool {
+	for _, s := range w.v.indexes {
+		if s.idx != nil {
+			if _, ghost := s.idx.Entries[c.key]; ghost {
+				return true
+			}
+		}
+	}
+	return c.outcome == store.Deleted
 }
 
 // holding returns the aliases of the other readable indexes that hold one of the keys that
