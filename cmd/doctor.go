@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"sort"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -30,7 +29,7 @@ type finding struct {
 	Check    string         `json:"check"`            // a word for programs
 	About    string         `json:"about"`            // the secret, the object, the service or the bucket
 	Text     string         `json:"text"`             // a sentence without its subject. Partly the storage's words: escaped where it is printed
-	Mend     string         `json:"mend,omitempty"`   // the command that mends it; "" where none does
+	Mend     string         `json:"mend,omitempty"`   // the command that mends it; "" when it is done
 	Mended   bool           `json:"mended,omitempty"` // it is done
 }
 
@@ -132,10 +131,14 @@ func (a *App) mend(ctx context.Context, s store.Inspector, seen *inspected) erro
 	if err != nil {
 		return errors.Join(failed, err)
 	}
-	for _, f := range seen.Findings {
+	var left []string
+	for i := range after.Findings {
+		left = append(left, after.Findings[i].ID.Key+after.Findings[i].Text)
+	}
+	for i := range seen.Findings {
 		// With the index put right, nothing tells any more that a version was lost.
-		if f.Check == "lost-version" && !slices.Contains(after.Findings, f) {
-			after.Findings = append(after.Findings, f)
+		if f := &seen.Findings[i]; f.Check == "lost-version" && !slices.Contains(left, f.ID.Key+f.Text) {
+			after.Findings = append(after.Findings, *f)
 		}
 	}
 	seen.Inspection, seen.mended = after, mended
@@ -159,13 +162,14 @@ func (a *App) findingsOf(seen inspected, tombstonesStay bool) []finding {
 	for _, f := range seen.mended {
 		found = append(found, finding{Severity: f.Severity, Check: f.Check, About: about(f), Text: f.Text, Mended: true})
 	}
-	for _, f := range seen.Findings {
-		mend := a.mendedBy(f, seen.Inspection)
-		if f.Check == "tombstone" && f.Mendable && tombstonesStay {
+	for i := range seen.Findings {
+		f := &seen.Findings[i]
+		mend := a.mendedBy(f, &seen.Inspection)
+		if f.Check == "tombstone" && tombstonesStay {
 			mend += " --single-writer"
 			f.Text += ", and can go while nobody else writes: this server deletes under no condition"
 		}
-		found = append(found, finding{Severity: f.Severity, Check: f.Check, About: about(f), Text: f.Text, Mend: mend})
+		found = append(found, finding{Severity: f.Severity, Check: f.Check, About: about(*f), Text: f.Text, Mend: mend})
 	}
 	return found
 }
@@ -178,74 +182,9 @@ func about(f store.Finding) string {
 	return cmp.Or(f.Object, f.ID.Service)
 }
 
-// mendedBy is the command that mends a finding.
-func (a *App) mendedBy(f store.Finding, seen store.Inspection) string {
-	service := f.ID.Service
-	switch {
-	case f.Mendable:
-		return "coffer doctor --fix " + service
-	case f.Check == "rollback":
-		return "coffer doctor --fix --allow-rollback " + service
-	case f.Check == "case-twins":
-		return "coffer delete --exact-key " + service + " KEY"
-	case f.Check == "hidden", f.Check == "denied-index":
-		if a.inForce.Backend.Value != "local" {
-			return "coffer policy check reader " + service
-		}
-	case f.Check == "other-key" && f.Severity == store.Warning:
-		command := "coffer rekey --same " + service
-		if f.KeyAlias != a.inForce.aliasOfWrites() {
-			command += " --kms-key-alias " + f.KeyAlias
-		}
-		return command
-	case strings.HasPrefix(a.inForce.Backend.Value, "s3") && f.Object != "":
-		if command := a.byHand(f, seen); command != "" {
-			return command
-		}
-	}
-	if f.Check == "moving" {
-		for _, s := range seen.Secrets {
-			if s.ID == f.ID {
-				return fmt.Sprintf("coffer rekey %s --from %s --to %s", service, s.KeyAlias, f.KeyAlias)
-			}
-		}
-	}
-	return ""
-}
-
-// byHand is the command of AWS for what no command of ours may decide.
-func (a *App) byHand(f store.Finding, seen store.Inspection) string {
-	at := " --bucket " + a.inForce.Bucket.Value
-	switch f.Check {
-	case "corrupt-secret", "unsealed":
-		command := "aws s3api delete-object" + at + " --key " + f.Object
-		if f.ID.Key != "" {
-			command += " && coffer restore " + f.ID.Service + " --deleted" // what there was before, to choose from
-		}
-		return command
-	case "corrupt-index":
-		return "aws s3api delete-object" + at + " --key " + f.Object + " && coffer doctor --fix " + f.ID.Service
-	case "lost-version":
-		return "aws s3api list-object-versions" + at + " --prefix " + f.Object
-	case "disabled-key":
-		for _, s := range seen.Secrets {
-			if s.ID == f.ID && s.KeyID != "" {
-				return "aws kms enable-key --key-id " + s.KeyID
-			}
-		}
-		for _, x := range seen.Indexes {
-			if x.Object == f.Object && x.KeyID != "" {
-				return "aws kms enable-key --key-id " + x.KeyID
-			}
-		}
-	}
-	return ""
-}
-
 // printFindings says what was mended, prints the rest, and counts it.
 func (a *App) printFindings(found []finding) error {
-	worst := map[store.Severity]int{store.Serious: 0, store.Warning: 1, store.Remark: 2}
-	sort.SliceStable(found, func(i, j int) bool { return worst[found[i].Severity] < worst[found[j].Severity] })
+	sort.SliceStable(found, func(i, j int) bool { return found[i].Severity.Rank() < found[j].Severity.Rank() })
 	counts := map[store.Severity]int{}
 	t := a.table("Severity", "Check", "About", "Mended by", "What")
 	for _, f := range found {

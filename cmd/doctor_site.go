@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"runtime"
 	"strings"
 	"time"
 
@@ -48,7 +48,16 @@ func (a *App) siteFindings(ctx context.Context, s store.Store, services []string
 		})
 	}
 	_ = g.Wait()
-	return slices.Concat(found...), ctx.Err()
+	var all []finding
+	for _, of := range found {
+		for i := range of {
+			if of[i].Mend == "" { // not told, most often for want of a permission; or what you may
+				of[i].Mend = "coffer policy check operator " + service
+			}
+		}
+		all = append(all, of...)
+	}
+	return all, ctx.Err()
 }
 
 // one is a single finding.
@@ -56,7 +65,8 @@ func one(severity store.Severity, check, about, mend, format string, args ...any
 	return []finding{{Severity: severity, Check: check, About: about, Mend: mend, Text: fmt.Sprintf(format, args...)}}
 }
 
-// untold is the finding that nothing could be found out.
+// untold is the finding that nothing could be found out. Where no command is named, it is the one
+// that tries the permissions.
 func untold(check, about string, err error) []finding {
 	return one(store.Remark, check, about, "", "not told: %s", sentence(err))
 }
@@ -113,6 +123,9 @@ func (s *site) policyFindings(ctx context.Context) []finding {
 	return found
 }
 
+// anotherServer goes on where conditions or ETags are kept.
+const anotherServer = "coffer migrate --all-services --from-context HERE --to-context ELSEWHERE"
+
 // keyFindings looks at the key of new secrets.
 func (s *site) keyFindings(ctx context.Context) []finding {
 	if len(s.scope.Keys) == 0 {
@@ -120,6 +133,7 @@ func (s *site) keyFindings(ctx context.Context) []finding {
 	}
 	const check = "key"
 	alias := s.scope.Keys[0].Alias
+	another := "aws kms update-alias --alias-name " + alias + " --target-key-id KEY"
 	ctx, cancel := context.WithTimeout(ctx, keyTime)
 	defer cancel()
 	info, found, err := s.key(ctx)
@@ -134,9 +148,9 @@ func (s *site) keyFindings(ctx context.Context) []finding {
 		return one(store.Serious, check, alias, "aws kms cancel-key-deletion --key-id "+info.ID,
 			"is about to be deleted: nothing under it can be read or written, and then all of it is lost")
 	case !info.Enabled:
-		return one(store.Serious, check, alias, "", "cannot be used: it is %s", info.State)
+		return one(store.Serious, check, alias, another, "cannot be used: it is %s", info.State)
 	case info.Usage != "" && info.Usage != "ENCRYPT_DECRYPT": // moto names none
-		return one(store.Serious, check, alias, "", "cannot seal objects: its usage is %s", info.Usage)
+		return one(store.Serious, check, alias, another, "cannot seal objects: its usage is %s", info.Usage)
 	}
 	return nil
 }
@@ -150,7 +164,7 @@ func (a *App) clockFindings(ctx context.Context, s *site) []finding {
 		return untold(check, "this machine", err)
 	}
 	if theirs.IsZero() {
-		return one(store.Remark, check, "this machine", "", "not told: the server does not name its time")
+		return one(store.Remark, check, "this machine", "date -u", "not told: the server does not name its time")
 	}
 	off, way := ours.Sub(theirs), "ahead of"
 	if off < 0 {
@@ -163,8 +177,19 @@ func (a *App) clockFindings(ctx context.Context, s *site) []finding {
 	case off > 5*time.Minute:
 		severity = store.Serious
 	}
-	return one(severity, check, "this machine", "",
+	return one(severity, check, "this machine", clockSetter(),
 		"has a clock %s %s the server's: versions get wrong dates, and from 15 minutes on requests are refused", off.Round(time.Second), way)
+}
+
+// clockSetter is the command that sets the clock of this machine by the network.
+func clockSetter() string {
+	switch runtime.GOOS {
+	case "darwin":
+		return "sudo sntp -sS time.apple.com"
+	case "windows":
+		return "w32tm /resync"
+	}
+	return "sudo timedatectl set-ntp true"
 }
 
 // conditionFindings says what the server does not keep of the conditions of changes.
@@ -177,7 +202,7 @@ func conditionFindings(ctx context.Context, s store.Store, service string, probe
 	c, err := prober.Conditions(ctx, service, probe)
 	switch {
 	case errors.Is(err, store.ErrUnsupported):
-		return one(store.Serious, check, about, "", "cannot be written to: %s", sentence(err))
+		return one(store.Serious, check, about, anotherServer, "cannot be written to: %s", sentence(err))
 	case err != nil:
 		return untold(check, about, err)
 	case !c.Known && probe:
@@ -185,10 +210,11 @@ func conditionFindings(ctx context.Context, s store.Store, service string, probe
 	case !c.Known:
 		return one(store.Remark, check, about, "coffer doctor --probe", "not told: it was not asked in the last seven days whether it keeps conditions")
 	case !c.Puts:
-		return one(store.Warning, check, about, "",
+		return one(store.Warning, check, about, anotherServer,
 			"ignores the conditions of puts: writes are refused, or with single_writer the last of two writers wins")
 	case !c.Deletes:
-		return one(store.Remark, check, about, "", "ignores the conditions of deletes: what is deleted leaves a tombstone, which doctor --fix --single-writer removes while nobody else writes")
+		return one(store.Remark, check, about, "coffer doctor --fix --single-writer",
+			"ignores the conditions of deletes: what is deleted leaves a tombstone, which doctor --fix --single-writer removes while nobody else writes")
 	}
 	return nil
 }

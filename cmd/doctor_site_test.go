@@ -37,6 +37,11 @@ func siteFindings(b *bench, args string) []siteFinding {
 	if err := json.Unmarshal([]byte(got.stdout), &all); err != nil {
 		b.Fatal(err)
 	}
+	for _, f := range all {
+		if f.Mend == "" {
+			b.Errorf("no command mends %+v", f)
+		}
+	}
 	return slices.DeleteFunc(all, func(f siteFinding) bool { return !slices.Contains(siteChecks, f.Check) })
 }
 
@@ -94,6 +99,7 @@ func TestDoctorMissesWhatInitMakes(t *testing.T) {
 func TestDoctorAcceptsTheRulesOfOthers(t *testing.T) {
 	b := newBench(t, s3test.Options{})
 	b.do("init --yes", "")
+	b.do("write team db_url -", canary)
 	admin := b.configure("b")
 	admin.put("policy", `{"Version":"2012-10-17","Statement":[{"Sid":"Theirs","Effect":"Deny","Principal":"*","Action":"s3:*",`+
 		`"Resource":["arn:aws:s3:::b/*","arn:aws:s3:::b"],"Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}`)

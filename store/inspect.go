@@ -12,6 +12,17 @@ const (
 	Remark  Severity = "note"    // to be known; nothing is wrong
 )
 
+// Rank is 0 for the worst severity, and higher for those that are less bad.
+func (s Severity) Rank() int {
+	switch s {
+	case Serious:
+		return 0
+	case Warning:
+		return 1
+	}
+	return 2
+}
+
 // Finding is one thing that an inspection found.
 type Finding struct {
 	Check    string // what was looked for, in a word for programs: "drift", "ghost", "other-key"
@@ -28,6 +39,7 @@ type Inspection struct {
 	Service  string
 	Secrets  []Inspected // every secret object, also tombstones and those that are hidden; sorted by key
 	Indexes  []InspectedIndex
+	Foreign  []string  // the names of objects that are neither secret nor index
 	Findings []Finding // the worst first, then by object
 }
 

@@ -2,25 +2,25 @@ package formats
 
 import (
 	"bytes"
-	"regexp"
 	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/environ"
 )
 
 // What a shell takes literally without quotes; the same set as in `chamber env`.
-var shellPlain = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
+const shellPlain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_@%+=:,./-"
 
 // writeShell writes what bash, dash and every POSIX shell can source.
 func writeShell(b *bytes.Buffer, entries []entry, _ Options) error {
 	for _, e := range entries {
-		b.WriteString("export " + e.name + "=" + shellQuote(e.value) + "\n")
+		b.WriteString("export " + e.name + "=" + ShellQuote(e.value) + "\n")
 	}
 	return nil
 }
 
-func shellQuote(value string) string {
-	if shellPlain.MatchString(value) {
+// ShellQuote returns text as one word of a POSIX shell.
+func ShellQuote(value string) string {
+	if value != "" && strings.Trim(value, shellPlain) == "" {
 		return value
 	}
 	return "'" + strings.ReplaceAll(value, "'", `'"'"'`) + "'"

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -189,7 +190,7 @@ func (s *Store) history(ctx context.Context, d *document, id store.ID) ([]store.
 	if err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(older, func(a, b *document) int { return a.written.Compare(b.written) })
+	sort.SliceStable(older, func(i, j int) bool { return older[i].written.Before(older[j].written) })
 	first, newest := max(d.entries[id.Key].First, 1), d.version(id.Key)
 	byVersion := map[int]store.Secret{newest: d.secret(id)}
 	for _, old := range older { // of two with one number the later stays

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -50,7 +51,7 @@ func (in *inspection) judge(ctx context.Context) {
 	own := in.v.indexes[index.FileName(in.e.Alias)]
 	for _, s := range in.secrets {
 		if s.by != nil {
-			s.alias = cmp.Or(s.by.idx.Entries[s.key].Alias, s.by.idx.Alias)
+			s.alias = s.by.aliasOf(s.key)
 		} else if s.object != nil {
 			s.alias = cmp.Or(s.object.alias, in.e.owner(ctx, in.v, s.object, s.info, own, ""))
 		}
@@ -64,9 +65,9 @@ func (in *inspection) judge(ctx context.Context) {
 	}
 	in.judgeKeys(ctx)
 	in.judgeNames()
-	worst := map[store.Severity]int{store.Serious: 0, store.Warning: 1, store.Remark: 2}
-	slices.SortStableFunc(in.faults, func(a, b *fault) int {
-		return cmp.Or(worst[a.Severity]-worst[b.Severity], strings.Compare(a.Object, b.Object), strings.Compare(a.ID.Key, b.ID.Key))
+	sort.SliceStable(in.faults, func(i, j int) bool {
+		a, b := in.faults[i], in.faults[j]
+		return cmp.Or(a.Severity.Rank()-b.Severity.Rank(), strings.Compare(a.Object, b.Object), strings.Compare(a.ID.Key, b.ID.Key)) < 0
 	})
 }
 
@@ -104,6 +105,9 @@ func (in *inspection) target(alias string) *target {
 	}
 	file := index.FileName(alias)
 	t, known := in.targets[file]
+	if known && t != nil && t.alias != alias { // two aliases make one name
+		return nil
+	}
 	if known {
 		return t
 	}

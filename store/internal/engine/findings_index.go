@@ -42,7 +42,11 @@ func (in *inspection) judgeIndex(ctx context.Context, s *seenIndex) {
 		return
 	}
 	if other, foreign := s.idx.Foreign(); foreign {
-		in.add(finding("name-clash", store.Serious, "has entries of %s and of %s, which make one index name: nobody can write under either", other, s.idx.Alias))
+		f := finding("name-clash", store.Serious, "has entries of %s and of %s, two aliases in one index: nobody can write under either", other, s.idx.Alias)
+		if f.KeyAlias = other; index.FileName(other) != s.file { // no alias that could give way: the entry is false
+			f.Check = "corrupt-index"
+		}
+		in.add(f)
 	}
 	if want, ok := in.aliasFor(s); ok && !in.e.plain() {
 		if key := in.e.KeyID(ctx, want); key != "" && other(s.seal.KeyID, key, want) {

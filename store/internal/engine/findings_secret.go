@@ -62,7 +62,7 @@ func (in *inspection) orphaned(s *seenSecret) bool {
 		return false
 	}
 	for _, x := range in.indexes {
-		if _, held := entryIn(x.indexState, s.key); held && (s.alias == "" || x.idx.Alias == s.alias) {
+		if _, held := entryIn(x.indexState, s.key); held && (s.alias == "" || x.aliasOf(s.key) == s.alias) {
 			return false
 		}
 		if x.idx == nil && (s.alias == "" || x.file == index.FileName(s.alias)) {
@@ -152,7 +152,7 @@ func (in *inspection) keyOf(ctx context.Context, alias string) string {
 	if key := in.e.KeyID(ctx, alias); key != "" {
 		return key
 	}
-	if s := in.v.indexes[index.FileName(alias)]; s != nil && s.idx != nil {
+	if s := in.v.indexes[index.FileName(alias)]; s != nil && s.idx != nil && s.idx.Alias == alias {
 		return s.seal.KeyID
 	}
 	return ""

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
@@ -46,7 +47,7 @@ func (e *Engine) owner(ctx context.Context, v *view, o *secretObject, info bucke
 			continue
 		}
 		if _, ok := s.idx.Verified(o.key, string(info.Tag)); ok {
-			return s.idx.Alias
+			return s.aliasOf(o.key)
 		}
 		claims = append(claims, s)
 	}
@@ -58,13 +59,22 @@ func (e *Engine) owner(ctx context.Context, v *view, o *secretObject, info bucke
 	}
 	switch {
 	case len(claims) == 1:
-		return claims[0].idx.Alias
+		return claims[0].aliasOf(o.key)
 	case len(claims) > 1 || info.Seal.KeyID == "":
 		return ""
 	case info.Seal.KeyID == own.seal.KeyID, info.Seal.KeyID == putKey, info.Seal.KeyID == e.KeyID(ctx, own.alias(e)):
 		return own.alias(e)
 	}
 	return ""
+}
+
+// aliasOf returns the alias under which an index has a secret: its own, or another one that makes
+// the same name of an index.
+func (s *indexState) aliasOf(key string) string {
+	if alias := s.idx.Entries[key].Alias; alias != "" && index.FileName(alias) == s.file {
+		return alias
+	}
+	return s.idx.Alias
 }
 
 func (s *indexState) alias(e *Engine) string {

@@ -282,7 +282,7 @@ func (in *inspection) headIndexes(ctx context.Context) error {
 
 // report is what is told of all that.
 func (in *inspection) report() store.Inspection {
-	out := store.Inspection{Service: in.v.service}
+	out := store.Inspection{Service: in.v.service, Foreign: in.v.foreign}
 	for _, s := range in.secrets {
 		m := store.Meta{ID: store.ID{Service: in.v.service, Key: s.key}, KeyAlias: s.alias}
 		if s.by != nil {

@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
+	"sort"
 	"sync"
 
 	"github.com/coffer-secrets/coffer/store"
@@ -110,7 +110,7 @@ func (m *mending) indexes(ctx context.Context) {
 		}
 		faults[f.index] = append(faults[f.index], f)
 	}
-	slices.SortFunc(targets, func(a, b *target) int { return strings.Compare(a.alias, b.alias) })
+	sort.Slice(targets, func(i, j int) bool { return targets[i].alias < targets[j].alias })
 	for _, t := range targets {
 		// Not forced: what a delete must fence it has fenced, or the ghost of it is there and goes
 		// with a put. Forced, an index that a rekey has just deleted would come back, empty.

@@ -45,6 +45,9 @@ type reconciliation struct {
 	// for the first round, since the one that follows the put holds it against what is there then.
 	first bool
 
+	// shared is for an index in which two aliases have met: the entries of both stay.
+	shared bool
+
 	before      *index.Index    // what of the index as it was can be relied on
 	made        string          // the nonce of the index that was put where there was none, unless forced
 	looked      map[string]bool // keys that the caller has stored, and whose object was read since (W5)
@@ -70,7 +73,7 @@ func (r *reconciliation) run(ctx context.Context) error {
 			}
 			r.own = own
 		}
-		if err := writable(r.own); err != nil && (!r.rebuild || r.own.corrupt == nil) {
+		if err := writable(r.own); err != nil && (!r.rebuild || r.own.corrupt == nil) && (!r.shared || r.own.idx == nil) {
 			return err
 		}
 		first := r.first && n == 0
@@ -131,7 +134,7 @@ func (r *reconciliation) swap(ctx context.Context, file string, next *index.Inde
 		before = index.New(r.alias)
 	}
 	empty := len(next.Entries) == 0
-	if empty && (r.dropEmpty || r.made != "" && r.made == before.Nonce) {
+	if empty && (r.dropEmpty || r.own.corrupt != nil || r.made != "" && r.made == before.Nonce) {
 		return r.drop(ctx, file)
 	}
 	if !r.force && (before.Same(next) && r.sealedRight() || empty && r.own.missing) { // marks alone are no reason to make one
@@ -310,14 +313,14 @@ func (r *reconciliation) enter(ctx context.Context, next *index.Index, o *secret
 			return // it may be anybody's: no mark, so that the next one looks again
 		}
 	}
-	if owner != r.alias {
+	if owner != r.alias && (!r.shared || index.FileName(owner) != r.own.file) {
 		next.Other[o.key] = string(info.Tag)
 		return
 	}
 	n := o.newest()
 	m := o.meta(n, r.alias)
 	next.Entries[o.key] = index.Entry{
-		Version: n, Value: o.versions[n].value, Alias: r.alias, Tag: string(info.Tag),
+		Version: n, Value: o.versions[n].value, Alias: owner, Tag: string(info.Tag),
 		Created: m.Created, CreatedBy: m.CreatedBy,
 	}
 }
@@ -328,7 +331,7 @@ func (r *reconciliation) keepDenied(next *index.Index, key string, info bucket.I
 	if info.Tag == "" {
 		return
 	}
-	if id := info.Seal.KeyID; id != "" && id != r.own.seal.KeyID && id != r.putKey {
+	if id := info.Seal.KeyID; id != "" && id != r.own.seal.KeyID && id != r.putKey && !r.shared {
 		next.Other[key] = string(info.Tag)
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 
@@ -45,7 +46,7 @@ type rekeying struct {
 	*writing // under the new alias
 	o        store.RekeyOptions
 	moves    []*move
-	sources  map[string]bool // aliases from which secrets have been, or are to be, moved
+	sources  map[string]string // the indexes from which secrets have been, or are to be, moved, with their aliases
 
 	announced bool // our index is no longer what it was at first
 	results   []store.Result
@@ -75,7 +76,7 @@ func (e *Engine) beginRekey(ctx context.Context, service string, o store.RekeyOp
 	if err != nil {
 		return nil, err
 	}
-	r := &rekeying{writing: w, o: o, sources: map[string]bool{}}
+	r := &rekeying{writing: w, o: o, sources: map[string]string{}}
 	if o.From != "" && index.FileName(o.From) == w.own.file && o.From != e.Alias {
 		return nil, &store.AliasError{Have: o.From, Want: e.Alias, Index: w.own.file}
 	}
@@ -143,7 +144,7 @@ func (r *rekeying) plan(ctx context.Context) error {
 			}
 		}
 	}
-	slices.SortFunc(r.moves, func(a, b *move) int { return strings.Compare(a.key, b.key) })
+	sort.Slice(r.moves, func(i, j int) bool { return r.moves[i].key < r.moves[j].key })
 	return nil
 }
 
@@ -153,7 +154,7 @@ func (r *rekeying) plan(ctx context.Context) error {
 func (r *rekeying) vouched(key, tag string) (index.Entry, string, bool) {
 	for _, s := range r.v.readable() {
 		if entry, ok := s.idx.Verified(key, tag); ok && !entry.Moving {
-			return entry, s.idx.Alias, true
+			return entry, s.aliasOf(key), true
 		}
 	}
 	return index.Entry{}, "", false
@@ -173,7 +174,7 @@ func (r *rekeying) move(key, alias string, entry index.Entry) {
 	}
 	entry.Alias, entry.Moving = r.e.Alias, true
 	r.moves = append(r.moves, &move{key: key, from: alias, entry: entry})
-	r.sources[alias] = true
+	r.sources[index.FileName(alias)] = alias
 }
 
 // planRewrite finds the secrets of our own alias that are under another key than the alias
@@ -360,11 +361,15 @@ func (r *rekeying) clear(ctx context.Context) error {
 	for n := 0; len(left) > 0 && n < deletions; n++ {
 		dropped := map[string]bucket.Tag{}
 		for _, alias := range left {
-			a := &reconciliation{e: r.e, v: r.v, alias: alias, known: r.known, force: r.sources[alias] && n == 0, dropEmpty: true}
+			file := index.FileName(alias)
+			a := &reconciliation{e: r.e, v: r.v, alias: alias, known: r.known, force: r.sources[file] != "" && n == 0, dropEmpty: true}
+			if s := r.v.indexes[file]; s != nil && s.idx != nil {
+				_, a.shared = s.idx.Foreign()
+			}
 			if err := a.run(ctx); err != nil {
 				return err
 			}
-			if file := index.FileName(alias); r.v.indexes[file] == nil {
+			if r.v.indexes[file] == nil {
 				dropped[file] = a.own.tag
 			}
 		}
@@ -395,16 +400,18 @@ func (r *rekeying) clear(ctx context.Context) error {
 
 // old returns the aliases whose indexes are to lose what was moved: those that secrets came
 // from, and of an earlier run that died, those that may hold its secrets still. An index of which
-// none is seen is looked for again: a writer may be about to put it.
+// none is seen is looked for again: a writer may be about to put it. Where two aliases share one, it
+// is from now on that of the alias whose secrets stay.
 func (r *rekeying) old() []string {
-	files := map[string]string{} // two aliases can share one
-	for alias := range r.sources {
-		files[index.FileName(alias)] = alias
-	}
+	files := maps.Clone(r.sources)
 	for _, s := range r.v.readable() {
 		files[s.file] = s.idx.Alias
+		if other, foreign := s.idx.Foreign(); foreign && s.idx.Alias == r.o.From && index.FileName(other) == s.file {
+			files[s.file] = other
+		}
 	}
-	maps.DeleteFunc(files, func(_, alias string) bool { return alias == r.e.Alias || r.o.From != "" && alias != r.o.From })
+	from := index.FileName(r.o.From)
+	maps.DeleteFunc(files, func(file, alias string) bool { return alias == r.e.Alias || r.o.From != "" && file != from })
 	return slices.Sorted(maps.Values(files))
 }
 
@@ -425,7 +432,9 @@ func (r *rekeying) returned() error {
 			continue
 		}
 		for _, key := range slices.Sorted(maps.Keys(s.idx.Entries)) {
-			if m := planned[key]; m == nil {
+			if m := planned[key]; m == nil && r.o.From != "" && s.aliasOf(key) != r.o.From {
+				continue // it shares the index, and stays
+			} else if m == nil {
 				more = append(more, key)
 			} else if m.done {
 				m.gone, m.returned = false, true

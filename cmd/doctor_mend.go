@@ -1,0 +1,128 @@
+package cmd
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/coffer-secrets/coffer/internal/formats"
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/local"
+)
+
+// mends has the command for every check of an inspection, and for some of their kinds: on S3, and
+// on the local backend where that is another. Words in capitals are for the reader to fill in.
+var mends = [...]struct{ check, onS3, onLocal string }{
+	{check: "mendable", onS3: "coffer doctor --fix {service}"},
+	{check: "tombstone", onS3: "coffer doctor --fix {service}"},  // a young one: its text says when it can go
+	{check: "left-index", onS3: "coffer doctor --fix {service}"}, // likewise
+	{check: "drift", onS3: "coffer doctor --fix {service}{under}"},
+	{check: "unverifiable", onS3: "coffer doctor --fix {service}{under}"},
+	{check: "ghost", onS3: "coffer doctor --fix {service}{under}"},
+	{check: "stray", onS3: "coffer doctor --fix {service}{under}"},
+	{check: "orphan", onS3: "coffer rekey {service} --from {alias} --to ALIAS"}, // another alias has taken the name of its index
+	{check: "orphan of nobody", onS3: "coffer read -n {service} KEY | coffer write --adopt {service} KEY -"},
+	{check: "rollback", onS3: "coffer doctor --fix --allow-rollback {service}"},
+	{check: "name-clash", onS3: "coffer rekey {service} --from {alias} --to ALIAS"},
+	{check: "moving", onS3: "coffer rekey {service} --from {from} --to {alias}"},
+	{check: "other-key", onS3: "coffer rekey --same {service}{under}"},
+	{check: "case-twins", onS3: "coffer delete --exact-key {service} KEY"},
+	// What no command of ours may decide. A bucket with versions keeps what is deleted; a directory does not, so that it is moved out.
+	{"corrupt-index", "aws s3api delete-object --bucket {bucket} --key {object} && coffer doctor --fix {service}", "mv {file} . && coffer doctor --fix {service}"},
+	{"corrupt-secret", "aws s3api delete-object --bucket {bucket} --key {object} && coffer restore {service} --deleted", "mv {file} . && coffer doctor --fix {service}"},
+	{"disabled-key", "aws kms enable-key --key-id {key}", "install -m 600 BACKUP {keys}"},
+	{check: "doomed key", onS3: "aws kms cancel-key-deletion --key-id {key} && aws kms enable-key --key-id {key}"},
+	{"key that is not told", "coffer keys {service}", "chmod 600 {keys}/*.age"}, // here: one that others can read
+	{"hidden", "coffer policy check reader {service}", "(umask 077; mkdir -p {keys}{identities})"},
+	{"denied-index", "coffer policy check reader {service}", "(umask 077; mkdir -p {keys}{identities})"},
+	{"lost-version", "aws s3api list-object-versions --bucket {bucket} --prefix {object}", "coffer write {service} {name} -"},
+	{check: "no-alias", onS3: "coffer read -n {service} KEY | coffer write {service} KEY -"},
+	{"foreign", "aws s3 mv s3://{bucket}/{object} .", "mv {file} ."},
+}
+
+// mendedBy is the command that mends a finding.
+func (a *App) mendedBy(f *store.Finding, seen *store.Inspection) string {
+	f = blocker(f, seen)
+	keys := formats.ShellQuote(a.inForce.KeyDir.Value)
+	var from, key, under, identities string
+	for i := range seen.Secrets {
+		if s := &seen.Secrets[i]; s.ID == f.ID {
+			from, key = s.KeyAlias, s.KeyID
+		}
+	}
+	for i := range seen.Indexes {
+		x := &seen.Indexes[i]
+		if x.Object == f.Object {
+			key = x.KeyID
+		}
+		if errors.Is(x.Err, store.ErrDenied) && (f.Object == "" || x.Object == f.Object) {
+			_, file, _ := strings.Cut(strings.TrimSuffix(x.Object, "__latest.json"), "/__kms_")
+			// Added to the file: another identity may have been made there since.
+			identities += "; cat BACKUP/" + file + ".age >> " + keys + "/" + file + ".age"
+		}
+	}
+	if f.KeyAlias != "" && f.KeyAlias != a.inForce.aliasOfWrites() {
+		under = " --kms-key-alias " + formats.ShellQuote(f.KeyAlias)
+	}
+	objects := []string{f.Object}
+	if f.Check == "foreign" {
+		objects = seen.Foreign[:min(5, len(seen.Foreign))]
+	}
+	command, onLocal, all := "", a.inForce.Backend.Value == "local", ""
+	kind := kindOf(f, key, onLocal)
+	for i := range mends {
+		if m := &mends[i]; m.check == kind {
+			if command = m.onS3; onLocal && m.onLocal != "" {
+				command = m.onLocal
+			}
+		}
+	}
+	if identities == "" {
+		identities = "; cat BACKUP >> " + keys + "/NAME.age"
+	}
+	for _, object := range objects {
+		all += " && " + strings.NewReplacer(
+			"{service}", f.ID.Service, "{name}", f.ID.Key, "{under}", under,
+			"{bucket}", a.inForce.Bucket.Value, "{object}", formats.ShellQuote(object),
+			"{file}", formats.ShellQuote(local.File(a.inForce.Dir.Value, object)),
+			"{alias}", formats.ShellQuote(f.KeyAlias), "{from}", formats.ShellQuote(from), "{key}", formats.ShellQuote(key),
+			"{keys}", keys, "{identities}", identities,
+		).Replace(command)
+	}
+	return strings.TrimPrefix(all, " && ")
+}
+
+// blocker is the finding that must be mended before another one is mendable: about the same index.
+func blocker(f *store.Finding, seen *store.Inspection) *store.Finding {
+	if f.Mendable || !strings.Contains("drift unverifiable ghost stray orphan", f.Check) {
+		return f
+	}
+	for i := range seen.Findings {
+		b := &seen.Findings[i]
+		if b.Check == "rollback" && b.KeyAlias == f.KeyAlias || (b.Check == "name-clash" || b.Check == "corrupt-index") && b.Object == f.Object {
+			return b
+		}
+	}
+	return f
+}
+
+// kindOf is the row for a finding about an object that is under a key.
+func kindOf(f *store.Finding, key string, onLocal bool) string {
+	kind := f.Check
+	switch {
+	case f.Mendable:
+		kind = "mendable"
+	case kind == "orphan" && f.KeyAlias == "":
+		kind = "orphan of nobody"
+	case kind == "unsealed" || kind == "other-key" && f.Severity == store.Serious:
+		kind = "corrupt-secret"
+		if f.ID.Key == "" {
+			kind = "corrupt-index"
+		}
+	case kind != "disabled-key":
+	case strings.Contains(f.Text, "chmod") || key == "" && !onLocal:
+		kind = "key that is not told"
+	case strings.Contains(f.Text, "InvalidState"):
+		kind = "doomed key"
+	}
+	return kind
+}

@@ -1,0 +1,213 @@
+package cmd
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// checksOfSource finds the kinds of findings in the source of an inspection, so that a new one is
+// in no list that somebody must keep: what is given to finding and of, or as Check, and what
+// judgeEntry returns first.
+func checksOfSource(t *testing.T) []string {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join("..", "store", "internal", "engine", "findings*.go"))
+	if err != nil || len(paths) != 3 {
+		t.Fatalf("%q, error %v", paths, err)
+	}
+	checks := map[string]bool{}
+	add := func(e ast.Expr) {
+		if lit, ok := e.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+			if check, err := strconv.Unquote(lit.Value); err == nil && check != "" {
+				checks[check] = true
+			}
+		}
+	}
+	for _, path := range paths {
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.CallExpr:
+				if f, ok := n.Fun.(*ast.Ident); ok && (f.Name == "finding" || f.Name == "of") {
+					add(n.Args[0])
+				}
+			case *ast.KeyValueExpr:
+				if key, ok := n.Key.(*ast.Ident); ok && key.Name == "Check" {
+					add(n.Value)
+				}
+			case *ast.AssignStmt:
+				if to, ok := n.Lhs[0].(*ast.SelectorExpr); ok && to.Sel.Name == "Check" {
+					add(n.Rhs[0])
+				}
+			case *ast.ReturnStmt:
+				if len(n.Results) == 3 {
+					add(n.Results[0])
+				}
+			}
+			return true
+		})
+	}
+	return slices.Sorted(maps.Keys(checks))
+}
+
+// Whatever a finding is about, on whatever backend, it names a command, with everything filled in
+// that can be known.
+func TestEveryKindOfFindingNamesItsCommand(t *testing.T) {
+	checks := checksOfSource(t)
+	if len(checks) < 21 || !slices.Contains(checks, "name-clash") || !slices.Contains(checks, "ghost") || !slices.Contains(checks, "rollback") {
+		t.Fatalf("the source has the checks %q", checks)
+	}
+	for _, backend := range []string{"s3-kms", "s3", "local"} {
+		a := &App{inForce: &settings{
+			Backend: setting{Value: backend}, Bucket: setting{Value: "b"}, KMSKeyAlias: setting{Value: "alias/app"},
+			Dir: setting{Value: "/data"}, KeyDir: setting{Value: "/keys"},
+		}}
+		for _, check := range checks {
+			for _, f := range []store.Finding{
+				{ID: store.ID{Service: "api", Key: "k"}, Object: "api/k.json", KeyAlias: "alias/ops"},
+				{ID: store.ID{Service: "api"}, Object: "api/__kms_alias_ops__latest.json", KeyAlias: "alias/ops"},
+				{ID: store.ID{Service: "api"}, KeyAlias: "alias/ops"},
+				{ID: store.ID{Service: "api"}},
+			} {
+				for _, f.Severity = range []store.Severity{store.Serious, store.Warning, store.Remark} {
+					f.Check = check
+					seen := &store.Inspection{
+						Service: "api", Foreign: []string{"api/notes.txt"}, Findings: []store.Finding{f},
+						Secrets: []store.Inspected{{Meta: store.Meta{ID: store.ID{Service: "api", Key: "k"}, KeyAlias: "alias/app"}, KeyID: "K"}},
+					}
+					command := a.mendedBy(&f, seen)
+					if command == "" || strings.ContainsAny(command, "{}") || strings.HasPrefix(command, " ") {
+						t.Errorf("%s: a %s of %q, %s: the command is %q", backend, check, about(f), f.Severity, command)
+					}
+					if f.KeyAlias != "" && f.ID.Key != "" && strings.Contains(command, "''") {
+						t.Errorf("%s: a %s of %q: something is not filled in: %q", backend, check, about(f), command)
+					}
+				}
+			}
+		}
+	}
+	rows := map[string]bool{}
+	for _, m := range mends {
+		if m.onS3 == "" || rows[m.check] {
+			t.Errorf("the row of %q is empty, or there twice", m.check)
+		}
+		rows[m.check] = true
+	}
+}
+
+// What is in the way comes first; and names that somebody else has chosen are words for the shell.
+func TestCommandsOfFindings(t *testing.T) {
+	const index = "api/__kms_alias_team_one__latest.json"
+	of := func(key string) store.ID { return store.ID{Service: "api", Key: key} }
+	clash := store.Finding{Check: "name-clash", ID: of(""), Object: index, KeyAlias: "alias/team_one"}
+	denied := &store.Error{Err: store.ErrDenied}
+	for name, test := range map[string]struct {
+		backend string
+		finding store.Finding
+		seen    store.Inspection
+		want    string
+	}{
+		"a stray value in an index of two aliases": {
+			finding: store.Finding{Check: "stray", ID: of("k"), Object: index, KeyAlias: "alias/team/one"},
+			seen:    store.Inspection{Findings: []store.Finding{clash}},
+			want:    "coffer rekey api --from alias/team_one --to ALIAS",
+		},
+		"an old entry beside a rollback": {
+			finding: store.Finding{Check: "drift", ID: of("k"), Object: index, KeyAlias: "alias/app"},
+			seen:    store.Inspection{Findings: []store.Finding{{Check: "rollback", ID: of("l"), KeyAlias: "alias/app"}}},
+			want:    "coffer doctor --fix --allow-rollback api",
+		},
+		"an old entry beside a rollback of another alias": {
+			finding: store.Finding{Check: "drift", ID: of("k"), Object: index, KeyAlias: "alias/ops"},
+			seen:    store.Inspection{Findings: []store.Finding{{Check: "rollback", ID: of("l"), KeyAlias: "alias/app"}}},
+			want:    "coffer doctor --fix api --kms-key-alias alias/ops",
+		},
+		"an index of nobody knows whom": {
+			finding: store.Finding{Check: "ghost", ID: of("k"), Object: index, KeyAlias: "alias/team_one"},
+			want:    "coffer doctor --fix api --kms-key-alias alias/team_one",
+		},
+		"a secret in no index, of nobody knows whom": {
+			finding: store.Finding{Check: "orphan", ID: of("")},
+			want:    "coffer read -n api KEY | coffer write --adopt api KEY -",
+		},
+		"a secret that the index of another alias has no place for": {
+			finding: store.Finding{Check: "orphan", ID: of(""), KeyAlias: "alias/team_one"},
+			want:    "coffer rekey api --from alias/team_one --to ALIAS",
+		},
+		"a rekey that was interrupted": {
+			finding: store.Finding{Check: "moving", ID: of("k"), KeyAlias: "alias/ops"},
+			seen:    store.Inspection{Secrets: []store.Inspected{{Meta: store.Meta{ID: of("k"), KeyAlias: "alias/app"}}}},
+			want:    "coffer rekey api --from alias/app --to alias/ops",
+		},
+		"an index under a key that is not pinned": {
+			finding: store.Finding{Check: "other-key", Severity: store.Serious, ID: of(""), Object: index},
+			want:    "aws s3api delete-object --bucket b --key " + index + " && coffer doctor --fix api",
+		},
+		"a secret under a key that is not pinned": {
+			finding: store.Finding{Check: "other-key", Severity: store.Serious, ID: of("k"), Object: "api/k.json"},
+			want:    "aws s3api delete-object --bucket b --key api/k.json && coffer restore api --deleted",
+		},
+		"a key that is about to be deleted": {
+			finding: store.Finding{Check: "disabled-key", ID: of("k"), Text: "KMS.KMSInvalidStateException"},
+			seen:    store.Inspection{Secrets: []store.Inspected{{Meta: store.Meta{ID: of("k")}, KeyID: "arn:k"}}},
+			want:    "aws kms cancel-key-deletion --key-id arn:k && aws kms enable-key --key-id arn:k",
+		},
+		"a key that nobody tells": {
+			finding: store.Finding{Check: "disabled-key", ID: of("k"), Text: "KMS.DisabledException"}, want: "coffer keys api",
+		},
+		"an index that somebody has named": {
+			finding: store.Finding{Check: "corrupt-index", ID: of(""), Object: "api/__kms';x;'__latest.json"},
+			want:    `aws s3api delete-object --bucket b --key 'api/__kms'"'"';x;'"'"'__latest.json' && coffer doctor --fix api`,
+		},
+		"foreign objects": {
+			finding: store.Finding{Check: "foreign", ID: of("")},
+			seen:    store.Inspection{Foreign: []string{"api/notes.txt", "api/$(x)", "api/1", "api/2", "api/3", "api/4"}},
+			want: "aws s3 mv s3://b/api/notes.txt . && aws s3 mv s3://b/'api/$(x)' . && aws s3 mv s3://b/api/1 . && " +
+				"aws s3 mv s3://b/api/2 . && aws s3 mv s3://b/api/3 .",
+		},
+		"a foreign file": {
+			backend: "local", finding: store.Finding{Check: "foreign", ID: of("")}, seen: store.Inspection{Foreign: []string{"api/Notes.txt"}},
+			want: "mv '/my data/api/+notes.txt' .",
+		},
+		"identities that are not here": {
+			backend: "local", finding: store.Finding{Check: "hidden", ID: of("")},
+			seen: store.Inspection{Indexes: []store.InspectedIndex{{Object: index, Err: denied}, {Object: "api/__kms_alias_ops__latest.json", Err: denied}, {Object: "api/x"}}},
+			want: "(umask 077; mkdir -p /keys; cat BACKUP/alias_team_one.age >> /keys/alias_team_one.age; cat BACKUP/alias_ops.age >> /keys/alias_ops.age)",
+		},
+		"an identity that is not here": {
+			backend: "local", finding: store.Finding{Check: "denied-index", ID: of(""), Object: index},
+			seen: store.Inspection{Indexes: []store.InspectedIndex{{Object: index, Err: denied}, {Object: "api/__kms_alias_ops__latest.json", Err: denied}}},
+			want: "(umask 077; mkdir -p /keys; cat BACKUP/alias_team_one.age >> /keys/alias_team_one.age)",
+		},
+		"an identity that others can read": {
+			backend: "local", finding: store.Finding{Check: "disabled-key", ID: of("k"), Text: "/keys/alias_app.age can be read by others (mode 0644): chmod 600 /keys/alias_app.age"},
+			want: "chmod 600 /keys/*.age",
+		},
+		"an identity that is none": {
+			backend: "local", finding: store.Finding{Check: "disabled-key", ID: of("k"), Text: "/keys/alias_app.age is no file of age identities"},
+			want: "install -m 600 BACKUP /keys",
+		},
+	} {
+		if test.backend == "" {
+			test.backend = "s3-kms"
+		}
+		a := &App{inForce: &settings{
+			Backend: setting{Value: test.backend}, Bucket: setting{Value: "b"}, KMSKeyAlias: setting{Value: "alias/app"},
+			Dir: setting{Value: "/my data"}, KeyDir: setting{Value: "/keys"},
+		}}
+		if got := a.mendedBy(&test.finding, &test.seen); got != test.want {
+			t.Errorf("%s: %s\nwant %s", name, got, test.want)
+		}
+	}
+}
