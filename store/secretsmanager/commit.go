@@ -198,17 +198,18 @@ func (p *proposal) replace(ctx context.Context, labels description) error {
 // when the swap takes AWSCURRENT and AWSPREVIOUS from them. It comes first, so that a writer
 // who dies loses nothing of it. The oldest versions make room.
 func (p *proposal) keep(ctx context.Context, stages map[string][]string) error {
-	total, highest := 0, 0
+	highest, labels := 0, map[string]bool{} // a label counts once, however often a server tells it
 	kept := map[int]string{}
 	for id, list := range stages {
-		total += len(list)
 		for _, stage := range list {
+			labels[stage] = true
 			if n := historyNumber(stage); n > 0 {
 				kept[n] = id
 				highest = max(highest, n)
 			}
 		}
 	}
+	total := len(labels)
 	for _, stage := range []string{stagePrevious, stagePending, stageEmpty} {
 		if holder(stages, stage) == "" {
 			total++ // it may come

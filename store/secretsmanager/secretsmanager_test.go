@@ -475,6 +475,35 @@ func TestTheOldestVersionsMakeRoomForLabels(t *testing.T) {
 	}
 }
 
+// Writers who meet label one version with the same label, and a server may tell that label once
+// for each of them.
+func TestALabelThatIsToldOftenTakesOnePlace(t *testing.T) {
+	url, api := serve(t, nil), serviceName(t)
+	s, ctx := open(url), t.Context()
+	write := func(n int) {
+		if _, err := s.Write(ctx, id(api, "k"), store.NewValue(fmt.Sprint(n)), store.WriteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(1)
+	write(2) // labels the first version CHAMBER1
+	c := newClient(url)
+	out, err := c.GetSecretValue(ctx, &awssm.GetSecretValueInput{SecretId: aws.String(api)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range maxStages {
+		label := &awssm.UpdateSecretVersionStageInput{SecretId: aws.String(api), VersionStage: aws.String("CHAMBER2"), MoveToVersionId: out.VersionId}
+		if _, err := c.UpdateSecretVersionStage(ctx, label); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(3)
+	if got, err := s.Read(ctx, id(api, "k"), 1); err != nil || got.Value.Reveal() != "1" {
+		t.Errorf("version 1: error %v, or another value", err)
+	}
+}
+
 const swap = "the move of AWSCURRENT"
 
 // step tells the request that makes a version current from those that move other labels.
