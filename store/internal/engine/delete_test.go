@@ -10,6 +10,7 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
+	"github.com/coffer-secrets/coffer/store/internal/engine"
 )
 
 // wantNowhere checks that no stored byte tells a value.
@@ -261,5 +262,17 @@ func TestDeleteFindsTheNearest(t *testing.T) {
 	w.want(c.remove("Db_Url"), store.ErrAmbiguousName)
 	if calls := c.calls(); slices.ContainsFunc(calls, func(call string) bool { return strings.HasPrefix(call, "put") }) {
 		t.Errorf("requests %q", calls)
+	}
+}
+
+// Who deletes is in no object: nobody is asked for it.
+func TestADeleteAsksForNoAuthor(t *testing.T) {
+	w := newWorld(t, membucket.Options{})
+	w.client(app).put("a", "one")
+	c := w.client(app, func(o *engine.Options) {
+		o.Author = func(context.Context) string { t.Error("it was asked for"); return author }
+	})
+	if err := c.remove("a"); err != nil {
+		t.Fatal(err)
 	}
 }

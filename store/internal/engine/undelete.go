@@ -92,6 +92,7 @@ func (e *Engine) undelete(ctx context.Context, id store.ID, o store.UndeleteOpti
 		return nil, err
 	}
 	c := &change{name: id.Key, key: key}
+	author := async(func() string { return e.Author(ctx) })
 	w, err := e.begin(ctx, id.Service, []*change{c}) // W1
 	if err == nil {
 		err = w.others()
@@ -99,7 +100,7 @@ func (e *Engine) undelete(ctx context.Context, id store.ID, o store.UndeleteOpti
 	if err != nil {
 		return nil, err
 	}
-	w.o.Adopt = o.Adopt
+	w.o.Adopt, w.author = o.Adopt, author
 	for twin := range w.v.objects {
 		if twin != key && strings.EqualFold(twin, key) {
 			return nil, fmt.Errorf("%w: %q, which differs from it in case alone, exists", store.ErrConflict, twin)

@@ -38,11 +38,12 @@ func (e *Engine) WriteAll(ctx context.Context, service string, values map[string
 	if _, ok := e.Bucket.(bucket.Tagger); !ok && len(o.Tags) > 0 {
 		return nil, wrap("write", service, sole(changes), errNoTags)
 	}
+	author := async(func() string { return e.Author(ctx) })
 	w, err := e.begin(ctx, service, changes)
 	if err != nil {
 		return nil, wrap("write", service, sole(changes), err)
 	}
-	w.o = o
+	w.o, w.author = o, author
 	w.resolve(changes, func(c *change) error { return store.CheckNewKey(c.key) })
 	_ = parallel(context.WithoutCancel(ctx), writers, len(changes), func(_ context.Context, i int) error {
 		c := changes[i]
@@ -140,8 +141,8 @@ type writing struct {
 	e      *Engine
 	o      store.WriteOptions
 	v      *view
-	own    *indexState // the index of our alias, read before any object changed (X1)
-	author func() string
+	own    *indexState   // the index of our alias, read before any object changed (X1)
+	author func() string // of new versions
 	now    time.Time
 
 	keyID  func() string // what the key service says our alias stands for; "" unknown
@@ -160,10 +161,9 @@ type known struct {
 	version int // of ours in it
 }
 
-// begin does W1: at once the listing, our index, the author, and for a single secret its
-// object, in the hope that the name is the stored one.
+// begin does W1: at once the listing, our index, and for a single secret its object, in the hope
+// that the name is the stored one.
 func (e *Engine) begin(ctx context.Context, service string, changes []*change) (*writing, error) {
-	author := async(func() string { return e.Author(ctx) })
 	var v *view
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
@@ -188,7 +188,7 @@ func (e *Engine) begin(ctx context.Context, service string, changes []*change) (
 	if err := writable(own); err != nil {
 		return nil, err
 	}
-	w := &writing{e: e, v: v, own: own, author: author, now: e.Now(), known: map[string]known{}}
+	w := &writing{e: e, v: v, own: own, now: e.Now(), known: map[string]known{}}
 	w.others = sync.OnceValue(func() error { return e.readIndexes(ctx, v) })
 	w.keyID = sync.OnceValue(func() string { return e.KeyID(ctx, e.Alias) })
 	if own.missing && !e.plain() {
