@@ -132,7 +132,7 @@ func TestClocksOrderNothing(t *testing.T) {
 	for i, off := range []time.Duration{24 * time.Hour, -24 * time.Hour, 16 * time.Minute, -16 * time.Minute} {
 		clock := func() time.Time { return time.Now().Add(off) }
 		value := store.NewValue(canary + "-" + string(rune('a'+i)))
-		if _, err := s.libraryAt("alias/app", clock).Write(t.Context(), id, value, store.WriteOptions{}); err != nil {
+		if _, err := s.storeAt("alias/app", clock).Write(t.Context(), id, value, store.WriteOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}

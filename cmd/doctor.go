@@ -131,13 +131,9 @@ func (a *App) mend(ctx context.Context, s store.Inspector, seen *inspected) erro
 	if err != nil {
 		return errors.Join(failed, err)
 	}
-	var left []string
-	for i := range after.Findings {
-		left = append(left, after.Findings[i].ID.Key+after.Findings[i].Text)
-	}
 	for i := range seen.Findings {
 		// With the index put right, nothing tells any more that a version was lost.
-		if f := &seen.Findings[i]; f.Check == "lost-version" && !slices.Contains(left, f.ID.Key+f.Text) {
+		if f := &seen.Findings[i]; f.Check == "lost-version" && !slices.Contains(after.Findings, *f) {
 			after.Findings = append(after.Findings, *f)
 		}
 	}

@@ -91,7 +91,7 @@ func (s *stage) wantVisible(now map[string]secretState) {
 		denied := map[string]string{"alias/app": "alias/ops", "alias/ops": "alias/app"}[holds]
 		who := s3test.Principal{Name: "holder", AccessKeyID: "AKIAHOLDER", SecretKey: "holder-secret", Policy: s3test.Policy{DenyDecrypt: []string{s.keys[denied]}}}
 		s.AddPrincipal(who)
-		contents, err := s.libraryOf(who, holds, time.Now).Load(s.Context(), "team")
+		contents, err := s.storeOf(who, holds, time.Now).Load(s.Context(), "team")
 		if err != nil {
 			s.Errorf("a reader with the key of %s alone fails: %v", holds, err)
 		}

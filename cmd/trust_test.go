@@ -98,7 +98,7 @@ func newStage(t *testing.T, o s3test.Options) *stage {
 		t.Fatal(err)
 	}
 	s.env = append(s.env, "TMPDIR="+filepath.Join(s.home, "tmp"))
-	s.reader = s.library("alias/app")
+	s.reader = s.store("alias/app")
 	s.write("alias/app", "url", "url-1")
 	s.write("alias/app", "url", "url-2")
 	s.write("alias/app", "gone", "gone")
@@ -109,15 +109,15 @@ func newStage(t *testing.T, o s3test.Options) *stage {
 	return s
 }
 
-// library is the store without the program around it. It shares what the program knows of the server.
-func (s *stage) library(alias string) store.Store { return s.libraryAt(alias, time.Now) }
+// store is the store without the program around it. It shares what the program knows of the server.
+func (s *stage) store(alias string) store.Store { return s.storeAt(alias, time.Now) }
 
-func (s *stage) libraryAt(alias string, clock func() time.Time) store.Store {
+func (s *stage) storeAt(alias string, clock func() time.Time) store.Store {
 	s.Helper()
-	return s.libraryOf(s3test.Principal{AccessKeyID: s3test.AdminKeyID, SecretKey: s3test.AdminSecret}, alias, clock)
+	return s.storeOf(s3test.Principal{AccessKeyID: s3test.AdminKeyID, SecretKey: s3test.AdminSecret}, alias, clock)
 }
 
-func (s *stage) libraryOf(who s3test.Principal, alias string, clock func() time.Time) store.Store {
+func (s *stage) storeOf(who s3test.Principal, alias string, clock func() time.Time) store.Store {
 	s.Helper()
 	opened, err := s3kms.New(s.Context(), aws.Config{
 		Region: "us-east-1", BaseEndpoint: &s.URL,
@@ -133,7 +133,7 @@ func (s *stage) libraryOf(who s3test.Principal, alias string, clock func() time.
 func (s *stage) write(alias, key, value string) {
 	s.Helper()
 	id := store.ID{Service: "team", Key: key}
-	if _, err := s.library(alias).Write(s.Context(), id, store.NewValue(canary+"-"+value), store.WriteOptions{}); err != nil {
+	if _, err := s.store(alias).Write(s.Context(), id, store.NewValue(canary+"-"+value), store.WriteOptions{}); err != nil {
 		s.Fatalf("write %s: %v", key, err)
 	}
 }

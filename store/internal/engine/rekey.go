@@ -76,6 +76,7 @@ func (e *Engine) beginRekey(ctx context.Context, service string, o store.RekeyOp
 	if err != nil {
 		return nil, err
 	}
+	w.askKey()
 	r := &rekeying{writing: w, o: o, sources: map[string]string{}}
 	if o.From != "" && index.FileName(o.From) == w.own.file && o.From != e.Alias {
 		return nil, &store.AliasError{Have: o.From, Want: e.Alias, Index: w.own.file}

@@ -100,6 +100,23 @@ func TestKeysAreComparedWithWhatIsKnown(t *testing.T) {
 	}
 }
 
+// The first index of an alias tells no key: a rekey asks KMS what the alias stands for.
+func TestARekeyUnderAnotherKeyIsNoSuccess(t *testing.T) {
+	for kms, fails := range map[string]bool{"arn:new": false, "": false, "arn:other": true} {
+		w := newWorld(t, membucket.Options{KeyID: func(alias string) string {
+			if alias == ops {
+				return "arn:new"
+			}
+			return "arn:old"
+		}})
+		w.client(app).put("k", "v")
+		results, err := w.client(ops, knows(map[string]string{ops: kms})).Rekey(t.Context(), service, store.RekeyOptions{})
+		if moved := err == nil && len(results) == 1 && results[0].Outcome == store.Moved; moved == fails {
+			t.Errorf("KMS says %q: %+v, error %v", kms, results, err)
+		}
+	}
+}
+
 func TestKMSIsNotAskedWhileTheIndexKnows(t *testing.T) {
 	w := newWorld(t, membucket.Options{})
 	asked := 0

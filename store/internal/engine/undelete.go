@@ -101,6 +101,7 @@ func (e *Engine) undelete(ctx context.Context, id store.ID, o store.UndeleteOpti
 		return nil, err
 	}
 	w.o.Adopt, w.author = o.Adopt, author
+	w.askKey()
 	for twin := range w.v.objects {
 		if twin != key && strings.EqualFold(twin, key) {
 			return nil, fmt.Errorf("%w: %q, which differs from it in case alone, exists", store.ErrConflict, twin)

@@ -44,6 +44,13 @@ func (e *Engine) WriteAll(ctx context.Context, service string, values map[string
 		return nil, wrap("write", service, sole(changes), err)
 	}
 	w.o, w.author = o, author
+	if len(changes) > 1 {
+		w.askKey()
+	} else if w.own.missing {
+		// For one secret alone the question is not worth a request: what the storage says that it
+		// used is held against key_arns here, against the index from now on, and against KMS by doctor.
+		w.keyID = func() string { return "" }
+	}
 	w.resolve(changes, func(c *change) error { return store.CheckNewKey(c.key) })
 	_ = parallel(context.WithoutCancel(ctx), writers, len(changes), func(_ context.Context, i int) error {
 		c := changes[i]
@@ -191,16 +198,14 @@ func (e *Engine) begin(ctx context.Context, service string, changes []*change) (
 	w := &writing{e: e, v: v, own: own, now: e.Now(), known: map[string]known{}}
 	w.others = sync.OnceValue(func() error { return e.readIndexes(ctx, v) })
 	w.keyID = sync.OnceValue(func() string { return e.KeyID(ctx, e.Alias) })
-	if own.missing && !e.plain() {
-		if len(changes) > 1 {
-			w.keyID = async(w.keyID) // no index tells the key: ask for it beside the puts
-		} else {
-			// For one secret alone the question is not worth a request: what the storage says that it
-			// used is held against key_arns here, against the index from now on, and against KMS by doctor.
-			w.keyID = func() string { return "" }
-		}
-	}
 	return w, nil
+}
+
+// askKey asks beside the puts for the key that no index tells.
+func (w *writing) askKey() {
+	if w.own.missing && !w.e.plain() {
+		w.keyID = async(w.keyID)
+	}
 }
 
 // async starts f and returns a function that waits for its result.
