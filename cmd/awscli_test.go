@@ -17,15 +17,25 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
 // awsCommand is a command of AWS's command line as far as the guides use it: all its options,
-// and the one --query, with --output text, if any.
+// and the --query, one of those between bars, with --output text, if any.
 type awsCommand struct {
 	options []string
 	query   string
 	run     func(context.Context, awsClients, map[string]string) (output string, err error)
+}
+
+const keyQueries = "KeyMetadata.KeyId|KeyMetadata.Arn"
+
+func keyName(key *types.KeyMetadata, query string) string {
+	if query == "KeyMetadata.Arn" {
+		return *key.Arn
+	}
+	return *key.KeyId
 }
 
 type awsClients struct {
@@ -34,19 +44,19 @@ type awsClients struct {
 }
 
 var awsCommands = map[string]awsCommand{
-	"kms create-key": {[]string{"description"}, "KeyMetadata.KeyId", func(ctx context.Context, c awsClients, o map[string]string) (string, error) {
+	"kms create-key": {[]string{"description"}, keyQueries, func(ctx context.Context, c awsClients, o map[string]string) (string, error) {
 		out, err := c.kms.CreateKey(ctx, &kms.CreateKeyInput{Description: aws.String(o["description"])})
 		if err != nil {
 			return "", err
 		}
-		return *out.KeyMetadata.KeyId, nil
+		return keyName(out.KeyMetadata, o["query"]), nil
 	}},
-	"kms describe-key": {[]string{"key-id"}, "KeyMetadata.KeyId", func(ctx context.Context, c awsClients, o map[string]string) (string, error) {
+	"kms describe-key": {[]string{"key-id"}, keyQueries, func(ctx context.Context, c awsClients, o map[string]string) (string, error) {
 		out, err := c.kms.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: aws.String(o["key-id"])})
 		if err != nil {
 			return "", err
 		}
-		return *out.KeyMetadata.KeyId, nil
+		return keyName(out.KeyMetadata, o["query"]), nil
 	}},
 	"kms create-alias": {[]string{"alias-name", "target-key-id"}, "", func(ctx context.Context, c awsClients, o map[string]string) (string, error) {
 		_, err := c.kms.CreateAlias(ctx, &kms.CreateAliasInput{AliasName: aws.String(o["alias-name"]), TargetKeyId: aws.String(o["target-key-id"])})
@@ -140,7 +150,7 @@ func awsLine(ctx context.Context, args []string) (string, error) {
 	}
 	wanted := command.options
 	if command.query != "" {
-		if given["query"] != command.query || given["output"] != "text" {
+		if !slices.Contains(strings.Split(command.query, "|"), given["query"]) || given["output"] != "text" {
 			return "", fmt.Errorf("%s: --query %q --output %q is unknown", name, given["query"], given["output"])
 		}
 		wanted = append(slices.Clone(wanted), "query", "output")

@@ -175,8 +175,8 @@ type configRow struct {
 	From  string `json:"from"`
 }
 
-// Run prints a row for each setting with where it came from. Those that only the file can
-// have come last, where they are set.
+// Run prints a row for each setting with where it came from. Those of which most stores have
+// none come last, where they are set.
 func (*ConfigCmd) Run(app *App) error {
 	s, err := app.settings()
 	if err != nil {
@@ -194,7 +194,7 @@ func (*ConfigCmd) Run(app *App) error {
 		{"dir", s.Dir.Value, s.Dir.From},
 		{"key_dir", s.KeyDir.Value, s.KeyDir.From},
 	}
-	rows = append(rows, s.file.rows()...)
+	rows = append(rows, s.more(app.globals)...)
 	if c := s.file.chosen; c.Value != "" {
 		rows = append([]configRow{{"context", c.Value, c.From}}, rows...)
 	}
@@ -208,29 +208,34 @@ func (*ConfigCmd) Run(app *App) error {
 	return t.print()
 }
 
-// rows are the settings that have no variable, where they are set.
-func (f *fileConfig) rows() []configRow {
+// more are the settings that most stores do without, where they are set.
+func (s *settings) more(g *Globals) []configRow {
 	var rows []configRow
-	add := func(name, value string, setting any) {
-		if value != "" {
-			rows = append(rows, configRow{name, value, f.from(setting)})
+	add := func(name string, v setting) {
+		if v.Value != "" {
+			rows = append(rows, configRow{name, v.Value, v.From})
 		}
 	}
-	add("expected_bucket_owner", f.ExpectedBucketOwner, &f.ExpectedBucketOwner)
-	add("key_arns", strings.Join(f.KeyARNs, ", "), &f.KeyARNs)
+	f := s.file
+	add("expected_bucket_owner", s.ExpectedBucketOwner)
+	add("key_arns", s.KeyARNs)
 	for _, alias := range slices.Sorted(maps.Keys(f.Keys)) {
-		add("keys."+alias, f.Keys[alias], &f.Keys)
+		add("keys."+alias, setting{f.Keys[alias], f.from(&f.Keys)})
 	}
 	for _, loose := range []struct {
-		name string
-		set  *bool
+		name   string
+		inFile *bool
+		flag   string
+		given  bool
 	}{
-		{"allow_unencrypted", &f.AllowUnencrypted},
-		{"single_writer", &f.SingleWriter},
-		{"allow_http", &f.AllowHTTP},
+		{"allow_unencrypted", &f.AllowUnencrypted, "", false},
+		{"single_writer", &f.SingleWriter, "--single-writer", g.SingleWriter},
+		{"allow_http", &f.AllowHTTP, "--allow-http", g.AllowHTTP},
 	} {
-		if *loose.set {
-			add(loose.name, "true", loose.set)
+		if loose.given {
+			add(loose.name, setting{"true", loose.flag})
+		} else if *loose.inFile {
+			add(loose.name, setting{"true", f.from(loose.inFile)})
 		}
 	}
 	return rows

@@ -151,6 +151,8 @@ func (s *site) keyFindings(ctx context.Context) []finding {
 		return one(store.Serious, check, alias, another, "cannot be used: it is %s", info.State)
 	case info.Usage != "" && info.Usage != "ENCRYPT_DECRYPT": // moto names none
 		return one(store.Serious, check, alias, another, "cannot seal objects: its usage is %s", info.Usage)
+	case s.checkPin() != nil:
+		return one(store.Serious, check, alias, another, "stands for %s, which key_arns does not name: nothing can be written", info.ARN)
 	}
 	return nil
 }

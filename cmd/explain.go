@@ -244,6 +244,7 @@ func refusal(e *store.StorageError, err error) string {
 func hint(err error) string {
 	var own *hintError
 	var alias *store.AliasError
+	var pin *store.PinError
 	var seal *store.SealError
 	var rollback *store.RollbackError
 	var corrupt *store.CorruptError
@@ -253,6 +254,8 @@ func hint(err error) string {
 		return own.hint
 	case errors.As(err, &alias):
 		return aliasHint(alias)
+	case errors.As(err, &pin):
+		return "nothing was stored: whoever pins other keys could not read it. Add the key to key_arns everywhere first (docs/rotation.md), or point the alias back"
 	case errors.As(err, &seal):
 		return "somebody may have replaced it, or the store does not encrypt; nothing that it says was used"
 	case errors.As(err, &rollback):

@@ -259,7 +259,10 @@ func lookForKey(ctx context.Context, s *site) (part, error) {
 		return part{}, hinted(fmt.Errorf("%w: the key of %s is %s", store.ErrConfiguration, alias, info.State),
 			"who owns it must enable it, or another alias be taken")
 	case found:
-		return part{Name: "key " + alias, State: info.ARN, Done: true}, nil
+		return part{Name: "key " + alias, State: info.ARN, Done: true}, s.checkPin()
+	case len(s.pinned) > 0:
+		return part{}, hinted(fmt.Errorf("%w: there is no key %s, and one that is made now would not be pinned", store.ErrConfiguration, alias),
+			"make the key and its alias, add its ARN to key_arns, and run it again")
 	}
 	return part{Name: "key " + alias, State: "a new key, and the alias for it", make: func(ctx context.Context) error {
 		made, err := s.keys.Create(ctx, alias)

@@ -42,7 +42,7 @@ func (a *App) Open(ctx context.Context) (store.Store, error) {
 	switch s.Backend.Value {
 	case "s3":
 		return s3.New(cfg, s3.Options{
-			Bucket: s.Bucket.Value, ExpectedOwner: s.file.ExpectedBucketOwner,
+			Bucket: s.Bucket.Value, ExpectedOwner: s.ExpectedBucketOwner.Value,
 			AllowUnencrypted: s.file.AllowUnencrypted, SingleWriter: a.globals.SingleWriter || s.file.SingleWriter,
 			CacheDir: a.cacheDirectory(), Notice: func(text string) { a.note("%s", text) },
 			Unverified: a.unverified, AllowRollback: a.globals.AllowRollback, Now: a.Now, Log: a.log(),
@@ -55,8 +55,8 @@ func (a *App) Open(ctx context.Context) (store.Store, error) {
 		}), nil
 	default:
 		return s3kms.New(ctx, cfg, s3kms.Options{
-			Bucket: s.Bucket.Value, KeyAlias: s.KMSKeyAlias.Value, ExpectedOwner: s.file.ExpectedBucketOwner,
-			KeyARNs: s.file.KeyARNs, KeyNames: s.file.Keys,
+			Bucket: s.Bucket.Value, KeyAlias: s.KMSKeyAlias.Value, ExpectedOwner: s.ExpectedBucketOwner.Value,
+			KeyARNs: s.keyARNs(), KeyNames: s.file.Keys,
 			AllowUnencrypted: s.file.AllowUnencrypted, SingleWriter: a.globals.SingleWriter || s.file.SingleWriter,
 			CacheDir: a.cacheDirectory(), Notice: func(text string) { a.note("%s", text) },
 			Unverified: a.unverified, AllowRollback: a.globals.AllowRollback, Now: a.Now, Log: a.log(),
@@ -76,6 +76,9 @@ func (s *settings) check() error {
 		return fmt.Errorf("%w: the %s backend has no KMS key: use s3-kms, or drop --kms-key-alias", store.ErrInvalid, backend)
 	case (backend == "s3" || backend == "s3-kms") && s.Bucket.Value == "":
 		return fmt.Errorf("%w: the %s backend needs a bucket: --bucket, or COFFER_S3_BUCKET", store.ErrConfiguration, backend)
+	case len(s.keyARNs()) == 0 && (s.KeyARNs.Value != "" || len(s.file.KeyARNs) > 0):
+		// Believing every key then would be the opposite of what was meant.
+		return fmt.Errorf("%w: key_arns, or COFFER_KEY_ARNS, names no key", store.ErrConfiguration)
 	}
 	return nil
 }

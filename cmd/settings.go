@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/coffer-secrets/coffer/store"
 )
@@ -21,6 +22,8 @@ type settings struct {
 	Backend, Bucket, KMSKeyAlias, Region, Profile, EndpointURL, Retries, RetryMode setting
 
 	Dir, KeyDir setting // of the local backend
+
+	ExpectedBucketOwner, KeyARNs setting // of a bucket; ARNs are joined by ", "
 
 	file *fileConfig // with what only the file can say
 }
@@ -60,9 +63,11 @@ func (a *App) settings() (*settings, error) {
 		{&s.RetryMode, "--retry-mode", g.RetryMode, &file.RetryMode, "", []string{"COFFER_RETRY_MODE", "CHAMBER_RETRY_MODE"}},
 		{&s.Dir, "", "", &file.Dir, "", []string{"COFFER_DIR"}},
 		{&s.KeyDir, "", "", &file.KeyDir, "", []string{"COFFER_KEY_DIR"}},
+		{&s.ExpectedBucketOwner, "", "", &file.ExpectedBucketOwner, "", []string{"COFFER_EXPECTED_BUCKET_OWNER"}},
 	} {
 		*v.to = a.resolve(v.flag, v.given, v.variables, file.from(v.inFile), *v.inFile, v.fallback)
 	}
+	s.KeyARNs = a.resolve("", "", []string{"COFFER_KEY_ARNS"}, file.from(&file.KeyARNs), strings.Join(file.KeyARNs, ", "), "")
 	s.complete(slices.ContainsFunc(a.Environ, func(v string) bool { return strings.HasPrefix(v, "CHAMBER_") && !strings.HasSuffix(v, "=") }))
 	if s.Backend.Value == "ssm" {
 		s.EndpointURL = a.resolve("--endpoint-url", g.EndpointURL, []string{"COFFER_ENDPOINT_URL", "CHAMBER_AWS_SSM_ENDPOINT"}, file.from(&file.EndpointURL), file.EndpointURL, "")
@@ -152,6 +157,11 @@ func (a *App) cacheDirectory() string {
 		return ""
 	}
 	return filepath.Join(base, "coffer")
+}
+
+// keyARNs returns the pinned keys, none where no key is pinned.
+func (s *settings) keyARNs() []string {
+	return strings.FieldsFunc(s.KeyARNs.Value, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 }
 
 // retries returns the number of attempts.

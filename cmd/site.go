@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/internal/policy"
@@ -17,6 +18,7 @@ type site struct {
 	buckets *awsconf.Buckets
 	keyName string // what KMS calls the key: the alias, or another server's name for it; "" without keys
 	keyARN  string // once it is there
+	pinned  []string
 }
 
 // site returns what the settings describe. [store.ErrUnsupported] for a backend without a bucket.
@@ -37,7 +39,8 @@ func (a *App) site(ctx context.Context) (*site, error) {
 	}
 	out := &site{
 		scope: policy.Scope{Region: cfg.Region, Bucket: s.Bucket.Value},
-		keys:  awsconf.NewKeys(cfg), buckets: awsconf.NewBuckets(cfg, s.file.ExpectedBucketOwner),
+		keys:  awsconf.NewKeys(cfg), buckets: awsconf.NewBuckets(cfg, s.ExpectedBucketOwner.Value),
+		pinned: s.keyARNs(),
 	}
 	if s.Backend.Value == "s3-kms" {
 		alias, err := store.NormalizeAlias(s.KMSKeyAlias.Value)
@@ -57,6 +60,14 @@ func (s *site) key(ctx context.Context) (info awsconf.KeyInfo, found bool, err e
 	info, found, err = s.keys.Find(ctx, s.keyName)
 	s.keyARN = info.ARN
 	return info, found, err
+}
+
+// checkPin refuses a key that is not pinned, where keys are.
+func (s *site) checkPin() error {
+	if len(s.pinned) > 0 && !slices.Contains(s.pinned, s.keyARN) {
+		return &store.PinError{Alias: s.scope.Keys[0].Alias, KeyID: s.keyARN}
+	}
+	return nil
 }
 
 // bucketSetting is one thing that a bucket should be told.

@@ -143,6 +143,16 @@ func (e *RollbackError) Error() string {
 
 func (e *RollbackError) Unwrap() error { return ErrCorrupt }
 
+// PinError is an [ErrConfiguration]: keys are pinned, and the alias stands for another one. Nothing
+// was stored under it.
+type PinError struct{ Alias, KeyID string }
+
+func (e *PinError) Error() string {
+	return fmt.Sprintf("%s stands for the key %s, which is not pinned", e.Alias, e.KeyID)
+}
+
+func (e *PinError) Unwrap() error { return ErrConfiguration }
+
 // SealError is an [ErrCorrupt]: an object is not sealed as the configuration demands, so
 // nobody vouches for it.
 type SealError struct {

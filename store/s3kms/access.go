@@ -3,7 +3,6 @@ package s3kms
 import (
 	"context"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -40,7 +39,7 @@ func (o Options) secrets(cfg aws.Config, e *engine.Engine, keys *awsconf.Keys) *
 	})
 	return &secrets{
 		Engine: e,
-		Sharer: sharing.Shares{Bucket: b, Read: e.Read, Vouch: o.vouch, Now: e.Now},
+		Sharer: sharing.Shares{Bucket: b, Read: e.Read, Vouch: o.vouch, Pinned: e.PinnedKey, Now: e.Now},
 		Prober: &permissions{bucket: b, keys: keys, alias: e.Alias, names: o.KeyNames},
 
 		KeyDescriber: describer{keys, o.KeyNames},
@@ -110,7 +109,7 @@ func (p *permissions) describe(ctx context.Context) store.Trial {
 	if other, ok := p.names[name]; ok {
 		name = other
 	}
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, describeTimeout)
 	defer cancel()
 	_, err := p.keys.Describe(ctx, name)
 	return s3bucket.Judged("kms:DescribeKey", err)

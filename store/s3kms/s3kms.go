@@ -29,7 +29,8 @@ type Options struct {
 
 	// ExpectedOwner, an account id, makes every request fail on another account's bucket.
 	ExpectedOwner string
-	// KeyARNs are the only keys whose objects are believed; empty believes every KMS key.
+	// KeyARNs are the only keys whose objects are believed, and under which anything is stored: a
+	// change looks first at which key its alias stands for. Empty believes every KMS key.
 	KeyARNs []string
 	// KeyNames maps an alias to the name by which another server knows its key.
 	KeyNames map[string]string
@@ -50,6 +51,9 @@ type Options struct {
 	Log *slog.Logger     // nil: silent
 }
 
+// describeTimeout is how long a change waits for KMS to tell a key, which it can do without.
+const describeTimeout = 3 * time.Second
+
 // New returns the store. It makes no request unless KeyAlias names a key by id or ARN.
 func New(ctx context.Context, cfg aws.Config, o Options) (store.Store, error) {
 	if o.Bucket == "" {
@@ -68,11 +72,13 @@ func New(ctx context.Context, cfg aws.Config, o Options) (store.Store, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	b := o.bucket(cfg, alias)
 	return o.secrets(cfg, engine.New(engine.Options{
-		Bucket:     o.bucket(cfg, alias),
+		Bucket:     b,
 		Alias:      alias,
 		Vouch:      o.vouch,
 		KeyID:      o.keyID(keys),
+		PinnedKey:  o.pinnedKey(b, keys),
 		Author:     awsconf.Author(cfg, o.Log),
 		Unverified: o.Unverified, AllowRollback: o.AllowRollback, SingleWriter: o.SingleWriter,
 		DeniedWhenExpired: awsconf.OtherServer(cfg) != "",
@@ -119,7 +125,7 @@ func (o Options) keyID(keys *awsconf.Keys) func(context.Context, string) string 
 		if name, ok := o.KeyNames[alias]; ok {
 			alias = name
 		}
-		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+		ctx, cancel := context.WithTimeout(ctx, describeTimeout)
 		defer cancel()
 		info, err := keys.Describe(ctx, alias)
 		if err != nil {

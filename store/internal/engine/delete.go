@@ -49,6 +49,11 @@ func (e *Engine) deleteKeys(ctx context.Context, service string, keys []string, 
 			return err // the purge still takes its ghosts out of the indexes
 		})
 	}
+	for _, alias := range w.holding(changes, func(*change) bool { return true }) { // those that D3 will put
+		if err := e.checkPin(ctx, w.v, alias); err != nil {
+			return nil, wrap("delete", service, sole(changes), err)
+		}
+	}
 	_ = parallel(context.WithoutCancel(ctx), writers, len(changes), func(_ context.Context, i int) error {
 		if c := changes[i]; c.err == nil {
 			c.err = w.remove(ctx, c)

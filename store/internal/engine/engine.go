@@ -32,6 +32,10 @@ type Options struct {
 	// that cannot be told. Nil: never known.
 	KeyID func(ctx context.Context, alias string) string
 
+	// PinnedKey returns the key that an alias stands for now, asked before anything of a service is
+	// put under it, or why nothing may be: the key is not pinned. Nil: no keys are pinned.
+	PinnedKey func(ctx context.Context, service, alias string) (keyID string, err error)
+
 	// Author names who writes. It is asked once for each write, beside other requests.
 	Author func(ctx context.Context) string
 

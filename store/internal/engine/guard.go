@@ -83,3 +83,16 @@ func (s *indexState) alias(e *Engine) string {
 	}
 	return e.aliasOf(s.file)
 }
+
+// checkPin refuses to put anything under an alias that stands for a key that is not pinned.
+// A command asks once for each alias.
+func (e *Engine) checkPin(ctx context.Context, v *view, alias string) error {
+	if e.PinnedKey == nil || slices.Contains(v.pinned, alias) {
+		return nil
+	}
+	if _, err := e.PinnedKey(ctx, v.service, alias); err != nil {
+		return err
+	}
+	v.pinned = append(v.pinned, alias)
+	return nil
+}

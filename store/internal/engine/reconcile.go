@@ -140,6 +140,9 @@ func (r *reconciliation) swap(ctx context.Context, file string, next *index.Inde
 	if !r.force && (before.Same(next) && r.sealedRight() || empty && r.own.missing) { // marks alone are no reason to make one
 		return nil
 	}
+	if err := r.e.checkPin(ctx, r.v, r.alias); err != nil {
+		return err
+	}
 	body, err := next.Encode()
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ type view struct {
 	foreign []string               // the names of all other objects
 	denied  error                  // why the service could not be listed; nil when it was
 	indexes map[string]*indexState // those that were asked for, by file name
+	pinned  []string               // the aliases that are known to stand for a pinned key
 }
 
 // indexState is one index as it was read: exactly one of missing, denied, corrupt and idx says how.

@@ -169,10 +169,18 @@ type known struct {
 }
 
 // begin does W1: at once the listing, our index, and for a single secret its object, in the hope
-// that the name is the stored one.
+// that the name is the stored one. Where keys are pinned, it refuses an alias that stands for another.
 func (e *Engine) begin(ctx context.Context, service string, changes []*change) (*writing, error) {
 	var v *view
+	var pinned string
+	var unpinned error
 	g, gctx := errgroup.WithContext(ctx)
+	if e.PinnedKey != nil {
+		g.Go(func() error {
+			pinned, unpinned = e.PinnedKey(gctx, service, e.Alias)
+			return nil // what cannot be listed or read is told first
+		})
+	}
 	g.Go(func() (err error) {
 		v, err = e.look(gctx, service, false)
 		return err
@@ -191,13 +199,22 @@ func (e *Engine) begin(ctx context.Context, service string, changes []*change) (
 	if v.denied != nil {
 		return nil, v.denied // who changes an index must see what it is an index of
 	}
+	if unpinned != nil {
+		return nil, unpinned
+	}
+	v.pinned = []string{e.Alias}
 	own := v.indexes[index.FileName(e.Alias)]
 	if err := writable(own); err != nil {
 		return nil, err
 	}
 	w := &writing{e: e, v: v, own: own, now: e.Now(), known: map[string]known{}}
 	w.others = sync.OnceValue(func() error { return e.readIndexes(ctx, v) })
-	w.keyID = sync.OnceValue(func() string { return e.KeyID(ctx, e.Alias) })
+	w.keyID = sync.OnceValue(func() string {
+		if pinned != "" {
+			return pinned
+		}
+		return e.KeyID(ctx, e.Alias)
+	})
 	return w, nil
 }
 

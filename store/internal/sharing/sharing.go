@@ -42,11 +42,12 @@ type Link struct {
 	SessionEnds time.Time // zero where that is not known
 }
 
-// Shares is a [store.Sharer]. All fields are required.
+// Shares is a [store.Sharer]. All fields but Pinned are required.
 type Shares struct {
 	Bucket Bucket
 	Read   func(ctx context.Context, id store.ID, version int) (store.Secret, error)
 	Vouch  func(object string, s bucket.Seal) error
+	Pinned func(ctx context.Context, service, alias string) (keyID string, err error) // as [engine.Options.PinnedKey]
 	Now    func() time.Time
 }
 
@@ -102,6 +103,11 @@ func (s Shares) share(ctx context.Context, id store.ID, lasts time.Duration) (st
 // the secret shall not read its share either.
 func (s Shares) keyOf(ctx context.Context, m store.Meta) (string, error) {
 	if m.KeyAlias != "" {
+		if s.Pinned != nil {
+			if _, err := s.Pinned(ctx, m.ID.Service, m.KeyAlias); err != nil {
+				return "", err
+			}
+		}
 		return m.KeyAlias, nil
 	}
 	info, err := s.Bucket.Head(ctx, m.ID.String()+".json") // by chamber, which names no alias in it

@@ -1,0 +1,59 @@
+package s3kms
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/coffer-secrets/coffer/internal/awsconf"
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+)
+
+// pinnedKey returns the look-up of [engine.Options.PinnedKey], nil where no keys are pinned. KMS is
+// asked, and where it does not tell (kms:DescribeKey is denied, or the server has no KMS that
+// speaks) an object without content shows which key the storage uses, and is deleted again.
+func (o Options) pinnedKey(b bucket.Bucket, keys *awsconf.Keys) func(ctx context.Context, service, alias string) (string, error) {
+	if len(o.KeyARNs) == 0 {
+		return nil
+	}
+	ask := o.keyID(keys)
+	return func(ctx context.Context, service, alias string) (string, error) {
+		key := ask(ctx, alias)
+		if key == "" {
+			if err := ctx.Err(); err != nil {
+				return "", err
+			}
+			var err error
+			if key, err = o.tryKey(ctx, b, service, alias); err != nil || key == "" {
+				return key, err
+			}
+		}
+		if !slices.Contains(o.KeyARNs, key) {
+			return "", &store.PinError{Alias: alias, KeyID: key}
+		}
+		return key, nil
+	}
+}
+
+// tryKey returns the key of which the answer to a put under an alias tells; "" where the
+// storage does not encrypt, and need not.
+func (o Options) tryKey(ctx context.Context, b bucket.Bucket, service, alias string) (string, error) {
+	name := service + "/__probe/" + rand.Text()
+	put, err := b.Put(ctx, name, []byte("{}"), bucket.PutOptions{If: bucket.IfAbsent(), KeyAlias: alias})
+	if err != nil {
+		return "", fmt.Errorf("looking which key %s stands for: %w", alias, err)
+	}
+	if err := b.Delete(context.WithoutCancel(ctx), name, bucket.If{}); err != nil {
+		return "", fmt.Errorf("looking which key %s stands for: %w", alias, err)
+	}
+	if o.AllowUnencrypted && put.Seal.Method == "" {
+		return "", nil
+	}
+	if !strings.HasPrefix(put.Seal.Method, "aws:kms") {
+		return "", o.vouch(name, put.Seal)
+	}
+	return put.Seal.KeyID, nil
+}
