@@ -170,7 +170,7 @@ func (a *App) Getenv(name string) string {
 // lookupEnv takes the last of variables that stand twice, as most programs do.
 func (a *App) lookupEnv(name string) (value string, ok bool) {
 	for _, entry := range slices.Backward(a.Environ) {
-		if value, ok := strings.CutPrefix(entry, name+"="); ok {
+		if found, value, ok := strings.Cut(entry, "="); ok && (found == name || foldNames && strings.EqualFold(found, name)) {
 			return value, true
 		}
 	}

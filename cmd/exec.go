@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os/exec"
+	"path/filepath"
+	"runtime"
 	"syscall"
 
 	"github.com/coffer-secrets/coffer/internal/environ"
@@ -33,6 +35,9 @@ type EnvFlags struct {
 	AllowEnv []string `placeholder:"NAME" help:"Variables that may be set although they change what is run (LD_PRELOAD, PATH, ...)."`
 }
 
+// foldNames: names of variables are compared without case.
+const foldNames = runtime.GOOS == "windows"
+
 func (f EnvFlags) rules() environ.Rules {
 	return environ.Rules{Prefix: f.Prefix, Only: f.Only, Except: f.Except, Skip: f.Skip, AllowEnv: f.AllowEnv}
 }
@@ -56,7 +61,7 @@ func (c *ExecCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	rules := c.rules()
-	rules.Pristine, rules.NoAWS = c.Pristine, c.NoAWSEnv
+	rules.Pristine, rules.NoAWS, rules.FoldCase = c.Pristine, c.NoAWSEnv, foldNames
 	if c.Strict {
 		rules.Strict = &c.StrictValue
 	}
@@ -88,11 +93,17 @@ func layers(all []store.Contents) []environ.Layer {
 }
 
 // findCommand resolves a command before any secret can touch PATH, and before a request is
-// made for one that does not exist.
+// made for one that does not exist. What stands in the current directory is run only when it is
+// named so: Windows looks there before PATH, and anybody may have put it there.
 func findCommand(name string) (string, error) {
 	path, err := exec.LookPath(name)
+	// LookPath tells by ErrDot, unless GODEBUG=execerrdot=0 is set.
+	implicit := errors.Is(err, exec.ErrDot) || err == nil && filepath.Base(name) == name && !filepath.IsAbs(path)
 	switch {
-	case err == nil || errors.Is(err, exec.ErrDot):
+	case implicit:
+		err := fmt.Errorf("%q is found in the current directory or through a relative directory in PATH, and not run from there", name)
+		return "", &exitError{exitNoCommand, hinted(err, "to run it: "+"."+string(filepath.Separator)+name)}
+	case err == nil:
 		return path, nil
 	case errors.Is(err, fs.ErrPermission):
 		return "", &exitError{exitNotExecutable, fmt.Errorf("%q cannot be executed: %w", name, fs.ErrPermission)}

@@ -66,6 +66,9 @@ func (a *App) inContext(name string) *App {
 // describesStore reports whether a variable of the environment says where secrets are.
 func describesStore(entry string) bool {
 	name, _, _ := strings.Cut(entry, "=")
+	if foldNames {
+		name = strings.ToUpper(name)
+	}
 	if slices.Contains([]string{"COFFER_CONFIG", "COFFER_RETRIES", "COFFER_RETRY_MODE", "CHAMBER_RETRIES", "CHAMBER_RETRY_MODE"}, name) {
 		return false
 	}

@@ -30,8 +30,10 @@ type Layer struct {
 // inherits everything but coffer's own variables and adds every secret.
 //
 // Keys are compared without regard to case, as lookups of secrets are; the names of
-// variables exactly.
+// variables exactly, unless FoldCase is set.
 type Rules struct {
+	FoldCase bool // Path and PATH are one variable, as on Windows
+
 	Prefix string // put before each variable made of a secret, as it stands
 
 	Only   []string // globs of path.Match: when there are any, other keys are left out
@@ -91,13 +93,13 @@ func (e Environment) Secrets() Environment {
 // [*OccupiedError] and [*PatternError]; several at once come as [Problems]. All wrap
 // [store.ErrInvalid].
 func Build(parent []string, layers []Layer, rules Rules) (Environment, []Notice, error) {
-	inherited := inherit(parent)
+	inherited := rules.inherit(parent)
 	b := builder{rules: rules, secrets: map[string]Variable{}, replaced: map[string]Variable{}}
 	if err := b.selectPatterns(layers); err != nil {
 		return nil, nil, err
 	}
 	if rules.Strict != nil {
-		b.expected = index(inherited)
+		b.expected = rules.index(inherited)
 	}
 	for _, layer := range layers {
 		b.add(layer)
@@ -111,8 +113,16 @@ func Build(parent []string, layers []Layer, rules Rules) (Environment, []Notice,
 	return b.assemble(inherited), b.notices, nil
 }
 
+// id is the name by which a variable is found.
+func (r Rules) id(name string) string {
+	if r.FoldCase {
+		return strings.ToUpper(name)
+	}
+	return name
+}
+
 // inherit parses the parent's environment.
-func inherit(parent []string) Environment {
+func (r Rules) inherit(parent []string) Environment {
 	env := make(Environment, 0, len(parent))
 	at := make(map[string]int, len(parent))
 	for _, entry := range parent {
@@ -121,11 +131,11 @@ func inherit(parent []string) Environment {
 			continue
 		}
 		v := Variable{Name: name, Value: store.NewValue(value)}
-		if i, ok := at[name]; ok {
+		if i, ok := at[r.id(name)]; ok {
 			env[i] = v
 			continue
 		}
-		at[name] = len(env)
+		at[r.id(name)] = len(env)
 		env = append(env, v)
 	}
 	return env
@@ -144,10 +154,10 @@ func cut(entry string) (name, value string, ok bool) {
 	return entry[:i], entry[i+1:], true
 }
 
-func index(env Environment) map[string]Variable {
+func (r Rules) index(env Environment) map[string]Variable {
 	byName := make(map[string]Variable, len(env))
 	for _, v := range env {
-		byName[v.Name] = v
+		byName[r.id(v.Name)] = v
 	}
 	return byName
 }
@@ -156,8 +166,8 @@ func index(env Environment) map[string]Variable {
 type builder struct {
 	rules    Rules
 	expected map[string]Variable // the parent's variables under Strict; else nil
-	secrets  map[string]Variable // by name; the last layer's
-	replaced map[string]Variable // by name; what the last layer's stands over
+	secrets  map[string]Variable // by [Rules.id]; the last layer's
+	replaced map[string]Variable // likewise; what the last layer's stands over
 	notices  []Notice
 	problems Problems
 }
@@ -171,7 +181,7 @@ func (b *builder) add(layer Layer) {
 		}
 		name, err := Name(v.Key, b.rules.Prefix)
 		if err == nil && b.expected != nil {
-			if _, ok := b.expected[name]; !ok {
+			if _, ok := b.expected[b.rules.id(name)]; !ok {
 				continue
 			}
 		}
@@ -179,14 +189,15 @@ func (b *builder) add(layer Layer) {
 		case err != nil && b.expected != nil: // no variable of the parent has such a name
 		case err != nil:
 			b.problem(&NameError{Service: layer.Service, Key: v.Key, Name: name})
-		case refused(name) && !slices.Contains(b.rules.AllowEnv, name):
+		case refused(name) && !b.rules.allows(name):
 			b.problem(&DangerousError{Service: layer.Service, Key: v.Key, Name: name})
 		default:
-			named[name] = append(named[name], Variable{name, v.Value, layer.Service, v.Key})
+			id := b.rules.id(name)
+			named[id] = append(named[id], Variable{name, v.Value, layer.Service, v.Key})
 		}
 	}
-	for _, name := range sortedNames(named) {
-		b.set(layer.Service, named[name])
+	for _, id := range sortedNames(named) {
+		b.set(layer.Service, named[id])
 	}
 }
 
@@ -202,10 +213,11 @@ func (b *builder) set(service string, candidates []Variable) {
 		b.problem(&ClashError{Service: service, Name: v.Name, Keys: keys})
 		return
 	}
-	if earlier, ok := b.secrets[v.Name]; ok && earlier.Service != service {
-		b.replaced[v.Name] = earlier
+	id := b.rules.id(v.Name)
+	if earlier, ok := b.secrets[id]; ok && earlier.Service != service {
+		b.replaced[id] = earlier
 	}
-	b.secrets[v.Name] = v
+	b.secrets[id] = v
 }
 
 // problem records why a secret cannot be a variable.
@@ -224,13 +236,13 @@ func (b *builder) checkStrict() {
 		return
 	}
 	var unfilled []string
-	for name, v := range b.expected {
-		secret, filled := b.secrets[name]
+	for id, v := range b.expected {
+		secret, filled := b.secrets[id]
 		switch marked := v.Value.Reveal() == *b.rules.Strict; {
 		case filled && !marked:
-			b.problems = append(b.problems, &OccupiedError{Service: secret.Service, Key: secret.Key, Name: name})
+			b.problems = append(b.problems, &OccupiedError{Service: secret.Service, Key: secret.Key, Name: v.Name})
 		case marked && !filled:
-			unfilled = append(unfilled, name)
+			unfilled = append(unfilled, v.Name)
 		}
 	}
 	sort.Slice(b.problems, func(i, j int) bool { return b.problems[i].Error() < b.problems[j].Error() })
@@ -244,7 +256,7 @@ func (b *builder) checkStrict() {
 func (b *builder) assemble(inherited Environment) Environment {
 	env := make(Environment, 0, len(inherited)+len(b.secrets))
 	for _, v := range inherited {
-		if _, replaced := b.secrets[v.Name]; !replaced && b.rules.inherits(v.Name) {
+		if _, replaced := b.secrets[b.rules.id(v.Name)]; !replaced && b.rules.inherits(b.rules.id(v.Name)) {
 			env = append(env, v)
 		}
 	}

@@ -2,7 +2,6 @@ package environ
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -50,7 +49,7 @@ func (b *builder) noticeReplaced() {
 func (b *builder) noticeDangerous() {
 	var names, list []string
 	for _, name := range sortedNames(b.secrets) {
-		if noticed(name) && !slices.Contains(b.rules.AllowEnv, name) {
+		if noticed(name) && !b.rules.allows(name) {
 			names = append(names, name)
 			list = append(list, fmt.Sprintf("%s (from %s)", name, secretName(b.secrets[name].Service, b.secrets[name].Key)))
 		}

@@ -20,7 +20,7 @@ var awsCredentials = []string{
 	"AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
 }
 
-// inherits reports whether the child gets the parent's variable of this name.
+// inherits reports whether the child gets the parent's variable of this [Rules.id].
 func (r Rules) inherits(name string) bool {
 	switch {
 	case r.Pristine || strings.HasPrefix(name, own):
@@ -28,7 +28,12 @@ func (r Rules) inherits(name string) bool {
 	case r.NoAWS && slices.Contains(awsCredentials, name):
 		return false
 	}
-	return !slices.ContainsFunc(r.StripPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+	return !slices.ContainsFunc(r.StripPrefixes, func(prefix string) bool { return strings.HasPrefix(name, r.id(prefix)) })
+}
+
+// allows reports whether AllowEnv names a variable.
+func (r Rules) allows(name string) bool {
+	return slices.ContainsFunc(r.AllowEnv, func(allowed string) bool { return r.id(allowed) == r.id(name) })
 }
 
 // chosen reports whether the rules let a key through. Patterns are known to be well formed.
