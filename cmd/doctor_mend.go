@@ -31,7 +31,8 @@ var mends = [...]struct{ check, onS3, onLocal string }{
 	{"corrupt-secret", "aws s3api delete-object --bucket {bucket} --key {object} && coffer restore {service} --deleted", "mv {file} . && coffer doctor --fix {service}"},
 	{"disabled-key", "aws kms enable-key --key-id {key}", "install -m 600 BACKUP {keys}"},
 	{check: "doomed key", onS3: "aws kms cancel-key-deletion --key-id {key} && aws kms enable-key --key-id {key}"},
-	{"key that is not told", "coffer keys {service}", "chmod 600 {keys}/*.age"}, // here: one that others can read
+	{"key that is not told", "coffer keys {service}", "chmod go-w {keys} && chmod 600 {keys}/*.age"}, // here: one that others can read or replace
+	{"key of another user", "coffer keys {service}", `sudo chown -R "$(id -u)" {keys}`},
 	{"hidden", "coffer policy check reader {service}", "(umask 077; mkdir -p {keys}{identities})"},
 	{"denied-index", "coffer policy check reader {service}", "(umask 077; mkdir -p {keys}{identities})"},
 	{"lost-version", "aws s3api list-object-versions --bucket {bucket} --prefix {object}", "coffer write {service} {name} -"},
@@ -119,6 +120,8 @@ func kindOf(f *store.Finding, key string, onLocal bool) string {
 			kind = "corrupt-index"
 		}
 	case kind != "disabled-key":
+	case strings.Contains(f.Text, "belongs to another user: chown"):
+		kind = "key of another user"
 	case strings.Contains(f.Text, "chmod") || key == "" && !onLocal:
 		kind = "key that is not told"
 	case strings.Contains(f.Text, "InvalidState"):

@@ -192,7 +192,11 @@ func TestCommandsOfFindings(t *testing.T) {
 		},
 		"an identity that others can read": {
 			backend: "local", finding: store.Finding{Check: "disabled-key", ID: of("k"), Text: "/keys/alias_app.age can be read by others (mode 0644): chmod 600 /keys/alias_app.age"},
-			want: "chmod 600 /keys/*.age",
+			want: "chmod go-w /keys && chmod 600 /keys/*.age",
+		},
+		"an identity of another user": {
+			backend: "local", finding: store.Finding{Check: "disabled-key", ID: of("k"), Text: "/keys/alias_app.age belongs to another user: chown 1000 /keys/alias_app.age"},
+			want: `sudo chown -R "$(id -u)" /keys`,
 		},
 		"an identity that is none": {
 			backend: "local", finding: store.Finding{Check: "disabled-key", ID: of("k"), Text: "/keys/alias_app.age is no file of age identities"},

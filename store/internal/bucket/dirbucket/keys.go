@@ -53,6 +53,9 @@ func (k *keyring) recipient(alias string) (*age.X25519Recipient, error) {
 	if k.dir == "" {
 		return nil, fault{bucket.ErrKey, "no key directory is configured"}
 	}
+	if err := checkKeyDirectory(k.dir); err != nil {
+		return nil, err
+	}
 	path := k.path(alias)
 	file := readIdentityFile(path)
 	if errors.Is(file.fault, fs.ErrNotExist) {
@@ -196,6 +199,9 @@ func (k *keyring) load(again bool) (files []identityFile, fresh bool, err error)
 	if k.loaded && !again {
 		return k.files, false, nil
 	}
+	if err := checkKeyDirectory(k.dir); err != nil {
+		return nil, false, err
+	}
 	paths, err := identityPaths(k.dir)
 	if err != nil {
 		return nil, false, err
@@ -226,22 +232,30 @@ func identityPaths(dir string) ([]string, error) {
 	return slices.Clip(paths), nil
 }
 
+// checkKeyDirectory refuses a key directory into which others can put identities: new secrets would
+// be sealed to theirs. One that does not exist yet is made private.
+func checkKeyDirectory(dir string) error {
+	stat, err := os.Stat(dir)
+	if missing(err) {
+		return nil
+	}
+	switch {
+	case err != nil:
+		return err
+	case !stat.IsDir():
+		return fault{bucket.ErrKey, fmt.Sprintf("the key directory %s is %s", dir, kindOfFile(stat.Mode()))}
+	case foreign(stat):
+		return fault{bucket.ErrKey, fmt.Sprintf("the key directory %s belongs to another user: chown %d %s", dir, os.Geteuid(), dir)}
+	case writableByOthers(stat.Mode()):
+		return fault{bucket.ErrKey, fmt.Sprintf("others can write to the key directory %s (mode %04o): chmod go-w %s", dir, stat.Mode().Perm(), dir)}
+	}
+	return nil
+}
+
 // readIdentityFile reads an identity file that only its owner can read. What does not
 // parse is not quoted: it may be most of a key.
 func readIdentityFile(path string) identityFile {
-	f, err := os.Open(path)
-	if err != nil {
-		return identityFile{fault: err}
-	}
-	defer shut(f)
-	stat, err := f.Stat()
-	if err != nil {
-		return identityFile{fault: err}
-	}
-	if exposed(stat.Mode()) {
-		return identityFile{fault: fault{bucket.ErrKey, fmt.Sprintf("%s can be read by others (mode %04o): chmod 600 %s", path, stat.Mode().Perm(), path)}}
-	}
-	text, err := io.ReadAll(f)
+	text, err := readPrivately(path)
 	if err != nil {
 		return identityFile{fault: err}
 	}
@@ -259,6 +273,63 @@ func readIdentityFile(path string) identityFile {
 		file.fault = fault{bucket.ErrKey, path + " holds no X25519 identity"}
 	}
 	return file
+}
+
+// readPrivately returns what is in a file of the caller's that nobody else can read. Nothing but a
+// file is opened for reading: a FIFO would wait for a writer.
+func readPrivately(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|withoutWaiting, 0)
+	if err != nil {
+		return nil, unopened(path, err)
+	}
+	defer shut(f)
+	stat, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !stat.Mode().IsRegular():
+		return nil, notAFile(path, stat.Mode())
+	case foreign(stat):
+		return nil, fault{bucket.ErrKey, fmt.Sprintf("%s belongs to another user: chown %d %s", path, os.Geteuid(), path)}
+	case exposed(stat.Mode()):
+		return nil, fault{bucket.ErrKey, fmt.Sprintf("%s can be read by others (mode %04o): chmod 600 %s", path, stat.Mode().Perm(), path)}
+	}
+	return io.ReadAll(f)
+}
+
+// unopened says why a file could not be opened: a socket cannot be, a link can lead nowhere.
+func unopened(path string, err error) error {
+	if stat, failed := os.Lstat(path); failed == nil && !stat.Mode().IsRegular() {
+		if target, failed := os.Stat(path); failed == nil {
+			stat = target
+		} else if missing(failed) {
+			return fault{bucket.ErrKey, fmt.Sprintf("%s is a link to nothing: remove it, or put back what it leads to", path)}
+		}
+		if !stat.Mode().IsRegular() && stat.Mode()&os.ModeSymlink == 0 {
+			return notAFile(path, stat.Mode())
+		}
+	}
+	return err
+}
+
+func notAFile(path string, mode os.FileMode) error {
+	return fault{bucket.ErrKey, fmt.Sprintf("%s is %s, and no file of age identities: move it out of the key directory", path, kindOfFile(mode))}
+}
+
+func kindOfFile(mode os.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "a directory"
+	case mode.IsRegular():
+		return "a file"
+	case mode&os.ModeNamedPipe != 0:
+		return "a FIFO"
+	case mode&os.ModeSocket != 0:
+		return "a socket"
+	case mode&os.ModeDevice != 0:
+		return "a device"
+	}
+	return "something else"
 }
 
 // aliasIn returns the alias that the comment in an identity file names; "" if there is none.

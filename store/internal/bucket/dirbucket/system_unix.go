@@ -42,3 +42,15 @@ func syncDirectory(root *os.Root, dir string) error {
 
 // exposed reports whether others than the owner may read or write a file of this mode.
 func exposed(mode os.FileMode) bool { return mode.Perm()&0o077 != 0 }
+
+// writableByOthers reports whether others than the owner may add and replace files in a directory.
+func writableByOthers(mode os.FileMode) bool { return mode.Perm()&0o022 != 0 }
+
+// foreign reports whether a file or directory belongs to neither the caller nor root.
+func foreign(info os.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && stat.Uid != 0 && int(stat.Uid) != os.Geteuid()
+}
+
+// withoutWaiting opens a FIFO at once, whether somebody writes to it or not.
+const withoutWaiting = syscall.O_NONBLOCK

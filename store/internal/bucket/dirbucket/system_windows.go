@@ -31,3 +31,9 @@ func syncDirectory(*os.Root, string) error { return nil }
 
 // exposed is always false: on Windows the mode of a file does not tell who may read it.
 func exposed(os.FileMode) bool { return false }
+
+// writableByOthers and foreign are always false, for the same reason.
+func writableByOthers(os.FileMode) bool { return false }
+func foreign(os.FileInfo) bool          { return false }
+
+const withoutWaiting = 0 // there are no FIFOs among files
