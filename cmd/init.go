@@ -267,6 +267,9 @@ func lookForKey(ctx context.Context, s *site) (part, error) {
 	return part{Name: "key " + alias, State: "a new key, and the alias for it", make: func(ctx context.Context) error {
 		made, err := s.keys.Create(ctx, alias)
 		s.keyARN = made.ARN
+		if errors.Is(err, store.ErrUnknown) {
+			err = hinted(err, "aws kms list-keys and describe-key show it; aws kms create-alias --alias-name "+alias+" --target-key-id ID takes it; coffer init again makes another one")
+		}
 		return err
 	}}, nil
 }

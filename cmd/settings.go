@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -28,12 +29,7 @@ type settings struct {
 	file *fileConfig // with what only the file can say
 }
 
-// Defaults, as chamber has them.
-const (
-	defaultKMSKeyAlias = "alias/parameter_store_key"
-	defaultRetries     = "10"
-	defaultRetryMode   = "standard"
-)
+const defaultKMSKeyAlias = "alias/parameter_store_key" // chamber's
 
 // settings resolves what is in force, once.
 func (a *App) settings() (*settings, error) {
@@ -59,7 +55,7 @@ func (a *App) settings() (*settings, error) {
 		{&s.Region, "--region", g.Region, &file.Region, "", []string{"COFFER_AWS_REGION", "CHAMBER_AWS_REGION"}},
 		{&s.Profile, "--profile", g.Profile, &file.Profile, "", nil},
 		{&s.EndpointURL, "--endpoint-url", g.EndpointURL, &file.EndpointURL, "", []string{"COFFER_ENDPOINT_URL"}},
-		{&s.Retries, "--retries", g.Retries, &file.Retries, defaultRetries, []string{"COFFER_RETRIES", "CHAMBER_RETRIES"}},
+		{&s.Retries, "--retries", g.Retries, &file.Retries, strconv.Itoa(awsconf.DefaultRetries), []string{"COFFER_RETRIES", "CHAMBER_RETRIES"}},
 		{&s.RetryMode, "--retry-mode", g.RetryMode, &file.RetryMode, "", []string{"COFFER_RETRY_MODE", "CHAMBER_RETRY_MODE"}},
 		{&s.Dir, "", "", &file.Dir, "", []string{"COFFER_DIR"}},
 		{&s.KeyDir, "", "", &file.KeyDir, "", []string{"COFFER_KEY_DIR"}},
@@ -112,9 +108,9 @@ func (s *settings) complete(chamber bool) {
 		s.KMSKeyAlias = setting{defaultKMSKeyAlias, "default"}
 	}
 	if s.RetryMode.Value == "" {
-		s.RetryMode = setting{defaultRetryMode, "default"}
+		s.RetryMode = setting{awsconf.DefaultRetryMode, "default"}
 		if s.Backend.Value == "ssm" {
-			s.RetryMode = setting{"adaptive", "default, because Parameter Store throttles early"}
+			s.RetryMode = setting{awsconf.PatientRetryMode, "default, because Parameter Store throttles early"}
 		}
 	}
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
 	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -81,7 +80,8 @@ func (b *Buckets) ServerTime(ctx context.Context, name string) (time.Time, error
 	return at, nil
 }
 
-// Create makes a bucket in the region of the configuration.
+// Create makes a bucket in the region of the configuration. One that the caller has already is
+// what a request whose answer was lost has made, or another run at the same time.
 func (b *Buckets) Create(ctx context.Context, name string) error {
 	in := &s3.CreateBucketInput{Bucket: &name}
 	if b.region != "us-east-1" { // which S3 calls by no name
@@ -90,6 +90,10 @@ func (b *Buckets) Create(ctx context.Context, name string) error {
 		}
 	}
 	_, err := b.client.CreateBucket(ctx, in)
+	var ours *types.BucketAlreadyOwnedByYou
+	if errors.As(err, &ours) {
+		return nil
+	}
 	return bucketError(ctx, "create the bucket", name, err)
 }
 
@@ -264,20 +268,6 @@ func (k *Keys) Find(ctx context.Context, alias string) (info KeyInfo, found bool
 		return KeyInfo{}, false, nil
 	}
 	return info, err == nil, err
-}
-
-// Create makes a key that can seal objects, and an alias for it. The key's policy leaves the
-// matter to IAM, as is KMS's default.
-func (k *Keys) Create(ctx context.Context, alias string) (KeyInfo, error) {
-	made, err := k.createKey(ctx, &kms.CreateKeyInput{Description: aws.String("Coffer: " + alias)})
-	if err != nil {
-		return KeyInfo{}, keyError(ctx, "creating a key", err)
-	}
-	id := aws.ToString(made.KeyMetadata.KeyId)
-	if _, err := k.createAlias(ctx, &kms.CreateAliasInput{AliasName: &alias, TargetKeyId: &id}); err != nil {
-		return KeyInfo{}, keyError(ctx, "creating "+alias+" for the new key "+id, err)
-	}
-	return k.Describe(ctx, id)
 }
 
 // unlessMissing makes nothing of the error for what is not configured.

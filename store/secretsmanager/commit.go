@@ -153,13 +153,15 @@ func (p *proposal) create(ctx context.Context, undescribed error) error {
 	}
 	err = putError(storageError(ctx, "CreateSecret", p.service, err))
 	var refusal *store.StorageError
-	if errors.As(err, &refusal) && refusal.Code == "ResourceExistsException" {
-		if awserror.Is(undescribed, store.ErrDenied) {
-			return undescribed
-		}
-		return errMoved
+	if !errors.As(err, &refusal) || refusal.Code != "ResourceExistsException" {
+		return p.settle(ctx, err)
 	}
-	return p.settle(ctx, err)
+	// It may be our own, made by a request whose answer was lost.
+	err = p.settle(ctx, fmt.Errorf("%w: %w", errMoved, err))
+	if errors.Is(err, errMoved) && awserror.Is(undescribed, store.ErrDenied) {
+		return undescribed
+	}
+	return err
 }
 
 // replace puts a new version and makes it current in place of the old one.

@@ -28,7 +28,12 @@ func storageError(ctx context.Context, op, service string, err error) error {
 	return err
 }
 
+// unknown ends the change, whatever it failed for: it must not begin again, which could make it
+// twice.
 func unknown(err error) error {
+	if errors.Is(err, errMoved) {
+		return fmt.Errorf("%w: the change may or may not be stored: %v", store.ErrUnknown, err) //nolint:errorlint // see above
+	}
 	return fmt.Errorf("%w: the change may or may not be stored: %w", store.ErrUnknown, err)
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"github.com/coffer-secrets/coffer/internal/awsconf"
 )
 
 // call is one operation of the service.
@@ -40,3 +42,6 @@ func newAPI(c *awsssm.Client) api {
 		removeTagsFromResource: c.RemoveTagsFromResource,
 	}
 }
+
+// once is an option of requests that must not be obeyed twice.
+func once(o *awsssm.Options) { o.Retryer = awsconf.Once(o.Retryer) }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/coffer-secrets/coffer/store"
@@ -82,27 +83,74 @@ func (s *Store) deleteNames(ctx context.Context, service string, keys []string) 
 		for i, key := range batch {
 			names[i] = parameterName(store.ID{Service: service, Key: key})
 		}
-		out, err := s.api.deleteParameters(ctx, &awsssm.DeleteParametersInput{Names: names})
-		if err != nil {
-			err = deleteError(storageError(ctx, "DeleteParameters", names[0], err))
-		}
+		failed, err := s.deleteBatch(ctx, names)
 		for i, key := range batch {
 			switch {
 			case errors.Is(err, store.ErrDenied) && len(batch) > 1:
 				failures[key] = s.deleteNames(ctx, service, []string{key})[key]
 			case err != nil:
 				failures[key] = err
-			case !slices.Contains(out.DeletedParameters, names[i]):
-				failures[key] = &store.NotFoundError{What: "secret"}
+			case failed[names[i]] != nil:
+				failures[key] = failed[names[i]]
 			}
 		}
 	}
 	return failures
 }
 
-func deleteError(err error) error {
-	if awserror.Applied(err) {
-		return fmt.Errorf("%w: it may or may not be deleted: %w", store.ErrUnknown, err)
+var errGone = fmt.Errorf("%w: it is not there now; whether it was before cannot be told, since the answer was lost", store.ErrUnknown)
+
+// deleteBatch deletes parameters. What is there is looked at first: a delete that has lost its
+// answer says of what it has deleted that there is no such thing. Who may not look deletes all
+// the same.
+func (s *Store) deleteBatch(ctx context.Context, names []string) (failed map[string]error, err error) {
+	before, blind := s.present(ctx, names)
+	if blind != nil && !errors.Is(blind, store.ErrDenied) {
+		return nil, blind
 	}
-	return err
+	inDoubt := false
+	deleted, err := awserror.Change[[]string]{
+		Retryer: s.retryer,
+		Send: func() ([]string, error) {
+			out, err := s.api.deleteParameters(ctx, &awsssm.DeleteParametersInput{Names: names}, once)
+			if err != nil {
+				return nil, err
+			}
+			return out.DeletedParameters, nil
+		},
+		Fail:    func(err error) error { return storageError(ctx, "DeleteParameters", names[0], err) },
+		Unknown: func(err error) error { return unknown("deleted", err) },
+		Look: func(lost error) ([]string, bool, error) {
+			inDoubt = true
+			left, err := s.present(ctx, names)
+			if err != nil {
+				return nil, false, unknown("deleted", lost)
+			}
+			return nil, len(left) == 0, nil
+		},
+	}.Make(ctx)
+	if err != nil {
+		return nil, err
+	}
+	failed = map[string]error{}
+	for _, name := range names {
+		switch {
+		case slices.Contains(deleted, name), inDoubt && slices.Contains(before, name):
+		case inDoubt && blind != nil:
+			failed[name] = errGone
+		default:
+			failed[name] = &store.NotFoundError{What: "secret"}
+		}
+	}
+	return failed, nil
+}
+
+// present returns those of the names that parameters have.
+func (s *Store) present(ctx context.Context, names []string) ([]string, error) {
+	found, err := s.getNames(ctx, names, false)
+	there := make([]string, len(found))
+	for i, p := range found {
+		there[i] = aws.ToString(p.Name)
+	}
+	return there, err
 }

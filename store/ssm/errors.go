@@ -44,3 +44,9 @@ func putError(err error, v store.Value) error {
 	}
 	return err
 }
+
+// unknown words the failure of a change of which it cannot be told whether it was made: it may
+// or may not be stored, deleted, moved.
+func unknown(done string, err error) error {
+	return fmt.Errorf("%w: it may or may not be %s: %w", store.ErrUnknown, done, err)
+}

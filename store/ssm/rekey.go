@@ -269,36 +269,30 @@ func (r *rekeying) again(ctx context.Context, h historical, last int64) (int64, 
 	if h.tier == types.ParameterTierAdvanced {
 		in.Tier = h.tier
 	}
-	out, err := r.api.putParameter(ctx, in)
-	if err == nil {
-		return out.Version, nil
-	}
-	err = putError(storageError(ctx, "PutParameter", *in.Name, err), value)
-	if !awserror.Applied(err) {
-		return 0, err
-	}
-	return r.lookUp(ctx, h, last, err)
+	return awserror.Change[int64]{
+		Retryer: r.retryer,
+		Send:    func() (int64, error) { return r.putOnce(ctx, in) },
+		Fail:    func(err error) error { return putError(storageError(ctx, "PutParameter", *in.Name, err), value) },
+		Unknown: func(err error) error { return unknown("moved", err) },
+		Look:    func(lost error) (int64, bool, error) { return r.lookUp(ctx, h, last, lost) },
+	}.Make(ctx)
 }
 
 // lookUp finds out what became of a put whose answer was lost.
-func (r *rekeying) lookUp(ctx context.Context, h historical, last int64, lost error) (int64, error) {
-	unknown := fmt.Errorf("%w: it may or may not be moved: %w", store.ErrUnknown, lost)
-	if ctx.Err() != nil {
-		return 0, unknown
-	}
+func (r *rekeying) lookUp(ctx context.Context, h historical, last int64, lost error) (number int64, made bool, err error) {
 	versions, err := r.recorded(ctx, h.ID, false)
 	if err != nil || len(versions) == 0 {
-		return 0, unknown
+		return 0, false, unknown("moved", lost)
 	}
 	for _, v := range slices.Backward(versions) {
 		if v.number > last && v.description == h.copyDescription() && v.keyID == r.keyAlias {
-			return v.number, nil
+			return v.number, true, nil
 		}
 	}
 	if versions[len(versions)-1].number == last {
-		return 0, lost
+		return 0, false, nil
 	}
-	return 0, unknown
+	return 0, false, unknown("moved", lost)
 }
 
 // between returns the newest version that another writer has put between the one that was read

@@ -49,6 +49,7 @@ type Options struct {
 // Store is a [store.Store] in Parameter Store. It has no state of its own.
 type Store struct {
 	api      api
+	retryer  aws.Retryer // of the client
 	keyAlias string
 	advanced bool
 	notice   func(string)
@@ -67,7 +68,7 @@ func New(client *awsssm.Client, o Options) (*Store, error) {
 	if notice == nil {
 		notice = func(string) {}
 	}
-	return &Store{api: newAPI(client), keyAlias: alias, advanced: o.Advanced, notice: notice}, nil
+	return &Store{api: newAPI(client), retryer: client.Options().Retryer, keyAlias: alias, advanced: o.Advanced, notice: notice}, nil
 }
 
 // parameter is one version of a secret with what Parameter Store says of it.

@@ -353,10 +353,41 @@ func TestDeleteDeletesWhatItMay(t *testing.T) {
 	}
 }
 
-func TestADeleteWhoseAnswerIsLostIsUnknown(t *testing.T) {
-	s := openOnce(t, proxy(t, refusing("InternalServerError", "DeleteParameters")))
-	if _, err := s.Delete(t.Context(), service(t), "k"); !errors.Is(err, store.ErrUnknown) {
-		t.Errorf("error is %v; want unknown", err)
+// TestADeleteWhoseAnswerIsLost is known where the parameters can be looked at.
+func TestADeleteWhoseAnswerIsLost(t *testing.T) {
+	moto := mototest.Start(t)
+	for name, c := range map[string]struct {
+		exists, made, blind bool
+		want                error
+	}{
+		"deleted":            {exists: true, made: true},
+		"not deleted":        {exists: true, want: store.ErrUnavailable},
+		"not there":          {want: store.ErrNotFound},
+		"deleted unseen":     {exists: true, made: true, blind: true, want: store.ErrUnknown},
+		"not deleted unseen": {exists: true, blind: true, want: store.ErrUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := service(t)
+			if c.exists {
+				put(t, moto, "/"+api+"/k", "one", "1")
+			}
+			s := openOnce(t, proxy(t, func(operation string, body []byte, forward func([]byte) (int, []byte)) (int, []byte) {
+				switch {
+				case operation == "DeleteParameters" && c.made:
+					forward(body)
+					fallthrough
+				case operation == "DeleteParameters":
+					return http.StatusInternalServerError, refusal("InternalServerError", "")
+				case operation == "GetParameters" && c.blind:
+					return http.StatusBadRequest, refusal("AccessDeniedException", "denied")
+				}
+				return 0, nil
+			}))
+			results, err := s.Delete(t.Context(), api, "k")
+			if !errors.Is(err, c.want) || len(results) != 1 || (results[0].Outcome == store.Deleted) != (c.want == nil) {
+				t.Errorf("%v, error is %v; want %v", results, err, c.want)
+			}
+		})
 	}
 }
 

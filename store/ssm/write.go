@@ -18,7 +18,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/awserror"
 )
 
-const attempts = 3 // to write a secret that others make and delete at the same time
+const attempts = 3 // to write a secret that others change at the same time
 
 // Write implements [store.Store]; see the package for what IfVersion can promise.
 //
@@ -149,7 +149,7 @@ func (w *writing) commit(ctx context.Context, c *change) error {
 			return err
 		}
 		err = w.put(ctx, c)
-		if c.exists || !errors.Is(err, errMadeMeanwhile) {
+		if !errors.Is(err, errMeanwhile) {
 			return err
 		}
 		found, _, err := w.find(ctx, c.id.Service, []string{c.id.Key}, w.o.SkipUnchanged)
@@ -158,7 +158,7 @@ func (w *writing) commit(ctx context.Context, c *change) error {
 		}
 		c.newest, c.exists = found[c.id.Key]
 	}
-	return fmt.Errorf("%w: other writers keep making and deleting it", store.ErrUnavailable)
+	return fmt.Errorf("%w: other writers keep changing it", store.ErrUnavailable)
 }
 
 // check holds a change against what stands there. done means: nothing is to be written.
@@ -199,8 +199,8 @@ func (w *writing) guard(p parameter) error {
 }
 
 var (
-	errMadeMeanwhile = fmt.Errorf("%w: another writer made it meanwhile", store.ErrConflict)
-	errCameBetween   = fmt.Errorf("%w: another writer came between the check and the write; the value is stored, as the newest one", store.ErrConflict)
+	errMeanwhile   = fmt.Errorf("%w: another writer changed it meanwhile", store.ErrConflict) // nothing is stored
+	errCameBetween = fmt.Errorf("%w: another writer came between the check and the write; the value is stored, as the newest one", store.ErrConflict)
 )
 
 func (w *writing) put(ctx context.Context, c *change) error {
@@ -234,36 +234,4 @@ func (w *writing) put(ctx context.Context, c *change) error {
 		return w.addTags(ctx, id, w.o.Tags)
 	}
 	return nil
-}
-
-// send puts a parameter and returns its number. When the answer was lost, it looks.
-func (w *writing) send(ctx context.Context, in *awsssm.PutParameterInput, c *change) (int64, error) {
-	out, err := w.api.putParameter(ctx, in)
-	if err == nil {
-		return out.Version, nil
-	}
-	err = putError(storageError(ctx, "PutParameter", *in.Name, err), c.value)
-	var refusal *store.StorageError
-	if errors.As(err, &refusal) && refusal.Code == "ParameterAlreadyExists" {
-		return 0, errMadeMeanwhile
-	}
-	if !awserror.Applied(err) {
-		return 0, err
-	}
-	unknown := fmt.Errorf("%w: it may or may not be stored: %w", store.ErrUnknown, err)
-	if ctx.Err() != nil {
-		return 0, unknown
-	}
-	id, _ := secretID(in.Name)
-	found, lookErr := w.fetch(ctx, id.Service, []string{id.Key}, true)
-	if lookErr != nil {
-		return 0, unknown
-	}
-	switch stands := found[id.Key]; {
-	case stands.number == c.newest.number:
-		return 0, err
-	case stands.Value == c.value:
-		return stands.number, nil
-	}
-	return 0, unknown
 }

@@ -210,7 +210,7 @@ func (w *writing) checkPut(ctx context.Context, o *secretObject, put bucket.Info
 	if errors.Is(left, bucket.ErrUnsupported) {
 		left = w.e.Bucket.Delete(ctx, name, bucket.If{})
 	}
-	if left != nil {
+	if left != nil && !errors.Is(left, bucket.ErrNotFound) { // which a repeated request says of what the first has deleted
 		return fmt.Errorf("%w; it could not be taken back: %w", err, storageError(left))
 	}
 	return err

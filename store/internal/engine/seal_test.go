@@ -67,6 +67,13 @@ func TestAPutUnderAnotherKeyIsTakenBack(t *testing.T) {
 	if w.object("a") != nil {
 		t.Error("it is still there")
 	}
+	// So may that of taking it back, whose repetition then finds nothing.
+	c.loses("delete", "a.json", 1, bucket.ErrNotFound)
+	_, err = c.write("a", canary, store.WriteOptions{})
+	w.want(err, store.ErrCorrupt)
+	if w.object("a") != nil || strings.Contains(err.Error(), "could not be taken back") {
+		t.Errorf("error %v; want that it is taken back", err)
+	}
 	// An older secret keeps the versions that it had.
 	key = "right"
 	c.put("a", "one")

@@ -1,0 +1,42 @@
+package awsconf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// Create makes a key that can seal objects, and an alias for it. The key's policy leaves the
+// matter to IAM, as is KMS's default.
+//
+// KMS has no token by which it knows a repeated CreateKey, and a key that nobody knows of costs
+// money: where the answer is lost the error wraps [store.ErrUnknown] and says by what to find it.
+func (k *Keys) Create(ctx context.Context, alias string) (KeyInfo, error) {
+	description := "Coffer: " + alias
+	made, err := k.createKey(ctx, &kms.CreateKeyInput{Description: &description}, func(o *kms.Options) { o.Retryer = Once(o.Retryer) })
+	switch {
+	case err != nil && !Unapplied(err):
+		return KeyInfo{}, fmt.Errorf("%w: a key without an alias may have been made: its description is %q: %w",
+			store.ErrUnknown, description, keyError(ctx, "creating a key", err))
+	case err != nil:
+		return KeyInfo{}, keyError(ctx, "creating a key", err)
+	}
+	id := aws.ToString(made.KeyMetadata.KeyId)
+	_, err = k.createAlias(ctx, &kms.CreateAliasInput{AliasName: &alias, TargetKeyId: &id})
+	var exists *types.AlreadyExistsException
+	if errors.As(err, &exists) { // ours, if an answer was lost
+		if info, found, lookErr := k.Find(ctx, alias); lookErr == nil && found && info.ID == id {
+			return info, nil
+		}
+	}
+	if err != nil {
+		return KeyInfo{}, keyError(ctx, "creating "+alias+" for the new key "+id, err)
+	}
+	return k.Describe(ctx, id)
+}

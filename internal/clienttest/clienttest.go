@@ -1,0 +1,71 @@
+// Package clienttest gives tests the clients that the program has: what awsconf loads with the
+// program's defaults, with all their attempts, time-outs and connections. A test that takes
+// those away does not see what they do, such as the repetition of a request whose answer was
+// lost. Only the waiting between attempts is left out.
+package clienttest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"github.com/coffer-secrets/coffer/internal/awsconf"
+)
+
+// Config is what the program loads for a server. The environment is the test's: call
+// mototest.Isolate, or set what that sets.
+func Config(t testing.TB, endpoint string) aws.Config {
+	t.Helper()
+	cfg := load(t, endpoint, awsconf.DefaultRetryMode)
+	retryer := cfg.Retryer
+	cfg.Retryer = func() aws.Retryer { return impatient(retryer()) }
+	return cfg
+}
+
+func load(t testing.TB, endpoint, mode string) aws.Config {
+	t.Helper()
+	cfg, err := awsconf.Load(t.Context(), awsconf.Options{EndpointURL: endpoint, Retries: awsconf.DefaultRetries, RetryMode: mode})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// S3 returns a client of its own state, as each run of the program has.
+func S3(t testing.TB, endpoint string) *s3.Client {
+	t.Helper()
+	return awsconf.S3(Config(t, endpoint))
+}
+
+// KMS is as [S3].
+func KMS(t testing.TB, endpoint string) *kms.Client {
+	t.Helper()
+	return awsconf.KMS(Config(t, endpoint))
+}
+
+// SecretsManager is as [S3].
+func SecretsManager(t testing.TB, endpoint string) *secretsmanager.Client {
+	t.Helper()
+	return awsconf.SecretsManager(Config(t, endpoint))
+}
+
+// SSM is as [S3], in the adaptive mode.
+func SSM(t testing.TB, endpoint string) *ssm.Client {
+	t.Helper()
+	o := awsconf.SSM(load(t, endpoint, awsconf.PatientRetryMode)).Options()
+	o.Retryer = impatient(o.Retryer)
+	return ssm.New(o)
+}
+
+// impatient tries as often as r, one attempt at once after the other.
+func impatient(r aws.Retryer) aws.Retryer { return unwaiting{r.(aws.RetryerV2)} }
+
+type unwaiting struct{ aws.RetryerV2 }
+
+// RetryDelay implements [aws.Retryer].
+func (unwaiting) RetryDelay(int, error) (time.Duration, error) { return 0, nil }
