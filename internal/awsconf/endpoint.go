@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 
+	"github.com/coffer-secrets/coffer/internal/partition"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -111,12 +111,8 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// ofAWS tells AWS's servers, such as VPC endpoints, from others.
+// ofAWS tells AWS's S3, VPC endpoints included, from other servers.
 func ofAWS(endpoint string) bool {
 	u, err := url.Parse(endpoint)
-	if err != nil {
-		return false
-	}
-	host := u.Hostname()
-	return strings.HasSuffix(host, ".amazonaws.com") || strings.HasSuffix(host, ".amazonaws.com.cn")
+	return err == nil && partition.IsS3(u.Hostname())
 }

@@ -5,6 +5,8 @@ package policy
 import (
 	"slices"
 	"strings"
+
+	"github.com/coffer-secrets/coffer/internal/partition"
 )
 
 // Role is a kind of user.
@@ -185,7 +187,7 @@ func (s Scope) seal(role Role, keys []string) Statement {
 	return Statement{
 		Sid: "SealObjects", Effect: "Allow", Action: sealActions(role), Resource: keys,
 		Condition: map[string]Condition{
-			"StringEquals": {"kms:ViaService": {"s3." + s.Region + "." + s.dnsSuffix()}},
+			"StringEquals": {"kms:ViaService": s.viaS3()},
 			"StringLike":   {"kms:EncryptionContext:aws:s3:arn": s.objects(role)},
 		},
 	}
@@ -266,23 +268,17 @@ func (s Scope) objects(role Role) []string {
 	return out
 }
 
-func (s Scope) bucketARN() string { return "arn:" + s.partition() + ":s3:::" + s.Bucket }
+func (s Scope) bucketARN() string { return "arn:" + partition.Of(s.Region).ID + ":s3:::" + s.Bucket }
 
-func (s Scope) partition() string {
-	switch {
-	case strings.HasPrefix(s.Region, "cn-"):
-		return "aws-cn"
-	case strings.HasPrefix(s.Region, "us-gov-"):
-		return "aws-us-gov"
+// viaS3 are the names that KMS may know S3 by. AWS documents that of its commercial partition; where
+// servers are in another domain, the name there is taken as well as that one. Both are S3.
+func (s Scope) viaS3() []string {
+	const usual = "amazonaws.com"
+	names := []string{"s3." + s.Region + "." + partition.Of(s.Region).Suffix}
+	if usually := "s3." + s.Region + "." + usual; names[0] != usually {
+		names = append(names, usually)
 	}
-	return "aws"
-}
-
-func (s Scope) dnsSuffix() string {
-	if s.partition() == "aws-cn" {
-		return "amazonaws.com.cn"
-	}
-	return "amazonaws.com"
+	return names
 }
 
 // keyARN is the ARN of a key, or its placeholder.

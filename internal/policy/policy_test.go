@@ -95,9 +95,14 @@ func TestUnknownKeysAreVariables(t *testing.T) {
 
 func TestPartitions(t *testing.T) {
 	for region, want := range map[string][2]string{
-		"eu-west-1":     {"arn:aws:s3:::acme", "s3.eu-west-1.amazonaws.com"},
-		"cn-north-1":    {"arn:aws-cn:s3:::acme", "s3.cn-north-1.amazonaws.com.cn"},
-		"us-gov-west-1": {"arn:aws-us-gov:s3:::acme", "s3.us-gov-west-1.amazonaws.com"},
+		"eu-west-1":       {"arn:aws:s3:::acme", "s3.eu-west-1.amazonaws.com"},
+		"cn-north-1":      {"arn:aws-cn:s3:::acme", "s3.cn-north-1.amazonaws.com.cn"},
+		"us-gov-west-1":   {"arn:aws-us-gov:s3:::acme", "s3.us-gov-west-1.amazonaws.com"},
+		"eusc-de-east-1":  {"arn:aws-eusc:s3:::acme", "s3.eusc-de-east-1.amazonaws.eu"},
+		"us-iso-west-1":   {"arn:aws-iso:s3:::acme", "s3.us-iso-west-1.c2s.ic.gov"},
+		"us-isob-east-1":  {"arn:aws-iso-b:s3:::acme", "s3.us-isob-east-1.sc2s.sgov.gov"},
+		"eu-isoe-west-1":  {"arn:aws-iso-e:s3:::acme", "s3.eu-isoe-west-1.cloud.adc-e.uk"},
+		"us-isof-south-1": {"arn:aws-iso-f:s3:::acme", "s3.us-isof-south-1.csp.hci.ic.gov"},
 	} {
 		s := scope()
 		s.Region = region
@@ -107,6 +112,10 @@ func TestPartitions(t *testing.T) {
 		}
 		if got := statements[2].Condition["StringEquals"]["kms:ViaService"][0]; got != want[1] {
 			t.Errorf("%s: the service is %s", region, got)
+		}
+		via := statements[2].Condition["StringEquals"]["kms:ViaService"]
+		if usual := "s3." + region + ".amazonaws.com"; via[len(via)-1] != usual || len(via) > 2 {
+			t.Errorf("%s: the services are %q; want %s among them", region, via, usual)
 		}
 	}
 }
