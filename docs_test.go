@@ -1,12 +1,19 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Documents that say which test holds a promise.
@@ -74,5 +81,146 @@ func TestWalkedFilesExist(t *testing.T) {
 	}
 	if len(named) < 20 {
 		t.Errorf("docs/layout.md names %d files", len(named))
+	}
+}
+
+// figures are numbers in documents that a constant decides: the phrase, with the constant in the unit.
+var figures = []struct {
+	document, phrase string
+	unit             int64
+	source, constant string
+}{
+	{"docs/design/protocol.md", "%d at once for each service\n      Denied", 1, "store/internal/engine/engine.go", "readers"},
+	{"docs/design/protocol.md", "(%d at once for each service;", 1, "store/internal/engine/engine.go", "readers"},
+	{"docs/design/protocol.md", "K2 per key (%d at once)", 1, "store/internal/engine/engine.go", "writers"},
+	{"docs/design/protocol.md", "objects, %d at once, as W1", 1, "store/internal/engine/engine.go", "writers"},
+	{"docs/design/protocol.md", "gives up after %d s", int64(time.Second), "store/internal/engine/engine.go", "patience"},
+	{"docs/design/protocol.md", "(jitter, cap %d ms", int64(time.Millisecond), "store/internal/engine/engine.go", "longestPause"},
+	{"docs/design/protocol.md", "full jitter, cap %d ms", int64(time.Millisecond), "store/internal/engine/engine.go", "longestPause"},
+	{"docs/design/protocol.md", "tombstone older than %d h", int64(time.Hour), "store/internal/engine/findings.go", "tombstoneAge"},
+	{"docs/design/cli.md", "`--fix` after %d hours", int64(time.Hour), "store/internal/engine/findings.go", "tombstoneAge"},
+	{"docs/design/protocol.md", "%d s for SlowDown", int64(time.Second), "internal/awsconf/patience.go", "longestWait"},
+	{"docs/design/protocol.md", "spread over %d s, 2 s, 4 s", int64(time.Second), "internal/awsconf/patience.go", "shortSpread"},
+	{"docs/design/protocol.md", "%d s, 12 s, 20 s for one", int64(time.Second), "internal/awsconf/patience.go", "longSpread"},
+	{"docs/design/protocol.md", "resolve identity (STS, %d s timeout", int64(time.Second), "internal/awsconf/identity.go", "identityTimeout"},
+	{"docs/design/protocol.md", "Torn (%d GETs in all", 1, "store/internal/bucket/s3bucket/s3bucket.go", "tornTries"},
+	{"docs/design/protocol.md", "cached %d days", int64(24 * time.Hour), "store/internal/bucket/s3bucket/probecache.go", "cacheTime"},
+	{"docs/design/storage-format.md", "older than newest-%d are dropped", 1, "store/internal/engine/engine.go", "maxVersions"},
+	{"docs/design/testing.md", "the newest %d before the current one", 1, "store/internal/engine/engine.go", "maxVersions"},
+	{"docs/design/testing.md", "value %d MiB;", 1 << 20, "store/value.go", "MaxValue"},
+	{"docs/design/storage-format.md", "UTF-8 text up to %d MiB", 1 << 20, "store/value.go", "MaxValue"},
+	{"docs/design/testing.md", "key %d bytes;", 1, "store/id.go", "MaxKey"},
+	{"docs/design/testing.md", "object name 1,%03d bytes", 1, "store/id.go", "MaxObject"}, // less a thousand, see below
+	{"docs/design/testing.md", "index %d MiB", 1 << 20, "index/index.go", "MaxSize"},
+	{"docs/design/security.md", "at most %d MiB", 1 << 20, "index/index.go", "MaxSize"},
+	{"docs/backends.md", "| %d MiB an index |", 1 << 20, "index/index.go", "MaxSize"},
+	{"docs/design/cli.md", "SigV4; at most %d days", int64(24 * time.Hour), "store/share.go", "MaxShare"},
+	{"docs/design/cli.md", "the last %d hours", int64(time.Hour), "cmd/audit_trail.go", "trailSpan"},
+	{"docs/design/cli.md", "goes back %d days", int64(24 * time.Hour), "cmd/audit_trail.go", "trailKept"},
+	{"docs/design/cli.md", "is about %d minutes late", int64(time.Minute), "cmd/audit_trail.go", "trailLag"},
+	{"docs/design/cli.md", "of %d events each", 1, "internal/awsconf/trail.go", "trailPage"},
+	{"docs/design/cli.md", "%d days by the rule of `init`", 1, "internal/policy/setup.go", "NoncurrentDays"},
+	{"docs/design/cli.md", "does too, after %d days", 1, "internal/policy/setup.go", "ShareDays"},
+}
+
+// TestFiguresAreThoseOfTheCode: what a document says in numbers, the code does.
+func TestFiguresAreThoseOfTheCode(t *testing.T) {
+	for _, f := range figures {
+		text, err := os.ReadFile(f.document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := constant(f.source, f.constant)
+		if err != nil {
+			t.Errorf("%s: %v", f.source, err)
+			continue
+		}
+		if strings.Contains(f.phrase, ",%03d") {
+			n %= 1000
+		}
+		if phrase := fmt.Sprintf(f.phrase, n/f.unit); n%f.unit != 0 || !strings.Contains(string(text), phrase) {
+			t.Errorf("%s does not say %q, as %s in %s has it", f.document, phrase, f.constant, f.source)
+		}
+	}
+}
+
+// constant returns the value of a constant of integers, or of a time in nanoseconds.
+func constant(source, name string) (int64, error) {
+	file, err := parser.ParseFile(token.NewFileSet(), source, nil, parser.SkipObjectResolution)
+	if err != nil {
+		return 0, err
+	}
+	var value ast.Expr
+	ast.Inspect(file, func(n ast.Node) bool {
+		if spec, ok := n.(*ast.ValueSpec); ok {
+			for i, id := range spec.Names {
+				if id.Name == name && i < len(spec.Values) {
+					value = spec.Values[i]
+				}
+			}
+		}
+		return true
+	})
+	if value == nil {
+		return 0, errors.New("there is no constant " + name)
+	}
+	return evaluate(value)
+}
+
+var times = map[string]time.Duration{
+	"Millisecond": time.Millisecond, "Second": time.Second, "Minute": time.Minute, "Hour": time.Hour,
+}
+
+func evaluate(e ast.Expr) (int64, error) {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		return strconv.ParseInt(strings.ReplaceAll(e.Value, "_", ""), 0, 64)
+	case *ast.SelectorExpr:
+		if unit, ok := times[e.Sel.Name]; ok {
+			return int64(unit), nil
+		}
+	case *ast.BinaryExpr:
+		x, err := evaluate(e.X)
+		y, err2 := evaluate(e.Y)
+		switch e.Op {
+		case token.MUL:
+			return x * y, errors.Join(err, err2)
+		case token.SHL:
+			return x << y, errors.Join(err, err2)
+		}
+	}
+	return 0, fmt.Errorf("%T is more than this test can work out", e)
+}
+
+// TestEveryDependencyIsExplained: each module that go.mod requires directly has its line, and no line
+// is of a module that is gone.
+func TestEveryDependencyIsExplained(t *testing.T) {
+	mod, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("docs/design/dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	explained := string(text)
+	var direct []string
+	for _, m := range regexp.MustCompile(`(?m)^\t(\S+) v\S+$`).FindAllStringSubmatch(string(mod), -1) {
+		direct = append(direct, m[1])
+	}
+	if len(direct) < 20 {
+		t.Fatalf("go.mod requires %q", direct)
+	}
+	const sdk = "github.com/aws/aws-sdk-go-v2/"
+	for _, module := range direct {
+		short, ofSDK := strings.CutPrefix(module, sdk)
+		if !ofSDK && !strings.Contains(explained, "| "+module+" |") && !strings.Contains(explained, "| "+module+" and ") || ofSDK && !strings.Contains(explained, "`"+short+"`") {
+			t.Errorf("%s has no line in docs/design/dependencies.md", module)
+		}
+	}
+	for _, m := range regexp.MustCompile(`(?m)^\| ((?:[a-z0-9-]+\.)+[a-z]+/\S+) \| [^|]*\|(?: [^|]*\|)?$`).FindAllStringSubmatch(explained, -1) {
+		if module := m[1]; !strings.Contains(string(mod), "\t"+module+" v") {
+			t.Errorf("docs/design/dependencies.md explains %s, which go.mod does not require", module)
+		}
 	}
 }

@@ -17,7 +17,8 @@ type FindCmd struct {
 	ByValue bool   `short:"v" help:"Find the secrets that have a value."`
 }
 
-// Run prints a row for each match. Services that cannot be searched are counted.
+// Run prints a row for each match. Secrets whose value is hidden from the caller are counted; a
+// service that cannot be read at all is an error.
 func (c *FindCmd) Run(ctx context.Context, app *App) error {
 	text, err := c.text(app)
 	if err != nil {
@@ -68,8 +69,8 @@ func (c *FindCmd) text(app *App) (string, error) {
 	return text, err
 }
 
-// search goes through every service. For keys a backend that can name them all at once
-// spares the reading of values.
+// search goes through every service. Keys are named by the backend where it can do that, which
+// reads no value; else, and for values, each service is loaded.
 func (c *FindCmd) search(ctx context.Context, app *App, s store.Store, text string) ([]store.ID, error) {
 	if lister, ok := s.(store.Lister); ok && !c.ByValue {
 		ids, err := lister.IDs(ctx, "")
