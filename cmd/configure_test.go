@@ -38,7 +38,7 @@ func (c configured) send(method, part, body string) string {
 	if err := v4.NewSigner().SignHTTP(c.b.Context(), who, request, unsigned, "s3", "us-east-1", time.Now()); err != nil {
 		c.b.Fatal(err)
 	}
-	answer, err := http.DefaultClient.Do(request)
+	answer, err := c.b.Client().Do(request)
 	if err != nil {
 		c.b.Fatal(err)
 	}

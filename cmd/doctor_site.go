@@ -23,6 +23,8 @@ func (a *App) siteFindings(ctx context.Context, s store.Store, services []string
 	if err != nil {
 		return nil, err
 	}
+	site.unconditional = true // what chamber needs is no fault
+	tried := a.triedSettings(site)
 	service := "coffer-doctor-check"
 	if len(services) > 0 {
 		service = services[0]
@@ -32,11 +34,13 @@ func (a *App) siteFindings(ctx context.Context, s store.Store, services []string
 		site.keyFindings,
 		func(ctx context.Context) []finding { return conditionFindings(ctx, s, service, probe) },
 		func(ctx context.Context) []finding { return site.permissionFindings(ctx, s, service, probe) },
-		site.policyFindings,
 	}
-	for _, setting := range site.settings(true) {
+	if tried["policy"] == "" {
+		checks = append(checks, func(ctx context.Context) []finding { return site.policyFindings(ctx, ignoresPuts(ctx, s)) })
+	}
+	for _, setting := range site.settings() {
 		if setting.name != "policy" {
-			checks = append(checks, func(ctx context.Context) []finding { return site.settingFindings(ctx, setting) })
+			checks = append(checks, func(ctx context.Context) []finding { return site.settingFindings(ctx, setting, tried[setting.name]) })
 		}
 	}
 	found := make([][]finding, len(checks))
@@ -74,8 +78,19 @@ func untold(check, about string, err error) []finding {
 // initSafely makes what lacks, but no rule that would stop a chamber from writing.
 const initSafely = "coffer init --allow-unconditional"
 
-// settingFindings looks at one setting of the bucket.
-func (s *site) settingFindings(ctx context.Context, setting bucketSetting) []finding {
+// ignoresPuts tells whether the server is known to ignore the conditions of puts.
+func ignoresPuts(ctx context.Context, s store.Store) bool {
+	prober, ok := s.(store.ConditionProber)
+	if !ok {
+		return false
+	}
+	c, err := prober.Conditions(ctx, "", false)
+	return err == nil && c.Known && !c.Puts
+}
+
+// settingFindings looks at one setting of the bucket. What a server does not have, or an init has
+// left out for a reason, nobody is told to set: it would be left out again.
+func (s *site) settingFindings(ctx context.Context, setting bucketSetting, leftOut string) []finding {
 	severity, text := store.Warning, ""
 	switch setting.name {
 	case "encryption":
@@ -91,9 +106,15 @@ func (s *site) settingFindings(ctx context.Context, setting bucketSetting) []fin
 		text = "has no lifecycle that ends old versions and the objects of links: their values stay"
 	}
 	switch holds, err := setting.holds(ctx); {
+	case errors.Is(err, store.ErrUnsupported):
+		return nil
 	case err != nil:
 		return untold(setting.name, s.scope.Bucket, err)
 	case holds:
+		return nil
+	case leftOut != "" && setting.name == versionsName:
+		return one(store.Remark, setting.name, s.scope.Bucket, anotherServer, "%s; init left them out: %s", text, leftOut)
+	case leftOut != "":
 		return nil
 	}
 	return one(severity, setting.name, s.scope.Bucket, initSafely, "%s", text)
@@ -101,14 +122,18 @@ func (s *site) settingFindings(ctx context.Context, setting bucketSetting) []fin
 
 // policyFindings looks at the bucket's policy. That puts without a condition are allowed is a
 // note alone: a team that still has chambers needs it so.
-func (s *site) policyFindings(ctx context.Context) []finding {
+// Where the server ignores conditions it would protect nothing.
+func (s *site) policyFindings(ctx context.Context, ignoresConditions bool) []finding {
 	bucket := s.scope.Bucket
 	existing, err := s.buckets.Policy(ctx, bucket)
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrUnsupported):
+		return nil
+	case err != nil:
 		return untold("policy", bucket, err)
 	}
 	var found []finding
-	for _, statement := range s.scope.BucketPolicy(false).Statement {
+	for _, statement := range s.scope.BucketPolicy(ignoresConditions).Statement {
 		switch _, lacks, err := policy.Merge(existing, policy.Document{Statement: []policy.Statement{statement}}); {
 		case err != nil:
 			return untold("policy", bucket, err)
@@ -133,6 +158,10 @@ func (s *site) keyFindings(ctx context.Context) []finding {
 	}
 	const check = "key"
 	alias := s.scope.Keys[0].Alias
+	mend := initSafely
+	if s.keyName != alias || store.IsKeyName(alias) { // init gives no key the name that somebody chose
+		mend = "coffer config"
+	}
 	another := "aws kms update-alias --alias-name " + alias + " --target-key-id KEY"
 	ctx, cancel := context.WithTimeout(ctx, keyTime)
 	defer cancel()
@@ -141,7 +170,7 @@ func (s *site) keyFindings(ctx context.Context) []finding {
 	case err != nil:
 		return untold(check, alias, err)
 	case !found:
-		return one(store.Serious, check, alias, initSafely, "is no key of this account and region: nothing can be written")
+		return one(store.Serious, check, alias, mend, "is no key of this account and region: nothing can be written")
 	case info.State == "Disabled":
 		return one(store.Serious, check, alias, "aws kms enable-key --key-id "+info.ID, "is disabled: nothing under it can be read or written")
 	case info.State == "PendingDeletion":

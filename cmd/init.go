@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -20,17 +19,25 @@ type InitCmd struct {
 	Yes   bool   `short:"y" help:"Do not ask."`
 	Print string `enum:",terraform" default:"" placeholder:"FORMAT" help:"Make nothing; print it all as terraform."`
 
+	Again bool `help:"Try anew what an earlier init has left out."`
+
 	Without            []string `placeholder:"PART" enum:"encryption,public-access,versions,policy,lifecycle,check" help:"Leave a part to others: encryption, public-access, versions, policy, lifecycle, check."`
 	AllowUnconditional bool     `help:"Let other programs put without conditions, as chamber does: what they do not see they overwrite."`
 }
 
 // part is one thing that a store needs.
 type part struct {
-	Name  string `json:"name"`
-	State string `json:"state"` // as it is, or will be
-	Done  bool   `json:"done"`
-	make  func(context.Context) error
+	Name    string `json:"name"`
+	State   string `json:"state"` // as it is, or will be
+	Done    bool   `json:"done"`
+	LeftOut string `json:"left_out,omitempty"` // why it is not made
+
+	make    func(context.Context) error
+	setting *bucketSetting // in the place of make
 }
+
+// open tells whether a part is to be made.
+func (p *part) open() bool { return !p.Done && p.LeftOut == "" }
 
 // Run shows what is there and what is to be made, asks, makes it, and stores, reads and
 // deletes a secret. Where everything is there, it makes nothing.
@@ -46,14 +53,35 @@ func (c *InitCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
+	site.unconditional = c.AllowUnconditional
 	if c.Print != "" {
-		return app.print(site.scope.Setup(c.AllowUnconditional))
+		return app.print(site.scope.Setup(c.AllowUnconditional, c.unprinted(app, site)))
 	}
 	parts, err := c.look(ctx, app, site)
 	if err != nil {
 		return err
 	}
-	return c.make(ctx, app, parts)
+	return c.make(ctx, app, site, parts)
+}
+
+// unprinted says of what Terraform shall not be told: what is left to others, and on a server that
+// is not AWS's what can cut off everybody there, unless an init has tried it.
+func (c *InitCmd) unprinted(app *App, s *site) map[string]string {
+	out := map[string]string{}
+	tried := app.triedSettings(s)
+	for _, name := range []string{"public-access", "versions", "policy"} {
+		switch verdict, known := tried[name]; {
+		case s.other == "" || known && verdict == "":
+		case known:
+			out[name] = verdict
+		default:
+			out[name] = "a server that is not AWS's may refuse every put with it; coffer init tries it first"
+		}
+	}
+	for _, name := range c.Without {
+		out[name] = "left to others"
+	}
+	return out
 }
 
 // local tells where things are. They are made by the first write.
@@ -82,49 +110,67 @@ func (c *InitCmd) local(app *App, s *settings) error {
 	return app.printParts(parts)
 }
 
-func (c *InitCmd) make(ctx context.Context, app *App, parts []part) error {
+func (c *InitCmd) make(ctx context.Context, app *App, s *site, parts []part) error {
 	if !app.globals.JSON {
 		if err := app.printParts(parts); err != nil {
 			return err
 		}
 	}
-	open := 0
-	for _, p := range parts {
-		if !p.Done {
-			open++
-		}
+	if err := c.confirm(app, s, parts); err != nil {
+		return err
 	}
-	if open > 0 && !c.Yes {
-		ok, err := term.Confirm(app.Stdin, app.Stderr, fmt.Sprintf("Make these %d?", open))
-		if errors.Is(err, term.ErrNoTerminal) {
-			return hinted(usage("nobody is there to confirm it"), "--yes makes it without asking")
-		}
-		if err == nil && !ok {
-			err = errors.New("nothing was made")
-		}
-		if err != nil {
-			return err
-		}
-	}
-	for i, p := range parts {
-		if p.Done {
+	t := &trier{app: app, site: s, out: map[string]string{}}
+	for i := range parts {
+		if !parts[i].open() {
 			continue
 		}
-		if err := p.make(ctx); err != nil {
-			return fmt.Errorf("%s: %w", p.Name, err)
+		if err := t.makePart(ctx, parts, i); err != nil {
+			t.end(ctx, parts)
+			return fmt.Errorf("%s: %w", parts[i].Name, err)
 		}
-		parts[i].Done = true
-		app.note("made: %s", p.Name)
+		if parts[i].Done {
+			app.note("made: %s", parts[i].Name)
+		} else {
+			app.note("left out: %s: %s", parts[i].Name, parts[i].LeftOut)
+		}
 	}
+	t.end(ctx, parts)
 	if !slices.Contains(c.Without, "check") {
 		if err := app.roundTrip(ctx); err != nil {
-			return err
+			return s.blockHint(ctx, err)
 		}
 	}
 	if app.globals.JSON {
 		return app.printParts(parts)
 	}
 	return nil
+}
+
+// confirm asks whether the parts that lack shall be made.
+func (c *InitCmd) confirm(app *App, s *site, parts []part) error {
+	open, settings := 0, 0
+	for _, p := range parts {
+		if p.open() {
+			open++
+		}
+		if p.open() && p.setting != nil {
+			settings++
+		}
+	}
+	if settings > 0 && s.other != "" {
+		app.note("this is not AWS: the settings are tried on a bucket of their own first, %s, which is deleted again", s.scratchName())
+	}
+	if open == 0 || c.Yes {
+		return nil
+	}
+	ok, err := term.Confirm(app.Stdin, app.Stderr, fmt.Sprintf("Make these %d?", open))
+	if errors.Is(err, term.ErrNoTerminal) {
+		return hinted(usage("nobody is there to confirm it"), "--yes makes it without asking")
+	}
+	if err == nil && !ok {
+		err = errors.New("nothing was made")
+	}
+	return err
 }
 
 func (a *App) printParts(parts []part) error {
@@ -134,73 +180,15 @@ func (a *App) printParts(parts []part) error {
 	t := a.table("Part", "There", "What")
 	for _, p := range parts {
 		there := "yes"
-		if !p.Done {
+		switch {
+		case p.LeftOut != "":
+			there = "left out"
+		case !p.Done:
 			there = "no"
 		}
 		t.row(p.Name, there, p.State)
 	}
 	return t.print()
-}
-
-const probePrefix = "probe-"
-
-// roundTrip writes a secret, reads it and deletes it, as everybody will. Nothing stays of it,
-// nor of a run that was killed.
-func (a *App) roundTrip(ctx context.Context) error {
-	s, err := a.Open(ctx)
-	if err != nil {
-		return err
-	}
-	err = a.probe(ctx, s)
-	for n := 0; n < 2 && errors.Is(err, store.ErrNotFound); n++ { // another init, which ends now, took it for one that was left
-		err = a.probe(ctx, s)
-	}
-	if err != nil {
-		return err
-	}
-	a.note("a secret was written, read and deleted")
-	if err := forgetProbes(ctx, s); err != nil && !errors.Is(err, store.ErrUnsupported) {
-		a.note("something of it may be left: %s", sentence(err))
-	}
-	return nil
-}
-
-func (a *App) probe(ctx context.Context, s store.Store) error {
-	id := store.ID{Service: store.Scratch, Key: probePrefix + strings.ToLower(rand.Text())}
-	value := store.NewValue(rand.Text())
-	_, err := s.Write(ctx, id, value, store.WriteOptions{})
-	var read store.Secret
-	if err == nil {
-		read, err = s.Read(ctx, id, store.Latest)
-	}
-	if err == nil && read.Value != value {
-		err = fmt.Errorf("%w: the store gives back another value than it was given", store.ErrCorrupt)
-	}
-	// Whatever happened, the secret goes.
-	_, deleteErr := s.Delete(context.WithoutCancel(ctx), id.Service, id.Key)
-	if err != nil {
-		return fmt.Errorf("checking with a secret: %w", err)
-	}
-	if errors.Is(deleteErr, store.ErrIndexBehind) && errors.Is(deleteErr, store.ErrDenied) { // the secret is gone
-		a.note("the index of the check is left: %s", sentence(deleteErr))
-	} else if deleteErr != nil {
-		return fmt.Errorf("deleting the secret of the check: %w", deleteErr)
-	}
-	return nil
-}
-
-// forgetProbes removes what was left by runs that were killed, and what the bucket keeps of all.
-func forgetProbes(ctx context.Context, s store.Store) error {
-	p, ok := s.(store.Purger)
-	if !ok {
-		return nil
-	}
-	kept, err := p.Residue(ctx, store.Scratch)
-	keys := slices.DeleteFunc(keysOf(kept), func(key string) bool { return !strings.HasPrefix(key, probePrefix) })
-	if len(keys) > 0 {
-		_, _, err = p.Purge(ctx, store.Scratch, keys...)
-	}
-	return err
 }
 
 // look finds out what is there. What a server knows nothing of is left out.
@@ -210,7 +198,7 @@ func (c *InitCmd) look(ctx context.Context, app *App, s *site) ([]part, error) {
 		key, err := lookForKey(ctx, s)
 		switch {
 		case errors.Is(err, store.ErrUnsupported):
-			app.note("left out: the key: %v", err)
+			app.note("left out: the key: %s", sentence(err))
 		case err != nil:
 			return nil, err
 		default:
@@ -226,20 +214,28 @@ func (c *InitCmd) look(ctx context.Context, app *App, s *site) ([]part, error) {
 		Name: "bucket", State: bucket + " in " + s.scope.Region, Done: exists,
 		make: func(ctx context.Context) error { return s.buckets.Create(ctx, bucket) },
 	})
-	for _, setting := range s.settings(c.AllowUnconditional) {
-		if slices.Contains(c.Without, setting.name) {
+	tried := app.triedSettings(s)
+	if s.scope.PlainHTTP && !slices.Contains(c.Without, "policy") {
+		app.note("left out: the policy that refuses requests without TLS: this connection has none, and would be cut off")
+	}
+	for _, setting := range s.settings() {
+		if slices.Contains(c.Without, setting.name) || setting.want == "" {
 			continue
 		}
-		p := part{Name: setting.title, State: setting.want, make: setting.make}
+		p := part{Name: setting.title, State: setting.want, setting: &setting}
 		if exists {
 			p.Done, err = setting.holds(ctx)
 		}
 		switch {
 		case errors.Is(err, store.ErrUnsupported):
-			app.note("left out: %s", sentence(err))
+			app.note("left out: %s: %s", setting.title, lacks(err))
 		case err != nil:
 			return nil, err
 		default:
+			if reason := tried[setting.name]; !p.Done && reason != "" && exists && !c.Again {
+				p.LeftOut = reason
+				app.note("left out: %s: %s (--again tries it anew)", p.Name, reason)
+			}
 			parts = append(parts, p)
 		}
 	}

@@ -69,6 +69,9 @@ func (c *PolicyFlags) print(ctx context.Context, app *App, role policy.Role) err
 	if texts := scope.Placeholders(); len(texts) > 0 && c.Format == "json" {
 		app.note("to be replaced: %s", strings.Join(texts, ", "))
 	}
+	if scope.PlainHTTP {
+		app.note("left out: the bucket policy that refuses requests without TLS: this connection has none, and would be cut off")
+	}
 	if c.Format == "terraform" {
 		return app.print(scope.Terraform(role))
 	}
@@ -108,7 +111,7 @@ func (a *App) policyScope(ctx context.Context, services, aliases []string) (poli
 	if err != nil {
 		return out, err
 	}
-	out.Region = cfg.Region
+	out.Region, out.PlainHTTP = cfg.Region, awsconf.PlainHTTP(cfg)
 	if s.Backend.Value == "s3-kms" {
 		out.Keys, err = a.policyKeys(ctx, awsconf.NewKeys(cfg), append([]string{s.KMSKeyAlias.Value}, aliases...))
 		out.ListAliases = store.IsKeyName(s.KMSKeyAlias.Value)

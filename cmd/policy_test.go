@@ -313,7 +313,7 @@ func TestAPolicyAllowsNothingElse(t *testing.T) {
 }
 
 func TestTheBucketPolicyHoldsForEverybody(t *testing.T) {
-	b := newBench(t, s3test.Options{})
+	b := newBench(t, s3test.Options{TLS: true})
 	bucket := printedPolicy(b, "reader team").Bucket
 	const object = "arn:aws:s3:::b/team/x.json"
 	put := func(more ...string) asked {
@@ -373,7 +373,7 @@ func TestAPolicyNamesWhatItDoesNotKnow(t *testing.T) {
 }
 
 func TestOnePartOfAPolicyIsADocument(t *testing.T) {
-	b := newBench(t, s3test.Options{})
+	b := newBench(t, s3test.Options{TLS: true})
 	for _, part := range []string{"identity", "bucket"} {
 		var d document
 		got := b.run("policy reader team --part "+part, "")

@@ -26,6 +26,8 @@ type bench struct {
 	*s3test.Server
 	bucket *s3test.Bucket
 	env    []string
+
+	singleWriter bool // its configuration says so
 }
 
 func newBench(t *testing.T, o s3test.Options) *bench {
@@ -35,7 +37,7 @@ func newBench(t *testing.T, o s3test.Options) *bench {
 	t.Cleanup(server.Close)
 	server.KMS.CreateKey("alias/app")
 	server.KMS.CreateKey("alias/ops")
-	return &bench{T: t, Server: server, bucket: server.Bucket("b"), env: append(ownEnvironment(t.TempDir()),
+	b := &bench{T: t, Server: server, bucket: server.Bucket("b"), env: append(ownEnvironment(t.TempDir()),
 		"PATH="+os.Getenv("PATH"),
 		"AWS_ACCESS_KEY_ID="+dev.AccessKeyID,
 		"AWS_SECRET_ACCESS_KEY="+dev.SecretKey,
@@ -46,6 +48,10 @@ func newBench(t *testing.T, o s3test.Options) *bench {
 		"COFFER_ENDPOINT_URL="+server.URL,
 		"COFFER_RETRIES=1",
 	)}
+	if o.TLS {
+		b.env = append(b.env, "AWS_CA_BUNDLE="+b.scratch("ca.pem", string(server.Certificate())))
+	}
+	return b
 }
 
 // command is one run of the program. Arguments are split at spaces.

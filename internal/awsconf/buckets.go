@@ -23,10 +23,11 @@ import (
 // Buckets looks at the configuration of buckets and changes it. Its errors are
 // [*store.StorageError] of one of these kinds: [store.ErrDenied], [store.ErrConfiguration],
 // [store.ErrConflict] (the name is taken), [store.ErrUnavailable], [store.ErrUnsupported] (a
-// server without this configuration); or the context's error.
+// server without this configuration, which has many words for it); or the context's error.
 type Buckets struct {
 	client *s3.Client
 	region string
+	other  bool // not a server of AWS
 }
 
 // NewBuckets returns Buckets for one account and region. With an owner, an account id, every
@@ -35,7 +36,7 @@ func NewBuckets(cfg aws.Config, owner string) *Buckets {
 	if owner != "" {
 		cfg.APIOptions = append(slices.Clone(cfg.APIOptions), expectOwner(owner))
 	}
-	return &Buckets{client: S3(cfg), region: cfg.Region}
+	return &Buckets{client: S3(cfg), region: cfg.Region, other: OtherServer(cfg) != ""}
 }
 
 func expectOwner(owner string) func(*middleware.Stack) error {
@@ -102,7 +103,7 @@ func (b *Buckets) Create(ctx context.Context, name string) error {
 func (b *Buckets) Encryption(ctx context.Context, name string) (method, key string, err error) {
 	out, err := b.client.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &name})
 	if err != nil {
-		return "", "", unlessMissing(bucketError(ctx, "look at the encryption of", name, err))
+		return "", "", unlessMissing(b.settingError(ctx, "look at the encryption of", name, err))
 	}
 	if out.ServerSideEncryptionConfiguration == nil {
 		return "", "", nil
@@ -115,7 +116,8 @@ func (b *Buckets) Encryption(ctx context.Context, name string) (method, key stri
 	return "", "", nil
 }
 
-// SetEncryption seals what no put says otherwise about with a KMS key, or with SSE-S3 where key is "".
+// SetEncryption seals what no put says otherwise about with a KMS key, by any name that the
+// server knows it by, or with SSE-S3 where key is "".
 func (b *Buckets) SetEncryption(ctx context.Context, name, key string) error {
 	by := &types.ServerSideEncryptionByDefault{SSEAlgorithm: types.ServerSideEncryptionAes256}
 	if key != "" {
@@ -127,14 +129,14 @@ func (b *Buckets) SetEncryption(ctx context.Context, name, key string) error {
 			Rules: []types.ServerSideEncryptionRule{{ApplyServerSideEncryptionByDefault: by, BucketKeyEnabled: aws.Bool(false)}},
 		},
 	})
-	return bucketError(ctx, "set the encryption of", name, err)
+	return b.settingError(ctx, "set the encryption of", name, err)
 }
 
 // PublicAccessBlocked tells whether all of a bucket's ways to the public are closed.
 func (b *Buckets) PublicAccessBlocked(ctx context.Context, name string) (bool, error) {
 	out, err := b.client.GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: &name})
 	if err != nil {
-		return false, unlessMissing(bucketError(ctx, "look at the public access block of", name, err))
+		return false, unlessMissing(b.settingError(ctx, "look at the public access block of", name, err))
 	}
 	c := out.PublicAccessBlockConfiguration
 	return c != nil && aws.ToBool(c.BlockPublicAcls) && aws.ToBool(c.BlockPublicPolicy) &&
@@ -150,14 +152,14 @@ func (b *Buckets) BlockPublicAccess(ctx context.Context, name string) error {
 			IgnorePublicAcls: aws.Bool(true), RestrictPublicBuckets: aws.Bool(true),
 		},
 	})
-	return bucketError(ctx, "block public access to", name, err)
+	return b.settingError(ctx, "block public access to", name, err)
 }
 
 // Versioned tells whether a bucket keeps versions.
 func (b *Buckets) Versioned(ctx context.Context, name string) (bool, error) {
 	out, err := b.client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &name})
 	if err != nil {
-		return false, bucketError(ctx, "look at the versioning of", name, err)
+		return false, b.settingError(ctx, "look at the versioning of", name, err)
 	}
 	return out.Status == types.BucketVersioningStatusEnabled, nil
 }
@@ -167,22 +169,29 @@ func (b *Buckets) KeepVersions(ctx context.Context, name string) error {
 	_, err := b.client.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
 		Bucket: &name, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
 	})
-	return bucketError(ctx, "set the versioning of", name, err)
+	return b.settingError(ctx, "set the versioning of", name, err)
 }
 
-// Policy returns the bucket's policy as JSON, "" where there is none.
+// Policy returns the bucket's policy as JSON, "" where there is none. A server that does not know
+// the question and answers another one, with a listing, is [store.ErrUnsupported].
 func (b *Buckets) Policy(ctx context.Context, name string) (string, error) {
 	out, err := b.client.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: &name})
 	if err != nil {
-		return "", unlessMissing(bucketError(ctx, "look at the policy of", name, err))
+		return "", unlessMissing(b.settingError(ctx, "look at the policy of", name, err))
 	}
-	return aws.ToString(out.Policy), nil
+	text := aws.ToString(out.Policy)
+	if b.other && strings.HasPrefix(strings.TrimSpace(text), "<") {
+		return "", &store.StorageError{
+			Op: "look at the policy of", Object: name, Status: http.StatusOK, Reason: "the answer is no policy", Kind: store.ErrUnsupported,
+		}
+	}
+	return text, nil
 }
 
 // SetPolicy replaces it.
 func (b *Buckets) SetPolicy(ctx context.Context, name, policy string) error {
 	_, err := b.client.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: &name, Policy: &policy})
-	return bucketError(ctx, "set the policy of", name, err)
+	return b.settingError(ctx, "set the policy of", name, err)
 }
 
 // HasRules tells whether the bucket's lifecycle does what all of the rules do, by whatever
@@ -236,13 +245,13 @@ func (b *Buckets) SetRules(ctx context.Context, name string, rules ...Rule) erro
 	_, err = b.client.PutBucketLifecycleConfiguration(ctx, &s3.PutBucketLifecycleConfigurationInput{
 		Bucket: &name, LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: all},
 	})
-	return bucketError(ctx, "set the lifecycle of", name, err)
+	return b.settingError(ctx, "set the lifecycle of", name, err)
 }
 
 func (b *Buckets) rules(ctx context.Context, name string) ([]types.LifecycleRule, error) {
 	out, err := b.client.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &name})
 	if err != nil {
-		return nil, unlessMissing(bucketError(ctx, "look at the lifecycle of", name, err))
+		return nil, unlessMissing(b.settingError(ctx, "look at the lifecycle of", name, err))
 	}
 	return out.Rules, nil
 }
@@ -277,6 +286,29 @@ func unlessMissing(err error) error {
 		return nil
 	}
 	return err
+}
+
+// settingError is bucketError for a part of a bucket's configuration. AWS has them all; another
+// server that lacks one says so in its own way: 501 and 405, 400 InvalidArgument (Ceph 16.2.15, of
+// aws:kms as the default), 404 of a page.
+func (b *Buckets) settingError(ctx context.Context, op, name string, err error) error {
+	told := bucketError(ctx, op, name, err)
+	var e *store.StorageError
+	if !b.other || !errors.As(told, &e) || !errors.Is(e.Kind, store.ErrConfiguration) || identityFailed(err) || ofCredentials(e.Code) {
+		return told
+	}
+	switch e.Status {
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusGone, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
+		if e.Code != "NoSuchBucket" {
+			e.Kind = store.ErrUnsupported
+		}
+	}
+	return told
+}
+
+// ofCredentials tells the 400s about who asks from those about what is asked for.
+func ofCredentials(code string) bool {
+	return strings.Contains(code, "Token") || code == "RequestExpired" || code == "AuthorizationHeaderMalformed"
 }
 
 func bucketError(ctx context.Context, op, name string, err error) error {

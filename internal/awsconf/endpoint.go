@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -37,6 +38,12 @@ func OtherServer(cfg aws.Config) string {
 		return e
 	}
 	return ""
+}
+
+// PlainHTTP tells whether requests to the S3 server travel without TLS.
+func PlainHTTP(cfg aws.Config) bool {
+	u, err := url.Parse(Endpoint(cfg))
+	return err == nil && strings.EqualFold(u.Scheme, "http")
 }
 
 // endpointOption is a configuration source that answers for S3 before the environment and

@@ -52,19 +52,26 @@ type Keys struct {
 	listAliases func(context.Context, *kms.ListAliasesInput, ...func(*kms.Options)) (*kms.ListAliasesOutput, error)
 	createKey   func(context.Context, *kms.CreateKeyInput, ...func(*kms.Options)) (*kms.CreateKeyOutput, error)
 	createAlias func(context.Context, *kms.CreateAliasInput, ...func(*kms.Options)) (*kms.CreateAliasOutput, error)
+
+	other bool // not a server of AWS
 }
 
 // NewKeys returns Keys for one account and region.
 func NewKeys(cfg aws.Config) *Keys {
 	c := KMS(cfg)
-	return &Keys{describeKey: c.DescribeKey, listAliases: c.ListAliases, createKey: c.CreateKey, createAlias: c.CreateAlias}
+	endpoint := aws.ToString(c.Options().BaseEndpoint)
+	return &Keys{
+		describeKey: c.DescribeKey, listAliases: c.ListAliases,
+		createKey: c.CreateKey, createAlias: c.CreateAlias,
+		other: endpoint != "" && !ofAWS(endpoint),
+	}
 }
 
 // Describe tells about the key that an alias name, alias ARN, key id or key ARN stands for now.
 func (k *Keys) Describe(ctx context.Context, key string) (KeyInfo, error) {
 	answer, err := k.describeKey(ctx, &kms.DescribeKeyInput{KeyId: aws.String(key)})
 	if err != nil {
-		return KeyInfo{}, keyError(ctx, "describing key "+key, err)
+		return KeyInfo{}, k.fail(ctx, "describing key "+key, err)
 	}
 	m := answer.KeyMetadata
 	if m == nil || aws.ToString(m.Arn) == "" {
@@ -94,7 +101,7 @@ func (k *Keys) AliasOf(ctx context.Context, key string) (string, error) {
 	for in := (&kms.ListAliasesInput{KeyId: aws.String(key)}); ; {
 		page, err := k.listAliases(ctx, in)
 		if err != nil {
-			return "", keyError(ctx, "listing the aliases of key "+key, err)
+			return "", k.fail(ctx, "listing the aliases of key "+key, err)
 		}
 		for _, alias := range page.Aliases {
 			names = append(names, aws.ToString(alias.AliasName))
@@ -110,11 +117,25 @@ func (k *Keys) AliasOf(ctx context.Context, key string) (string, error) {
 	return names[0], nil
 }
 
-func keyError(ctx context.Context, doing string, err error) error {
+func (k *Keys) fail(ctx context.Context, doing string, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", doing, ctx.Err())
 	}
-	return fmt.Errorf("%s: %w: %w", doing, err, keySentinel(err))
+	kind := keySentinel(err)
+	if k.other && !speaksKMS(err) {
+		return fmt.Errorf("%s: this server does not answer as KMS does (%s): %w", doing, answerOf(err), store.ErrUnsupported)
+	}
+	return fmt.Errorf("%s: %w: %w", doing, err, kind)
+}
+
+// speaksKMS tells whether an answer is KMS's, or that of a server of S3 that took the request for
+// one of its own: 405 MethodNotAllowed (Ceph 16.2), 403 AccessDenied. KMS's codes end in Exception.
+// What got no answer, or the answer of a server in need, tells nothing.
+func speaksKMS(err error) bool {
+	var api smithy.APIError
+	status := answered(err)
+	return status < 400 || status >= 500 && status != http.StatusNotImplemented || status == http.StatusTooManyRequests ||
+		identityFailed(err) || errors.As(err, &api) && strings.HasSuffix(api.ErrorCode(), "Exception")
 }
 
 // keySentinel goes by the code first and the status second. KMS words its codes in its own

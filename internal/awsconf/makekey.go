@@ -23,9 +23,9 @@ func (k *Keys) Create(ctx context.Context, alias string) (KeyInfo, error) {
 	switch {
 	case err != nil && !Unapplied(err):
 		return KeyInfo{}, fmt.Errorf("%w: a key without an alias may have been made: its description is %q: %w",
-			store.ErrUnknown, description, keyError(ctx, "creating a key", err))
+			store.ErrUnknown, description, k.fail(ctx, "creating a key", err))
 	case err != nil:
-		return KeyInfo{}, keyError(ctx, "creating a key", err)
+		return KeyInfo{}, k.fail(ctx, "creating a key", err)
 	}
 	id := aws.ToString(made.KeyMetadata.KeyId)
 	_, err = k.createAlias(ctx, &kms.CreateAliasInput{AliasName: &alias, TargetKeyId: &id})
@@ -36,7 +36,7 @@ func (k *Keys) Create(ctx context.Context, alias string) (KeyInfo, error) {
 		}
 	}
 	if err != nil {
-		return KeyInfo{}, keyError(ctx, "creating "+alias+" for the new key "+id, err)
+		return KeyInfo{}, k.fail(ctx, "creating "+alias+" for the new key "+id, err)
 	}
 	return k.Describe(ctx, id)
 }

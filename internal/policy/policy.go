@@ -31,6 +31,7 @@ type Scope struct {
 	Services []string
 	Keys     []Key // none: objects are sealed with SSE-S3
 
+	PlainHTTP   bool   // the server is reached without TLS: no statement may refuse that
 	Tags        bool   // tags of secrets are written too
 	ListAliases bool   // a key is configured by its id, so that its alias must be asked for
 	Principal   string // who is named in the key's policy; "": a placeholder
@@ -220,15 +221,19 @@ const (
 	SidConditionalPuts = "CofferConditionalPutsOnly"
 )
 
-// BucketPolicy holds for everybody: TLS alone, and unless unconditional puts are to be
-// allowed no put that could overwrite what it has not seen.
+// BucketPolicy holds for everybody: TLS alone, unless that would cut off who asks for it, and
+// unless unconditional puts are to be allowed no put that could overwrite what it has not seen.
+// It may have no statement at all.
 func (s Scope) BucketPolicy(unconditional bool) Document {
 	everybody := map[string][]string{"AWS": {"*"}}
-	d := document(Statement{
-		Sid: SidTLSOnly, Effect: "Deny", Principal: everybody, Action: []string{"s3:*"},
-		Resource:  []string{s.bucketARN(), s.bucketARN() + "/*"},
-		Condition: map[string]Condition{"Bool": {"aws:SecureTransport": {"false"}}},
-	})
+	d := document()
+	if !s.PlainHTTP {
+		d.Statement = append(d.Statement, Statement{
+			Sid: SidTLSOnly, Effect: "Deny", Principal: everybody, Action: []string{"s3:*"},
+			Resource:  []string{s.bucketARN(), s.bucketARN() + "/*"},
+			Condition: map[string]Condition{"Bool": {"aws:SecureTransport": {"false"}}},
+		})
+	}
 	if unconditional {
 		return d
 	}

@@ -41,8 +41,8 @@ func TestTerraformParsesAndIsFormatted(t *testing.T) {
 		"writer":            scope().Terraform(policy.Writer),
 		"operator":          scope().Terraform(policy.Operator),
 		"without a key":     plain.Terraform(policy.Writer),
-		"setup":             scope().Setup(false),
-		"setup, no key":     plain.Setup(true),
+		"setup":             scope().Setup(false, nil),
+		"setup, no key":     plain.Setup(true, nil),
 		"text of templates": policy.Scope{Region: "r", Bucket: "b", Services: []string{`${a} %{b} "\` + "\n"}}.Terraform(policy.Reader),
 	} {
 		t.Run(name, func(t *testing.T) {

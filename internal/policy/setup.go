@@ -1,6 +1,9 @@
 package policy
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // NoncurrentDays is how long versions are kept that are no longer current, and ShareDays how
 // long a shared object can lie about: no link is valid for longer than seven days.
@@ -16,11 +19,18 @@ const (
 )
 
 // Setup returns the bucket, with the key and the alias when there are keys, as Terraform resources.
-func (s Scope) Setup(unconditional bool) string {
+// Of a part that is left out (encryption, public-access, versions, policy, lifecycle) a comment says
+// why.
+func (s Scope) Setup(unconditional bool, without map[string]string) string {
 	const bucket = "aws_s3_bucket.coffer.id"
 	w := &writer{}
 	resource := func(kind string, body func()) { w.block(`resource "`+kind+`" "coffer"`, body) }
-	ofBucket := func(kind string, body func()) {
+	ofBucket := func(kind, part string, body func()) {
+		if reason, out := without[part]; out {
+			w.comment("Left out, " + part + ": " + strings.Join(strings.Fields(reason), " "))
+			w.filled = true
+			return
+		}
 		resource(kind, func() {
 			w.attribute("bucket", bucket)
 			body()
@@ -36,7 +46,7 @@ func (s Scope) Setup(unconditional bool) string {
 		})
 	}
 	resource("aws_s3_bucket", func() { w.attribute("bucket", quoted(s.Bucket)) })
-	ofBucket("aws_s3_bucket_server_side_encryption_configuration", func() {
+	ofBucket("aws_s3_bucket_server_side_encryption_configuration", "encryption", func() {
 		w.block("rule", func() {
 			w.attribute("bucket_key_enabled", "false")
 			w.block("apply_server_side_encryption_by_default", func() {
@@ -47,17 +57,23 @@ func (s Scope) Setup(unconditional bool) string {
 			})
 		})
 	})
-	ofBucket("aws_s3_bucket_public_access_block", func() {
+	ofBucket("aws_s3_bucket_public_access_block", "public-access", func() {
 		for _, name := range []string{"block_public_acls", "block_public_policy", "ignore_public_acls", "restrict_public_buckets"} {
 			w.attribute(name, "true")
 		}
 	})
-	ofBucket("aws_s3_bucket_versioning", func() {
+	ofBucket("aws_s3_bucket_versioning", "versions", func() {
 		w.block("versioning_configuration", func() { w.attribute("status", quoted("Enabled")) })
 	})
-	ofBucket("aws_s3_bucket_lifecycle_configuration", w.lifecycle)
-	w.document("coffer_bucket", s.BucketPolicy(unconditional), nil)
-	ofBucket("aws_s3_bucket_policy", func() { w.attribute("policy", "data.aws_iam_policy_document.coffer_bucket.json") })
+	ofBucket("aws_s3_bucket_lifecycle_configuration", "lifecycle", w.lifecycle)
+	document := s.BucketPolicy(unconditional)
+	if len(document.Statement) == 0 {
+		return w.out.String()
+	}
+	if _, out := without["policy"]; !out {
+		w.document("coffer_bucket", document, nil)
+	}
+	ofBucket("aws_s3_bucket_policy", "policy", func() { w.attribute("policy", "data.aws_iam_policy_document.coffer_bucket.json") })
 	return w.out.String()
 }
 

@@ -29,6 +29,7 @@ type Bucket struct {
 	defaultSSE      sse
 	conditionalPuts bool
 	configuration   map[string][]byte // by its name in the query, as it was sent
+	statements      []statement       // of its policy
 }
 
 // Object is one object as it is stored.
@@ -141,6 +142,9 @@ func (b *Bucket) ConditionalPutsOnly(on bool) {
 }
 
 func (s *Server) createBucket(c *call) (answer, error) {
+	if s.opts.Quirks.Settings.NoNewBuckets {
+		return answer{}, s.denied(c.who, "s3:CreateBucket", c.arn())
+	}
 	s.mu.RLock()
 	exists := s.buckets[c.Bucket] != nil
 	s.mu.RUnlock()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"strings"
 )
 
 // configurations are the parts of a bucket's configuration that are kept as they were sent, by the name in the query: what
@@ -36,12 +37,14 @@ func (c *call) configurationOp() string {
 		return "Get" + part.name
 	case c.method == http.MethodPut:
 		return "Put" + part.name
+	case c.method == http.MethodDelete && part.missing != "":
+		return "Delete" + strings.TrimSuffix(part.name, "Configuration")
 	}
 	return ""
 }
 
-// configuration gets or sets a part. Of all that can be set two have an effect: versioning; and the policy, since with a word
-// of If-None-Match in it each put needs a condition.
+// configuration gets, sets or deletes a part. What can be set has an effect where it is about puts and TLS: versioning, the
+// default encryption, and the policy: a word of If-None-Match in it makes each put need a condition.
 func (s *Server) configuration(c *call) (answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -49,24 +52,16 @@ func (s *Server) configuration(c *call) (answer, error) {
 	if b == nil {
 		return answer{}, noSuchBucket()
 	}
-	query := c.configurationOf()
-	if c.method == http.MethodPut {
-		if query == "policy" {
-			if !json.Valid(c.body) {
-				return answer{}, fail(400, "MalformedPolicy", "Policies must be valid JSON and the first byte must be '{'")
-			}
-			b.conditionalPuts = bytes.Contains(c.body, []byte("s3:if-none-match"))
-		}
-		if query == "versioning" {
-			if err := b.setVersioning(c.body); err != nil {
-				return answer{}, err
-			}
-		}
-		if b.configuration == nil {
-			b.configuration = map[string][]byte{}
-		}
-		b.configuration[query] = bytes.Clone(c.body)
+	query, quirks := c.configurationOf(), s.opts.Quirks.Settings
+	switch {
+	case quirks.missing(query):
+		return answer{}, notImplemented()
+	case c.method == http.MethodDelete:
+		return b.deleteConfiguration(query), nil
+	case c.method == http.MethodPut && quirks.forgets(query):
 		return answer{status: 200, header: http.Header{}}, nil
+	case c.method == http.MethodPut:
+		return answer{status: 200, header: http.Header{}}, b.configure(query, c.body)
 	}
 	body, ok := b.configuration[query]
 	switch {
@@ -80,6 +75,29 @@ func (s *Server) configuration(c *call) (answer, error) {
 		return answer{}, fail(404, configurations[query].missing, "It was never set.")
 	}
 	return answer{status: 200, header: http.Header{"Content-Type": {"application/xml"}}, body: body}, nil
+}
+
+// configure sets a part.
+func (b *Bucket) configure(query string, body []byte) (err error) {
+	switch query {
+	case "policy":
+		if !json.Valid(body) {
+			return fail(400, "MalformedPolicy", "Policies must be valid JSON and the first byte must be '{'")
+		}
+		b.conditionalPuts, b.statements = bytes.Contains(body, []byte("s3:if-none-match")), parseStatements(body)
+	case "versioning":
+		err = b.setVersioning(body)
+	case "encryption":
+		err = b.setDefault(body)
+	}
+	if err != nil {
+		return err
+	}
+	if b.configuration == nil {
+		b.configuration = map[string][]byte{}
+	}
+	b.configuration[query] = bytes.Clone(body)
+	return nil
 }
 
 // createKey makes an enabled key without aliases.

@@ -27,7 +27,7 @@ func (s *Server) copyObject(c *call) (answer, error) {
 		return answer{}, err
 	}
 	old := b.objects[c.Key]
-	if err := s.opts.Quirks.checkPut(c, old); err != nil {
+	if err := b.checkPut(c); err != nil {
 		return answer{}, err
 	}
 	newMeta := c.header.Get("X-Amz-Metadata-Directive") == "REPLACE"

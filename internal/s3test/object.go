@@ -88,7 +88,7 @@ func (s *Server) putObject(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if err := s.opts.Quirks.checkPut(c, b.objects[c.Key]); err != nil {
+	if err := b.checkPut(c); err != nil {
 		return answer{}, err
 	}
 	o := s.newObject(c.Key, c.body, under)
@@ -122,6 +122,9 @@ func (s *Server) writable(c *call) (*Bucket, error) {
 		if err := s.authorize(c.who, action, c.Bucket, c.Key); err != nil {
 			return nil, err
 		}
+	}
+	if b.blocked() {
+		return nil, fail(403, "AccessDenied", "")
 	}
 	conditional := c.header.Get("If-Match") != "" || c.header.Get("If-None-Match") != ""
 	if b.conditionalPuts && !conditional {

@@ -21,6 +21,8 @@ type Quirks struct {
 	ExpiredAccessDenied bool // an expired session is 403 AccessDenied: Ceph
 	ExpiredInvalidKeyID bool // an expired session is 403 InvalidAccessKeyId: MinIO, SeaweedFS
 	NoSTS               bool // every STS request is a 400: MinIO
+
+	Settings SettingsQuirks
 }
 
 // MinIO are the quirks of MinIO 2026-02.
@@ -33,7 +35,10 @@ func MinIO() Quirks {
 
 // Versitygw are the quirks of versitygw 1.8.
 func Versitygw() Quirks {
-	return Quirks{DeleteMissingDone: true, IgnoresSSE: true, MD5Tags: true, MissingKeyTold: true}
+	return Quirks{
+		DeleteMissingDone: true, IgnoresSSE: true, MD5Tags: true, MissingKeyTold: true,
+		Settings: SettingsQuirks{MarkIsObject: true},
+	}
 }
 
 // Ceph are the quirks of the Ceph object gateway 16.2.
@@ -41,10 +46,14 @@ func Ceph() Quirks {
 	return Quirks{
 		DeleteIgnoresMatch: true, QuotedMatchFails: true, MatchMissing412: true,
 		MD5Tags: true, KeyNameAsSent: true, ExpiredAccessDenied: true, NoSTS: true,
+		Settings: SettingsQuirks{BlockDeniesPuts: true, VersionsVoidPuts: true, NoKMSDefault: true, NoKMSAPI: true},
 	}
 }
 
 // SeaweedFS are the quirks of SeaweedFS 4.44.
 func SeaweedFS() Quirks {
-	return Quirks{MatchMissing412: true, MD5Tags: true, DeniedKeyCutBody: true, MissingKeyTold: true, ExpiredInvalidKeyID: true}
+	return Quirks{
+		MatchMissing412: true, MD5Tags: true, DeniedKeyCutBody: true, MissingKeyTold: true, ExpiredInvalidKeyID: true,
+		Settings: SettingsQuirks{Missing: "publicAccessBlock"},
+	}
 }

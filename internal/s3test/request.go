@@ -33,6 +33,7 @@ type call struct {
 	wire   []byte // as it came
 	body   []byte // without the frames of aws-chunked
 	now    time.Time
+	tls    bool
 	who    *identity // nil until authenticated
 	signed []string  // names of the signed headers
 }
@@ -49,7 +50,7 @@ func (s *Server) read(r *http.Request) (*call, error) {
 	}
 	c := &call{
 		method: r.Method, host: r.Host, path: r.URL.Path, query: query, header: r.Header,
-		length: r.ContentLength, wire: wire, body: wire, now: s.opts.Clock(),
+		length: r.ContentLength, wire: wire, body: wire, now: s.opts.Clock(), tls: r.TLS != nil,
 	}
 	c.name()
 	return c, nil
@@ -97,6 +98,8 @@ func (c *call) bucketOp() string {
 		return "HeadBucket"
 	case c.method == http.MethodPut && !c.hasSubresource():
 		return "CreateBucket"
+	case c.method == http.MethodDelete && !c.hasSubresource():
+		return "DeleteBucket"
 	}
 	return c.configurationOp()
 }

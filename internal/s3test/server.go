@@ -8,6 +8,7 @@
 package s3test
 
 import (
+	"encoding/pem"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -98,6 +99,11 @@ func (s *Server) Close() {
 // Client is an HTTP client that trusts the server's certificate.
 func (s *Server) Client() *http.Client { return s.http.Client() }
 
+// Certificate is that of a server of HTTPS, as PEM: what AWS_CA_BUNDLE wants.
+func (s *Server) Certificate() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.http.Certificate().Raw})
+}
+
 // ServeHTTP answers one request: it is counted, may meet a fault, is authenticated, applied, and logged just before its
 // answer is sent, so that whoever has an answer finds the request in the log.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -134,8 +140,15 @@ func (s *Server) serve(c *call) answer {
 		return c.refuse(err)
 	}
 	c.who = who
+	if c.Service == "kms" && s.opts.Quirks.Settings.NoKMSAPI {
+		c.Service = "s3" // in whose words it refuses what it takes for a POST
+		return c.refuse(fail(405, "MethodNotAllowed", ""))
+	}
 	if owner := c.header.Get("X-Amz-Expected-Bucket-Owner"); owner != "" && owner != s.opts.Account {
 		return c.refuse(fail(403, "AccessDenied", "Access Denied"))
+	}
+	if s.policyDenies(c) {
+		return c.refuse(fail(403, "AccessDenied", "Access Denied."))
 	}
 	a, err := s.apply(c)
 	if err != nil {
@@ -171,6 +184,8 @@ func (s *Server) apply(c *call) (answer, error) {
 		return s.listBuckets()
 	case "CreateBucket":
 		return s.createBucket(c)
+	case "DeleteBucket":
+		return s.deleteBucket(c)
 	case "HeadBucket":
 		return s.headBucket(c)
 	case "GetBucketLocation":

@@ -1,0 +1,73 @@
+package cmd
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/coffer-secrets/coffer/store"
+)
+
+const probePrefix = "probe-"
+
+// roundTrip writes a secret, reads it and deletes it, as everybody will. Nothing stays of it,
+// nor of a run that was killed.
+func (a *App) roundTrip(ctx context.Context) error {
+	s, err := a.Open(ctx)
+	if err != nil {
+		return err
+	}
+	err = a.probe(ctx, s)
+	for n := 0; n < 2 && errors.Is(err, store.ErrNotFound); n++ { // another init, which ends now, took it for one that was left
+		err = a.probe(ctx, s)
+	}
+	if err != nil {
+		return err
+	}
+	a.note("a secret was written, read and deleted")
+	if err := forgetProbes(ctx, s); err != nil && !errors.Is(err, store.ErrUnsupported) {
+		a.note("something of it may be left: %s", sentence(err))
+	}
+	return nil
+}
+
+func (a *App) probe(ctx context.Context, s store.Store) error {
+	id := store.ID{Service: store.Scratch, Key: probePrefix + strings.ToLower(rand.Text())}
+	value := store.NewValue(rand.Text())
+	_, err := s.Write(ctx, id, value, store.WriteOptions{})
+	var read store.Secret
+	if err == nil {
+		read, err = s.Read(ctx, id, store.Latest)
+	}
+	if err == nil && read.Value != value {
+		err = fmt.Errorf("%w: the store gives back another value than it was given", store.ErrCorrupt)
+	}
+	// Whatever happened, the secret goes.
+	_, deleteErr := s.Delete(context.WithoutCancel(ctx), id.Service, id.Key)
+	if err != nil {
+		return fmt.Errorf("checking with a secret: %w", err)
+	}
+	if errors.Is(deleteErr, store.ErrIndexBehind) && errors.Is(deleteErr, store.ErrDenied) { // the secret is gone
+		a.note("the index of the check is left: %s", sentence(deleteErr))
+	} else if deleteErr != nil {
+		return fmt.Errorf("deleting the secret of the check: %w", deleteErr)
+	}
+	return nil
+}
+
+// forgetProbes removes what was left by runs that were killed, and what the bucket keeps of all.
+func forgetProbes(ctx context.Context, s store.Store) error {
+	p, ok := s.(store.Purger)
+	if !ok {
+		return nil
+	}
+	kept, err := p.Residue(ctx, store.Scratch)
+	keys := slices.DeleteFunc(keysOf(kept), func(key string) bool { return !strings.HasPrefix(key, probePrefix) })
+	if len(keys) > 0 {
+		_, _, err = p.Purge(ctx, store.Scratch, keys...)
+	}
+	return err
+}

@@ -1,0 +1,72 @@
+package cmd
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// triedTime is how long doctor goes by what an init has found out; init never does.
+const triedTime = 30 * 24 * time.Hour
+
+// triedFile is what an init has found out of a server that is not AWS's.
+type triedFile struct {
+	Endpoint string            `json:"endpoint"`
+	Bucket   string            `json:"bucket"`
+	Tried    time.Time         `json:"tried"`
+	LeftOut  map[string]string `json:"left_out"` // by setting: the reason, "" for one that was made
+}
+
+func (a *App) triedPath(s *site) string {
+	base := a.cacheDirectory()
+	if base == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(s.other + "\n" + s.scope.Bucket))
+	return filepath.Join(base, "init-"+hex.EncodeToString(sum[:8])+".json")
+}
+
+// rememberTried keeps why settings were left out. Where it cannot, doctor recommends an init that
+// leaves them out again.
+func (a *App) rememberTried(s *site, leftOut map[string]string) {
+	path := a.triedPath(s)
+	if s.other == "" || path == "" {
+		return
+	}
+	f := triedFile{Endpoint: s.other, Bucket: s.scope.Bucket, Tried: a.Now().UTC(), LeftOut: a.triedSettings(s)}
+	if f.LeftOut == nil {
+		f.LeftOut = map[string]string{}
+	}
+	for name, reason := range leftOut {
+		f.LeftOut[name] = reason
+	}
+	text, err := json.Marshal(f)
+	if err != nil || os.MkdirAll(filepath.Dir(path), 0o700) != nil {
+		return
+	}
+	_ = os.WriteFile(path, append(text, '\n'), 0o600)
+}
+
+// triedSettings are those that an init has tried in the last thirty days: the reason why each was
+// left out, "" for one that was made.
+func (a *App) triedSettings(s *site) map[string]string {
+	path := a.triedPath(s)
+	if s.other == "" || path == "" {
+		return nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil
+	}
+	var f triedFile
+	if json.Unmarshal(text, &f) != nil || f.Endpoint != s.other || f.Bucket != s.scope.Bucket {
+		return nil
+	}
+	if age := a.Now().Sub(f.Tried); age > triedTime || age < -time.Hour {
+		return nil
+	}
+	return f.LeftOut
+}

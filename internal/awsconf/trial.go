@@ -1,0 +1,357 @@
+package awsconf
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
+)
+
+// TrialOptions say with what a bucket is tried.
+type TrialOptions struct {
+	Prefix string // of the names of the objects: nobody else's begin with it
+	Method string // of encryption that puts ask for: "aws:kms" or "AES256"
+	Key    string // of aws:kms, as the server knows it
+
+	// Pauses are made before a trial that went worse is believed, one before each repetition:
+	// AWS takes a while until a setting holds everywhere (Amazon S3 User Guide, "Enabling
+	// versioning on buckets": now and then 404 in the beginning).
+	Pauses []time.Duration
+}
+
+// Trial tries what every change of a bucket's settings could break, with two objects of its own:
+// one that is made anew in each run, and one that stands since the first, as secrets do.
+type Trial struct {
+	b        *Buckets
+	bucket   string
+	o        TrialOptions
+	standing state
+	names    []string
+	kept     [][2]string // names and ids of versions that were made
+	plain    bool        // something was stored without an id
+}
+
+// state is what is known of an object: what was put last, and the ETag of the answer.
+type state struct{ name, body, tag string }
+
+// NewTrial makes no request.
+func (b *Buckets) NewTrial(bucket string, o TrialOptions) *Trial {
+	return &Trial{b: b, bucket: bucket, o: o}
+}
+
+// Outcome is what the server did in one run.
+type Outcome struct {
+	steps    []step
+	Versions bool // puts are answered with the id of a version
+}
+
+// step is one thing that was tried.
+type step struct {
+	name   string
+	fault  string // in words, behind "the server"
+	answer string // of the server; "" when it was right
+}
+
+// The steps of a run by the names that callers leave out of a comparison, or ask for.
+const (
+	StepPlainPut   = "plain put" // without a condition, and without a word of encryption
+	stepCreate     = "create"
+	stepCreateOver = "create over"
+	stepWrongMatch = "wrong match"
+	stepMatch      = "match"
+	stepDelete     = "delete"
+	stepGet        = "get"
+	stepList       = "list"
+)
+
+// Right tells whether the server did as S3 does in some steps; all of those that every store
+// needs, without names.
+func (o Outcome) Right(names ...string) bool { return o.wrong(names...) == "" }
+
+func (o Outcome) wrong(names ...string) string {
+	if len(names) == 0 {
+		names = []string{stepCreate, stepMatch, stepGet, stepList, stepDelete}
+	}
+	for _, s := range o.steps {
+		if s.answer != "" && slices.Contains(names, s.name) {
+			return s.String()
+		}
+	}
+	return ""
+}
+
+// Wrong says what a store needs and the server did not do; "" when it did all.
+func (o Outcome) Wrong() string { return o.wrong() }
+
+// KeepsConditions tells whether puts on a condition that does not hold were refused, and those on
+// one that does were made.
+func (o Outcome) KeepsConditions() bool {
+	return o.Right(stepCreate, stepCreateOver, stepWrongMatch, stepMatch)
+}
+
+// Worse says what went wrong in this run and was right in the one before it, but for the steps
+// named; "" when nothing did.
+func (o Outcome) Worse(before Outcome, but ...string) string {
+	for _, now := range o.steps {
+		i := slices.IndexFunc(before.steps, func(s step) bool { return s.name == now.name })
+		if now.answer != "" && !slices.Contains(but, now.name) && (i < 0 || before.steps[i].answer == "") {
+			return now.String()
+		}
+	}
+	return ""
+}
+
+func (s step) String() string { return s.fault + " (" + s.answer + ")" }
+
+// Run tries the bucket once: about twenty requests, one after the other. The error is the context's.
+func (t *Trial) Run(ctx context.Context) (Outcome, error) {
+	var o Outcome
+	if t.standing.name == "" {
+		t.standing = t.named("standing")
+		t.create(ctx, &o, "create the first", "refuses a new object", &t.standing)
+	}
+	t.fresh(ctx, &o)
+	s := &t.standing
+	o.add("standing get", "does not give back an object from before", t.get(ctx, *s, ""))
+	o.add("standing wrong match", "takes a put over an object from before on a condition that does not hold", t.mustRefuse(t.put(ctx, s, "0", true)))
+	o.add("standing match", "refuses a put over an object from before on a condition that holds", t.put(ctx, s, s.tag, true))
+	o.add("standing list", "does not list an object from before", t.list(ctx, *s))
+	return o, ctx.Err()
+}
+
+// After is Run for a bucket of which something was changed: worse is [Outcome.Worse], unless it
+// was so for a while only.
+func (t *Trial) After(ctx context.Context, before Outcome, but ...string) (now Outcome, worse string, err error) {
+	for i := 0; ; i++ {
+		now, err = t.Run(ctx)
+		worse = now.Worse(before, but...)
+		if err != nil || worse == "" || i >= len(t.o.Pauses) {
+			return now, worse, err
+		}
+		timer := time.NewTimer(t.o.Pauses[i])
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return now, worse, ctx.Err()
+		}
+	}
+}
+
+// fresh goes through the life of an object.
+func (t *Trial) fresh(ctx context.Context, o *Outcome) {
+	s := t.named(strings.ToLower(rand.Text()))
+	first := t.create(ctx, o, stepCreate, "refuses a new object", &s)
+	begin := s
+	o.add(stepCreateOver, "takes a put over an object on the condition that there is none", t.mustRefuse(t.put(ctx, &s, "", true)))
+	o.add(stepWrongMatch, "takes a put on a condition that does not hold", t.mustRefuse(t.put(ctx, &s, "0", true)))
+	o.add(stepMatch, "refuses a put on a condition that holds", t.put(ctx, &s, s.tag, true))
+	o.add(StepPlainPut, "refuses a put without a condition", t.put(ctx, &s, "", false))
+	o.add(stepGet, "does not give back what was put", t.get(ctx, s, ""))
+	o.add(stepList, "does not list what was put", t.list(ctx, s))
+	if first != "" {
+		o.Versions = true
+		o.add("get version", "does not give back an older version", t.get(ctx, begin, first))
+	}
+	o.add(stepDelete, "refuses a delete", t.remove(ctx, s.name, ""))
+	o.add("get deleted", "gives back what was deleted", t.mustMiss(ctx, s))
+	t.create(ctx, o, "create again", "refuses a new object under the name of one that was deleted", &s)
+	o.add("delete again", "refuses a delete", t.remove(ctx, s.name, ""))
+}
+
+func (t *Trial) named(name string) state {
+	s := state{name: t.o.Prefix + name}
+	t.names = append(t.names, s.name)
+	return s
+}
+
+func (o *Outcome) add(name, fault string, err error) {
+	s := step{name: name, fault: fault}
+	if err != nil {
+		s.answer = answerOf(err)
+	}
+	o.steps = append(o.steps, s)
+}
+
+// create puts an object on the condition that there is none, and returns the id of the version.
+func (t *Trial) create(ctx context.Context, o *Outcome, name, fault string, s *state) string {
+	before := len(t.kept)
+	o.add(name, fault, t.put(ctx, s, "", true))
+	if len(t.kept) == before {
+		return ""
+	}
+	return t.kept[before][1]
+}
+
+// put replaces an object by other bytes: on the condition of an ETag, on that of none, or on
+// no condition, as a program does that knows of none and leaves encryption to the bucket.
+func (t *Trial) put(ctx context.Context, s *state, match string, conditional bool) error {
+	body := "coffer init tries the bucket's settings " + rand.Text()
+	in := &s3.PutObjectInput{
+		Bucket: &t.bucket, Key: &s.name, Body: strings.NewReader(body), ContentLength: aws.Int64(int64(len(body))),
+	}
+	switch {
+	case match != "":
+		in.IfMatch = &match // without quotes: Ceph takes no others
+	case conditional:
+		in.IfNoneMatch = aws.String("*")
+	}
+	if conditional {
+		in.ServerSideEncryption = types.ServerSideEncryption(t.o.Method)
+		if t.o.Key != "" {
+			in.SSEKMSKeyId, in.BucketKeyEnabled = &t.o.Key, aws.Bool(false)
+		}
+	}
+	out, err := t.b.client.PutObject(ctx, in)
+	if err != nil {
+		return err
+	}
+	s.body, s.tag = body, strings.Trim(aws.ToString(out.ETag), `"`)
+	t.keep(s.name, out.VersionId)
+	return nil
+}
+
+func (t *Trial) keep(name string, version *string) {
+	if v := aws.ToString(version); v != "" && v != "null" {
+		t.kept = append(t.kept, [2]string{name, v})
+		return
+	}
+	t.plain = true
+}
+
+var (
+	errTaken = errors.New("it was taken")
+	errOther = errors.New("it is another one")
+	errGone  = errors.New("it is not there")
+	errThere = errors.New("it is still there")
+)
+
+// mustRefuse turns the error of a put on a wrong condition around: 412 is right, and so is 409,
+// and 404 of an object that is not there.
+func (t *Trial) mustRefuse(err error) error {
+	switch answered(err) {
+	case http.StatusPreconditionFailed, http.StatusConflict, http.StatusNotFound:
+		return nil
+	}
+	if err == nil {
+		return errTaken
+	}
+	return err
+}
+
+func (t *Trial) get(ctx context.Context, s state, version string) error {
+	in := &s3.GetObjectInput{Bucket: &t.bucket, Key: &s.name}
+	if version != "" {
+		in.VersionId = &version
+	}
+	out, err := t.b.client.GetObject(ctx, in)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = out.Body.Close() }()
+	var body bytes.Buffer
+	if _, err := body.ReadFrom(io.LimitReader(out.Body, 1<<10)); err != nil {
+		return err
+	}
+	if body.String() != s.body || version == "" && strings.Trim(aws.ToString(out.ETag), `"`) != s.tag {
+		return errOther
+	}
+	return nil
+}
+
+func (t *Trial) mustMiss(ctx context.Context, s state) error {
+	_, err := t.b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &t.bucket, Key: &s.name})
+	switch answered(err) {
+	case http.StatusNotFound, http.StatusForbidden: // the latter of one who may not list
+		return nil
+	}
+	if err == nil {
+		return errThere
+	}
+	return err
+}
+
+func (t *Trial) list(ctx context.Context, s state) error {
+	out, err := t.b.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &t.bucket, Prefix: &s.name})
+	if err != nil {
+		return err
+	}
+	for _, o := range out.Contents {
+		switch {
+		case aws.ToString(o.Key) != s.name:
+		case strings.Trim(aws.ToString(o.ETag), `"`) != s.tag:
+			return errOther
+		default:
+			return nil
+		}
+	}
+	return errGone
+}
+
+func (t *Trial) remove(ctx context.Context, name, version string) error {
+	in := &s3.DeleteObjectInput{Bucket: &t.bucket, Key: &name}
+	if version != "" {
+		in.VersionId = &version
+	}
+	out, err := t.b.client.DeleteObject(ctx, in)
+	if err == nil && version == "" {
+		t.keep(name, out.VersionId)
+	}
+	return err
+}
+
+// Clean deletes the objects of the trial, with every version that it made. The error is of what
+// may be left.
+func (t *Trial) Clean(ctx context.Context) error {
+	var failed error
+	drop := func(name, version string) {
+		err := t.remove(ctx, name, version)
+		// 400: versitygw's word for a version that is gone.
+		if status := answered(err); err != nil && status != http.StatusNotFound && status != http.StatusBadRequest {
+			failed = bucketError(ctx, "delete", name, err)
+		}
+	}
+	made := t.kept
+	for _, version := range made {
+		drop(version[0], version[1])
+	}
+	if t.plain {
+		for _, name := range t.names {
+			if len(made) > 0 {
+				drop(name, "null")
+			} else {
+				drop(name, "")
+			}
+		}
+	}
+	t.kept, t.names, t.plain, t.standing = nil, nil, false, state{}
+	return failed
+}
+
+// answerOf is what a server answered, in a few words.
+func answerOf(err error) string {
+	var api smithy.APIError
+	status := answered(err)
+	switch {
+	case errors.As(err, &api) && status != 0:
+		return fmt.Sprintf("%d %s", status, api.ErrorCode())
+	case status != 0:
+		return fmt.Sprintf("status %d", status)
+	}
+	var operation *smithy.OperationError
+	if errors.As(err, &operation) {
+		return operation.Err.Error()
+	}
+	return err.Error()
+}

@@ -1,0 +1,169 @@
+package awsconf
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// Undo puts a part of a bucket's configuration back as it was when the Undo was made. A part that
+// was not configured is deleted: on a server that takes "delete the policy of the bucket" for
+// "delete the bucket", that is what it does. So it is for changes alone that were read back.
+type Undo func(context.Context) error
+
+// UndoEncryption is the Undo of [Buckets.SetEncryption].
+func (b *Buckets) UndoEncryption(ctx context.Context, name string) (Undo, error) {
+	const looking, back = "look at the encryption of", "put back the encryption of"
+	out, err := b.client.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &name})
+	if err := unlessMissing(b.settingError(ctx, looking, name, err)); err != nil {
+		return nil, err
+	}
+	if err != nil || out.ServerSideEncryptionConfiguration == nil || len(out.ServerSideEncryptionConfiguration.Rules) == 0 {
+		return func(ctx context.Context) error {
+			_, err := b.client.DeleteBucketEncryption(ctx, &s3.DeleteBucketEncryptionInput{Bucket: &name})
+			return b.settingError(ctx, back, name, err)
+		}, nil
+	}
+	was := out.ServerSideEncryptionConfiguration
+	return func(ctx context.Context) error {
+		_, err := b.client.PutBucketEncryption(ctx, &s3.PutBucketEncryptionInput{Bucket: &name, ServerSideEncryptionConfiguration: was})
+		return b.settingError(ctx, back, name, err)
+	}, nil
+}
+
+// UndoPublicAccessBlock is the Undo of [Buckets.BlockPublicAccess].
+func (b *Buckets) UndoPublicAccessBlock(ctx context.Context, name string) (Undo, error) {
+	const looking, back = "look at the public access block of", "put back the public access block of"
+	out, err := b.client.GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: &name})
+	if err := unlessMissing(b.settingError(ctx, looking, name, err)); err != nil {
+		return nil, err
+	}
+	if err != nil || out.PublicAccessBlockConfiguration == nil {
+		return func(ctx context.Context) error {
+			_, err := b.client.DeletePublicAccessBlock(ctx, &s3.DeletePublicAccessBlockInput{Bucket: &name})
+			return b.settingError(ctx, back, name, err)
+		}, nil
+	}
+	was := out.PublicAccessBlockConfiguration
+	return func(ctx context.Context) error {
+		_, err := b.client.PutPublicAccessBlock(ctx, &s3.PutPublicAccessBlockInput{Bucket: &name, PublicAccessBlockConfiguration: was})
+		return b.settingError(ctx, back, name, err)
+	}, nil
+}
+
+// UndoPolicy is the Undo of [Buckets.SetPolicy].
+func (b *Buckets) UndoPolicy(ctx context.Context, name string) (Undo, error) {
+	const back = "put back the policy of"
+	was, err := b.Policy(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) error {
+		var err error
+		if was == "" {
+			_, err = b.client.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: &name})
+		} else {
+			_, err = b.client.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: &name, Policy: &was})
+		}
+		return b.settingError(ctx, back, name, err)
+	}, nil
+}
+
+// UndoRules is the Undo of [Buckets.SetRules].
+func (b *Buckets) UndoRules(ctx context.Context, name string) (Undo, error) {
+	const back = "put back the lifecycle of"
+	was, err := b.rules(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) error {
+		var err error
+		if len(was) == 0 {
+			_, err = b.client.DeleteBucketLifecycle(ctx, &s3.DeleteBucketLifecycleInput{Bucket: &name})
+		} else {
+			_, err = b.client.PutBucketLifecycleConfiguration(ctx, &s3.PutBucketLifecycleConfigurationInput{
+				Bucket: &name, LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: was},
+			})
+		}
+		return b.settingError(ctx, back, name, err)
+	}, nil
+}
+
+// UndoVersions suspends what [Buckets.KeepVersions] turned on: no server turns it off.
+func (b *Buckets) UndoVersions(_ context.Context, name string) (Undo, error) {
+	return func(ctx context.Context) error {
+		_, err := b.client.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
+			Bucket: &name, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusSuspended},
+		})
+		return b.settingError(ctx, "suspend the versioning of", name, err)
+	}, nil
+}
+
+// Remove deletes a bucket in which nothing is but objects whose names begin with prefix: the policy
+// and the block that could stand in the way first. Anything else in it is an error, and stays.
+func (b *Buckets) Remove(ctx context.Context, name, prefix string) error {
+	const op = "delete the bucket"
+	// Neither has to be there, or to be known to the server.
+	_, _ = b.client.DeletePublicAccessBlock(ctx, &s3.DeletePublicAccessBlockInput{Bucket: &name})
+	_, _ = b.client.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: &name})
+	if err := b.empty(ctx, name, prefix, time.Time{}); err != nil {
+		return bucketError(ctx, op, name, err)
+	}
+	_, err := b.client.DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: &name})
+	if answered(err) == http.StatusNotFound {
+		return nil
+	}
+	return bucketError(ctx, op, name, err)
+}
+
+// Sweep deletes the objects whose names begin with prefix, with all their versions, when they are
+// older than an age by the server's clock: what a run that was killed has left, and not what
+// another one uses.
+func (b *Buckets) Sweep(ctx context.Context, name, prefix string, age time.Duration) error {
+	now, err := b.ServerTime(ctx, name)
+	if err != nil || now.IsZero() {
+		return err
+	}
+	return bucketError(ctx, "delete what an earlier run left in", name, b.empty(ctx, name, prefix, now.Add(-age)))
+}
+
+// empty deletes every version of the objects whose names begin with prefix, and the objects of a
+// bucket that keeps none; with a time only what is older. A few hundred: the first page is all.
+func (b *Buckets) empty(ctx context.Context, name, prefix string, before time.Time) error {
+	versions, err := b.client.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{Bucket: &name, Prefix: &prefix})
+	if answered(err) == http.StatusNotFound {
+		return nil
+	}
+	var failed error
+	drop := func(key, version *string, modified *time.Time) {
+		if !strings.HasPrefix(aws.ToString(key), prefix) || // a server may ignore the prefix
+			!before.IsZero() && !aws.ToTime(modified).Before(before) {
+			return
+		}
+		if _, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &name, Key: key, VersionId: version}); err != nil {
+			failed = err
+		}
+	}
+	if err == nil {
+		for _, v := range versions.Versions {
+			drop(v.Key, v.VersionId, v.LastModified)
+		}
+		for _, m := range versions.DeleteMarkers {
+			drop(m.Key, m.VersionId, m.LastModified)
+		}
+	}
+	failed = nil // what is left is listed now
+	rest, err := b.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &name, Prefix: &prefix})
+	if err != nil {
+		return err
+	}
+	for _, o := range rest.Contents {
+		drop(o.Key, nil, o.LastModified)
+	}
+	return failed
+}
