@@ -51,6 +51,7 @@ var everyCommand = map[string][]struct {
 	"policy":     {{line: "policy check reader team"}, {line: "policy reader team"}},
 	"init":       {{line: "init --yes"}},
 	"config":     {{line: "config"}},
+	"whoami":     {{line: "whoami"}, {line: "whoami --json"}},
 	"completion": {{line: "completion bash"}},
 	"complete":   {{line: "__complete read team "}},
 	"version":    {{line: "version"}},

@@ -3,6 +3,7 @@ package cmd
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -177,7 +178,7 @@ type configRow struct {
 
 // Run prints a row for each setting with where it came from. Those of which most stores have
 // none come last, where they are set.
-func (*ConfigCmd) Run(app *App) error {
+func (*ConfigCmd) Run(ctx context.Context, app *App) error {
 	s, err := app.settings()
 	if err != nil {
 		return err
@@ -195,6 +196,9 @@ func (*ConfigCmd) Run(app *App) error {
 		{"key_dir", s.KeyDir.Value, s.KeyDir.From},
 	}
 	rows = append(rows, s.more(app.globals)...)
+	if s.service() != "" {
+		rows = append(rows, app.stsRow(ctx, s))
+	}
 	if c := s.file.chosen; c.Value != "" {
 		rows = append([]configRow{{"context", c.Value, c.From}}, rows...)
 	}

@@ -163,6 +163,7 @@ func sentence(err error) string {
 			return fmt.Sprintf("%s does not exist; version %d was expected, and nothing was written", name, version.Want)
 		}
 		return fmt.Sprintf("%s is at version %d, not %d; nothing was written", name, version.Have, version.Want)
+	case isStopped(err):
 	case errors.Is(err, context.Canceled):
 		return "interrupted: " + strings.TrimSpace(op.Op+" "+name)
 	case errors.Is(err, store.ErrIndexBehind):
@@ -202,7 +203,13 @@ func cause(err error) error {
 func plainSentence(err error) string {
 	var refused *store.StorageError
 	var path *fs.PathError
+	var stopped *store.StoppedError
+	var ended *store.CredentialsError
 	switch {
+	case errors.As(err, &stopped):
+		return stoppedSentence(stopped)
+	case errors.As(err, &ended):
+		return ended.Reason
 	case errors.As(err, &refused):
 		return refusal(refused, err)
 	case errors.Is(err, awsconf.ErrNoRegion):
@@ -215,6 +222,20 @@ func plainSentence(err error) string {
 		text = strings.TrimSuffix(strings.TrimPrefix(text, sentinel.Error()+": "), ": "+sentinel.Error())
 	}
 	return text
+}
+
+// stoppedSentence tells why a batch ended, once, and how much of it is left.
+func stoppedSentence(e *store.StoppedError) string {
+	text := fmt.Sprintf("%d of %s left: %s", e.Left, count(e.Of, "secret"), plainSentence(cause(e.Err)))
+	if e.Behind {
+		text += "; what was changed is stored, but the index is not up to date"
+	}
+	return text
+}
+
+func isStopped(err error) bool {
+	var stopped *store.StoppedError
+	return errors.As(err, &stopped)
 }
 
 // refusal says what the storage refused, with its own words behind ours.
@@ -249,9 +270,12 @@ func hint(err error) string {
 	var rollback *store.RollbackError
 	var corrupt *store.CorruptError
 	var refused *store.StorageError
+	var ended *store.CredentialsError
 	switch {
 	case errors.As(err, &own):
 		return own.hint
+	case errors.As(err, &ended):
+		return ended.Way
 	case errors.As(err, &alias):
 		return aliasHint(alias)
 	case errors.As(err, &pin):

@@ -97,15 +97,33 @@ func (s *settings) aliasOfWrites() string {
 	return alias
 }
 
+// service is the AWS service that keeps the secrets, as the SDK calls it; "" without one.
+func (s *settings) service() string {
+	switch s.Backend.Value {
+	case "s3", "s3-kms":
+		return "S3"
+	case "ssm":
+		return "SSM"
+	case "secretsmanager":
+		return "Secrets Manager"
+	}
+	return ""
+}
+
 // aws loads the AWS configuration.
 func (a *App) aws(ctx context.Context, s *settings) (awsconf.Config, error) {
-	retries, err := s.retries()
+	o, err := a.awsOptions(s)
 	if err != nil {
 		return awsconf.Config{}, err
 	}
-	return awsconf.Load(ctx, awsconf.Options{
-		Region: s.Region.Value, Profile: s.Profile.Value, EndpointURL: s.EndpointURL.Value,
+	return awsconf.Load(ctx, o)
+}
+
+func (a *App) awsOptions(s *settings) (awsconf.Options, error) {
+	retries, err := s.retries()
+	return awsconf.Options{
+		Region: s.Region.Value, Profile: s.Profile.Value, EndpointURL: s.EndpointURL.Value, Service: s.service(),
 		Retries: retries, RetryMode: s.RetryMode.Value, AllowHTTP: a.globals.AllowHTTP || s.file.AllowHTTP,
 		Log: a.log(), Now: a.Now,
-	})
+	}, err
 }

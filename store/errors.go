@@ -20,6 +20,10 @@ var (
 	ErrIndexBehind   = errors.New("the index is behind")          // the secret itself is stored
 )
 
+// ErrCredentials is the [ErrConfiguration] of a caller whom the storage does not know, or no
+// more: no credentials, or a session that has ended. It stops whatever is tried next as well.
+var ErrCredentials = fmt.Errorf("credentials: %w", ErrConfiguration)
+
 // Error is the typed error of every [Store] method.
 type Error struct {
 	Op  string // the method, in lower case: "read", "write", ...
@@ -174,3 +178,38 @@ func (e *SealError) Error() string {
 }
 
 func (e *SealError) Unwrap() error { return ErrCorrupt }
+
+// CredentialsError is an [ErrCredentials] in whole sentences.
+type CredentialsError struct {
+	Reason string // what went wrong; may hold a server's words: to be escaped before it is printed
+	Way    string // the way out
+}
+
+func (e *CredentialsError) Error() string { return e.Reason }
+
+// Hint tells the way out.
+func (e *CredentialsError) Hint() string { return e.Way }
+
+func (e *CredentialsError) Unwrap() error { return ErrCredentials }
+
+// StoppedError is the error of a batch that met what stops every other change as well.
+type StoppedError struct {
+	Left, Of int  // how many changes were not made, and how many there were
+	Behind   bool // the index lacks what was made: see [ErrIndexBehind]
+	Err      error
+}
+
+func (e *StoppedError) Error() string {
+	text := fmt.Sprintf("%v (%d of %d are left)", e.Err, e.Left, e.Of)
+	if e.Behind {
+		text += "; " + ErrIndexBehind.Error()
+	}
+	return text
+}
+
+func (e *StoppedError) Unwrap() []error {
+	if e.Behind {
+		return []error{e.Err, ErrIndexBehind}
+	}
+	return []error{e.Err}
+}

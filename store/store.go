@@ -79,7 +79,7 @@ type WriteOptions struct {
 type Result struct {
 	Meta    Meta
 	Outcome Outcome
-	Err     error // with [Failed] alone
+	Err     error // with [Failed] and [Left] alone
 }
 
 // Outcome names what happened to a secret.
@@ -92,6 +92,7 @@ const (
 	Unchanged Outcome = "unchanged"
 	Deleted   Outcome = "deleted"
 	Failed    Outcome = "failed"
+	Left      Outcome = "left" // not made, since what stopped another stops it too: Err is the batch's [*StoppedError]
 
 	Moved    Outcome = "moved"    // under another key
 	Returned Outcome = "returned" // moved, and back under its old key

@@ -50,13 +50,18 @@ type Options struct {
 	// names one.
 	EndpointURL string
 
+	// Service is the one whose endpoint is in force, as the SDK calls it: where that isn't
+	// AWS's, AWS's STS isn't asked for sessions. "" is "S3".
+	Service string
+
 	Retries   int    // attempts of one request, the first included
 	RetryMode string // "standard" or "adaptive"
 
 	AllowHTTP bool // http:// to other machines too
+	Offline   bool // asks no instance for its region: then none is no error
 
 	Log *slog.Logger     // each request, at debug level; never a value or a credential
-	Now func() time.Time // the clock for Log; without it no milliseconds are logged
+	Now func() time.Time // the clock; without it no milliseconds are logged
 }
 
 // Load resolves the configuration. It makes no request, but for the region of an instance
@@ -67,7 +72,8 @@ func Load(ctx context.Context, o Options) (aws.Config, error) {
 	if err != nil {
 		return aws.Config{}, err
 	}
-	cfg, err := config.LoadDefaultConfig(ctx, options...)
+	sessions := &assumer{now: o.clock()}
+	cfg, err := config.LoadDefaultConfig(ctx, append(options, sessions.options()...)...)
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("loading the AWS configuration: %w: %w", err, store.ErrConfiguration)
 	}
@@ -75,13 +81,27 @@ func Load(ctx context.Context, o Options) (aws.Config, error) {
 		cfg.BaseEndpoint = aws.String(o.EndpointURL)
 		cfg.ConfigSources = append([]any{endpointOption(o.EndpointURL)}, cfg.ConfigSources...)
 	}
+	sessions.at = findSTS(ctx, cfg, o)
+	cfg.ConfigSources = append([]any{sessions.at}, cfg.ConfigSources...)
 	if err := checkEndpoints(ctx, cfg, o.AllowHTTP); err != nil {
 		return aws.Config{}, err
 	}
-	if cfg.Region == "" {
-		cfg.Region, err = fallbackRegion(ctx, cfg)
+	if cfg.Region == "" && !o.Offline {
+		if cfg.Region, err = fallbackRegion(ctx, cfg); err != nil {
+			return cfg, err
+		}
 	}
-	return cfg, err
+	own := newSession(cfg.Credentials, o.clock())
+	cfg.Credentials = own
+	cfg.APIOptions = append(slices.Clone(cfg.APIOptions), (&renewal{own}).insert)
+	return cfg, nil
+}
+
+func (o Options) clock() func() time.Time {
+	if o.Now != nil {
+		return o.Now
+	}
+	return time.Now //nolint:forbidigo // the default of a library; the command line hands its own in
 }
 
 func loadOptions(o Options) ([]func(*config.LoadOptions) error, error) {
@@ -162,8 +182,17 @@ func S3(cfg aws.Config) *s3.Client {
 	})
 }
 
-// STS returns a client for identities.
-func STS(cfg aws.Config) *sts.Client { return sts.NewFromConfig(cfg) }
+// STS returns a client for identities, of the STS in force: see [NoSTS] before it is asked.
+func STS(cfg aws.Config) *sts.Client {
+	return sts.NewFromConfig(cfg, func(o *sts.Options) {
+		if at := stsOf(cfg); at != nil {
+			o.BaseEndpoint = nil
+			if at.URL != "" {
+				o.BaseEndpoint = &at.URL
+			}
+		}
+	})
+}
 
 // KMS returns a client for keys and their aliases; [Keys] is what most callers want.
 func KMS(cfg aws.Config) *kms.Client { return kms.NewFromConfig(cfg) }

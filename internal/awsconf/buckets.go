@@ -315,6 +315,10 @@ func bucketError(ctx context.Context, op, name string, err error) error {
 	if err == nil {
 		return nil
 	}
+	var ended *store.CredentialsError
+	if errors.As(err, &ended) {
+		return ended
+	}
 	e := &store.StorageError{Op: op, Object: name, Status: answered(err), Reason: err.Error(), Kind: store.ErrConfiguration}
 	var api smithy.APIError
 	if errors.As(err, &api) {
@@ -324,6 +328,7 @@ func bucketError(ctx context.Context, op, name string, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case identityFailed(err):
+		e.Kind = store.ErrCredentials
 	case e.Code == "AccessDenied", e.Code == "Forbidden": // the latter of a HEAD
 		e.Kind = store.ErrDenied
 	case e.Code == "BucketAlreadyExists", e.Code == "OperationAborted":

@@ -118,6 +118,12 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
+// serviceOfAWS tells the servers of all of AWS's services from others.
+func serviceOfAWS(endpoint string) bool {
+	u, err := url.Parse(endpoint)
+	return err == nil && partition.IsAWS(u.Hostname())
+}
+
 // ofAWS tells AWS's S3, VPC endpoints included, from other servers.
 func ofAWS(endpoint string) bool {
 	u, err := url.Parse(endpoint)

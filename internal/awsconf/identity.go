@@ -17,8 +17,10 @@ const identityTimeout = 3 * time.Second
 
 // Caller is who the credentials belong to.
 type Caller struct {
-	Name string // an ARN; the access key id where STS tells none
-	Note string // why it is not an ARN: untrusted text, to be escaped; else ""
+	Source  string    // which part of the SDK's chain the credentials come from
+	Expires time.Time // of a session; else zero
+	Name    string    // an ARN; the access key id where STS tells none
+	Note    string    // why it is not an ARN: untrusted text, to be escaped; else ""
 }
 
 // Identity asks STS who the caller is, for at most three seconds after the credentials are
@@ -30,20 +32,30 @@ func Identity(ctx context.Context, cfg aws.Config) (Caller, error) {
 		if ctx.Err() != nil {
 			return Caller{}, ctx.Err()
 		}
-		return Caller{}, fmt.Errorf("no credentials: %w: %w", err, store.ErrConfiguration)
+		return Caller{}, fmt.Errorf("no credentials: %w: %w", err, store.ErrCredentials)
+	}
+	caller := Caller{Source: credentials.Source, Name: credentials.AccessKeyID}
+	if credentials.CanExpire {
+		caller.Expires = credentials.Expires
+	}
+	if err := NoSTS(cfg); err != nil {
+		caller.Note = err.Error()
+		return caller, nil
 	}
 	limited, cancel := context.WithTimeout(ctx, identityTimeout)
 	defer cancel()
 	answer, err := STS(cfg).GetCallerIdentity(limited, &sts.GetCallerIdentityInput{})
 	switch {
 	case err == nil && aws.ToString(answer.Arn) != "":
-		return Caller{Name: *answer.Arn}, nil
+		caller.Name = *answer.Arn
+		return caller, nil
 	case ctx.Err() != nil:
 		return Caller{}, ctx.Err()
 	case err == nil:
 		err = errors.New("the answer has no ARN")
 	}
-	return Caller{Name: credentials.AccessKeyID, Note: "STS told no identity: " + err.Error()}, nil
+	caller.Note = "STS told no identity: " + err.Error()
+	return caller, nil
 }
 
 // Author returns a function that names the caller for what they write. Where that cannot

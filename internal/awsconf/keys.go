@@ -141,8 +141,8 @@ func speaksKMS(err error) bool {
 // keySentinel goes by the code first and the status second. KMS words its codes in its own
 // way (facts.md, section 4).
 func keySentinel(err error) error {
-	if identityFailed(err) {
-		return store.ErrConfiguration
+	if identityFailed(err) || errors.Is(err, store.ErrCredentials) {
+		return store.ErrCredentials
 	}
 	var api smithy.APIError
 	if errors.As(err, &api) {

@@ -3,7 +3,10 @@
 // which the SDK does not export.
 package partition
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Partition is a group of regions with accounts of their own.
 type Partition struct {
@@ -38,26 +41,29 @@ func Of(region string) Partition {
 // IsS3 reports whether a host is one of AWS's S3, VPC endpoints included. What AWS's customers run
 // under its domains, such as a machine or a load balancer with a name there, is not.
 func IsS3(host string) bool {
+	return slices.ContainsFunc(labelsOf(host), func(label string) bool {
+		return label == "s3" || strings.HasPrefix(label, "s3-") || strings.HasPrefix(label, "s3express-")
+	})
+}
+
+// IsAWS reports whether a host is one of any service of AWS's, as [IsS3] does of S3.
+func IsAWS(host string) bool { return len(labelsOf(host)) > 0 }
+
+// labelsOf is the name of a host below AWS's domain; nil for one that is not a service of AWS's.
+func labelsOf(host string) []string {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	for _, p := range partitions {
 		for _, domain := range []string{p.Suffix, p.dual} {
-			if labels, ok := strings.CutSuffix(host, "."+domain); ok && namesS3(strings.Split(labels, ".")) {
-				return true
+			if name, ok := strings.CutSuffix(host, "."+domain); ok {
+				if labels := strings.Split(name, "."); !slices.ContainsFunc(labels, ofCustomers) {
+					return labels
+				}
 			}
 		}
 	}
-	return false
+	return nil
 }
 
-func namesS3(labels []string) bool {
-	s3 := false
-	for _, label := range labels {
-		switch {
-		case label == "elb", label == "compute", strings.HasPrefix(label, "compute-"), label == "execute-api":
-			return false
-		case label == "s3", strings.HasPrefix(label, "s3-"), strings.HasPrefix(label, "s3express-"):
-			s3 = true
-		}
-	}
-	return s3
+func ofCustomers(label string) bool {
+	return label == "elb" || label == "compute" || strings.HasPrefix(label, "compute-") || label == "execute-api"
 }

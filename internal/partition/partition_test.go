@@ -98,13 +98,18 @@ func TestServersOfOthersAreNotAWS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if partition.IsS3(u.Hostname()) {
+		if partition.IsS3(u.Hostname()) || partition.IsAWS(u.Hostname()) {
 			t.Errorf("%s is taken for AWS's", address)
 		}
 	}
 	for _, host := range []string{"S3.Amazonaws.Com.", "s3-eu-west-1.amazonaws.com", "acme.s3-accelerate.amazonaws.com", "s3.dualstack.eu-west-1.amazonaws.com"} {
 		if !partition.IsS3(host) {
 			t.Errorf("%s is not taken for AWS's", host)
+		}
+	}
+	for _, host := range []string{"sts.amazonaws.com", "kms.cn-north-1.amazonaws.com.cn", "vpce-1.ssm.eu-west-1.vpce.amazonaws.com"} {
+		if !partition.IsAWS(host) || partition.IsS3(host) {
+			t.Errorf("%s is no service of AWS's, or S3", host)
 		}
 	}
 }

@@ -20,7 +20,7 @@ type Quirks struct {
 	MissingKeyTold      bool // 404 for a missing key even to those who may not list: MinIO, versitygw, SeaweedFS
 	ExpiredAccessDenied bool // an expired session is 403 AccessDenied: Ceph
 	ExpiredInvalidKeyID bool // an expired session is 403 InvalidAccessKeyId: MinIO, SeaweedFS
-	NoSTS               bool // every STS request is a 400: MinIO
+	NoSTS               bool // STS gives sessions, and a 400 to whoever asks who they are: MinIO
 
 	Settings SettingsQuirks
 }

@@ -31,7 +31,13 @@ type Options struct {
 	Rate       int              // requests a second above which the answer is 503 SlowDown; 0: no limit
 	Clock      func() time.Time // default time.Now; also judges signatures (15 minutes either way) and sessions
 	TLS        bool             // serve HTTPS; use Client, which trusts the certificate
-	Quirks     Quirks
+
+	// SessionLife is how long every session lasts, whatever is asked for; 0: as asked.
+	SessionLife time.Duration
+	// Trust judges web identity tokens: the code of the refusal, "" for one that is good. Nil: none is.
+	Trust func(token string) (code string)
+
+	Quirks Quirks
 }
 
 // Server is a running S3, STS and KMS. All methods may be called at any time, from any goroutine.
@@ -135,11 +141,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve authenticates and applies one request.
 func (s *Server) serve(c *call) answer {
-	who, err := s.authenticate(c)
-	if err != nil {
-		return c.refuse(err)
+	if c.Op != "AssumeRoleWithWebIdentity" { // whose token says who it is
+		who, err := s.authenticate(c)
+		if err != nil {
+			return c.refuse(err)
+		}
+		c.who = who
 	}
-	c.who = who
 	if c.Service == "kms" && s.opts.Quirks.Settings.NoKMSAPI {
 		c.Service = "s3" // in whose words it refuses what it takes for a POST
 		return c.refuse(fail(405, "MethodNotAllowed", ""))
@@ -192,7 +200,7 @@ func (s *Server) apply(c *call) (answer, error) {
 		return s.bucketLocation(c)
 	case "GetCallerIdentity":
 		return s.callerIdentity(c)
-	case "AssumeRole":
+	case "AssumeRole", "AssumeRoleWithWebIdentity":
 		return s.assumeRole(c)
 	case "DescribeKey":
 		return s.describeKey(c)

@@ -22,14 +22,16 @@ func (s *Server) callerIdentity(c *call) (answer, error) {
 	}{ARN: c.who.arn, UserID: c.who.userID, Account: s.opts.Account, RequestID: requestID}), nil
 }
 
-// assumeRole opens a session with a role made by SetRole.
+// assumeRole opens a session with a role made by SetRole, for a caller or a web identity.
 func (s *Server) assumeRole(c *call) (answer, error) {
-	if s.opts.Quirks.NoSTS {
-		return answer{}, unsupportedAction(c)
-	}
 	form, err := url.ParseQuery(string(c.wire))
 	if err != nil {
 		return answer{}, fail(400, "MalformedInput", "")
+	}
+	if c.who == nil {
+		if err := s.checkToken(form.Get("WebIdentityToken")); err != nil {
+			return answer{}, err
+		}
 	}
 	role, session := form.Get("RoleArn"), form.Get("RoleSessionName")
 	if session == "" {
@@ -43,12 +45,15 @@ func (s *Server) assumeRole(c *call) (answer, error) {
 		}
 		lasts = time.Duration(n) * time.Second
 	}
+	if s.opts.SessionLife != 0 {
+		lasts = s.opts.SessionLife
+	}
 	var who *identity
 	if name, ok := strings.CutPrefix(role, roleARN(s.opts.Account, "")); ok {
 		who = s.iam.assume(name, session, c.now.Add(lasts))
 	}
 	if who == nil {
-		return answer{}, fail(403, "AccessDenied", userMessage(c.who.arn, "sts:AssumeRole", role))
+		return answer{}, fail(403, "AccessDenied", "Not authorized to perform sts:"+c.Op+" on "+role)
 	}
 	type result struct {
 		AccessKeyID  string `xml:"Credentials>AccessKeyId"`
@@ -58,17 +63,40 @@ func (s *Server) assumeRole(c *call) (answer, error) {
 		ARN          string `xml:"AssumedRoleUser>Arn"`
 		RoleID       string `xml:"AssumedRoleUser>AssumedRoleId"`
 	}
-	return xmlAnswer(struct {
-		XMLName   xml.Name `xml:"https://sts.amazonaws.com/doc/2011-06-15/ AssumeRoleResponse"`
-		Result    result   `xml:"AssumeRoleResult"`
-		RequestID string   `xml:"ResponseMetadata>RequestId"`
-	}{
-		Result: result{
-			AccessKeyID: who.AccessKeyID, SecretKey: who.SecretKey, SessionToken: who.SessionToken,
-			Expiration: who.Expires.UTC().Format(time.RFC3339), ARN: who.arn, RoleID: who.userID,
-		},
-		RequestID: requestID,
-	}), nil
+	opened := result{
+		AccessKeyID: who.AccessKeyID, SecretKey: who.SecretKey, SessionToken: who.SessionToken,
+		Expiration: who.Expires.UTC().Format(time.RFC3339Nano), ARN: who.arn, RoleID: who.userID,
+	}
+	type answered struct {
+		XMLName   xml.Name
+		Role      *result `xml:"AssumeRoleResult"`
+		Web       *result `xml:"AssumeRoleWithWebIdentityResult"`
+		RequestID string  `xml:"ResponseMetadata>RequestId"`
+	}
+	out := answered{XMLName: xml.Name{Space: "https://sts.amazonaws.com/doc/2011-06-15/", Local: c.Op + "Response"}, RequestID: requestID}
+	if c.who == nil {
+		out.Web = &opened
+	} else {
+		out.Role = &opened
+	}
+	return xmlAnswer(out), nil
+}
+
+// checkToken refuses a web identity in AWS's words.
+func (s *Server) checkToken(token string) error {
+	code := "InvalidIdentityToken"
+	if s.opts.Trust != nil {
+		code = s.opts.Trust(token)
+	}
+	switch code {
+	case "":
+		return nil
+	case "ExpiredTokenException":
+		return fail(400, code, "Token expired: current date/time must be before the expiration date/time")
+	case "InvalidIdentityToken":
+		return fail(400, code, "Incorrect token audience")
+	}
+	return fail(400, code, "")
 }
 
 func unsupportedAction(c *call) error {

@@ -31,6 +31,10 @@ func Storage(ctx context.Context, op, object string, err error, own map[string]e
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	var ended *store.CredentialsError
+	if errors.As(err, &ended) {
+		return ended
+	}
 	refusal := &store.StorageError{Op: op, Object: object, Kind: kindWithoutCode(err)}
 	var response *smithyhttp.ResponseError
 	if errors.As(err, &response) {
@@ -38,7 +42,7 @@ func Storage(ctx context.Context, op, object string, err error, own map[string]e
 	}
 	var api smithy.APIError
 	switch {
-	case refusal.Kind == store.ErrConfiguration:
+	case errors.Is(refusal.Kind, store.ErrConfiguration):
 		refusal.Reason = err.Error()
 	case errors.As(err, &api):
 		refusal.Code, refusal.Reason = api.ErrorCode(), api.ErrorMessage()
@@ -54,7 +58,10 @@ func kindWithoutCode(err error) error {
 	var operation *smithy.OperationError
 	if errors.As(err, &operation) {
 		text := operation.Err.Error()
-		if strings.HasPrefix(text, "get identity: ") || strings.Contains(text, "resolve endpoint") {
+		switch {
+		case strings.HasPrefix(text, "get identity: "):
+			return store.ErrCredentials
+		case strings.Contains(text, "resolve endpoint"):
 			return store.ErrConfiguration
 		}
 	}
@@ -72,7 +79,9 @@ func kind(code string, status int, own map[string]error) error {
 		"InternalServerError", "InternalFailure", "RequestTimeout", "RequestTimeoutException", "ServiceUnavailable":
 		return store.ErrUnavailable
 	case "ExpiredTokenException", "ExpiredToken", "UnrecognizedClientException", "InvalidSignatureException",
-		"InvalidClientTokenId", "IncompleteSignature", "MissingAuthenticationToken", "OptInRequired", "NotAuthorized":
+		"InvalidClientTokenId", "IncompleteSignature", "MissingAuthenticationToken":
+		return store.ErrCredentials
+	case "OptInRequired", "NotAuthorized":
 		return store.ErrConfiguration
 	case "UnknownOperationException", "InvalidAction":
 		return store.ErrUnsupported
@@ -94,6 +103,9 @@ func Is(err, kind error) bool {
 
 // Applied reports whether a change that failed like this may have been made after all.
 func Applied(err error) bool {
+	if errors.Is(err, store.ErrCredentials) {
+		return false
+	}
 	var refusal *store.StorageError
 	if !errors.As(err, &refusal) {
 		return true // the context ended on the way

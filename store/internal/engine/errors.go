@@ -27,8 +27,12 @@ func Fail(op string, id store.ID, err error) error { return wrap(op, id.Service,
 // storageError translates an error of the bucket; any other passes.
 func storageError(err error) error {
 	var refused *bucket.Error
-	if !errors.As(err, &refused) {
+	var ended *store.CredentialsError
+	switch {
+	case !errors.As(err, &refused):
 		return err
+	case errors.As(refused.Err, &ended):
+		return ended
 	}
 	return &store.StorageError{
 		Op: refused.Op, Object: refused.Name, Code: refused.Code, Status: refused.Status,
@@ -50,7 +54,9 @@ func kind(err *bucket.Error) error {
 			return store.ErrUnavailable
 		}
 		return store.ErrConfiguration
-	case is(bucket.ErrNoBucket), is(bucket.ErrCredentials):
+	case is(bucket.ErrCredentials):
+		return store.ErrCredentials
+	case is(bucket.ErrNoBucket):
 		return store.ErrConfiguration
 	case is(bucket.ErrBusy), is(bucket.ErrUnavailable):
 		return store.ErrUnavailable

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -12,6 +13,7 @@ import (
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
@@ -34,7 +36,10 @@ func classify(op, name string, err error) error {
 	if errors.As(err, &api) {
 		e.Code, e.Reason = api.ErrorCode(), api.ErrorMessage()
 	}
+	var ended *store.CredentialsError
 	switch {
+	case errors.As(err, &ended):
+		e.Code, e.Reason, e.Err = "", "", fmt.Errorf("%w: %w", bucket.ErrCredentials, ended)
 	case identityFailed(err):
 		e.Reason, e.Err = reason(err), bucket.ErrCredentials
 	case e.Code == "" && e.Status < http.StatusMultipleChoices:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/internal/mototest"
 	"github.com/coffer-secrets/coffer/internal/s3test"
+	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/s3bucket"
 )
@@ -197,7 +199,7 @@ func TestTimeoutOfTheClientIsUnavailable(t *testing.T) {
 func TestUntrustedCertificateIsRefused(t *testing.T) {
 	mototest.Isolate(t)
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
-	server.Config.ErrorLog = quiet()
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	defer server.Close()
 	_, err := sealed(client(t, server.URL)).Get(t.Context(), "api/db.json")
@@ -266,8 +268,9 @@ func TestMissingCredentialsAreNotADenial(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = sealed(awsconf.S3(cfg)).Get(t.Context(), "api/db.json")
-		if e := wantSentinel(t, err, bucket.ErrCredentials); e.Code != "AccessDenied" {
-			t.Errorf("code %q, want STS's", e.Code)
+		var said *store.CredentialsError
+		if wantSentinel(t, err, bucket.ErrCredentials); !errors.As(err, &said) || !strings.Contains(said.Reason, "refuses the role arn:aws:iam::111122223333:role/none (AccessDenied)") {
+			t.Errorf("error %v, want STS's", err)
 		}
 	})
 }

@@ -148,7 +148,7 @@ func (p *prober) read(ctx context.Context, name string) {
 
 // open asks for an object and does not look at it.
 func (p *prober) open(ctx context.Context, name string) error {
-	out, err := p.b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &p.b.o.Bucket, Key: &name, ExpectedBucketOwner: p.b.owner}, p.b.renew)
+	out, err := p.b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &p.b.o.Bucket, Key: &name, ExpectedBucketOwner: p.b.owner})
 	if err != nil {
 		return fail(ctx, "get", name, err)
 	}
@@ -211,7 +211,7 @@ func (p *prober) put(ctx context.Context) {
 	if sealed {
 		in.SSEKMSKeyId, in.BucketKeyEnabled = p.b.keyName(p.alias), aws.Bool(false)
 	}
-	out, err := p.b.client.PutObject(ctx, in, p.b.renew)
+	out, err := p.b.client.PutObject(ctx, in)
 	if err == nil {
 		p.stored, p.version = true, aws.ToString(out.VersionId)
 		p.note("s3:PutObject", nil)
@@ -243,7 +243,7 @@ func (p *prober) versions(ctx context.Context) {
 	}
 	out, err := p.b.client.GetObject(ctx, &s3.GetObjectInput{
 		Bucket: &p.b.o.Bucket, Key: &p.probe, VersionId: &version, ExpectedBucketOwner: p.b.owner,
-	}, p.b.renew)
+	})
 	if err == nil {
 		err = out.Body.Close()
 	} else {
@@ -258,7 +258,7 @@ func (p *prober) versions(ctx context.Context) {
 func (p *prober) listVersions(ctx context.Context) ([]string, error) {
 	out, err := p.b.client.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{
 		Bucket: &p.b.o.Bucket, Prefix: &p.probe, ExpectedBucketOwner: p.b.owner,
-	}, p.b.renew)
+	})
 	if err != nil {
 		return nil, fail(ctx, "list the versions of", p.probe, err)
 	}
@@ -275,7 +275,7 @@ func (p *prober) listVersions(ctx context.Context) ([]string, error) {
 func (p *prober) deleteVersion(ctx context.Context, version string) error {
 	_, err := p.b.client.DeleteObject(ctx, &s3.DeleteObjectInput{
 		Bucket: &p.b.o.Bucket, Key: &p.probe, VersionId: &version, ExpectedBucketOwner: p.b.owner,
-	}, p.b.renew)
+	})
 	if err != nil {
 		return fail(ctx, "delete", p.probe, err)
 	}
@@ -311,23 +311,23 @@ func (p *prober) settings(ctx context.Context) {
 	b, owner := &p.b.o.Bucket, p.b.owner
 	for action, ask := range map[string]func() error{
 		"s3:GetBucketPolicy": func() error {
-			_, err := p.b.client.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: b, ExpectedBucketOwner: owner}, p.b.renew)
+			_, err := p.b.client.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: b, ExpectedBucketOwner: owner})
 			return err
 		},
 		"s3:GetBucketPublicAccessBlock": func() error {
-			_, err := p.b.client.GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: b, ExpectedBucketOwner: owner}, p.b.renew)
+			_, err := p.b.client.GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: b, ExpectedBucketOwner: owner})
 			return err
 		},
 		"s3:GetBucketVersioning": func() error {
-			_, err := p.b.client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: b, ExpectedBucketOwner: owner}, p.b.renew)
+			_, err := p.b.client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: b, ExpectedBucketOwner: owner})
 			return err
 		},
 		"s3:GetEncryptionConfiguration": func() error {
-			_, err := p.b.client.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: b, ExpectedBucketOwner: owner}, p.b.renew)
+			_, err := p.b.client.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: b, ExpectedBucketOwner: owner})
 			return err
 		},
 		"s3:GetLifecycleConfiguration": func() error {
-			_, err := p.b.client.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: b, ExpectedBucketOwner: owner}, p.b.renew)
+			_, err := p.b.client.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: b, ExpectedBucketOwner: owner})
 			return err
 		},
 	} {

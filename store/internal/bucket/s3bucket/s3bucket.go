@@ -52,13 +52,11 @@ type Bucket struct {
 	client *s3.Client
 	o      Options
 	owner  *string
-	renew  func(*s3.Options) // of each request
 }
 
-// New makes no request. Retries and time-outs are the client's. When the server calls its
-// token expired, cached credentials are renewed and the request is sent once more.
+// New makes no request. Retries, time-outs and the renewal of sessions are the client's.
 func New(client *s3.Client, o Options) *Bucket {
-	b := &Bucket{client: client, o: o, renew: renewCredentials(client.Options().Credentials)}
+	b := &Bucket{client: client, o: o}
 	if o.ExpectedOwner != "" {
 		b.owner = aws.String(o.ExpectedOwner)
 	}
@@ -74,7 +72,7 @@ func (b *Bucket) Get(ctx context.Context, name string) (bucket.Object, error) {
 func (b *Bucket) getVersion(ctx context.Context, op, name string, version *string) (bucket.Object, error) {
 	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{
 		Bucket: &b.o.Bucket, Key: &name, VersionId: version, ExpectedBucketOwner: b.owner,
-	}, b.renew)
+	})
 	if err != nil {
 		return bucket.Object{}, fail(ctx, op, name, err)
 	}
@@ -93,7 +91,7 @@ func (b *Bucket) getVersion(ctx context.Context, op, name string, version *strin
 func (b *Bucket) Head(ctx context.Context, name string) (bucket.Info, error) {
 	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{
 		Bucket: &b.o.Bucket, Key: &name, ExpectedBucketOwner: b.owner,
-	}, b.renew)
+	})
 	if err != nil {
 		return bucket.Info{}, fail(ctx, "head", name, err)
 	}
@@ -125,7 +123,7 @@ func (b *Bucket) Put(ctx context.Context, name string, body []byte, o bucket.Put
 	} else if o.If.Absent() {
 		in.IfNoneMatch = aws.String("*")
 	}
-	out, err := b.client.PutObject(ctx, in, b.renew)
+	out, err := b.client.PutObject(ctx, in)
 	if err != nil {
 		return bucket.Info{}, fail(ctx, "put", name, err)
 	}
@@ -157,7 +155,7 @@ func (b *Bucket) remove(ctx context.Context, name string, cond bucket.If) error 
 	if tag, match := cond.Match(); match {
 		in.IfMatch = aws.String(string(tag))
 	}
-	if _, err := b.client.DeleteObject(ctx, in, b.renew); err != nil {
+	if _, err := b.client.DeleteObject(ctx, in); err != nil {
 		return fail(ctx, "delete", name, err)
 	}
 	return nil
@@ -203,7 +201,7 @@ func (b *Bucket) page(ctx context.Context, prefix string, delimiter, from *strin
 	page, err := b.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
 		Bucket: &b.o.Bucket, Prefix: &prefix, ExpectedBucketOwner: b.owner,
 		Delimiter: delimiter, ContinuationToken: from, EncodingType: types.EncodingTypeUrl,
-	}, b.renew)
+	})
 	if err != nil {
 		return nil, fail(ctx, "list", prefix, err)
 	}

@@ -28,7 +28,7 @@ func (b *Bucket) PutText(ctx context.Context, name, text, key string) (bucket.In
 		in.SSEKMSKeyId = b.keyName(key)
 		in.BucketKeyEnabled = aws.Bool(false)
 	}
-	out, err := b.client.PutObject(ctx, in, b.renew)
+	out, err := b.client.PutObject(ctx, in)
 	if err != nil {
 		return bucket.Info{}, fail(ctx, "put", name, err)
 	}

@@ -19,7 +19,7 @@ var _ bucket.Tagger = (*Bucket)(nil)
 func (b *Bucket) Tags(ctx context.Context, name string) (map[string]string, error) {
 	out, err := b.client.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{
 		Bucket: &b.o.Bucket, Key: &name, ExpectedBucketOwner: b.owner,
-	}, b.renew)
+	})
 	if err != nil {
 		return nil, fail(ctx, "get the tags of", name, err)
 	}
@@ -38,7 +38,7 @@ func (b *Bucket) SetTags(ctx context.Context, name string, tags map[string]strin
 	}
 	_, err := b.client.PutObjectTagging(ctx, &s3.PutObjectTaggingInput{
 		Bucket: &b.o.Bucket, Key: &name, ExpectedBucketOwner: b.owner, Tagging: &types.Tagging{TagSet: set},
-	}, b.renew)
+	})
 	if err != nil {
 		return fail(ctx, "set the tags of", name, err)
 	}

@@ -68,7 +68,7 @@ func (b *Bucket) versionsPage(ctx context.Context, prefix string, from versionsF
 	if from.id != "" {
 		in.VersionIdMarker = &from.id
 	}
-	page, err := b.client.ListObjectVersions(ctx, in, b.renew)
+	page, err := b.client.ListObjectVersions(ctx, in)
 	if err != nil {
 		return nil, fail(ctx, opVersions, prefix, err)
 	}
@@ -122,7 +122,7 @@ func (b *Bucket) DeleteVersion(ctx context.Context, name, id string) error {
 	}
 	_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{
 		Bucket: &b.o.Bucket, Key: &name, VersionId: &id, ExpectedBucketOwner: b.owner,
-	}, b.renew)
+	})
 	if err == nil {
 		return nil
 	}

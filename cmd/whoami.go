@@ -1,0 +1,157 @@
+package cmd
+
+import (
+	"cmp"
+	"context"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/coffer-secrets/coffer/internal/awsconf"
+	"github.com/coffer-secrets/coffer/internal/render"
+)
+
+// WhoamiCmd tells who the caller is, and where the store is.
+type WhoamiCmd struct{}
+
+type whoamiJSON struct {
+	Identity    string         `json:"identity"`
+	Account     string         `json:"account,omitempty"`
+	Credentials string         `json:"credentials,omitempty"` // which part of the SDK's chain has them
+	Expires     *time.Time     `json:"expires,omitempty"`     // of a session
+	Backend     string         `json:"backend"`
+	Bucket      string         `json:"bucket,omitempty"`
+	KMSKeyAlias string         `json:"kms_key_alias,omitempty"`
+	Dir         string         `json:"dir,omitempty"`
+	Region      string         `json:"region,omitempty"`
+	Endpoints   []endpointJSON `json:"endpoints,omitempty"`
+}
+
+type endpointJSON struct {
+	Service string `json:"service"`
+	URL     string `json:"url"` // "" when it isn't known
+	From    string `json:"from"`
+}
+
+// Run asks STS and nobody else: it works without any permission.
+func (*WhoamiCmd) Run(ctx context.Context, app *App) error {
+	s, err := app.settings()
+	if err != nil {
+		return err
+	}
+	if err := s.check(); err != nil {
+		return err
+	}
+	out := whoamiJSON{Identity: app.userName(), Backend: s.Backend.Value}
+	switch {
+	case s.service() != "":
+		if err := out.ask(ctx, app, s); err != nil {
+			return err
+		}
+	case s.Backend.Value == "local":
+		out.Dir, out.KMSKeyAlias = s.Dir.Value, s.aliasOfWrites()
+	}
+	if app.globals.JSON {
+		return render.JSON(app.Stdout, out)
+	}
+	return out.print(app)
+}
+
+// ask fills in what AWS, or another server, tells.
+func (w *whoamiJSON) ask(ctx context.Context, app *App, s *settings) error {
+	cfg, err := app.aws(ctx, s)
+	if err != nil {
+		return err
+	}
+	caller, err := awsconf.Identity(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if caller.Note != "" {
+		app.note("%s; the access key id stands in", caller.Note)
+	}
+	w.Identity, w.Credentials, w.Region = caller.Name, caller.Source, cfg.Region
+	if parts := strings.SplitN(caller.Name, ":", 6); len(parts) == 6 && parts[0] == "arn" {
+		w.Account = parts[4]
+	}
+	if !caller.Expires.IsZero() {
+		at := caller.Expires.UTC().Truncate(time.Second)
+		w.Expires = &at
+	}
+	services := []string{s.service()}
+	switch s.Backend.Value {
+	case "s3-kms":
+		w.Bucket, w.KMSKeyAlias = s.Bucket.Value, s.KMSKeyAlias.Value
+		services = append(services, "KMS")
+	case "s3":
+		w.Bucket = s.Bucket.Value
+	case "ssm":
+		w.KMSKeyAlias = s.KMSKeyAlias.Value
+	}
+	for _, service := range append(services, "STS") {
+		row := s.placeOf(ctx, cfg, service)
+		w.Endpoints = append(w.Endpoints, endpointJSON{service, row.Value, row.From})
+	}
+	return nil
+}
+
+// placeOf tells where a service is and why, in the words of the settings.
+func (s *settings) placeOf(ctx context.Context, cfg awsconf.Config, service string) setting {
+	at := awsconf.PlaceOf(ctx, cfg, service)
+	if u, err := url.Parse(at.URL); err == nil {
+		at.URL = u.Redacted()
+	}
+	switch at.From {
+	case awsconf.FromOption:
+		return setting{at.URL, s.EndpointURL.From}
+	case awsconf.FromAWS:
+		return setting{cmp.Or(at.URL, "AWS's"), "default"}
+	case "":
+		return setting{"", "not configured: set AWS_ENDPOINT_URL_STS"}
+	}
+	return setting{at.URL, at.From}
+}
+
+// stsRow tells which STS is asked for sessions. Where the AWS configuration cannot be loaded
+// it tells why not: the other rows are what helps then.
+func (a *App) stsRow(ctx context.Context, s *settings) configRow {
+	o, err := a.awsOptions(s)
+	o.Offline = true
+	var cfg awsconf.Config
+	if err == nil {
+		cfg, err = awsconf.Load(ctx, o)
+	}
+	if err != nil {
+		return configRow{"sts_endpoint", "", "not known: " + sentence(err)}
+	}
+	at := s.placeOf(ctx, cfg, "STS")
+	return configRow{"sts_endpoint", at.Value, at.From}
+}
+
+func (w *whoamiJSON) print(app *App) error {
+	t := app.table("What", "Value", "From")
+	for _, r := range [][2]string{
+		{"identity", w.Identity},
+		{"account", w.Account},
+		{"region", w.Region},
+		{"backend", w.Backend},
+		{"bucket", w.Bucket},
+		{"kms_key_alias", w.KMSKeyAlias},
+		{"dir", w.Dir},
+	} {
+		if r[1] != "" {
+			from := ""
+			if r[0] == "identity" {
+				from = w.Credentials
+				if w.Expires != nil {
+					from += ", until " + w.Expires.Format(time.RFC3339)
+				}
+			}
+			t.row(r[0], r[1], from)
+		}
+	}
+	for _, e := range w.Endpoints {
+		t.row(e.Service+" endpoint", e.URL, e.From)
+	}
+	return t.print()
+}

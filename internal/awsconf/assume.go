@@ -1,0 +1,235 @@
+package awsconf
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
+
+	"github.com/coffer-secrets/coffer/store"
+)
+
+const (
+	stsAttempts = 3
+	stsTimeout  = 15 * time.Second // for all attempts of one call
+)
+
+// assumer has the calls that make credentials made to the STS in force, which [Load] tells it
+// when the chain is built: the SDK hands out its clients before it knows the endpoints.
+type assumer struct {
+	at  *stsPlace
+	now func() time.Time
+}
+
+// options are those of the SDK's chain: web identities, and roles of profiles, chained ones too.
+func (a *assumer) options() []func(*config.LoadOptions) error {
+	return []func(*config.LoadOptions) error{
+		config.WithWebIdentityRoleCredentialOptions(func(o *stscreds.WebIdentityRoleOptions) {
+			if o.Client != nil { // nil when the SDK only looks at the options
+				o.Client = &webIdentity{a, o.Client, tokenFileOf(o.TokenRetriever)}
+			}
+			if file, ok := o.TokenRetriever.(stscreds.IdentityTokenFile); ok {
+				o.TokenRetriever = tokenFile(file)
+			}
+		}),
+		config.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) {
+			if o.Client != nil {
+				o.Client = &role{a, o.Client}
+			}
+		}),
+	}
+}
+
+// call makes a call to the STS in force; what tells whose session it is about.
+func (a *assumer) call(ctx context.Context, what string, do func(context.Context, func(*sts.Options)) error) error {
+	if a.at.missing != nil {
+		return &store.CredentialsError{Reason: a.at.missing.Error() + ": " + what + " is not asked of AWS", Way: a.at.missing.Hint()}
+	}
+	limited, cancel := context.WithTimeout(ctx, stsTimeout)
+	defer cancel()
+	err := do(limited, func(o *sts.Options) {
+		if n := o.Retryer.MaxAttempts(); n == 0 || n > stsAttempts {
+			o.Retryer = retry.AddWithMaxAttempts(o.Retryer, stsAttempts)
+		}
+		if a.at.URL != "" {
+			o.BaseEndpoint = &a.at.URL
+		}
+		if o.Region == "" && a.at.URL != "" {
+			o.Region = regionOfOthers
+		}
+	})
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	return a.refusal(what, err)
+}
+
+// refusal puts the failure of a call into a sentence.
+func (a *assumer) refusal(what string, err error) error {
+	where := "AWS's STS"
+	if a.at.URL != "" {
+		where = "the STS at " + redacted(a.at.URL)
+	}
+	var done *store.CredentialsError
+	var api smithy.APIError
+	switch {
+	case errors.As(err, &done): // of the credentials that a role builds upon
+		return err
+	case errors.As(err, &api) && answered(err) != 0 && answered(err) < 500 && api.ErrorCode() != "UnknownError":
+		return &store.CredentialsError{
+			Reason: fmt.Sprintf("%s refuses %s (%s): %s", where, what, api.ErrorCode(), api.ErrorMessage()),
+			Way:    "the server decides who may have this role: ask whoever runs it",
+		}
+	case answered(err) != 0:
+		return &store.CredentialsError{
+			Reason: fmt.Sprintf("%s answers %d, and gives no session for %s", where, answered(err), what),
+			Way:    "does an STS listen there? " + variableOfSTS + " names another (now: " + a.from() + ")",
+		}
+	}
+	return &store.CredentialsError{
+		Reason: fmt.Sprintf("%s does not answer: %s", where, lastReason(err)),
+		Way:    variableOfSTS + " names another (now: " + a.from() + ")",
+	}
+}
+
+func (a *assumer) from() string {
+	if a.at.From == FromOption {
+		return "the endpoint of the store"
+	}
+	return a.at.From
+}
+
+// lastReason is the error without the SDK's words around it.
+func lastReason(err error) string {
+	var operation *smithy.OperationError
+	if errors.As(err, &operation) && operation.Err != nil {
+		err = operation.Err
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Sprintf("none within %s", stsTimeout)
+	}
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err.Error()
+		}
+		err = next
+	}
+}
+
+// role is the client of roles.
+type role struct {
+	*assumer
+	next stscreds.AssumeRoleAPIClient
+}
+
+// AssumeRole implements [stscreds.AssumeRoleAPIClient].
+func (r *role) AssumeRole(ctx context.Context, in *sts.AssumeRoleInput, o ...func(*sts.Options)) (out *sts.AssumeRoleOutput, err error) {
+	err = r.call(ctx, "the role "+aws.ToString(in.RoleArn), func(ctx context.Context, at func(*sts.Options)) (err error) {
+		out, err = r.next.AssumeRole(ctx, in, append(o, at)...)
+		return err
+	})
+	return out, err
+}
+
+// webIdentity is the client of web identities.
+type webIdentity struct {
+	*assumer
+	next stscreds.AssumeRoleWithWebIdentityAPIClient
+	file string // that has the token; "" when it isn't known
+}
+
+// AssumeRoleWithWebIdentity implements [stscreds.AssumeRoleWithWebIdentityAPIClient].
+func (w *webIdentity) AssumeRoleWithWebIdentity(ctx context.Context, in *sts.AssumeRoleWithWebIdentityInput, o ...func(*sts.Options)) (
+	out *sts.AssumeRoleWithWebIdentityOutput, err error,
+) {
+	token := aws.ToString(in.WebIdentityToken)
+	err = w.call(ctx, "the web identity token of "+w.file, func(ctx context.Context, at func(*sts.Options)) (err error) {
+		out, err = w.next.AssumeRoleWithWebIdentity(ctx, in, append(o, at)...)
+		return err
+	})
+	var said *store.CredentialsError
+	if errors.As(err, &said) && answered(err) == 0 {
+		w.explain(said, token)
+	}
+	return out, err
+}
+
+// explain adds what the token itself says of why it was refused, since servers word that in
+// their own ways. The token is in no message, also where the server repeats it.
+func (w *webIdentity) explain(e *store.CredentialsError, token string) {
+	if strings.Contains(e.Reason, token) {
+		e.Reason, _, _ = strings.Cut(e.Reason, ": ")
+	}
+	if !strings.Contains(e.Reason, " refuses ") {
+		return
+	}
+	claims, ok := claimsOf(token)
+	switch {
+	case !ok:
+		e.Reason = fmt.Sprintf("%s does not hold a web identity token (a JWT): %s", w.file, e.Reason)
+		e.Way = "whoever writes the file (Kubernetes, the CI) must put a token there"
+	case claims.Expires > 0 && !w.now().Before(time.Unix(claims.Expires, 0)):
+		e.Reason = fmt.Sprintf("the web identity token of %s expired at %s: %s", w.file, time.Unix(claims.Expires, 0).UTC().Format(time.RFC3339), e.Reason)
+		e.Way = "whoever writes the file (Kubernetes, the CI) must put a newer token there; it is read anew for every session"
+	default:
+		e.Way = fmt.Sprintf("the token is for the audience %s, issued by %q: the server must know both, and allow them the role", claims.Audience, claims.Issuer)
+	}
+}
+
+// claims are what is told of a token that was refused.
+type claims struct {
+	Issuer   string          `json:"iss"`
+	Audience json.RawMessage `json:"aud"` // a string, or several
+	Expires  int64           `json:"exp"`
+}
+
+func claimsOf(token string) (c claims, ok bool) {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return c, false
+	}
+	body, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
+	if err != nil {
+		return c, false
+	}
+	return c, json.Unmarshal(body, &c) == nil
+}
+
+// tokenFile reads a token anew for each session: whoever issues it replaces the file.
+type tokenFile string
+
+func tokenFileOf(retriever stscreds.IdentityTokenRetriever) string {
+	switch file := retriever.(type) {
+	case stscreds.IdentityTokenFile:
+		return string(file)
+	case tokenFile:
+		return string(file)
+	}
+	return ""
+}
+
+// GetIdentityToken implements [stscreds.IdentityTokenRetriever].
+func (f tokenFile) GetIdentityToken() ([]byte, error) {
+	const way = "AWS_WEB_IDENTITY_TOKEN_FILE, or web_identity_token_file of the profile, names the file"
+	body, err := os.ReadFile(string(f))
+	if err != nil {
+		return nil, &store.CredentialsError{Reason: "the web identity token cannot be read: " + err.Error(), Way: way}
+	}
+	token := strings.TrimSpace(string(body))
+	if token == "" {
+		return nil, &store.CredentialsError{Reason: "the file of the web identity token is empty: " + string(f), Way: way}
+	}
+	return []byte(token), nil
+}
