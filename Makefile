@@ -16,11 +16,13 @@ govulncheck   := $(TOOLS)/govulncheck@$(GOVULNCHECK)/govulncheck
 minio         := $(TOOLS)/minio@$(MINIO)/minio
 versitygw     := $(TOOLS)/versitygw@$(VERSITYGW)/versitygw
 moto          := $(TOOLS)/moto-$(MOTO)
+readers       := $(TOOLS)/readers-$(firstword $(shell cd internal/formats/readers && cat package-lock.json go.sum main.go | cksum))
 
 export PATH := $(PATH):$(moto)/bin
+export COFFER_TEST_READERS := $(readers)
 
 .DEFAULT_GOAL := build
-.PHONY: help build moto test test-servers race lint lint-selftest fmt vuln cross fuzz cover walk mutants bench tools clean
+.PHONY: help build moto readers test test-servers race lint lint-selftest fmt vuln cross fuzz cover walk mutants bench tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,17 +43,25 @@ moto: ## moto_server, when it is missing and Python can install it
 		python3 -m venv "$(moto)" && "$(moto)/bin/pip" install --quiet --retries 1 'moto[server]==$(MOTO)'; } || \
 		echo "moto_server could not be installed: its tests say so and are skipped, or fail where CI is set"
 
-test: moto ## every test; installs the server that many of them talk to
+readers: ## programs that read what coffer exports: packages of npm, and a program of Go libraries
+	@test -e "$(readers)/readers" || { echo "installing readers of dotenv and YAML" && mkdir -p "$(readers)" && \
+		cp internal/formats/readers/package*.json "$(readers)" && \
+		(cd "$(readers)" && npm ci --ignore-scripts --no-audit --no-fund --loglevel error) && \
+		CGO_ENABLED=0 go build -C internal/formats/readers -o "$(readers)/readers" .; } || \
+		echo "the readers could not be installed: tests of them say so and are skipped, or fail where CI is set"
+
+test: moto readers ## every test; installs the server that many of them talk to
 	go test -timeout 20m ./...
 
 test-servers: $(minio) $(versitygw) ## the tests on MinIO and versitygw, which it builds once (5 minutes)
 	COFFER_TEST_TOOLS=$(TOOLS) go test -count 1 -tags servers -run 'On(MinIO|Versitygw)' -timeout 20m ./store/... ./cmd
 
-race: moto ## every test under the race detector (needs a C compiler)
+race: moto readers ## every test under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race -short -timeout 25m ./...
 
 lint: $(golangci-lint) ## go vet, golangci-lint with the layer rules, formatting
 	go vet ./...
+	go vet -C internal/formats/readers .
 	$(golangci-lint) run ./...
 
 lint-selftest: $(golangci-lint) ## plant a violation of each lint rule and expect it to be found
@@ -70,7 +80,7 @@ cross: ## vet for the other systems we build for
 fuzz: ## every fuzz target for FUZZTIME (1m)
 	.ci/fuzz $(FUZZTIME)
 
-cover: moto ## coverage of the packages that promise some
+cover: moto readers ## coverage of the packages that promise some
 	.ci/cover
 
 walk: SHELL := bash -o pipefail

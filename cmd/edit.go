@@ -270,7 +270,11 @@ func (e *edit) encode() ([]byte, error) {
 	if len(pairs) == 0 {
 		return body.Bytes(), nil
 	}
-	err := formats.Encode(&body, e.Format, pairs, formats.Options{})
+	format := e.Format
+	if format == "dotenv" { // nobody else reads it
+		format = "dotenv-literal"
+	}
+	err := formats.Encode(&body, format, pairs, formats.Options{})
 	if err != nil && e.Format != "yaml" {
 		err = hinted(err, "--format yaml carries every key and every value")
 	}

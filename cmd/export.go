@@ -3,6 +3,7 @@ package cmd
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/environ"
 	"github.com/coffer-secrets/coffer/internal/formats"
 	"github.com/coffer-secrets/coffer/internal/outfile"
+	"github.com/coffer-secrets/coffer/store"
 )
 
 // ExportCmd prints the secrets of services in a format of another program.
@@ -18,7 +20,7 @@ type ExportCmd struct {
 
 	ReadFlags
 	EnvFlags
-	Format string `short:"f" default:"json" placeholder:"NAME" help:"json, yaml, dotenv, shell, csv, tsv, java-properties, tfvars, toml, docker, systemd, k8s, github-env, github-mask or gitlab (json)."`
+	Format string `short:"f" default:"json" placeholder:"NAME" help:"json, yaml, dotenv, dotenv-literal, shell, csv, tsv, java-properties, tfvars, toml, docker, systemd, k8s, github-env, github-mask or gitlab (json)."`
 	Out    string `short:"o" aliases:"output-file" placeholder:"FILE" help:"Write to a file that only you can read, whole or not at all."`
 	Name   string `placeholder:"NAME" help:"Name of the Kubernetes Secret (the last part of the first service)."`
 }
@@ -75,12 +77,17 @@ func (a *App) pairs(layers []environ.Layer, rules environ.Rules, variables bool)
 		layers, notices, err = environ.Select(layers, rules)
 		pairs = a.merge(layers)
 	}
+	leftOut := 0
 	for _, n := range notices {
 		if n.Kind == environ.LeftOut { // an error of one secret
+			leftOut++
 			a.say("%s", n.Text)
 		} else {
 			a.note("%s", n.Text)
 		}
+	}
+	if err == nil && leftOut > 0 && len(pairs) == 0 {
+		err = fmt.Errorf("%w: no secret can be a variable", store.ErrInvalid)
 	}
 	return pairs, err
 }

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,7 +21,7 @@ type ImportCmd struct {
 	Service string `arg:"" help:"Service."`
 	File    string `arg:"" help:"File, or - for standard input."`
 
-	Format        string `short:"f" placeholder:"NAME" help:"json, yaml, dotenv, toml, csv, tsv or properties; by default what the file's name says, and for standard input json or yaml."`
+	Format        string `short:"f" placeholder:"NAME" help:"json, yaml, dotenv, toml, csv, tsv or properties; by default what the file's name says, else json or yaml."`
 	DryRun        bool   `help:"Print what would change, and change nothing."`
 	SkipExisting  bool   `help:"Leave secrets alone that exist."`
 	Prune         bool   `help:"Delete secrets of the service that the file does not have, after asking."`
@@ -89,10 +90,30 @@ func (c *ImportCmd) Run(ctx context.Context, app *App) error {
 
 // read decodes the file before anything is asked of a store.
 func (c *ImportCmd) read(app *App) (map[string]store.Value, error) {
+	body, err := c.body(app)
+	if err != nil {
+		return nil, err
+	}
+	format := c.Format
+	if format == "" {
+		format = c.guess(body)
+	}
+	pairs, err := formats.Decode(bytes.NewReader(body), format, formats.Options{Flatten: c.Flatten})
+	if err != nil {
+		return nil, c.unread(err, format, body)
+	}
+	values := make(map[string]store.Value, len(pairs))
+	for _, p := range pairs {
+		values[p.Key] = p.Value
+	}
+	return values, nil
+}
+
+// body reads all of the file, and one byte more than can be decoded, so that a larger one is
+// refused rather than cut.
+func (c *ImportCmd) body(app *App) ([]byte, error) {
 	var in io.Reader = app.Stdin
-	name := "standard input"
 	if c.File != "-" {
-		name = c.File
 		f, err := os.Open(c.File)
 		if err != nil {
 			return nil, err
@@ -100,27 +121,40 @@ func (c *ImportCmd) read(app *App) (map[string]store.Value, error) {
 		defer func() { _ = f.Close() }()
 		in = f
 	}
-	format := c.Format
-	if format == "" && c.File != "-" {
-		format = formats.ByExtension(c.File)
+	return io.ReadAll(io.LimitReader(in, formats.MaxInput+1))
+}
+
+// guess tells the format by the file's name, or else by how it begins.
+func (c *ImportCmd) guess(body []byte) string {
+	if c.File != "-" {
+		if format := formats.ByName(c.File); format != "" {
+			return format
+		}
 	}
-	if format == "" {
-		format = "yaml" // which reads JSON too
-	}
-	pairs, err := formats.Decode(in, format, formats.Options{Flatten: c.Flatten})
+	return formats.ByContent(body)
+}
+
+// unread names the file in an error of its text. Where the format was guessed it tells so, and
+// which ones the file might be.
+func (c *ImportCmd) unread(err error, format string, body []byte) error {
 	var syntax *formats.SyntaxError
 	var twice *formats.DuplicateError
-	switch {
-	case errors.As(err, &syntax) || errors.As(err, &twice):
-		return nil, fmt.Errorf("%s: %w", name, err)
-	case err != nil:
-		return nil, err
+	if !errors.As(err, &syntax) && !errors.As(err, &twice) {
+		return err
 	}
-	values := make(map[string]store.Value, len(pairs))
-	for _, p := range pairs {
-		values[p.Key] = p.Value
+	name := "standard input"
+	if c.File != "-" {
+		name = c.File
 	}
-	return values, nil
+	err = fmt.Errorf("%s: %w", name, err)
+	if c.Format != "" {
+		return err
+	}
+	others := formats.Candidates(body, formats.Options{Flatten: c.Flatten})
+	if len(others) == 0 {
+		return hinted(err, "it was taken for "+format+"; --format names another: "+strings.Join(formats.ImportNames(), ", "))
+	}
+	return hinted(err, "it was taken for "+format+", and reads as "+strings.Join(others, ", as ")+": --format "+others[0])
 }
 
 // dropExisting takes out what the service has, whatever its case.

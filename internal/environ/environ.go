@@ -89,13 +89,16 @@ func (e Environment) Secrets() Environment {
 // strings) in its own order, then the secrets, sorted by name. Of a name that parent has
 // twice the last value is kept; strings that are no NAME=value are dropped.
 //
-// Errors are [*NameError], [*ClashError], [*DangerousError], [*UnfilledError],
+// Errors are [*PrefixError], [*NameError], [*ClashError], [*DangerousError], [*UnfilledError],
 // [*OccupiedError] and [*PatternError]; several at once come as [Problems]. All wrap
 // [store.ErrInvalid].
 func Build(parent []string, layers []Layer, rules Rules) (Environment, []Notice, error) {
 	inherited := rules.inherit(parent)
 	b := builder{rules: rules, secrets: map[string]Variable{}, replaced: map[string]Variable{}}
 	if err := b.selectPatterns(layers); err != nil {
+		return nil, nil, err
+	}
+	if err := b.checkPrefix(layers); err != nil {
 		return nil, nil, err
 	}
 	if rules.Strict != nil {
@@ -172,6 +175,22 @@ type builder struct {
 	problems Problems
 }
 
+// checkPrefix refuses a prefix that no variable can begin with: it would cost every secret, so
+// that there is no going on, and the first one names the variable.
+func (b *builder) checkPrefix(layers []Layer) error {
+	if _, err := Name("key", b.rules.Prefix); err == nil {
+		return nil
+	}
+	for _, layer := range layers {
+		for _, v := range layer.Vars {
+			if b.chosen(v.Key) {
+				return &PrefixError{Prefix: b.rules.Prefix, Name: plainName(v.Key, b.rules.Prefix)}
+			}
+		}
+	}
+	return &PrefixError{Prefix: b.rules.Prefix, Name: plainName("key", b.rules.Prefix)}
+}
+
 // add takes in one layer.
 func (b *builder) add(layer Layer) {
 	named := make(map[string][]Variable, len(layer.Vars))
@@ -188,7 +207,7 @@ func (b *builder) add(layer Layer) {
 		switch {
 		case err != nil && b.expected != nil: // no variable of the parent has such a name
 		case err != nil:
-			b.problem(&NameError{Service: layer.Service, Key: v.Key, Name: name})
+			b.problem(&NameError{Service: layer.Service, Key: v.Key, Name: plainName(v.Key, b.rules.Prefix)})
 		case refused(name) && !b.rules.allows(name):
 			b.problem(&DangerousError{Service: layer.Service, Key: v.Key, Name: name})
 		default:

@@ -22,6 +22,19 @@ func (e *NameError) Error() string {
 // Unwrap returns [store.ErrInvalid].
 func (*NameError) Unwrap() error { return store.ErrInvalid }
 
+// PrefixError is a prefix with which no key can be the name of a variable.
+type PrefixError struct {
+	Prefix string
+	Name   string // what the first key would become
+}
+
+func (e *PrefixError) Error() string {
+	return fmt.Sprintf("%q cannot be a variable: the prefix %q has something else than letters, digits and \"_\"", e.Name, e.Prefix)
+}
+
+// Unwrap returns [store.ErrInvalid].
+func (*PrefixError) Unwrap() error { return store.ErrInvalid }
+
 // ClashError is two or more keys of one service that become one variable.
 type ClashError struct {
 	Service, Name string

@@ -9,6 +9,15 @@ const nameBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
 // result matches [A-Za-z_][A-Za-z0-9_]*, or the error is a [*NameError]. Only ASCII letters
 // change: no two letters of another script meet in one.
 func Name(key, prefix string) (string, error) {
+	name := plainName(key, prefix)
+	if key == "" || strings.Trim(name, nameBytes) != "" {
+		return "", &NameError{Key: key, Name: name}
+	}
+	return name, nil
+}
+
+// plainName is what a key becomes, whether or not a variable can be called so.
+func plainName(key, prefix string) string {
 	name := make([]byte, 0, len(prefix)+len(key)+1)
 	name = append(name, prefix...)
 	for i := range len(key) {
@@ -17,10 +26,7 @@ func Name(key, prefix string) (string, error) {
 	if len(name) > 0 && name[0] >= '0' && name[0] <= '9' {
 		name = append([]byte{'_'}, name...)
 	}
-	if key == "" || strings.Trim(string(name), nameBytes) != "" {
-		return "", &NameError{Key: key, Name: string(name)}
-	}
-	return string(name), nil
+	return string(name)
 }
 
 func nameByte(c byte) byte {

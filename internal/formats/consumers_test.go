@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -24,46 +26,75 @@ type consumer struct {
 	name, format string
 	tools        []string                                          // programs that must be there
 	read         func(t *testing.T, file string) map[string]string // what it takes the file for
+	reader       *reader                                           // instead of read: it reads several files at once
 	keys         func(i int) string                                // nil: numbered
 	batch        int                                               // values in one file; 0: all
 	longest      int                                               // longest value it can be asked about; 0: any
 }
 
 func consumers() []consumer {
-	python := func(script string) func(*testing.T, string) map[string]string {
+	script := func(script string) func(*testing.T, string) map[string]string {
 		return func(t *testing.T, file string) map[string]string {
 			return object(t, run(t, "python3", "-c", "import json,sys\nf=sys.argv[1]\n"+script, file))
 		}
 	}
 	const csvScript = "import csv\nprint(json.dumps(dict(csv.reader(open(f,newline='',encoding='utf-8'),dialect='%'))))"
-	return []consumer{
+	return append(dotenvConsumers(), []consumer{
 		{name: "bash", format: "shell", tools: []string{"bash", "env"}, read: sourced("bash")},
 		{name: "dash", format: "shell", tools: []string{"dash", "env"}, read: sourced("dash")},
-		{name: "python-dotenv", format: "dotenv", tools: []string{"python3:dotenv"}, read: python("import dotenv\nprint(json.dumps(dotenv.dotenv_values(f)))")},
-		{name: "node --env-file", format: "dotenv", tools: []string{"node"}, read: readNodeEnvFile},
-		{name: "node util.parseEnv", format: "dotenv", tools: []string{"node"}, read: readNodeParseEnv},
 		{name: "jq", format: "json", tools: []string{"jq"}, read: func(t *testing.T, f string) map[string]string { return object(t, run(t, "jq", "-c", ".", f)) }},
-		{name: "Python json", format: "json", tools: []string{"python3"}, read: python("print(json.dumps(json.load(open(f,encoding='utf-8'))))")},
-		{name: "PyYAML (1.1)", format: "yaml", tools: []string{"python3:yaml"}, read: python("import yaml\nprint(json.dumps(yaml.safe_load(open(f,'rb'))))")},
+		{name: "Python json", format: "json", tools: []string{"python3"}, read: script("print(json.dumps(json.load(open(f,encoding='utf-8'))))")},
+		{name: "PyYAML (1.1)", format: "yaml", reader: python("yaml")},
 		{name: "go.yaml.in (1.2)", format: "yaml", read: byRules(readGoYAML)},
-		{name: "tomllib", format: "toml", tools: []string{"python3:tomllib"}, read: python("import tomllib\nprint(json.dumps(tomllib.load(open(f,'rb'))))")},
-		{name: "Python csv", format: "csv", tools: []string{"python3"}, read: python(strings.Replace(csvScript, "%", "excel", 1))},
-		{name: "Python csv", format: "tsv", tools: []string{"python3"}, read: python(strings.Replace(csvScript, "%", "excel-tab", 1))},
+		{name: "go.yaml.in v4", format: "yaml", reader: golib("yaml")},
+		{name: "npm's js-yaml", format: "yaml", reader: npm("js-yaml")},
+		{name: "npm's yaml", format: "yaml", reader: npm("yaml")},
+		{name: "tomllib", format: "toml", tools: []string{"python3:tomllib"}, read: script("import tomllib\nprint(json.dumps(tomllib.load(open(f,'rb'))))")},
+		{name: "Python csv", format: "csv", tools: []string{"python3"}, read: script(strings.Replace(csvScript, "%", "excel", 1))},
+		{name: "Python csv", format: "tsv", tools: []string{"python3"}, read: script(strings.Replace(csvScript, "%", "excel-tab", 1))},
 		{name: "java.util.Properties", format: "java-properties", tools: []string{"java"}, read: readJava},
 		{name: "HCL", format: "tfvars", read: byRules(readHCL)},
 		{name: "docker create --env-file", format: "docker", tools: []string{"docker"}, read: readDocker},
+		{name: "podman create --env-file", format: "docker", tools: []string{"podman"}, read: readPodman},
 		{name: "systemd's env-file.c, through os-release", format: "systemd", tools: []string{"systemd-tmpfiles"}, read: readSystemdTmpfiles, keys: osReleaseField, batch: 4, longest: 4000},
 		{name: "systemd's rules", format: "systemd", read: byRules(readSystemdRules)},
 		{name: "kubectl", format: "k8s", tools: []string{"kubectl"}, read: readKubectl},
 		{name: "the rules of a GitHub runner", format: "github-env", read: byRules(readGitHubEnvOnLinux)},
 		{name: "the rules of a GitHub runner on Windows", format: "github-env", read: byRules(readGitHubEnvOnWindows)},
 		{name: "GitLab's rules", format: "gitlab", read: byRules(readGitLabRules), batch: 8},
+	}...)
+}
+
+// dotenvConsumers are the readers that dotenv promises, and those that dotenv-literal does.
+func dotenvConsumers() []consumer {
+	literal := []consumer{
+		{name: "python-dotenv", reader: python("dotenv")},
+		{name: "node --env-file", tools: []string{"node"}, read: readNodeEnvFile},
+		{name: "node util.parseEnv", tools: []string{"node"}, read: readNodeParseEnv},
+		{name: "npm's dotenv", reader: npm("dotenv")},
+		{name: "dotenvx", reader: npm("dotenvx")},
+		{name: "compose-go", reader: golib("compose")},
+		{name: "godotenv", reader: golib("godotenv")},
 	}
+	all := append(slices.Clone(literal), []consumer{
+		{name: "ruby-dotenv", reader: ruby()},
+		{name: "dotenv-cli", tools: []string{"readers"}, read: readDotenvCLI},
+		{name: "vite", reader: npm("vite")},
+		{name: "next", reader: npm("next")},
+	}...)
+	for i := range all {
+		all[i].format = "dotenv"
+	}
+	for i := range literal {
+		literal[i].format = "dotenv-literal"
+	}
+	return append(all, literal...)
 }
 
 func TestWhatAFormatCarriesItsConsumerReadsBack(t *testing.T) {
 	for _, c := range consumers() {
 		t.Run(c.format+" by "+c.name, func(t *testing.T) {
+			t.Parallel()
 			for _, tool := range c.tools {
 				need(t, tool)
 			}
@@ -79,38 +110,49 @@ func TestWhatAFormatCarriesItsConsumerReadsBack(t *testing.T) {
 			if c.batch == 0 {
 				c.batch = len(carried)
 			}
-			for batch := range slices.Chunk(carried, c.batch) {
-				c.check(t, batch)
-			}
+			batches := slices.Collect(slices.Chunk(carried, c.batch))
 			// The other way round other values are neighbours.
-			slices.Reverse(carried)
-			for batch := range slices.Chunk(carried, c.batch) {
-				c.check(t, batch)
-			}
+			reversed := slices.Clone(carried)
+			slices.Reverse(reversed)
+			c.check(t, slices.AppendSeq(batches, slices.Chunk(reversed, c.batch))...)
 		})
 	}
 }
 
-func (c consumer) check(t *testing.T, carried []string) {
+// check writes a file for each batch of values, has all of them read, and compares.
+func (c consumer) check(t *testing.T, batches ...[]string) {
 	t.Helper()
 	f, err := find(c.format, Names())
 	if err != nil {
 		t.Fatal(err)
 	}
-	pairs := pairsOf(carried, c.keys)
-	entries, err := f.entries(pairs, single)
-	if err != nil {
-		t.Fatal(err)
+	var files []string
+	var want []map[string]string
+	for _, values := range batches {
+		pairs := pairsOf(values, c.keys)
+		entries, err := f.entries(pairs, single)
+		if err != nil {
+			t.Fatal(err)
+		}
+		written := map[string]string{}
+		for _, e := range entries {
+			written[e.name] = e.value
+		}
+		file := filepath.Join(t.TempDir(), "secrets")
+		if err := os.WriteFile(file, encode(t, c.format, pairs, single), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		files, want = append(files, file), append(want, written)
 	}
-	want := map[string]string{}
-	for _, e := range entries {
-		want[e.name] = e.value
+	got := make([]map[string]string, len(files))
+	if c.reader != nil {
+		got = c.reader.strings(t, files...)
+	} else {
+		for i, file := range files {
+			got[i] = c.read(t, file)
+		}
 	}
-	file := filepath.Join(t.TempDir(), "secrets")
-	if err := os.WriteFile(file, encode(t, c.format, pairs, single), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, c.read(t, file)); diff != "" {
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("%s reads other values (-written +read):\n%.4000s", c.name, diff)
 	}
 }
@@ -129,7 +171,14 @@ func need(t *testing.T, tool string) {
 	t.Helper()
 	program, module, _ := strings.Cut(tool, ":")
 	_, err := exec.LookPath(program)
-	if err == nil && module != "" {
+	switch {
+	case tool == "readers":
+		if err = errors.New(readersVariable + " is not set: make test sets it"); os.Getenv(readersVariable) != "" {
+			_, err = os.Stat(golib("").command[0]) // installed last
+		}
+	case err == nil && program == "ruby":
+		err = exec.Command(program, "-r", module, "-e", "").Run()
+	case err == nil && module != "":
 		err = exec.Command(program, "-c", "import "+module).Run()
 	}
 	switch {
@@ -145,7 +194,7 @@ func run(t *testing.T, name string, args ...string) []byte {
 	t.Helper()
 	cmd := exec.Command(name, args...)
 	// A bare environment: nothing of the caller's may answer for a secret.
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "LC_ALL=C.UTF-8"}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "LC_ALL=C.UTF-8", readersVariable + "=" + os.Getenv(readersVariable)}
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
@@ -186,12 +235,17 @@ func byRules(read func(testing.TB, []byte) map[string]string) func(*testing.T, s
 }
 
 func readNodeEnvFile(t *testing.T, file string) map[string]string {
-	all := object(t, run(t, "node", "--env-file="+file, "-e", "console.log(JSON.stringify(process.env))"))
-	for name := range all {
-		if !strings.HasPrefix(name, "KEY") {
-			delete(all, name)
-		}
-	}
+	return numberedOf(object(t, run(t, "node", "--env-file="+file, "-e", "console.log(JSON.stringify(process.env))")))
+}
+
+func readDotenvCLI(t *testing.T, file string) map[string]string {
+	cli := filepath.Join(os.Getenv(readersVariable), "node_modules", "dotenv-cli", "cli.js")
+	return numberedOf(object(t, run(t, "node", cli, "-e", file, "--", "node", "-e", "console.log(JSON.stringify(process.env))")))
+}
+
+// numberedOf leaves the variables of the names that numbered makes.
+func numberedOf(all map[string]string) map[string]string {
+	maps.DeleteFunc(all, func(name, _ string) bool { return !strings.HasPrefix(name, "KEY") })
 	return all
 }
 
@@ -275,6 +329,30 @@ func readDocker(t *testing.T, file string) map[string]string {
 	defer engine.Close()
 	run(t, "docker", "-H", "tcp://"+engine.Listener.Addr().String(), "create", "--env-file", file, "image")
 	return zeros([]byte(strings.Join(env.Env, "\x00")))
+}
+
+// readPodman does the same with podman's client.
+func readPodman(t *testing.T, file string) map[string]string {
+	var container struct{ Env map[string]string }
+	engine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Libpod-API-Version", "4.3.1")
+		w.Header().Set("Content-Type", "application/json")
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/libpod/containers/create"):
+			if err := json.NewDecoder(r.Body).Decode(&container); err != nil {
+				t.Error(err)
+			}
+			w.WriteHeader(http.StatusCreated)
+			_, _ = w.Write([]byte(`{"Id":"0123456789ab"}`))
+		case strings.HasSuffix(r.URL.Path, "/images/pull"):
+			_, _ = w.Write([]byte(`{"images":["image"],"id":"image"}`))
+		default:
+			_, _ = w.Write([]byte(`{}`))
+		}
+	}))
+	defer engine.Close()
+	run(t, "podman", "--remote", "--url", "tcp://"+engine.Listener.Addr().String(), "create", "--env-file", file, "image")
+	return numberedOf(container.Env)
 }
 
 // osReleaseField is a key whose variable systemd reads from os-release with the same parser

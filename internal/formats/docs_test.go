@@ -17,17 +17,13 @@ var update = flag.Bool("update", false, "rewrite the tables of docs/formats.md")
 const (
 	page       = "../../docs/formats.md"
 	tableBegin = "<!-- go test ./internal/formats -update writes from here -->\n"
+	factsBegin = "<!-- and from here -->\n"
 	tableEnd   = "<!-- to here -->\n"
 )
 
 func TestTheDocumentedTablesAreUpToDate(t *testing.T) {
 	text := string(content(t, page))
-	before, rest, begins := strings.Cut(text, tableBegin)
-	_, after, ends := strings.Cut(rest, tableEnd)
-	if !begins || !ends {
-		t.Fatal("docs/formats.md has lost the marks around its tables")
-	}
-	want := before + tableBegin + markdown(t) + tableEnd + after
+	want := between(t, between(t, text, tableBegin, markdown(t)), factsBegin, factsTable())
 	if *update {
 		if err := os.WriteFile(page, []byte(want), 0o600); err != nil {
 			t.Fatal(err)
@@ -37,6 +33,17 @@ func TestTheDocumentedTablesAreUpToDate(t *testing.T) {
 	if text != want {
 		t.Error("docs/formats.md is not up to date: go test ./internal/formats -update")
 	}
+}
+
+// between replaces what stands after a mark and before the next end.
+func between(t *testing.T, text, begin, table string) string {
+	t.Helper()
+	before, rest, begins := strings.Cut(text, begin)
+	_, after, ends := strings.Cut(rest, tableEnd)
+	if !begins || !ends {
+		t.Fatal("docs/formats.md has lost the marks around its tables")
+	}
+	return before + begin + table + tableEnd + after
 }
 
 func TestEachFormatIsDocumented(t *testing.T) {

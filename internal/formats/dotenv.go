@@ -8,8 +8,19 @@ import (
 	"unicode/utf8"
 )
 
-// What python-dotenv replaces, in quotes of either kind too; it has no escape for it.
-var pythonVariable = regexp.MustCompile(`\$\{[^}:]*(:-[^}]*)?\}`)
+var (
+	// What python-dotenv replaces, in quotes of either kind too; it has no escape for it.
+	pythonVariable = regexp.MustCompile(`\$\{[^}:]*(:-[^}]*)?\}`)
+
+	// What vite, next and dotenv-cli touch in any quotes (dotenv-expand): variables, and the
+	// backslash that is their escape and nobody else's.
+	expandedVariable = regexp.MustCompile(`\$[A-Za-z0-9_{]|\\\$`)
+)
+
+func checkDotenv(e entry) string {
+	_, reason := dotenvText(e.value)
+	return reason
+}
 
 func writeDotenv(b *bytes.Buffer, entries []entry, _ Options) error {
 	for _, e := range entries {
@@ -19,19 +30,43 @@ func writeDotenv(b *bytes.Buffer, entries []entry, _ Options) error {
 	return nil
 }
 
-func checkDotenv(e entry) string {
-	_, reason := dotenvText(e.value)
+// dotenvText writes a value so that all readers of docs/formats.md read it, or tells which of
+// them do not.
+func dotenvText(value string) (text, reason string) {
+	const instead = "; dotenv-literal is for readers that do not"
+	switch text, reason = dotenvLiteral(value); {
+	case reason != "":
+		return "", reason
+	case expandedVariable.MatchString(value):
+		return "", "vite, next and dotenv-cli replace $NAME in any quotes" + instead
+	case strings.HasPrefix(text, "'") && strings.Contains(value, "\n"):
+		return "", "ruby-dotenv before 2.5 ends a value in single quotes with its line" + instead
+	}
+	return text, ""
+}
+
+func checkDotenvLiteral(e entry) string {
+	_, reason := dotenvLiteral(e.value)
 	return reason
 }
 
-// dotenvText writes a value in the first form that python-dotenv and node (--env-file,
-// util.parseEnv) read alike, or tells why there is none. The first one is chamber's.
+func writeDotenvLiteral(b *bytes.Buffer, entries []entry, _ Options) error {
+	for _, e := range entries {
+		text, _ := dotenvLiteral(e.value)
+		b.WriteString(e.name + "=" + text + "\n")
+	}
+	return nil
+}
+
+// dotenvLiteral writes a value in the first form that all readers take alike which take single
+// quotes literally, or tells why there is none. The first one is chamber's.
 //
-//   - in double quotes both know \n; python-dotenv knows more escapes, and node's value ends
-//     at the next quote whatever stands before it
+//   - in double quotes all know \n; most know more escapes and replace variables, and node's
+//     value ends at the next quote whatever stands before it
 //   - in single quotes node knows no escape; python-dotenv knows \\ and \'
-//   - without quotes node ends the value at any "#" and both trim it
-func dotenvText(value string) (text, reason string) {
+//   - backquotes are quotes to node and npm's dotenv alone
+//   - without quotes node ends the value at any "#", all trim it, and most replace variables
+func dotenvLiteral(value string) (text, reason string) {
 	switch {
 	case strings.Contains(value, "\r"):
 		return "", "it has a carriage return, which node drops"
@@ -44,12 +79,15 @@ func dotenvText(value string) (text, reason string) {
 		return double, ""
 	case !strings.Contains(value, "'") && !strings.Contains(value, `\\`) && !strings.HasSuffix(value, `\`):
 		return "'" + value + "'", ""
-	case !strings.ContainsAny(value, `"\`):
+	case !strings.ContainsAny(value, `"\$`):
 		return double, ""
-	case dotenvPlain(value):
+	case !strings.Contains(value, "$") && dotenvPlain(value):
 		return value, ""
 	}
-	return "", "python-dotenv and node read such a mix of quotes, backslashes, \"#\" and newlines differently"
+	if strings.Contains(value, "$") && strings.Contains(value, "'") {
+		return "", "in double quotes docker compose, dotenvx, ruby-dotenv, vite, next and dotenv-cli replace $NAME, and it has a single quote"
+	}
+	return "", "readers take such a mix of quotes, backslashes, \"$\", \"#\" and newlines differently"
 }
 
 // dotenvPlain reports whether a value can stand without quotes.

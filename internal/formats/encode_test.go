@@ -231,12 +231,13 @@ func TestHeredocDelimitersAreNeverTheSame(t *testing.T) {
 	}
 }
 
-func TestFormatsAreFoundByNameAliasAndExtension(t *testing.T) {
+func TestFormatsAreFoundByNameAliasAndFileName(t *testing.T) {
 	for path, want := range map[string]string{
 		"a.json": "json", "a.YAML": "yaml", "a/b.yml": "yaml", ".env": "dotenv", "prod.env": "dotenv", ".env.local": "dotenv",
+		".ENV": "dotenv", "a/.env.production": "dotenv", ".envrc": "dotenv", "deploy/env": "dotenv", "environment": "", "my.envrc": "",
 		"a.toml": "toml", "a.csv": "csv", "a.tsv": "tsv", "a.properties": "java-properties", "a.tfvars": "tfvars", "a": "", "a.txt": "", "-": "",
 	} {
-		if got := ByExtension(path); got != want {
+		if got := ByName(path); got != want {
 			t.Errorf("%s: %q, want %q", path, got, want)
 		}
 	}

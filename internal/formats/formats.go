@@ -62,6 +62,7 @@ func table() []format {
 		{name: "json", extensions: []string{".json"}, encode: &encoder{write: writeJSON}, decode: readJSON},
 		{name: "yaml", aliases: []string{"yml"}, extensions: []string{".yaml", ".yml"}, encode: &encoder{write: writeYAML}, decode: readYAML},
 		{name: "dotenv", aliases: []string{"env"}, extensions: []string{".env"}, variables: true, encode: &encoder{name: envName, check: checkDotenv, write: writeDotenv}, decode: readDotenv},
+		{name: "dotenv-literal", variables: true, encode: &encoder{name: envName, check: checkDotenvLiteral, write: writeDotenvLiteral}, decode: readDotenv},
 		{name: "shell", aliases: []string{"sh"}, extensions: []string{".sh"}, variables: true, encode: &encoder{name: envName, write: writeShell}},
 		{name: "shell-escaped", variables: true, encode: &encoder{name: envName, write: writeShellEscaped}},
 		{name: "csv", extensions: []string{".csv"}, encode: &encoder{write: writeCSV}, decode: readCSV},
@@ -101,11 +102,11 @@ func names(has func(format) bool) []string {
 	return all
 }
 
-// ByExtension tells the format of a file by its name: ".env" and ".env.local" are dotenv.
-// It is "" where the name says nothing.
-func ByExtension(path string) string {
+// ByName tells the format of a file by its name: ".env", ".env.local", ".envrc" and "env" are
+// dotenv. It is "" where the name says nothing.
+func ByName(path string) string {
 	base := strings.ToLower(filepath.Base(path))
-	if strings.HasPrefix(base, ".env.") {
+	if base == "env" || base == ".envrc" || strings.HasPrefix(base, ".env.") {
 		return "dotenv"
 	}
 	for _, f := range table() {
@@ -114,6 +115,29 @@ func ByExtension(path string) string {
 		}
 	}
 	return ""
+}
+
+// ByContent tells the format of a text that nothing else tells: json where it begins with an
+// object's first name, else yaml.
+func ByContent(body []byte) string {
+	body = bytes.TrimLeft(bytes.TrimPrefix(body, []byte("\ufeff")), " \t\r\n")
+	if after, ok := bytes.CutPrefix(body, []byte("{")); ok {
+		if after = bytes.TrimLeft(after, " \t\r\n"); len(after) > 0 && (after[0] == '"' || after[0] == '}') {
+			return "json"
+		}
+	}
+	return "yaml"
+}
+
+// Candidates lists the formats that a text might be: those in which it has secrets.
+func Candidates(body []byte, o Options) []string {
+	return names(func(f format) bool {
+		if f.decode == nil || f.name == "dotenv-literal" { // which is read as dotenv
+			return false
+		}
+		pairs, err := Decode(bytes.NewReader(body), f.name, o)
+		return err == nil && slices.ContainsFunc(pairs, func(p Pair) bool { return p.Value.Len() > 0 })
+	})
 }
 
 // Encode writes the pairs in a format, sorted by key. Nothing is written unless all of them

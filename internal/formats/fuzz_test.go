@@ -1,6 +1,7 @@
 package formats
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -32,6 +33,37 @@ func FuzzRoundTrip(f *testing.F) {
 				if want := map[string]string{"K_A": a, "K_B": b}[p.Key]; p.Value.Reveal() != want {
 					t.Errorf("%s: %q came back as %q", format, want, p.Value.Reveal())
 				}
+			}
+		}
+	})
+}
+
+// FuzzJSONIsYAML checks that a JSON string has one value, whichever of the two its file is taken
+// for: as JSON, as YAML that is JSON, and where it stands in other YAML, or that it is refused.
+func FuzzJSONIsYAML(f *testing.F) {
+	for _, text := range []string{
+		"x", `https:\/\/x`, `\ud83d\ude00`, `\ud800`, "a\u0085b", "a\u2028b\u2029", `\u0085\u2028`, "a \u0085 b", `a\tb\"\\ \b\f\n\r`,
+		"\ufeffx\ufeff", "\x7f", `\u0000`, "a\tb", "a\nb", "😀", "\U0010ffff\uffff", ": x", "#", "%YAML 1.2", "---", "\ue000",
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		quoted := `"` + text + `"`
+		want, err := decode(`{"a":`+quoted+`}`, "json", Options{})
+		if err != nil {
+			return
+		}
+		for _, body := range []string{
+			`{"a":` + quoted + `}`, " \ufeff{\n\"a\" : " + quoted + "\n}\n",
+			"---\n{\"a\":" + quoted + "}", "{\"a\": " + quoted + ",}", "%YAML 1.2\n--- # c\na: " + quoted + "\n", "b: &x " + quoted + "\na: *x\n",
+			"a: " + quoted + "\nz: |\n  \tx\n",
+		} {
+			got, err := decode(body, "yaml", Options{})
+			if err == nil && !slices.Contains(got, want[0]) {
+				t.Errorf("%q is %q as YAML in %q", want, got, body)
+			}
+			if err != nil && body == `{"a":`+quoted+`}` {
+				t.Errorf("%q: as YAML %v", body, err)
 			}
 		}
 	})

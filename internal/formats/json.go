@@ -19,6 +19,16 @@ func writeJSON(b *bytes.Buffer, entries []entry, _ Options) error {
 	return json.NewEncoder(b).Encode(all)
 }
 
+// isJSONObject reports whether a text is one JSON object and nothing else. A name may stand twice
+// in it: that is the reader's to tell.
+func isJSONObject(body []byte) bool {
+	value := bytes.TrimSpace(body)
+	if len(value) == 0 || value[0] != '{' {
+		return false
+	}
+	return jsontext.Value(value).IsValid(jsontext.AllowDuplicateNames(true))
+}
+
 type jsonReader struct {
 	*jsontext.Decoder
 	c     *collector

@@ -2,13 +2,10 @@ package formats
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -59,21 +56,30 @@ func yamlText(value string) *yaml.Node {
 
 type yamlReader struct {
 	c     *collector
+	text  *yamlSource
 	nodes int
 }
 
+// readYAML reads what is a JSON object as JSON: YAML takes the same text for other values where
+// a string has U+0085, and its library refuses surrogate pairs.
 func readYAML(body []byte, c *collector) error {
-	decoder := yaml.NewDecoder(bytes.NewReader(body))
-	var document, second yaml.Node
-	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
-		return nil
-	} else if err != nil {
-		return yamlSyntax(c, err)
+	if isJSONObject(body) {
+		return readJSON(body, c)
 	}
-	if err := decoder.Decode(&second); err == nil {
-		return c.fault(second.Line, nil, "the file holds a second document")
-	} else if !errors.Is(err, io.EOF) {
-		return yamlSyntax(c, err)
+	if i := bytes.IndexAny(body, "\u0085\u2028\u2029"); i >= 0 {
+		char, _ := utf8.DecodeRune(body[i:])
+		return c.fault(lineAt(body, i), nil, fmt.Sprintf(`readers differ about U+%04[1]X, which ends a line in YAML 1.1 and not in 1.2: write \u%04[1]x in double quotes`, char))
+	}
+	if i := loneCR(body); i >= 0 {
+		return c.fault(lineAt(body, i), nil, `readers differ about a carriage return that no newline follows: write \r in double quotes`)
+	}
+	text := newYAMLSource(body)
+	document, more, err := text.parse()
+	switch {
+	case err != nil:
+		return c.fault(text.faultLine(err), nil, yamlFault(err))
+	case more != nil:
+		return c.fault(text.line(more), nil, "the file holds a second document")
 	}
 	if len(document.Content) != 1 {
 		return nil
@@ -83,16 +89,16 @@ func readYAML(body []byte, c *collector) error {
 		return nil // nothing but comments
 	}
 	if root.Kind != yaml.MappingNode {
-		return c.fault(root.Line, nil, "the file is not a map")
+		return c.fault(text.line(root), nil, "the file is not a map")
 	}
-	r := yamlReader{c: c}
+	r := yamlReader{c: c, text: text}
 	return r.mapping(root, nil)
 }
 
 func (r *yamlReader) mapping(m *yaml.Node, path []string) error {
 	for i := 0; i+1 < len(m.Content); i += 2 {
 		key := follow(m.Content[i])
-		line := m.Content[i].Line
+		line := r.text.line(m.Content[i])
 		if key.Kind != yaml.ScalarNode {
 			return r.c.fault(line, path, "a key is not plain text")
 		}
@@ -124,7 +130,7 @@ func (r *yamlReader) member(n *yaml.Node, path []string, line int) error {
 	case n.Style&yaml.TaggedStyle != 0 && n.Tag != "!!str":
 		return r.c.fault(line, path, "a tag is not taken; write the text itself")
 	}
-	return r.c.pair(path, line, n.Value) // the source text, whatever YAML takes it for
+	return r.c.pair(path, line, r.text.value(n)) // the source text, whatever YAML takes it for
 }
 
 func follow(n *yaml.Node) *yaml.Node {
@@ -132,13 +138,4 @@ func follow(n *yaml.Node) *yaml.Node {
 		return n.Alias
 	}
 	return n
-}
-
-// yamlSyntax keeps nothing but the line of the library's error, which can quote the file.
-func yamlSyntax(c *collector, err error) error {
-	line := 0
-	if m := regexp.MustCompile(`line (\d+)`).FindStringSubmatch(err.Error()); m != nil {
-		line, _ = strconv.Atoi(m[1])
-	}
-	return c.fault(line, nil, "it is not YAML")
 }
