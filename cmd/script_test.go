@@ -23,10 +23,14 @@ const canary = "canary-7f3a"
 // TestMain makes the test binary the program too: under the name coffer, in the PATH. There it
 // is aws as well, as far as the guides need that.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	commands := map[string]func(){
 		"coffer": func() { os.Exit(cmd.Main(os.Args[1:], cmd.Process("1.2.3", "abc1234"))) },
 		"aws":    func() { os.Exit(awsCLI(os.Args[1:], os.Stdout, os.Stderr)) },
-	})
+	}
+	if blocking != nil {
+		commands["blocking"] = blocking
+	}
+	testscript.Main(m, commands)
 }
 
 func TestScripts(t *testing.T) {

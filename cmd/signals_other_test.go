@@ -1,0 +1,5 @@
+//go:build unix && !linux
+
+package cmd_test
+
+var blocking func()
