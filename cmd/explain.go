@@ -310,6 +310,8 @@ func storageHint(e *store.StorageError) string {
 	switch e.Code {
 	case "NoConditionalWrites":
 		return "if nobody else writes to this bucket, --single-writer (or single_writer in the configuration) changes secrets all the same"
+	case "NotKept":
+		return "nothing was changed; coffer doctor --probe shows what this server keeps"
 	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
 		return "the session has ended: get new credentials (aws sso login, or assume the role again)"
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch":

@@ -44,7 +44,7 @@ func (a *App) Open(ctx context.Context) (store.Store, error) {
 		return s3.New(cfg, s3.Options{
 			Bucket: s.Bucket.Value, ExpectedOwner: s.ExpectedBucketOwner.Value,
 			AllowUnencrypted: s.file.AllowUnencrypted, SingleWriter: a.globals.SingleWriter || s.file.SingleWriter,
-			CacheDir: a.cacheDirectory(), Notice: func(text string) { a.note("%s", text) },
+			CacheDir: a.cacheDirectory(), PrivateDir: a.privateDirectory(), Notice: func(text string) { a.note("%s", text) },
 			Unverified: a.unverified, AllowRollback: a.globals.AllowRollback, Now: a.Now, Log: a.log(),
 		})
 	case "ssm":
@@ -58,7 +58,7 @@ func (a *App) Open(ctx context.Context) (store.Store, error) {
 			Bucket: s.Bucket.Value, KeyAlias: s.KMSKeyAlias.Value, ExpectedOwner: s.ExpectedBucketOwner.Value,
 			KeyARNs: s.keyARNs(), KeyNames: s.file.Keys,
 			AllowUnencrypted: s.file.AllowUnencrypted, SingleWriter: a.globals.SingleWriter || s.file.SingleWriter,
-			CacheDir: a.cacheDirectory(), Notice: func(text string) { a.note("%s", text) },
+			CacheDir: a.cacheDirectory(), PrivateDir: a.privateDirectory(), Notice: func(text string) { a.note("%s", text) },
 			Unverified: a.unverified, AllowRollback: a.globals.AllowRollback, Now: a.Now, Log: a.log(),
 		})
 	}

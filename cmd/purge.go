@@ -23,7 +23,7 @@ func (c *DeleteCmd) purge(ctx context.Context, app *App, s store.Store, service 
 		}
 	}
 	kept, err := purger.Residue(ctx, service, c.Keys...)
-	if errors.Is(err, store.ErrUnsupported) {
+	if errors.Is(err, store.ErrUnsupported) && !notKept(err) {
 		return app.purgesNothing()
 	}
 	if err != nil {
@@ -48,6 +48,13 @@ func (c *DeleteCmd) purge(ctx context.Context, app *App, s store.Store, service 
 		app.note("removed for good: %s, %s", count(old, "older state"), count(marks, "mark"))
 	}
 	return err
+}
+
+// notKept reports that a server would take the request for another one: that is to be told, and
+// not that there is nothing.
+func notKept(err error) bool {
+	var refused *store.StorageError
+	return errors.As(err, &refused) && refused.Code == "NotKept"
 }
 
 // purgesNothing is for a backend, or a server, that has no versions of objects: what a plain

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"os"
 	"os/user"
 	"path/filepath"
 	"runtime"
@@ -158,6 +159,15 @@ func (a *App) cacheDirectory() string {
 // keyARNs returns the pinned keys, none where no key is pinned.
 func (s *settings) keyARNs() []string {
 	return strings.FieldsFunc(s.KeyARNs.Value, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+}
+
+// privateDirectory is where they are kept when the cache directory cannot be written: in a
+// container, or by a user without a home. It need not exist.
+func (a *App) privateDirectory() string {
+	if dir := a.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "coffer")
+	}
+	return filepath.Join(os.TempDir(), "coffer-"+strconv.Itoa(os.Geteuid()))
 }
 
 // retries returns the number of attempts.

@@ -29,7 +29,7 @@ func (c *RestoreCmd) undelete(ctx context.Context, app *App) error {
 		return app.keepsNothing()
 	}
 	found, err := restorer.Deleted(ctx, service, keys...)
-	if errors.Is(err, store.ErrUnsupported) {
+	if errors.Is(err, store.ErrUnsupported) && !notKept(err) {
 		return app.keepsNothing()
 	}
 	if err != nil {

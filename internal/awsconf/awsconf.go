@@ -171,6 +171,7 @@ func fallbackRegion(ctx context.Context, cfg aws.Config) (string, error) {
 func S3(cfg aws.Config) *s3.Client {
 	return s3.NewFromConfig(cfg, func(o *s3.Options) {
 		o.DisableLogOutputChecksumValidationSkipped = true
+		o.APIOptions = append(o.APIOptions, checkAnswers)
 		if o.BaseEndpoint == nil {
 			return
 		}

@@ -333,7 +333,7 @@ func bucketError(ctx context.Context, op, name string, err error) error {
 		e.Kind = store.ErrDenied
 	case e.Code == "BucketAlreadyExists", e.Code == "OperationAborted":
 		e.Kind = store.ErrConflict
-	case e.Status == http.StatusNotImplemented, e.Status == http.StatusMethodNotAllowed:
+	case e.Code == "NotImplemented", e.Status == http.StatusNotImplemented, e.Status == http.StatusMethodNotAllowed:
 		e.Kind = store.ErrUnsupported
 	case e.Status == 0, e.Status >= 500, e.Code == "SlowDown":
 		e.Kind = store.ErrUnavailable

@@ -1,5 +1,7 @@
 package s3test
 
+import "strings"
+
 // Quirks make the server differ from AWS, as other servers do (measured in 2026, see docs/design).
 type Quirks struct {
 	NoConditions          bool // If-Match and If-None-Match are ignored in silence
@@ -9,6 +11,13 @@ type Quirks struct {
 	DeleteMissingDone     bool // a delete of a missing key is done, whatever its If-Match: versitygw
 	QuotedMatchFails      bool // If-Match with quotes never matches: Ceph
 	MatchMissing412       bool // If-Match of a missing key is 412 and not 404: Ceph, SeaweedFS
+
+	// Ignores are the query parameters and headers that it takes no notice of, with spaces between
+	// them, so that a request is taken for one for the object or the bucket itself: "tagging" of
+	// gofakes3 1.2.0, "versionId", "versions", "policy", "x-amz-tagging" ...
+	Ignores string
+
+	LinksNeverEnd bool // the end of a presigned URL is not looked at
 
 	MD5Tags          bool // ETags are MD5 sums under aws:kms too: Ceph, SeaweedFS, moto
 	IgnoresSSE       bool // encryption is neither done nor mentioned in answers: versitygw
@@ -56,4 +65,19 @@ func SeaweedFS() Quirks {
 		MatchMissing412: true, MD5Tags: true, DeniedKeyCutBody: true, MissingKeyTold: true, ExpiredInvalidKeyID: true,
 		Settings: SettingsQuirks{Missing: "publicAccessBlock"},
 	}
+}
+
+// ignore takes out of a request, once its signature was checked, what the server takes no notice of.
+func (q Quirks) ignore(c *call) {
+	if q.Ignores == "" {
+		return
+	}
+	for _, name := range strings.Fields(q.Ignores) {
+		c.query.Del(name)
+		c.header.Del(name)
+	}
+	fault := c.N
+	c.Request = Request{}
+	c.name()
+	c.N = fault
 }

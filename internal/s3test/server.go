@@ -152,6 +152,7 @@ func (s *Server) serve(c *call) answer {
 		c.Service = "s3" // in whose words it refuses what it takes for a POST
 		return c.refuse(fail(405, "MethodNotAllowed", ""))
 	}
+	s.opts.Quirks.ignore(c)
 	if owner := c.header.Get("X-Amz-Expected-Bucket-Owner"); owner != "" && owner != s.opts.Account {
 		return c.refuse(fail(403, "AccessDenied", "Access Denied"))
 	}

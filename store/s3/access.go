@@ -3,10 +3,7 @@ package s3
 import (
 	"context"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
 	"github.com/coffer-secrets/coffer/index"
-	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/s3bucket"
 	"github.com/coffer-secrets/coffer/store/internal/engine"
@@ -29,11 +26,7 @@ func (s *secrets) Conditions(ctx context.Context, service string, ask bool) (sto
 	return c, err
 }
 
-func (o Options) secrets(cfg aws.Config, e *engine.Engine) *secrets {
-	b := s3bucket.New(awsconf.S3(cfg), s3bucket.Options{
-		Bucket: o.Bucket, ExpectedOwner: o.ExpectedOwner, Encryption: "AES256",
-		ConditionalDelete: awsconf.Endpoint(cfg) == "",
-	})
+func (o Options) secrets(b s3bucket.Whole, e *engine.Engine) *secrets {
 	return &secrets{
 		Engine: e,
 		Sharer: sharing.Shares{Bucket: b, Read: e.Read, Vouch: o.vouch, Now: e.Now},
@@ -42,7 +35,7 @@ func (o Options) secrets(cfg aws.Config, e *engine.Engine) *secrets {
 }
 
 // permissions is a [store.Prober].
-type permissions struct{ bucket *s3bucket.Bucket }
+type permissions struct{ bucket s3bucket.Whole }
 
 // Try implements [store.Prober].
 func (p permissions) Try(ctx context.Context, service string, actions []string) ([]store.Trial, error) {

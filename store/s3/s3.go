@@ -27,10 +27,12 @@ type Options struct {
 	// SingleWriter allows changes on a server that ignores conditions: of writers who meet,
 	// the last wins. Notice is told so, once. Without it such a server is
 	// [store.ErrUnsupported]. A server of AWS is never asked, any other before the first
-	// change, and its answer kept in CacheDir for seven days; "" keeps it in memory alone.
+	// change, and its answer kept in CacheDir for seven days, or else in PrivateDir,
+	// which is made and used only while it is the user's alone; without either in memory.
 	SingleWriter bool
 	Notice       func(text string) // a sentence for a person; nil: silent
 	CacheDir     string
+	PrivateDir   string
 
 	Unverified    bool // see [engine.Options]
 	AllowRollback bool
@@ -47,8 +49,9 @@ func New(cfg aws.Config, o Options) (store.Store, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return o.secrets(cfg, engine.New(engine.Options{
-		Bucket:     o.bucket(cfg),
+	b := o.bucket(cfg)
+	return o.secrets(b, engine.New(engine.Options{
+		Bucket:     b,
 		Vouch:      o.vouch,
 		Author:     awsconf.Author(cfg, o.Log),
 		Unverified: o.Unverified, AllowRollback: o.AllowRollback, SingleWriter: o.SingleWriter,
@@ -57,7 +60,7 @@ func New(cfg aws.Config, o Options) (store.Store, error) {
 	})), nil
 }
 
-func (o Options) bucket(cfg aws.Config) bucket.Bucket {
+func (o Options) bucket(cfg aws.Config) s3bucket.Whole {
 	server := awsconf.OtherServer(cfg)
 	b := s3bucket.New(awsconf.S3(cfg), s3bucket.Options{
 		Bucket: o.Bucket, ExpectedOwner: o.ExpectedOwner, Encryption: "AES256", ConditionalDelete: server == "",
@@ -71,7 +74,7 @@ func (o Options) bucket(cfg aws.Config) bucket.Bucket {
 	}
 	return s3bucket.Probed(b, s3bucket.ProbeOptions{
 		Vouch: o.vouch, SingleWriter: o.SingleWriter, Notice: o.Notice,
-		Endpoint: server, CacheDir: o.CacheDir, Now: now,
+		Endpoint: server, CacheDir: o.CacheDir, PrivateDir: o.PrivateDir, Now: now,
 	})
 }
 

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
 	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/store"
@@ -32,11 +30,7 @@ func (s *secrets) Conditions(ctx context.Context, service string, ask bool) (sto
 	return c, err
 }
 
-func (o Options) secrets(cfg aws.Config, e *engine.Engine, keys *awsconf.Keys) *secrets {
-	b := s3bucket.New(awsconf.S3(cfg), s3bucket.Options{
-		Bucket: o.Bucket, ExpectedOwner: o.ExpectedOwner, Encryption: "aws:kms", KeyNames: o.KeyNames,
-		ConditionalDelete: awsconf.Endpoint(cfg) == "",
-	})
+func (o Options) secrets(b s3bucket.Whole, e *engine.Engine, keys *awsconf.Keys) *secrets {
 	return &secrets{
 		Engine: e,
 		Sharer: sharing.Shares{Bucket: b, Read: e.Read, Vouch: o.vouch, Pinned: e.PinnedKey, Now: e.Now},
@@ -81,7 +75,7 @@ func words(state string) string {
 
 // permissions is a [store.Prober].
 type permissions struct {
-	bucket *s3bucket.Bucket
+	bucket s3bucket.Whole
 	keys   *awsconf.Keys
 	alias  string
 	names  map[string]string

@@ -39,10 +39,12 @@ type Options struct {
 	// SingleWriter allows changes on a server that ignores conditions: of writers who meet,
 	// the last wins. Notice is told so, once. Without it such a server is
 	// [store.ErrUnsupported]. A server of AWS is never asked, any other before the first
-	// change, and its answer kept in CacheDir for seven days; "" keeps it in memory alone.
+	// change, and its answer kept in CacheDir for seven days, or else in PrivateDir,
+	// which is made and used only while it is the user's alone; without either in memory.
 	SingleWriter bool
 	Notice       func(text string) // a sentence for a person; nil: silent
 	CacheDir     string
+	PrivateDir   string
 
 	Unverified    bool // see [engine.Options]
 	AllowRollback bool
@@ -73,7 +75,7 @@ func New(ctx context.Context, cfg aws.Config, o Options) (store.Store, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	b := o.bucket(cfg, alias)
-	return o.secrets(cfg, engine.New(engine.Options{
+	return o.secrets(b, engine.New(engine.Options{
 		Bucket:     b,
 		Alias:      alias,
 		Vouch:      o.vouch,
@@ -86,7 +88,7 @@ func New(ctx context.Context, cfg aws.Config, o Options) (store.Store, error) {
 	}), keys), nil
 }
 
-func (o Options) bucket(cfg aws.Config, alias string) bucket.Bucket {
+func (o Options) bucket(cfg aws.Config, alias string) s3bucket.Whole {
 	server := awsconf.OtherServer(cfg)
 	b := s3bucket.New(awsconf.S3(cfg), s3bucket.Options{
 		Bucket: o.Bucket, ExpectedOwner: o.ExpectedOwner, Encryption: "aws:kms", KeyNames: o.KeyNames, ConditionalDelete: server == "",
@@ -100,7 +102,7 @@ func (o Options) bucket(cfg aws.Config, alias string) bucket.Bucket {
 	}
 	return s3bucket.Probed(b, s3bucket.ProbeOptions{
 		KeyAlias: alias, Vouch: o.vouch, SingleWriter: o.SingleWriter, Notice: o.Notice,
-		Endpoint: server, CacheDir: o.CacheDir, Now: now,
+		Endpoint: server, CacheDir: o.CacheDir, PrivateDir: o.PrivateDir, Now: now,
 	})
 }
 

@@ -101,6 +101,11 @@ type Tagger interface {
 	SetTags(ctx context.Context, name string, tags map[string]string) error // all of them
 }
 
+// Doubter is a [Bucket] that rests on what it has found out about its server. Doubt says that
+// the server has done something else: a change was lost that no condition should have let go.
+// Before the next change it finds out again.
+type Doubter interface{ Doubt() }
+
 // Version is one state of an object that the storage still has, or the mark of a deletion.
 type Version struct {
 	Info        // of a mark only Name and Modified
@@ -144,6 +149,10 @@ var (
 	ErrUnsupported = errors.New("not supported by the storage")
 	ErrTorn        = errors.New("the answer is incomplete") // cut, or not what its checksum says
 	ErrRefused     = errors.New("request refused")          // any other final refusal
+
+	// ErrVoid is of a change that was made, but perhaps not under its condition: it is not to be
+	// relied on, and may have replaced what another writer had stored.
+	ErrVoid = errors.New("made under no condition")
 )
 
 // Error is the error of every driver.

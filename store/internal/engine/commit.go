@@ -71,7 +71,7 @@ func (w *writing) commit(ctx context.Context, c *change) error {
 // afterwards reads an object again whose put failed for the n-th time, if that can change
 // anything. An error that it returns is that of the write.
 func (w *writing) afterwards(ctx context.Context, n int, key string, failed error) (*secretObject, bucket.Info, error) {
-	if ended(ctx, failed) {
+	if ended(ctx, failed) || errors.Is(failed, bucket.ErrVoid) {
 		return nil, bucket.Info{}, w.unknown(failed)
 	}
 	if !retryable(failed) && !errors.Is(failed, bucket.ErrUnsupported) { // an answer that makes no sense may say that

@@ -60,7 +60,7 @@ func kind(err *bucket.Error) error {
 		return store.ErrConfiguration
 	case is(bucket.ErrBusy), is(bucket.ErrUnavailable):
 		return store.ErrUnavailable
-	case is(bucket.ErrUnsupported):
+	case is(bucket.ErrUnsupported), is(bucket.ErrVoid):
 		return store.ErrUnsupported
 	case is(bucket.ErrTorn):
 		return store.ErrCorrupt

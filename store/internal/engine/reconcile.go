@@ -281,6 +281,9 @@ func (r *reconciliation) look(key string, overwritten bool) {
 	}
 	if overwritten && !r.looked[key] {
 		r.overwritten = append(r.overwritten, key)
+		if d, ok := r.e.Bucket.(bucket.Doubter); ok {
+			d.Doubt()
+		}
 	}
 	r.looked[key] = true
 }

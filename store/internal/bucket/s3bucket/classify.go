@@ -243,6 +243,19 @@ func bucketRegion(err error) string {
 	return ""
 }
 
+// versionOfAnswer is the version id that a refusal names: that of the mark where there is no
+// object any more. Nil where there is none.
+func versionOfAnswer(err error) *string {
+	var response *smithyhttp.ResponseError
+	if !errors.As(err, &response) || response.Response == nil || response.Response.Response == nil {
+		return nil
+	}
+	if id := response.Response.Header.Get("X-Amz-Version-Id"); id != "" {
+		return &id
+	}
+	return nil
+}
+
 // isRegion keeps what else a server may send out of a message.
 func isRegion(name string) bool {
 	return len(name) <= 40 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""

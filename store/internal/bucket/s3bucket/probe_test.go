@@ -21,12 +21,12 @@ import (
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
 // probing is a bucket on a server of which nothing is known.
-func probing(t *testing.T, server *s3test.Server, o s3bucket.ProbeOptions) bucket.Bucket {
+func probing(t *testing.T, server *s3test.Server, o s3bucket.ProbeOptions) s3bucket.Whole {
 	t.Helper()
 	return probingWith(client(t, server.URL), server, o)
 }
 
-func probingWith(c *s3.Client, server *s3test.Server, o s3bucket.ProbeOptions) bucket.Bucket {
+func probingWith(c *s3.Client, server *s3test.Server, o s3bucket.ProbeOptions) s3bucket.Whole {
 	b := s3bucket.New(c, s3bucket.Options{Bucket: bucketName, Encryption: "aws:kms"})
 	o.KeyAlias, o.Endpoint = "alias/app", server.URL
 	if o.Now == nil {
@@ -210,7 +210,7 @@ func TestChangesThatBeginTogetherProbeOnce(t *testing.T) {
 	probes := map[string]bool{}
 	for _, e := range server.Log() {
 		if strings.Contains(e.Key, "/__probe/") {
-			probes[e.Key] = true
+			probes[e.Key[:len(e.Key)-1]] = true // of one probe they differ in the last letter
 		}
 	}
 	if len(probes) != 1 {

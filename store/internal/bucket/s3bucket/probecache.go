@@ -1,11 +1,12 @@
 package s3bucket
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"os"
-	"path/filepath"
 	"time"
 )
 
@@ -14,17 +15,35 @@ const (
 	clockSlip = time.Hour // how far in the future a cached probe may lie
 )
 
-// cacheFile is the file of this endpoint, bucket and kind of encryption.
-func (p *probed) cacheFile() string {
+// cacheName is the name of the file of this endpoint, bucket and kind of encryption.
+func (p *probed) cacheName() string {
 	sum := sha256.Sum256([]byte(p.o.Endpoint + "\n" + p.Bucket.o.Bucket + "\n" + p.Bucket.o.Encryption))
-	return filepath.Join(p.o.CacheDir, "probe-"+hex.EncodeToString(sum[:8])+".json")
+	return "probe-" + hex.EncodeToString(sum[:8]) + ".json"
+}
+
+// caches are the directories that a verdict may lie in, the first choice first.
+func (p *probed) caches() []cache {
+	var all []cache
+	if p.o.CacheDir != "" {
+		all = append(all, cache{dir: p.o.CacheDir})
+	}
+	if p.o.PrivateDir != "" {
+		all = append(all, cache{dir: p.o.PrivateDir, private: true})
+	}
+	return all
 }
 
 // cached returns what an earlier run has found out; nil where that cannot be used. What
 // would refuse a change is asked again: the server may have learned.
 func (p *probed) cached() *findings {
+	p.mu.Lock()
+	doubted, hasVersions := p.doubted, p.hasVersions
+	p.mu.Unlock()
+	if doubted {
+		return nil
+	}
 	f := p.remembered()
-	if f == nil || !f.Conditions && !p.o.SingleWriter {
+	if f == nil || !f.Conditions && !p.o.SingleWriter || hasVersions && !f.fits(enabled) {
 		return nil
 	}
 	return f
@@ -32,31 +51,137 @@ func (p *probed) cached() *findings {
 
 // remembered returns what was found out in the last seven days; nil where nothing was.
 func (p *probed) remembered() *findings {
-	if p.o.CacheDir == "" || p.o.Now == nil {
+	if p.o.Now == nil {
 		return nil
 	}
-	body, err := os.ReadFile(p.cacheFile())
-	if err != nil {
-		return nil
+	for _, c := range p.caches() {
+		body, err := c.read(p.cacheName())
+		if err != nil {
+			continue
+		}
+		var f findings
+		if json.Unmarshal(body, &f) != nil || f.Endpoint != p.o.Endpoint || f.Bucket != p.Bucket.o.Bucket {
+			continue
+		}
+		if age := p.o.Now().Sub(f.Checked); age > cacheTime || age < -clockSlip {
+			continue
+		}
+		return &f
 	}
-	var f findings
-	if json.Unmarshal(body, &f) != nil || f.Endpoint != p.o.Endpoint || f.Bucket != p.Bucket.o.Bucket {
-		return nil
-	}
-	if age := p.o.Now().Sub(f.Checked); age > cacheTime || age < -clockSlip {
-		return nil
-	}
-	return &f
+	return nil
 }
 
-// keep remembers what was found out. Where that fails the next run asks again.
+// keep remembers what was found out, in the first directory that takes it.
 func (p *probed) keep(f *findings) {
-	if p.o.CacheDir == "" || p.o.Now == nil || f.unknown {
+	if p.o.Now == nil || f.unknown {
 		return
 	}
 	body, err := json.Marshal(f)
-	if err != nil || os.MkdirAll(p.o.CacheDir, 0o700) != nil {
+	if err != nil {
 		return
 	}
-	_ = os.WriteFile(p.cacheFile(), append(body, '\n'), 0o600)
+	caches := p.caches()
+	for i, c := range caches {
+		if c.write(p.cacheName(), append(body, '\n')) == nil {
+			for _, other := range caches[:i] { // an older one there would be read first
+				_ = other.remove(p.cacheName())
+			}
+			return
+		}
+	}
+	if len(caches) > 0 {
+		p.unkept.Do(func() {
+			p.o.Notice("what was found out about the server cannot be kept in " + caches[len(caches)-1].dir +
+				", so that each change asks again: set XDG_CACHE_HOME to a directory that can be written")
+		})
+	}
+}
+
+// forget removes what is remembered.
+func (p *probed) forget() {
+	for _, c := range p.caches() {
+		_ = c.remove(p.cacheName())
+	}
+}
+
+// cache is a directory for files that can be made again.
+type cache struct {
+	dir     string
+	private bool // it lies where others can write: it must be the user's alone
+}
+
+var errNotOurs = errors.New("not a directory of this user alone")
+
+// open opens the directory. A private one is looked at through what was opened, so that nobody
+// can put another in its place afterwards.
+func (c cache) open() (*os.Root, error) {
+	root, err := os.OpenRoot(c.dir)
+	if err != nil || !c.private {
+		return root, err
+	}
+	named, err := os.Lstat(c.dir)
+	var opened os.FileInfo
+	if err == nil {
+		opened, err = root.Stat(".")
+	}
+	if err == nil && (!named.IsDir() || !os.SameFile(named, opened) || !ours(opened)) {
+		err = errNotOurs
+	}
+	if err != nil {
+		_ = root.Close()
+		return nil, err
+	}
+	return root, nil
+}
+
+func (c cache) read(name string) ([]byte, error) {
+	root, err := c.open()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = root.Close() }()
+	if c.private {
+		info, err := root.Lstat(name)
+		if err != nil {
+			return nil, err
+		}
+		if !info.Mode().IsRegular() || !ours(info) {
+			return nil, errNotOurs
+		}
+	}
+	return root.ReadFile(name)
+}
+
+// write replaces the file at once: a run that reads at the same time sees the old one or the new.
+func (c cache) write(name string, body []byte) error {
+	if err := os.MkdirAll(c.dir, 0o700); err != nil {
+		return err
+	}
+	root, err := c.open()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	temporary := "." + name + "." + rand.Text()
+	f, err := root.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(body)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = root.Rename(temporary, name)
+	}
+	if err != nil {
+		_ = root.Remove(temporary)
+	}
+	return err
+}
+
+func (c cache) remove(name string) error {
+	root, err := c.open()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	return root.Remove(name)
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
+	"github.com/coffer-secrets/coffer/store/internal/sharing"
 )
 
 // ProbeOptions say what to do with a server that may not keep conditions.
@@ -30,34 +31,55 @@ type ProbeOptions struct {
 
 	// Endpoint names the server in the cache.
 	Endpoint string
-	// CacheDir keeps what was found out for seven days; "" keeps it in memory alone.
-	CacheDir string
+	// CacheDir keeps what was found out for seven days. Where it is "" or cannot be written,
+	// PrivateDir does, which is made, and used only when it is the user's alone. Where that
+	// fails too, Notice is told.
+	CacheDir, PrivateDir string
 
-	Now   func() time.Time                                 // required with CacheDir
+	Now   func() time.Time                                 // required with a directory
 	Sleep func(ctx context.Context, d time.Duration) error // nil: a timer
 }
 
 // probed is a Bucket that knows, before the first change, what its server keeps of the
-// conditions of changes.
+// conditions of changes, and before a request whose meaning lies in a query parameter whether
+// the server knows that.
 type probed struct {
 	*Bucket
 	o ProbeOptions
 
 	once   singleflight.Group
-	mu     sync.Mutex
-	found  *findings
 	warned sync.Once
+	unkept sync.Once
+
+	mu          sync.Mutex
+	found       *findings
+	doubted     bool // what is remembered of an earlier run is not true any more
+	hasVersions bool // an object was read that has a version id
+	parts       map[part]verdict
+
+	lost     map[string][]byte // what puts have sent whose answers were lost, by object
+	refused  map[string]refusal
+	refusals int
 }
 
 // CodeNoConditions is the Code of the [bucket.ErrUnsupported] of a change on a server that
 // ignores conditions. There SingleWriter helps.
 const CodeNoConditions = "NoConditionalWrites"
 
+// Whole is all that a bucket of S3 can do.
+type Whole interface {
+	bucket.Bucket
+	bucket.Tagger
+	bucket.Versioned
+	sharing.Bucket
+	Try(ctx context.Context, service, index, alias string, wanted []string) (Trials, error)
+}
+
 // Probed returns b for a server that is not AWS (protocol.md, section 14). The first change
 // is preceded by the probe, unless it was made in the last seven days; a server that ignores
 // the conditions of puts, or whose ETags do not tell one state of an object from another, is
 // [bucket.ErrUnsupported]. Reading is as with b.
-func Probed(b *Bucket, o ProbeOptions) bucket.Bucket {
+func Probed(b *Bucket, o ProbeOptions) Whole {
 	if o.Vouch == nil {
 		o.Vouch = func(string, bucket.Seal) error { return nil }
 	}
@@ -67,29 +89,62 @@ func Probed(b *Bucket, o ProbeOptions) bucket.Bucket {
 	if o.Sleep == nil {
 		o.Sleep = sleep
 	}
-	return &probed{Bucket: b, o: o}
+	return &probed{
+		Bucket: b, o: o,
+		parts: map[part]verdict{}, lost: map[string][]byte{}, refused: map[string]refusal{},
+	}
+}
+
+// Get implements [bucket.Bucket].
+func (p *probed) Get(ctx context.Context, name string) (bucket.Object, error) {
+	p.mu.Lock()
+	began := p.refusals
+	p.mu.Unlock()
+	o, id, err := p.Bucket.get(ctx, name)
+	if err == nil || errors.Is(err, bucket.ErrNotFound) {
+		if doubt := p.saw(ctx, name, o.Tag, versioningOf(id), began); doubt != nil {
+			return bucket.Object{}, doubt
+		}
+	}
+	return o, err
 }
 
 // Put implements [bucket.Bucket].
 func (p *probed) Put(ctx context.Context, name string, body []byte, o bucket.PutOptions) (bucket.Info, error) {
 	f, err := p.ask(ctx, "put", name)
+	if err == nil && len(o.Tags) > 0 {
+		err = p.keeps(ctx, "put", name, partTags)
+	}
 	switch {
 	case err != nil:
 		return bucket.Info{}, err
-	case f.Conditions:
-		return p.Bucket.Put(ctx, name, body, o)
-	case p.o.SingleWriter:
+	case !f.Conditions && p.o.SingleWriter:
 		return p.putAlone(ctx, name, body, o)
+	case !f.Conditions:
+		return bucket.Info{}, noConditions("put", name, "the server ignores the conditions of puts, so that writers who meet would overwrite one another")
 	}
-	return bucket.Info{}, &bucket.Error{
-		Op: "put", Name: name, Code: CodeNoConditions, Err: bucket.ErrUnsupported,
-		Reason: "the server ignores the conditions of puts, so that writers who meet would overwrite one another",
+	put, id, err := p.Bucket.put(ctx, name, body, o)
+	switch {
+	case err == nil:
+		return put, p.acknowledge(ctx, f, name, body, id, o.If)
+	case isAny(err, bucket.ErrUnavailable, bucket.ErrTorn):
+		p.lose(name, body)
+	case errors.Is(err, bucket.ErrChanged):
+		if err := p.refuse(name, o.If); err != nil {
+			return put, err
+		}
 	}
+	return put, err
+}
+
+func noConditions(op, name, reason string) error {
+	return &bucket.Error{Op: op, Name: name, Code: CodeNoConditions, Reason: reason, Err: bucket.ErrUnsupported}
 }
 
 // Delete implements [bucket.Bucket].
 func (p *probed) Delete(ctx context.Context, name string, cond bucket.If) error {
-	if _, match := cond.Match(); !match {
+	tag, match := cond.Match()
+	if !match {
 		return p.Bucket.Delete(ctx, name, cond)
 	}
 	f, err := p.ask(ctx, "delete", name)
@@ -99,7 +154,14 @@ func (p *probed) Delete(ctx context.Context, name string, cond bucket.If) error 
 	if !f.ConditionalDelete {
 		return p.Bucket.Delete(ctx, name, cond)
 	}
-	return p.remove(ctx, name, cond)
+	id, err := p.removed(ctx, name, cond)
+	switch {
+	case err == nil:
+		return p.acknowledgeDelete(ctx, f, name, tag, id)
+	case isAny(err, bucket.ErrUnavailable, bucket.ErrTorn):
+		p.lose(name, nil)
+	}
+	return err
 }
 
 // putAlone is a put on a server without conditions: they are checked before, and whether the
@@ -164,9 +226,7 @@ func (p *probed) ask(ctx context.Context, op, name string) (*findings, error) {
 			}
 			p.keep(f)
 		}
-		p.mu.Lock()
-		p.found = f
-		p.mu.Unlock()
+		p.adopt(f)
 		return f, nil
 	})
 	var refused *bucket.Error
@@ -180,6 +240,17 @@ func (p *probed) ask(ctx context.Context, op, name string) (*findings, error) {
 		return nil, err
 	}
 	return answer.(*findings), nil
+}
+
+// adopt makes f the verdict in force.
+func (p *probed) adopt(f *findings) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.found, p.doubted = f, false
+	p.parts = map[part]verdict{}
+	for name, v := range f.Parts {
+		p.parts[name] = v
+	}
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -65,26 +65,38 @@ func New(client *s3.Client, o Options) *Bucket {
 
 // Get implements [bucket.Bucket]. An object of more than 128 MiB is [bucket.ErrRefused].
 func (b *Bucket) Get(ctx context.Context, name string) (bucket.Object, error) {
-	return untorn(func() (bucket.Object, error) { return b.getVersion(ctx, "get", name, nil) })
+	o, _, err := b.get(ctx, name)
+	return o, err
 }
 
-// getVersion gets the latest version when version is nil.
-func (b *Bucket) getVersion(ctx context.Context, op, name string, version *string) (bucket.Object, error) {
+// get is Get with the version id in the answer, nil where there is none.
+func (b *Bucket) get(ctx context.Context, name string) (o bucket.Object, id *string, err error) {
+	o, err = untorn(func() (bucket.Object, error) {
+		var o bucket.Object
+		o, id, err = b.getVersion(ctx, "get", name, nil)
+		return o, err
+	})
+	return o, id, err
+}
+
+// getVersion gets the latest version when version is nil. It returns the version id in the
+// answer too, nil where there is none.
+func (b *Bucket) getVersion(ctx context.Context, op, name string, version *string) (bucket.Object, *string, error) {
 	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{
 		Bucket: &b.o.Bucket, Key: &name, VersionId: version, ExpectedBucketOwner: b.owner,
 	})
 	if err != nil {
-		return bucket.Object{}, fail(ctx, op, name, err)
+		return bucket.Object{}, versionOfAnswer(err), fail(ctx, op, name, err)
 	}
 	defer func() { _ = out.Body.Close() }()
 	body, err := read(out.Body, out.ContentLength)
 	if err != nil {
-		return bucket.Object{}, fail(ctx, op, name, err)
+		return bucket.Object{}, out.VersionId, fail(ctx, op, name, err)
 	}
 	info, err := describe(op, name, out.ETag, out.LastModified, int64(len(body)))
 	info.Tags = int(aws.ToInt32(out.TagCount))
 	info.Seal = seal(out.ServerSideEncryption, out.SSEKMSKeyId)
-	return bucket.Object{Info: info, Body: body}, err
+	return bucket.Object{Info: info, Body: body}, out.VersionId, err
 }
 
 // Head implements [bucket.Bucket].
@@ -105,6 +117,12 @@ func (b *Bucket) Head(ctx context.Context, name string) (bucket.Info, error) {
 // The SDK repeats a put whose answer was lost: an [bucket.ErrChanged] can come from the
 // caller's own put (facts.md, section 2).
 func (b *Bucket) Put(ctx context.Context, name string, body []byte, o bucket.PutOptions) (bucket.Info, error) {
+	info, _, err := b.put(ctx, name, body, o)
+	return info, err
+}
+
+// put is Put with the version id in the answer, nil where there is none.
+func (b *Bucket) put(ctx context.Context, name string, body []byte, o bucket.PutOptions) (bucket.Info, *string, error) {
 	in := &s3.PutObjectInput{
 		Bucket: &b.o.Bucket, Key: &name, ExpectedBucketOwner: b.owner,
 		Body: bytes.NewReader(body), ContentLength: aws.Int64(int64(len(body))),
@@ -125,11 +143,11 @@ func (b *Bucket) Put(ctx context.Context, name string, body []byte, o bucket.Put
 	}
 	out, err := b.client.PutObject(ctx, in)
 	if err != nil {
-		return bucket.Info{}, fail(ctx, "put", name, err)
+		return bucket.Info{}, nil, fail(ctx, "put", name, err)
 	}
 	info, err := describe("put", name, out.ETag, nil, int64(len(body)))
 	info.Seal = seal(out.ServerSideEncryption, out.SSEKMSKeyId)
-	return info, err
+	return info, out.VersionId, err
 }
 
 func (b *Bucket) keyName(alias string) *string {
@@ -151,14 +169,21 @@ func (b *Bucket) Delete(ctx context.Context, name string, cond bucket.If) error 
 }
 
 func (b *Bucket) remove(ctx context.Context, name string, cond bucket.If) error {
+	_, err := b.removed(ctx, name, cond)
+	return err
+}
+
+// removed is remove with the id of the mark that the deletion left, nil where it left none.
+func (b *Bucket) removed(ctx context.Context, name string, cond bucket.If) (*string, error) {
 	in := &s3.DeleteObjectInput{Bucket: &b.o.Bucket, Key: &name, ExpectedBucketOwner: b.owner}
 	if tag, match := cond.Match(); match {
 		in.IfMatch = aws.String(string(tag))
 	}
-	if _, err := b.client.DeleteObject(ctx, in); err != nil {
-		return fail(ctx, "delete", name, err)
+	out, err := b.client.DeleteObject(ctx, in)
+	if err != nil {
+		return nil, fail(ctx, "delete", name, err)
 	}
-	return nil
+	return out.VersionId, nil
 }
 
 // List implements [bucket.Bucket]. A page of a thousand names is fetched when the one

@@ -15,6 +15,8 @@ import (
 
 var _ sharing.Bucket = (*Bucket)(nil)
 
+const opLink = "sign a link to"
+
 // PutText implements [sharing.Bucket].
 func (b *Bucket) PutText(ctx context.Context, name, text, key string) (bucket.Info, error) {
 	in := &s3.PutObjectInput{
@@ -42,7 +44,7 @@ func (b *Bucket) PutText(ctx context.Context, name, text, key string) (bucket.In
 func (b *Bucket) Link(ctx context.Context, name string, lasts time.Duration) (sharing.Link, error) {
 	credentials, err := b.client.Options().Credentials.Retrieve(ctx)
 	if err != nil {
-		return sharing.Link{}, &bucket.Error{Op: "sign a link to", Name: name, Reason: err.Error(), Err: bucket.ErrCredentials}
+		return sharing.Link{}, &bucket.Error{Op: opLink, Name: name, Reason: err.Error(), Err: bucket.ErrCredentials}
 	}
 	signer := s3.NewPresignClient(b.client, func(o *s3.PresignOptions) {
 		o.Expires = lasts
@@ -52,7 +54,7 @@ func (b *Bucket) Link(ctx context.Context, name string, lasts time.Duration) (sh
 	})
 	request, err := signer.PresignGetObject(ctx, &s3.GetObjectInput{Bucket: &b.o.Bucket, Key: &name})
 	if err != nil {
-		return sharing.Link{}, fail(ctx, "sign a link to", name, err)
+		return sharing.Link{}, fail(ctx, opLink, name, err)
 	}
 	link := sharing.Link{URL: request.URL, Session: credentials.SessionToken != ""}
 	if credentials.CanExpire {

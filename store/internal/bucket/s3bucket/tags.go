@@ -15,6 +15,8 @@ import (
 
 var _ bucket.Tagger = (*Bucket)(nil)
 
+const opSetTags = "set the tags of"
+
 // Tags implements [bucket.Tagger].
 func (b *Bucket) Tags(ctx context.Context, name string) (map[string]string, error) {
 	out, err := b.client.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{
@@ -40,7 +42,7 @@ func (b *Bucket) SetTags(ctx context.Context, name string, tags map[string]strin
 		Bucket: &b.o.Bucket, Key: &name, ExpectedBucketOwner: b.owner, Tagging: &types.Tagging{TagSet: set},
 	})
 	if err != nil {
-		return fail(ctx, "set the tags of", name, err)
+		return fail(ctx, opSetTags, name, err)
 	}
 	return nil
 }

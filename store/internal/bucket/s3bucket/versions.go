@@ -111,7 +111,10 @@ func versionsOf(page *s3.ListObjectVersionsOutput) ([]bucket.Version, error) {
 
 // GetVersion implements [bucket.Versioned].
 func (b *Bucket) GetVersion(ctx context.Context, name, id string) (bucket.Object, error) {
-	o, err := untorn(func() (bucket.Object, error) { return b.getVersion(ctx, opGetVersion, name, &id) })
+	o, err := untorn(func() (bucket.Object, error) {
+		o, _, err := b.getVersion(ctx, opGetVersion, name, &id)
+		return o, err
+	})
 	return o, noVersion(err)
 }
 

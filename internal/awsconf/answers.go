@@ -1,0 +1,92 @@
+package awsconf
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// answers are what a question with a query parameter is answered with. A server that does not know
+// the parameter answers another question: with the object, or a listing of the bucket. The SDK
+// decodes any XML, and finds "nothing configured" in it.
+var answers = map[string]string{ //nolint:gochecknoglobals // a table
+	"ListObjectVersions":              "ListVersionsResult",
+	"GetObjectTagging":                "Tagging",
+	"GetBucketVersioning":             "VersioningConfiguration",
+	"GetBucketEncryption":             "ServerSideEncryptionConfiguration",
+	"GetPublicAccessBlock":            "PublicAccessBlockConfiguration",
+	"GetBucketLifecycleConfiguration": "LifecycleConfiguration",
+	"GetBucketPolicy":                 "", // JSON
+}
+
+const maxAnswer = 64 << 20 // bytes of an answer that is looked at
+
+// checkAnswers refuses an answer to another question than the one that was asked, as
+// NotImplemented.
+func checkAnswers(stack *middleware.Stack) error {
+	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("CheckAnswers", func(
+		ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,
+	) (middleware.DeserializeOutput, middleware.Metadata, error) {
+		out, metadata, err := next.HandleDeserialize(ctx, in)
+		if err != nil {
+			return out, metadata, err
+		}
+		want, ok := answers[middleware.GetOperationName(ctx)]
+		response, isHTTP := out.RawResponse.(*smithyhttp.Response)
+		if !ok || !isHTTP || response.StatusCode != http.StatusOK {
+			return out, metadata, nil
+		}
+		body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+		_ = response.Body.Close()
+		response.Body = io.NopCloser(bytes.NewReader(body))
+		if err != nil {
+			return out, metadata, &smithy.DeserializationError{Err: err}
+		}
+		return out, metadata, checkAnswer(want, body)
+	}), middleware.After)
+}
+
+func checkAnswer(want string, body []byte) error {
+	body = bytes.TrimSpace(body)
+	isJSON := bytes.HasPrefix(body, []byte("{"))
+	root := rootOf(body)
+	switch {
+	case want == "" && isJSON, want != "" && root == want, len(body) == 0:
+		return nil // an empty one is judged by who asked
+	case isJSON:
+		return notKnown("the object itself")
+	case root == "ListBucketResult", root == "ListAllMyBucketsResult", root == "LocationConstraint":
+		return notKnown("a " + root)
+	}
+	return &smithy.DeserializationError{Err: errors.New("the answer is no " + want)}
+}
+
+func notKnown(answer string) error {
+	return &smithy.GenericAPIError{Code: "NotImplemented", Message: "the server does not know the question: it answers with " + answer, Fault: smithy.FaultServer}
+}
+
+// rootOf is the name of the outermost element of XML; "" for anything else.
+func rootOf(body []byte) string {
+	decoder := xml.NewDecoder(bytes.NewReader(body))
+	for {
+		switch token, err := decoder.RawToken(); t := token.(type) {
+		case xml.StartElement:
+			return t.Name.Local
+		case xml.CharData:
+			if len(bytes.TrimSpace(t)) > 0 {
+				return ""
+			}
+		default:
+			if err != nil {
+				return ""
+			}
+		}
+	}
+}

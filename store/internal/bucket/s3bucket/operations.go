@@ -1,0 +1,35 @@
+package s3bucket
+
+// Operation says of a request what a server that does not know all of S3 may overlook, and how it
+// is found out before that does harm.
+type Operation struct {
+	Parts string // the query parameters and headers that its meaning lies in
+	Guard string // what is done on a server that is not AWS's; of one that only reads, what its answer is held against
+}
+
+// Operations are all requests of S3 that the program makes.
+var Operations = map[string]Operation{ //nolint:gochecknoglobals // a table
+	"PutObject":           {"If-Match, If-None-Match, x-amz-tagging, x-amz-server-side-encryption", "the probe of conditions, the trial of tags; the answer tells the encryption"},
+	"DeleteObject":        {"If-Match, ?versionId", "the probe of conditions, the trial of versions"},
+	"GetObject":           {"?versionId, a signature in the query", "the trials of versions and of links"},
+	"HeadObject":          {},
+	"ListObjectsV2":       {"?list-type", "an answer without the bucket's name is no listing"},
+	"ListObjectVersions":  {"?versions", "the trial of versions; the answer must be a ListVersionsResult"},
+	"GetObjectTagging":    {"?tagging", "the answer must be a Tagging"},
+	"PutObjectTagging":    {"?tagging", "the trial of tags"},
+	"DeleteObjectTagging": {"?tagging", "the trial of tags"},
+
+	"HeadBucket":   {},
+	"CreateBucket": {},
+
+	"GetBucketVersioning":             {"?versioning", "the answer must be a VersioningConfiguration"},
+	"PutBucketVersioning":             {"?versioning", "asked for before, and read back"},
+	"GetBucketEncryption":             {"?encryption", "the answer must be a ServerSideEncryptionConfiguration"},
+	"PutBucketEncryption":             {"?encryption", "asked for before, and read back"},
+	"GetPublicAccessBlock":            {"?publicAccessBlock", "the answer must be a PublicAccessBlockConfiguration"},
+	"PutPublicAccessBlock":            {"?publicAccessBlock", "asked for before, and read back"},
+	"GetBucketPolicy":                 {"?policy", "the answer must be JSON"},
+	"PutBucketPolicy":                 {"?policy", "asked for before, and read back"},
+	"GetBucketLifecycleConfiguration": {"?lifecycle", "the answer must be a LifecycleConfiguration"},
+	"PutBucketLifecycleConfiguration": {"?lifecycle", "asked for before, and read back"},
+}

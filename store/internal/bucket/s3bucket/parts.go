@@ -1,0 +1,153 @@
+package s3bucket
+
+import (
+	"context"
+	"iter"
+	"maps"
+	"time"
+
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+	"github.com/coffer-secrets/coffer/store/internal/sharing"
+)
+
+var (
+	_ bucket.Tagger    = (*probed)(nil)
+	_ bucket.Versioned = (*probed)(nil)
+	_ sharing.Bucket   = (*probed)(nil)
+)
+
+// part is a part of S3 whose requests differ from those for the object itself by a query
+// parameter or a header alone. A server that does not know that takes the request for one for
+// the object: gofakes3 1.2.0 stores the XML of PUT ?tagging in the secret's place. So each is
+// tried on an object of nobody before it is used on a secret.
+type part string
+
+const (
+	partTags     part = "tags"     // ?tagging, x-amz-tagging
+	partVersions part = "versions" // ?versionId of GET and DELETE
+	partLinks    part = "links"    // X-Amz-Signature, X-Amz-Expires
+)
+
+// verdict is what was found out of a part.
+type verdict struct {
+	Kept bool   `json:"kept"`
+	Seen string `json:"seen,omitempty"` // what the server did, as a clause
+
+	untold  bool // it was not found out, for want of a permission as a rule
+	refused bool // the server says itself that it does not know it
+}
+
+// CodeNotKept is the Code of the [bucket.ErrUnsupported] of a request that the server would take
+// for another one.
+const CodeNotKept = "NotKept"
+
+// why ends the sentence that refuses what needs a part.
+func (p part) why(seen string) string {
+	return "the server does not keep " + map[part]string{
+		partTags: "the tags of objects", partVersions: "versions by their id", partLinks: "the signature and the end of links",
+	}[p] + ": " + seen
+}
+
+// keeps returns nil where a part is known to be kept, and [bucket.ErrUnsupported] where it is
+// not. Where the caller may not try it, the request itself will be refused.
+func (p *probed) keeps(ctx context.Context, op, name string, wanted part) error {
+	f, err := p.ask(ctx, op, name)
+	if err != nil {
+		return err
+	}
+	v, err := p.part(ctx, f, name, wanted)
+	switch {
+	case err != nil:
+		return err
+	case v.Kept || v.untold:
+		return nil
+	}
+	refusal := &bucket.Error{Op: op, Name: name, Code: CodeNotKept, Reason: wanted.why(v.Seen), Err: bucket.ErrUnsupported}
+	if v.refused {
+		refusal.Code = ""
+	}
+	return refusal
+}
+
+// part tries a part, unless it is known. Only what is kept is remembered for other runs.
+func (p *probed) part(ctx context.Context, f *findings, beside string, wanted part) (verdict, error) {
+	p.mu.Lock()
+	v, known := p.parts[wanted]
+	p.mu.Unlock()
+	if known {
+		return v, nil
+	}
+	answer, err, _ := p.once.Do(string(wanted), func() (any, error) {
+		v, err := p.newTrial(beside).try(ctx, wanted)
+		if err != nil || v.untold {
+			return v, err
+		}
+		p.mu.Lock()
+		p.parts[wanted] = v
+		next := *f
+		next.Parts = map[part]verdict{}
+		maps.Copy(next.Parts, p.parts)
+		maps.DeleteFunc(next.Parts, func(_ part, v verdict) bool { return !v.Kept })
+		p.mu.Unlock()
+		if v.Kept {
+			p.keep(&next)
+		}
+		return v, nil
+	})
+	if err != nil {
+		return verdict{}, err
+	}
+	return answer.(verdict), nil
+}
+
+// SetTags implements [bucket.Tagger].
+func (p *probed) SetTags(ctx context.Context, name string, tags map[string]string) error {
+	if err := p.keeps(ctx, opSetTags, name, partTags); err != nil {
+		return err
+	}
+	return p.Bucket.SetTags(ctx, name, tags)
+}
+
+// Versions implements [bucket.Versioned]. It comes before all that is done with versions, so that
+// a server which takes them for something else is known before anything is changed.
+func (p *probed) Versions(ctx context.Context, prefix string) iter.Seq2[bucket.Version, error] {
+	return func(yield func(bucket.Version, error) bool) {
+		if err := p.keeps(ctx, opVersions, prefix+"versions", partVersions); err != nil {
+			yield(bucket.Version{}, err)
+			return
+		}
+		p.Bucket.Versions(ctx, prefix)(yield)
+	}
+}
+
+// GetVersion implements [bucket.Versioned].
+func (p *probed) GetVersion(ctx context.Context, name, id string) (bucket.Object, error) {
+	if err := p.keeps(ctx, opGetVersion, name, partVersions); err != nil {
+		return bucket.Object{}, err
+	}
+	return p.Bucket.GetVersion(ctx, name, id)
+}
+
+// DeleteVersion implements [bucket.Versioned].
+func (p *probed) DeleteVersion(ctx context.Context, name, id string) error {
+	if err := p.keeps(ctx, opDeleteVersion, name, partVersions); err != nil {
+		return err
+	}
+	return p.Bucket.DeleteVersion(ctx, name, id)
+}
+
+// PutText implements [sharing.Bucket]. The value is not sent to a server that would keep it open.
+func (p *probed) PutText(ctx context.Context, name, text, key string) (bucket.Info, error) {
+	if _, err := p.ask(ctx, "put", name); err != nil {
+		return bucket.Info{}, err
+	}
+	return p.Bucket.PutText(ctx, name, text, key)
+}
+
+// Link implements [sharing.Bucket].
+func (p *probed) Link(ctx context.Context, name string, lasts time.Duration) (sharing.Link, error) {
+	if err := p.keeps(ctx, opLink, name, partLinks); err != nil {
+		return sharing.Link{}, err
+	}
+	return p.Bucket.Link(ctx, name, lasts)
+}

@@ -1,0 +1,258 @@
+package s3bucket
+
+import (
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+)
+
+// try tries one part on an object of its own, which goes in the end.
+func (t *trial) try(ctx context.Context, wanted part) (v verdict, err error) {
+	defer func() { t.clean(context.WithoutCancel(ctx)) }()
+	switch wanted {
+	case partTags:
+		return t.tryTags(ctx)
+	case partVersions:
+		return t.tryVersions(ctx)
+	default:
+		return t.tryLinks(ctx)
+	}
+}
+
+// stored is what a trial puts. It looks like a secret: what a server answers in its place is told
+// from XML.
+func (t *trial) stored(ctx context.Context, letter, state string, tags map[string]string) (body string, id *string, err error) {
+	if !slices.Contains(t.pending, letter) {
+		t.pending = append(t.pending, letter)
+	}
+	body = `{"coffer":"asks what this server keeps","state":"` + state + `"}`
+	_, id, err = t.b.put(ctx, t.name+letter, []byte(body), bucket.PutOptions{KeyAlias: t.key, Tags: tags})
+	return body, id, err
+}
+
+// refuses is the verdict after a request that should have been answered otherwise. An error that
+// tells nothing is passed on.
+func refuses(request string, err error) (verdict, error) {
+	switch {
+	case isAny(err, bucket.ErrDenied, bucket.ErrKey, bucket.ErrCredentials, bucket.ErrNoBucket):
+		return verdict{untold: true, Seen: request + " is refused to you: " + reasonOf(err)}, nil
+	case isAny(err, bucket.ErrUnavailable, context.Canceled, context.DeadlineExceeded):
+		return verdict{}, err
+	}
+	return verdict{Seen: request + " fails: " + reasonOf(err), refused: isAny(err, bucket.ErrUnsupported, bucket.ErrRefused)}, nil
+}
+
+// still reports what a request has done to the object that it should have left: "" for nothing.
+func (t *trial) still(ctx context.Context, letter, body, request string) (harm string, err error) {
+	o, err := t.b.Get(ctx, t.name+letter)
+	switch {
+	case errors.Is(err, bucket.ErrNotFound):
+		return request + " deletes the object", nil
+	case err != nil:
+		return "", err
+	case string(o.Body) != body:
+		return request + " replaces the object", nil
+	}
+	return "", nil
+}
+
+// step is one request of a trial: it is made, then the object must be as it was, and the tags
+// those.
+type step struct {
+	request string
+	make    func(context.Context, string) error
+	tags    map[string]string
+}
+
+func (t *trial) tryTags(ctx context.Context) (verdict, error) {
+	put, set := map[string]string{"coffer": "put"}, map[string]string{"coffer": "set"}
+	body, _, err := t.stored(ctx, "t", "1", put)
+	if err != nil {
+		return refuses("a put with x-amz-tagging", err)
+	}
+	for _, s := range []step{
+		{"a put with x-amz-tagging", func(context.Context, string) error { return nil }, put},
+		{"PUT ?tagging", func(ctx context.Context, name string) error { return t.b.SetTags(ctx, name, set) }, set},
+		{"DELETE ?tagging", t.b.deleteTags, map[string]string{}},
+	} {
+		if err := s.make(ctx, t.name+"t"); err != nil {
+			return refuses(s.request, err)
+		}
+		harm, err := t.still(ctx, "t", body, s.request)
+		if err != nil {
+			return refuses("GET after "+s.request, err)
+		}
+		if harm != "" {
+			return verdict{Seen: harm}, nil
+		}
+		tags, err := t.b.Tags(ctx, t.name+"t")
+		if err != nil {
+			return refuses("GET ?tagging", err)
+		}
+		if !maps.Equal(tags, s.tags) {
+			return verdict{Seen: s.request + " does not set the tags"}, nil
+		}
+	}
+	return verdict{Kept: true, Seen: "set by a put and by PUT ?tagging, taken away by DELETE ?tagging; the object stays"}, nil
+}
+
+// deleteTags removes all tags of an object.
+func (b *Bucket) deleteTags(ctx context.Context, name string) error {
+	_, err := b.client.DeleteObjectTagging(ctx, &s3.DeleteObjectTaggingInput{
+		Bucket: &b.o.Bucket, Key: &name, ExpectedBucketOwner: b.owner,
+	})
+	if err != nil {
+		return fail(ctx, "delete the tags of", name, err)
+	}
+	return nil
+}
+
+// noVersionID is the id of no version of any server.
+const noVersionID = "3L4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY-coffer"
+
+// tryVersions asks for a version and deletes it. Where the bucket keeps none, that is one of an id
+// that there is not: a server that does not look at it answers with the object, and deletes it.
+func (t *trial) tryVersions(ctx context.Context) (verdict, error) {
+	first, id, err := t.stored(ctx, "v", "1", nil)
+	if err != nil {
+		return refuses("a put", err)
+	}
+	last, kept := first, versioningOf(id) == enabled
+	if kept {
+		if last, _, err = t.stored(ctx, "v", "2", nil); err != nil {
+			return refuses("a put", err)
+		}
+	}
+	old := noVersionID
+	if kept {
+		old = *id
+	}
+	name := t.name + "v"
+	o, err := t.b.GetVersion(ctx, name, old)
+	switch {
+	case kept && err != nil:
+		return refuses("GET ?versionId", err)
+	case kept && string(o.Body) != first, !kept && err == nil:
+		return verdict{Seen: "GET ?versionId answers with another version"}, nil
+	case err != nil && isAny(err, bucket.ErrDenied, bucket.ErrUnavailable, bucket.ErrCredentials):
+		return refuses("GET ?versionId", err)
+	}
+	if err := t.b.DeleteVersion(ctx, name, old); err != nil && (kept || isAny(err, bucket.ErrDenied, bucket.ErrUnavailable)) {
+		return refuses("DELETE ?versionId", err)
+	}
+	harm, err := t.still(ctx, "v", last, "DELETE ?versionId")
+	if err != nil || harm != "" {
+		if err != nil {
+			return refuses("GET after DELETE ?versionId", err)
+		}
+		return verdict{Seen: harm}, nil
+	}
+	return t.listsVersions(ctx, name, old, kept)
+}
+
+// listsVersions looks for what is left of the object in GET ?versions, and takes it away.
+func (t *trial) listsVersions(ctx context.Context, name, deleted string, kept bool) (verdict, error) {
+	var left []string
+	for v, err := range t.b.Versions(ctx, name) {
+		if err != nil {
+			return refuses("GET ?versions", err)
+		}
+		if v.Name == name && v.ID == deleted {
+			return verdict{Seen: "DELETE ?versionId removes nothing"}, nil
+		}
+		if v.Name == name && !v.Mark {
+			left = append(left, v.ID)
+		}
+	}
+	if len(left) != 1 {
+		return verdict{Seen: "GET ?versions does not list what is stored"}, nil
+	}
+	if !kept {
+		return verdict{Kept: true, Seen: "an unknown id is no version, and the object stays; the bucket keeps no versions"}, nil
+	}
+	if t.b.DeleteVersion(ctx, name, left[0]) == nil {
+		t.pending = nil
+	}
+	return verdict{Kept: true, Seen: "a version is read, listed and deleted by its id; the others stay"}, nil
+}
+
+// longAgo is when the link was signed that must not open anything any more.
+var longAgo = time.Date(2020, 2, 2, 2, 2, 2, 0, time.UTC) //nolint:gochecknoglobals // a constant that Go has no word for
+
+// tryLinks follows a link to an object, the same one without a signature, and one that is over.
+func (t *trial) tryLinks(ctx context.Context) (verdict, error) {
+	if _, _, err := t.stored(ctx, "l", "1", nil); err != nil {
+		return refuses("a put", err)
+	}
+	link, err := t.b.Link(ctx, t.name+"l", time.Minute)
+	if err != nil {
+		return refuses("signing", err)
+	}
+	bare, _, _ := strings.Cut(link.URL, "?")
+	over, err := t.b.signedAt(ctx, bare, longAgo)
+	if err != nil {
+		return refuses("signing", err)
+	}
+	for _, l := range []struct {
+		url, what string
+		opens     bool
+	}{
+		{link.URL, "a link", true},
+		{bare, "a request without a signature", false},
+		{over, "a link that is over", false},
+	} {
+		status, err := t.b.follow(ctx, l.url)
+		if err != nil {
+			return refuses("following "+l.what, err)
+		}
+		if opened := status == http.StatusOK; opened != l.opens {
+			return verdict{Seen: l.what + " is answered with " + http.StatusText(status)}, nil
+		}
+	}
+	return verdict{Kept: true, Seen: "a link opens the object, and nothing without it or after its end"}, nil
+}
+
+// signedAt signs a link that is valid for a second from a time on.
+func (b *Bucket) signedAt(ctx context.Context, bare string, at time.Time) (string, error) {
+	o := b.client.Options()
+	credentials, err := o.Credentials.Retrieve(ctx)
+	if err != nil {
+		return "", &bucket.Error{Op: opLink, Reason: err.Error(), Err: bucket.ErrCredentials}
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, bare+"?"+url.Values{"X-Amz-Expires": {"1"}}.Encode(), nil)
+	if err != nil {
+		return "", err
+	}
+	signed, _, err := v4.NewSigner().PresignHTTP(ctx, credentials, request, "UNSIGNED-PAYLOAD", "s3", o.Region, at,
+		func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
+	return signed, err
+}
+
+// follow is a GET by anybody.
+func (b *Bucket) follow(ctx context.Context, link string) (status int, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, link, nil)
+	if err != nil {
+		return 0, err
+	}
+	client := b.client.Options().HTTPClient
+	if client == nil {
+		client = http.DefaultClient
+	}
+	answer, err := client.Do(request)
+	if err != nil {
+		return 0, &bucket.Error{Op: "get", Name: "a link", Reason: "no answer", Err: bucket.ErrUnavailable} // the error has the link in it
+	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 1<<20))
+	return answer.StatusCode, answer.Body.Close()
+}

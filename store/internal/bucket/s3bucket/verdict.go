@@ -1,0 +1,246 @@
+package s3bucket
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+)
+
+// A verdict belongs to the bucket as it was when it was found: without versions, with them, or
+// with versioning suspended. Ceph 16.2.15 keeps conditions until versioning is turned on, and
+// then ignores If-None-Match and refuses every If-Match. So each answer is held against the
+// verdict (protocol.md, section 14): where they contradict, a change that was made is
+// acknowledged when the new verdict says that conditions held, and taken back when not.
+
+const (
+	takeBackTime = 30 * time.Second // for what must be undone, whatever the caller's context says
+	takeBackMost = 200              // versions of the object that are looked at
+	refusedMost  = 3                // times that the ETag which an object has is refused
+)
+
+// refusal counts how often If-Match was refused with the tag that the object had.
+type refusal struct {
+	tag  bucket.Tag
+	at   int  // the number of the last one, of all that were refused
+	seen bool // the object had it still in a read that began afterwards
+	n    int
+}
+
+var _ bucket.Doubter = (*probed)(nil)
+
+// Doubt implements [bucket.Doubter].
+func (p *probed) Doubt() {
+	p.mu.Lock()
+	p.found, p.doubted = nil, true
+	p.mu.Unlock()
+	p.forget()
+}
+
+// drop ends a verdict, if it is still the one in force.
+func (p *probed) drop(f *findings) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.found == f {
+		p.found, p.doubted = nil, true
+	}
+}
+
+// renewed returns a verdict on the bucket as an answer has just shown it, after one that the
+// answer contradicts.
+func (p *probed) renewed(ctx context.Context, op, name string, old *findings, as versioning) (*findings, error) {
+	for range probeTries {
+		p.drop(old)
+		f, err := p.ask(ctx, op, name)
+		switch {
+		case err != nil:
+			return nil, err
+		case f.unknown:
+			return nil, &bucket.Error{Op: op, Name: name, Reason: "the server does not let itself be asked again", Err: bucket.ErrVoid}
+		case f.Versions == as:
+			return f, nil
+		}
+		old = f
+	}
+	return nil, &bucket.Error{Op: op, Name: name, Reason: errAgain.Error(), Err: bucket.ErrUnavailable}
+}
+
+// acknowledge holds the answer to a put that was made against the verdict. Nil: it was made
+// under its condition.
+func (p *probed) acknowledge(ctx context.Context, f *findings, name string, body []byte, id *string, cond bucket.If) error {
+	p.mu.Lock()
+	delete(p.lost, name)
+	delete(p.refused, name)
+	p.mu.Unlock()
+	state := versioningOf(id)
+	switch {
+	case f.fits(state):
+		return nil
+	case cond == bucket.If{}:
+		p.drop(f)
+		return nil
+	}
+	return p.judge(ctx, f, "put", name, state, func(ctx context.Context) error { return p.takeBack(ctx, name, body, id) })
+}
+
+// acknowledgeDelete does that for a delete. Its mark is taken away again where it was made
+// under no condition.
+func (p *probed) acknowledgeDelete(ctx context.Context, f *findings, name string, tag bucket.Tag, mark *string) error {
+	p.mu.Lock()
+	delete(p.lost, name)
+	p.mu.Unlock()
+	state := versioningOf(mark)
+	if f.fits(state) {
+		return nil
+	}
+	return p.judge(ctx, f, "delete", name, state, func(ctx context.Context) error {
+		if err := p.keeps(ctx, "delete", name, partVersions); err != nil || state != enabled {
+			return fmt.Errorf("the mark of the deletion of %s stays: %w", tag, err)
+		}
+		return p.Bucket.DeleteVersion(ctx, name, *mark)
+	})
+}
+
+// judge settles a change that was made on a bucket which is not the verdict's: by a new verdict.
+// undo takes the change back.
+func (p *probed) judge(ctx context.Context, old *findings, op, name string, state versioning, undo func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), takeBackTime)
+	defer cancel()
+	f, err := p.renewed(ctx, op, name, old, state)
+	kept := err == nil && f.Conditions
+	if op == "delete" {
+		kept = kept && f.ConditionalDelete
+	}
+	if kept {
+		return nil
+	}
+	const why = "the bucket's versioning was changed, and since then the server ignores the conditions of changes"
+	if undone := undo(ctx); undone != nil {
+		if err != nil {
+			undone = err
+		}
+		return &bucket.Error{
+			Op: op, Name: name, Code: CodeNoConditions, Err: bucket.ErrVoid,
+			Reason: fmt.Sprintf("%s; the change was made, and may have replaced another writer's (%v)", why, undone),
+		}
+	}
+	return noConditions(op, name, why+"; the change was taken back")
+}
+
+// takeBack removes what a put has stored: the version of that id, and those with the same bytes,
+// which the client's repetitions have made. No other version is touched; what was replaced is
+// the latest again.
+func (p *probed) takeBack(ctx context.Context, name string, body []byte, id *string) error {
+	if versioningOf(id) != enabled {
+		return errors.New("the bucket keeps nothing of what was replaced")
+	}
+	if err := p.keeps(ctx, "put", name, partVersions); err != nil {
+		return err
+	}
+	if err := p.Bucket.DeleteVersion(ctx, name, *id); err != nil {
+		return err
+	}
+	_, err := p.removeCopies(ctx, name, body)
+	return err
+}
+
+// removeCopies removes the versions of an object that hold these bytes. Every put of the engine
+// has bytes of its own.
+func (p *probed) removeCopies(ctx context.Context, name string, body []byte) (removed int, err error) {
+	looked := 0
+	for v, err := range p.Bucket.Versions(ctx, name) {
+		if err != nil {
+			return removed, err
+		}
+		if v.Name != name || v.Mark || v.ID == "" || v.ID == bucket.NullVersion {
+			continue
+		}
+		if looked++; looked > takeBackMost {
+			break
+		}
+		o, err := p.Bucket.GetVersion(ctx, name, v.ID)
+		switch {
+		case isAny(err, bucket.ErrNotFound), err == nil && !bytes.Equal(o.Body, body):
+			continue
+		case err == nil:
+			err = p.Bucket.DeleteVersion(ctx, name, v.ID)
+		}
+		if err != nil {
+			return removed, err
+		}
+		removed++
+	}
+	return removed, nil
+}
+
+// lose notes a change whose answer was lost: what the bucket is found to be when the object is
+// read again tells whether it was made under its condition. Of a delete there are no bytes.
+func (p *probed) lose(name string, body []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lost[name] = body
+}
+
+// saw holds a read of an object against the verdict. An error is that of a change of the object
+// whose answer was lost: it is not to be taken for made.
+func (p *probed) saw(ctx context.Context, name string, tag bucket.Tag, state versioning, began int) error {
+	p.mu.Lock()
+	f := p.found
+	body, wasLost := p.lost[name]
+	delete(p.lost, name)
+	if r, ok := p.refused[name]; ok && r.tag == tag && r.at <= began {
+		r.seen = true
+		p.refused[name] = r
+		p.found, p.doubted = nil, true
+	}
+	// An object tells of the bucket as it was when it was put: "null" and nothing say little.
+	contradicts := state == enabled && f != nil && !f.fits(state)
+	if contradicts {
+		p.found, p.doubted = nil, true
+	}
+	p.hasVersions = p.hasVersions || state == enabled
+	p.mu.Unlock()
+	if !contradicts || !wasLost {
+		return nil
+	}
+	op := "put"
+	if body == nil {
+		op = "delete"
+	}
+	return p.judge(ctx, f, op, name, state, func(ctx context.Context) error {
+		if body == nil {
+			return errors.New("its answer was lost")
+		}
+		if err := p.keeps(ctx, "put", name, partVersions); err != nil {
+			return err
+		}
+		_, err := p.removeCopies(ctx, name, body)
+		return err
+	})
+}
+
+// refuse notes that the server has refused If-Match. Once or twice that contradicts the verdict,
+// if the object still has the tag ([probed.saw] finds that out); then it is the server.
+func (p *probed) refuse(name string, cond bucket.If) error {
+	tag, match := cond.Match()
+	if !match {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.refused[name]
+	if r.tag != tag || !r.seen {
+		r = refusal{tag: tag}
+	}
+	p.refusals++
+	r.n++
+	r.at = p.refusals
+	p.refused[name] = r
+	if r.n < refusedMost {
+		return nil
+	}
+	return &bucket.Error{Op: "put", Name: name, Reason: "the server refuses If-Match with the ETag that the object has", Err: bucket.ErrUnsupported}
+}
