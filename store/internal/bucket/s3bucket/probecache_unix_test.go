@@ -78,12 +78,12 @@ func TestAPlantedVerdictIsNotBelieved(t *testing.T) {
 		}
 	}
 	for name, plant := range map[string]func(t *testing.T, dir, file string){
-		"a directory open to others": func(t *testing.T, dir, _ string) { must(t, os.Chmod(dir, 0o777)) }, //nolint:gosec // that is the point
+		"a directory open to others": func(t *testing.T, dir, _ string) { must(t, os.Chmod(dir, 0o777)) },
 		"a link to a directory": func(t *testing.T, dir, _ string) {
 			must(t, os.Rename(dir, dir+".moved"))
 			must(t, os.Symlink(dir+".moved", dir))
 		},
-		"a file open to others": func(t *testing.T, _, file string) { must(t, os.Chmod(file, 0o644)) }, //nolint:gosec // that is the point
+		"a file open to others": func(t *testing.T, _, file string) { must(t, os.Chmod(file, 0o644)) },
 		"a link to a file": func(t *testing.T, dir, file string) {
 			must(t, os.Rename(file, dir+".moved"))
 			must(t, os.Symlink(dir+".moved", file))

@@ -100,7 +100,7 @@ func (p *probed) Get(ctx context.Context, name string) (bucket.Object, error) {
 	p.mu.Lock()
 	began := p.refusals
 	p.mu.Unlock()
-	o, id, err := p.Bucket.get(ctx, name)
+	o, id, err := p.get(ctx, name)
 	if err == nil || errors.Is(err, bucket.ErrNotFound) {
 		if doubt := p.saw(ctx, name, o.Tag, versioningOf(id), began); doubt != nil {
 			return bucket.Object{}, doubt
@@ -123,7 +123,7 @@ func (p *probed) Put(ctx context.Context, name string, body []byte, o bucket.Put
 	case !f.Conditions:
 		return bucket.Info{}, noConditions("put", name, "the server ignores the conditions of puts, so that writers who meet would overwrite one another")
 	}
-	put, id, err := p.Bucket.put(ctx, name, body, o)
+	put, id, err := p.put(ctx, name, body, o)
 	switch {
 	case err == nil:
 		return put, p.acknowledge(ctx, f, name, body, id, o.If)

@@ -143,17 +143,16 @@ func (p *probed) takeBack(ctx context.Context, name string, body []byte, id *str
 	if err := p.Bucket.DeleteVersion(ctx, name, *id); err != nil {
 		return err
 	}
-	_, err := p.removeCopies(ctx, name, body)
-	return err
+	return p.removeCopies(ctx, name, body)
 }
 
 // removeCopies removes the versions of an object that hold these bytes. Every put of the engine
 // has bytes of its own.
-func (p *probed) removeCopies(ctx context.Context, name string, body []byte) (removed int, err error) {
+func (p *probed) removeCopies(ctx context.Context, name string, body []byte) error {
 	looked := 0
 	for v, err := range p.Bucket.Versions(ctx, name) {
 		if err != nil {
-			return removed, err
+			return err
 		}
 		if v.Name != name || v.Mark || v.ID == "" || v.ID == bucket.NullVersion {
 			continue
@@ -169,11 +168,10 @@ func (p *probed) removeCopies(ctx context.Context, name string, body []byte) (re
 			err = p.Bucket.DeleteVersion(ctx, name, v.ID)
 		}
 		if err != nil {
-			return removed, err
+			return err
 		}
-		removed++
 	}
-	return removed, nil
+	return nil
 }
 
 // lose notes a change whose answer was lost: what the bucket is found to be when the object is
@@ -217,8 +215,7 @@ func (p *probed) saw(ctx context.Context, name string, tag bucket.Tag, state ver
 		if err := p.keeps(ctx, "put", name, partVersions); err != nil {
 			return err
 		}
-		_, err := p.removeCopies(ctx, name, body)
-		return err
+		return p.removeCopies(ctx, name, body)
 	})
 }
 
