@@ -83,7 +83,7 @@ func TestNothingIsStoredUnderAKeyThatIsNotPinned(t *testing.T) {
 				t.Fatal(err)
 			}
 			editor := filepath.Join(t.TempDir(), "editor")
-			if err := os.WriteFile(editor, []byte("#!/bin/sh\nsed -i s/app/APP/ \"$1\"\n"), 0o700); err != nil { //nolint:gosec // it is to be run
+			if err := os.WriteFile(editor, []byte("#!/bin/sh\nsed -i s/app/APP/ \"$1\"\n"), 0o700); err != nil {
 				t.Fatal(err)
 			}
 			b.env = append(b.env, "EDITOR="+editor)
@@ -138,10 +138,16 @@ func TestPinsCostOneLookUp(t *testing.T) {
 		line            string
 		lookUps, before int // with pins and without
 	}{
-		{"write team db_url -", 1, 0}, {"write team key%d -", 1, 0}, {"write first%d key -", 1, 0},
-		{"import team " + file, 1, 0}, {"import fresh%d " + file, 1, 1}, // the first of a service has asked before
-		{"delete team db_url", 1, 0}, {"rekey team --from alias/ops --to alias/app --dry-run", 1, 0},
-		{"exec other -- true", 0, 0}, {"read other x", 0, 0}, {"list other", 0, 0},
+		{"write team db_url -", 1, 0},
+		{"write team key%d -", 1, 0},
+		{"write first%d key -", 1, 0},
+		{"import team " + file, 1, 0},
+		{"import fresh%d " + file, 1, 1}, // the first of a service has asked before
+		{"delete team db_url", 1, 0},
+		{"rekey team --from alias/ops --to alias/app --dry-run", 1, 0},
+		{"exec other -- true", 0, 0},
+		{"read other x", 0, 0},
+		{"list other", 0, 0},
 	} {
 		requests := map[bool]int{}
 		for i, pinned := range []bool{true, false} {

@@ -34,7 +34,7 @@ var blocking = func() {
 		err = unix.PthreadSigmask(unix.SIG_BLOCK, &set, nil)
 	}
 	if err == nil {
-		err = syscall.Exec(path, os.Args[at+1:], os.Environ()) //nolint:gosec // it is a test's own command
+		err = syscall.Exec(path, os.Args[at+1:], os.Environ())
 	}
 	panic(err)
 }

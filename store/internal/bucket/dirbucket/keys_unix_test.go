@@ -32,7 +32,7 @@ func TestAKeyDirectoryOfOthersIsRefused(t *testing.T) {
 		}
 		refused("others can write", "chmod go-w "+h.KeyDir)
 	}
-	if err := os.Chmod(h.KeyDir, 0o755); err != nil { //nolint:gosec // they may look
+	if err := os.Chmod(h.KeyDir, 0o755); err != nil { // they may look
 		t.Fatal(err)
 	}
 	h.wantBody(t, "api/a.json", "a")
@@ -69,7 +69,7 @@ func TestWhatIsNoFileIsNoIdentity(t *testing.T) {
 		"a link to nothing": func(path string) error { return os.Symlink(path+"-gone", path) },
 	} {
 		t.Run(kind, func(t *testing.T) {
-			dir, err := os.MkdirTemp("", "k") // a socket's path is short
+			dir, err := os.MkdirTemp("", "k") //nolint:usetesting // the path of a socket is short
 			if err != nil {
 				t.Fatal(err)
 			}
