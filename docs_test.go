@@ -104,7 +104,7 @@ var figures = []struct {
 	{"docs/design/protocol.md", "%d s, 12 s, 20 s for one", int64(time.Second), "internal/awsconf/patience.go", "longSpread"},
 	{"docs/design/protocol.md", "resolve identity (STS, %d s timeout", int64(time.Second), "internal/awsconf/identity.go", "identityTimeout"},
 	{"docs/design/protocol.md", "Torn (%d GETs in all", 1, "store/internal/bucket/s3bucket/s3bucket.go", "tornTries"},
-	{"docs/design/protocol.md", "cached %d days", int64(24 * time.Hour), "store/internal/bucket/s3bucket/probecache.go", "cacheTime"},
+	{"docs/design/protocol.md", "kept for %d days", int64(24 * time.Hour), "store/internal/bucket/s3bucket/probecache.go", "cacheTime"},
 	{"docs/design/storage-format.md", "older than newest-%d are dropped", 1, "store/internal/engine/engine.go", "maxVersions"},
 	{"docs/design/testing.md", "the newest %d before the current one", 1, "store/internal/engine/engine.go", "maxVersions"},
 	{"docs/design/testing.md", "value %d MiB;", 1 << 20, "store/value.go", "MaxValue"},
