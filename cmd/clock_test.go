@@ -22,7 +22,6 @@ func TestSessionExpiresAtEachRequest(t *testing.T) {
 		t.Run(a.name, func(t *testing.T) {
 			t.Parallel()
 			s := newStage(t, s3test.Options{})
-			s.env = append(s.env, "COFFER_RETRIES=2")
 			all := s.requests(a)
 			ended := 0
 			for _, at := range all {

@@ -95,9 +95,7 @@ var saysChanged = regexp.MustCompile(`is stored|not be stored|[1-9]\d* (created|
 
 func newWalkingStage(t *testing.T, mode string) *stage {
 	t.Helper()
-	s := newStage(t, s3test.Options{Quirks: tagModes[mode]})
-	s.env = append(s.env, "COFFER_RETRIES=2")
-	return s
+	return newStage(t, s3test.Options{Quirks: tagModes[mode]})
 }
 
 // faultsBeforeAndAfter are the fourteen of s3test, and again after the request is applied

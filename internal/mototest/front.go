@@ -18,6 +18,8 @@ type Fault struct {
 	Applied bool   // the request is obeyed, and only its answer is lost or replaced
 	Status  int    // 0 closes the connection without an answer
 	Code    string // of the answer
+
+	Reached func() // if set, is called before the answer: once the request is obeyed, if it is
 }
 
 // Faults are those that come and go: of the network, of a service that is ill, and of one that
@@ -97,6 +99,9 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if fault.Applied {
 		f.upstream.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	if fault.Reached != nil {
+		fault.Reached()
 	}
 	if fault.Status == 0 {
 		panic(http.ErrAbortHandler)

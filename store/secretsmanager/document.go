@@ -22,7 +22,9 @@ type document struct {
 }
 
 // entry is the metadata of one key. One without a member is what remains of a deleted key,
-// so that its version numbers do not come again; chamber counts on from it too.
+// so that its version numbers do not come again; chamber counts on from it too. The entry of
+// [metadataKey], which no secret can have, stands for those that had to make room: every key that
+// comes anew is numbered above it.
 type entry struct {
 	Created   string          `json:"created,omitempty"` // chamber cannot read ""
 	CreatedBy string          `json:"created_by,omitempty"`
@@ -76,8 +78,36 @@ func corrupt(object string, err error) error {
 	return broken
 }
 
-// encode returns the text of the secret. The error says that it is too large.
+// encode returns the text of the secret. What remains of deleted keys makes room when it would be
+// too large otherwise. The error says that it is too large all the same.
 func (d *document) encode() (string, error) {
+	text, err := d.text()
+	if err == nil && len(text) > MaxService && d.forget() {
+		text, err = d.text()
+	}
+	if err == nil && len(text) > MaxService {
+		err = fmt.Errorf("%w: the whole service would have %d bytes; Secrets Manager keeps at most %d in a secret", store.ErrInvalid, len(text), MaxService)
+	}
+	return text, err
+}
+
+// forget puts the highest number of all deleted keys in the place of what remains of each.
+func (d *document) forget() (room bool) {
+	all := d.entries[metadataKey]
+	for key, e := range d.entries {
+		if _, live := d.members[key]; live || key == metadataKey {
+			continue
+		}
+		all.Version, room = max(all.Version, e.Version), true
+		delete(d.entries, key)
+	}
+	if room {
+		d.entries[metadataKey] = all
+	}
+	return room
+}
+
+func (d *document) text() (string, error) {
 	metadata, err := strictjson.Marshal(d.entries)
 	if err != nil {
 		return "", fmt.Errorf("%w: the metadata cannot be written", store.ErrInvalid)
@@ -89,11 +119,8 @@ func (d *document) encode() (string, error) {
 	members := maps.Clone(d.members)
 	members[metadataKey] = quoted
 	text, err := strictjson.Marshal(members)
-	switch {
-	case err != nil:
+	if err != nil {
 		return "", fmt.Errorf("%w: the service cannot be written as JSON", store.ErrInvalid)
-	case len(text) > MaxService:
-		return "", fmt.Errorf("%w: the whole service would have %d bytes; Secrets Manager keeps at most %d in a secret", store.ErrInvalid, len(text), MaxService)
 	}
 	return string(text), nil
 }
@@ -154,8 +181,11 @@ func (d *document) set(key string, v store.Value, created, author string) error 
 	}
 	e := d.entries[key]
 	next := max(e.Version, d.version(key)) + 1
-	if d.version(key) == 0 && next > 1 {
-		e.First = next
+	if d.version(key) == 0 {
+		next = max(next, d.entries[metadataKey].Version+1)
+		if next > 1 {
+			e.First = next
+		}
 	}
 	e.Version, e.Created, e.CreatedBy = next, created, author
 	d.members[key], d.entries[key] = raw, e

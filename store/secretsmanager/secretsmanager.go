@@ -26,7 +26,10 @@
 //   - Delete takes a key out of the object. Older versions of the AWS secret hold its value
 //     until AWS removes them; this package does not show them, other programs can. The last
 //     key leaves an empty secret behind, which AWS bills until somebody deletes it.
-//   - A key that chamber deleted starts again at version 1.
+//   - The numbers of a deleted key go on when it comes back, as long as the AWS secret stands. A
+//     key that chamber deleted starts again at version 1: it drops what is noted of the key. When a
+//     service has no room left, one number remains for all of its deleted keys, above which every key
+//     that comes anew is numbered.
 //
 // Members that another tool wrote are kept as they are. One that is no string reads as its
 // JSON text: 5432 as "5432", an object as its braces. Chamber rounds numbers, and reads null,

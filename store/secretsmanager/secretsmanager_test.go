@@ -195,6 +195,53 @@ func TestADeletedKeyComesBackWithANewHistory(t *testing.T) {
 	}
 }
 
+// TestNumbersOfDeletedKeysMakeRoom: what is noted of deleted keys does not fill a service up for
+// good, and no number comes again all the same.
+func TestNumbersOfDeletedKeysMakeRoom(t *testing.T) {
+	url, api := serve(t, nil), serviceName(t)
+	deleted := map[string]any{"k": map[string]any{"version": 2, "created": "2026-11-21T20:57:19Z"}, "gone": map[string]any{"version": 41}}
+	for i := range 2000 {
+		deleted[fmt.Sprintf("branch_%d", i)] = map[string]any{"version": 7}
+	}
+	metadata, err := json.Marshal(deleted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(map[string]string{"k": "two", metadataKey: string(metadata)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(text) > MaxService || len(text) < MaxService-10_000 {
+		t.Fatalf("%d bytes do not make a service that is nearly full", len(text))
+	}
+	create(t, url, api, string(text))
+	s, ctx := open(url), t.Context()
+	write := func(key, value string, version int) {
+		t.Helper()
+		if r, err := s.Write(ctx, id(api, key), store.NewValue(value), store.WriteOptions{}); err != nil || r.Meta.Version != version {
+			t.Errorf("%s: version %d, error %v; want version %d", key, r.Meta.Version, err, version)
+		}
+	}
+	write("branch_3", "again", 8) // there is room yet
+	write("k", strings.Repeat("x", 20_000), 3)
+	write("branch_4", "again", 42) // 7 is forgotten; 41 is above it
+	write("gone", "again", 42)
+	write("branch_3", "and again", 9)
+	if _, err := s.Delete(ctx, api, "gone"); err != nil {
+		t.Error(err)
+	}
+	write("gone", "once more", 43)
+	history, err := s.History(ctx, id(api, "gone"))
+	if err != nil || len(history) != 1 || history[0].Version != 43 {
+		t.Errorf("history %+v, error %v; want version 43 alone", history, err)
+	}
+	if contents, err := s.Load(ctx, api); err != nil || len(contents.Secrets) != 4 || len(contents.Notices) != 0 {
+		t.Errorf("%d secrets, notices %q, error %v", len(contents.Secrets), contents.Notices, err)
+	}
+	chamber{t, newClient(url)}.write(api, "branch_5", "by chamber")
+	write("branch_6", "again", 42) // chamber has kept the number
+}
+
 // Other tools keep numbers and more in such secrets: RDS, for one, its port.
 func TestMembersOfOtherToolsAreKept(t *testing.T) {
 	url, api := serve(t, nil), serviceName(t)

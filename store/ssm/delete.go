@@ -14,7 +14,8 @@ import (
 )
 
 // Delete implements [store.Store], in batches of ten. Where one of a batch is denied, each
-// is tried by itself.
+// is tried by itself. Version numbers begin again where a key is written anew, of which
+// Options.Notice is told.
 func (s *Store) Delete(ctx context.Context, service string, keys ...string) ([]store.Result, error) {
 	for _, key := range keys {
 		id := store.ID{Service: service, Key: key}
@@ -37,8 +38,17 @@ func (s *Store) Delete(ctx context.Context, service string, keys ...string) ([]s
 			first = firstOf(first, results[i].Err)
 		}
 	}
+	if slices.ContainsFunc(results, func(r store.Result) bool { return r.Outcome == store.Deleted }) {
+		s.notice(numbersBeginAgain)
+	}
 	return results, first
 }
+
+// numbersBeginAgain is what cannot be helped: a deleted parameter leaves nothing behind, neither
+// its history nor a tag, and another parameter that kept the number could not be changed together
+// with it.
+const numbersBeginAgain = "Parameter Store keeps nothing of what is deleted: written anew, a secret begins at version 1 again," +
+	" and a version number that somebody has noted (--if-version) can then mean another value."
 
 func firstOf(first, next error) error {
 	if first != nil {

@@ -6,6 +6,10 @@
 // write is reported as a conflict, but its value stands, since it cannot be taken back. Only
 // IfVersion 0 is exact. Writers of one key that race without a condition all succeed, and
 // two of their versions can have the same number; [Store.Read] answers with the newer one.
+//
+// Nothing remains of a deleted parameter. A key that is written anew begins at version 1, so that
+// IfVersion compares numbers of one life of a key alone: a delete and a write between the caller's
+// read and its write go unnoticed where they end at the same number. IfVersion 0 is not concerned.
 package ssm
 
 import (
@@ -41,8 +45,8 @@ type Options struct {
 	// none turns into a standard parameter again. Without it the account's setting decides.
 	Advanced bool
 
-	// Notice, when set, is told in a sentence what a rekey cannot do. It is called by dry runs
-	// too.
+	// Notice, when set, is told in a sentence what a rekey or a delete cannot do. It is called by
+	// dry runs too.
 	Notice func(text string)
 }
 

@@ -833,3 +833,32 @@ func TestNoServerAndNoCredentials(t *testing.T) {
 		t.Errorf("no alias: error is %v; want invalid", err)
 	}
 }
+
+// TestADeleteTellsThatNumbersBeginAgain: what this backend cannot keep, it says, once it matters.
+func TestADeleteTellsThatNumbersBeginAgain(t *testing.T) {
+	moto := mototest.Start(t)
+	api := service(t)
+	var notices []string
+	s, err := New(patient(moto), Options{KeyAlias: testAlias, Notice: func(text string) { notices = append(notices, text) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func() store.Result {
+		r, err := s.Write(t.Context(), id(api, "k"), store.NewValue("one"), store.WriteOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	write()
+	write()
+	if _, err := s.Delete(t.Context(), api, "none"); !errors.Is(err, store.ErrNotFound) || len(notices) != 0 {
+		t.Errorf("error %v, notices %q; want none where nothing is deleted", err, notices)
+	}
+	if _, err := s.Delete(t.Context(), api, "k"); err != nil || len(notices) != 1 || !strings.Contains(notices[0], "begins at version 1 again") {
+		t.Errorf("error %v, notices %q", err, notices)
+	}
+	if r := write(); r.Meta.Version != 1 || r.Outcome != store.Created {
+		t.Errorf("version %d %s; the notice says 1", r.Meta.Version, r.Outcome)
+	}
+}
