@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/progress"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/internal/term"
+	"github.com/coffer-secrets/coffer/internal/waiting"
 )
 
 // App is what a command works with. It is all that it knows of the world.
@@ -34,6 +36,10 @@ type App struct {
 	behind  []string // what stands behind the first "--" of an exec
 	globals *Globals
 	inForce *settings // once resolved
+
+	watch    *waiting.Watch
+	patience time.Duration                  // of the command, unless a setting says otherwise
+	line     *atomic.Pointer[progress.Line] // what is drawn at the terminal now
 
 	restore    func() // puts the limits back that exec's command shall have
 	unverified bool   // of ReadFlags: what the store must know before it is opened
@@ -54,7 +60,9 @@ func Process(version, commit string) *App {
 func Main(args []string, app *App) int {
 	debug.SetTraceback("none") // a trace of a crash tells arguments
 	app.restore = noCore()
-	ctx, stop := untilInterrupted()
+	app.watch, app.line = waiting.New(context.Background(), app.waitFor), new(atomic.Pointer[progress.Line])
+	defer app.watch.Close()
+	ctx, stop := untilInterrupted(app.watch)
 	defer stop()
 
 	if len(args) == 0 || args[0] == "help" { // chamber has it as a command
@@ -86,6 +94,7 @@ func Main(args []string, app *App) int {
 	if err != nil {
 		return app.fail(usageError(args, err))
 	}
+	app.patience = timeoutOf(parsed)
 	if err := parsed.Run(); err != nil {
 		return app.fail(err)
 	}
@@ -110,13 +119,17 @@ func (a *App) parser(ctx context.Context, grammar any, globals *Globals) (parser
 // untilInterrupted returns a context that ends with the first interrupt; a second one ends the
 // program at once. A Ctrl-C that is ignored, as in a job in the background of a script, stays
 // ignored, also by the command that exec becomes.
-func untilInterrupted() (context.Context, context.CancelFunc) {
+func untilInterrupted(watch *waiting.Watch) (context.Context, context.CancelFunc) {
 	signals := []os.Signal{syscall.SIGTERM}
 	if !signal.Ignored(os.Interrupt) {
 		signals = append(signals, os.Interrupt)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), signals...)
-	context.AfterFunc(ctx, stop)
+	watch.Resume()
+	ctx, stop := signal.NotifyContext(watch.Context(), signals...)
+	context.AfterFunc(ctx, func() {
+		stop()
+		watch.Interrupt()
+	})
 	return ctx, stop
 }
 
@@ -242,7 +255,18 @@ func (a *App) progress(total int, what string) *progress.Line {
 	if a.globals.Quiet {
 		return nil
 	}
-	return progress.New(a.Stderr, a.Now, total, what)
+	line := progress.New(a.Stderr, a.Now, total, what)
+	if a.line != nil {
+		a.line.Store(line)
+	}
+	return line
+}
+
+// hideProgress takes the line of [App.progress] away, until it is drawn again.
+func (a *App) hideProgress() {
+	if a.line != nil {
+		a.line.Load().Hide()
+	}
 }
 
 func (a *App) stdin() (io.ReadCloser, error) { return io.NopCloser(a.Stdin), nil }

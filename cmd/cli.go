@@ -61,6 +61,7 @@ type Globals struct {
 	EndpointURL   string `name:"endpoint-url" placeholder:"URL" help:"Another S3 server ($COFFER_ENDPOINT_URL)."`
 	Retries       string `short:"r" placeholder:"N" help:"Attempts of a request ($COFFER_RETRIES; 10)."`
 	RetryMode     string `placeholder:"MODE" help:"standard or adaptive ($COFFER_RETRY_MODE)."`
+	Timeout       string `placeholder:"TIME" help:"Give up after this long without progress ($COFFER_TIMEOUT; 30s to read, 60s to change)."`
 	AllowHTTP     bool   `name:"allow-http" help:"Speak to an http:// endpoint on another machine."`
 	SingleWriter  bool   `help:"Change secrets on a server that ignores conditions: of writers who meet, the last wins."`
 	AllowRollback bool   `help:"Accept a secret that is older than its index says."`

@@ -43,6 +43,7 @@ type fileSettings struct {
 	EndpointURL string `yaml:"endpoint_url"`
 	Retries     string `yaml:"retries"`
 	RetryMode   string `yaml:"retry_mode"`
+	Timeout     string `yaml:"timeout"`
 	Dir         string `yaml:"dir"`
 	KeyDir      string `yaml:"key_dir"`
 
@@ -120,6 +121,7 @@ func (f *fileConfig) choose(name setting) error {
 	over(&f.EndpointURL, c.EndpointURL)
 	over(&f.Retries, c.Retries)
 	over(&f.RetryMode, c.RetryMode)
+	over(&f.Timeout, c.Timeout)
 	over(&f.Dir, c.Dir)
 	over(&f.KeyDir, c.KeyDir)
 	over(&f.ExpectedBucketOwner, c.ExpectedBucketOwner)
@@ -192,6 +194,7 @@ func (*ConfigCmd) Run(ctx context.Context, app *App) error {
 		{"endpoint_url", s.EndpointURL.Value, s.EndpointURL.From},
 		{"retries", s.Retries.Value, s.Retries.From},
 		{"retry_mode", s.RetryMode.Value, s.RetryMode.From},
+		{"timeout", s.Timeout.Value, s.Timeout.From},
 		{"dir", s.Dir.Value, s.Dir.From},
 		{"key_dir", s.KeyDir.Value, s.KeyDir.From},
 	}

@@ -97,7 +97,7 @@ func (e *edit) run(s store.Store) (kept bool, err error) {
 		return false, err
 	}
 	// A Ctrl-C in the editor was meant for the editor.
-	ctx, stop := untilInterrupted()
+	ctx, stop := untilInterrupted(e.app.watch)
 	defer stop()
 	err = e.apply(ctx, s, todo)
 	return err != nil, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/environ"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/internal/term"
+	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -96,6 +98,7 @@ func usageError(args []string, err error) error {
 // fail prints an error with its hint and returns the exit code. It is the one place where
 // errors become sentences.
 func (a *App) fail(err error) int {
+	err = a.gaveUp(err)
 	code := exitCode(err)
 	var exit *exitError
 	if errors.As(err, &exit) && exit.err == nil {
@@ -112,6 +115,10 @@ func exitCode(err error) int {
 	var exit *exitError
 	if errors.As(err, &exit) {
 		return exit.code
+	}
+	var ended *waiting.NoProgressError
+	if errors.As(err, &ended) {
+		return exitUnavailable
 	}
 	for _, c := range []struct {
 		is   error
@@ -141,6 +148,10 @@ func exitCode(err error) int {
 
 // sentence says what went wrong, naming the thing.
 func sentence(err error) string {
+	var short *cutShortError
+	if errors.As(err, &short) {
+		return sentence(short.error) + "; " + short.changes
+	}
 	var op *store.Error
 	if !errors.As(err, &op) {
 		return plainSentence(err)
@@ -244,6 +255,8 @@ func refusal(e *store.StorageError, err error) string {
 	switch {
 	case errors.Is(e, store.ErrDenied):
 		what = fmt.Sprintf("not allowed to %s %s", e.Op, e.Object)
+	case strings.HasPrefix(e.Reason, "no answer from "), e.Code == awsconf.CodeNoTLS, e.Code == awsconf.CodeOnlyTLS, e.Code == awsconf.CodeCertificate:
+		return fmt.Sprintf("%s %s: %s", e.Op, e.Object, e.Reason)
 	case errors.Is(e, store.ErrUnavailable):
 		what = fmt.Sprintf("%s %s: the storage does not answer as it should", e.Op, e.Object)
 	case errors.Is(e, store.ErrCorrupt):
@@ -318,6 +331,12 @@ func storageHint(e *store.StorageError) string {
 		return "these credentials are not of this storage"
 	case "RequestTimeTooSkewed":
 		return "this machine's clock is wrong"
+	case awsconf.CodeNoTLS:
+		return "write the endpoint as http://, if it is meant to be without TLS"
+	case awsconf.CodeOnlyTLS:
+		return "write the endpoint as https://"
+	case awsconf.CodeCertificate:
+		return "AWS_CA_BUNDLE names a file with the certificates that this machine is to trust besides; is it the right host, and its clock right?"
 	case "NoSuchBucket":
 		return "is the bucket's name right, and the region?"
 	case "InvalidBucketName":
@@ -332,6 +351,8 @@ func storageHint(e *store.StorageError) string {
 		return "does the alias exist in this account and region?"
 	}
 	switch denied := errors.Is(e, store.ErrDenied); {
+	case e.Op == "put" && e.Status == http.StatusInternalServerError:
+		return "some servers answer so for a key that they do not have: does the alias exist there?"
 	case denied && strings.HasPrefix(e.Op, "cloudtrail:"):
 		return "ask for cloudtrail:LookupEvents"
 	case denied && strings.HasPrefix(e.Op, "ssm:"):

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -46,7 +47,7 @@ func (a *App) probe(ctx context.Context, s store.Store) error {
 		err = fmt.Errorf("%w: the store gives back another value than it was given", store.ErrCorrupt)
 	}
 	// Whatever happened, the secret goes.
-	_, deleteErr := s.Delete(context.WithoutCancel(ctx), id.Service, id.Key)
+	_, deleteErr := s.Delete(waiting.Beyond(ctx), id.Service, id.Key)
 	if err != nil {
 		return fmt.Errorf("checking with a secret: %w", err)
 	}

@@ -121,8 +121,13 @@ func (a *App) aws(ctx context.Context, s *settings) (awsconf.Config, error) {
 
 func (a *App) awsOptions(s *settings) (awsconf.Options, error) {
 	retries, err := s.retries()
+	if err != nil {
+		return awsconf.Options{}, err
+	}
+	timeout, err := a.limit(s)
 	return awsconf.Options{
-		Region: s.Region.Value, Profile: s.Profile.Value, EndpointURL: s.EndpointURL.Value, Service: s.service(),
+		Timeout: timeout,
+		Region:  s.Region.Value, Profile: s.Profile.Value, EndpointURL: s.EndpointURL.Value, Service: s.service(),
 		Retries: retries, RetryMode: s.RetryMode.Value, AllowHTTP: a.globals.AllowHTTP || s.file.AllowHTTP,
 		Log: a.log(), Now: a.Now,
 	}, err

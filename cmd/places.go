@@ -55,7 +55,7 @@ func (a *App) inContext(name string) *App {
 	other := *a
 	other.inForce = nil
 	other.globals = &Globals{
-		Context: name, Config: g.Config, Retries: g.Retries, RetryMode: g.RetryMode,
+		Context: name, Config: g.Config, Retries: g.Retries, RetryMode: g.RetryMode, Timeout: g.Timeout,
 		AllowHTTP: g.AllowHTTP, SingleWriter: g.SingleWriter, AllowRollback: g.AllowRollback,
 		Quiet: g.Quiet, Verbose: g.Verbose,
 	}
@@ -69,7 +69,7 @@ func describesStore(entry string) bool {
 	if foldNames {
 		name = strings.ToUpper(name)
 	}
-	if slices.Contains([]string{"COFFER_CONFIG", "COFFER_RETRIES", "COFFER_RETRY_MODE", "CHAMBER_RETRIES", "CHAMBER_RETRY_MODE"}, name) {
+	if slices.Contains([]string{"COFFER_CONFIG", "COFFER_RETRIES", "COFFER_RETRY_MODE", "COFFER_TIMEOUT", "CHAMBER_RETRIES", "CHAMBER_RETRY_MODE"}, name) {
 		return false
 	}
 	return strings.HasPrefix(name, "COFFER_") || strings.HasPrefix(name, "CHAMBER_")

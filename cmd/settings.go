@@ -21,7 +21,7 @@ type setting struct{ Value, From string }
 // settings are the values in force: a flag beats the environment, which beats the
 // configuration file, which beats the default.
 type settings struct {
-	Backend, Bucket, KMSKeyAlias, Region, Profile, EndpointURL, Retries, RetryMode setting
+	Backend, Bucket, KMSKeyAlias, Region, Profile, EndpointURL, Retries, RetryMode, Timeout setting
 
 	Dir, KeyDir setting // of the local backend
 
@@ -30,7 +30,12 @@ type settings struct {
 	file *fileConfig // with what only the file can say
 }
 
-const defaultKMSKeyAlias = "alias/parameter_store_key" // chamber's
+const (
+	defaultKMSKeyAlias = "alias/parameter_store_key" // chamber's
+	defaultTimeout     = "30s to read, 60s to change"
+
+	fromDefault = "default" // where a setting came from that nobody made
+)
 
 // settings resolves what is in force, once.
 func (a *App) settings() (*settings, error) {
@@ -58,6 +63,7 @@ func (a *App) settings() (*settings, error) {
 		{&s.EndpointURL, "--endpoint-url", g.EndpointURL, &file.EndpointURL, "", []string{"COFFER_ENDPOINT_URL"}},
 		{&s.Retries, "--retries", g.Retries, &file.Retries, strconv.Itoa(awsconf.DefaultRetries), []string{"COFFER_RETRIES", "CHAMBER_RETRIES"}},
 		{&s.RetryMode, "--retry-mode", g.RetryMode, &file.RetryMode, "", []string{"COFFER_RETRY_MODE", "CHAMBER_RETRY_MODE"}},
+		{&s.Timeout, "--timeout", g.Timeout, &file.Timeout, defaultTimeout, []string{"COFFER_TIMEOUT"}},
 		{&s.Dir, "", "", &file.Dir, "", []string{"COFFER_DIR"}},
 		{&s.KeyDir, "", "", &file.KeyDir, "", []string{"COFFER_KEY_DIR"}},
 		{&s.ExpectedBucketOwner, "", "", &file.ExpectedBucketOwner, "", []string{"COFFER_EXPECTED_BUCKET_OWNER"}},
@@ -70,6 +76,9 @@ func (a *App) settings() (*settings, error) {
 		s.EndpointURL = a.resolve("--endpoint-url", g.EndpointURL, []string{"COFFER_ENDPOINT_URL", "CHAMBER_AWS_SSM_ENDPOINT"}, file.from(&file.EndpointURL), file.EndpointURL, "")
 	}
 	if err := a.directories(s); err != nil {
+		return nil, err
+	}
+	if _, err := a.limit(s); err != nil {
 		return nil, err
 	}
 	a.inForce = s
@@ -89,7 +98,7 @@ func (a *App) resolve(flag, given string, variables []string, file, inFile, fall
 	if inFile != "" {
 		return setting{inFile, file}
 	}
-	return setting{fallback, "default"}
+	return setting{fallback, fromDefault}
 }
 
 // complete fills in the defaults that depend on other settings.

@@ -119,6 +119,10 @@ func lastReason(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Sprintf("none within %s", stsTimeout)
 	}
+	var contact *ContactError
+	if errors.As(err, &contact) && contact.Code == "" {
+		return reason(contact.Err)
+	}
 	for {
 		next := errors.Unwrap(err)
 		if next == nil {

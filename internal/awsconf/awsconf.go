@@ -57,6 +57,10 @@ type Options struct {
 	Retries   int    // attempts of one request, the first included
 	RetryMode string // "standard" or "adaptive"
 
+	// Timeout is how long the caller waits without progress. An attempt without an answer is
+	// given up after half of it, 30 seconds at most, so that there is time for another.
+	Timeout time.Duration
+
 	AllowHTTP bool // http:// to other machines too
 	Offline   bool // asks no instance for its region: then none is no error
 
@@ -106,12 +110,14 @@ func (o Options) clock() func() time.Time {
 
 func loadOptions(o Options) ([]func(*config.LoadOptions) error, error) {
 	options := []func(*config.LoadOptions) error{
-		config.WithHTTPClient(httpClient()),
+		config.WithHTTPClient(httpClient(o.Timeout)),
 		config.WithLogger(sdkLogger(o.Log)),
 	}
+	stack := []func(*middleware.Stack) error{watchRequests(newContacts(), o.Retries)}
 	if o.Log != nil {
-		options = append(options, config.WithAPIOptions([]func(*middleware.Stack) error{logRequests(o.Log, o.Now)}))
+		stack = append(stack, logRequests(o.Log, o.Now))
 	}
+	options = append(options, config.WithAPIOptions(stack))
 	if o.Region != "" {
 		options = append(options, config.WithRegion(o.Region))
 	}
@@ -129,21 +135,25 @@ func loadOptions(o Options) ([]func(*config.LoadOptions) error, error) {
 		}
 		options = append(options, config.WithRetryMode(mode))
 	}
-	if o.Retries != 0 && mode == aws.RetryModeStandard {
-		options = append(options, config.WithRetryer(func() aws.Retryer { return newPatience(o.Retries) }))
+	if o.Retries != 0 {
+		options = append(options, config.WithRetryer(func() aws.Retryer { return newPatience(mode, o.Retries) }))
 	}
 	return options, nil
 }
 
 // httpClient stays a BuildableClient: the SDK shortens its time-outs for instance metadata
 // and adds AWS_CA_BUNDLE to it.
-func httpClient() *awshttp.BuildableClient {
+func httpClient(timeout time.Duration) *awshttp.BuildableClient {
+	header := headerTimeout
+	if timeout > 0 {
+		header = min(header, timeout/2)
+	}
 	return awshttp.NewBuildableClient().
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = connectTimeout }).
 		WithTransportOptions(func(t *http.Transport) {
 			t.MaxIdleConns = 2 * parallel
 			t.MaxIdleConnsPerHost = parallel
-			t.ResponseHeaderTimeout = headerTimeout
+			t.ResponseHeaderTimeout = header
 		})
 }
 

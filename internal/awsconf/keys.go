@@ -122,8 +122,14 @@ func (k *Keys) fail(ctx context.Context, doing string, err error) error {
 		return fmt.Errorf("%s: %w", doing, ctx.Err())
 	}
 	kind := keySentinel(err)
+	if text := Unanswered(err); text != "" && !identityFailed(err) {
+		return fmt.Errorf("%s: %s: %w", doing, text, kind)
+	}
 	if k.other && !speaksKMS(err) {
 		return fmt.Errorf("%s: this server does not answer as KMS does (%s): %w", doing, answerOf(err), store.ErrUnsupported)
+	}
+	if host := HostOf(err); host != "" {
+		doing += " at " + host
 	}
 	return fmt.Errorf("%s: %w: %w", doing, err, kind)
 }
@@ -141,8 +147,14 @@ func speaksKMS(err error) bool {
 // keySentinel goes by the code first and the status second. KMS words its codes in its own
 // way (facts.md, section 4).
 func keySentinel(err error) error {
-	if identityFailed(err) || errors.Is(err, store.ErrCredentials) {
+	var contact *ContactError
+	switch {
+	case identityFailed(err), errors.Is(err, store.ErrCredentials):
 		return store.ErrCredentials
+	case errors.As(err, &contact) && contact.Code == "":
+		return store.ErrUnavailable
+	case contact != nil:
+		return store.ErrConfiguration
 	}
 	var api smithy.APIError
 	if errors.As(err, &api) {

@@ -2,6 +2,7 @@ package awsconf
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -16,32 +17,43 @@ const (
 	longSpread  = 6 * time.Second  // of one that it has only ever told to slow down
 )
 
-// patience is the SDK's standard retryer but for how long it waits when told to slow down.
-// A client whom the server has served met a burst, and waits a second at most. One that has
-// only ever been refused may be one of a fleet that restarts: it spreads over six. The spread
-// doubles with each attempt.
+// patience is a retryer of the SDK but for how long it waits when told to slow down, or when
+// it finds no server. A client whom the server has served met a burst, and waits a second at
+// most. One that has only ever been refused may be one of a fleet that restarts: it spreads over
+// six. The spread doubles with each attempt.
 //
 // Of a fleet of a thousand, a server for 500 requests a second then refuses few twice; that it
 // refuses those beyond its first second once is in nobody's hands (docs/benchmarks.md).
 type patience struct {
-	*retry.Standard
+	aws.RetryerV2
 	served atomic.Bool
 }
 
-func newPatience(attempts int) aws.Retryer {
+func newPatience(mode aws.RetryMode, attempts int) aws.Retryer {
 	p := &patience{}
 	backoff := retry.NewExponentialJitterBackoff(longestWait)
 	throttles := retry.IsErrorThrottles(retry.DefaultThrottles)
-	p.Standard = retry.NewStandard(func(o *retry.StandardOptions) {
+	options := func(o *retry.StandardOptions) {
 		o.MaxAttempts = attempts
 		o.MaxBackoff = longestWait
 		o.Backoff = retry.BackoffDelayerFunc(func(attempt int, err error) (time.Duration, error) {
-			if throttles.IsErrorThrottle(err) != aws.TrueTernary {
-				return backoff.BackoffDelay(attempt, err)
+			var contact *ContactError
+			switch {
+			case errors.As(err, &contact) && contact.first:
+				return time.Duration(max(1, attempt)) * time.Second, nil
+			case throttles.IsErrorThrottle(err) == aws.TrueTernary && mode == aws.RetryModeStandard:
+				return p.wait(attempt)
 			}
-			return p.wait(attempt)
+			return backoff.BackoffDelay(attempt, err)
 		})
-	})
+	}
+	if mode == aws.RetryModeAdaptive {
+		p.RetryerV2 = retry.NewAdaptiveMode(func(o *retry.AdaptiveModeOptions) {
+			o.StandardOptions = append(o.StandardOptions, options)
+		})
+	} else {
+		p.RetryerV2 = retry.NewStandard(options)
+	}
 	return p
 }
 
@@ -58,7 +70,7 @@ func (p *patience) wait(attempts int) (time.Duration, error) {
 
 // GetAttemptToken implements [aws.RetryerV2]. What it returns is told how the attempt ended.
 func (p *patience) GetAttemptToken(ctx context.Context) (func(error) error, error) {
-	release, err := p.Standard.GetAttemptToken(ctx)
+	release, err := p.RetryerV2.GetAttemptToken(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -37,6 +37,7 @@ const (
 type Trail struct {
 	cfg      aws.Config
 	endpoint string
+	contacts *contacts
 	o        TrailOptions
 }
 
@@ -54,7 +55,7 @@ func NewTrail(ctx context.Context, cfg aws.Config, o TrailOptions) (*Trail, erro
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	endpoint, err := trailEndpoint(ctx, cfg)
-	return &Trail{cfg: cfg, endpoint: endpoint, o: o}, err
+	return &Trail{cfg: cfg, endpoint: endpoint, contacts: newContacts(), o: o}, err
 }
 
 // trailEndpoint is what was configured, or AWS's own for the region: a neighbour of KMS's, whose
@@ -168,7 +169,7 @@ func parseDecrypt(text string) (d Decrypt, ours bool, err error) {
 
 // lookup asks for one page, again when told to slow down or when no answer comes, as often and as
 // patiently as the configuration says for every service.
-func (t *Trail) lookup(ctx context.Context, in lookup) (lookupPage, error) {
+func (t *Trail) lookup(ctx context.Context, in lookup) (_ lookupPage, err error) {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return lookupPage{}, err
@@ -177,8 +178,10 @@ func (t *Trail) lookup(ctx context.Context, in lookup) (lookupPage, error) {
 	if t.cfg.Retryer != nil {
 		retryer = t.cfg.Retryer()
 	}
+	o := newOperation(ctx, t.contacts, retryer.MaxAttempts(), "LookupEvents", "")
+	defer func() { o.wait.End(outcome(err)) }()
 	for attempt := 1; ; attempt++ {
-		page, err := t.ask(ctx, body)
+		page, err := t.ask(ctx, o, body)
 		if ctx.Err() != nil {
 			return lookupPage{}, ctx.Err()
 		}
@@ -196,15 +199,18 @@ func (t *Trail) lookup(ctx context.Context, in lookup) (lookupPage, error) {
 }
 
 // ask sends the request once.
-func (t *Trail) ask(ctx context.Context, body []byte) (lookupPage, error) {
+func (t *Trail) ask(ctx context.Context, o *operation, body []byte) (lookupPage, error) {
 	request, err := t.signed(ctx, body)
 	if err != nil {
 		return lookupPage{}, err
 	}
 	start := t.o.Now()
-	response, err := t.cfg.HTTPClient.Do(request)
+	response, err := t.cfg.HTTPClient.Do(request.WithContext(o.begin(request.Context(), request.URL.Host)))
 	if err != nil {
-		return lookupPage{}, &smithyhttp.RequestSendError{Err: err}
+		return lookupPage{}, o.answered(ctx, request.URL, nil, &smithyhttp.RequestSendError{Err: err})
+	}
+	if err := o.answered(ctx, request.URL, &smithyhttp.Response{Response: response}, nil); err != nil {
+		return lookupPage{}, err
 	}
 	defer func() { _ = response.Body.Close() }()
 	t.o.Log.LogAttrs(ctx, slog.LevelDebug, "request", slog.String("operation", "CloudTrail.LookupEvents"),
@@ -226,11 +232,24 @@ func (t *Trail) ask(ctx context.Context, body []byte) (lookupPage, error) {
 	if !found {
 		code = page.Type
 	}
-	return lookupPage{}, &smithyhttp.ResponseError{
+	refused := &smithyhttp.ResponseError{
 		Response: &smithyhttp.Response{Response: response},
 		Err:      &smithy.GenericAPIError{Code: code, Message: page.Message},
 	}
+	if code == "" && response.StatusCode == http.StatusInternalServerError && !ofAWS(t.endpoint) {
+		return lookupPage{}, &strangerError{refused}
+	}
+	return lookupPage{}, refused
 }
+
+// strangerError is the failure of a server, not AWS's, that says nothing in CloudTrail's words: it
+// has none. It is not asked again.
+type strangerError struct{ error }
+
+func (e *strangerError) Unwrap() error { return e.error }
+
+// RetryableError is what a retryer goes by.
+func (*strangerError) RetryableError() bool { return false }
 
 // errNoCredentials is an error of fetching them, which may itself be an answer of another service.
 var errNoCredentials = errors.New("no credentials")
@@ -257,15 +276,25 @@ func (t *Trail) signed(ctx context.Context, body []byte) (*http.Request, error) 
 
 // refusal is an error in the store's words.
 func (t *Trail) refusal(err error) error {
-	out := &store.StorageError{Op: "cloudtrail:LookupEvents", Object: "in " + t.cfg.Region, Reason: err.Error(), Kind: store.ErrUnavailable}
+	out := &store.StorageError{Op: "cloudtrail:LookupEvents", Object: "in " + t.cfg.Region, Reason: cmp.Or(Unanswered(err), err.Error()), Kind: store.ErrUnavailable}
 	var response *smithyhttp.ResponseError
 	var api smithy.APIError
+	var contact *ContactError
 	switch {
+	case errors.As(err, &contact):
+		out.Code, out.Reason = contact.Code, contact.Error()
+		if contact.Code != "" {
+			out.Kind = store.ErrConfiguration
+		}
 	case errors.Is(err, errNoCredentials):
 		out.Kind = store.ErrConfiguration
 	case errors.As(err, &response) && errors.As(err, &api):
 		out.Code, out.Reason, out.Status = api.ErrorCode(), api.ErrorMessage(), response.HTTPStatusCode()
 		out.Kind = trailKind(out.Code, out.Status)
+		var stranger *strangerError
+		if errors.As(err, &stranger) {
+			out.Kind = store.ErrUnsupported
+		}
 		if out.Code == "" {
 			out.Reason = cmp.Or(out.Reason, fmt.Sprintf("status %d, and nothing that CloudTrail would say", out.Status))
 		}

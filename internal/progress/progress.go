@@ -63,6 +63,18 @@ func (l *Line) Add() {
 	}
 }
 
+// Hide takes the line away, so that something else can be written; the next step draws it again.
+func (l *Line) Hide() {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.over {
+		_ = l.clear() // as above
+	}
+}
+
 // Done takes the line away, before anything else is written. No line comes after it.
 func (l *Line) Done() {
 	if l == nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/awsconf"
+	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
@@ -46,7 +47,7 @@ func (o Options) tryKey(ctx context.Context, b bucket.Bucket, service, alias str
 	if err != nil {
 		return "", fmt.Errorf("looking which key %s stands for: %w", alias, err)
 	}
-	if err := b.Delete(context.WithoutCancel(ctx), name, bucket.If{}); err != nil {
+	if err := b.Delete(waiting.Beyond(ctx), name, bucket.If{}); err != nil {
 		return "", fmt.Errorf("looking which key %s stands for: %w", alias, err)
 	}
 	if o.AllowUnencrypted && put.Seal.Method == "" {

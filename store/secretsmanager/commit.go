@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awssm "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/awserror"
 )
@@ -286,7 +287,7 @@ func (p *proposal) settle(ctx context.Context, err error) error {
 // withdraw takes the label from a version that did not become current, so that chamber's
 // history does not show it. Another writer may have taken it first.
 func (p *proposal) withdraw(ctx context.Context, stage string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanup)
+	ctx, cancel := context.WithTimeout(waiting.Beyond(ctx), cleanup)
 	defer cancel()
 	_ = p.move(ctx, stage, "", p.token)
 }

@@ -13,6 +13,7 @@ import (
 	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
+	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/awserror"
 )
@@ -335,7 +336,7 @@ func (r *rekeying) label(ctx context.Context, h historical, labels []string) err
 		return nil
 	}
 	// The put is made: an interrupt does not tear the two apart.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), labelGrace)
+	ctx, cancel := context.WithTimeout(waiting.Beyond(ctx), labelGrace)
 	defer cancel()
 	out, err := r.api.labelParameterVersion(ctx, &awsssm.LabelParameterVersionInput{
 		Name: aws.String(parameterName(h.ID)), ParameterVersion: aws.Int64(h.number), Labels: labels,

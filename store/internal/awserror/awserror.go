@@ -4,6 +4,7 @@
 package awserror
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -41,14 +43,17 @@ func Storage(ctx context.Context, op, object string, err error, own map[string]e
 		refusal.Status = response.HTTPStatusCode()
 	}
 	var api smithy.APIError
+	var contact *awsconf.ContactError
 	switch {
+	case errors.As(err, &contact) && !errors.Is(refusal.Kind, store.ErrCredentials):
+		refusal.Code, refusal.Reason = contact.Code, contact.Error()
 	case errors.Is(refusal.Kind, store.ErrConfiguration):
 		refusal.Reason = err.Error()
 	case errors.As(err, &api):
 		refusal.Code, refusal.Reason = api.ErrorCode(), api.ErrorMessage()
 		refusal.Kind = kind(refusal.Code, refusal.Status, own)
 	default:
-		refusal.Reason = err.Error()
+		refusal.Reason = cmp.Or(awsconf.Unanswered(err), err.Error())
 	}
 	return refusal
 }
@@ -64,6 +69,10 @@ func kindWithoutCode(err error) error {
 		case strings.Contains(text, "resolve endpoint"):
 			return store.ErrConfiguration
 		}
+	}
+	var contact *awsconf.ContactError
+	if errors.As(err, &contact) && contact.Code != "" {
+		return store.ErrConfiguration
 	}
 	return store.ErrUnavailable
 }

@@ -67,7 +67,7 @@ type PutOptions struct {
 // acknowledged before it began, and of the changes that race under conditions that
 // exclude one another exactly one is made.
 //
-// Any method can also return [ErrNoBucket], [ErrCredentials], [ErrUnavailable] or the
+// Any method can also return [ErrNoBucket], [ErrCredentials], [ErrEndpoint], [ErrUnavailable] or the
 // context's error. Errors are [*Error] around one sentinel.
 type Bucket interface {
 	// Get returns an object. [ErrNotFound], [ErrDenied], [ErrKey], [ErrTorn].
@@ -142,7 +142,8 @@ var (
 	ErrChanged     = errors.New("the object is in another state")
 	ErrBusy        = errors.New("a concurrent change is in progress")
 	ErrDenied      = errors.New("access denied")
-	ErrKey         = errors.New("the key cannot be used") // disabled, pending deletion, unknown: not a lack of permission
+	ErrEndpoint    = errors.New("the endpoint cannot be used") // it speaks no TLS, or nothing else; its certificate is not accepted
+	ErrKey         = errors.New("the key cannot be used")      // disabled, pending deletion, unknown: not a lack of permission
 	ErrNoBucket    = errors.New("no such bucket")
 	ErrCredentials = errors.New("credentials refused") // missing, expired, unknown, wrong signature, clock skew
 	ErrUnavailable = errors.New("storage unavailable") // network, time-out, throttling, 5xx

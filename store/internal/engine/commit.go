@@ -7,6 +7,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
@@ -21,7 +22,8 @@ func (w *writing) commit(ctx context.Context, c *change) error {
 		return err
 	}
 	v := newVersion(c.value, w.now, w.author())
-	deadline := w.e.Now().Add(patience)
+	deadline := w.e.Now().Add(waiting.Limit(ctx, patience))
+	doubted := 0
 	for n := 0; ; n++ {
 		if done, err := w.check(ctx, c, o, info); done || err != nil {
 			return err
@@ -62,7 +64,10 @@ func (w *writing) commit(ctx context.Context, c *change) error {
 		if o.absent() && !base.absent() {
 			return fmt.Errorf("%w: it was deleted while it was being written", errors.Join(store.ErrConflict, store.ErrUnknown))
 		}
-		if w.e.Now().After(deadline) {
+		if doubtful(failed) {
+			doubted++
+		}
+		if doubted == doubts || w.e.Now().After(deadline) {
 			return failed
 		}
 	}
@@ -205,7 +210,7 @@ func (w *writing) checkPut(ctx context.Context, o *secretObject, put bucket.Info
 	if !base.absent() {
 		return fmt.Errorf("%w; the new version is stored", err)
 	}
-	ctx = context.WithoutCancel(ctx)
+	ctx = waiting.Beyond(ctx)
 	left := w.e.Bucket.Delete(ctx, name, bucket.IfMatch(put.Tag))
 	if errors.Is(left, bucket.ErrUnsupported) {
 		left = w.e.Bucket.Delete(ctx, name, bucket.If{})

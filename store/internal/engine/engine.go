@@ -64,6 +64,7 @@ const (
 	writers      = 64               // objects written at once: an import is two waves, not ten
 	maxVersions  = 100              // how far back versions are kept
 	deletions    = 3                // how often a delete is repeated
+	doubts       = 10               // how often a change is repeated that ends without a clear answer
 	patience     = 60 * time.Second // for a change that keeps meeting others
 	putGrace     = 5 * time.Second  // for what is being put when an interrupt comes
 	indexGrace   = 10 * time.Second // for the index after an interrupt

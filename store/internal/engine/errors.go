@@ -56,7 +56,7 @@ func kind(err *bucket.Error) error {
 		return store.ErrConfiguration
 	case is(bucket.ErrCredentials):
 		return store.ErrCredentials
-	case is(bucket.ErrNoBucket):
+	case is(bucket.ErrNoBucket), is(bucket.ErrEndpoint):
 		return store.ErrConfiguration
 	case is(bucket.ErrBusy), is(bucket.ErrUnavailable):
 		return store.ErrUnavailable

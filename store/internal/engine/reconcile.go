@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/coffer-secrets/coffer/index"
+	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
@@ -59,7 +60,8 @@ type reconciliation struct {
 // is dropped, and the put still succeeds.
 func (r *reconciliation) run(ctx context.Context) error {
 	file := index.FileName(r.alias)
-	deadline := r.e.Now().Add(patience)
+	deadline := r.e.Now().Add(waiting.Limit(ctx, patience))
+	doubted := 0
 	for n := 0; ; n++ {
 		if n > 0 {
 			if err := r.e.pause(ctx, n); err != nil {
@@ -100,6 +102,11 @@ func (r *reconciliation) run(ctx context.Context) error {
 			}
 			if err == nil || !retryable(err) {
 				return err
+			}
+			if doubtful(err) {
+				if doubted++; doubted == doubts {
+					return err
+				}
 			}
 		}
 		r.own = nil
@@ -162,7 +169,7 @@ func (r *reconciliation) swap(ctx context.Context, file string, next *index.Inde
 	}
 	if err := r.e.Vouch(name, put.Seal); err != nil {
 		// Every value lies open in it, and nothing is lost with it.
-		_ = r.e.Bucket.Delete(context.WithoutCancel(ctx), name, bucket.IfMatch(put.Tag))
+		_ = r.e.Bucket.Delete(waiting.Beyond(ctx), name, bucket.IfMatch(put.Tag))
 		return err
 	}
 	r.v.indexes[file] = &indexState{file: file, idx: next, tag: put.Tag, seal: put.Seal}

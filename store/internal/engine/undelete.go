@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
@@ -171,7 +172,7 @@ func (w *writing) bringBack(ctx context.Context, c *change, p *past, at string) 
 		return err
 	}
 	var next *secretObject
-	deadline := w.e.Now().Add(patience)
+	deadline := w.e.Now().Add(waiting.Limit(ctx, patience))
 	for n := 0; ; n++ {
 		if !o.absent() {
 			return w.there(ctx, c, o, info, f, next)

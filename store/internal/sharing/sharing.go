@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/engine"
@@ -119,7 +120,7 @@ func (s Shares) takeBack(ctx context.Context, name string, why error) error {
 	if errors.Is(why, bucket.ErrDenied) {
 		return why
 	}
-	if err := s.Bucket.Delete(context.WithoutCancel(ctx), name, bucket.If{}); err != nil {
+	if err := s.Bucket.Delete(waiting.Beyond(ctx), name, bucket.If{}); err != nil {
 		return fmt.Errorf("%w; %s may be left behind: %w", why, name, err)
 	}
 	return why

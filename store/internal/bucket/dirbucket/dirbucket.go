@@ -29,6 +29,7 @@ import (
 
 	"filippo.io/age"
 
+	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
@@ -85,19 +86,25 @@ func (b *Bucket) Head(ctx context.Context, name string) (bucket.Info, error) {
 // is no key but those of aliases: without one, Put is [bucket.ErrRefused].
 func (b *Bucket) Put(ctx context.Context, name string, body []byte, o bucket.PutOptions) (bucket.Info, error) {
 	info, err := b.put(ctx, name, body, o)
-	if err != nil {
-		return bucket.Info{}, failure("put", name, err)
-	}
-	return info, nil
+	return info, settled(ctx, "put", name, err)
 }
 
 // Delete implements [bucket.Bucket]. Without a condition a missing object is no error.
 // The directories above the object stay.
 func (b *Bucket) Delete(ctx context.Context, name string, cond bucket.If) error {
-	if err := b.remove(ctx, name, cond); err != nil {
-		return failure("delete", name, err)
+	return settled(ctx, "delete", name, b.remove(ctx, name, cond))
+}
+
+// settled notes what became of a change, and returns its error.
+func settled(ctx context.Context, op, name string, err error) error {
+	if err == nil {
+		waiting.Made(ctx, name)
+		return nil
 	}
-	return nil
+	if err = failure(op, name, err); errors.Is(err, bucket.ErrUnavailable) {
+		waiting.Doubt(ctx, name)
+	}
+	return err
 }
 
 // Recipient returns the recipient for which an alias stands, or a recipient as it is named, as
@@ -310,7 +317,7 @@ func makeDirectories(dir string) error {
 		return err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
+		return unmade(err)
 	}
 	root, err := os.OpenRoot(filepath.Dir(dir))
 	if err != nil {

@@ -30,9 +30,11 @@ func orNotFound(err error) error {
 	return err
 }
 
-// failure is the error of a request. What the system reports is a denial, a request that
-// can never succeed, or else a storage out of order; what [os.Root] refuses by itself, such
-// as a path that leads out of the directory, is no error number and refused for good.
+// failure is the error of a request. What the system reports is a denial, something that passes,
+// or else a failure for good: a full disk is no network, and repeating the request does not help.
+// Neither has made the change: what may have been made is a fault of its own. What [os.Root]
+// refuses by itself, such as a path that leads out of the directory, is no error number and
+// refused for good.
 func failure(op, name string, err error) error {
 	e := &bucket.Error{Op: op, Name: name}
 	var known fault
@@ -44,7 +46,7 @@ func failure(op, name string, err error) error {
 		e.Err = err
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		e.Err, e.Reason = bucket.ErrDenied, err.Error()
-	case errors.As(err, &errno) && !hopeless(errno):
+	case errors.As(err, &errno) && passing(errno):
 		e.Err, e.Reason = bucket.ErrUnavailable, err.Error()
 	default:
 		e.Err, e.Reason = bucket.ErrRefused, err.Error()
@@ -52,13 +54,21 @@ func failure(op, name string, err error) error {
 	return e
 }
 
-// hopeless reports whether the same request would fail again: the name is too long, or a
-// file stands where the name needs a directory, or the other way round.
-func hopeless(errno syscall.Errno) bool {
+// unmade is the error of directories that cannot be made.
+func unmade(err error) error {
+	if err == nil || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return err
+	}
+	return fault{bucket.ErrRefused, err.Error()}
+}
+
+// passing reports whether the same request may succeed soon: others hold what it needs, or a
+// directory vanished under it.
+func passing(errno syscall.Errno) bool {
 	switch errno {
-	case syscall.ENAMETOOLONG, syscall.ENOTDIR, syscall.EISDIR, syscall.EEXIST, syscall.ENOTEMPTY, syscall.ELOOP:
+	case syscall.EAGAIN, syscall.EINTR, syscall.EBUSY, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOENT:
 		return true
 	default:
-		return false
+		return held(errno)
 	}
 }

@@ -20,7 +20,7 @@ func TestFailedWriteKeepsTheOldObject(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := h.open().Put(t.Context(), "api/a.json", []byte(strings.Repeat(canary, 10_000)), bucket.PutOptions{KeyAlias: app})
-		wantError(t, err, bucket.ErrUnavailable, "too large")
+		wantError(t, err, bucket.ErrRefused, "too large")
 		h.wantNoTemporaries(t)
 	}) {
 		return

@@ -18,8 +18,8 @@ func TestFailureClassifiesWhatTheSystemReports(t *testing.T) {
 		{syscall.EACCES, bucket.ErrDenied},
 		{syscall.EPERM, bucket.ErrDenied},
 		{syscall.EROFS, bucket.ErrDenied},
-		{syscall.ENOSPC, bucket.ErrUnavailable},
-		{syscall.EIO, bucket.ErrUnavailable},
+		{syscall.ENOSPC, bucket.ErrRefused},
+		{syscall.EIO, bucket.ErrRefused},
 		{syscall.EMFILE, bucket.ErrUnavailable},
 		{syscall.ENOENT, bucket.ErrUnavailable}, // a directory that vanished under a put is no missing object
 		{syscall.ENAMETOOLONG, bucket.ErrRefused},

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path"
 	"syscall"
+
+	"github.com/coffer-secrets/coffer/internal/waiting"
 )
 
 // lock waits until this caller alone, among all goroutines and processes, holds the named
@@ -48,6 +50,8 @@ func hold(ctx context.Context, f *os.File) (func(), error) {
 	if tryLockFile(f) {
 		return release, nil
 	}
+	wait := waiting.Begin(ctx, "the lock "+f.Name()+", which another process holds")
+	defer wait.End(waiting.Done)
 	locked := make(chan error, 1)
 	go func() { locked <- lockFile(f) }()
 	select {

@@ -54,3 +54,6 @@ func foreign(info os.FileInfo) bool {
 
 // withoutWaiting opens a FIFO at once, whether somebody writes to it or not.
 const withoutWaiting = syscall.O_NONBLOCK
+
+// held reports whether another process holds the file, or the server of it was restarted.
+func held(errno syscall.Errno) bool { return errno == syscall.ESTALE || errno == syscall.ETXTBSY }

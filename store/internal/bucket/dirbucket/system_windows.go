@@ -2,6 +2,7 @@ package dirbucket
 
 import (
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/windows"
 )
@@ -37,3 +38,8 @@ func writableByOthers(os.FileMode) bool { return false }
 func foreign(os.FileInfo) bool          { return false }
 
 const withoutWaiting = 0 // there are no FIFOs among files
+
+// held reports whether another process holds the file.
+func held(errno syscall.Errno) bool {
+	return errno == windows.ERROR_SHARING_VIOLATION || errno == windows.ERROR_LOCK_VIOLATION
+}

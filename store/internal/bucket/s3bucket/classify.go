@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
@@ -26,6 +26,17 @@ func fail(ctx context.Context, op, name string, err error) error {
 	return classify(op, name, err)
 }
 
+// failPut is fail for a put. Some servers answer 500 for a key that they do not know, and name
+// neither: the error does.
+func failPut(ctx context.Context, name, key string, err error) error {
+	failed := fail(ctx, "put", name, err)
+	var e *bucket.Error
+	if errors.As(failed, &e) && e.Status >= http.StatusInternalServerError && key != "" {
+		e.Reason = fmt.Sprintf("under %s, at %s: %s", key, awsconf.HostOf(err), e.Reason)
+	}
+	return failed
+}
+
 // classify turns an error of the SDK into a [*bucket.Error] around one sentinel, or around
 // [context.Canceled]: by the API error code first and the HTTP status second (protocol.md,
 // section 3; facts.md, sections 2, 3, 4 and 9). What it does not know is ErrRefused: never
@@ -36,10 +47,16 @@ func classify(op, name string, err error) error {
 	if errors.As(err, &api) {
 		e.Code, e.Reason = api.ErrorCode(), api.ErrorMessage()
 	}
+	var contact *awsconf.ContactError
 	var ended *store.CredentialsError
 	switch {
 	case errors.As(err, &ended):
 		e.Code, e.Reason, e.Err = "", "", fmt.Errorf("%w: %w", bucket.ErrCredentials, ended)
+	case errors.As(err, &contact) && !identityFailed(err):
+		e.Code, e.Reason, e.Err = contact.Code, contact.Error(), bucket.ErrUnavailable
+		if contact.Code != "" {
+			e.Err = bucket.ErrEndpoint
+		}
 	case identityFailed(err):
 		e.Reason, e.Err = reason(err), bucket.ErrCredentials
 	case e.Code == "" && e.Status < http.StatusMultipleChoices:
@@ -181,10 +198,13 @@ func ofTransport(err error) error {
 		certificate *tls.CertificateVerificationError
 		sending     *smithyhttp.RequestSendError
 		network     net.Error
+		operation   *net.OpError
 	)
 	switch {
 	case errors.As(err, &network) && network.Timeout():
 		return bucket.ErrUnavailable
+	case errors.As(err, &body) && errors.As(err, &operation):
+		return errCut
 	case errors.As(err, &body), errors.As(err, &decoding):
 		return bucket.ErrTorn
 	case errors.Is(err, context.Canceled):
@@ -217,9 +237,8 @@ func status(err error) int {
 
 // reason is the error without the SDK's words around it.
 func reason(err error) string {
-	var sending *url.Error
-	if errors.As(err, &sending) {
-		return sending.Err.Error()
+	if text := awsconf.Unanswered(err); text != "" {
+		return text
 	}
 	var operation *smithy.OperationError
 	if errors.As(err, &operation) && operation.Err != nil {

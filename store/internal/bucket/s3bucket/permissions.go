@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
@@ -164,7 +165,7 @@ func (p *prober) change(ctx context.Context) {
 		p.untold(why, versionActions...)
 		return
 	}
-	defer p.clean(context.WithoutCancel(ctx))
+	defer p.clean(waiting.Beyond(ctx))
 	p.put(ctx)
 	if !p.stored {
 		const why = "not tried: nothing could be stored for it"

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
@@ -103,7 +104,7 @@ func (p *probed) probeOnce(ctx context.Context, beside string) (f *findings, err
 	if p.o.Now != nil {
 		f.Checked = p.o.Now().UTC()
 	}
-	defer func() { t.clean(context.WithoutCancel(ctx)) }()
+	defer func() { t.clean(waiting.Beyond(ctx)) }()
 	err = t.place(ctx) // 1
 	switch {
 	case errors.Is(err, bucket.ErrUnsupported):

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"net/url"
@@ -143,7 +144,7 @@ func (b *Bucket) put(ctx context.Context, name string, body []byte, o bucket.Put
 	}
 	out, err := b.client.PutObject(ctx, in)
 	if err != nil {
-		return bucket.Info{}, nil, fail(ctx, "put", name, err)
+		return bucket.Info{}, nil, failPut(ctx, name, aws.ToString(in.SSEKMSKeyId), err)
 	}
 	info, err := describe("put", name, out.ETag, nil, int64(len(body)))
 	info.Seal = seal(out.ServerSideEncryption, out.SSEKMSKeyId)
@@ -274,11 +275,18 @@ func seal(method types.ServerSideEncryption, key *string) bucket.Seal {
 func untorn[T any](read func() (T, error)) (answer T, err error) {
 	for range tornTries {
 		if answer, err = read(); !errors.Is(err, bucket.ErrTorn) {
-			break
+			return answer, err
 		}
+	}
+	var torn *bucket.Error
+	if errors.As(err, &torn) && errors.Is(torn.Err, errCut) {
+		torn.Err = bucket.ErrUnavailable
 	}
 	return answer, err
 }
+
+// errCut is an answer that the network cut off, which says nothing of what is stored.
+var errCut = fmt.Errorf("%w: the connection broke", bucket.ErrTorn)
 
 // bodyError is an error of reading the body of an answer that began well.
 type bodyError struct{ err error }

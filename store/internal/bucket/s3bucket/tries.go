@@ -14,12 +14,13 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
 // try tries one part on an object of its own, which goes in the end.
 func (t *trial) try(ctx context.Context, wanted part) (v verdict, err error) {
-	defer func() { t.clean(context.WithoutCancel(ctx)) }()
+	defer func() { t.clean(waiting.Beyond(ctx)) }()
 	switch wanted {
 	case partTags:
 		return t.tryTags(ctx)

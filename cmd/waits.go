@@ -1,0 +1,172 @@
+package cmd
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/coffer-secrets/coffer/internal/waiting"
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// How long a command waits without progress, where nobody says otherwise.
+const (
+	readTimeout   = 30 * time.Second
+	changeTimeout = 60 * time.Second
+)
+
+// readers are the commands that change nothing in a store. Any other may.
+func readers() []string {
+	return []string{
+		"read", "list", "services", "history", "exec", "env", "export", "find", "tag read", "keys", "audit", "diff", "policy",
+		"config", "completion", "version", "__complete",
+	}
+}
+
+// timeoutOf returns the default of a command.
+func timeoutOf(parsed *kong.Context) time.Duration {
+	var words []string
+	for node := parsed.Selected(); node != nil && node.Parent != nil; node = node.Parent {
+		words = append(words, node.Name)
+	}
+	slices.Reverse(words)
+	if slices.Contains(readers(), strings.Join(words, " ")) {
+		return readTimeout
+	}
+	return changeTimeout
+}
+
+// timeout returns the setting; 0 is the command's default.
+func (s *settings) timeout() (time.Duration, error) {
+	if s.Timeout.From == fromDefault {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(s.Timeout.Value)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("%w: %s: %q is not a time: write it as 30s or 2m", store.ErrInvalid, s.Timeout.From, s.Timeout.Value)
+	case d <= 0:
+		return 0, fmt.Errorf("%w: %s: %q leaves no time for an answer: write it as 30s or 2m", store.ErrInvalid, s.Timeout.From, s.Timeout.Value)
+	}
+	return d, nil
+}
+
+// limit sets how long the command waits, and returns it.
+func (a *App) limit(s *settings) (time.Duration, error) {
+	d, err := s.timeout()
+	if err != nil {
+		return 0, err
+	}
+	d = cmp.Or(d, a.patience, changeTimeout)
+	if a.watch != nil {
+		a.watch.Limit(d)
+	}
+	return d, nil
+}
+
+// waitFor tells a person what is waited for.
+func (a *App) waitFor(r waiting.Report) {
+	if a.globals == nil || a.globals.Quiet {
+		return
+	}
+	a.hideProgress()
+	a.say("waiting for %s; Ctrl-C gives up, --timeout 10s waits less", r)
+}
+
+// gaveUp returns the error of a command that waited for too long, or was interrupted, with what
+// is known of its changes; any other error as it is.
+func (a *App) gaveUp(err error) error {
+	if a.watch == nil {
+		return err
+	}
+	if ended := a.watch.Ended(); ended != nil {
+		return hinted(fmt.Errorf("gave up: %w; %s", ended, a.changes()), "--timeout waits longer: --timeout "+waiting.Words(4*ended.Limit))
+	}
+	var exit *exitError
+	switch code := exitCode(err); {
+	case errors.As(err, &exit):
+		return err
+	case code == exitInterrupted,
+		code == exitUnavailable && a.patience != readTimeout && !errors.Is(err, store.ErrUnknown) && !errors.Is(err, store.ErrIndexBehind):
+		return &cutShortError{err, a.changes()}
+	}
+	return err
+}
+
+// cutShortError is an interrupt, or a network that failed, with what is known of the changes.
+type cutShortError struct {
+	error
+	changes string
+}
+
+func (e *cutShortError) Unwrap() error { return e.error }
+
+// changes says what was changed, as far as that is known.
+func (a *App) changes() string {
+	made, doubtful := a.watch.Changes()
+	made, doubtful = ofSecrets(made), ofSecrets(doubtful)
+	behind := slices.ContainsFunc(doubtful, isIndex)
+	made, doubtful = slices.DeleteFunc(made, isIndex), slices.DeleteFunc(doubtful, isIndex)
+	var said []string
+	if len(made) > 0 {
+		subject, verb := changesTo(made)
+		said = append(said, subject+" "+verb+" made")
+	}
+	if len(doubtful) > 0 {
+		subject, _ := changesTo(doubtful)
+		said = append(said, subject+" may have been made: run "+look(doubtful)+" to see")
+	}
+	if len(said) == 0 {
+		said = append(said, "nothing was changed")
+	}
+	if behind {
+		said = append(said, "an index may be behind: coffer doctor --fix mends it")
+	}
+	return strings.Join(said, "; ")
+}
+
+// ofSecrets makes names of secrets from those of objects, and leaves out what a server was only tried with.
+func ofSecrets(objects []string) []string {
+	var names []string
+	for _, object := range objects {
+		if !strings.Contains(object, "/__probe/") {
+			names = append(names, strings.TrimPrefix(strings.TrimSuffix(object, ".json"), "/"))
+		}
+	}
+	return names
+}
+
+func isIndex(name string) bool {
+	return strings.HasPrefix(path.Base(name), "__") && !strings.HasPrefix(name, "__")
+}
+
+// changesTo begins a sentence about changes, and has its verb.
+func changesTo(names []string) (subject, verb string) {
+	const most = 3
+	switch n := len(names); {
+	case n == 1:
+		return "the change to " + names[0], "was"
+	case n > most:
+		return fmt.Sprintf("the changes to %s and %d more", strings.Join(names[:most], ", "), n-most), "were"
+	default:
+		return "the changes to " + strings.Join(names[:n-1], ", ") + " and " + names[n-1], "were"
+	}
+}
+
+// look is the command that shows what became of changes.
+func look(names []string) string {
+	service, key := path.Split(names[0])
+	switch service = strings.TrimSuffix(service, "/"); {
+	case service == "" || strings.Contains(names[0], " "):
+		return "coffer doctor"
+	case len(names) > 1:
+		return "coffer list " + service
+	}
+	return fmt.Sprintf("coffer history %s %s", service, key)
+}

@@ -1,0 +1,251 @@
+package awsconf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"reflect"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/coffer-secrets/coffer/internal/waiting"
+)
+
+// operation is one operation of a service, with its attempts.
+type operation struct {
+	wait     *waiting.Wait
+	contacts *contacts
+	attempts int       // the most
+	began    time.Time // of the first attempt
+	n        int       // the attempt under way
+	missed   bool      // the one before found no server, and none has answered there yet
+
+	uploaded atomic.Int64 // the most that any attempt has sent of the body
+}
+
+type operationKey struct{}
+
+// watchRequests reports every operation to the watch of its context, those included that fetch
+// credentials, and tells first contacts from later ones.
+func watchRequests(c *contacts, attempts int) func(*middleware.Stack) error {
+	return func(stack *middleware.Stack) error {
+		begin := middleware.InitializeMiddlewareFunc("Watch", func(
+			ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
+		) (middleware.InitializeOutput, middleware.Metadata, error) {
+			what, change := describeOperation(middleware.GetServiceID(ctx), middleware.GetOperationName(ctx), in.Parameters)
+			o := newOperation(ctx, c, attempts, what, change)
+			out, metadata, err := next.HandleInitialize(middleware.WithStackValue(ctx, operationKey{}, o), in)
+			o.wait.End(outcome(err))
+			return out, metadata, err
+		})
+		attempt := middleware.DeserializeMiddlewareFunc("WatchAttempt", func(
+			ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,
+		) (middleware.DeserializeOutput, middleware.Metadata, error) {
+			o, ok := middleware.GetStackValue(ctx, operationKey{}).(*operation)
+			request, http := in.Request.(*smithyhttp.Request)
+			if !ok || !http {
+				return next.HandleDeserialize(ctx, in)
+			}
+			if ctx = o.begin(ctx, request.URL.Host); request.GetStream() != nil {
+				if watched, err := request.SetStream(&upload{Reader: request.GetStream(), o: o}); err == nil {
+					in.Request = watched
+				}
+			}
+			out, metadata, err := next.HandleDeserialize(ctx, in)
+			response, _ := out.RawResponse.(*smithyhttp.Response)
+			return out, metadata, o.answered(ctx, request.URL, response, err)
+		})
+		if err := stack.Initialize.Add(begin, middleware.Before); err != nil {
+			return err
+		}
+		return stack.Deserialize.Add(attempt, middleware.After)
+	}
+}
+
+func newOperation(ctx context.Context, c *contacts, attempts int, what, change string) *operation {
+	o := &operation{contacts: c, attempts: attempts}
+	if change == "" {
+		o.wait = waiting.Begin(ctx, what)
+	} else {
+		o.wait = waiting.BeginChange(ctx, what, change)
+	}
+	return o
+}
+
+// begin begins an attempt, whose connection is noted through the context that it returns.
+func (o *operation) begin(ctx context.Context, host string) context.Context {
+	if o.n++; o.n == 1 {
+		o.began = time.Now() //nolint:forbidigo // for the time since, on the monotonic clock
+	}
+	of := o.attempts
+	if o.missed {
+		of = min(of, firstTries)
+	}
+	o.wait.Attempt(host, o.n, of)
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { o.wait.Sent() }})
+}
+
+// answered ends an attempt. Of an answer that came, the body is watched still.
+func (o *operation) answered(ctx context.Context, to *url.URL, r *smithyhttp.Response, err error) error {
+	if r == nil || r.Response == nil || r.StatusCode == 0 { // 0: the SDK's stand-in for none
+		if err == nil {
+			return nil
+		}
+		if to.Scheme == "http" && !o.contacts.hasMet(to.Host) && brokeOff(err) && speaksTLS(ctx, to.Host) {
+			err = &smithyhttp.RequestSendError{Err: errOnlyTLS}
+		}
+		err = o.contacts.judge(to.Host, o.n, time.Since(o.began), err) //nolint:forbidigo // as above
+		var contact *ContactError
+		o.missed = errors.As(err, &contact) && contact.first
+		o.wait.Lost(reason(err), false, true)
+		return err
+	}
+	if wantsTLS(r) {
+		_ = r.Body.Close()
+		err := o.contacts.judge(to.Host, o.n, 0, &smithyhttp.RequestSendError{Err: errOnlyTLS})
+		o.wait.Lost(reason(err), true, false)
+		return err
+	}
+	o.contacts.met(to.Host)
+	if r.StatusCode >= http.StatusBadRequest { // its body is no progress
+		o.wait.Lost(fmt.Sprintf("%d %s", r.StatusCode, http.StatusText(r.StatusCode)), true, r.StatusCode >= http.StatusInternalServerError)
+		return err
+	}
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = &download{ReadCloser: r.Body, wait: o.wait.Beside()}
+	}
+	return err
+}
+
+// outcome tells how far an operation has settled what it was about. An answer that asks to come
+// again later settles nothing.
+func outcome(err error) waiting.Outcome {
+	if err == nil {
+		return waiting.Done
+	}
+	var response *smithyhttp.ResponseError
+	if !errors.As(err, &response) {
+		return waiting.Failed
+	}
+	switch status := response.HTTPStatusCode(); {
+	case status < http.StatusMultipleChoices, status >= http.StatusInternalServerError,
+		status == http.StatusRequestTimeout, status == http.StatusTooManyRequests,
+		retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) == aws.TrueTernary:
+		return waiting.Failed
+	}
+	return waiting.Refused
+}
+
+// describeOperation names an operation for a person, and what it changes; "" for one that only
+// reads, or fetches credentials. The names of secrets, keys and buckets are no secret.
+func describeOperation(service, name string, parameters any) (what, change string) {
+	object := subject(parameters)
+	what = strings.TrimSpace(name + " " + object)
+	if key := textField(parameters, "SSEKMSKeyId"); key != "" {
+		what += " under " + key
+	}
+	if !changing(service, name) {
+		return what, ""
+	}
+	if object == "" || strings.HasPrefix(name, "PutBucket") || strings.HasPrefix(name, "PutPublicAccessBlock") {
+		return what, what
+	}
+	return what, object
+}
+
+// changing reports whether an operation changes anything that outlives the program.
+func changing(service, name string) bool {
+	switch service {
+	case "S3", "KMS", "SSM", "Secrets Manager":
+	default:
+		return false
+	}
+	for _, verb := range []string{"Get", "BatchGet", "Head", "List", "Describe", "Encrypt", "Decrypt", "GenerateDataKey"} {
+		if strings.HasPrefix(name, verb) {
+			return false
+		}
+	}
+	return true
+}
+
+// subject is what the parameters of an operation say that it is about.
+func subject(parameters any) string {
+	for _, field := range []string{"Key", "Prefix", "Name", "Names", "Path", "SecretId", "ResourceId", "AliasName", "KeyId", "Bucket"} {
+		if name := textField(parameters, field); name != "" {
+			return name
+		}
+	}
+	return ""
+}
+
+// textField returns a field of a struct that is a text, or several; "" where there is none.
+func textField(of any, name string) string {
+	v := reflect.Indirect(reflect.ValueOf(of))
+	if v.Kind() != reflect.Struct {
+		return ""
+	}
+	switch text := reflect.Indirect(v.FieldByName(name)); {
+	case text.Kind() == reflect.String:
+		return text.String()
+	case text.Kind() == reflect.Slice && text.Type().Elem().Kind() == reflect.String:
+		names := make([]string, text.Len())
+		for i := range names {
+			names[i] = text.Index(i).String()
+		}
+		return strings.Join(names, ", ")
+	}
+	return ""
+}
+
+// upload is the body of a request. What no attempt has sent before is progress.
+type upload struct {
+	io.Reader
+	o *operation
+	n int64 // bytes of this attempt
+}
+
+func (u *upload) Read(p []byte) (int, error) {
+	n, err := u.Reader.Read(p)
+	u.n += int64(n)
+	if most := u.o.uploaded.Load(); u.n >= most+waiting.Rate && u.o.uploaded.CompareAndSwap(most, u.n) {
+		u.o.wait.Progress()
+	}
+	return n, err
+}
+
+// download is the body of an answer.
+type download struct {
+	io.ReadCloser
+	wait *waiting.Wait
+	n    int // bytes since the last progress
+}
+
+func (d *download) Read(p []byte) (int, error) {
+	n, err := d.ReadCloser.Read(p)
+	if d.n += n; d.n >= waiting.Rate {
+		d.n = 0
+		d.wait.Progress()
+	}
+	switch {
+	case errors.Is(err, io.EOF):
+		d.wait.End(waiting.Done)
+	case err != nil:
+		d.wait.End(waiting.Failed)
+	}
+	return n, err
+}
+
+func (d *download) Close() error {
+	d.wait.End(waiting.Failed)
+	return d.ReadCloser.Close()
+}
