@@ -309,7 +309,11 @@ func afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
 func lacks(err error) string {
 	var e *store.StorageError
 	if errors.As(err, &e) && e.Status > 0 {
-		return strings.TrimSpace(fmt.Sprintf("this server does not have it (%d %s", e.Status, e.Code)) + ")"
+		verb := "have"
+		if e.Status == 400 { // MinIO, of a policy with conditions that it does not know
+			verb = "take"
+		}
+		return strings.TrimSpace(fmt.Sprintf("this server does not %s it (%d %s", verb, e.Status, e.Code)) + ")"
 	}
 	return sentence(err)
 }

@@ -186,3 +186,10 @@ func (b *Bucket) Settings() string {
 	slices.Sort(parts)
 	return strings.Join(parts, " ") + " " + b.versioning
 }
+
+// DropPolicy takes the bucket's policy away, as the account's root user could.
+func (b *Bucket) DropPolicy() {
+	b.srv.mu.Lock()
+	defer b.srv.mu.Unlock()
+	b.deleteConfiguration("policy")
+}
