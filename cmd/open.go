@@ -32,7 +32,7 @@ func (a *App) Open(ctx context.Context) (store.Store, error) {
 	case "local":
 		return local.New(local.Options{
 			Dir: s.Dir.Value, KeyDir: s.KeyDir.Value, KeyAlias: s.KMSKeyAlias.Value,
-			AllowRollback: a.globals.AllowRollback, Author: a.userName(), Now: a.Now,
+			AllowRollback: a.globals.AllowRollback, Notice: func(text string) { a.note("%s", text) }, Author: a.userName(), Now: a.Now,
 		})
 	}
 	cfg, err := a.aws(ctx, s)

@@ -56,15 +56,16 @@ func (c *RestoreCmd) version(ctx context.Context, app *App, version int) error {
 	if err != nil {
 		return err
 	}
-	if old.Value == newest.Value {
-		return app.printResults([]store.Result{{Meta: newest.Meta, Outcome: store.Unchanged}})
-	}
-	result, err := s.Write(ctx, newest.ID, old.Value, store.WriteOptions{IfVersion: &newest.Version, Adopt: c.Adopt})
+	// The store knows whether an equal value settles it: not for a secret that was put back from outside.
+	result, err := s.Write(ctx, newest.ID, old.Value, store.WriteOptions{IfVersion: &newest.Version, SkipUnchanged: true, Adopt: c.Adopt})
 	if result.Outcome == "" || result.Err != nil {
 		return err
 	}
 	if printErr := app.printResults([]store.Result{result}); printErr != nil {
 		return printErr
+	}
+	if result.Outcome == store.Unchanged {
+		return err
 	}
 	app.note("version %d has the value of version %d", result.Meta.Version, version)
 	return err

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -479,6 +480,42 @@ func rollback(b *bench) {
 	b.bucket.Plant("team/db_url.json", o.Body, s3test.AWSKMS, "alias/app")
 }
 
+// What is done to other secrets does not take the alarm away, and says so; who decides, does.
+func TestAnOlderVersionPutBackStaysRefused(t *testing.T) {
+	for decision, want := range map[string]struct {
+		value string
+		next  int
+	}{
+		"restore team db_url --version 1":      {canary + " of app", 4},
+		"doctor --fix --allow-rollback team":   {canary + " of app", 3},
+		"write team db_url " + canary + "-new": {canary + "-new", 4},
+	} {
+		t.Run(decision, func(t *testing.T) {
+			b := newBench(t, s3test.Options{})
+			team(b)
+			b.do("write team other -", "o1")
+			rollback(b)
+			for _, step := range []string{"write team other -", "write team new -", "delete team other", "doctor --fix team"} {
+				got := b.run(step, "v")
+				if step != "doctor --fix team" && !strings.Contains(got.stderr, "team/db_url is at version 1, but version 2 was written") {
+					t.Errorf("%s: exit code %d, said %q", step, got.exit, got.stderr)
+				}
+				if got := b.run("exec team -- echo ran", ""); got.exit != 8 || got.stdout != "" {
+					t.Fatalf("exec after %s: exit code %d", step, got.exit)
+				}
+			}
+			b.run(decision, "")
+			if got := b.run("exec team -- printenv DB_URL", ""); got.exit != 0 || strings.TrimSpace(got.stdout) != want.value {
+				t.Errorf("exec after the decision: exit code %d, %s", got.exit, got.stderr)
+			}
+			b.do("write team db_url -", "next")
+			if got := b.run("read team db_url --json", ""); !strings.Contains(got.stdout, fmt.Sprintf(`"version": %d`, want.next)) {
+				t.Errorf("the next version: %s; want %d", got.stdout, want.next)
+			}
+		})
+	}
+}
+
 // Who may only read is told that a secret is not there, and nothing of permissions: there was
 // nothing to take out of the index. Where there is, it is not gone.
 func TestAReaderDeletesWhatIsNotThere(t *testing.T) {
@@ -508,7 +545,7 @@ func TestAReaderDeletesWhatIsNotThere(t *testing.T) {
 	if got := b.run("delete team db_url", ""); got.exit != 3 {
 		t.Errorf("who may write takes it out: exit code %d\n%s", got.exit, got.stderr)
 	}
-	if index, _ := b.bucket.Object(appIndex); bytes.Contains(index.Body, []byte("db_url")) {
+	if index, _ := b.bucket.Object(appIndex); bytes.Contains(index.Body, []byte(canary+" of app")) {
 		t.Error("it is still in the index")
 	}
 }

@@ -14,6 +14,9 @@ type fileJSON[T any] struct {
 	Meta   map[string]entryJSON `json:"meta,omitempty"`
 	Other  map[string]string    `json:"other,omitempty"`
 	Gone   map[string]string    `json:"gone,omitempty"`
+	Last   map[string]int       `json:"last,omitempty"`
+	Floor  int                  `json:"floor,omitzero"`
+	Seen   map[string]int       `json:"seen,omitempty"`
 	Seq    int64                `json:"seq,omitzero"`
 	Nonce  string               `json:"nonce,omitzero"`
 	Extra  strictjson.Rest      `json:",embed"`
@@ -44,7 +47,7 @@ func Parse(alias string, body []byte) (*Index, error) {
 	if err := strictjson.Unmarshal(body, &f); err != nil {
 		return nil, err
 	}
-	x := fromFile(alias, f.Other, f.Gone, f.Seq, f.Nonce, f.Extra)
+	x := fromFile(alias, f)
 	for key, e := range f.Latest {
 		x.Entries[key] = e.entry()
 	}
@@ -56,7 +59,7 @@ func parsePlain(body []byte) (*Index, error) {
 	if err := strictjson.Unmarshal(body, &f); err != nil {
 		return nil, err
 	}
-	x := fromFile("", f.Other, f.Gone, f.Seq, f.Nonce, f.Extra)
+	x := fromFile("", f)
 	for key, value := range f.Latest {
 		meta := f.Meta[key] // an entry of another program has none: version 0, no tag
 		meta.Value = value
@@ -65,14 +68,20 @@ func parsePlain(body []byte) (*Index, error) {
 	return x, nil
 }
 
-func fromFile(alias string, other, gone map[string]string, seq int64, nonce string, extra []byte) *Index {
+func fromFile[T any](alias string, f fileJSON[T]) *Index {
 	x := New(alias)
-	x.Seq, x.Nonce, x.extra = seq, nonce, extra
-	for key, tag := range other {
+	x.Seq, x.Nonce, x.extra, x.Floor = f.Seq, f.Nonce, f.Extra, max(0, f.Floor)
+	for key, tag := range f.Other {
 		x.Other[key] = unquote(tag)
 	}
-	for key, tag := range gone {
+	for key, tag := range f.Gone {
 		x.Gone[key] = unquote(tag)
+	}
+	for key, n := range f.Last {
+		x.Learn(key, n)
+	}
+	for key, n := range f.Seen {
+		x.Seen[key] = n
 	}
 	return x
 }
@@ -95,7 +104,7 @@ func (x *Index) Encode() ([]byte, error) {
 	if x.Alias == "" {
 		f := fileJSON[string]{
 			Latest: map[string]string{}, Meta: map[string]entryJSON{},
-			Other: x.Other, Gone: x.Gone, Seq: x.Seq, Nonce: x.Nonce, Extra: x.extra,
+			Other: x.Other, Gone: x.Gone, Last: x.Last, Floor: x.Floor, Seen: x.Seen, Seq: x.Seq, Nonce: x.Nonce, Extra: x.extra,
 		}
 		for key, e := range x.Entries {
 			f.Latest[key] = e.Value.Reveal()
@@ -105,7 +114,7 @@ func (x *Index) Encode() ([]byte, error) {
 	}
 	f := fileJSON[entryJSON]{
 		Latest: map[string]entryJSON{},
-		Other:  x.Other, Gone: x.Gone, Seq: x.Seq, Nonce: x.Nonce, Extra: x.extra,
+		Other:  x.Other, Gone: x.Gone, Last: x.Last, Floor: x.Floor, Seen: x.Seen, Seq: x.Seq, Nonce: x.Nonce, Extra: x.extra,
 	}
 	for key, e := range x.Entries {
 		value := e.Value.Reveal()

@@ -68,6 +68,9 @@ func (e Entry) Equal(o Entry) bool {
 		e.Created.Equal(o.Created) && e.CreatedBy == o.CreatedBy
 }
 
+// Says reports whether two entries say the same of a secret, under whichever alias.
+func (e Entry) Says(o Entry) bool { return e.Version == o.Version && e.Value == o.Value }
+
 // Index is one index.
 type Index struct {
 	Alias   string // whose index it is; "" for the plain one
@@ -78,6 +81,13 @@ type Index struct {
 	Other map[string]string
 	Gone  map[string]string
 
+	// What no object says. Last has the highest version of secrets that are deleted, at most
+	// [MaxLast] of them; Floor is at least the highest version of all others that are. Seen has the
+	// highest version of secrets that exist, where no entry can keep it: their objects could not be read.
+	Last  map[string]int
+	Floor int
+	Seen  map[string]int
+
 	Seq   int64  // counts the puts
 	Nonce string // makes the bytes of each put its own
 
@@ -86,7 +96,10 @@ type Index struct {
 
 // New returns an empty index.
 func New(alias string) *Index {
-	return &Index{Alias: alias, Entries: map[string]Entry{}, Other: map[string]string{}, Gone: map[string]string{}}
+	return &Index{
+		Alias: alias, Entries: map[string]Entry{}, Other: map[string]string{}, Gone: map[string]string{},
+		Last: map[string]int{}, Seen: map[string]int{},
+	}
 }
 
 // Verified returns the entry of a key if it was made from the object in state tag.
@@ -128,9 +141,10 @@ func (x *Index) Foreign() (alias string, foreign bool) {
 	return "", false
 }
 
-// Same reports whether two indexes hold the same entries and marks, whatever their Seq and Nonce.
+// Same reports whether two indexes hold the same entries, marks and numbers, whatever their Seq and Nonce.
 func (x *Index) Same(o *Index) bool {
-	return maps.EqualFunc(x.Entries, o.Entries, Entry.Equal) && maps.Equal(x.Other, o.Other) && maps.Equal(x.Gone, o.Gone)
+	return maps.EqualFunc(x.Entries, o.Entries, Entry.Equal) && maps.Equal(x.Other, o.Other) && maps.Equal(x.Gone, o.Gone) &&
+		maps.Equal(x.Last, o.Last) && maps.Equal(x.Seen, o.Seen) && x.Floor == o.Floor
 }
 
 // Next returns an empty index that follows x: the next Seq, a nonce, and whatever of x
@@ -142,29 +156,44 @@ func (x *Index) Next(nonce string) *Index {
 }
 
 // Merge resolves what a listing shows (key to tag) with the indexes of a service. It returns
-// the verified entries and, sorted, the keys for which no index vouches: their objects
-// must be read. A key that some index knows to be elsewhere, and that no other index
-// vouches for, is among the unknown too, unless it is a tombstone.
-//
-// The result does not depend on the order of the indexes, but for two that both vouch for one
-// object: they were made from the same state of it, and the first wins.
+// the verified entries and, sorted, the keys for which no index vouches, or of which two
+// indexes say different things: their objects must be read. A key that an index knows to be a
+// tombstone is in neither. The result does not depend on the order of the indexes.
 func Merge(listed map[string]string, indexes ...*Index) (verified map[string]Entry, unknown []string) {
 	verified = make(map[string]Entry, len(listed))
-next:
 	for key, tag := range listed {
-		for _, x := range indexes {
-			if e, ok := x.Verified(key, tag); ok {
-				verified[key] = e
-				continue next
-			}
+		entry, claims, gone := vouched(key, tag, indexes)
+		switch {
+		case claims == 1 && !gone:
+			verified[key] = entry
+		case claims > 0 || !gone:
+			unknown = append(unknown, key)
 		}
-		for _, x := range indexes {
-			if x.Gone[key] == tag && tag != "" {
-				continue next
-			}
-		}
-		unknown = append(unknown, key)
 	}
 	slices.Sort(unknown)
 	return verified, unknown
+}
+
+// vouched returns the entry that vouches for an object, how many different ones do, and whether an
+// index knows the object to be a tombstone. An entry that a rekey has made ahead is no other one
+// when it says the same of the secret; alone, it counts.
+func vouched(key, tag string, indexes []*Index) (entry Entry, claims int, gone bool) {
+	var ahead []Entry
+	for _, x := range indexes {
+		gone = gone || tag != "" && x.Gone[key] == tag
+		switch e, ok := x.Verified(key, tag); {
+		case ok && e.Moving:
+			ahead = append(ahead, e)
+		case ok && (claims == 0 || !e.Says(entry) || e.Alias != entry.Alias):
+			entry, claims = e, claims+1
+		}
+	}
+	for _, e := range ahead {
+		if claims == 0 {
+			entry, claims = e, 1
+		} else if !e.Says(entry) {
+			claims++
+		}
+	}
+	return entry, claims, gone
 }

@@ -61,7 +61,8 @@ type WriteOptions struct {
 	// version is exactly this one; 0 stands for "the secret does not exist". Nil: no condition.
 	IfVersion *int
 	// SkipUnchanged leaves a secret alone whose newest value equals the one to write. It
-	// decides on the secret itself, never on an index, and repairs the index if it is behind.
+	// decides on the secret itself, never on an index, and repairs the index if it is behind. One that
+	// is older than its index says is written: that decides which value is the right one.
 	SkipUnchanged bool
 	// PreserveCase stores a new key as it is written; without it, in lower case.
 	PreserveCase bool

@@ -22,7 +22,8 @@ type Options struct {
 	KeyDir   string // the identities: <alias, "/" as "_">.age; made at the first write under the alias
 	KeyAlias string // "" means [DefaultAlias]
 
-	AllowRollback bool // see [engine.Options]
+	AllowRollback bool              // see [engine.Options]
+	Notice        func(text string) // a sentence for a person; nil: silent
 
 	Author string           // who writes
 	Now    func() time.Time // nil: the system's clock
@@ -54,7 +55,7 @@ func New(o Options) (store.Store, error) {
 		Author: func(context.Context) string { return o.Author },
 		Now:    o.Now,
 
-		AllowRollback: o.AllowRollback,
+		AllowRollback: o.AllowRollback, Notice: o.Notice,
 	}), files}, nil
 }
 

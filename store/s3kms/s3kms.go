@@ -84,6 +84,7 @@ func New(ctx context.Context, cfg aws.Config, o Options) (store.Store, error) {
 		Author:     awsconf.Author(cfg, o.Log),
 		Unverified: o.Unverified, AllowRollback: o.AllowRollback, SingleWriter: o.SingleWriter,
 		DeniedWhenExpired: awsconf.OtherServer(cfg) != "",
+		Notice:            o.Notice,
 		Now:               o.Now,
 	}), keys), nil
 }

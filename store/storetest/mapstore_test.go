@@ -18,10 +18,11 @@ type mapStore struct {
 	maxValue int
 	mu       sync.Mutex
 	versions map[store.ID][]store.Secret
+	last     map[store.ID]int // the highest version, also of what is deleted
 }
 
 func newMapStore() *mapStore {
-	return &mapStore{maxValue: store.MaxValue, versions: map[store.ID][]store.Secret{}}
+	return &mapStore{maxValue: store.MaxValue, versions: map[store.ID][]store.Secret{}, last: map[store.ID]int{}}
 }
 
 func fail(op string, id store.ID, err error) error {
@@ -34,12 +35,14 @@ func (m *mapStore) Read(ctx context.Context, id store.ID, version int) (store.Se
 		return store.Secret{}, fail("read", id, err)
 	}
 	if version == store.Latest {
-		version = len(versions)
+		version = versions[len(versions)-1].Version
 	}
-	if version < 1 || version > len(versions) {
-		return store.Secret{}, fail("read", id, &store.NotFoundError{What: "version"})
+	for _, v := range versions {
+		if v.Version == version {
+			return v, nil
+		}
 	}
-	return versions[version-1], nil
+	return store.Secret{}, fail("read", id, &store.NotFoundError{What: "version"})
 }
 
 func (m *mapStore) Load(ctx context.Context, service string) (store.Contents, error) {
@@ -199,13 +202,18 @@ func (m *mapStore) put(id store.ID, v store.Value, o store.WriteOptions, resolve
 			stored.Key = strings.ToLower(key)
 		}
 	}
-	if have := len(versions); o.IfVersion != nil && *o.IfVersion != have {
+	have := 0
+	if versions != nil {
+		have = m.last[stored]
+	}
+	if o.IfVersion != nil && *o.IfVersion != have {
 		return store.Result{}, &store.VersionError{Have: have, Want: *o.IfVersion}
 	}
 	if o.SkipUnchanged && versions != nil && versions[len(versions)-1].Value == v {
 		return store.Result{Meta: versions[len(versions)-1].Meta, Outcome: store.Unchanged}, nil
 	}
-	meta := store.Meta{ID: stored, Version: len(versions) + 1, Created: time.Now().UTC(), CreatedBy: "test"}
+	meta := store.Meta{ID: stored, Version: m.last[stored] + 1, Created: time.Now().UTC(), CreatedBy: "test"}
+	m.last[stored]++
 	m.versions[stored] = append(versions, store.Secret{Meta: meta, Value: v})
 	return store.Result{Meta: meta, Outcome: outcome}, nil
 }

@@ -110,6 +110,7 @@ func sentences(caps Capabilities) []sentence {
 		{"delete removes every version", deleteAll},
 		{"delete of a missing key finishes the others", deleteMissing},
 		{"a deleted secret can be made again", recreate},
+		{"numbers go on after a delete", goesOn},
 
 		{"WriteAll tells what became of each", writeAll},
 		{"WriteAll skips unchanged values", writeAllUnchanged},

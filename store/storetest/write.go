@@ -155,6 +155,24 @@ func recreate(s *session) {
 	s.wantLoad(map[string]string{"db_url": "again"})
 }
 
+// goesOn: a number means one value for ever, so that a condition on it is not fooled.
+func goesOn(s *session) {
+	s.write("db_url", "one", store.WriteOptions{})
+	s.write("other", "o", store.WriteOptions{})
+	s.write("db_url", "two", store.WriteOptions{})
+	if _, err := s.store.Delete(s.ctx, s.service, "db_url"); err != nil {
+		s.Fatal(err)
+	}
+	s.write("other", "o2", store.WriteOptions{})
+	r := s.write("db_url", "again", store.WriteOptions{})
+	s.wantResult(r, "db_url", 3, store.Created)
+	_, err := s.store.Write(s.ctx, s.id("db_url"), secret("late"), store.WriteOptions{IfVersion: ptr(2)})
+	s.wantVersionConflict(err, store.VersionError{Have: 3, Want: 2})
+	if _, err := s.store.Read(s.ctx, s.id("db_url"), 2); err == nil {
+		s.Error("version 2 is read, which was deleted")
+	}
+}
+
 func writeAll(s *session) {
 	s.write("b", "old", store.WriteOptions{})
 	results, err := s.store.WriteAll(s.ctx, s.service, map[string]store.Value{

@@ -28,7 +28,7 @@ func (w *writing) commit(ctx context.Context, c *change) error {
 		if done, err := w.check(ctx, c, o, info); done || err != nil {
 			return err
 		}
-		next, number, err := w.next(o, c.key, v)
+		next, number, err := w.next(o, c.key, info.Tag, v)
 		if err != nil {
 			return err
 		}
@@ -137,10 +137,11 @@ func (w *writing) check(ctx context.Context, c *change, o *secretObject, info bu
 	if !w.o.SkipUnchanged || o.versions[have].value != c.value || w.adopts(ctx, o, info) {
 		return false, nil
 	}
+	if w.e.checkRollback(w.v.service, c.key, have, w.v.readable()) != nil {
+		return false, nil // it is not what it was at last: the write decides that it is to be this
+	}
 	c.meta, c.outcome = o.meta(have, w.e.Alias), store.Unchanged
-	if w.own.idx == nil {
-		w.setBehind()
-	} else if _, ok := w.own.idx.Verified(c.key, string(info.Tag)); !ok {
+	if !vouches(w.own, c.key, info.Tag) {
 		w.setBehind()
 	}
 	return true, nil
@@ -154,22 +155,26 @@ func (w *writing) setBehind() {
 
 // next makes the object to put. Versions are never reused: they count on from what any
 // index remembers, of a deleted secret or of an object that was put back to an old state.
-func (w *writing) next(o *secretObject, key string, v version) (*secretObject, int, error) {
-	last := o.newest()
-	if o.absent() {
+func (w *writing) next(o *secretObject, key string, tag bucket.Tag, v version) (*secretObject, int, error) {
+	last, seen := o.highest(), 0
+	if o.absent() || !vouches(w.own, key, tag) {
 		if err := w.others(); err != nil {
 			return nil, 0, err
 		}
-		for _, s := range w.v.readable() {
-			last = max(last, s.idx.Entries[key].Version)
+	}
+	for _, s := range w.v.readable() {
+		seen = max(seen, s.idx.Newest(key))
+		if o.absent() {
+			last = max(last, s.idx.Highest(key))
+		} else {
+			last = max(last, s.idx.Known(key))
 		}
-	} else if w.own.idx != nil {
-		last = max(last, w.own.idx.Entries[key].Version)
 	}
 	if last == math.MaxInt {
 		return nil, 0, &store.CorruptError{Object: objectName(w.v.service, key), Offset: -1, Reason: "no version number is left"}
 	}
 	number := last + 1
+	w.tellLost(o, key, seen, fmt.Sprintf("; this is version %d", number))
 	if o == nil {
 		o = &secretObject{service: w.v.service, key: key}
 	}
@@ -247,5 +252,5 @@ func (w *writing) committed(c *change, o *secretObject, number int, tag bucket.T
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.known[c.key] = known{tag: tag, object: o, version: number}
+	w.known[c.key] = known{tag: tag, object: o, version: number, created: base.absent()}
 }

@@ -54,12 +54,19 @@ func (e *Engine) deleteKeys(ctx context.Context, service string, keys []string, 
 			return nil, wrap("delete", service, sole(changes), err)
 		}
 	}
-	_ = parallel(context.WithoutCancel(ctx), writers, len(changes), func(_ context.Context, i int) error {
-		if c := changes[i]; c.err == nil {
-			c.err = w.remove(ctx, c)
-		}
-		return nil
-	})
+	each := func(do func(context.Context, *change) error) {
+		_ = parallel(context.WithoutCancel(ctx), writers, len(changes), func(_ context.Context, i int) error {
+			if c := changes[i]; c.err == nil {
+				c.err = do(ctx, c)
+			}
+			return nil
+		})
+	}
+	each(w.prepare)
+	if err := w.record(ctx, changes); err != nil {
+		return nil, wrap("delete", service, sole(changes), err)
+	}
+	each(w.remove)
 	purged := w.purge(ctx, changes)
 	results := make([]store.Result, len(changes))
 	for i, c := range changes {
@@ -82,8 +89,8 @@ func (w *writing) resolveExactly(changes []*change) {
 	}
 }
 
-// remove deletes one object: D1 and D2.
-func (w *writing) remove(ctx context.Context, c *change) error {
+// prepare reads what is to be deleted: D1.
+func (w *writing) prepare(ctx context.Context, c *change) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
@@ -97,7 +104,49 @@ func (w *writing) remove(ctx context.Context, c *change) error {
 	if err := w.guard(ctx, o, info); err != nil {
 		return err
 	}
-	c.meta = o.meta(o.newest(), w.e.Alias)
+	c.meta, c.condemned = o.meta(o.newest(), w.e.Alias), &fetched{o: o, info: info}
+	for _, s := range w.v.readable() {
+		w.tellLost(o, c.key, s.idx.Newest(c.key), "")
+	}
+	return nil
+}
+
+// record has the index know the numbers of what is about to be deleted, where it is behind: who
+// makes the secret anew goes by that, and may be under way.
+func (w *writing) record(ctx context.Context, changes []*change) error {
+	unknown := func() *index.Index {
+		x := index.New(w.e.Alias)
+		for _, c := range changes {
+			if c.err == nil && (w.own.idx == nil || w.own.idx.Highest(c.key) < c.meta.Version) {
+				x.Learn(c.key, c.meta.Version)
+			}
+		}
+		return x
+	}
+	if !unknown().Remembers() || w.v.service == store.Scratch {
+		return nil
+	}
+	// As an entry first: who has just made it knows it by that for his own.
+	r := &reconciliation{e: w.e, v: w.v, alias: w.e.Alias, own: w.own}
+	for range 2 {
+		if err := r.run(ctx); err != nil {
+			return err
+		}
+		w.own = w.v.indexes[w.own.file]
+		r = &reconciliation{e: w.e, v: w.v, alias: w.e.Alias, legacy: unknown()}
+		if !r.legacy.Remembers() {
+			break
+		}
+	}
+	return nil
+}
+
+// remove deletes one object: D2.
+func (w *writing) remove(ctx context.Context, c *change) error {
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	o, info := c.condemned.o, c.condemned.info
 	for n := 0; ; n++ {
 		c.deleted = info.Tag
 		gone, failed := w.drop(ctx, o, info.Tag) // D2
@@ -129,6 +178,7 @@ func (w *writing) removed(c *change, gone known) {
 	c.outcome = store.Deleted
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	gone.version = c.meta.Version
 	w.known[c.key] = gone
 }
 
@@ -146,7 +196,7 @@ func (w *writing) drop(ctx context.Context, o *secretObject, tag bucket.Tag) (kn
 	}
 	tombstone := &secretObject{
 		service: o.service, key: o.key, versions: map[int]version{},
-		alias: o.alias, nonce: w.e.Nonce(), deleted: true, extra: o.extra,
+		alias: o.alias, nonce: w.e.Nonce(), deleted: true, last: w.highest(o), extra: o.extra,
 	}
 	put, err := w.put(ctx, tombstone, tag, bucket.PutOptions{KeyAlias: w.e.Alias})
 	return known{tag: put.Tag, object: tombstone}, err

@@ -46,6 +46,9 @@ type Options struct {
 	// AllowRollback accepts an object older than its index says.
 	AllowRollback bool
 
+	// Notice is told what a person should know of a change, as a whole sentence. Nil: silent.
+	Notice func(text string)
+
 	// SingleWriter says that nobody else changes secrets: [Engine.Mend] then collects tombstones
 	// also where the storage cannot delete under a condition.
 	SingleWriter bool
@@ -83,6 +86,9 @@ func New(o Options) *Engine {
 	}
 	if o.KeyID == nil {
 		o.KeyID = func(context.Context, string) string { return "" }
+	}
+	if o.Notice == nil {
+		o.Notice = func(string) {}
 	}
 	if o.Author == nil {
 		o.Author = func(context.Context) string { return "" }

@@ -74,18 +74,22 @@ func (in *inspection) judge(ctx context.Context) {
 // judgeRollbacks looks for objects that are older than an entry that was made from them (R5).
 func (in *inspection) judgeRollbacks() {
 	for _, s := range in.secrets {
-		if s.object == nil || s.gone {
+		newest := s.object.newest()
+		if s.by != nil {
+			newest = s.by.idx.Entries[s.key].Version
+		}
+		if s.gone || newest == 0 {
 			continue
 		}
 		for _, x := range in.v.readable() {
-			e := x.idx.Entries[s.key]
-			if e.Tag == "" || e.Version <= s.object.newest() {
+			n := x.idx.Newest(s.key)
+			if n <= newest {
 				continue
 			}
 			f := fault{Finding: store.Finding{
 				Check: "rollback", Severity: store.Serious, ID: store.ID{Key: s.key}, KeyAlias: x.idx.Alias,
 				Text: fmt.Sprintf("holds version %d, and %s/%s was made from version %d: somebody put an older state back, or another program "+
-					"deleted it and made it anew. No command reads the service until that is accepted", s.object.newest(), in.v.service, x.file, e.Version),
+					"deleted it and made it anew. No command reads the service until that is accepted", newest, in.v.service, x.file, n),
 			}}
 			if in.e.AllowRollback {
 				f.index = in.target(x.idx.Alias)

@@ -98,6 +98,10 @@ func (in *inspection) judgeLeftover(s *seenIndex, finding func(string, store.Sev
 	if f.leftover = s; own {
 		f.Severity, f.Text = store.Remark, "is all that is left of the service: it has no entries"
 	}
+	if s.idx.Remembers() && in.heir(s) == nil {
+		f.Severity, f.leftover = store.Remark, nil
+		f.Text = "has no entries: it keeps the version numbers of deleted secrets, so that none is given twice"
+	}
 	if s.info.Modified.IsZero() || in.e.Now().Sub(s.info.Modified) < leftoverAge {
 		f.Severity, f.Text, f.leftover = store.Remark, "has had no entries for less than an hour", nil
 	}

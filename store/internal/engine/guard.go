@@ -40,16 +40,19 @@ func (w *writing) adopts(ctx context.Context, o *secretObject, info bucket.Info)
 // last: that of our own index, that under which the caller has just put (putKey, or ""),
 // that of which the key service tells. It returns "" when nothing tells.
 func (e *Engine) owner(ctx context.Context, v *view, o *secretObject, info bucket.Info, own *indexState, putKey string) string {
-	var claims []*indexState
+	var claims, verified []*indexState
 	for _, s := range v.readable() {
 		e, ok := s.idx.Entries[o.key]
 		if !ok || e.Moving { // announced, and not there yet
 			continue
 		}
 		if _, ok := s.idx.Verified(o.key, string(info.Tag)); ok {
-			return s.aliasOf(o.key)
+			verified = append(verified, s)
 		}
 		claims = append(claims, s)
+	}
+	if len(verified) == 1 { // of two, neither is believed
+		return verified[0].aliasOf(o.key)
 	}
 	sameKey := func(s *indexState) bool { return s.seal.KeyID == info.Seal.KeyID }
 	if info.Seal.KeyID != "" && (len(claims) > 1 || slices.ContainsFunc(v.readable(), sameKey)) {

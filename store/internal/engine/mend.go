@@ -8,6 +8,7 @@ import (
 	"sort"
 	"sync"
 
+	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
@@ -54,11 +55,31 @@ func (m *mending) note(f *fault, done bool, err error) {
 
 func (m *mending) tombstones(ctx context.Context) {
 	faults := slices.DeleteFunc(slices.Clone(m.in.faults), func(f *fault) bool { return f.tombstone == nil })
+	for _, f := range faults {
+		if err := m.in.noted(ctx, f.tombstone); err != nil {
+			m.note(f, false, err)
+			faults = slices.DeleteFunc(slices.Clone(faults), func(g *fault) bool { return g == f })
+		}
+	}
 	_ = parallel(ctx, readers, len(faults), func(ctx context.Context, i int) error {
 		done, err := m.in.collect(ctx, faults[i].tombstone.key)
 		m.note(faults[i], done, err)
 		return nil
 	})
+}
+
+// noted has an index know the number that a tombstone keeps, before that goes.
+func (in *inspection) noted(ctx context.Context, s *seenSecret) error {
+	if s.object == nil {
+		return nil // an index knows it to be a tombstone, and has its number
+	}
+	for _, x := range in.v.readable() {
+		if x.idx.Highest(s.key) >= s.object.last {
+			return nil
+		}
+	}
+	r := &reconciliation{e: in.e, v: in.v, alias: cmp.Or(s.object.alias, in.e.Alias)}
+	return r.run(ctx)
 }
 
 // collect deletes a tombstone. What was written in its place meanwhile is never deleted: where
@@ -125,10 +146,47 @@ func (m *mending) indexes(ctx context.Context) {
 func (m *mending) leftovers(ctx context.Context) {
 	for _, f := range m.in.faults {
 		if f.leftover != nil {
-			done, err := m.in.dropLeftover(ctx, f.leftover)
+			done, err := false, m.in.handOn(ctx, f.leftover)
+			if err == nil {
+				done, err = m.in.dropLeftover(ctx, f.leftover)
+			}
 			m.note(f, done, err)
 		}
 	}
+}
+
+// heir returns the index that is to know what a leftover one remembers of deleted secrets: our own,
+// else the first that has secrets; nil: there is none.
+func (in *inspection) heir(of *seenIndex) *indexState {
+	var first *indexState
+	for _, s := range in.v.readable() {
+		switch {
+		case s.file == of.file || writable(s) != nil:
+		case s.file == index.FileName(in.e.Alias):
+			return s
+		case first == nil && len(s.idx.Entries) > 0:
+			first = s
+		}
+	}
+	return first
+}
+
+// handOn has another index know what a leftover one remembers.
+func (in *inspection) handOn(ctx context.Context, s *seenIndex) error {
+	if s.idx == nil || !s.idx.Remembers() {
+		return nil
+	}
+	heir := in.heir(s)
+	if heir == nil {
+		return nil // judgeLeftover has not let it go
+	}
+	all := index.New(heir.idx.Alias)
+	all.Inherit(s.idx, nil)
+	if heir.idx.Covers(all) {
+		return nil
+	}
+	r := &reconciliation{e: in.e, v: in.v, alias: heir.idx.Alias, legacy: all}
+	return r.run(ctx)
 }
 
 // dropLeftover deletes an index in the state in which it was seen (K5). Where a delete has no

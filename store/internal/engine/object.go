@@ -15,6 +15,7 @@ type secretObject struct {
 	alias        string // "" where another program wrote it
 	nonce        string
 	deleted      bool // a tombstone: on servers that cannot delete under a condition
+	last         int  // of a tombstone: the highest version that the secret had
 	extra        strictjson.Rest
 }
 
@@ -32,6 +33,7 @@ type objectJSON struct {
 	Alias   string                 `json:"kms_alias,omitzero"`
 	Nonce   string                 `json:"nonce,omitzero"`
 	Deleted bool                   `json:"deleted,omitzero"`
+	Last    int                    `json:"last,omitzero"`
 	Extra   strictjson.Rest        `json:",embed"`
 }
 
@@ -55,7 +57,7 @@ func parseObject(service, key string, body []byte) (*secretObject, error) {
 		return nil, &store.CorruptError{Object: name, Offset: -1, Reason: "it names another secret inside: " + strconv.Quote(f.Key)}
 	}
 	o := &secretObject{
-		service: service, key: key, alias: f.Alias, nonce: f.Nonce, deleted: f.Deleted, extra: f.Extra,
+		service: service, key: key, alias: f.Alias, nonce: f.Nonce, deleted: f.Deleted, last: f.Last, extra: f.Extra,
 		versions: make(map[int]version, len(f.Values)),
 	}
 	for number, v := range f.Values {
@@ -75,13 +77,22 @@ func parseObject(service, key string, body []byte) (*secretObject, error) {
 func (o *secretObject) encode() ([]byte, error) {
 	f := objectJSON{
 		Service: o.service, Key: "/" + o.service + "/" + o.key, Values: make(map[string]versionJSON, len(o.versions)),
-		Alias: o.alias, Nonce: o.nonce, Deleted: o.deleted, Extra: o.extra,
+		Alias: o.alias, Nonce: o.nonce, Deleted: o.deleted, Last: o.last, Extra: o.extra,
 	}
 	for n, v := range o.versions {
 		value := v.value.Reveal()
 		f.Values[strconv.Itoa(n)] = versionJSON{Created: v.created, CreatedBy: v.createdBy, Version: n, Value: &value, Extra: v.extra}
 	}
 	return strictjson.Marshal(f)
+}
+
+// highest returns the highest version that the secret is known to have had, also where the object
+// is a tombstone.
+func (o *secretObject) highest() int {
+	if o == nil {
+		return 0
+	}
+	return max(o.newest(), o.last)
 }
 
 // newest returns the highest version, 0 when there is none.
@@ -103,7 +114,7 @@ func (o *secretObject) absent() bool { return o == nil || o.deleted || len(o.ver
 // the newest by more than 100 are dropped, as chamber does.
 func (o *secretObject) add(n int, v version) *secretObject {
 	next := *o
-	next.deleted = false
+	next.deleted, next.last = false, 0
 	next.versions = map[int]version{n: v}
 	for old, v := range o.versions {
 		if old >= n-maxVersions {

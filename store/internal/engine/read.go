@@ -152,9 +152,12 @@ func (e *Engine) load(ctx context.Context, service string) (store.Contents, erro
 	// R3: the entries that the listing vouches for.
 	verified, unknown := index.Merge(v.tags(), indexesOf(readable)...)
 	for key, entry := range verified {
+		if err := e.checkRollback(service, key, entry.Version, readable); err != nil { // R5
+			return store.Contents{}, err
+		}
 		c.Secrets = append(c.Secrets, secretOf(service, key, entry))
 	}
-	c.Listed = len(v.objects) - e.tombstones(v, readable)
+	c.Listed = len(verified) + len(unknown)
 
 	// R4: the objects of all others.
 	read, err := e.readUnknown(ctx, v, unknown)
@@ -169,7 +172,7 @@ func (e *Engine) load(ctx context.Context, service string) (store.Contents, erro
 			c.Listed--
 		default:
 			n := o.newest()
-			if err := e.checkRollback(o, n, readable); err != nil { // R5
+			if err := e.checkRollback(service, key, n, readable); err != nil { // R5
 				return store.Contents{}, err
 			}
 			c.Secrets = append(c.Secrets, store.Secret{Meta: o.meta(n, aliasIn(key, readable)), Value: o.versions[n].value})
@@ -197,17 +200,6 @@ func aliasIn(key string, states []*indexState) string {
 		}
 	}
 	return ""
-}
-
-// tombstones counts the listed objects that an index knows to be tombstones.
-func (e *Engine) tombstones(v *view, states []*indexState) int {
-	n := 0
-	for key, info := range v.objects {
-		if slices.ContainsFunc(states, func(s *indexState) bool { return s.idx.Gone[key] == string(info.Tag) }) {
-			n++
-		}
-	}
-	return n
 }
 
 // readUnknown reads the objects of keys, 16 at a time. The result of a key that the caller
@@ -301,20 +293,6 @@ func ignore(err error, expected ...error) error {
 		}
 	}
 	return err
-}
-
-// checkRollback compares an object that no index vouches for with the entries that were
-// made from earlier states of it (R5).
-func (e *Engine) checkRollback(o *secretObject, newest int, states []*indexState) error {
-	if e.AllowRollback {
-		return nil
-	}
-	for _, s := range states {
-		if entry := s.idx.Entries[o.key]; entry.Tag != "" && entry.Version > newest {
-			return &store.RollbackError{Object: objectName(o.service, o.key), Have: newest, Newest: entry.Version}
-		}
-	}
-	return nil
 }
 
 func (e *Engine) deniedIndexes(v *view) []store.DeniedIndex {

@@ -42,6 +42,10 @@ type reconciliation struct {
 	dropEmpty bool
 	// rebuild makes an index anew that does not parse. It is a cache, and the objects have all of it.
 	rebuild bool
+	// legacy is what other indexes of the service know of deleted secrets, and this one is to
+	// know. Before this one is deleted, heir makes another one know what it remembers.
+	legacy *index.Index
+	heir   func(ctx context.Context, x *index.Index) error
 	// first makes an index where there was none: the listing that the caller has already serves
 	// for the first round, since the one that follows the put holds it against what is there then.
 	first bool
@@ -53,6 +57,7 @@ type reconciliation struct {
 	made        string          // the nonce of the index that was put where there was none, unless forced
 	looked      map[string]bool // keys that the caller has stored, and whose object was read since (W5)
 	overwritten []string        // those of them whose object lacks it again
+	away        map[string]int  // the newest versions of secrets that were seen under another alias
 }
 
 // run repeats X1 to X4 until the index is right. The order of its steps matters: with the
@@ -88,6 +93,9 @@ func (r *reconciliation) run(ctx context.Context) error {
 			r.v.indexes[file] = r.own
 			if n > 0 && r.carried() {
 				return nil
+			}
+			if err := r.unique(ctx, first); err != nil {
+				return err
 			}
 			next, err := r.next(ctx)
 			if err != nil {
@@ -141,10 +149,17 @@ func (r *reconciliation) swap(ctx context.Context, file string, next *index.Inde
 		before = index.New(r.alias)
 	}
 	empty := len(next.Entries) == 0
-	if empty && (r.dropEmpty || r.own.corrupt != nil || r.made != "" && r.made == before.Nonce) {
+	bare := empty && !next.Remembers()
+	if bare && (r.dropEmpty || r.own.corrupt != nil || r.made != "" && r.made == before.Nonce) {
 		return r.drop(ctx, file)
 	}
-	if !r.force && (before.Same(next) && r.sealedRight() || empty && r.own.missing) { // marks alone are no reason to make one
+	if empty && r.dropEmpty && r.heir != nil && !r.own.missing {
+		if err := r.heir(ctx, next); err != nil {
+			return err
+		}
+		return r.drop(ctx, file)
+	}
+	if !r.force && (before.Same(next) && r.sealedRight() || bare && r.own.missing) { // marks alone are no reason to make one
 		return nil
 	}
 	if err := r.e.checkPin(ctx, r.v, r.alias); err != nil {
@@ -210,7 +225,7 @@ func (r *reconciliation) next(ctx context.Context) (*index.Index, error) {
 		}
 		before = empty
 	}
-	r.before = before
+	r.before, r.away = before, map[string]int{}
 	next := before.Next(r.e.Nonce())
 	var unknown []string
 	for _, key := range r.v.keys() {
@@ -218,22 +233,30 @@ func (r *reconciliation) next(ctx context.Context) (*index.Index, error) {
 		entry, verified := before.Verified(key, tag)
 		switch k, ours := r.known[key]; {
 		case tag != "" && r.moving[key].Tag == tag:
-			next.Entries[key] = r.moving[key]
+			if !r.keepOlder(next, key, r.moving[key].Version) {
+				next.Entries[key] = r.moving[key]
+			}
 		case ours && k.object != nil && string(k.tag) == tag:
 			r.enter(ctx, next, k.object, r.v.objects[key])
 		case ours && k.object != nil && !r.looked[key]:
 			unknown = append(unknown, key) // whatever the index says of it: is ours still there?
-		case verified:
+		case verified && !r.disputed(entry, key, tag):
 			next.Entries[key] = entry
+			r.keepOlder(next, key, entry.Version)
 		case before.Other[key] == tag && tag != "":
 			next.Other[key] = tag
+			r.keepSeen(next, key)
 		case before.Gone[key] == tag && tag != "":
 			next.Gone[key] = tag
 		default:
 			unknown = append(unknown, key)
 		}
 	}
-	return next, r.readUnknown(ctx, next, unknown)
+	if err := r.readUnknown(ctx, next, unknown); err != nil {
+		return nil, err
+	}
+	r.remember(next)
+	return next, nil
 }
 
 // readUnknown settles the keys for which our index does not vouch: another index may, else
@@ -295,42 +318,53 @@ func (r *reconciliation) look(key string, overwritten bool) {
 	r.looked[key] = true
 }
 
-// elsewhere notes a key for which another readable index vouches.
+// elsewhere notes a key for which another readable index vouches, and one alone: of two, the object decides.
 func (r *reconciliation) elsewhere(next *index.Index, key string) bool {
 	tag := string(r.v.objects[key].Tag)
-	for _, s := range r.v.readable() {
-		if s.file == r.own.file {
-			continue
+	entries, gone := r.v.vouching(key, tag)
+	_, verified := r.before.Verified(key, tag)
+	switch {
+	case verified || len(entries) > 1 || len(entries) == 1 && gone:
+		return false
+	case len(entries) == 1:
+		for file, e := range entries {
+			if file == r.own.file || r.keepOlder(next, key, e.Version) {
+				return false
+			}
+			next.Other[key], r.away[key] = tag, e.Version
 		}
-		if e, ok := s.idx.Verified(key, tag); ok && !e.Moving {
-			next.Other[key] = tag
-			return true
-		}
-		if s.idx.Gone[key] == tag && tag != "" {
-			next.Gone[key] = tag
-			return true
-		}
+		return true
+	case gone:
+		next.Gone[key] = tag
 	}
-	return false
+	return gone
 }
 
 // enter puts the newest version of an object into the index, if it belongs there.
 func (r *reconciliation) enter(ctx context.Context, next *index.Index, o *secretObject, info bucket.Info) {
 	if o.absent() {
 		next.Gone[o.key] = string(info.Tag)
+		next.Learn(o.key, o.last)
+		return
+	}
+	n := o.newest()
+	if r.keepOlder(next, o.key, n) {
 		return
 	}
 	owner := o.alias
 	if owner == "" && r.alias != "" {
 		if owner = r.e.owner(ctx, r.v, o, info, r.own, r.putKey); owner == "" {
-			return // it may be anybody's: no mark, so that the next one looks again
+			// It may be anybody's: no mark, so that the next one looks again. What an index says of it stays.
+			if entry, ok := r.before.Entries[o.key]; ok {
+				next.Entries[o.key] = entry
+			}
+			return
 		}
 	}
 	if owner != r.alias && (!r.shared || index.FileName(owner) != r.own.file) {
-		next.Other[o.key] = string(info.Tag)
+		next.Other[o.key], r.away[o.key] = string(info.Tag), n
 		return
 	}
-	n := o.newest()
 	m := o.meta(n, r.alias)
 	next.Entries[o.key] = index.Entry{
 		Version: n, Value: o.versions[n].value, Alias: owner, Tag: string(info.Tag),
@@ -346,8 +380,10 @@ func (r *reconciliation) keepDenied(next *index.Index, key string, info bucket.I
 	}
 	if id := info.Seal.KeyID; id != "" && id != r.own.seal.KeyID && id != r.putKey && !r.shared {
 		next.Other[key] = string(info.Tag)
+		r.keepSeen(next, key)
 		return
 	}
+	r.keepSeen(next, key)
 	if entry, ok := r.before.Entries[key]; ok {
 		next.Entries[key] = entry
 	}
@@ -364,7 +400,7 @@ func (r *reconciliation) carried() bool {
 		if k.object == nil || r.v.objects[key].Tag != k.tag {
 			return false
 		}
-		if _, ok := r.own.idx.Verified(key, string(k.tag)); !ok {
+		if _, ok := r.own.idx.Verified(key, string(k.tag)); !ok || r.taken(r.own, key, k) {
 			return false
 		}
 	}

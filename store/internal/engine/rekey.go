@@ -153,10 +153,12 @@ func (r *rekeying) plan(ctx context.Context) error {
 // which the object is. Of a secret that is being moved two indexes vouch, and the new one
 // says that it does so ahead.
 func (r *rekeying) vouched(key, tag string) (index.Entry, string, bool) {
-	for _, s := range r.v.readable() {
-		if entry, ok := s.idx.Verified(key, tag); ok && !entry.Moving {
-			return entry, s.aliasOf(key), true
-		}
+	entries, gone := r.v.vouching(key, tag)
+	if len(entries) != 1 || gone {
+		return index.Entry{}, "", false // of two, neither is believed
+	}
+	for file, entry := range entries {
+		return entry, r.v.indexes[file].aliasOf(key), true
 	}
 	return index.Entry{}, "", false
 }
@@ -174,7 +176,12 @@ func (r *rekeying) move(key, alias string, entry index.Entry) {
 		return
 	}
 	entry.Alias, entry.Moving = r.e.Alias, true
-	r.moves = append(r.moves, &move{key: key, from: alias, entry: entry})
+	m := &move{key: key, from: alias, entry: entry}
+	m.err = r.e.checkRollback(r.v.service, key, entry.Version, r.v.readable()) // it stays where the evidence is
+	r.moves = append(r.moves, m)
+	if m.err != nil {
+		return
+	}
 	r.sources[index.FileName(alias)] = alias
 }
 
@@ -314,7 +321,7 @@ func (r *rekeying) carry(ctx context.Context, m *move) (done bool, err error) {
 		return true, nil
 	case string(info.Tag) != m.entry.Tag && !r.o.Rewrite:
 		m.entry = r.entryOf(o, info)
-		return false, nil
+		return false, r.e.checkRollback(r.v.service, m.key, o.newest(), r.v.readable())
 	}
 	next := *o
 	next.alias, next.nonce = r.e.Alias, r.e.Nonce()
@@ -355,6 +362,16 @@ func (r *rekeying) settle(ctx context.Context) error {
 	return r.clear(ctx)
 }
 
+// inherit has our index know what an old one remembers that is about to be deleted.
+func (r *rekeying) inherit(ctx context.Context, old *index.Index) error {
+	if s := r.v.indexes[r.own.file]; s != nil && s.idx != nil && s.idx.Covers(old) {
+		return nil
+	}
+	b := r.reconciliation()
+	b.legacy = old
+	return b.run(ctx)
+}
+
 // clear is K4 and K5, and the look of K6 at what they have left: an index that is listed all the
 // same, or again, is taken up once more.
 func (r *rekeying) clear(ctx context.Context) error {
@@ -363,7 +380,7 @@ func (r *rekeying) clear(ctx context.Context) error {
 		dropped := map[string]bucket.Tag{}
 		for _, alias := range left {
 			file := index.FileName(alias)
-			a := &reconciliation{e: r.e, v: r.v, alias: alias, known: r.known, force: r.sources[file] != "" && n == 0, dropEmpty: true}
+			a := &reconciliation{e: r.e, v: r.v, alias: alias, known: r.known, force: r.sources[file] != "" && n == 0, dropEmpty: true, heir: r.inherit}
 			if s := r.v.indexes[file]; s != nil && s.idx != nil {
 				_, a.shared = s.idx.Foreign()
 			}

@@ -241,7 +241,7 @@ func (w *writing) revived(f *former) (*secretObject, error) {
 	v, n := f.newest()
 	last := f.last
 	for _, s := range w.v.readable() {
-		last = max(last, s.idx.Entries[f.object.key].Version)
+		last = max(last, s.idx.Highest(f.object.key))
 	}
 	next := *f.object
 	switch {

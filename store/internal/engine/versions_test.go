@@ -138,8 +138,8 @@ func TestUndeleteNeverReplacesASecret(t *testing.T) {
 		// Or has brought the same back.
 		w.client(app).removed("a")
 		c = w.client(app)
-		c.before("put", "a.json", 1, func() { w.client(app).restored("a", "", 1) })
-		c.restored("a", "", 1)
+		c.before("put", "a.json", 1, func() { w.client(app).restored("a", "", 4) })
+		c.restored("a", "", 4)
 		w.wantIndex(app, map[string]string{"a": "of another"})
 	})
 }
@@ -264,7 +264,7 @@ func TestDeletedFindsEverySecretThatIsGone(t *testing.T) {
 		c.removed("a", "b")
 		c.put("b", "another life")
 		c.removed("b")
-		c.wantCandidates("a: 2 of 2", "a: 1 of 1", "b: 1 of 1", "b: 1 of 1")
+		c.wantCandidates("a: 2 of 2", "a: 1 of 1", "b: 2 of 1", "b: 1 of 1")
 		if got, _ := c.candidates("A", "live", "nothing"); !slices.Equal(got, []string{"a: 2 of 2", "a: 1 of 1"}) {
 			t.Errorf("candidates of one: %q", got)
 		}

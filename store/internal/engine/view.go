@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -22,6 +23,9 @@ type view struct {
 	denied  error                  // why the service could not be listed; nil when it was
 	indexes map[string]*indexState // those that were asked for, by file name
 	pinned  []string               // the aliases that are known to stand for a pinned key
+
+	mu   sync.Mutex
+	told map[string]bool // what a person was told of it
 }
 
 // indexState is one index as it was read: exactly one of missing, denied, corrupt and idx says how.

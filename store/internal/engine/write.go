@@ -63,15 +63,19 @@ func (e *Engine) WriteAll(ctx context.Context, service string, values map[string
 		}
 		return nil
 	})
+	behind := wrap("write", service, sole(changes), w.finish(ctx))
 	results := make([]store.Result, len(changes))
 	var first error
 	for i, c := range changes {
+		if k := w.known[c.key]; c.err == nil && k.version > c.meta.Version {
+			c.meta.Version = k.version // its first number was taken
+		}
 		results[i] = c.result()
 		if first == nil {
 			first = results[i].Err
 		}
 	}
-	return results, also(first, wrap("write", service, sole(changes), w.finish(ctx)))
+	return results, also(first, behind)
 }
 
 // also returns the first failure and, if there is one, what failed after it.
@@ -96,11 +100,12 @@ type change struct {
 	key   string // as it is stored
 	value store.Value
 
-	fetched *fetched   // what W1 has read beside the listing; nil: nothing
-	deleted bucket.Tag // the state in which it was deleted
-	meta    store.Meta
-	outcome store.Outcome
-	err     error
+	fetched   *fetched   // what W1 has read beside the listing; nil: nothing
+	condemned *fetched   // what is to be deleted
+	deleted   bucket.Tag // the state in which it was deleted
+	meta      store.Meta
+	outcome   store.Outcome
+	err       error
 }
 
 type fetched struct {
@@ -166,7 +171,8 @@ type writing struct {
 type known struct {
 	tag     bucket.Tag
 	object  *secretObject
-	version int // of ours in it
+	version int  // of ours in it; of what was deleted, the highest that it had
+	created bool // where nothing was
 }
 
 // begin does W1: at once the listing, our index, and for a single secret its object, in the hope
@@ -297,9 +303,20 @@ func (w *writing) finish(ctx context.Context) error {
 	}
 	ctx, cancel := outlive(ctx, indexGrace)
 	defer cancel()
-	r := &reconciliation{e: w.e, v: w.v, alias: w.e.Alias, own: w.own, known: w.known, putKey: w.putKey}
-	r.first = w.own.missing
-	if err := r.run(ctx); err != nil {
+	r := &reconciliation{e: w.e, v: w.v, alias: w.e.Alias, own: w.own, known: w.known, putKey: w.putKey, first: w.own.missing}
+	err := r.run(ctx)
+	for range rounds {
+		var taken *takenError
+		if !errors.As(err, &taken) {
+			break
+		}
+		if err := w.renumberAll(ctx, taken); err != nil {
+			return err
+		}
+		r = &reconciliation{e: w.e, v: w.v, alias: w.e.Alias, known: w.known, putKey: w.putKey}
+		err = r.run(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("%w: %w", store.ErrIndexBehind, storageError(err))
 	}
 	if len(r.overwritten) > 0 {

@@ -133,7 +133,7 @@ func (w *world) committed(c *client, name string) {
 		w.breaks("I5: client %d moved %s from %s to %s", c.n, key, before.alias, now.state.alias)
 	}
 	for n, v := range before.versions {
-		if now.state.versions[n] != v {
+		if now.state.versions[n] != v && (v != c.task.value || !now.state.holds(v)) { // else its number was taken, and nobody was told it
 			w.breaks("I1: client %d lost version %d of %s", c.n, n, key)
 		}
 	}
@@ -159,6 +159,7 @@ func (w *world) at(key string, n int) *secret {
 // outcome is what a task has reported.
 type outcome struct {
 	err      error
+	version  int // that a write was told
 	contents store.Contents
 }
 
@@ -170,7 +171,7 @@ func (w *world) violations() []string {
 			continue
 		}
 		switch c.task.op {
-		case "write":
+		case "write", "renew":
 			w.checkWrite(c)
 		case "delete":
 			w.checkDelete(c)
@@ -181,6 +182,7 @@ func (w *world) violations() []string {
 		}
 	}
 	w.checkVisible()
+	w.checkNumbers()
 	return w.broken
 }
 
@@ -281,6 +283,9 @@ func (w *world) checkEnd() []string {
 		return nil
 	}
 	out := inexact(w.mem, aliasA, aliasB)
+	if w.s.putBack != "" {
+		out = nil // its entry is the evidence, as checkCrash looks
+	}
 	out = append(out, w.checkMoved()...)
 	if w.s.end != nil {
 		if err := w.s.end(w); err != nil {
@@ -343,10 +348,13 @@ func (w *world) checkCrash(ctx context.Context, b *membucket.Bucket) []string {
 			out = append(out, fmt.Sprintf("I4: the next writer of %s fails: %v", alias, err))
 		}
 		for _, wrong := range inexact(b, alias) {
+			if s := w.s.putBack; s != "" && strings.Contains(wrong, "old entry for "+s) {
+				continue // the evidence
+			}
 			out = append(out, "I4: after the next writer "+wrong)
 		}
 	}
-	return out
+	return append(out, w.s.soloReader(ctx, b.Client(), "")...) // what was evidence before is so after them
 }
 
 // soloReader reads the service alone, without one of the keys.
@@ -359,6 +367,9 @@ func (s *scenario) soloReader(ctx context.Context, b *membucket.Bucket, denied s
 		}
 	}
 	c, err := plainEngine(b, alias).Load(ctx, service)
+	if wrong, settled := s.checkEvidence(b, denied, err); settled {
+		return wrong
+	}
 	if s.saysRollback(err) {
 		return nil
 	}
@@ -387,10 +398,10 @@ func (s *scenario) soloReader(ctx context.Context, b *membucket.Bucket, denied s
 }
 
 // saysRollback reports whether a reader refuses because an object is older than an index
-// says, as chamber leaves it when it overwrites what it has not seen.
+// says: it was put back, or chamber has overwritten what it has not seen.
 func (s *scenario) saysRollback(err error) bool {
 	var rollback *store.RollbackError
-	return s.chamber() && errors.As(err, &rollback)
+	return (s.chamber() || s.putBack != "") && errors.As(err, &rollback)
 }
 
 // plainEngine is an engine that nobody schedules.

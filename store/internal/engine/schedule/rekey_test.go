@@ -77,7 +77,7 @@ func (w *world) checkVisible() {
 	}
 	all := indexes(w.mem)
 	for key, s := range secrets(w.mem) {
-		if changed[key] {
+		if changed[key] || key == w.s.putBack || key == w.s.behind {
 			continue
 		}
 		if version, value := s.newest(); !holds(all[s.alias], key, version, value) {

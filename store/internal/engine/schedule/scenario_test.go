@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
@@ -32,11 +33,14 @@ type scenario struct {
 	finds    string               // what the mutation breaks; "" anything
 	end      func(w *world) error // what must hold when all have ended, beside the promises
 	seeds    map[string]string    // keys and their aliases; nil: k1 and k2 under A
+	putBack  string               // the key of a secret that was written twice and put back to its first version
+	behind   string               // the key of a secret whose second writer died before the index
 
 	truth map[string]*secret // filled by seeded
 }
 
-// task is what one client does: "write", "writes" (one after the other), "delete", "load",
+// task is what one client does: "write", "writes" (one after the other), "delete", "renew" (deleted,
+// and made anew), "load",
 // "rekey" of all secrets to its alias, "rewrite" of those of its alias, "mend", or "chamber", a
 // write as chamber makes it. Without is an alias whose key it may not use.
 type task struct{ op, alias, key, value, without string }
@@ -48,10 +52,12 @@ func writeB(key, value string) task { return task{op: "write", alias: aliasB, ke
 func writesB(key, value string) task {
 	return task{op: "writes", alias: aliasB, key: key, value: value}
 }
-func remove(key string) task { return task{op: "delete", alias: aliasA, key: key} }
-func load() task             { return task{op: "load", alias: aliasA} }
-func rekey() task            { return task{op: "rekey", alias: aliasB} }
-func rewrite() task          { return task{op: "rewrite", alias: aliasA} }
+
+func renew(key, value string) task { return task{op: "renew", alias: aliasA, key: key, value: value} }
+func remove(key string) task       { return task{op: "delete", alias: aliasA, key: key} }
+func load() task                   { return task{op: "load", alias: aliasA} }
+func rekey() task                  { return task{op: "rekey", alias: aliasB} }
+func rewrite() task                { return task{op: "rewrite", alias: aliasA} }
 func chamberWrites(key, value string) task {
 	return task{op: "chamber", alias: aliasA, key: key, value: value}
 }
@@ -65,8 +71,12 @@ func (t task) run(ctx context.Context, c *client, b bucket.Bucket) (o outcome) {
 	e := c.engine(b, t.alias)
 	id := store.ID{Service: service, Key: t.key}
 	switch t.op {
+	case "renew":
+		if _, o.err = e.Delete(ctx, service, t.key); o.err == nil || errors.Is(o.err, store.ErrNotFound) {
+			o.version, o.err = written(e.Write(ctx, id, store.NewValue(t.value), store.WriteOptions{}))
+		}
 	case "write":
-		_, o.err = e.Write(ctx, id, store.NewValue(t.value), store.WriteOptions{})
+		o.version, o.err = written(e.Write(ctx, id, store.NewValue(t.value), store.WriteOptions{}))
 	case "writes":
 		for _, value := range []string{t.value, t.value + " again"} {
 			if _, o.err = e.Write(ctx, id, store.NewValue(value), store.WriteOptions{}); o.err != nil {
@@ -87,6 +97,8 @@ func (t task) run(ctx context.Context, c *client, b bucket.Bucket) (o outcome) {
 	return o
 }
 
+func written(r store.Result, err error) (version int, failed error) { return r.Meta.Version, err }
+
 // seeded returns a bucket in which the scenario begins.
 func (s *scenario) seeded(ctx context.Context, etags membucket.ETags) *membucket.Bucket {
 	b := membucket.New(membucket.Options{ETags: etags})
@@ -98,6 +110,24 @@ func (s *scenario) seeded(ctx context.Context, etags membucket.ETags) *membucket
 		if _, err := plainEngine(b.Client(), s.seeds[key]).Write(ctx, id, store.NewValue("first"), store.WriteOptions{}); err != nil {
 			panic(err)
 		}
+	}
+	if s.putBack != "" {
+		name := service + "/" + s.putBack + ".json"
+		old := b.Objects()[name]
+		id := store.ID{Service: service, Key: s.putBack}
+		if _, err := plainEngine(b.Client(), s.seeds[s.putBack]).Write(ctx, id, store.NewValue("second"), store.WriteOptions{}); err != nil {
+			panic(err)
+		}
+		b.Plant(name, old.Body, old.Seal)
+	}
+	if s.behind != "" {
+		name := service + "/" + index.FileName(s.seeds[s.behind])
+		old := b.Objects()[name]
+		id := store.ID{Service: service, Key: s.behind}
+		if _, err := plainEngine(b.Client(), s.seeds[s.behind]).Write(ctx, id, store.NewValue("second"), store.WriteOptions{}); err != nil {
+			panic(err)
+		}
+		b.Plant(name, old.Body, old.Seal)
 	}
 	s.truth = secrets(b)
 	return b
@@ -201,7 +231,7 @@ func named(name string) (scenario, error) {
 		seed, err := strconv.ParseUint(n, 10, 64)
 		return randomScenario(seed), err
 	}
-	for _, s := range slices.Concat(scenarios(), rekeys(), mends(), triples(), mutants()) {
+	for _, s := range slices.Concat(scenarios(), rekeys(), mends(), numbers(), triples(), mutants()) {
 		if s.name == name {
 			return s, nil
 		}

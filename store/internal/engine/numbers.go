@@ -1,0 +1,257 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/coffer-secrets/coffer/index"
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+)
+
+// What an index knows and no object says: the versions that secrets have had. No ordinary step
+// makes that less. An object with a lower version than it once had is evidence of a rollback,
+// and a number that a deleted version had is never given again.
+
+// tell says something of a service once in a command.
+func (e *Engine) tell(v *view, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.told == nil {
+		v.told = map[string]bool{}
+	}
+	if !v.told[text] {
+		v.told[text] = true
+		e.Notice(text)
+	}
+}
+
+// checkRollback holds the newest version of a secret against those that the indexes have seen (R5).
+func (e *Engine) checkRollback(service, key string, newest int, states []*indexState) error {
+	if e.AllowRollback {
+		return nil
+	}
+	for _, s := range states {
+		if n := s.idx.Newest(key); n > newest {
+			return &store.RollbackError{Object: objectName(service, key), Have: newest, Newest: n}
+		}
+	}
+	return nil
+}
+
+// vouching returns the entries of readable indexes that vouch for an object, by file, without
+// those that a rekey has made ahead, and whether an index knows the object to be a tombstone.
+func (v *view) vouching(key, tag string) (entries map[string]index.Entry, gone bool) {
+	entries = map[string]index.Entry{}
+	for _, s := range v.readable() {
+		if e, ok := s.idx.Verified(key, tag); ok && !e.Moving {
+			entries[s.file] = e
+		}
+		gone = gone || tag != "" && s.idx.Gone[key] == tag
+	}
+	return entries, gone
+}
+
+// disputed reports whether another index that was read says something else of an object for which
+// ours vouches. A rekey has made entries ahead that say the same.
+func (r *reconciliation) disputed(mine index.Entry, key, tag string) bool {
+	entries, gone := r.v.vouching(key, tag)
+	delete(entries, r.own.file)
+	for _, e := range entries {
+		gone = gone || !mine.Moving || !mine.Says(e)
+	}
+	return gone
+}
+
+// keepOlder keeps the evidence that a secret had a higher version than it has now: an index that
+// forgot it would let readers take the older value. It reports whether that settles the entry.
+func (r *reconciliation) keepOlder(next *index.Index, key string, newest int) bool {
+	x := r.own.idx
+	if x == nil || r.e.AllowRollback || x.Newest(key) <= newest {
+		return false
+	}
+	r.e.tell(r.v, "%s/%s is at version %d, but version %d was written: an older state was put back. Readers of %s are refused until "+
+		"coffer restore %s %s --version %d, or coffer doctor --fix --allow-rollback %s, decides",
+		r.v.service, key, newest, x.Newest(key), r.v.service, r.v.service, key, newest, r.v.service)
+	if e := x.Entries[key]; r.before == x && e.Tag != "" && e.Version > newest {
+		next.Entries[key] = e
+		r.keepSeen(next, key)
+		return true
+	}
+	next.Seen[key] = x.Newest(key) // of an index that vouches for nothing the number alone
+	return false
+}
+
+// keepSeen keeps the number of a secret whose object was not read.
+func (r *reconciliation) keepSeen(next *index.Index, key string) {
+	if x := r.own.idx; x != nil && x.Newest(key) > next.Entries[key].Version {
+		next.Seen[key] = x.Newest(key)
+	}
+}
+
+// remember has the next index know every number that this one does, of entries that it loses
+// above all, and those of what the caller has deleted.
+func (r *reconciliation) remember(next *index.Index) {
+	if r.v.service == store.Scratch {
+		next.Last = map[string]int{} // its keys are random
+		return
+	}
+	if x := r.own.idx; x != nil {
+		next.Floor = x.Floor
+		for key, n := range x.Last {
+			next.Learn(key, n)
+		}
+		for key, e := range x.Entries {
+			if !next.Entries[key].Says(e) {
+				r.lose(next, key, e.Version)
+			}
+		}
+		for key, n := range x.Seen {
+			r.lose(next, key, n)
+		}
+	}
+	for key, k := range r.known {
+		if k.object.absent() {
+			next.Learn(key, k.version)
+		}
+	}
+	if r.legacy != nil {
+		next.Inherit(r.legacy, r.v.tags())
+	}
+	maps.DeleteFunc(next.Last, func(key string, n int) bool { return next.Entries[key].Version > n || r.away[key] >= n })
+	next.Fold()
+}
+
+// lose notes a number that an entry had, unless a newer entry or an object elsewhere has more.
+func (r *reconciliation) lose(next *index.Index, key string, n int) {
+	if next.Entries[key].Version <= n && r.away[key] < n && next.Seen[key] < n {
+		next.Learn(key, n)
+	}
+}
+
+// takenError tells of secrets that were made under numbers which deleted ones had had.
+type takenError struct{ above map[string]int } // the highest number known of each
+
+func (e *takenError) Error() string { return "a version number was taken" }
+
+// unique looks whether the numbers of new secrets are theirs alone. "There is no object" is true
+// again after another one was made and deleted, so that a put in its place does not tell. But
+// who deletes has the number in the index first: what was read before the put says less than
+// what stands there after it.
+func (r *reconciliation) unique(ctx context.Context, first bool) error {
+	made := maps.Clone(r.known)
+	maps.DeleteFunc(made, func(key string, k known) bool { return !k.created || r.v.objects[key].Tag != k.tag })
+	if len(made) == 0 || first { // an index that is made is looked at again
+		return nil
+	}
+	for file, s := range r.v.indexes {
+		if s.idx != nil && file != r.own.file && r.v.files[file].Tag != s.tag {
+			delete(r.v.indexes, file) // it was put since
+		}
+	}
+	if err := r.e.readIndexes(ctx, r.v); err != nil {
+		return err
+	}
+	above := map[string]int{}
+	for key, k := range made {
+		for _, s := range r.v.readable() {
+			if r.taken(s, key, k) {
+				above[key] = max(above[key], s.idx.Highest(key), s.idx.Floor)
+			}
+		}
+	}
+	if len(above) > 0 {
+		return &takenError{above}
+	}
+	return nil
+}
+
+// taken reports whether an index knows the number of a new secret from another write.
+func (r *reconciliation) taken(s *indexState, key string, k known) bool {
+	if !k.created {
+		return false
+	}
+	n := max(s.idx.Last[key], s.idx.Seen[key], s.idx.Floor)
+	if e := s.idx.Entries[key]; e.Tag != string(k.tag) {
+		n = max(n, e.Version)
+	}
+	return n >= k.version
+}
+
+// renumber gives what was just made under a number that is not its own the next free one. Nobody
+// was told the first.
+func (w *writing) renumber(ctx context.Context, key string, above int) error {
+	k := w.known[key]
+	v := k.object.versions[k.version]
+	base := *k.object
+	base.versions = maps.Clone(base.versions)
+	delete(base.versions, k.version)
+	next := base.add(above+1, v)
+	for n := 0; ; n++ {
+		next.nonce = w.e.Nonce()
+		head, err := w.e.Bucket.Head(ctx, objectName(w.v.service, key))
+		if err != nil && !errors.Is(err, bucket.ErrNotFound) {
+			return err
+		}
+		tags, err := w.tags(ctx, key, head)
+		if err != nil {
+			return err
+		}
+		put, failed := w.put(ctx, next, k.tag, bucket.PutOptions{KeyAlias: w.e.Alias, Tags: tags})
+		if failed == nil {
+			w.known[key] = known{tag: put.Tag, object: next, version: above + 1, created: true}
+			return w.checkPut(ctx, next, put, next)
+		}
+		o, info, err := w.afterwards(ctx, n, key, failed)
+		if err != nil {
+			return err
+		}
+		if number, ok := o.has(v, k.version); ok {
+			w.known[key] = known{tag: info.Tag, object: o, version: number, created: true}
+			return nil
+		}
+		if info.Tag != k.tag || n == deletions {
+			return fmt.Errorf("%w: it was deleted or written again while it was being written; look before you write again",
+				errors.Join(store.ErrConflict, store.ErrUnknown))
+		}
+	}
+}
+
+// renumberAll does so for all that a reconciliation has found.
+func (w *writing) renumberAll(ctx context.Context, taken *takenError) error {
+	for _, key := range slices.Sorted(maps.Keys(taken.above)) {
+		if err := w.renumber(ctx, key, taken.above[key]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// vouches reports whether an index vouches for an object in this state.
+func vouches(s *indexState, key string, tag bucket.Tag) bool {
+	if s.idx == nil {
+		return false
+	}
+	_, ok := s.idx.Verified(key, string(tag))
+	return ok
+}
+
+// tellLost says of a secret that is being changed that it was put back before.
+func (w *writing) tellLost(o *secretObject, key string, seen int, then string) {
+	if n := o.newest(); !o.absent() && seen > n && !w.e.AllowRollback {
+		w.e.tell(w.v, "%s/%s was at version %d, though version %d had been written: an older state had been put back%s", w.v.service, key, n, seen, then)
+	}
+}
+
+// highest returns the highest version that a secret is known to have had.
+func (w *writing) highest(o *secretObject) int {
+	n := o.highest()
+	for _, s := range w.v.readable() {
+		n = max(n, s.idx.Known(o.key))
+	}
+	return n
+}
