@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/term"
 	"github.com/coffer-secrets/coffer/store"
@@ -26,8 +28,14 @@ func (c *DeleteCmd) Run(ctx context.Context, app *App) error {
 	if c.Whole == (len(c.Keys) > 0) {
 		return usage("name the keys to delete, or give --service to delete them all")
 	}
+	if err := refuseTwice(c.Keys); err != nil {
+		return err
+	}
 	s, err := app.Open(ctx)
 	if err != nil {
+		return err
+	}
+	if err := c.refuseMeetingKeys(ctx, s, service); err != nil {
 		return err
 	}
 	if c.Purge {
@@ -46,6 +54,44 @@ func (c *DeleteCmd) Run(ctx context.Context, app *App) error {
 	}
 	results, err := s.Delete(ctx, service, keys...)
 	return app.printDeleted(results, err)
+}
+
+// refuseTwice ends the command when a key is named twice: who does that may have meant another.
+func refuseTwice(keys []string) error {
+	for i, key := range keys {
+		if slices.Contains(keys[:i], key) {
+			return usage("key %q is named twice", key)
+		}
+	}
+	return nil
+}
+
+// refuseMeetingKeys ends the command when two of its keys, which differ in case, stand for one
+// secret. Only such keys cost a look.
+func (c *DeleteCmd) refuseMeetingKeys(ctx context.Context, s store.Store, service string) error {
+	lower := map[string]bool{}
+	for _, key := range c.Keys {
+		lower[strings.ToLower(key)] = true
+	}
+	if len(lower) == len(c.Keys) {
+		return nil
+	}
+	contents, err := s.Load(ctx, service)
+	if err != nil {
+		return err
+	}
+	named := map[string]string{} // stored key -> the name that stands for it
+	for _, key := range c.Keys {
+		found, err := store.Lookup(key, contents.Keys())
+		if err != nil {
+			continue // the delete tells
+		}
+		if other, ok := named[found]; ok {
+			return usage("keys %q and %q are one secret, %q", other, key, found)
+		}
+		named[found] = key
+	}
+	return nil
 }
 
 // printDeleted tells what is gone, and what is not but for the failure that ends the command.

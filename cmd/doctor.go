@@ -42,10 +42,9 @@ type inspected struct {
 // Run prints a row for each finding, the worst first. It ends with exit code 1 when one is more
 // than a note. Without --fix nothing is changed.
 func (c *DoctorCmd) Run(ctx context.Context, app *App) error {
-	services := make([]string, len(c.Services))
-	for i, name := range c.Services {
-		services[i] = serviceName(name)
-		if err := store.CheckService(services[i]); err != nil {
+	services := serviceNames(c.Services)
+	for _, name := range services {
+		if err := store.CheckService(name); err != nil {
 			return err
 		}
 	}

@@ -58,10 +58,7 @@ func (c *KeysCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	services := make([]string, len(c.Services))
-	for i, name := range c.Services {
-		services[i] = serviceName(name)
-	}
+	services := serviceNames(c.Services)
 	inspector, inspects := s.(store.Inspector)
 	if len(services) == 0 {
 		if inspects {

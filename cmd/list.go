@@ -42,7 +42,7 @@ func (c *ListCmd) Run(ctx context.Context, app *App) error {
 		return render.JSON(app.Stdout, out)
 	}
 	header := []string{"Key", "Version", "Last modified", "User", "Key alias"}
-	if len(c.Services) > 1 {
+	if len(all) > 1 {
 		header = append([]string{"Service"}, header...)
 	}
 	if c.Expand {
@@ -51,7 +51,7 @@ func (c *ListCmd) Run(ctx context.Context, app *App) error {
 	t := app.table(header...)
 	for _, s := range secrets {
 		row := []any{s.ID.Key, s.Version, s.Created, s.CreatedBy, s.KeyAlias}
-		if len(c.Services) > 1 {
+		if len(all) > 1 {
 			row = append([]any{s.ID.Service}, row...)
 		}
 		if c.Expand {

@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -16,10 +17,9 @@ func (a *App) load(ctx context.Context, services []string) ([]store.Contents, er
 	if err != nil {
 		return nil, err
 	}
-	names := make([]string, len(services))
-	for i, name := range services {
-		names[i] = serviceName(name)
-		service, label := cutLabel(names[i])
+	names := serviceNames(services)
+	for _, name := range names {
+		service, label := cutLabel(name)
 		if err := store.CheckService(service); err != nil {
 			return nil, err
 		}
@@ -177,5 +177,27 @@ func count(n int, thing string) string {
 
 // serviceName is a service as chamber stores it: in lower case.
 func serviceName(name string) string { return strings.ToLower(strings.TrimSuffix(name, "/")) }
+
+// serviceNames are services as they are stored, each once: of two that are the same the later
+// stands, as it is the one that wins.
+func serviceNames(names []string) []string {
+	var out []string
+	for _, name := range names {
+		name = serviceName(name)
+		out = append(slices.DeleteFunc(out, func(other string) bool { return other == name }), name)
+	}
+	return out
+}
+
+// distinctServices is serviceNames for a command that changes them: who names one twice may
+// have meant another.
+func distinctServices(names []string) ([]string, error) {
+	for i, name := range names {
+		if slices.ContainsFunc(names[:i], func(other string) bool { return serviceName(other) == serviceName(name) }) {
+			return nil, usage("service %q is named twice", serviceName(name))
+		}
+	}
+	return serviceNames(names), nil
+}
 
 func newID(service, key string) (store.ID, error) { return store.NewID(serviceName(service), key) }

@@ -104,12 +104,8 @@ func (c *MigrateCmd) services(ctx context.Context, from place) ([]string, error)
 	if ways != 1 {
 		return nil, usage("name the services, or give --prefix or --all-services")
 	}
-	var names []string
-	for _, name := range c.Services {
-		names = append(names, serviceName(name))
-	}
-	if len(names) > 0 {
-		return names, nil
+	if len(c.Services) > 0 {
+		return distinctServices(c.Services)
 	}
 	prefix := strings.ToLower(c.Prefix)
 	names, err := from.Services(ctx, prefix)

@@ -25,6 +25,7 @@ import (
 var unjudged = map[string]string{
 	"s3:GetBucketPublicAccessBlock": "moto takes ?publicAccessBlock of a bucket for s3:ListBucket",
 	"s3:GetEncryptionConfiguration": "moto takes ?encryption of a bucket for s3:ListBucket",
+	"s3:DeleteObjectTagging":        "moto takes DELETE with ?tagging for s3:DeleteObject",
 	"kms:Decrypt":                   "moto's S3 opens without asking its KMS",
 	"kms:GenerateDataKey":           "moto's S3 seals without asking its KMS",
 }

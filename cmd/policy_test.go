@@ -151,7 +151,7 @@ func needs(b *bench, keys map[string]string) []asked {
 			if e.Header.Get("If-Match") != "" {
 				out = append(out, asked{"s3:GetObject", arn, nil})
 			}
-		case "GetObjectTagging", "PutObjectTagging":
+		case "GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging":
 			out = append(out, asked{"s3:" + e.Op, arn, nil})
 		case "DescribeKey":
 			out = append(out, asked{"kms:DescribeKey", b.KMS.ARN("alias/app"), nil})
@@ -420,7 +420,7 @@ func TestPolicyCheckTriesEachPermission(t *testing.T) {
 		"no sealing":     {role: "writer", setup: policy(s3test.Policy{DenyGenerateDataKey: []string{"*"}}), exit: 5, want: verdicts{"s3:PutObject": "not told", "kms:GenerateDataKey": "no"}},
 		"no description": {role: "writer", setup: policy(s3test.Policy{DenyDescribe: true}), exit: 5, want: verdicts{"kms:DescribeKey": "no"}},
 		"no tags": {role: "--tags writer", setup: policy(s3test.Policy{DenyTagging: []string{"*"}}), exit: 5, want: verdicts{
-			"s3:GetObjectTagging": "no", "s3:PutObjectTagging": "no",
+			"s3:GetObjectTagging": "no", "s3:PutObjectTagging": "no", "s3:DeleteObjectTagging": "no",
 		}},
 		"a disabled key": {role: "writer", setup: func(b *bench) { b.KMS.SetState("alias/app", s3test.Disabled) }, want: verdicts{
 			"kms:Decrypt": "not told", "s3:PutObject": "not told", "kms:GenerateDataKey": "not told",

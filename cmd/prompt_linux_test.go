@@ -191,7 +191,7 @@ func TestAPurgeAsksFirst(t *testing.T) {
 func TestATerminalIsShownNothingThatItObeys(t *testing.T) {
 	b := newDesk(t)
 	b.do("write api evil -", "a\x1b[2Jb\nc\u202e")
-	for _, line := range []string{"read api evil", "read api evil -q", "read api evil --json", "list api --expand", "list api -e --json"} {
+	for _, line := range []string{"read api evil", "read api evil -q", "read api evil -n", "read api evil --json", "list api --expand", "list api -e --json"} {
 		exit, screen := sit(t, b, line+" --no-color").leaves()
 		if exit != 0 || strings.ContainsAny(screen, "\x1b\u202e") {
 			t.Errorf("%s: exit code %d, screen %q", line, exit, screen)

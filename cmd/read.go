@@ -60,7 +60,7 @@ func (c *ReadCmd) Run(ctx context.Context, app *App) error {
 	case c.Out != "":
 		return outfile.Write(c.Out, []byte(value))
 	case c.NoNewline:
-		return app.print(value)
+		return app.printValues(value)
 	case app.globals.Quiet:
 		return app.printValues(value + "\n")
 	case app.globals.JSON:

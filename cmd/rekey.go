@@ -32,9 +32,9 @@ func (c *RekeyCmd) Run(ctx context.Context, app *App) error {
 	if !ok {
 		return fmt.Errorf("%w: the %s backend cannot move secrets to another key", store.ErrUnsupported, app.inForce.Backend.Value)
 	}
-	services := make([]string, len(c.Services))
-	for i, name := range c.Services {
-		services[i] = serviceName(name)
+	services, err := distinctServices(c.Services)
+	if err != nil {
+		return err
 	}
 	if c.AllServices {
 		if services, err = s.Services(ctx, ""); err != nil {

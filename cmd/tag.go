@@ -88,24 +88,11 @@ func (c *TagWriteCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
+	set := tagger.WriteTags
 	if c.DeleteOtherTags {
-		have, err := tagger.ReadTags(ctx, id)
-		if err != nil {
-			return err
-		}
-		var others []string
-		for name := range have {
-			if _, keep := tags[name]; !keep {
-				others = append(others, name)
-			}
-		}
-		if len(others) > 0 {
-			if err := tagger.DeleteTags(ctx, id, others...); err != nil {
-				return err
-			}
-		}
+		set = tagger.SetTags
 	}
-	if err := tagger.WriteTags(ctx, id, tags); err != nil {
+	if err := set(ctx, id, tags); err != nil {
 		return err
 	}
 	return app.printTags(tags)

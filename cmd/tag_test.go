@@ -40,6 +40,26 @@ func TestTagsOfASecretOnS3(t *testing.T) {
 			tagged("tag delete", "Key Value\nenv test\nteam core")
 			b.do("tag write api key only=this --delete-other-tags", "")
 			tagged("tag write --delete-other-tags", "Key Value\nonly this")
+			sent := func(line, stdin string, want map[string]int) {
+				t.Helper()
+				before := map[string]int{}
+				for op := range want {
+					before[op] = b.asked(op)
+				}
+				b.do(line, stdin)
+				for op, n := range want {
+					if got := b.asked(op) - before[op]; got != n {
+						t.Errorf("coffer %s sends %d of %s, want %d", line, got, op, n)
+					}
+				}
+			}
+			sent("tag write api key a=b only=that --delete-other-tags", "", map[string]int{"PutObjectTagging": 1, "GetObjectTagging": 0, "DeleteObjectTagging": 0})
+			tagged("replaced tags", "Key Value\na b\nonly that")
+			sent("tag delete api key a only", "", map[string]int{"PutObjectTagging": 0, "DeleteObjectTagging": 1})
+			tagged("a delete of the last tags", "Key Value")
+			sent("write api key - --skip-unchanged -t only=this", canary+" 4", map[string]int{"PutObject": 0, "PutObjectTagging": 1})
+			tagged("a write of the same value with a tag", "Key Value\nonly this")
+			sent("write api key - --skip-unchanged -t only=this", canary+" 4", map[string]int{"PutObject": 0, "PutObjectTagging": 0})
 			if got := b.out("tag read api key --json"); got != "{\n  \"only\": \"this\"\n}\n" {
 				t.Errorf("tag read --json prints %q", got)
 			}

@@ -161,6 +161,8 @@ type Tagger interface {
 	ReadTags(ctx context.Context, id ID) (map[string]string, error)
 	// WriteTags sets these tags and leaves others as they are.
 	WriteTags(ctx context.Context, id ID, tags map[string]string) error
+	// SetTags makes these the only tags.
+	SetTags(ctx context.Context, id ID, tags map[string]string) error
 	// DeleteTags removes tags; one that is not there is no error.
 	DeleteTags(ctx context.Context, id ID, names ...string) error
 }

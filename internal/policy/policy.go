@@ -119,7 +119,7 @@ func (s Scope) objectActions(role Role) []string {
 	}
 	actions = append(actions, "s3:PutObject", "s3:DeleteObject")
 	if s.Tags || role == Operator { // a rekey carries tags along
-		actions = append(actions, "s3:GetObjectTagging", "s3:PutObjectTagging")
+		actions = append(actions, "s3:GetObjectTagging", "s3:PutObjectTagging", "s3:DeleteObjectTagging")
 	}
 	return actions
 }

@@ -454,6 +454,22 @@ func TestTags(t *testing.T) {
 	if diff := cmp.Diff(map[string]string{"team": "b", "stage": "test"}, got); err != nil || diff != "" {
 		t.Errorf("error %v, %s", err, diff)
 	}
+	// The value is stored already: nothing but the tag is written.
+	same, err := s.Write(ctx, id(api, "k"), v, store.WriteOptions{SkipUnchanged: true, Tags: map[string]string{"new": "1"}})
+	if err != nil || same.Outcome != store.Unchanged {
+		t.Errorf("%+v, error %v", same, err)
+	}
+	got, err = s.ReadTags(ctx, id(api, "k"))
+	if diff := cmp.Diff(map[string]string{"team": "b", "stage": "test", "new": "1"}, got); err != nil || diff != "" {
+		t.Errorf("error %v, %s", err, diff)
+	}
+	if err := s.SetTags(ctx, id(api, "K"), map[string]string{"only": "x"}); err != nil {
+		t.Fatal(err)
+	}
+	got, err = s.ReadTags(ctx, id(api, "k"))
+	if diff := cmp.Diff(map[string]string{"only": "x"}, got); err != nil || diff != "" {
+		t.Errorf("error %v, %s", err, diff)
+	}
 	if _, err := s.ReadTags(ctx, id(api, "none")); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("error is %v; want not found", err)
 	}
@@ -645,6 +661,7 @@ func TestRefusalsAreNeverNotFound(t *testing.T) {
 				"delete":      func() error { _, err := s.Delete(ctx, "svc", "k"); return err },
 				"read tags":   func() error { _, err := s.ReadTags(ctx, k); return err },
 				"write tags":  func() error { return s.WriteTags(ctx, k, map[string]string{"a": "b"}) },
+				"set tags":    func() error { return s.SetTags(ctx, k, map[string]string{"a": "b"}) },
 				"delete tags": func() error { return s.DeleteTags(ctx, k, "a") },
 				"rekey":       func() error { _, err := s.Rekey(ctx, "svc", store.RekeyOptions{}); return err },
 			}

@@ -48,21 +48,58 @@ func (s *Store) WriteTags(ctx context.Context, id store.ID, tags map[string]stri
 	return awserror.Wrap("write tags", id, err)
 }
 
+// SetTags makes these the only tags: it adds them, and then removes the others. A tag that the
+// store's configuration requires cannot be among those ([store.ErrInvalid]): then nothing is changed.
+func (s *Store) SetTags(ctx context.Context, id store.ID, tags map[string]string) error {
+	have, err := s.ReadTags(ctx, id)
+	if err != nil {
+		return err
+	}
+	var others []string
+	for _, key := range slices.Sorted(maps.Keys(have)) {
+		if _, stays := tags[key]; !stays {
+			others = append(others, key)
+		}
+	}
+	if err := s.refuseRequired(ctx, others); err != nil {
+		return awserror.Wrap("set tags", id, err)
+	}
+	_, err = answer(ctx, s, id, func(id store.ID) (struct{}, error) {
+		if len(tags) > 0 {
+			if err := s.tag(ctx, id, tags); err != nil {
+				return struct{}{}, err
+			}
+		}
+		if len(others) == 0 {
+			return struct{}{}, nil
+		}
+		return struct{}{}, s.untag(ctx, id, others)
+	})
+	return awserror.Wrap("set tags", id, err)
+}
+
 // DeleteTags removes tags from a secret; one that it does not have is no error. A tag that
 // the store's configuration requires stays ([store.ErrInvalid]), and then so do the others.
 func (s *Store) DeleteTags(ctx context.Context, id store.ID, keys ...string) error {
+	if err := s.refuseRequired(ctx, keys); err != nil {
+		return awserror.Wrap("delete tags", id, err)
+	}
+	_, err := answer(ctx, s, id, func(id store.ID) (struct{}, error) { return struct{}{}, s.untag(ctx, id, keys) })
+	return awserror.Wrap("delete tags", id, err)
+}
+
+// refuseRequired refuses to remove tags that the store's configuration requires.
+func (s *Store) refuseRequired(ctx context.Context, keys []string) error {
 	required, err := s.requiredTags(ctx)
 	if err != nil {
-		return awserror.Wrap("delete tags", id, err)
+		return err
 	}
 	for _, key := range keys {
 		if slices.Contains(required, key) {
-			err := fmt.Errorf("%w: tag %q is required by %s and cannot be deleted", store.ErrInvalid, key, configName)
-			return awserror.Wrap("delete tags", id, err)
+			return fmt.Errorf("%w: tag %q is required by %s and cannot be deleted", store.ErrInvalid, key, configName)
 		}
 	}
-	_, err = answer(ctx, s, id, func(id store.ID) (struct{}, error) { return struct{}{}, s.untag(ctx, id, keys) })
-	return awserror.Wrap("delete tags", id, err)
+	return nil
 }
 
 func (s *Store) tag(ctx context.Context, id store.ID, tags map[string]string) error {

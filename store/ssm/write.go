@@ -145,6 +145,9 @@ func (w *writing) commit(ctx context.Context, c *change) error {
 			return err
 		}
 		done, err := w.check(c)
+		if done && len(w.o.Tags) > 0 {
+			err = w.tag(ctx, c.meta.ID, w.o.Tags)
+		}
 		if done || err != nil {
 			return err
 		}

@@ -26,6 +26,9 @@ func (w *writing) commit(ctx context.Context, c *change) error {
 	doubted := 0
 	for n := 0; ; n++ {
 		if done, err := w.check(ctx, c, o, info); done || err != nil {
+			if done && len(w.o.Tags) > 0 {
+				err = w.retag(ctx, c.key, info)
+			}
 			return err
 		}
 		next, number, err := w.next(o, c.key, info.Tag, v)

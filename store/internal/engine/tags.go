@@ -38,22 +38,50 @@ func (w *writing) tags(ctx context.Context, key string, info bucket.Info) (map[s
 	return tags, nil
 }
 
-// tagged finds a secret, and hands its object's name and tags to do.
-func (e *Engine) tagged(ctx context.Context, op string, id store.ID, do func(t bucket.Tagger, name string, tags map[string]string) error) error {
+// retag sets the tags of a write whose value is stored already, beside those that are there.
+func (w *writing) retag(ctx context.Context, key string, info bucket.Info) error {
+	tagger, ok := w.e.Bucket.(bucket.Tagger)
+	if !ok {
+		return errNoTags
+	}
+	name, tags := objectName(w.v.service, key), map[string]string{}
+	if info.Tags > 0 {
+		have, err := tagger.Tags(ctx, name)
+		if err != nil {
+			return storageError(err)
+		}
+		maps.Copy(tags, have)
+	}
+	before := maps.Clone(tags)
+	maps.Copy(tags, w.o.Tags)
+	if maps.Equal(before, tags) {
+		return nil
+	}
+	return storageError(tagger.SetTags(ctx, name, tags))
+}
+
+// located finds a secret, and hands its object's name to do.
+func (e *Engine) located(ctx context.Context, op string, id store.ID, do func(t bucket.Tagger, name string) error) error {
 	tagger, ok := e.Bucket.(bucket.Tagger)
 	if !ok {
 		return wrap(op, id.Service, id.Key, errNoTags)
 	}
 	o, err := e.find(ctx, id)
-	if err != nil {
-		return wrap(op, id.Service, id.Key, err)
-	}
-	name := objectName(o.service, o.key)
-	tags, err := tagger.Tags(ctx, name)
 	if err == nil {
-		err = do(tagger, name, tags)
+		err = do(tagger, objectName(o.service, o.key))
 	}
 	return wrap(op, id.Service, id.Key, err)
+}
+
+// tagged hands the tags of a secret's object to do as well.
+func (e *Engine) tagged(ctx context.Context, op string, id store.ID, do func(t bucket.Tagger, name string, tags map[string]string) error) error {
+	return e.located(ctx, op, id, func(t bucket.Tagger, name string) error {
+		tags, err := t.Tags(ctx, name)
+		if err != nil {
+			return err
+		}
+		return do(t, name, tags)
+	})
 }
 
 // ReadTags implements [store.Tagger].
@@ -72,6 +100,11 @@ func (e *Engine) WriteTags(ctx context.Context, id store.ID, tags map[string]str
 		maps.Copy(have, tags)
 		return t.SetTags(ctx, name, have)
 	})
+}
+
+// SetTags implements [store.Tagger].
+func (e *Engine) SetTags(ctx context.Context, id store.ID, tags map[string]string) error {
+	return e.located(ctx, "set tags", id, func(t bucket.Tagger, name string) error { return t.SetTags(ctx, name, tags) })
 }
 
 // DeleteTags implements [store.Tagger].

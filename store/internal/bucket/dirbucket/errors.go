@@ -44,6 +44,8 @@ func failure(op, name string, err error) error {
 		e.Err, e.Reason = known.sentinel, known.reason
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		e.Err = err
+	case errors.As(err, &errno) && taken(errno):
+		e.Err, e.Reason = bucket.ErrRefused, "a directory cannot hold a secret \"x\" beside a service \"x.json\": they would be a file and a directory of one name; choose another name"
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		e.Err, e.Reason = bucket.ErrDenied, err.Error()
 	case errors.As(err, &errno) && passing(errno):
@@ -60,6 +62,16 @@ func unmade(err error) error {
 		return err
 	}
 	return fault{bucket.ErrRefused, err.Error()}
+}
+
+// taken reports whether a file stands where the name needs a directory, or the other way round.
+func taken(errno syscall.Errno) bool {
+	switch errno {
+	case syscall.ENOTDIR, syscall.EISDIR, syscall.EEXIST, syscall.ENOTEMPTY:
+		return true
+	default:
+		return false
+	}
 }
 
 // passing reports whether the same request may succeed soon: others hold what it needs, or a

@@ -161,7 +161,7 @@ func (p *prober) change(ctx context.Context) {
 	p.note("s3:DeleteObject", p.deleteNothing(ctx))
 	if p.trials["s3:DeleteObject"].Verdict != store.Allowed {
 		const why = "not tried: what is stored for it could not be deleted"
-		p.untold(why, "s3:PutObject", "kms:GenerateDataKey", "s3:GetObjectTagging", "s3:PutObjectTagging")
+		p.untold(why, "s3:PutObject", "kms:GenerateDataKey", "s3:GetObjectTagging", "s3:PutObjectTagging", "s3:DeleteObjectTagging")
 		p.untold(why, versionActions...)
 		return
 	}
@@ -169,7 +169,7 @@ func (p *prober) change(ctx context.Context) {
 	p.put(ctx)
 	if !p.stored {
 		const why = "not tried: nothing could be stored for it"
-		p.untold(why, "s3:GetObjectTagging", "s3:PutObjectTagging")
+		p.untold(why, "s3:GetObjectTagging", "s3:PutObjectTagging", "s3:DeleteObjectTagging")
 		p.untold(why, versionActions...)
 		return
 	}
@@ -180,6 +180,7 @@ func (p *prober) change(ctx context.Context) {
 		_, err := p.b.Tags(ctx, p.probe)
 		p.note("s3:GetObjectTagging", err)
 		p.note("s3:PutObjectTagging", p.b.SetTags(ctx, p.probe, map[string]string{"coffer": "probe"}))
+		p.note("s3:DeleteObjectTagging", p.b.SetTags(ctx, p.probe, nil))
 	}
 	if p.wants("s3:GetObjectVersion") {
 		p.versions(ctx)

@@ -32,8 +32,18 @@ func (b *Bucket) Tags(ctx context.Context, name string) (map[string]string, erro
 	return tags, nil
 }
 
-// SetTags implements [bucket.Tagger]. S3 keeps at most ten.
+// SetTags implements [bucket.Tagger]. S3 keeps at most ten. Without any the set is deleted: some
+// servers take no empty one.
 func (b *Bucket) SetTags(ctx context.Context, name string, tags map[string]string) error {
+	if len(tags) == 0 {
+		_, err := b.client.DeleteObjectTagging(ctx, &s3.DeleteObjectTaggingInput{
+			Bucket: &b.o.Bucket, Key: &name, ExpectedBucketOwner: b.owner,
+		})
+		if err != nil {
+			return fail(ctx, "delete the tags of", name, err)
+		}
+		return nil
+	}
 	set := make([]types.Tag, 0, len(tags))
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
 		set = append(set, types.Tag{Key: aws.String(key), Value: aws.String(tags[key])})
