@@ -57,13 +57,46 @@ func writeChanges(ctx context.Context, s store.Store, service string, changes []
 	var all []store.Result
 	var first error
 	for _, version := range slices.Sorted(maps.Keys(byVersion)) {
+		if errors.Is(first, store.ErrCredentials) {
+			first = leave(first, service, byVersion[version], &all)
+			continue
+		}
 		o.IfVersion = &version
 		results, err := s.WriteAll(ctx, service, byVersion[version], o)
+		if errors.Is(err, store.ErrCredentials) {
+			err = stoppedBy(err, service, len(all))
+			if len(results) == 0 {
+				err = leave(err, service, byVersion[version], &all)
+			}
+			first = err // and no failure of one secret before
+		}
 		all = append(all, results...)
 		first = cmp.Or(first, err)
 	}
 	sortResults(all)
 	return all, first
+}
+
+// stoppedBy is the error of changes that end with a session, of which so many came before.
+func stoppedBy(err error, service string, before int) error {
+	var stopped *store.StoppedError
+	if errors.As(err, &stopped) {
+		stopped.Of += before
+		return err
+	}
+	return &store.Error{Op: "write", ID: store.ID{Service: service}, Err: &store.StoppedError{Of: before, Err: cause(err)}}
+}
+
+// leave adds changes to those that a session's end has left.
+func leave(err error, service string, values map[string]store.Value, results *[]store.Result) error {
+	var stopped *store.StoppedError
+	if errors.As(err, &stopped) {
+		stopped.Left, stopped.Of = stopped.Left+len(values), stopped.Of+len(values)
+	}
+	for key := range values {
+		*results = append(*results, store.Result{Meta: store.Meta{ID: store.ID{Service: service, Key: key}}, Outcome: store.Left, Err: err})
+	}
+	return err
 }
 
 // twin finds the secret of a service that a key would be written to: the one of the same
@@ -107,7 +140,7 @@ func countOutcomes(results []store.Result) string {
 		counts[r.Outcome]++
 	}
 	var parts []string
-	for _, o := range []store.Outcome{store.Created, store.Updated, store.Unchanged, store.Deleted, store.Failed} {
+	for _, o := range []store.Outcome{store.Created, store.Updated, store.Unchanged, store.Deleted, store.Failed, store.Left} {
 		if counts[o] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[o], o))
 		}

@@ -276,6 +276,14 @@ func refusal(e *store.StorageError, err error) string {
 
 // hint tells the way out, where there is one.
 func hint(err error) string {
+	way := ownHint(err)
+	if way != "" && isStopped(err) {
+		way += "; what is done stays, and the same command again does the rest"
+	}
+	return way
+}
+
+func ownHint(err error) string {
 	var own *hintError
 	var alias *store.AliasError
 	var pin *store.PinError
@@ -320,6 +328,9 @@ func aliasHint(e *store.AliasError) string {
 }
 
 func storageHint(e *store.StorageError) string {
+	if e.Code == "AccessDenied" && errors.Is(e, store.ErrCredentials) { // what was allowed is denied
+		return "the session has ended: get new credentials (aws sso login, or assume the role again)"
+	}
 	switch e.Code {
 	case "NoConditionalWrites":
 		return "if nobody else writes to this bucket, --single-writer (or single_writer in the configuration) changes secrets all the same"

@@ -272,7 +272,7 @@ func (c *ImportCmd) report(app *App, service string, results []store.Result, err
 		}
 	}
 	var parts []string
-	for _, o := range []store.Outcome{store.Created, store.Updated, store.Unchanged, store.Deleted, store.Failed} {
+	for _, o := range []store.Outcome{store.Created, store.Updated, store.Unchanged, store.Deleted, store.Failed, store.Left} {
 		if counts[o] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[o], o))
 		}

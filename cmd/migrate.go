@@ -47,10 +47,15 @@ func (c *MigrateCmd) Run(ctx context.Context, app *App) error {
 	}
 	m := &migration{MigrateCmd: c, app: app, from: from, to: to}
 	var first error
-	for _, service := range services {
+	for i, service := range services {
 		err := m.service(ctx, service)
 		switch {
 		case err == nil:
+		case errors.Is(err, store.ErrCredentials): // which stops the others too
+			if left := len(services) - i - 1; left > 0 {
+				app.note("%s after it left", count(left, "service"))
+			}
+			return errors.Join(err, m.report())
 		case ctx.Err() != nil:
 			return hinted(err, "what is written stays; the same command again goes on from there")
 		case first == nil:
@@ -351,12 +356,12 @@ func (m *migration) round(ctx context.Context, service string, changes []change,
 		}
 		v := moves[i]
 		if r.Err != nil {
-			v.outcome, v.err, failed = store.Failed, r.Err, true
+			v.outcome, v.err, failed = r.Outcome, r.Err, true
 			continue
 		}
 		v.written, v.version = append(v.written, r.Meta.Version), r.Meta.Version
 	}
-	if err != nil && (!failed || errors.Is(err, store.ErrIndexBehind)) {
+	if err != nil && (!failed || errors.Is(err, store.ErrCredentials) || errors.Is(err, store.ErrIndexBehind)) {
 		return err
 	}
 	return ctx.Err()

@@ -43,10 +43,11 @@ func (c *RekeyCmd) Run(ctx context.Context, app *App) error {
 	}
 	var failures []error
 	for _, service := range services {
-		if err := c.service(ctx, app, rekeyer, service); err != nil {
+		err := c.service(ctx, app, rekeyer, service)
+		if err != nil {
 			failures = append(failures, err)
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || errors.Is(err, store.ErrCredentials) {
 			break
 		}
 	}
@@ -113,6 +114,7 @@ func (c *RekeyCmd) tell(app *App, service string, results []store.Result, all in
 	var moved, back int
 	for _, r := range results {
 		switch r.Outcome {
+		case store.Left: // the error that ends the command tells how many
 		case store.Failed:
 			app.say("%s", sentence(r.Err))
 		case store.Returned:

@@ -47,6 +47,8 @@ func resultLine(r store.Result) string {
 		return fmt.Sprintf("%s: restored, version %d", r.Meta.ID, r.Meta.Version)
 	case store.Unchanged:
 		return fmt.Sprintf("%s: unchanged, version %d", r.Meta.ID, r.Meta.Version)
+	case store.Left:
+		return fmt.Sprintf("%s: left", r.Meta.ID)
 	case store.Failed:
 		return fmt.Sprintf("%s: failed: %s", r.Meta.ID, sentence(r.Err))
 	}

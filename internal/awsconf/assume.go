@@ -54,7 +54,7 @@ func (a *assumer) options() []func(*config.LoadOptions) error {
 // call makes a call to the STS in force; what tells whose session it is about.
 func (a *assumer) call(ctx context.Context, what string, do func(context.Context, func(*sts.Options)) error) error {
 	if a.at.missing != nil {
-		return &store.CredentialsError{Reason: a.at.missing.Error() + ": " + what + " is not asked of AWS", Way: a.at.missing.Hint()}
+		return &store.CredentialsError{Reason: a.at.missing.Error() + ": " + what + " is not sent to AWS", Way: a.at.missing.Hint()}
 	}
 	limited, cancel := context.WithTimeout(ctx, stsTimeout)
 	defer cancel()
@@ -159,7 +159,7 @@ func (w *webIdentity) AssumeRoleWithWebIdentity(ctx context.Context, in *sts.Ass
 	out *sts.AssumeRoleWithWebIdentityOutput, err error,
 ) {
 	token := aws.ToString(in.WebIdentityToken)
-	err = w.call(ctx, "the web identity token of "+w.file, func(ctx context.Context, at func(*sts.Options)) (err error) {
+	err = w.call(ctx, w.what(), func(ctx context.Context, at func(*sts.Options)) (err error) {
 		out, err = w.next.AssumeRoleWithWebIdentity(ctx, in, append(o, at)...)
 		return err
 	})
@@ -169,6 +169,8 @@ func (w *webIdentity) AssumeRoleWithWebIdentity(ctx context.Context, in *sts.Ass
 	}
 	return out, err
 }
+
+func (w *webIdentity) what() string { return "the web identity token of " + w.file }
 
 // explain adds what the token itself says of why it was refused, since servers word that in
 // their own ways. The token is in no message, also where the server repeats it.
@@ -180,12 +182,13 @@ func (w *webIdentity) explain(e *store.CredentialsError, token string) {
 		return
 	}
 	claims, ok := claimsOf(token)
+	refuses := strings.Replace(e.Reason, w.what(), "it", 1)
 	switch {
 	case !ok:
-		e.Reason = fmt.Sprintf("%s does not hold a web identity token (a JWT): %s", w.file, e.Reason)
+		e.Reason = fmt.Sprintf("%s does not hold a web identity token (a JWT): %s", w.file, refuses)
 		e.Way = "whoever writes the file (Kubernetes, the CI) must put a token there"
 	case claims.Expires > 0 && !w.now().Before(time.Unix(claims.Expires, 0)):
-		e.Reason = fmt.Sprintf("the web identity token of %s expired at %s: %s", w.file, time.Unix(claims.Expires, 0).UTC().Format(time.RFC3339), e.Reason)
+		e.Reason = fmt.Sprintf("%s expired at %s: %s", w.what(), time.Unix(claims.Expires, 0).UTC().Format(time.RFC3339), refuses)
 		e.Way = "whoever writes the file (Kubernetes, the CI) must put a newer token there; it is read anew for every session"
 	default:
 		e.Way = fmt.Sprintf("the token is for the audience %s, issued by %q: the server must know both, and allow them the role", claims.Audience, claims.Issuer)

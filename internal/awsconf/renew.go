@@ -14,6 +14,9 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
+// mostRepeats bounds how often a request is repeated that meets the ends of several short sessions.
+const mostRepeats = 3
+
 // renewal has a request whose session has ended sent once more with new credentials, of
 // whatever service. [session] goes by the clock; the server's word comes after that.
 type renewal struct{ session *session }
@@ -43,31 +46,26 @@ func (r *renewal) HandleFinalize(ctx context.Context, in middleware.FinalizeInpu
 	if !ok {
 		return next.HandleFinalize(ctx, in)
 	}
-	first := in
-	first.Request = request.Clone() // signing changes it
-	out, metadata, err = next.HandleFinalize(ctx, first)
-	why := refused(ctx, request, err)
-	if why == nil {
-		if err == nil || answered(err) == http.StatusNotFound || answered(err) == http.StatusPreconditionFailed {
-			used.worked.Store(true)
+	for n := 0; ; n++ {
+		attempt := in
+		attempt.Request = request.Clone() // signing changes it
+		out, metadata, err = next.HandleFinalize(ctx, attempt)
+		why := refused(ctx, request, err)
+		if why == nil {
+			if err == nil || answered(err) == http.StatusNotFound || answered(err) == http.StatusPreconditionFailed {
+				used.worked.Store(true)
+			}
+			return out, metadata, err
 		}
-		return out, metadata, err
+		fresh, ended := r.instead(ctx, used, why, n, err)
+		if fresh == nil {
+			return out, metadata, ended
+		}
+		if err := request.RewindStream(); err != nil {
+			return out, metadata, fmt.Errorf("rewinding the body: %w", err)
+		}
+		used = fresh
 	}
-	fresh, ended := r.instead(ctx, used, why, err)
-	if fresh == nil {
-		return out, metadata, ended
-	}
-	if err := request.RewindStream(); err != nil {
-		return out, metadata, fmt.Errorf("rewinding the body: %w", err)
-	}
-	out, metadata, err = next.HandleFinalize(ctx, in)
-	switch again := refused(ctx, request, err); {
-	case err == nil:
-		fresh.worked.Store(true)
-	case again != nil && !why.certain:
-		fresh.believed.Store(true)
-	}
-	return out, metadata, err
 }
 
 // refusal is an answer that may mean that the session has ended.
@@ -111,41 +109,49 @@ func refused(ctx context.Context, request *smithyhttp.Request, err error) *refus
 	return nil
 }
 
-// instead returns other credentials for a request that was refused, or nil and the error of
-// the request. What may be a genuine denial costs one renewal for each set of credentials:
-// when the new ones are denied too, they are believed.
-func (r *renewal) instead(ctx context.Context, used *generation, why *refusal, err error) (*generation, error) {
-	if now := r.session.held(); !same(now.Credentials, used.Credentials) {
+// instead returns other credentials for a request that was refused, and repeated so often, or nil and
+// the error of the request. What may be a genuine denial costs one renewal for each set of
+// credentials: when the new ones are denied too, they are believed.
+func (r *renewal) instead(ctx context.Context, used *generation, why *refusal, repeated int, err error) (*generation, error) {
+	if now := r.session.held(); !same(now.Credentials, used.Credentials) && repeated < mostRepeats {
 		return now, nil // somebody has renewed them
 	}
-	if !why.certain && (!used.worked.Load() || used.believed.Load()) || why.denial && used.SessionToken == "" {
+	over := used.CanExpire && !r.session.now().Before(used.Expires)
+	certain := why.certain || over && !why.denial
+	switch {
+	case repeated > 0 && !over && !used.isDue(r.session.now()) && (why.denial || !used.worked.Load()):
+		used.believed.Store(!why.certain)
 		return nil, err
+	case !certain && (!used.worked.Load() || used.believed.Load()), why.denial && used.SessionToken == "":
+		return nil, err
+	case repeated == mostRepeats:
+		return nil, r.ended(used, why, nil, err)
 	}
 	fresh, failed := r.session.renew(ctx, used)
-	over := used.CanExpire && !r.session.now().Before(used.Expires)
 	switch {
 	case fresh != nil:
 		return fresh, nil
 	case ctx.Err() != nil, why.denial && !over:
 		return nil, err
+	}
+	return nil, r.ended(used, why, failed, err)
+}
+
+// ended is the error of a session that has ended and was not renewed: failed says why not, where
+// that was tried. What a server says of credentials that never worked stands for itself.
+func (r *renewal) ended(used *generation, why *refusal, failed, err error) error {
+	var said *store.CredentialsError
+	switch {
+	case errors.As(failed, &said):
+		return &store.CredentialsError{Reason: why.over() + " and could not be renewed: " + said.Reason, Way: said.Way}
 	case failed != nil:
-		return nil, couldNotRenew(why, failed)
+		return &store.CredentialsError{Reason: why.over() + " and could not be renewed: " + failed.Error(), Way: wayToNewSession}
 	case used.worked.Load() && !why.certain:
-		return nil, &store.CredentialsError{
-			Reason: "the credentials were taken before, and are no more (" + why.code + "): the session has ended",
-			Way:    wayToNewSession,
-		}
+		return &store.CredentialsError{Reason: why.over() + ": these credentials were taken before, and are no more", Way: wayToNewSession}
 	}
-	return nil, err
+	return err
 }
 
-const wayToNewSession = "get new credentials (aws sso login, or assume the role again), and run the same command again"
+func (why *refusal) over() string { return "the session has ended (" + why.code + ")" }
 
-func couldNotRenew(why *refusal, failed error) error {
-	e := &store.CredentialsError{Reason: "the session has ended (" + why.code + ") and could not be renewed: " + failed.Error(), Way: wayToNewSession}
-	var hint interface{ Hint() string }
-	if errors.As(failed, &hint) {
-		e.Way = hint.Hint()
-	}
-	return e
-}
+const wayToNewSession = "get new credentials (aws sso login, or assume the role again)"

@@ -29,6 +29,8 @@ type session struct {
 
 	mu      sync.Mutex
 	current *generation
+	fetches int           // so far
+	failure error         // of the last; nil: it went well
 	turn    chan struct{} // holds a token while somebody renews
 }
 
@@ -66,7 +68,7 @@ func (s *session) get(ctx context.Context) (*generation, error) {
 	if g != nil && !g.isDue(s.now()) {
 		return g, nil
 	}
-	usable := g != nil && (s.stays || s.now().Before(g.Expires))
+	usable, before := g != nil && (s.stays || s.now().Before(g.Expires)), s.fetched()
 	if err := s.enter(ctx, usable); err != nil {
 		if usable && errors.Is(err, errBusy) {
 			return g, nil
@@ -76,6 +78,9 @@ func (s *session) get(ctx context.Context) (*generation, error) {
 	defer s.leave()
 	if now := s.held(); now != g {
 		return now, nil
+	}
+	if err := s.failedSince(before); err != nil {
+		return nil, err
 	}
 	fresh, err := s.fetch(ctx)
 	switch {
@@ -122,6 +127,9 @@ func (s *session) fetch(ctx context.Context) (*generation, error) {
 		cache.Invalidate()
 	}
 	c, err := s.source.Retrieve(ctx)
+	if ctx.Err() == nil { // else it tells nothing to others
+		s.note(err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -134,6 +142,29 @@ func (s *session) fetch(ctx context.Context) (*generation, error) {
 	defer s.mu.Unlock()
 	s.current = g
 	return g, nil
+}
+
+func (s *session) note(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fetches, s.failure = s.fetches+1, err
+}
+
+func (s *session) fetched() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fetches
+}
+
+// failedSince is the failure that somebody else has met meanwhile: of requests that are refused
+// together one asks the STS, and not each in its turn.
+func (s *session) failedSince(fetches int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fetches > fetches {
+		return s.failure
+	}
+	return nil
 }
 
 // dueAt is when credentials that were fetched now are to be renewed. Credentials that have
@@ -167,12 +198,16 @@ func (s *session) postpone(g *generation) {
 // renew fetches others than the ones that were refused, unless somebody has. It returns nil
 // where the chain has no others.
 func (s *session) renew(ctx context.Context, used *generation) (*generation, error) {
+	before := s.fetched()
 	if err := s.enter(ctx, false); err != nil {
 		return nil, err
 	}
 	defer s.leave()
 	if now := s.held(); !same(now.Credentials, used.Credentials) {
 		return now, nil
+	}
+	if err := s.failedSince(before); err != nil {
+		return nil, err
 	}
 	fresh, err := s.fetch(ctx)
 	if err != nil || same(fresh.Credentials, used.Credentials) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,6 +24,7 @@ type identity struct {
 	arn    string
 	userID string
 	role   string // the role whose policy holds for this session
+	uses   *atomic.Int64
 }
 
 // iam keeps principals and roles.
@@ -109,6 +111,7 @@ func (i *iam) assume(role, session string, expires time.Time) *identity {
 		arn:    fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/%s", i.account, role, session),
 		userID: "AROA" + role + ":" + session,
 		role:   role,
+		uses:   &atomic.Int64{},
 	}
 	i.people[who.AccessKeyID] = who
 	return who

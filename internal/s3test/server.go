@@ -34,6 +34,8 @@ type Options struct {
 
 	// SessionLife is how long every session lasts, whatever is asked for; 0: as asked.
 	SessionLife time.Duration
+	// SessionRequests is after how many requests every session ends, before its time; 0: never.
+	SessionRequests int
 	// Trust judges web identity tokens: the code of the refusal, "" for one that is good. Nil: none is.
 	Trust func(token string) (code string)
 

@@ -55,7 +55,8 @@ func (s *Server) authenticate(c *call) (*identity, error) {
 	if claim.token != who.SessionToken {
 		return nil, c.authError(badToken)
 	}
-	if !who.Expires.IsZero() && !c.now.Before(who.Expires) {
+	spent := s.opts.SessionRequests > 0 && who.role != "" && who.uses.Add(1) > int64(s.opts.SessionRequests)
+	if spent || !who.Expires.IsZero() && !c.now.Before(who.Expires) {
 		return nil, s.opts.Quirks.expired(c)
 	}
 	c.signed = claim.headers

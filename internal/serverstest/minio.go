@@ -140,6 +140,5 @@ func (m *MinIO) WebIdentity(t testing.TB, token string) aws.Config {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
 	t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", file)
 	t.Setenv("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/coffer") // the SDK wants one; MinIO does not
-	t.Setenv("AWS_ENDPOINT_URL_STS", m.URL)                           // else the SDK asks that of AWS for credentials
 	return load(t, m.URL)
 }

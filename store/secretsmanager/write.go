@@ -11,6 +11,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/strictjson"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/awserror"
+	"github.com/coffer-secrets/coffer/store/internal/batch"
 )
 
 var errNoTags = fmt.Errorf("%w: Secrets Manager tags a whole service, not one secret of it", store.ErrUnsupported)
@@ -137,6 +138,10 @@ func (w *writing) try(id store.ID, v store.Value) (store.Result, error) {
 // finish turns results into what they are when the commit failed, and returns the first
 // failure. Without results the error is that of the service.
 func finish(op, service string, results []store.Result, err error) error {
+	all := batch.New(len(results), batch.Credentials)
+	if err != nil && errors.Is(all.Do(func() error { return err }), batch.ErrLeft) {
+		return stop(op, service, all, results)
+	}
 	first := error(nil)
 	for i, r := range results {
 		if err != nil && r.Outcome != store.Unchanged && r.Outcome != store.Failed {
@@ -151,4 +156,19 @@ func finish(op, service string, results []store.Result, err error) error {
 		return awserror.Wrap(op, store.ID{Service: service}, err)
 	}
 	return first
+}
+
+// stop gives what ended a commit to all that it would have changed. None of it is stored.
+func stop(op, service string, all *batch.Batch, results []store.Result) error {
+	var left []*store.Result
+	for i := range results {
+		if r := &results[i]; r.Outcome != store.Unchanged && r.Outcome != store.Failed {
+			left = append(left, r)
+		}
+	}
+	stopped := all.Stop(op, service, len(left), all.Cause())
+	for _, r := range left {
+		*r = store.Result{Meta: store.Meta{ID: r.Meta.ID}, Outcome: store.Left, Err: stopped}
+	}
+	return stopped
 }

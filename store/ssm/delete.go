@@ -11,6 +11,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/awserror"
+	"github.com/coffer-secrets/coffer/store/internal/batch"
 )
 
 // Delete implements [store.Store], in batches of ten. Where one of a batch is denied, each
@@ -23,10 +24,10 @@ func (s *Store) Delete(ctx context.Context, service string, keys ...string) ([]s
 			return nil, awserror.Wrap("delete", id, err)
 		}
 	}
-	failures := s.deleteNames(ctx, service, keys)
-	stored := s.resolveMissing(ctx, service, failures)
+	all := batch.New(len(keys), batch.Credentials)
+	failures := s.deleteNames(ctx, all, service, keys)
+	stored := s.resolveMissing(ctx, all, service, failures)
 	results := make([]store.Result, len(keys))
-	var first error
 	for i, key := range keys {
 		id := store.ID{Service: service, Key: key}
 		if twin, ok := stored[key]; ok {
@@ -34,12 +35,15 @@ func (s *Store) Delete(ctx context.Context, service string, keys ...string) ([]s
 		}
 		results[i] = store.Result{Meta: store.Meta{ID: id}, Outcome: store.Deleted}
 		if err := failures[key]; err != nil {
-			results[i].Outcome, results[i].Err = store.Failed, awserror.Wrap("delete", id, err)
-			first = firstOf(first, results[i].Err)
+			results[i] = failed("delete", id, err)
 		}
 	}
 	if slices.ContainsFunc(results, func(r store.Result) bool { return r.Outcome == store.Deleted }) {
 		s.notice(numbersBeginAgain)
+	}
+	first := stop("delete", service, all, results)
+	for _, r := range results {
+		first = firstOf(first, r.Err)
 	}
 	return results, first
 }
@@ -60,7 +64,7 @@ func firstOf(first, next error) error {
 // resolveMissing deletes, for each name that no key has exactly, the single key that differs
 // only in case. It returns the stored keys by the names that meant them, and brings the
 // failures up to date.
-func (s *Store) resolveMissing(ctx context.Context, service string, failures map[string]error) map[string]string {
+func (s *Store) resolveMissing(ctx context.Context, all *batch.Batch, service string, failures map[string]error) map[string]string {
 	var missing []string
 	for name, err := range failures {
 		if errors.Is(err, store.ErrNotFound) {
@@ -79,25 +83,26 @@ func (s *Store) resolveMissing(ctx context.Context, service string, failures map
 		key, err := store.Lookup(name, keys)
 		if failures[name] = err; err == nil {
 			stored[name] = key
-			failures[name] = s.deleteNames(ctx, service, []string{key})[key]
+			failures[name] = s.deleteNames(ctx, all, service, []string{key})[key]
 		}
 	}
 	return stored
 }
 
 // deleteNames deletes the parameters of exactly these names and returns why it failed, by key.
-func (s *Store) deleteNames(ctx context.Context, service string, keys []string) map[string]error {
+func (s *Store) deleteNames(ctx context.Context, all *batch.Batch, service string, keys []string) map[string]error {
 	failures := map[string]error{}
-	for batch := range slices.Chunk(keys, getBatch) {
-		names := make([]string, len(batch))
-		for i, key := range batch {
+	for some := range slices.Chunk(keys, getBatch) {
+		names := make([]string, len(some))
+		for i, key := range some {
 			names[i] = parameterName(store.ID{Service: service, Key: key})
 		}
-		failed, err := s.deleteBatch(ctx, names)
-		for i, key := range batch {
+		var failed map[string]error
+		err := all.Do(func() (err error) { failed, err = s.deleteBatch(ctx, names); return err })
+		for i, key := range some {
 			switch {
-			case errors.Is(err, store.ErrDenied) && len(batch) > 1:
-				failures[key] = s.deleteNames(ctx, service, []string{key})[key]
+			case errors.Is(err, store.ErrDenied) && len(some) > 1:
+				failures[key] = s.deleteNames(ctx, all, service, []string{key})[key]
 			case err != nil:
 				failures[key] = err
 			case failed[names[i]] != nil:

@@ -16,6 +16,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/awserror"
+	"github.com/coffer-secrets/coffer/store/internal/batch"
 )
 
 var _ store.Rekeyer = (*Store)(nil)
@@ -47,14 +48,20 @@ const labelGrace = 20 * time.Second // for what belongs to a put, after an inter
 func (s *Store) Rekey(ctx context.Context, service string, o store.RekeyOptions) ([]store.Result, error) {
 	r := &rekeying{Store: s, service: service, o: o}
 	err := r.plan(ctx)
+	all := batch.New(len(r.moves), batch.Credentials)
 	if err == nil && !o.DryRun {
-		err = r.run(ctx)
+		err = r.run(ctx, all)
 	}
 	results := make([]store.Result, len(r.moves))
-	var first error
 	for i, m := range r.moves {
 		results[i] = r.result(m)
-		first = firstOf(first, results[i].Err)
+	}
+	first := stop("rekey", service, all, results)
+	if first != nil {
+		return results, first
+	}
+	for _, result := range results {
+		first = firstOf(first, result.Err)
 	}
 	return results, firstOf(first, awserror.Wrap("rekey", store.ID{Service: service}, err))
 }
@@ -78,6 +85,8 @@ type move struct {
 func (r *rekeying) result(m *move) store.Result {
 	out := store.Result{Meta: m.meta, Outcome: store.Moved}
 	switch {
+	case errors.Is(m.err, batch.ErrLeft):
+		out.Outcome = store.Left
 	case m.err != nil:
 		out.Outcome, out.Err = store.Failed, awserror.Wrap("rekey", m.meta.ID, m.err)
 	case m.back:
@@ -190,19 +199,19 @@ func (r *rekeying) tell() {
 		" have pushed it out, or with the secret: delete it and write it again, or migrate to another backend.")
 }
 
-func (r *rekeying) run(ctx context.Context) error {
+func (r *rekeying) run(ctx context.Context, all *batch.Batch) error {
 	_ = parallel(context.WithoutCancel(ctx), len(r.moves), func(_ context.Context, i int) error {
 		m := r.moves[i]
 		if m.err != nil {
 			return nil
 		}
-		m.err = r.carry(ctx, m)
-		if r.o.Progress != nil {
+		m.err = all.Do(func() error { return r.carry(ctx, m) })
+		if r.o.Progress != nil && !errors.Is(m.err, batch.ErrLeft) {
 			r.o.Progress(r.result(m))
 		}
 		return nil // one failure does not end the others
 	})
-	if ctx.Err() != nil || r.o.Rewrite {
+	if ctx.Err() != nil || r.o.Rewrite || all.Cause() != nil {
 		return nil
 	}
 	return r.returned(ctx)

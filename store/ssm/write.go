@@ -16,6 +16,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/awserror"
+	"github.com/coffer-secrets/coffer/store/internal/batch"
 )
 
 const attempts = 3 // to write a secret that others change at the same time
@@ -72,28 +73,59 @@ func (w *writing) run(ctx context.Context, service string, values map[string]sto
 		return nil, awserror.Wrap("write", store.ID{Service: service}, err)
 	}
 	results := make([]store.Result, len(changes))
+	all := batch.New(len(changes), batch.Credentials)
 	_ = parallel(ctx, len(changes), func(_ context.Context, i int) error {
 		c := changes[i]
 		c.newest, c.exists = found[c.id.Key]
 		err := missing[c.id.Key]
 		if err == nil || errors.Is(err, store.ErrNotFound) {
-			err = w.commit(ctx, c)
+			err = all.Do(func() error { return w.commit(ctx, c) })
 		}
 		results[i] = store.Result{Meta: c.meta, Outcome: c.outcome}
 		if err != nil {
-			results[i] = store.Result{Meta: store.Meta{ID: c.id}, Outcome: store.Failed, Err: awserror.Wrap("write", c.id, err)}
+			results[i] = failed("write", c.id, err)
 		}
-		if w.o.Progress != nil {
+		if w.o.Progress != nil && results[i].Outcome != store.Left {
 			w.o.Progress(results[i])
 		}
 		return nil // one failure does not end the others
 	})
+	if stopped := stop("write", service, all, results); stopped != nil {
+		return results, stopped
+	}
 	for _, r := range results {
 		if r.Err != nil {
 			return results, r.Err
 		}
 	}
 	return results, nil
+}
+
+func failed(op string, id store.ID, err error) store.Result {
+	if errors.Is(err, batch.ErrLeft) {
+		return store.Result{Meta: store.Meta{ID: id}, Outcome: store.Left}
+	}
+	return store.Result{Meta: store.Meta{ID: id}, Outcome: store.Failed, Err: awserror.Wrap(op, id, err)}
+}
+
+// stop is the error of a batch that has ended, nil for any other. It gives it to each change that is left.
+func stop(op, service string, all *batch.Batch, results []store.Result) error {
+	n := 0
+	for _, r := range results {
+		if r.Outcome == store.Left {
+			n++
+		}
+	}
+	stopped := all.Stop(op, service, n, all.Cause())
+	if stopped == nil {
+		return nil
+	}
+	for i := range results {
+		if results[i].Outcome == store.Left {
+			results[i].Err = stopped
+		}
+	}
+	return stopped
 }
 
 // plan validates everything before anything is written.

@@ -16,6 +16,9 @@ import (
 // each index for all of them.
 func (e *Engine) Delete(ctx context.Context, service string, keys ...string) ([]store.Result, error) {
 	results, err := e.deleteKeys(ctx, service, keys, false)
+	if isStopped(err) {
+		return results, err
+	}
 	var first error
 	for _, r := range results {
 		first = cmp.Or(first, r.Err)
@@ -54,20 +57,24 @@ func (e *Engine) deleteKeys(ctx context.Context, service string, keys []string, 
 			return nil, wrap("delete", service, sole(changes), err)
 		}
 	}
+	all := w.batch(ctx, len(changes))
 	each := func(do func(context.Context, *change) error) {
 		_ = parallel(context.WithoutCancel(ctx), writers, len(changes), func(_ context.Context, i int) error {
 			if c := changes[i]; c.err == nil {
-				c.err = do(ctx, c)
+				c.err = all.Do(func() error { return do(ctx, c) })
 			}
 			return nil
 		})
 	}
 	each(w.prepare)
-	if err := w.record(ctx, changes); err != nil {
-		return nil, wrap("delete", service, sole(changes), err)
+	if all.Cause() == nil {
+		if err := w.record(ctx, changes); err != nil {
+			return nil, wrap("delete", service, sole(changes), err)
+		}
 	}
-	each(w.remove)
+	each(w.remove) // or they are left
 	purged := w.purge(ctx, changes)
+	stopped := w.stop("delete", all, changes, purged)
 	results := make([]store.Result, len(changes))
 	for i, c := range changes {
 		if purged != nil && errors.Is(c.err, store.ErrNotFound) && w.leaves(c) {
@@ -77,6 +84,12 @@ func (e *Engine) deleteKeys(ctx context.Context, service string, keys []string, 
 		if c.err != nil {
 			results[i].Outcome, results[i].Err = store.Failed, wrap("delete", service, c.name, c.err)
 		}
+		if isStopped(c.err) {
+			results[i].Outcome = store.Left
+		}
+	}
+	if stopped != nil {
+		return results, stopped
 	}
 	return results, wrap("delete", service, sole(changes), purged)
 }

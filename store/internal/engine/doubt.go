@@ -21,6 +21,11 @@ func (e *Engine) confirmDenied(ctx context.Context, v *view, c *store.Contents) 
 	} else if readable := v.readable(); len(readable) > 0 {
 		_, err = e.Bucket.Head(ctx, v.service+"/"+readable[0].file)
 	}
+	return ended403(err)
+}
+
+// ended403 makes the end of the session of a denial of what was allowed before.
+func ended403(err error) error {
 	var refused *bucket.Error
 	if errors.As(err, &refused) && errors.Is(err, bucket.ErrDenied) {
 		ended := *refused

@@ -14,6 +14,7 @@ import (
 	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/internal/strictjson"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/batch"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
@@ -31,6 +32,9 @@ func (e *Engine) Rekey(ctx context.Context, service string, o store.RekeyOptions
 	}
 	if !o.DryRun {
 		err = r.run(ctx)
+	}
+	if isStopped(err) {
+		return r.results, err
 	}
 	var first error
 	for i := range r.results {
@@ -101,6 +105,9 @@ func (r *rekeying) result(m *move) store.Result {
 	switch {
 	case m.err != nil:
 		out.Outcome, out.Err = store.Failed, wrap("rekey", r.v.service, m.key, m.err)
+		if isStopped(m.err) {
+			out.Outcome = store.Left
+		}
 	case m.returned:
 		out.Outcome = store.Returned
 	}
@@ -229,9 +236,14 @@ const rounds = 10
 
 // run does K1 to K6. From then on the results are of what was moved, or could not be.
 func (r *rekeying) run(ctx context.Context) error {
-	err := r.carryAll(ctx)
+	stopped, err := r.carryAll(ctx)
+	if stopped != nil {
+		err = stopped
+	}
 	if err == nil || len(r.known) > 0 {
-		if behind := r.settle(ctx); behind != nil {
+		if behind := r.settle(ctx); behind != nil && stopped != nil {
+			noteBehind(stopped, store.ErrIndexBehind)
+		} else if behind != nil {
 			err = also(err, fmt.Errorf("%w: %w", store.ErrIndexBehind, storageError(behind)))
 		} else if err == nil {
 			err = r.returned()
@@ -246,35 +258,59 @@ func (r *rekeying) run(ctx context.Context) error {
 	return err
 }
 
-// carryAll is K1 and K2, again for those that changed in between.
-func (r *rekeying) carryAll(ctx context.Context) error {
+// carryAll is K1 and K2, again for those that changed in between. stopped is not nil when the session
+// ended before all were moved.
+func (r *rekeying) carryAll(ctx context.Context) (stopped *store.Error, err error) {
 	open := slices.DeleteFunc(slices.Clone(r.moves), func(m *move) bool { return m.err != nil })
-	for n := 0; len(open) > 0 && n < rounds; n++ {
+	all := r.batch(ctx, len(open))
+	for n := 0; len(open) > 0 && n < rounds && all.Cause() == nil; n++ {
 		if !r.o.Rewrite {
 			if err := r.announce(ctx, open); err != nil { // K1
-				return err
+				return nil, err
 			}
 		}
 		var mu sync.Mutex
 		var again []*move
 		_ = parallel(context.WithoutCancel(ctx), writers, len(open), func(_ context.Context, i int) error {
 			m := open[i]
-			m.done, m.err = r.carry(ctx, m) // K2
-			if !m.done && m.err == nil {
+			m.err = all.Do(func() (err error) { m.done, err = r.carry(ctx, m); return err }) // K2
+			switch {
+			case !m.done && m.err == nil:
 				mu.Lock()
 				again = append(again, m)
 				mu.Unlock()
-			} else if r.o.Progress != nil {
+			case r.o.Progress != nil && !r.e.left(all, m.err):
 				r.o.Progress(r.result(m))
 			}
 			return nil
 		})
 		open = again
 	}
+	if all.Cause() != nil {
+		return r.stopMoves(all, open), nil
+	}
 	for _, m := range open {
 		m.err = fmt.Errorf("%w: it keeps changing", store.ErrUnavailable)
 	}
-	return nil
+	return nil, nil
+}
+
+// stopMoves is stop for moves; those that were to be taken up again are left too.
+func (r *rekeying) stopMoves(all *batch.Batch, open []*move) *store.Error {
+	for _, m := range open {
+		m.err = batch.ErrLeft
+	}
+	var left []*move
+	for _, m := range r.moves {
+		if r.e.left(all, m.err) {
+			left = append(left, m)
+		}
+	}
+	stopped := all.Stop("rekey", r.v.service, len(left), storageError(all.Cause()))
+	for _, m := range left {
+		m.err = stopped
+	}
+	return stopped
 }
 
 // announce is K1: the new index has the values before the objects move, so that at no

@@ -53,19 +53,23 @@ func (e *Engine) WriteAll(ctx context.Context, service string, values map[string
 		w.keyID = func() string { return "" }
 	}
 	w.resolve(changes, func(c *change) error { return store.CheckNewKey(c.key) })
+	all := w.batch(ctx, len(changes))
 	_ = parallel(context.WithoutCancel(ctx), writers, len(changes), func(_ context.Context, i int) error {
 		c := changes[i]
 		if c.err == nil {
-			c.err = w.commit(ctx, c) // one failure does not end the others
+			c.err = all.Do(func() error { return w.commit(ctx, c) }) // but for that of the session, one failure does not end the others
 		}
-		if o.Progress != nil {
+		if o.Progress != nil && !e.left(all, c.err) {
 			o.Progress(c.result())
 		}
 		return nil
 	})
-	behind := wrap("write", service, sole(changes), w.finish(ctx))
+	behind := w.finish(ctx)
+	first := w.stop("write", all, changes, behind)
+	if first != nil && errors.Is(behind, store.ErrIndexBehind) {
+		behind = nil // which first tells
+	}
 	results := make([]store.Result, len(changes))
-	var first error
 	for i, c := range changes {
 		if k := w.known[c.key]; c.err == nil && k.version > c.meta.Version {
 			c.meta.Version = k.version // its first number was taken
@@ -75,7 +79,7 @@ func (e *Engine) WriteAll(ctx context.Context, service string, values map[string
 			first = results[i].Err
 		}
 	}
-	return results, also(first, behind)
+	return results, also(first, wrap("write", service, sole(changes), behind))
 }
 
 // also returns the first failure and, if there is one, what failed after it.
@@ -118,6 +122,9 @@ type fetched struct {
 func (c *change) result() store.Result {
 	if c.err != nil {
 		id := store.ID{Service: c.meta.ID.Service, Key: c.name}
+		if isStopped(c.err) {
+			return store.Result{Meta: store.Meta{ID: id}, Outcome: store.Left, Err: c.err}
+		}
 		return store.Result{Meta: store.Meta{ID: id}, Outcome: store.Failed, Err: wrap("write", id.Service, id.Key, c.err)}
 	}
 	return store.Result{Meta: c.meta, Outcome: c.outcome}
