@@ -3,6 +3,8 @@ GOLANGCI_LINT := v2.15.0
 GOVULNCHECK   := v1.8.0
 MINIO         := v0.0.0-20260212201848-7aac2a2c5b7c
 VERSITYGW     := v1.8.0
+GOFAKES3      := v1.2.0
+RCLONE        := v1.76.0
 MOTO          := 5.2.1
 
 TOOLS    ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/coffer-tools
@@ -15,6 +17,8 @@ golangci-lint := $(TOOLS)/golangci-lint@$(GOLANGCI_LINT)/golangci-lint
 govulncheck   := $(TOOLS)/govulncheck@$(GOVULNCHECK)/govulncheck
 minio         := $(TOOLS)/minio@$(MINIO)/minio
 versitygw     := $(TOOLS)/versitygw@$(VERSITYGW)/versitygw
+gofakes3      := $(TOOLS)/gofakes3@$(GOFAKES3)/gofakes3
+rclone        := $(TOOLS)/rclone@$(RCLONE)/rclone
 moto          := $(TOOLS)/moto-$(MOTO)
 readers       := $(TOOLS)/readers-$(firstword $(shell cd internal/formats/readers && cat package-lock.json go.sum main.go | cksum))
 
@@ -53,8 +57,8 @@ readers: ## programs that read what coffer exports: packages of npm, and a progr
 test: moto readers ## every test; installs the server that many of them talk to
 	go test -timeout 20m ./...
 
-test-servers: $(minio) $(versitygw) ## the tests on MinIO and versitygw, which it builds once (5 minutes)
-	COFFER_TEST_TOOLS=$(TOOLS) go test -count 1 -tags servers -run 'On(MinIO|Versitygw)' -timeout 20m ./store/... ./cmd
+test-servers: $(minio) $(versitygw) $(gofakes3) $(rclone) moto ## the tests on MinIO, versitygw, gofakes3 and rclone, which it builds once (5 minutes)
+	COFFER_TEST_TOOLS=$(TOOLS) go test -count 1 -tags servers -run 'On(MinIO|Versitygw|EachServer)' -timeout 20m ./store/... ./cmd
 
 race: moto readers ## every test under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race -short -timeout 25m ./...
@@ -108,6 +112,13 @@ $(TOOLS)/govulncheck@%/govulncheck:
 
 $(TOOLS)/minio@%/minio:
 	CGO_ENABLED=0 GOBIN=$(@D) go install github.com/minio/minio@$*
+
+# The small ones are programs of a module of their own, whose go.mod has their versions.
+$(TOOLS)/gofakes3@%/gofakes3:
+	cd internal/serverstest/servers && CGO_ENABLED=0 GOBIN=$(@D) go install ./gofakes3
+
+$(TOOLS)/rclone@%/rclone:
+	cd internal/serverstest/servers && CGO_ENABLED=0 GOBIN=$(@D) go install ./rclone
 
 $(TOOLS)/versitygw@%/versitygw:
 	CGO_ENABLED=0 GOBIN=$(@D) go install github.com/versity/versitygw/cmd/versitygw@$*

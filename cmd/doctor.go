@@ -31,6 +31,7 @@ type finding struct {
 	Text     string         `json:"text"`             // a sentence without its subject. Partly the storage's words: escaped where it is printed
 	Mend     string         `json:"mend,omitempty"`   // the command that mends it; "" when it is done
 	Mended   bool           `json:"mended,omitempty"` // it is done
+	Kept     string         `json:"kept,omitempty"`   // of what a server was asked: yes, no, not told
 }
 
 // inspected is a service as doctor has seen it.
@@ -73,6 +74,9 @@ func (c *DoctorCmd) Run(ctx context.Context, app *App) error {
 	if onS3 := backend == "s3" || backend == "s3-kms"; onS3 && (len(c.Services) == 0 || c.Probe) {
 		if found, err = app.siteFindings(ctx, s, services, c.Probe); err != nil {
 			return err
+		}
+		if c.Probe {
+			found = append(found, serverRows(ctx, s, probedService(services))...)
 		}
 	}
 	all, err := c.examine(ctx, app, inspector, services)
@@ -180,9 +184,15 @@ func about(f store.Finding) string {
 // printFindings says what was mended, prints the rest, and counts it.
 func (a *App) printFindings(found []finding) error {
 	sort.SliceStable(found, func(i, j int) bool { return found[i].Severity.Rank() < found[j].Severity.Rank() })
+	if err := a.printServer(found); err != nil {
+		return err
+	}
 	counts := map[store.Severity]int{}
 	t := a.table("Severity", "Check", "About", "Mended by", "What")
 	for _, f := range found {
+		if f.Kept != "" {
+			continue
+		}
 		if f.Mended {
 			a.note("mended %s: %s", f.About, f.Check)
 			continue

@@ -25,10 +25,7 @@ func (a *App) siteFindings(ctx context.Context, s store.Store, services []string
 	}
 	site.unconditional = true // what chamber needs is no fault
 	tried := a.triedSettings(site)
-	service := "coffer-doctor-check"
-	if len(services) > 0 {
-		service = services[0]
-	}
+	service := probedService(services)
 	checks := []func(context.Context) []finding{
 		func(ctx context.Context) []finding { return a.clockFindings(ctx, site) },
 		site.keyFindings,
@@ -62,6 +59,14 @@ func (a *App) siteFindings(ctx context.Context, s store.Store, services []string
 		all = append(all, of...)
 	}
 	return all, ctx.Err()
+}
+
+// probedService is the service beside whose objects things are tried.
+func probedService(services []string) string {
+	if len(services) > 0 {
+		return services[0]
+	}
+	return "coffer-doctor-check"
 }
 
 // one is a single finding.

@@ -41,6 +41,7 @@ func TestWire(t *testing.T) {
 	for _, c := range []struct {
 		what, line, stdin string
 		requests, depth   int
+		unknown           bool // of the server nothing is known yet
 	}{
 		{what: "exec, 1 service, 1 alias, 50 secrets", line: "exec one -- true", requests: 2, depth: 1},
 		{what: "exec, 3 services x 2 aliases x 20 secrets", line: "exec first second third -q -- true", requests: 9, depth: 2},
@@ -48,6 +49,7 @@ func TestWire(t *testing.T) {
 		{what: "write, existing key (with STS)", line: "write one alias-app-key-1 -", stdin: "v", requests: 7, depth: 4},
 		{what: "write, new key (with STS)", line: "write one new-%d -", stdin: "v", requests: 7, depth: 4},
 		{what: "write, the first of a service (with STS)", line: "write first-%d key -", stdin: "v", requests: 7, depth: 4},
+		{what: "write to a server that was never asked", line: "write one alias-app-key-2 -", stdin: "v", requests: 18, depth: 8, unknown: true},
 		{what: "read", line: "read one alias-app-key-1", requests: 1, depth: 1},
 		{what: "history", line: "history one alias-app-key-1", requests: 1, depth: 1},
 		{what: "import, 100 new keys (with STS)", line: "import new-%d " + l.file("new", "alias/app", 100), requests: 106, depth: 8},
@@ -56,6 +58,9 @@ func TestWire(t *testing.T) {
 			// The least of three runs: a busy machine can only pull requests apart.
 			requests, depth := 1<<30, 1<<30
 			for n := range 3 {
+				if c.unknown {
+					l.forget()
+				}
 				got := l.count(strings.ReplaceAll(c.line, "%d", fmt.Sprint(n)), c.stdin)
 				requests, depth = min(requests, got.Requests), min(depth, got.Depth)
 			}
@@ -135,6 +140,20 @@ func (l *line) count(args, stdin string) wire.Summary {
 	l.proxy.Reset()
 	l.run(args, stdin)
 	return l.proxy.Summary()
+}
+
+// forget removes what the program remembers of servers.
+func (l *line) forget() {
+	l.Helper()
+	found, err := filepath.Glob(filepath.Join(l.dir, "cache", "coffer", "probe-*.json"))
+	if err != nil || len(found) == 0 {
+		l.Fatal("nothing is remembered: ", err)
+	}
+	for _, file := range found {
+		if err := os.Remove(file); err != nil {
+			l.Fatal(err)
+		}
+	}
 }
 
 // file writes n secrets whose keys name their alias.

@@ -19,6 +19,10 @@ import (
 const (
 	minioVersion   = "v0.0.0-20260212201848-7aac2a2c5b7c"
 	versityVersion = "v1.8.0"
+
+	// Of the module in ./servers; a test compares them with its go.mod.
+	gofakes3Version = "v1.2.0"
+	rcloneVersion   = "v1.76.0"
 )
 
 const (
@@ -88,22 +92,40 @@ read -r _; kill $!; wait $!; rm -rf "$dir"`
 // ready waits until the server answers a request for url with 200.
 func (p *process) ready(url string) error {
 	client := &http.Client{Timeout: 5 * time.Second}
+	return p.until(func() error {
+		response, err := client.Get(url)
+		if err != nil {
+			return err
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			return errors.New(response.Status)
+		}
+		return nil
+	}, url)
+}
+
+// listening waits until something listens at an address.
+func (p *process) listening(address string) error {
+	return p.until(func() error {
+		connection, err := net.DialTimeout("tcp", address, 5*time.Second)
+		if err != nil {
+			return err
+		}
+		return connection.Close()
+	}, address)
+}
+
+func (p *process) until(try func() error, what string) error {
 	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
 	last := errors.New("no answer")
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-poll.C {
-		response, err := client.Get(url)
-		if err != nil {
-			last = err
-			continue
-		}
-		_ = response.Body.Close()
-		if response.StatusCode == http.StatusOK {
+		if last = try(); last == nil {
 			return nil
 		}
-		last = errors.New(response.Status)
 	}
-	return fmt.Errorf("%s did not get ready: %w\n%s", url, last, p.tail())
+	return fmt.Errorf("%s did not get ready: %w\n%s", what, last, p.tail())
 }
 
 // tail returns the end of the server's log.

@@ -14,9 +14,18 @@ func TestVersionsAreThoseThatMakeBuilds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, version := range []string{minioVersion, versityVersion} {
+	for _, version := range []string{minioVersion, versityVersion, gofakes3Version, rcloneVersion} {
 		if !strings.Contains(string(makefile), " "+version+"\n") {
 			t.Errorf("the Makefile does not build %s", version)
+		}
+	}
+	module, err := os.ReadFile(filepath.Join("servers", "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"github.com/johannesboyne/gofakes3 " + gofakes3Version, "github.com/rclone/rclone " + rcloneVersion} {
+		if !strings.Contains(string(module), line+"\n") {
+			t.Errorf("servers/go.mod does not have %s", line)
 		}
 	}
 }

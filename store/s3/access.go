@@ -13,6 +13,7 @@ import (
 // secrets is the engine's store with what S3 can do beside it.
 type secrets struct {
 	*engine.Engine
+	bucket s3bucket.Whole
 	store.Sharer
 	store.Prober
 }
@@ -26,9 +27,18 @@ func (s *secrets) Conditions(ctx context.Context, service string, ask bool) (sto
 	return c, err
 }
 
+// Inquire implements [store.Inquirer].
+func (s *secrets) Inquire(ctx context.Context, service string) ([]store.Inquiry, error) {
+	all, err := s.bucket.Inquire(ctx, service+"/inquiry", "")
+	if err != nil {
+		err = engine.Fail("ask the server", store.ID{Service: service}, err)
+	}
+	return all, err
+}
+
 func (o Options) secrets(b s3bucket.Whole, e *engine.Engine) *secrets {
 	return &secrets{
-		Engine: e,
+		Engine: e, bucket: b,
 		Sharer: sharing.Shares{Bucket: b, Read: e.Read, Vouch: o.vouch, Now: e.Now},
 		Prober: permissions{b},
 	}

@@ -310,39 +310,50 @@ func (p *prober) clean(ctx context.Context) {
 
 // settings looks at the configuration of the bucket. What is not configured is a 404.
 func (p *prober) settings(ctx context.Context) {
-	b, owner := &p.b.o.Bucket, p.b.owner
-	for action, ask := range map[string]func() error{
-		"s3:GetBucketPolicy": func() error {
-			_, err := p.b.client.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: b, ExpectedBucketOwner: owner})
-			return err
-		},
-		"s3:GetBucketPublicAccessBlock": func() error {
-			_, err := p.b.client.GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: b, ExpectedBucketOwner: owner})
-			return err
-		},
-		"s3:GetBucketVersioning": func() error {
-			_, err := p.b.client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: b, ExpectedBucketOwner: owner})
-			return err
-		},
-		"s3:GetEncryptionConfiguration": func() error {
-			_, err := p.b.client.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: b, ExpectedBucketOwner: owner})
-			return err
-		},
-		"s3:GetLifecycleConfiguration": func() error {
-			_, err := p.b.client.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: b, ExpectedBucketOwner: owner})
-			return err
-		},
-	} {
-		if !p.wants(action) {
+	for _, q := range p.b.questions(ctx) {
+		if !p.wants(q.action) {
 			continue
 		}
-		err := ask()
+		err := q.ask()
 		if err != nil && status(err) == 404 {
 			err = nil
 		}
 		if err != nil {
 			err = fail(ctx, "look at", p.b.o.Bucket, err)
 		}
-		p.note(action, err)
+		p.note(q.action, err)
+	}
+}
+
+// question is one about a setting of the bucket.
+type question struct {
+	action    string // the permission that it needs
+	parameter string // of the query
+	ask       func() error
+}
+
+func (b *Bucket) questions(ctx context.Context) []question {
+	name, owner := &b.o.Bucket, b.owner
+	return []question{
+		{"s3:GetBucketPolicy", "policy", func() error {
+			_, err := b.client.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: name, ExpectedBucketOwner: owner})
+			return err
+		}},
+		{"s3:GetBucketPublicAccessBlock", "publicAccessBlock", func() error {
+			_, err := b.client.GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: name, ExpectedBucketOwner: owner})
+			return err
+		}},
+		{"s3:GetBucketVersioning", "versioning", func() error {
+			_, err := b.client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: name, ExpectedBucketOwner: owner})
+			return err
+		}},
+		{"s3:GetEncryptionConfiguration", "encryption", func() error {
+			_, err := b.client.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: name, ExpectedBucketOwner: owner})
+			return err
+		}},
+		{"s3:GetLifecycleConfiguration", "lifecycle", func() error {
+			_, err := b.client.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: name, ExpectedBucketOwner: owner})
+			return err
+		}},
 	}
 }

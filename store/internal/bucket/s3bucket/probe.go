@@ -29,7 +29,8 @@ type findings struct {
 	// Parts are the sub-resources that were tried, and whether each is kept.
 	Parts map[part]verdict `json:"parts,omitempty"`
 
-	unknown bool // nothing was found out: not to be remembered
+	unknown bool   // nothing was found out: not to be remembered
+	refusal string // with which the first put under a condition was refused as not supported
 }
 
 // versioning is what the answer to a put or delete shows of the bucket by its version id.
@@ -108,7 +109,8 @@ func (p *probed) probeOnce(ctx context.Context, beside string) (f *findings, err
 	err = t.place(ctx) // 1
 	switch {
 	case errors.Is(err, bucket.ErrUnsupported):
-		return f, nil // it knows of conditions, and refuses them
+		f.refusal = wordOf(err) // it knows of conditions, or of the encryption, and refuses them
+		return f, nil
 	case errors.Is(err, bucket.ErrChanged): // nobody else knows the name
 		return nil, errAgain
 	case isAny(err, bucket.ErrDenied, bucket.ErrKey, bucket.ErrCredentials, bucket.ErrNoBucket, bucket.ErrRefused, bucket.ErrBusy):

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
@@ -47,11 +46,11 @@ func (t *trial) stored(ctx context.Context, letter, state string, tags map[strin
 func refuses(request string, err error) (verdict, error) {
 	switch {
 	case isAny(err, bucket.ErrDenied, bucket.ErrKey, bucket.ErrCredentials, bucket.ErrNoBucket):
-		return verdict{untold: true, Seen: request + " is refused to you: " + reasonOf(err)}, nil
+		return verdict{untold: true, Seen: request + " is refused to you: " + wordOf(err)}, nil
 	case isAny(err, bucket.ErrUnavailable, context.Canceled, context.DeadlineExceeded):
 		return verdict{}, err
 	}
-	return verdict{Seen: request + " fails: " + reasonOf(err), refused: isAny(err, bucket.ErrUnsupported, bucket.ErrRefused)}, nil
+	return verdict{Seen: request + " fails: " + wordOf(err), refused: isAny(err, bucket.ErrUnsupported, bucket.ErrRefused)}, nil
 }
 
 // still reports what a request has done to the object that it should have left: "" for nothing.
@@ -85,7 +84,7 @@ func (t *trial) tryTags(ctx context.Context) (verdict, error) {
 	for _, s := range []step{
 		{"a put with x-amz-tagging", func(context.Context, string) error { return nil }, put},
 		{"PUT ?tagging", func(ctx context.Context, name string) error { return t.b.SetTags(ctx, name, set) }, set},
-		{"DELETE ?tagging", t.b.deleteTags, map[string]string{}},
+		{"PUT ?tagging of none", func(ctx context.Context, name string) error { return t.b.SetTags(ctx, name, nil) }, map[string]string{}},
 	} {
 		if err := s.make(ctx, t.name+"t"); err != nil {
 			return refuses(s.request, err)
@@ -105,18 +104,7 @@ func (t *trial) tryTags(ctx context.Context) (verdict, error) {
 			return verdict{Seen: s.request + " does not set the tags"}, nil
 		}
 	}
-	return verdict{Kept: true, Seen: "set by a put and by PUT ?tagging, taken away by DELETE ?tagging; the object stays"}, nil
-}
-
-// deleteTags removes all tags of an object.
-func (b *Bucket) deleteTags(ctx context.Context, name string) error {
-	_, err := b.client.DeleteObjectTagging(ctx, &s3.DeleteObjectTaggingInput{
-		Bucket: &b.o.Bucket, Key: &name, ExpectedBucketOwner: b.owner,
-	})
-	if err != nil {
-		return fail(ctx, "delete the tags of", name, err)
-	}
-	return nil
+	return verdict{Kept: true, Seen: "set by a put and by PUT ?tagging; the object stays"}, nil
 }
 
 // noVersionID is the id of no version of any server.

@@ -1,0 +1,41 @@
+package cmd
+
+import (
+	"context"
+
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// checkServer is the Check of a row that says what a server keeps: docs/s3-servers.md is made of them.
+const checkServer = "server"
+
+// serverRows asks the server everything that a command can rest on, on objects of nobody.
+func serverRows(ctx context.Context, s store.Store, service string) []finding {
+	inquirer, ok := s.(store.Inquirer)
+	if !ok {
+		return nil
+	}
+	all, err := inquirer.Inquire(ctx, service)
+	if err != nil {
+		return untold(checkServer, "the server", err)
+	}
+	rows := make([]finding, len(all))
+	for i, q := range all {
+		rows[i] = finding{Severity: store.Remark, Check: checkServer, About: q.Name, Kept: string(q.Kept), Text: q.Seen}
+	}
+	return rows
+}
+
+// printServer prints those rows as a table of their own.
+func (a *App) printServer(found []finding) error {
+	t := a.table("Probe", "Kept", "Seen")
+	for _, f := range found {
+		if f.Kept != "" {
+			t.row(f.About, f.Kept, f.Text)
+		}
+	}
+	if len(t.rows) == 0 || a.globals.JSON {
+		return nil
+	}
+	return t.print()
+}
