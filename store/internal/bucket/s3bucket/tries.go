@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/coffer-secrets/coffer/internal/waiting"
@@ -30,15 +31,24 @@ func (t *trial) try(ctx context.Context, wanted part) (v verdict, err error) {
 	}
 }
 
-// stored is what a trial puts. It looks like a secret: what a server answers in its place is told
-// from XML.
-func (t *trial) stored(ctx context.Context, letter, state string, tags map[string]string) (body string, id *string, err error) {
+// stored is what a trial puts, over before or where nothing is. It looks like a secret: what a
+// server answers in its place is told from XML. The put has a condition, since a bucket's policy may
+// ask for one, and none where the server keeps no condition.
+func (t *trial) stored(ctx context.Context, letter, state string, before bucket.Tag, tags map[string]string) (body string, put placed, id string, err error) {
 	if !slices.Contains(t.pending, letter) {
 		t.pending = append(t.pending, letter)
 	}
 	body = `{"coffer":"asks what this server keeps","state":"` + state + `"}`
-	_, id, err = t.b.put(ctx, t.name+letter, []byte(body), bucket.PutOptions{KeyAlias: t.key, Tags: tags})
-	return body, id, err
+	o := bucket.PutOptions{If: bucket.IfAbsent(), KeyAlias: t.key, Tags: tags}
+	if before != "" {
+		o.If = bucket.IfMatch(before)
+	}
+	info, version, err := t.b.put(ctx, t.name+letter, []byte(body), o)
+	if isAny(err, bucket.ErrChanged, bucket.ErrUnsupported) {
+		o.If = bucket.If{}
+		info, version, err = t.b.put(ctx, t.name+letter, []byte(body), o)
+	}
+	return body, placed{info, versioningOf(version)}, aws.ToString(version), err
 }
 
 // refuses is the verdict after a request that should have been answered otherwise. An error that
@@ -77,7 +87,7 @@ type step struct {
 
 func (t *trial) tryTags(ctx context.Context) (verdict, error) {
 	put, set := map[string]string{"coffer": "put"}, map[string]string{"coffer": "set"}
-	body, _, err := t.stored(ctx, "t", "1", put)
+	body, _, _, err := t.stored(ctx, "t", "1", "", put)
 	if err != nil {
 		return refuses("a put with x-amz-tagging", err)
 	}
@@ -113,19 +123,19 @@ const noVersionID = "3L4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY-coffer"
 // tryVersions asks for a version and deletes it. Where the bucket keeps none, that is one of an id
 // that there is not: a server that does not look at it answers with the object, and deletes it.
 func (t *trial) tryVersions(ctx context.Context) (verdict, error) {
-	first, id, err := t.stored(ctx, "v", "1", nil)
+	first, put, id, err := t.stored(ctx, "v", "1", "", nil)
 	if err != nil {
 		return refuses("a put", err)
 	}
-	last, kept := first, versioningOf(id) == enabled
+	last, kept := first, put.versions == enabled
 	if kept {
-		if last, _, err = t.stored(ctx, "v", "2", nil); err != nil {
+		if last, _, _, err = t.stored(ctx, "v", "2", put.Tag, nil); err != nil {
 			return refuses("a put", err)
 		}
 	}
 	old := noVersionID
 	if kept {
-		old = *id
+		old = id
 	}
 	name := t.name + "v"
 	o, err := t.b.GetVersion(ctx, name, old)
@@ -181,7 +191,7 @@ var longAgo = time.Date(2020, 2, 2, 2, 2, 2, 0, time.UTC) //nolint:gochecknoglob
 
 // tryLinks follows a link to an object, the same one without a signature, and one that is over.
 func (t *trial) tryLinks(ctx context.Context) (verdict, error) {
-	if _, _, err := t.stored(ctx, "l", "1", nil); err != nil {
+	if _, _, _, err := t.stored(ctx, "l", "1", "", nil); err != nil {
 		return refuses("a put", err)
 	}
 	link, err := t.b.Link(ctx, t.name+"l", time.Minute)
