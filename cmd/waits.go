@@ -76,7 +76,12 @@ func (a *App) waitFor(r waiting.Report) {
 		return
 	}
 	a.hideProgress()
-	a.say("waiting for %s; Ctrl-C gives up, --timeout 10s waits less", r)
+	const less = 10 * time.Second
+	if r.Limit > less {
+		a.say("waiting for %s; Ctrl-C gives up, --timeout %s waits less", r, less)
+		return
+	}
+	a.say("waiting for %s; Ctrl-C gives up", r)
 }
 
 // gaveUp returns the error of a command that waited for too long, or was interrupted, with what

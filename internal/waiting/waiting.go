@@ -53,6 +53,8 @@ type Report struct {
 	Of      int    // the most attempts; 0 where that is not known
 	Last    string // how the attempt before ended; "" when there was none
 	Others  int    // what else is waited for at the same time
+
+	Limit time.Duration // after which the watch ends; 0 where there is none yet
 }
 
 // String is the report in the words of a sentence that begins with "waiting for".
@@ -258,7 +260,7 @@ func (w *Watch) report() Report {
 	for _, t := range w.open {
 		others[t.report.What] = true
 	}
-	r.Others = len(others) - 1
+	r.Others, r.Limit = len(others)-1, w.limit
 	return r
 }
 
