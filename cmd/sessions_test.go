@@ -69,7 +69,7 @@ func TestImportThroughShortSessionsLosesNothing(t *testing.T) {
 func (b *bench) endAt(op string, n int64) {
 	var seen atomic.Int64
 	b.Fault(func(r s3test.Request) *s3test.Fault {
-		if r.Op == op && strings.HasPrefix(r.Key, "team/k") && seen.Add(1) == n {
+		if r.Op == op && strings.Contains(r.Key, "/k") && seen.Add(1) == n {
 			return &s3test.Fault{Kind: s3test.Delay, After: true, Reached: func() {
 				b.SetExpiry(dev.AccessKeyID, time.Now().Add(-time.Minute))
 			}}
@@ -86,12 +86,17 @@ func TestSessionThatEndsStopsABatchInOneLine(t *testing.T) {
 			{"import team - -f yaml", many(250), "PutObject", "of 250 secrets left: "},
 			{"delete team --service --yes", "", "DeleteObject", "of 150 secrets left: "},
 			{"delete team --service --yes", "", "GetObject", "150 of 150 secrets left: "},
+			{"copy team team2", "", "PutObject", "of 150 secrets left: "},
+			{"migrate mine --from-backend local --to-backend s3-kms", "", "PutObject", "of 150 secrets left: "},
 			{"rekey team --to alias/ops", "", "PutObject", "of 150 secrets left: "},
 		} {
 			t.Run(name+"/"+strings.Fields(batch.line)[0]+" at "+batch.op, func(t *testing.T) {
 				t.Parallel()
 				b := newBench(t, s3test.Options{Quirks: quirks})
 				b.do("import team - -f yaml", many(150))
+				if strings.HasPrefix(batch.line, "migrate") {
+					b.do("import mine - -f yaml -b local", many(150))
+				}
 				b.endAt(batch.op, 20)
 				stdin := batch.stdin
 				if stdin != "" {
