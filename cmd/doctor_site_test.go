@@ -38,7 +38,7 @@ func siteFindings(b *bench, args string) []siteFinding {
 		b.Fatal(err)
 	}
 	for _, f := range all {
-		if f.Mend == "" {
+		if f.Mend == "" && f.Check != "server" { // of what the server keeps nothing is to be mended
 			b.Errorf("no command mends %+v", f)
 		}
 	}
