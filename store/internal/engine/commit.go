@@ -159,14 +159,13 @@ func (w *writing) setBehind() {
 // next makes the object to put. Versions are never reused: they count on from what any
 // index remembers, of a deleted secret or of an object that was put back to an old state.
 func (w *writing) next(o *secretObject, key string, tag bucket.Tag, v version) (*secretObject, int, error) {
-	last, seen := o.highest(), 0
+	last := o.highest()
 	if o.absent() || !vouches(w.own, key, tag) {
 		if err := w.others(); err != nil {
 			return nil, 0, err
 		}
 	}
 	for _, s := range w.v.readable() {
-		seen = max(seen, s.idx.Newest(key))
 		if o.absent() {
 			last = max(last, s.idx.Highest(key))
 		} else {
@@ -177,7 +176,6 @@ func (w *writing) next(o *secretObject, key string, tag bucket.Tag, v version) (
 		return nil, 0, &store.CorruptError{Object: objectName(w.v.service, key), Offset: -1, Reason: "no version number is left"}
 	}
 	number := last + 1
-	w.tellLost(o, key, seen, fmt.Sprintf("; this is version %d", number))
 	if o == nil {
 		o = &secretObject{service: w.v.service, key: key}
 	}
@@ -253,6 +251,7 @@ func (w *writing) committed(c *change, o *secretObject, number int, tag bucket.T
 	if base.absent() && number == o.newest() && len(o.versions) == 1 {
 		c.outcome = store.Created
 	}
+	w.tellLost(base, c.key, fmt.Sprintf("; this is version %d", number))
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.known[c.key] = known{tag: tag, object: o, version: number, created: base.absent()}

@@ -118,9 +118,6 @@ func (w *writing) prepare(ctx context.Context, c *change) error {
 		return err
 	}
 	c.meta, c.condemned = o.meta(o.newest(), w.e.Alias), &fetched{o: o, info: info}
-	for _, s := range w.v.readable() {
-		w.tellLost(o, c.key, s.idx.Newest(c.key), "")
-	}
 	return nil
 }
 
@@ -189,6 +186,7 @@ func (w *writing) remove(ctx context.Context, c *change) error {
 // removed notes a secret that is deleted.
 func (w *writing) removed(c *change, gone known) {
 	c.outcome = store.Deleted
+	w.tellLost(c.condemned.o, c.key, "")
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	gone.version = c.meta.Version

@@ -240,8 +240,12 @@ func vouches(s *indexState, key string, tag bucket.Tag) bool {
 	return ok
 }
 
-// tellLost says of a secret that is being changed that it was put back before.
-func (w *writing) tellLost(o *secretObject, key string, seen int, then string) {
+// tellLost says of a secret that was changed in this state that it had been put back before.
+func (w *writing) tellLost(o *secretObject, key, then string) {
+	seen := 0
+	for _, s := range w.v.readable() {
+		seen = max(seen, s.idx.Newest(key))
+	}
 	if n := o.newest(); !o.absent() && seen > n && !w.e.AllowRollback {
 		w.e.tell(w.v, "%s/%s was at version %d, though version %d had been written: an older state had been put back%s", w.v.service, key, n, seen, then)
 	}

@@ -151,13 +151,15 @@ func (e *Engine) load(ctx context.Context, service string) (store.Contents, erro
 
 	// R3: the entries that the listing vouches for.
 	verified, unknown := index.Merge(v.tags(), indexesOf(readable)...)
+	c.Listed = len(verified) + len(unknown)
 	for key, entry := range verified {
-		if err := e.checkRollback(service, key, entry.Version, readable); err != nil { // R5
-			return store.Contents{}, err
+		if e.checkRollback(service, key, entry.Version, readable) != nil { // R5: or an index is newer than the listing
+			unknown = append(unknown, key)
+			continue
 		}
 		c.Secrets = append(c.Secrets, secretOf(service, key, entry))
 	}
-	c.Listed = len(verified) + len(unknown)
+	slices.Sort(unknown)
 
 	// R4: the objects of all others.
 	read, err := e.readUnknown(ctx, v, unknown)

@@ -123,7 +123,7 @@ func (r *rekeying) plan(ctx context.Context) error {
 	var unknown []string
 	for _, key := range r.v.keys() {
 		tag := string(r.v.objects[key].Tag)
-		if entry, alias, ok := r.vouched(key, tag); !ok {
+		if entry, alias, ok := r.vouched(key, tag); !ok || r.e.checkRollback(r.v.service, key, entry.Version, r.v.readable()) != nil {
 			unknown = append(unknown, key)
 		} else if alias != r.e.Alias {
 			r.move(key, alias, entry)

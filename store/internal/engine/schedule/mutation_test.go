@@ -136,6 +136,7 @@ func (b *unforcedBucket) Put(ctx context.Context, name string, body []byte, o bu
 		if err != nil {
 			return bucket.Info{}, err
 		}
+		next.Last = before.Last // what is deleted is in it: the put that is not forced is one without that
 		if before.Same(next) {
 			return own.Info, nil
 		}
