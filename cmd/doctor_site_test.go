@@ -181,7 +181,7 @@ func TestDoctorLooksAtTheKeyAndPermissions(t *testing.T) {
 		},
 		"a reader who probes": {
 			setup: policy(s3test.Policy{DenyPut: []string{"*"}, DenyDelete: []string{"*"}}), args: "--probe",
-			want: slices.Concat([]string{"note conditions?"}, slices.Repeat([]string{"note permission"}, 2), slices.Repeat([]string{"note permission?"}, 7)),
+			want: slices.Concat([]string{"note conditions?"}, slices.Repeat([]string{"note permission"}, 2), slices.Repeat([]string{"note permission?"}, 8)),
 			mend: "coffer policy operator team", text: "you may not s3:DeleteObject: ",
 		},
 		"one who may do everything": {

@@ -9,14 +9,15 @@ type Operation struct {
 
 // Operations are all requests of S3 that the program makes.
 var Operations = map[string]Operation{
-	"PutObject":          {"If-Match, If-None-Match, x-amz-tagging, x-amz-server-side-encryption", "the probe of conditions, the trial of tags; the answer tells the encryption"},
-	"DeleteObject":       {"If-Match, ?versionId", "the probe of conditions, the trial of versions"},
-	"GetObject":          {"?versionId, a signature in the query", "the trials of versions and of links"},
-	"HeadObject":         {},
-	"ListObjectsV2":      {"?list-type", "an answer without the bucket's name is no listing"},
-	"ListObjectVersions": {"?versions", "the trial of versions; the answer must be no listing of objects"},
-	"GetObjectTagging":   {"?tagging", "the answer must not be the object"},
-	"PutObjectTagging":   {"?tagging", "the trial of tags"},
+	"PutObject":           {"If-Match, If-None-Match, x-amz-tagging, x-amz-server-side-encryption", "the probe of conditions, the trial of tags; the answer tells the encryption"},
+	"DeleteObject":        {"If-Match, ?versionId", "the probe of conditions, the trial of versions"},
+	"GetObject":           {"?versionId, a signature in the query", "the trials of versions and of links"},
+	"HeadObject":          {},
+	"ListObjectsV2":       {"?list-type", "an answer without the bucket's name is no listing"},
+	"ListObjectVersions":  {"?versions", "the trial of versions; the answer must be no listing of objects"},
+	"GetObjectTagging":    {"?tagging", "the answer must not be the object"},
+	"DeleteObjectTagging": {"?tagging", "the trial of tags"},
+	"PutObjectTagging":    {"?tagging", "the trial of tags"},
 
 	"HeadBucket":   {},
 	"CreateBucket": {},

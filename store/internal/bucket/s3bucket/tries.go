@@ -94,7 +94,7 @@ func (t *trial) tryTags(ctx context.Context) (verdict, error) {
 	for _, s := range []step{
 		{"a put with x-amz-tagging", func(context.Context, string) error { return nil }, put},
 		{"PUT ?tagging", func(ctx context.Context, name string) error { return t.b.SetTags(ctx, name, set) }, set},
-		{"PUT ?tagging of none", func(ctx context.Context, name string) error { return t.b.SetTags(ctx, name, nil) }, map[string]string{}},
+		{"DELETE ?tagging", func(ctx context.Context, name string) error { return t.b.SetTags(ctx, name, nil) }, map[string]string{}},
 	} {
 		if err := s.make(ctx, t.name+"t"); err != nil {
 			return refuses(s.request, err)
@@ -114,7 +114,7 @@ func (t *trial) tryTags(ctx context.Context) (verdict, error) {
 			return verdict{Seen: s.request + " does not set the tags"}, nil
 		}
 	}
-	return verdict{Kept: true, Seen: "set by a put and by PUT ?tagging; the object stays"}, nil
+	return verdict{Kept: true, Seen: "set by a put and by PUT ?tagging, taken away by DELETE ?tagging; the object stays"}, nil
 }
 
 // noVersionID is the id of no version of any server.
