@@ -263,6 +263,8 @@ func flagValues(ctx context.Context, app *App, node *kong.Node, f *kong.Flag, li
 		}
 	case "retry-mode":
 		return []string{"standard", "adaptive"}
+	case "timeout":
+		return []string{"10s", "30s", "1m", "5m"}
 	case "format":
 		if node.Name == "import" {
 			return formats.ImportNames()

@@ -126,7 +126,11 @@ func (k *Keys) fail(ctx context.Context, doing string, err error) error {
 		return fmt.Errorf("%s: %s: %w", doing, text, kind)
 	}
 	if k.other && !speaksKMS(err) {
-		return fmt.Errorf("%s: this server does not answer as KMS does (%s): %w", doing, answerOf(err), store.ErrUnsupported)
+		what := "this server does not answer as KMS does"
+		if answered(err) == http.StatusForbidden { // it may speak of permissions in its own words, as moto does
+			what = "you may lack the permission, or this server does not answer as KMS does"
+		}
+		return fmt.Errorf("%s: %s (%s): %w", doing, what, answerOf(err), store.ErrUnsupported)
 	}
 	if host := HostOf(err); host != "" {
 		doing += " at " + host
