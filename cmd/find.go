@@ -66,7 +66,7 @@ func (c *FindCmd) text(app *App) (string, error) {
 	if errors.Is(err, term.ErrNoTerminal) {
 		return "", hinted(usage("no value to find"), "give - to read it from standard input, or run it at a terminal to be asked")
 	}
-	return text, err
+	return text, unanswered(err)
 }
 
 // search goes through every service. Keys are named by the backend where it can do that, which

@@ -133,6 +133,21 @@ func TestCtrlCAtThePromptWritesNothing(t *testing.T) {
 	}
 }
 
+func TestCtrlDAtThePromptIsNoValue(t *testing.T) {
+	for line, question := range map[string]string{"write api db_url": "Value of api/db_url: ", "find --by-value": "Value to find: "} {
+		b := newDesk(t)
+		p := sit(t, b, line)
+		p.sees(question)
+		p.types("\x04")
+		if exit, screen := p.leaves(); exit != 2 || !strings.Contains(screen, "coffer: no value was given\r\n") {
+			t.Errorf("%s: exit code %d, screen:\n%s", line, exit, screen)
+		}
+		if got := b.run("read api db_url", ""); got.exit != 3 {
+			t.Errorf("%+v", got)
+		}
+	}
+}
+
 func TestAValueInTheArgumentsIsFrownedUpon(t *testing.T) {
 	p := sit(t, newDesk(t), "write api db_url "+canary)
 	exit, screen := p.leaves()

@@ -102,7 +102,16 @@ func (c *WriteCmd) read(app *App) (string, error) {
 	if errors.Is(err, term.ErrNoTerminal) {
 		return "", hinted(usage("no value"), "give - to read it from standard input, --from-file FILE, or run it at a terminal to be asked")
 	}
-	return text, err
+	return text, unanswered(err)
+}
+
+// unanswered says what it means that a question for a value got the end of input (Ctrl-D) for an
+// answer. An empty line is an empty value.
+func unanswered(err error) error {
+	if errors.Is(err, io.EOF) {
+		return usage("no value was given")
+	}
+	return err
 }
 
 // argumentSeen warns of a value among the arguments.

@@ -135,6 +135,9 @@ func Candidates(body []byte, o Options) []string {
 		if f.decode == nil || f.name == "dotenv-literal" { // which is read as dotenv
 			return false
 		}
+		if f.name == "java-properties" && !plainProperties(body) {
+			return false
+		}
 		pairs, err := Decode(bytes.NewReader(body), f.name, o)
 		return err == nil && slices.ContainsFunc(pairs, func(p Pair) bool { return p.Value.Len() > 0 })
 	})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -104,10 +105,13 @@ func (r jsonReader) syntax(err error) error {
 	if err == nil {
 		return nil
 	}
-	line := r.line()
+	line, reason := r.line(), "it is not JSON"
 	var at *jsontext.SyntacticError
 	if errors.As(err, &at) {
 		line = r.lines.at(int(at.ByteOffset))
+		if strings.Contains(at.Error(), "surrogate pair") {
+			reason = `an escape \u is half of a surrogate pair, and makes no character`
+		}
 	}
-	return r.c.fault(line, nil, "it is not JSON")
+	return r.c.fault(line, nil, reason)
 }

@@ -73,6 +73,23 @@ func readProperties(body []byte, c *collector) error {
 	return nil
 }
 
+// plainProperties reports whether a text looks as if it were meant as properties. Nearly every text
+// reads as them, and the quotes and comments of other formats become parts of the values.
+func plainProperties(body []byte) bool {
+	for line := range strings.Lines(string(body)) {
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' || line[0] == '!' {
+			continue
+		}
+		_, value, found := strings.Cut(line, "=")
+		value = strings.TrimSpace(value)
+		if !found || strings.Contains(value, "#") || value != "" && strings.IndexByte("\"'`", value[0]) >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // propertiesLine takes a line with those that continue it; "" for a comment, which is never
 // continued, and for a blank line.
 func propertiesLine(text string, line int) (logical, rest string, last int) {

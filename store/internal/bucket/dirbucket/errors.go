@@ -3,7 +3,10 @@ package dirbucket
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"path"
+	"strings"
 	"syscall"
 
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
@@ -45,7 +48,7 @@ func failure(op, name string, err error) error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		e.Err = err
 	case errors.As(err, &errno) && taken(errno):
-		e.Err, e.Reason = bucket.ErrRefused, "a directory cannot hold a secret \"x\" beside a service \"x.json\": they would be a file and a directory of one name; choose another name"
+		e.Err, e.Reason = bucket.ErrRefused, clash(name, errno)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		e.Err, e.Reason = bucket.ErrDenied, err.Error()
 	case errors.As(err, &errno) && passing(errno):
@@ -72,6 +75,20 @@ func taken(errno syscall.Errno) bool {
 	default:
 		return false
 	}
+}
+
+// clash says why a name is taken: where a file stands in the place of a directory, it is that of a
+// service above the name.
+func clash(name string, errno syscall.Errno) string {
+	at := name
+	if errno == syscall.ENOTDIR {
+		for at = path.Dir(name); at != "." && !strings.HasSuffix(at, ".json"); {
+			at = path.Dir(at)
+		}
+	}
+	service, file := path.Split(at)
+	return fmt.Sprintf("a directory cannot hold both the secret %q of service %q and the service %q: they are a file and a directory of one name; choose another name",
+		strings.TrimSuffix(file, ".json"), strings.TrimSuffix(service, "/"), at)
 }
 
 // passing reports whether the same request may succeed soon: others hold what it needs, or a
