@@ -33,9 +33,9 @@ func numbers() []scenario {
 
 // TestSchedulesOfNumbers explores a part of those of three clients, and all in the long form.
 func TestSchedulesOfNumbers(t *testing.T) {
-	limit := 3000
+	limit := 700
 	if testing.Short() {
-		limit = 500
+		limit = 250
 	}
 	if _, asked := long(t); asked {
 		limit = all
