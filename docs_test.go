@@ -229,3 +229,77 @@ func TestEveryDependencyIsExplained(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryPackageHasItsRoom: docs/design/architecture.md names each folder that has Go code.
+func TestEveryPackageHasItsRoom(t *testing.T) {
+	text, err := os.ReadFile("docs/design/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rooms, _ := strings.Cut(string(text), "```\n")
+	rooms, _, _ = strings.Cut(rooms, "```")
+	packages := 0
+	err = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "testdata" || d.Name() == "servers" || strings.HasPrefix(d.Name(), ".") && path != "."):
+			return filepath.SkipDir
+		case d.IsDir() && path != ".":
+			if found, err := filepath.Glob(filepath.Join(path, "*.go")); len(found) == 0 || err != nil {
+				return err
+			}
+			packages++
+			if !regexp.MustCompile(`(?m)(^|[ /])` + d.Name() + `([/ ]|$)`).MatchString(rooms) {
+				t.Errorf("docs/design/architecture.md has no room for %s", path)
+			}
+		}
+		return nil
+	})
+	if err != nil || packages < 30 {
+		t.Errorf("%d packages: %v", packages, err)
+	}
+}
+
+// TestSectionsAreThere: the protocol's sections are numbered one by one, and what refers to one by
+// its number refers to one that there is; a note that is referred to stands below, once.
+func TestSectionsAreThere(t *testing.T) {
+	text, err := os.ReadFile("docs/design/protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last int
+	for i, m := range regexp.MustCompile(`(?m)^## (\d+) `).FindAllStringSubmatch(string(text), -1) {
+		if last, err = strconv.Atoi(m[1]); err != nil || last != i+1 {
+			t.Errorf("section %d of docs/design/protocol.md is numbered %s", i+1, m[1])
+		}
+	}
+	if last < 18 {
+		t.Errorf("docs/design/protocol.md has %d sections", last)
+	}
+	backends, err := os.ReadFile("docs/backends.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	note := regexp.MustCompile(`[¹²³⁴⁵⁶⁷⁸⁹⁰]+`)
+	notes, told := make(map[string]int), make(map[string]bool)
+	for line := range strings.Lines(string(backends)) {
+		if at := note.FindStringIndex(line); at != nil && at[0] == 0 {
+			notes[line[:at[1]]]++
+			continue
+		}
+		for _, mark := range note.FindAllString(line, -1) {
+			told[mark] = true
+		}
+	}
+	for mark, times := range notes {
+		if times != 1 || !told[mark] {
+			t.Errorf("note %s of docs/backends.md stands there %d times, referred to: %t", mark, times, told[mark])
+		}
+	}
+	for mark := range told {
+		if notes[mark] == 0 {
+			t.Errorf("docs/backends.md has no note %s", mark)
+		}
+	}
+}

@@ -518,6 +518,7 @@ func TestAPolicyOfTheDocsIsJSON(t *testing.T) {
 	var policy struct {
 		Statement []struct {
 			Effect, Action string
+			NotResource    []string
 			Condition      map[string]map[string]string
 		}
 	}
@@ -528,6 +529,10 @@ func TestAPolicyOfTheDocsIsJSON(t *testing.T) {
 			t.Errorf("%+v denies something else than what is unconditional", s)
 		}
 		denied = append(denied, s.Action)
+		// What is deleted without a condition: shares, and what a place is tried with.
+		if want := []string{"arn:aws:s3:::BUCKET/__share/*", "arn:aws:s3:::BUCKET/*/__probe/*"}; s.Action == "s3:DeleteObject" && !slices.Equal(s.NotResource, want) {
+			t.Errorf("the policy stops coffer's own deletes: it spares %q, not %q", s.NotResource, want)
+		}
 	}
 	if !slices.Equal(denied, []string{"s3:PutObject", "s3:DeleteObject"}) {
 		t.Errorf("the policy denies %v", denied)

@@ -14,7 +14,7 @@ import (
 )
 
 // trier makes the settings of a bucket, and takes back what the bucket does not bear (protocol.md,
-// section 17). On a server that is not AWS's every setting is tried on a bucket of its own first.
+// section 18). On a server that is not AWS's every setting is tried on a bucket of its own first.
 type trier struct {
 	app  *App
 	site *site

@@ -116,7 +116,10 @@ func (c *MigrateCmd) services(ctx context.Context, from place) ([]string, error)
 	names, err := from.Services(ctx, prefix)
 	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, prefix) }) // a store takes "api/" for api's secrets
 	if err == nil && len(names) == 0 {
-		err = fmt.Errorf("%w: %s holds no service that begins with %q", store.ErrNotFound, from, c.Prefix)
+		err = fmt.Errorf("%w: %s holds no service", store.ErrNotFound, from)
+		if c.Prefix != "" {
+			err = fmt.Errorf("%w that begins with %q", err, c.Prefix)
+		}
 	}
 	return names, err
 }
