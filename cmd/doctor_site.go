@@ -236,7 +236,11 @@ func conditionFindings(ctx context.Context, s store.Store, service string, probe
 		return nil
 	}
 	c, err := prober.Conditions(ctx, service, probe)
+	var seal *store.SealError
 	switch {
+	case errors.As(err, &seal) && seal.Method == "":
+		return one(store.Warning, "encryption", about, anotherServer,
+			"does not encrypt, as far as its answers say: writes are refused, unless the configuration says allow_unencrypted: true")
 	case errors.Is(err, store.ErrUnsupported):
 		return one(store.Serious, check, about, anotherServer, "cannot be written to: %s", sentence(err))
 	case err != nil:

@@ -227,6 +227,17 @@ func TestDoctorLooksAtTheKeyAndPermissions(t *testing.T) {
 	}
 }
 
+func TestDoctorTellsThatAServerDoesNotEncrypt(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, s3test.Options{Quirks: s3test.Quirks{IgnoresSSE: true}})
+	found := siteFindings(b, "--probe")
+	if !slices.ContainsFunc(found, func(f siteFinding) bool {
+		return f.Severity == "warning" && f.About == "the server" && strings.Contains(f.Text, "does not encrypt, as far as its answers say: writes are refused, unless")
+	}) {
+		t.Errorf("nothing says so:\n%+v", found)
+	}
+}
+
 func TestDoctorComparesClocks(t *testing.T) {
 	for name, test := range map[string]struct {
 		off        time.Duration // of the server

@@ -301,6 +301,8 @@ func ownHint(err error) string {
 		return aliasHint(alias)
 	case errors.As(err, &pin):
 		return "nothing was stored: whoever pins other keys could not read it. Add the key to key_arns everywhere first (docs/rotation.md), or point the alias back"
+	case errors.As(err, &seal) && seal.Method == "" && strings.Contains(seal.Object, "/__probe/"):
+		return "nothing of yours was sent. allow_unencrypted: true in the configuration file accepts a server that does not encrypt"
 	case errors.As(err, &seal):
 		return "somebody may have replaced it, or the store does not encrypt; nothing that it says was used"
 	case errors.As(err, &rollback):
@@ -362,6 +364,8 @@ func storageHint(e *store.StorageError) string {
 		return "does the alias exist in this account and region?"
 	}
 	switch denied := errors.Is(e, store.ErrDenied); {
+	case e.Op == "put" && e.Code == "NotImplemented":
+		return "coffer doctor --probe shows what this server keeps; where it has no KMS keys: -b s3"
 	case e.Op == "put" && e.Status == http.StatusInternalServerError:
 		return "some servers answer so for a key that they do not have: does the alias exist there?"
 	case denied && strings.HasPrefix(e.Op, "cloudtrail:"):

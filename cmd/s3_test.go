@@ -384,7 +384,15 @@ func TestFailuresOnS3(t *testing.T) {
 		// Other servers.
 		"a store that ignores encryption": {
 			quirks: s3test.Versitygw(), args: "write team x -", stdin: canary, exit: 8,
-			stderr: []string{"team/__probe/", " is not encrypted, as far as the storage says; wanted: aws:kms"},
+			stderr: []string{"team/__probe/", " is not encrypted, as far as the storage says; wanted: aws:kms", "\n  nothing of yours was sent. allow_unencrypted: true in the configuration file"},
+		},
+		"a store without KMS": {
+			quirks: s3test.Quirks{NoKMS: true}, args: "write team x -", stdin: canary, exit: 7,
+			stderr: []string{"put team/x.json failed (NotImplemented): ", "\n  coffer doctor --probe shows what this server keeps; where it has no KMS keys: -b s3\n"},
+		},
+		"a store without KMS, and one writer": {
+			quirks: s3test.Quirks{NoKMS: true}, args: "write team x - --single-writer", stdin: canary, exit: 7,
+			stderr: []string{"put team/x.json failed (NotImplemented): "},
 		},
 		"a store that ignores conditions": {
 			quirks: s3test.Quirks{NoConditions: true}, args: "write team x -", stdin: canary, exit: 7,

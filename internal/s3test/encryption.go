@@ -43,6 +43,9 @@ func (s *Server) encryption(b *Bucket, asked sse, who *identity) (encrypted, err
 		}
 		return encrypted{method: AES256}, nil
 	case AWSKMS:
+		if s.opts.Quirks.NoKMS {
+			return encrypted{}, notImplemented()
+		}
 	default:
 		return encrypted{}, invalidArgument("The encryption method specified is not supported")
 	}

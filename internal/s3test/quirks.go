@@ -21,6 +21,7 @@ type Quirks struct {
 
 	MD5Tags          bool // ETags are MD5 sums under aws:kms too: Ceph, SeaweedFS, moto
 	IgnoresSSE       bool // encryption is neither done nor mentioned in answers: versitygw
+	NoKMS            bool // a put that asks for aws:kms is 501 NotImplemented: rclone serve s3 1.76
 	KeyNameAsSent    bool // answers name the key as the put did and not by its ARN: Ceph, moto
 	KeyNameMinIO     bool // as sent, after "arn:aws:kms:": MinIO
 	KeyErrorsMinIO   bool // 404 kms:KeyNotFound, 403 kms:NotAuthorized: MinIO

@@ -66,7 +66,7 @@ var errAgain = errors.New("the server's answers are not of one state of the buck
 //
 //	a   is put and replaced: what stands in the answers to put, get and list?
 //	b   stands still: is what its state forbids refused?
-//	c   never exists
+//	c   never exists, but where a and b are refused
 //
 // Its requests are made in four round trips.
 type trial struct {
@@ -109,7 +109,10 @@ func (p *probed) probeOnce(ctx context.Context, beside string) (f *findings, err
 	err = t.place(ctx) // 1
 	switch {
 	case errors.Is(err, bucket.ErrUnsupported):
-		f.refusal = wordOf(err) // it knows of conditions, or of the encryption, and refuses them
+		if refusal := t.refusesWithout(ctx); refusal != nil {
+			return nil, refusal
+		}
+		f.refusal = wordOf(err) // it knows of conditions, and refuses them
 		return f, nil
 	case errors.Is(err, bucket.ErrChanged): // nobody else knows the name
 		return nil, errAgain
@@ -170,6 +173,16 @@ func (t *trial) place(ctx context.Context) error {
 		return errAgain
 	}
 	return errs[0]
+}
+
+// refusesWithout returns the refusal of a put that has no condition: then it is not conditions
+// that the server refuses, but the encryption that is asked for.
+func (t *trial) refusesWithout(ctx context.Context) error {
+	t.pending = append(t.pending, "c")
+	if _, err := t.put(ctx, "c", "1", bucket.If{}); errors.Is(err, bucket.ErrUnsupported) {
+		return err
+	}
+	return nil
 }
 
 // refused reports an answer after which nothing is stored.

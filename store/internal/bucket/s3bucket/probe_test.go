@@ -55,6 +55,7 @@ func TestTheProbeFindsOutWhatAServerKeeps(t *testing.T) {
 		"MD5 ETags":                {quirks: s3test.Quirks{MD5Tags: true}, deletes: true},
 		"conditions ignored":       {quirks: s3test.Quirks{NoConditions: true}, refused: bucket.ErrUnsupported, code: s3bucket.CodeNoConditions},
 		"conditions not supported": {quirks: s3test.Quirks{ConditionsUnsupported: true}, refused: bucket.ErrUnsupported, code: s3bucket.CodeNoConditions},
+		"no KMS":                   {quirks: s3test.Quirks{NoKMS: true}, refused: bucket.ErrUnsupported, code: "NotImplemented"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := simulator(t, s3test.Options{Quirks: test.quirks})
