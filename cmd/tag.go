@@ -82,6 +82,9 @@ func (c *TagWriteCmd) Run(ctx context.Context, app *App) error {
 		if !ok || name == "" {
 			return usage("tag %q is not NAME=VALUE", tag)
 		}
+		if _, twice := tags[name]; twice {
+			return usage("tag %q is named twice", name)
+		}
 		tags[name] = value
 	}
 	tagger, id, err := app.tagger(ctx, c.Service, c.Key)
