@@ -91,6 +91,25 @@ func TestYAMLIsReadAsOtherReadersReadIt(t *testing.T) {
 	}
 }
 
+// The one value about which readers differ and that is not refused: docs/formats.md says whose it is.
+func TestABlockScalarWithoutALastNewline(t *testing.T) {
+	const text = "a: |\n  x"
+	if got := ourYAML(t, text); got != `{"a":"x"}` {
+		t.Errorf("it is %s", got)
+	}
+	file := filepath.Join(t.TempDir(), "cut.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, readers := range map[string][]*reader{"x": {python("yaml"), golib("yaml")}, "x\n": {npm("js-yaml"), npm("yaml")}} {
+		for _, r := range readers {
+			if got := r.strings(t, file)[0]["a"]; got != want {
+				t.Errorf("%v reads %q, want %q", r.command, got, want)
+			}
+		}
+	}
+}
+
 func TestOtherReadersOfYAMLAgreeWithOurs(t *testing.T) {
 	dir := t.TempDir()
 	var files []string
