@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/coffer-secrets/coffer/internal/formats"
 	"github.com/coffer-secrets/coffer/internal/term"
@@ -147,10 +148,16 @@ func (c *ImportCmd) unread(err error, format string, body []byte) error {
 		name = c.File
 	}
 	err = fmt.Errorf("%s: %w", name, err)
-	if c.Format != "" {
+	switch {
+	case syntax != nil && syntax.Nested:
+		return hinted(err, "--flatten _ joins the keys: a_b of b within a")
+	case c.Format != "":
 		return err
 	}
 	others := formats.Candidates(body, formats.Options{Flatten: c.Flatten})
+	if len(others) == 0 && (!utf8.Valid(body) || twice != nil || syntax.Path != "" && !strings.Contains(syntax.Path, "?")) {
+		return err // the format is right, or none is: it is about a key, or about the bytes
+	}
 	if len(others) == 0 {
 		return hinted(err, "it was taken for "+format+"; --format names another: "+strings.Join(formats.ImportNames(), ", "))
 	}

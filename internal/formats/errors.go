@@ -36,6 +36,7 @@ type SyntaxError struct {
 	Line   int    // from 1; 0 where that says nothing
 	Path   string // the key, with those it is nested in; "" where there is none
 	Reason string
+	Nested bool // a map within a map, whose keys Options.Flatten would join
 }
 
 func (e *SyntaxError) Error() string {
