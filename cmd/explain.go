@@ -329,6 +329,9 @@ func aliasHint(e *store.AliasError) string {
 	return "to change it where it is: --kms-key-alias " + e.Have
 }
 
+// opLookAtBucket is the first question of init, a HEAD of the bucket.
+const opLookAtBucket = "look at the bucket"
+
 func storageHint(e *store.StorageError) string {
 	if e.Code == "AccessDenied" && errors.Is(e, store.ErrCredentials) { // what was allowed is denied
 		return "the session has ended: get new credentials (aws sso login, or assume the role again)"
@@ -352,6 +355,8 @@ func storageHint(e *store.StorageError) string {
 		return "AWS_CA_BUNDLE names a file with the certificates that this machine is to trust besides; is it the right host, and its clock right?"
 	case "NoSuchBucket":
 		return "is the bucket's name right, and the region?"
+	case "BucketAlreadyExists":
+		return "somebody else has a bucket of that name: take another name"
 	case "InvalidBucketName":
 		return "a bucket's name has 3 to 63 characters: lower-case letters, digits, dots and hyphens"
 	case "PermanentRedirect", "AuthorizationHeaderMalformed":
@@ -376,11 +381,15 @@ func storageHint(e *store.StorageError) string {
 		return "ask for secretsmanager:GetSecretValue to read; secretsmanager:PutSecretValue and secretsmanager:UpdateSecretVersionStage to write"
 	case denied && strings.HasSuffix(e.Op, "of") && strings.Contains(e.Op, "version"):
 		return "ask for what coffer policy operator prints: s3:ListBucketVersions, s3:GetObjectVersion and s3:DeleteObjectVersion; and kms:Decrypt"
+	case denied && e.Op == opLookAtBucket:
+		return "it may be somebody else's, since a name is taken once for all accounts: then take another name; if it is yours, ask for s3:ListBucket on it"
 	case denied:
 		return "ask for s3:GetObject, s3:ListBucket and kms:Decrypt to read; s3:PutObject, s3:DeleteObject and kms:GenerateDataKey to write"
 	case e.Code == "Forbidden": // not AWS's word: moto's, by a bucket's policy
 		return "if the server does not know the conditions of the bucket's policy, take the policy away there: coffer init --without policy makes none"
-	case errors.Is(e, store.ErrConfiguration):
+	case e.Op == opLookAtBucket && e.Status == http.StatusBadRequest: // a HEAD has no words
+		return "is the region right (--region, or COFFER_AWS_REGION), and are the credentials this server's?"
+	case errors.Is(e, store.ErrCredentials), errors.Is(e, store.ErrConfiguration) && e.Status == 0:
 		return "no usable credentials: set up a profile, a role or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
 	}
 	return ""
