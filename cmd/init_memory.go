@@ -57,6 +57,9 @@ func (a *App) triedSettings(s *site) map[string]string {
 	if s.other == "" || path == "" {
 		return nil
 	}
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() { // a FIFO would be waited for
+		return nil
+	}
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil

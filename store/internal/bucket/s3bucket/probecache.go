@@ -140,14 +140,16 @@ func (c cache) read(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = root.Close() }()
+	look := root.Stat
 	if c.private {
-		info, err := root.Lstat(name)
-		if err != nil {
-			return nil, err
-		}
-		if !info.Mode().IsRegular() || !ours(info) {
-			return nil, errNotOurs
-		}
+		look = root.Lstat
+	}
+	info, err := look(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || c.private && !ours(info) { // a FIFO would be waited for, for ever
+		return nil, errNotOurs
 	}
 	return root.ReadFile(name)
 }

@@ -3,9 +3,11 @@
 package s3bucket_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/coffer-secrets/coffer/internal/s3test"
@@ -117,5 +119,25 @@ func TestAPlantedVerdictIsNotBelieved(t *testing.T) {
 				t.Errorf("the run after that asked: %v", again)
 			}
 		})
+	}
+}
+
+// Nothing is waited for in the cache directory.
+func TestAVerdictThatIsNoFileIsReplaced(t *testing.T) {
+	server := simulator(t, s3test.Options{})
+	o := s3bucket.ProbeOptions{CacheDir: t.TempDir()}
+	asks(t, server, o)
+	files, err := os.ReadDir(o.CacheDir)
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	file := filepath.Join(o.CacheDir, files[0].Name())
+	if err := errors.Join(os.Remove(file), syscall.Mkfifo(file, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for n, want := range []bool{true, false} {
+		if asked, told := asks(t, server, o); asked != want || len(told) > 0 {
+			t.Errorf("run %d: asked %v, told %q", n+1, asked, told)
+		}
 	}
 }
