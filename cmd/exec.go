@@ -102,7 +102,7 @@ func findCommand(name string) (string, error) {
 	switch {
 	case implicit:
 		err := fmt.Errorf("%q is found in the current directory or through a relative directory in PATH, and not run from there", name)
-		return "", &exitError{exitNoCommand, hinted(err, "to run it: "+"."+string(filepath.Separator)+name)}
+		return "", &exitError{exitNoCommand, hinted(err, "to run it: "+"."+string(filepath.Separator)+path)}
 	case err == nil:
 		return path, nil
 	case errors.Is(err, fs.ErrPermission):

@@ -389,7 +389,7 @@ func storageHint(e *store.StorageError) string {
 		return "if the server does not know the conditions of the bucket's policy, take the policy away there: coffer init --without policy makes none"
 	case e.Op == opLookAtBucket && e.Status == http.StatusBadRequest: // a HEAD has no words
 		return "is the region right (--region, or COFFER_AWS_REGION), and are the credentials this server's?"
-	case errors.Is(e, store.ErrCredentials), errors.Is(e, store.ErrConfiguration) && e.Status == 0:
+	case errors.Is(e, store.ErrCredentials):
 		return "no usable credentials: set up a profile, a role or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
 	}
 	return ""

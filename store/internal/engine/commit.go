@@ -65,7 +65,7 @@ func (w *writing) commit(ctx context.Context, c *change) error {
 			return failed
 		}
 		if o.absent() && !base.absent() {
-			return fmt.Errorf("%w: it was deleted while it was being written", errors.Join(store.ErrConflict, store.ErrUnknown))
+			return fmt.Errorf("%w, %w: it was deleted while it was being written", store.ErrConflict, store.ErrUnknown)
 		}
 		if doubtful(failed) {
 			doubted++

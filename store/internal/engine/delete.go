@@ -174,7 +174,7 @@ func (w *writing) remove(ctx context.Context, c *change) error {
 			w.removed(c, known{tag: nowInfo.Tag, object: now})
 			return nil
 		case nowInfo.Tag != info.Tag && doubtful(failed):
-			return fmt.Errorf("%w: it was written while it was being deleted; the newer version was left", errors.Join(store.ErrConflict, store.ErrUnknown))
+			return fmt.Errorf("%w, %w: it was written while it was being deleted; the newer version was left", store.ErrConflict, store.ErrUnknown)
 		case nowInfo.Tag != info.Tag:
 			return fmt.Errorf("%w: it changed while it was being deleted; the newer version was left", store.ErrConflict)
 		case n == deletions:

@@ -193,6 +193,62 @@ func TestARollbackUnderAnotherKeyStays(t *testing.T) {
 	w.client(ops).wantLoad(map[string]string{"password": "three", "other": "o3"})
 }
 
+// Whoever accepts it ends it, also where the index that has the number has no entry of the secret, and
+// the index of the alias under which the secret is now goes on above that number.
+func TestARollbackUnderAnotherKeyCanBeAccepted(t *testing.T) {
+	for name, accept := range map[string]bool{"accepted": true, "decided by a write": false} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, membucket.Options{})
+			w.client(app).put("password", "one")
+			w.client(ops).put("other", "o1")
+			w.putBack("password", func() {
+				w.client(app).put("password", "two")
+				w.rekeyed(ops)
+			})
+			c := w.client(ops)
+			c.mem.DenyKeys(c.mem.KeyID(app))
+			c.put("other", "o2")
+			w.client(app).put("another", "a1") // index(app) vouches for version 1 from here
+			if accept {
+				both := w.client(ops, func(o *engine.Options) { o.AllowRollback = true })
+				if _, err := both.Mend(t.Context(), service); err != nil {
+					t.Fatal(err)
+				}
+				w.client(ops).wantLoad(map[string]string{"password": "one", "other": "o2", "another": "a1"})
+				if found := w.client(ops).inspect().Findings; len(found) > 0 {
+					t.Errorf("doctor: %q", told(found))
+				}
+			}
+			if r := w.client(app).put("password", "three"); r.Meta.Version != 3 {
+				t.Errorf("version %d; want 3, as 2 was another value", r.Meta.Version)
+			}
+			w.client(ops).wantLoad(map[string]string{"password": "three", "other": "o2", "another": "a1"})
+		})
+	}
+}
+
+// The state that was put back is our alias', the evidence another one's: who takes the secret into our
+// index says so, and does not make the number free.
+func TestWhoTakesARollbackIntoAnotherIndexSaysSo(t *testing.T) {
+	w := newWorld(t, membucket.Options{})
+	w.client(ops).put("password", "one")
+	w.putBack("password", func() {
+		w.rekeyed(app)
+		w.client(app).put("password", "two")
+	})
+	w.wantRollback(app, "password", 1, 2)
+	var notices []string
+	w.client(ops, heard(&notices)).put("other", "o1")
+	if len(notices) != 1 || !strings.HasPrefix(notices[0], "api/password is at version 1, but version 2 was written") {
+		t.Errorf("said: %q", notices)
+	}
+	w.wantRollback(ops, "password", 1, 2)
+	if r := w.client(ops).put("password", "three"); r.Meta.Version != 3 {
+		t.Errorf("version %d; want 3, as 2 was another value", r.Meta.Version)
+	}
+	w.client(app).wantLoad(map[string]string{"password": "three", "other": "o1"})
+}
+
 // An index under another key vouches for nothing, and what it has seen is not forgotten for that.
 func TestARollbackSurvivesThatTheAliasGetsAnotherKey(t *testing.T) {
 	w := newWorld(t, membucket.Options{Versioned: true})

@@ -25,6 +25,7 @@ type fault struct {
 	index     *target     // is to be brought up to date
 	tombstone *seenSecret // is to be collected
 	leftover  *seenIndex  // is to be deleted
+	heir      *target     // is to know the number of what is lost, beside index
 }
 
 // target is an index that can be brought up to date.
@@ -93,6 +94,7 @@ func (in *inspection) judgeRollbacks() {
 			}}
 			if in.e.AllowRollback {
 				f.index = in.target(x.idx.Alias)
+				f.heir = in.target(s.alias) // the next version goes by that one
 			} else {
 				in.targets[x.file] = nil
 			}

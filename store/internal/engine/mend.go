@@ -47,7 +47,8 @@ type mending struct {
 func (m *mending) note(f *fault, done bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.done[f] = done && err == nil
+	before, twice := m.done[f]
+	m.done[f] = done && err == nil && (before || !twice)
 	if m.err == nil {
 		m.err = err
 	}
@@ -123,13 +124,15 @@ func (m *mending) indexes(ctx context.Context) {
 	faults := map[*target][]*fault{}
 	var targets []*target
 	for _, f := range m.in.faults {
-		if f.index == nil {
-			continue
+		for _, t := range []*target{f.index, f.heir} {
+			if t == nil {
+				continue
+			}
+			if faults[t] == nil {
+				targets = append(targets, t)
+			}
+			faults[t] = append(faults[t], f)
 		}
-		if faults[f.index] == nil {
-			targets = append(targets, f.index)
-		}
-		faults[f.index] = append(faults[f.index], f)
 	}
 	sort.Slice(targets, func(i, j int) bool { return targets[i].alias < targets[j].alias })
 	for _, t := range targets {

@@ -74,9 +74,7 @@ func (r *reconciliation) keepOlder(next *index.Index, key string, newest int) bo
 	if x == nil || r.e.AllowRollback || x.Newest(key) <= newest {
 		return false
 	}
-	r.e.tell(r.v, "%s/%s is at version %d, but version %d was written: an older state was put back. Readers of %s are refused until "+
-		"coffer restore %s %s --version %d, or coffer doctor --fix --allow-rollback %s, decides",
-		r.v.service, key, newest, x.Newest(key), r.v.service, r.v.service, key, newest, r.v.service)
+	r.tellOlder(key, newest, x.Newest(key))
 	if e := x.Entries[key]; r.before == x && e.Tag != "" && e.Version > newest {
 		next.Entries[key] = e
 		r.keepSeen(next, key)
@@ -84,6 +82,29 @@ func (r *reconciliation) keepOlder(next *index.Index, key string, newest int) bo
 	}
 	next.Seen[key] = x.Newest(key) // of an index that vouches for nothing the number alone
 	return false
+}
+
+func (r *reconciliation) tellOlder(key string, newest, seen int) {
+	r.e.tell(r.v, "%s/%s is at version %d, but version %d was written: an older state was put back. Readers of %s are refused until "+
+		"coffer restore %s %s --version %d, or coffer doctor --fix --allow-rollback %s, decides",
+		r.v.service, key, newest, seen, r.v.service, r.v.service, key, newest, r.v.service)
+}
+
+// seenElsewhere takes over what another index alone knows of a secret that is entered in ours: it had
+// a higher version, under that alias, and an older state was put back. Did ours vouch for it as if
+// nothing had been, its next version would get the number of the one that is lost.
+func (r *reconciliation) seenElsewhere(next *index.Index, key string, newest int) {
+	seen := 0
+	for _, s := range r.v.readable() {
+		if s.file != r.own.file && s.idx.Known(key) > newest {
+			next.Learn(key, s.idx.Known(key))
+			seen = max(seen, s.idx.Newest(key))
+		}
+	}
+	if seen > newest && !r.e.AllowRollback {
+		next.Seen[key] = max(seen, next.Seen[key])
+		r.tellOlder(key, newest, seen)
+	}
 }
 
 // keepSeen keeps the number of a secret whose object was not read.
@@ -215,8 +236,8 @@ func (w *writing) renumber(ctx context.Context, key string, above int) error {
 			return nil
 		}
 		if info.Tag != k.tag || n == deletions {
-			return fmt.Errorf("%w: it was deleted or written again while it was being written; look before you write again",
-				errors.Join(store.ErrConflict, store.ErrUnknown))
+			return fmt.Errorf("%w, %w: it was deleted or written again while it was being written; look before you write again",
+				store.ErrConflict, store.ErrUnknown)
 		}
 	}
 }

@@ -242,10 +242,11 @@ func (r *reconciliation) next(ctx context.Context) (*index.Index, error) {
 			unknown = append(unknown, key) // whatever the index says of it: is ours still there?
 		case verified && !r.disputed(entry, key, tag):
 			next.Entries[key] = entry
-			r.keepOlder(next, key, entry.Version)
-		case before.Other[key] == tag && tag != "":
+			if !r.keepOlder(next, key, entry.Version) {
+				r.seenElsewhere(next, key, entry.Version)
+			}
+		case before.Other[key] == tag && tag != "" && before.Seen[key] == 0: // else it is looked at: is it as new as that?
 			next.Other[key] = tag
-			r.keepSeen(next, key)
 		case before.Gone[key] == tag && tag != "":
 			next.Gone[key] = tag
 		default:
@@ -365,6 +366,7 @@ func (r *reconciliation) enter(ctx context.Context, next *index.Index, o *secret
 		next.Other[o.key], r.away[o.key] = string(info.Tag), n
 		return
 	}
+	r.seenElsewhere(next, o.key, n)
 	m := o.meta(n, r.alias)
 	next.Entries[o.key] = index.Entry{
 		Version: n, Value: o.versions[n].value, Alias: owner, Tag: string(info.Tag),

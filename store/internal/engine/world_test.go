@@ -244,6 +244,9 @@ func (w *world) want(err error, sentinels ...error) {
 	if strings.Contains(err.Error(), canary) {
 		w.Errorf("the error tells a value: %v", err)
 	}
+	if strings.Contains(err.Error(), "\n") { // errors.Join, below a sentence
+		w.Errorf("the error is more than a line: %q", err)
+	}
 }
 
 // canary is part of every value whose appearance in an error would be a leak.
