@@ -47,10 +47,18 @@ func TestImportThroughShortSessionsLosesNothing(t *testing.T) {
 			// A denial is that of a session that has ended by our clock: there it is short by the clock.
 			o := s3test.Options{Quirks: quirks, Trust: trusting, SessionRequests: 150}
 			if quirks.ExpiredAccessDenied {
-				o.SessionRequests, o.SessionLife = 0, 200*time.Millisecond
+				o.SessionRequests, o.SessionLife = 0, 2*time.Second
 			}
 			b := newBench(t, o)
 			visitor(b)
+			if o.SessionLife != 0 {
+				b.Fault(func(r s3test.Request) *s3test.Fault { // so that the import outlasts a session on any machine
+					if r.Op != "PutObject" || !strings.Contains(r.Key, "/k") {
+						return nil
+					}
+					return &s3test.Fault{Kind: s3test.Delay, After: true, Delay: 500 * time.Millisecond}
+				})
+			}
 			got := b.run("import team - -f yaml", many(400))
 			if got.exit != 0 || !strings.Contains(got.stderr, "400 created") {
 				t.Fatalf("exit code %d\n%s", got.exit, got.stderr)
