@@ -44,7 +44,7 @@ func (a *App) siteFindings(ctx context.Context, s store.Store, services []string
 	var g errgroup.Group
 	for i, check := range checks {
 		g.Go(func() error {
-			found[i] = check(ctx)
+			found[i] = site.untried(check(ctx), tried)
 			return nil
 		})
 	}
@@ -59,6 +59,21 @@ func (a *App) siteFindings(ctx context.Context, s store.Store, services []string
 		all = append(all, of...)
 	}
 	return all, ctx.Err()
+}
+
+// untried adds to findings that init would mend on a server where none has run from here that it
+// tries first whether the server bears the setting: what it does not bear is left out, and no
+// finding any more.
+func (s *site) untried(found []finding, tried map[string]string) []finding {
+	if s.other == "" || tried != nil {
+		return found
+	}
+	for i, f := range found {
+		if f.Check != "key" && strings.HasPrefix(f.Mend, "coffer init") {
+			found[i].Text += " (init tries first whether this server bears it)"
+		}
+	}
+	return found
 }
 
 // probedService is the service beside whose objects things are tried.

@@ -304,6 +304,11 @@ func TestDoctorRecommendsWhatInitDoes(t *testing.T) {
 			b.with(server)
 			b.do("write team db_url -", canary)
 			before := siteFindings(b, "")
+			for _, f := range before { // no init has run here: whether the server bears it, nobody knows yet
+				if strings.HasPrefix(f.Mend, "coffer init") && f.Check != "key" && !strings.Contains(f.Text, "init tries first whether this server bears it") {
+					t.Errorf("recommended for sure, and untried: %+v", f)
+				}
+			}
 			followed := map[string]bool{}
 			for range 3 {
 				for _, f := range siteFindings(b, "") {
