@@ -125,7 +125,7 @@ func (a *App) changes() string {
 	}
 	if len(doubtful) > 0 {
 		subject, _ := changesTo(doubtful)
-		said = append(said, subject+" may have been made: run "+look(doubtful)+" to see")
+		said = append(said, subject+" may have been made: run "+look(doubtful, a.inForce)+" to see")
 	}
 	if len(said) == 0 {
 		said = append(said, "nothing was changed")
@@ -164,13 +164,19 @@ func changesTo(names []string) (subject, verb string) {
 	}
 }
 
-// look is the command that shows what became of changes.
-func look(names []string) string {
-	service, key := path.Split(names[0])
+// look is the command that shows what became of changes. Secrets Manager keeps a service in one
+// secret, so that there a name is that of a service.
+func look(names []string, s *settings) string {
+	name, _, several := strings.Cut(names[0], ", ")
+	service, key := path.Split(name)
 	switch service = strings.TrimSuffix(service, "/"); {
-	case service == "" || strings.Contains(names[0], " "):
+	case strings.Contains(name, " "):
 		return "coffer doctor"
-	case len(names) > 1:
+	case s != nil && s.Backend.Value == "secretsmanager":
+		return "coffer list " + name
+	case service == "":
+		return "coffer doctor"
+	case several || len(names) > 1:
 		return "coffer list " + service
 	}
 	return fmt.Sprintf("coffer history %s %s", service, key)
