@@ -176,22 +176,26 @@ func (s *sweeping) note(name string) *store.Kept {
 }
 
 // states removes older states, and looks whether they are gone: the marks above them may go
-// only then.
+// only then. What is listed all the same is removed again, a few times.
 func (s *sweeping) states(ctx context.Context, of []bucket.Version) error {
 	old := only(of, func(v bucket.Version) bool { return !v.Latest && !v.Mark })
-	if err := s.versions(ctx, old); err != nil || len(old) == 0 {
-		return err
-	}
-	left := map[[2]string]bool{}
-	for v, err := range s.p.Versions(ctx, s.p.service+"/") {
-		if err != nil {
+	for n := 0; len(old) > 0; n++ {
+		if err := s.versions(ctx, old); err != nil {
 			return err
 		}
-		left[[2]string{v.Name, v.ID}] = true
-	}
-	for _, v := range old {
-		if left[[2]string{v.Name, v.ID}] {
-			return fmt.Errorf("%w: the storage says that a version of %s was removed, and lists it all the same", store.ErrUnavailable, v.Name)
+		listed := map[[2]string]bool{}
+		for v, err := range s.p.Versions(ctx, s.p.service+"/") {
+			if err != nil {
+				return err
+			}
+			listed[[2]string{v.Name, v.ID}] = true
+		}
+		old = only(old, func(v bucket.Version) bool { return listed[[2]string{v.Name, v.ID}] })
+		for _, v := range old {
+			s.note(v.Name).Old-- // it was counted too early
+		}
+		if len(old) > 0 && n == deletions {
+			return fmt.Errorf("%w: the storage says that a version of %s was removed, and lists it all the same", store.ErrUnavailable, old[0].Name)
 		}
 	}
 	return nil
