@@ -90,7 +90,7 @@ cover: moto readers ## coverage of the packages that promise some
 walk: SHELL := bash -o pipefail
 walk: moto ## the whole fault walk of the program: every command, request and fault; killed, interrupted, expired (10 minutes)
 	COFFER_WALK=$(WALK) go test -count 1 -timeout 30m -v -run 'WithTheProgramsClient' ./store/... | grep -v '^ *\(===\|--- PASS: .*/\)'
-	COFFER_WALK=$(WALK) go test -count 1 -timeout 30m -v -run 'FaultWalk|Killed|Interrupted|Expires|Clock|NoCommandTells|LostAnswer|CannotBeTold' ./cmd | grep -v '^ *\(===\|--- PASS: .*/\)'
+	COFFER_WALK=$(WALK) go test -count 1 -timeout 30m -v -run 'FaultWalk|Killed|Interrupted|Expires|Clock|NoCommandTells|SurvivesEach|LostAnswer|CannotBeTold' ./cmd | grep -v '^ *\(===\|--- PASS: .*/\)'
 
 mutants: ## plant mistakes in the protocol, one at a time, and expect the tests to find them (15 minutes)
 	.ci/mutants
