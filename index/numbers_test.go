@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/coffer-secrets/coffer/index"
+	"github.com/coffer-secrets/coffer/store"
 )
 
 func TestHighestCountsWhatWasDeleted(t *testing.T) {
@@ -66,6 +67,54 @@ func TestNumbersSurviveTheirEncoding(t *testing.T) {
 		again, err := index.Parse(alias, encode(t, x))
 		if err != nil || !x.Same(again) {
 			t.Errorf("%q: %+v was encoded, and %+v (%v) parsed", alias, x, again, err)
+		}
+	}
+}
+
+func TestAnIndexInheritsWhatIsDeleted(t *testing.T) {
+	from, to := index.New("alias/a"), index.New("alias/b")
+	from.Learn("gone", 7)
+	from.Entries["lost"] = index.Entry{Version: 5, Tag: "t"}
+	from.Entries["there"] = index.Entry{Version: 9, Tag: "t"}
+	from.Seen["lost"] = 6
+	from.Floor = 2
+	if to.Covers(from) {
+		t.Error("it knows nothing, and covers")
+	}
+	to.Inherit(from, map[string]string{"there": "t"})
+	for key, want := range map[string]int{"gone": 7, "lost": 6, "there": 2, "never": 2} {
+		if got := to.Highest(key); got != want {
+			t.Errorf("%s: %d, want %d", key, got, want)
+		}
+	}
+	if !to.Covers(from) || !to.Remembers() {
+		t.Error("it does not cover what it has inherited")
+	}
+	to.Floor = 1
+	if to.Covers(from) {
+		t.Error("a lower floor covers a higher one")
+	}
+}
+
+func TestAnEntryThatARekeyHasMadeAheadVouchesAlone(t *testing.T) {
+	entry := func(version int, moving bool) *index.Index {
+		x := index.New("alias/a")
+		x.Entries["k"] = index.Entry{Version: version, Value: store.NewValue("v"), Tag: "t", Moving: moving}
+		return x
+	}
+	for name, test := range map[string]struct {
+		indexes []*index.Index
+		unknown bool
+	}{
+		"alone":                     {[]*index.Index{entry(1, true)}, false},
+		"beside the same":           {[]*index.Index{entry(1, false), entry(1, true)}, false},
+		"beside another":            {[]*index.Index{entry(1, false), entry(2, true)}, true},
+		"two ahead that differ":     {[]*index.Index{entry(1, true), entry(2, true)}, true},
+		"two ahead that say it all": {[]*index.Index{entry(2, true), entry(2, true)}, false},
+	} {
+		_, unknown := index.Merge(map[string]string{"k": "t"}, test.indexes...)
+		if got := len(unknown) == 1; got != test.unknown {
+			t.Errorf("%s: unknown %v", name, unknown)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,7 +19,10 @@ func watched(t *testing.T, limit time.Duration, f func(t *testing.T, w *waiting.
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		var lines []string
+		var mu sync.Mutex // each line comes on a goroutine of the timer's; the test reads them after synctest.Wait
 		w := waiting.New(t.Context(), func(r waiting.Report) {
+			mu.Lock()
+			defer mu.Unlock()
 			lines = append(lines, time.Since(start).String()+" "+r.String())
 		})
 		defer w.Close()

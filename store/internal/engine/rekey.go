@@ -496,12 +496,12 @@ func (r *rekeying) returned() error {
 			}
 		}
 	}
-	var all []error
+	var moved, written error
 	if len(back) > 0 {
-		all = append(all, fmt.Errorf("%w: moved back by another writer: %s", store.ErrConflict, strings.Join(back, ", ")))
+		moved = fmt.Errorf("%w: moved back by another writer: %s", store.ErrConflict, strings.Join(back, ", "))
 	}
 	if len(more) > 0 {
-		all = append(all, fmt.Errorf("%w: written under the old alias meanwhile: %s; run it again", store.ErrConflict, strings.Join(more, ", ")))
+		written = fmt.Errorf("%w: written under the old alias meanwhile: %s; run it again", store.ErrConflict, strings.Join(more, ", "))
 	}
-	return errors.Join(all...)
+	return also(moved, written)
 }

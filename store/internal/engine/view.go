@@ -102,11 +102,13 @@ func (e *Engine) list(ctx context.Context, v *view) error {
 // readIndexes reads the listed indexes that the view does not have yet.
 func (e *Engine) readIndexes(ctx context.Context, v *view) error {
 	var missing []string
+	v.mu.Lock()
 	for file := range v.files {
 		if v.indexes[file] == nil {
 			missing = append(missing, file)
 		}
 	}
+	v.mu.Unlock()
 	states := make([]*indexState, len(missing))
 	err := parallel(ctx, readers, len(missing), func(ctx context.Context, i int) (err error) {
 		states[i], err = e.getIndex(ctx, v.service, missing[i])
@@ -115,6 +117,8 @@ func (e *Engine) readIndexes(ctx context.Context, v *view) error {
 	if err != nil {
 		return err
 	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	for _, s := range states {
 		v.indexes[s.file] = s
 	}
@@ -173,8 +177,11 @@ func (v *view) tags() map[string]string {
 	return tags
 }
 
-// readable returns the indexes that parse, in the order of their names.
+// readable returns the indexes that parse, in the order of their names. Of several writes at once
+// one may be reading more of them meanwhile.
 func (v *view) readable() []*indexState {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	var out []*indexState
 	for _, file := range slices.Sorted(maps.Keys(v.indexes)) {
 		if s := v.indexes[file]; s.idx != nil {

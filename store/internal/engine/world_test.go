@@ -244,8 +244,14 @@ func (w *world) want(err error, sentinels ...error) {
 	if strings.Contains(err.Error(), canary) {
 		w.Errorf("the error tells a value: %v", err)
 	}
-	if strings.Contains(err.Error(), "\n") { // errors.Join, below a sentence
-		w.Errorf("the error is more than a line: %q", err)
+	parts := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { // what failed, and what failed after it: a sentence each
+		parts = joined.Unwrap()
+	}
+	for _, part := range parts {
+		if strings.Contains(part.Error(), "\n") { // errors.Join, below a sentence
+			w.Errorf("the error is more than a line: %q", part)
+		}
 	}
 }
 

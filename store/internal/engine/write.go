@@ -87,8 +87,14 @@ func also(first, then error) error {
 	if first == nil || then == nil {
 		return cmp.Or(first, then)
 	}
-	return errors.Join(first, then)
+	return &bothError{first, then}
 }
+
+// bothError is a failure and one that came after it, on one line: a sentence may stand before it.
+type bothError struct{ first, then error }
+
+func (e *bothError) Error() string   { return e.first.Error() + "; " + e.then.Error() }
+func (e *bothError) Unwrap() []error { return []error{e.first, e.then} }
 
 // sole names the key when a command is about one alone.
 func sole(changes []*change) string {
