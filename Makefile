@@ -54,8 +54,9 @@ readers: ## programs that read what coffer exports: packages of npm, and a progr
 		CGO_ENABLED=0 go build -C internal/formats/readers -o "$(readers)/readers" .; } || \
 		echo "the readers could not be installed: tests of them say so and are skipped, or fail where CI is set"
 
+# Many tests wait, for time-outs and for processes, more than they compute.
 test: moto readers ## every test; installs the server that many of them talk to
-	go test -timeout 20m ./...
+	go test -timeout 20m -parallel 8 ./...
 
 test-servers: $(minio) $(versitygw) $(gofakes3) $(rclone) moto ## the tests on MinIO, versitygw, gofakes3 and rclone, which it builds once (5 minutes)
 	COFFER_TEST_TOOLS=$(TOOLS) go test -count 1 -tags servers -run 'On(MinIO|Versitygw|EachServer)' -timeout 20m ./store/... ./cmd

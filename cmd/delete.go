@@ -146,7 +146,7 @@ func (c *DeleteCmd) all(ctx context.Context, app *App, s store.Store, service st
 	}
 	ok, err := term.Confirm(app.Stdin, app.Stderr, fmt.Sprintf("Delete these %d secrets with all their versions?", len(keys)))
 	if errors.Is(err, term.ErrNoTerminal) {
-		return nil, hinted(usage("nobody is there to confirm it"), "--yes deletes without asking")
+		return nil, noTerminal("--yes deletes without asking")
 	}
 	if err == nil && !ok {
 		err = errDeclined

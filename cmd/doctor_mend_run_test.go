@@ -192,7 +192,7 @@ func TestWhatDoctorNamesMendsTheLocalBackend(t *testing.T) {
 	}
 }
 
-// spoil writes what makes no sense.
+// spoil overwrites an object with bytes that do not parse.
 func spoil(b *bench, file string) {
 	b.Helper()
 	if err := os.WriteFile(file, []byte("no secret"), 0o600); err != nil {

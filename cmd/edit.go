@@ -35,7 +35,7 @@ func (c *EditCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	if !c.Yes && !app.interactive() {
-		return hinted(usage("nobody is there to confirm the changes"), "--yes writes without asking")
+		return noTerminal("--yes writes without asking")
 	}
 	s, err := app.Open(ctx)
 	if err != nil {
@@ -103,7 +103,7 @@ func (e *edit) run(s store.Store) (kept bool, err error) {
 	return err != nil, err
 }
 
-// edited runs the editor, again as long as the file makes no sense and somebody wants to mend it.
+// edited runs the editor, again as long as the file does not parse and somebody wants to correct it.
 func (e *edit) edited() (todo edits, kept bool, err error) {
 	for {
 		if err := e.app.openEditor(e.path, e.remove); err != nil {

@@ -57,6 +57,11 @@ func usage(format string, args ...any) error {
 
 var errUsage = errors.New("usage")
 
+// noTerminal refuses what asks for a confirmation where nobody can give one; way is how to do without.
+func noTerminal(way string) error {
+	return hinted(usage("there is no terminal to confirm this on"), way)
+}
+
 // hinted adds the way out to an error.
 func hinted(err error, hint string) error { return &hintError{err, hint} }
 

@@ -259,7 +259,7 @@ func (c *ImportCmd) confirm(app *App, service string, stale []string) error {
 	ok, err := term.Confirm(app.Stdin, app.Stderr, fmt.Sprintf("Import, and delete %s that the file does not have?", count(len(stale), "secret")))
 	switch {
 	case errors.Is(err, term.ErrNoTerminal):
-		return hinted(usage("nobody is there to confirm what --prune deletes"), "--yes deletes without asking; --dry-run shows what")
+		return noTerminal("--yes deletes without asking; --dry-run shows what")
 	case err == nil && !ok:
 		return errors.New("nothing was changed")
 	}

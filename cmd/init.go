@@ -165,7 +165,7 @@ func (c *InitCmd) confirm(app *App, s *site, parts []part) error {
 	}
 	ok, err := term.Confirm(app.Stdin, app.Stderr, fmt.Sprintf("Make these %d?", open))
 	if errors.Is(err, term.ErrNoTerminal) {
-		return hinted(usage("nobody is there to confirm it"), "--yes makes it without asking")
+		return noTerminal("--yes makes it without asking")
 	}
 	if err == nil && !ok {
 		err = errors.New("nothing was made")

@@ -165,6 +165,24 @@ func TestInitMakesABucketThatWorksOnEachServer(t *testing.T) {
 	}
 }
 
+// A bucket that happens to have the name of the trial's, and holds something, is left as it is.
+func TestInitTouchesNoBucketOfAnother(t *testing.T) {
+	b := newBench(t, s3test.Options{})
+	const name = "b-coffer-trial"
+	b.Server.Bucket(name).Plant("data/of/somebody", []byte("theirs"), "", "")
+	got := b.run("init --yes", "")
+	if got.exit != 0 || !strings.Contains(got.stderr, "it has objects that are not of a trial, and is left as it is") {
+		t.Errorf("exit code %d\n%s", got.exit, got.stderr)
+	}
+	for _, e := range b.Log() {
+		if e.Bucket == name && !strings.HasPrefix(e.Op, "List") && !strings.HasPrefix(e.Op, "Head") {
+			t.Errorf("%s of that bucket", e.Op)
+		}
+	}
+	b.do("write team db_url -", canary)
+	works(b)
+}
+
 // wantNothingOfATrial: no bucket, and no object or version of a trial.
 func wantNothingOfATrial(b *bench) {
 	b.Helper()

@@ -197,7 +197,8 @@ func (t *trier) rehearse(ctx context.Context, names []string) (reason string) {
 
 func (t *trier) removeScratch(ctx context.Context) {
 	name := t.site.scratchName()
-	if err := t.site.buckets.Remove(ctx, name, trialPrefix); err != nil {
+	err := t.site.buckets.Remove(ctx, name, trialPrefix)
+	if err != nil && !errors.Is(err, store.ErrConflict) { // somebody's bucket of that name is not of a trial
 		t.app.note("the bucket of the trial, %s, is left, and the next init removes it: %s", name, sentence(err))
 	}
 }

@@ -96,7 +96,7 @@ func (c *DeleteCmd) agreed(app *App, kept []store.Kept) error {
 	}
 	ok, err := term.Confirm(app.Stdin, app.Stderr, fmt.Sprintf("Remove this for good, of %s?", count(secrets, "secret")))
 	if errors.Is(err, term.ErrNoTerminal) {
-		return hinted(usage("nobody is there to confirm it"), "--yes purges without asking")
+		return noTerminal("--yes purges without asking")
 	}
 	if err == nil && !ok {
 		err = errDeclined

@@ -124,7 +124,7 @@ func TestAPurgeLeavesNoVersion(t *testing.T) {
 	b.wants("delete team db_url --purge", "", 2, nil, []string{
 		"coffer: will remove team/db_url.json: the present state, 1 older state\n",
 		"coffer: will remove " + appIndex + ": 2 older states; each held values of secrets\n",
-		"nobody is there to confirm it", "--yes purges without asking",
+		"there is no terminal to confirm this on", "--yes purges without asking",
 	})
 	b.wants("read team db_url -q", "", 0, []string{canary + " of later"}, nil)
 

@@ -24,8 +24,8 @@ const (
 // readers are the commands that change nothing in a store. Any other may.
 func readers() []string {
 	return []string{
-		"read", "list", "services", "history", "exec", "env", "export", "find", "tag read", "keys", "audit", "diff", "policy",
-		"config", "completion", "version", "__complete",
+		"read", "list", "services", "history", "exec", "env", "export", "find", "tag read", "keys", "audit", "diff", "whoami",
+		"policy reader", "policy writer", "policy operator", "config", "completion", "version", "__complete",
 	}
 }
 

@@ -2,6 +2,16 @@
 # A password with "$" and a letter has no spelling in a .env file that npm's dotenv and vite, or
 # next, read alike: those two expand variables after parsing, when the quotes are forgotten. The
 # backslash that is their escape is none to dotenv.
+#
+# Seen on 2026-11-28 with node v20.20.2, dotenv 18.0.10, vite 8.3.8, @next/env 16.4.6:
+#
+#	written     dotenv    vite     next
+#	'pa$word'   pa$word   pa       pa
+#	"pa$word"   pa$word   pa       pa
+#	`pa$word`   pa$word   pa       pa
+#	pa$word     pa$word   pa       pa
+#	'pa\$word'  pa\$word  pa$word  pa$word
+#	"pa\$word"  pa\$word  pa$word  pa$word
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

@@ -2,6 +2,17 @@
 # In a versioned bucket of versitygw 1.8.0, an object that was deleted is 404 to a GET and still
 # there to a put with If-None-Match: *, which is 412. Without versioning the same put succeeds, as
 # it does on S3 in both cases.
+#
+# Seen on 2026-11-28 with versitygw 1.8.0, asked by aws-sdk-go-v2 service/s3 1.114.8:
+#
+#	plain create ok
+#	plain delete ok
+#	plain get NoSuchKey
+#	plain create-again ok
+#	versioned create ok
+#	versioned delete ok
+#	versioned get NoSuchKey
+#	versioned create-again PreconditionFailed
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'chmod -R u+w "$dir"; rm -rf "$dir"' EXIT

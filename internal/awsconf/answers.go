@@ -68,7 +68,7 @@ func checkAnswer(want string, body []byte) error {
 	case root == "ListBucketResult", root == "ListAllMyBucketsResult", root == "LocationConstraint":
 		return notKnown("a " + root)
 	case root == "", want == "", strings.EqualFold(root, "html"):
-		return &smithy.DeserializationError{Err: errors.New("the answer makes no sense")}
+		return &smithy.DeserializationError{Err: errors.New("the answer is not one of this API")}
 	}
 	return nil
 }

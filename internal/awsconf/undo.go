@@ -2,13 +2,18 @@ package awsconf
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/coffer-secrets/coffer/store"
 )
 
 // Undo puts a part of a bucket's configuration back as it was when the Undo was made. A part that
@@ -105,9 +110,16 @@ func (b *Buckets) UndoVersions(_ context.Context, name string) (Undo, error) {
 }
 
 // Remove deletes a bucket in which nothing is but objects whose names begin with prefix: the policy
-// and the block that could stand in the way first. Anything else in it is an error, and stays.
+// and the block that could stand in the way first. Where there is anything else in it, nothing of
+// it is touched.
 func (b *Buckets) Remove(ctx context.Context, name, prefix string) error {
 	const op = "delete the bucket"
+	switch err := b.onlyBelow(ctx, name, prefix); {
+	case errors.Is(err, errForeign):
+		return fmt.Errorf("%s %s: %w", op, name, err)
+	case err != nil:
+		return bucketError(ctx, op, name, err)
+	}
 	// Neither has to be there, or to be known to the server.
 	_, _ = b.client.DeletePublicAccessBlock(ctx, &s3.DeletePublicAccessBlockInput{Bucket: &name})
 	_, _ = b.client.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: &name})
@@ -120,6 +132,30 @@ func (b *Buckets) Remove(ctx context.Context, name, prefix string) error {
 	}
 	return bucketError(ctx, op, name, err)
 }
+
+// onlyBelow refuses a bucket with an object, or a version of one, whose name does not begin with prefix.
+func (b *Buckets) onlyBelow(ctx context.Context, name, prefix string) error {
+	foreign := func(key *string) bool { return !strings.HasPrefix(aws.ToString(key), prefix) }
+	objects, err := b.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &name})
+	if answered(err) == http.StatusNotFound {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	found := slices.ContainsFunc(objects.Contents, func(o types.Object) bool { return foreign(o.Key) })
+	versions, err := b.client.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{Bucket: &name})
+	if err == nil { // else the server has none
+		found = found || slices.ContainsFunc(versions.Versions, func(v types.ObjectVersion) bool { return foreign(v.Key) }) ||
+			slices.ContainsFunc(versions.DeleteMarkers, func(m types.DeleteMarkerEntry) bool { return foreign(m.Key) })
+	}
+	if found {
+		return errForeign
+	}
+	return nil
+}
+
+var errForeign = fmt.Errorf("%w: it has objects that are not of a trial, and is left as it is", store.ErrConflict)
 
 // Sweep deletes the objects whose names begin with prefix, with all their versions, when they are
 // older than an age by the server's clock: what a run that was killed has left, and not what

@@ -17,17 +17,22 @@ var (
 	expandedVariable = regexp.MustCompile(`\$[A-Za-z0-9_{]|\\\$`)
 )
 
-func checkDotenv(e entry) string {
-	_, reason := dotenvText(e.value)
-	return reason
-}
-
-func writeDotenv(b *bytes.Buffer, entries []entry, _ Options) error {
-	for _, e := range entries {
-		text, _ := dotenvText(e.value)
-		b.WriteString(e.name + "=" + text + "\n")
+// dotenvEncoder writes a value a line, in the form that text gives it, or says why there is none.
+func dotenvEncoder(text func(value string) (line, reason string)) *encoder {
+	return &encoder{
+		name: envName,
+		check: func(e entry) string {
+			_, reason := text(e.value)
+			return reason
+		},
+		write: func(b *bytes.Buffer, entries []entry, _ Options) error {
+			for _, e := range entries {
+				line, _ := text(e.value)
+				b.WriteString(e.name + "=" + line + "\n")
+			}
+			return nil
+		},
 	}
-	return nil
 }
 
 // dotenvText writes a value so that all readers of docs/formats.md read it, or tells which of
@@ -43,19 +48,6 @@ func dotenvText(value string) (text, reason string) {
 		return "", "ruby-dotenv before 2.5 ends a value in single quotes with its line" + instead
 	}
 	return text, ""
-}
-
-func checkDotenvLiteral(e entry) string {
-	_, reason := dotenvLiteral(e.value)
-	return reason
-}
-
-func writeDotenvLiteral(b *bytes.Buffer, entries []entry, _ Options) error {
-	for _, e := range entries {
-		text, _ := dotenvLiteral(e.value)
-		b.WriteString(e.name + "=" + text + "\n")
-	}
-	return nil
 }
 
 // dotenvLiteral writes a value in the first form that all readers take alike which take single

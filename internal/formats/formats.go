@@ -61,8 +61,8 @@ func table() []format {
 	return []format{
 		{name: "json", extensions: []string{".json"}, encode: &encoder{write: writeJSON}, decode: readJSON},
 		{name: "yaml", aliases: []string{"yml"}, extensions: []string{".yaml", ".yml"}, encode: &encoder{write: writeYAML}, decode: readYAML},
-		{name: "dotenv", aliases: []string{"env"}, extensions: []string{".env"}, variables: true, encode: &encoder{name: envName, check: checkDotenv, write: writeDotenv}, decode: readDotenv},
-		{name: "dotenv-literal", variables: true, encode: &encoder{name: envName, check: checkDotenvLiteral, write: writeDotenvLiteral}, decode: readDotenv},
+		{name: "dotenv", aliases: []string{"env"}, extensions: []string{".env"}, variables: true, encode: dotenvEncoder(dotenvText), decode: readDotenv},
+		{name: "dotenv-literal", variables: true, encode: dotenvEncoder(dotenvLiteral), decode: readDotenv},
 		{name: "shell", aliases: []string{"sh"}, extensions: []string{".sh"}, variables: true, encode: &encoder{name: envName, write: writeShell}},
 		{name: "shell-escaped", variables: true, encode: &encoder{name: envName, write: writeShellEscaped}},
 		{name: "csv", extensions: []string{".csv"}, encode: &encoder{write: writeCSV}, decode: readCSV},

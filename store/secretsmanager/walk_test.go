@@ -3,9 +3,7 @@ package secretsmanager
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -13,7 +11,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awssm "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/coffer-secrets/coffer/internal/clienttest"
 	"github.com/coffer-secrets/coffer/internal/mototest"
@@ -51,14 +48,8 @@ func commands() map[string]command {
 	}
 }
 
-type walk struct {
-	told, stands []string
-	seen         []mototest.Request
-	err          error
-}
-
 // walked runs a command on a service of its own, with the client that the program has.
-func walked(t *testing.T, c command, choose func(mototest.Request) *mototest.Fault) walk {
+func walked(t *testing.T, c command, choose func(mototest.Request) *mototest.Fault) mototest.Run {
 	t.Helper()
 	api := "walk-" + strings.ToLower(rand.Text()[:8])
 	url := serve(t, nil)
@@ -76,11 +67,7 @@ func walked(t *testing.T, c command, choose func(mototest.Request) *mototest.Fau
 		Author: func(context.Context) string { return author }, Now: func() time.Time { return moment },
 	})
 	results, err := c.run(t.Context(), s, api)
-	var told []string
-	for _, r := range results {
-		told = append(told, fmt.Sprintf("%s %d %s", r.Meta.ID.Key, r.Meta.Version, r.Outcome))
-	}
-	return walk{told, stands(t, url, api), front.Seen(), err}
+	return mototest.Run{Told: mototest.Told(results), Stands: stands(t, url, api), Seen: front.Seen(), Err: err}
 }
 
 // stands tells what AWS has of a service: the text, and each version's labels.
@@ -99,51 +86,14 @@ func stands(t *testing.T, url, service string) []string {
 	return append(labels, secretText(t, url, service))
 }
 
-// TestFaultWalkWithTheProgramsClient has each request of each changing command go wrong once, made
-// and not made. The command succeeds, says what an undisturbed one says, and has made one version.
 func TestFaultWalkWithTheProgramsClient(t *testing.T) {
 	mototest.Start(t)
 	mototest.Isolate(t)
-	full := os.Getenv("COFFER_WALK") == "full"
-	faults := mototest.Faults()
-	if !full {
-		maps.DeleteFunc(faults, func(name string, _ mototest.Fault) bool { return name != "made, answer lost" && name != "dropped" })
-	}
 	for name, c := range commands() {
-		if c.short == nil && !full {
-			continue
-		}
-		undisturbed := walked(t, c, nil)
-		if undisturbed.err != nil {
-			t.Fatalf("%s: %v", name, undisturbed.err)
-		}
-		if diff := cmp.Diff(c.want, undisturbed.told); diff != "" {
-			t.Errorf("%s: %s", name, diff)
-		}
-		for _, at := range undisturbed.seen {
-			if !full && !slices.Contains(c.short, at.Operation) {
-				continue
-			}
-			for fault, f := range faults {
-				t.Run(fmt.Sprintf("%s/%s %d/%s", name, at.Operation, at.N, fault), func(t *testing.T) {
-					t.Parallel()
-					got := walked(t, c, func(r mototest.Request) *mototest.Fault {
-						if r.Operation == at.Operation && r.N == at.N {
-							return &f
-						}
-						return nil
-					})
-					if got.err != nil {
-						t.Errorf("error: %v", got.err)
-					}
-					if diff := cmp.Diff(undisturbed.told, got.told); diff != "" {
-						t.Errorf("it says %s", diff)
-					}
-					if diff := cmp.Diff(undisturbed.stands, got.stands); diff != "" {
-						t.Errorf("there is %s", diff)
-					}
-				})
-			}
-		}
+		t.Run(name, func(t *testing.T) {
+			mototest.Walk(t, c.want, c.short, func(t *testing.T, choose func(mototest.Request) *mototest.Fault) mototest.Run {
+				return walked(t, c, choose)
+			})
+		})
 	}
 }

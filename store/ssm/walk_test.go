@@ -4,13 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/coffer-secrets/coffer/internal/clienttest"
 	"github.com/coffer-secrets/coffer/internal/mototest"
@@ -20,14 +16,14 @@ import (
 // command is one that changes secrets of a service that has "k" in two versions, labelled and
 // tagged, "gone" and "pager", which is under another key.
 type command struct {
-	run  func(ctx context.Context, s *Store, service string) ([]store.Result, error)
-	want []string // the outcomes
-	only string   // the operation that is walked where time is short; "" none
+	run   func(ctx context.Context, s *Store, service string) ([]store.Result, error)
+	want  []string // the outcomes
+	short []string // the operations that are walked where time is short
 }
 
 func commands() map[string]command {
 	write := func(key, value string, o store.WriteOptions) command {
-		return command{only: "PutParameter", run: func(ctx context.Context, s *Store, service string) ([]store.Result, error) {
+		return command{short: []string{"PutParameter"}, run: func(ctx context.Context, s *Store, service string) ([]store.Result, error) {
 			r, err := s.Write(ctx, id(service, key), store.NewValue(value), o)
 			return []store.Result{r}, err
 		}}
@@ -46,7 +42,7 @@ func commands() map[string]command {
 				"k": store.NewValue("two"), "gone": store.NewValue(canary), "new": store.NewValue(canary),
 			}, store.WriteOptions{SkipUnchanged: true})
 		}},
-		"delete": {only: "DeleteParameters", want: []string{"gone 0 deleted"}, run: func(ctx context.Context, s *Store, service string) ([]store.Result, error) {
+		"delete": {short: []string{"DeleteParameters"}, want: []string{"gone 0 deleted"}, run: func(ctx context.Context, s *Store, service string) ([]store.Result, error) {
 			return s.Delete(ctx, service, "gone")
 		}},
 		"delete in another case": {want: []string{"gone 0 deleted", "k 0 deleted"}, run: func(ctx context.Context, s *Store, service string) ([]store.Result, error) {
@@ -58,7 +54,7 @@ func commands() map[string]command {
 		"untag": {run: func(ctx context.Context, s *Store, service string) ([]store.Result, error) {
 			return nil, s.DeleteTags(ctx, id(service, "k"), "team", "none")
 		}},
-		"rekey": {only: "PutParameter", want: []string{"pager 1 moved"}, run: func(ctx context.Context, s *Store, service string) ([]store.Result, error) {
+		"rekey": {short: []string{"PutParameter"}, want: []string{"pager 1 moved"}, run: func(ctx context.Context, s *Store, service string) ([]store.Result, error) {
 			return s.Rekey(ctx, service, store.RekeyOptions{})
 		}},
 	}
@@ -106,72 +102,20 @@ func stands(t *testing.T, moto, service string) []string {
 	return all
 }
 
-func told(results []store.Result) []string {
-	var all []string
-	for _, r := range results {
-		all = append(all, fmt.Sprintf("%s %d %s", r.Meta.ID.Key, r.Meta.Version, r.Outcome))
-	}
-	return all
-}
-
-// TestFaultWalkWithTheProgramsClient has each request of each changing command go wrong once, made
-// and not made, under the client that the program has. One lost answer is nobody else's doing: the
-// command succeeds, says what an undisturbed one says, and has made exactly as many versions.
 func TestFaultWalkWithTheProgramsClient(t *testing.T) {
 	moto := mototest.Start(t)
 	mototest.Isolate(t)
-	full := os.Getenv("COFFER_WALK") == "full"
-	faults := mototest.Faults()
-	if !full {
-		maps.DeleteFunc(faults, func(name string, _ mototest.Fault) bool { return name != "made, answer lost" && name != "dropped" })
-	}
 	for name, c := range commands() {
-		if c.only == "" && !full {
-			continue
-		}
-		undisturbed := walked(t, moto, c, nil)
-		if undisturbed.err != nil {
-			t.Fatalf("%s: %v", name, undisturbed.err)
-		}
-		if diff := cmp.Diff(c.want, undisturbed.told); diff != "" {
-			t.Errorf("%s: %s", name, diff)
-		}
-		for _, at := range undisturbed.seen {
-			if !full && at.Operation != c.only {
-				continue
-			}
-			for fault, f := range faults {
-				t.Run(fmt.Sprintf("%s/%s %d/%s", name, at.Operation, at.N, fault), func(t *testing.T) {
-					t.Parallel()
-					got := walked(t, moto, c, func(r mototest.Request) *mototest.Fault {
-						if r.Operation == at.Operation && r.N == at.N {
-							return &f
-						}
-						return nil
-					})
-					if got.err != nil {
-						t.Errorf("error: %v", got.err)
-					}
-					if diff := cmp.Diff(undisturbed.told, got.told); diff != "" {
-						t.Errorf("it says %s", diff)
-					}
-					if diff := cmp.Diff(undisturbed.stands, got.stands); diff != "" {
-						t.Errorf("there is %s", diff)
-					}
-				})
-			}
-		}
+		t.Run(name, func(t *testing.T) {
+			mototest.Walk(t, c.want, c.short, func(t *testing.T, choose func(mototest.Request) *mototest.Fault) mototest.Run {
+				return walked(t, moto, c, choose)
+			})
+		})
 	}
-}
-
-type walk struct {
-	told, stands []string
-	seen         []mototest.Request
-	err          error
 }
 
 // walked runs a command on a service of its own.
-func walked(t *testing.T, moto string, c command, choose func(mototest.Request) *mototest.Fault) walk {
+func walked(t *testing.T, moto string, c command, choose func(mototest.Request) *mototest.Fault) mototest.Run {
 	t.Helper()
 	api := "walk-" + strings.ToLower(rand.Text()[:8])
 	prepare(t, moto, api)
@@ -179,5 +123,5 @@ func walked(t *testing.T, moto string, c command, choose func(mototest.Request) 
 	s := openWith(t, clienttest.SSM(t, front.URL))
 	front.Fault(choose)
 	results, err := c.run(t.Context(), s, api)
-	return walk{told(results), stands(t, moto, api), front.Seen(), err}
+	return mototest.Run{Told: mototest.Told(results), Stands: stands(t, moto, api), Seen: front.Seen(), Err: err}
 }

@@ -33,7 +33,7 @@ func (in *inspection) judgeIndex(ctx context.Context, s *seenIndex) {
 		in.judgeUnusable(s, finding)
 		return
 	case s.corrupt != nil:
-		f := finding("corrupt-index", store.Serious, "makes no sense: %s. Readers ask for each secret, chamber stops, and nobody can write under this alias", said(s.corrupt))
+		f := finding("corrupt-index", store.Serious, "is not a valid index: %s. Readers ask for each secret, chamber stops, and nobody can write under this alias", said(s.corrupt))
 		f.index = in.mend(s)
 		in.add(f)
 		return

@@ -33,7 +33,7 @@ func (in *inspection) judgeSecret(s *seenSecret) {
 		in.add(finding("disabled-key", store.Serious, "is under a key that cannot be used, which stops every reader: %s", said(s.err)))
 		return
 	case s.err != nil:
-		in.add(finding("corrupt-secret", store.Serious, "makes no sense, which stops every reader and writer of the service: %s", said(s.err)))
+		in.add(finding("corrupt-secret", store.Serious, "cannot be read as a secret, which stops every reader and writer of the service: %s", said(s.err)))
 		return
 	case s.gone:
 		in.judgeTombstone(s, finding)
