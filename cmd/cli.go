@@ -33,7 +33,7 @@ type CLI struct {
 	Init   InitCmd   `cmd:"" help:"Make, or check, the bucket and its key."`
 
 	Config     ConfigCmd     `cmd:"" help:"Print the settings in force, and where they come from."`
-	Whoami     WhoamiCmd     `cmd:"" help:"Print who you are to the store, and where it is."`
+	Whoami     WhoamiCmd     `cmd:"" help:"Print your identity, the store and its endpoints."`
 	Completion CompletionCmd `cmd:"" help:"Print completions for a shell."`
 	Version    VersionCmd    `cmd:"" help:"Print the version."`
 

@@ -87,7 +87,7 @@ func (c *DeleteCmd) refuseMeetingKeys(ctx context.Context, s store.Store, servic
 			continue // the delete tells
 		}
 		if other, ok := named[found]; ok {
-			return usage("keys %q and %q are one secret, %q", other, key, found)
+			return usage("keys %q and %q name the same secret, %q", other, key, found)
 		}
 		named[found] = key
 	}

@@ -190,7 +190,7 @@ func (s *site) keyFindings(ctx context.Context) []finding {
 	case err != nil:
 		return untold(check, alias, err)
 	case !found:
-		return one(store.Serious, check, alias, mend, "is no key of this account and region: nothing can be written")
+		return one(store.Serious, check, alias, mend, "is not a key of this account and region: nothing can be written")
 	case info.State == "Disabled":
 		return one(store.Serious, check, alias, "aws kms enable-key --key-id "+info.ID, "is disabled: nothing under it can be read or written")
 	case info.State == "PendingDeletion":

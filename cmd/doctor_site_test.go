@@ -165,7 +165,7 @@ func TestDoctorLooksAtTheKeyAndPermissions(t *testing.T) {
 		},
 		"an alias of no key": {
 			setup: func(b *bench) { b.KMS.DeleteAlias("alias/app") },
-			want:  []string{"error key"}, mend: "coffer init --allow-unconditional", text: "is no key of this account",
+			want:  []string{"error key"}, mend: "coffer init --allow-unconditional", text: "is not a key of this account",
 		},
 		"KMS that tells nothing": {
 			setup: policy(s3test.Policy{DenyDescribe: true}),

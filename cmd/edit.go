@@ -167,7 +167,7 @@ func (e *edit) compare(pairs []formats.Pair) (edits, error) {
 			c.key = strings.ToLower(name)
 		}
 		if other, ok := stays[c.key]; ok {
-			return edits{}, fmt.Errorf("%w: %q and %q are one secret, %q", store.ErrInvalid, other, p.Key, c.key)
+			return edits{}, fmt.Errorf("%w: %q and %q name the same secret, %q", store.ErrInvalid, other, p.Key, c.key)
 		}
 		stays[c.key] = p.Key
 		if stands == nil || stands.Value != p.Value {

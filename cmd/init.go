@@ -19,7 +19,7 @@ type InitCmd struct {
 	Yes   bool   `short:"y" help:"Do not ask."`
 	Print string `enum:",terraform" default:"" placeholder:"FORMAT" help:"Make nothing; print it all as terraform."`
 
-	Again bool `help:"Try anew what an earlier init has left out."`
+	Again bool `help:"Try again what an earlier init left out."`
 
 	Without            []string `placeholder:"PART" enum:"encryption,public-access,versions,policy,lifecycle,check" help:"Leave a part to others: encryption, public-access, versions, policy, lifecycle, check."`
 	AllowUnconditional bool     `help:"Let other programs put without conditions, as chamber does: what they do not see they overwrite."`
@@ -158,7 +158,7 @@ func (c *InitCmd) confirm(app *App, s *site, parts []part) error {
 		}
 	}
 	if settings > 0 && s.other != "" {
-		app.note("this is not AWS: the settings are tried on a bucket of their own first, %s, which is deleted again", s.scratchName())
+		app.note("this is not AWS: the settings are tried first on a separate bucket, %s, which is deleted afterwards", s.scratchName())
 	}
 	if open == 0 || c.Yes {
 		return nil

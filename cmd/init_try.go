@@ -85,7 +85,7 @@ func (t *trier) begin(ctx context.Context, parts []part) error {
 	}
 	if t.site.other != "" {
 		if t.why = t.rehearse(ctx, names); t.why != "" && ctx.Err() == nil {
-			t.app.note("the settings could not be tried on a bucket of their own: %s", t.why)
+			t.app.note("could not try the settings on a separate bucket: %s", t.why)
 		}
 	}
 	t.trial = t.site.trial()
@@ -199,7 +199,7 @@ func (t *trier) removeScratch(ctx context.Context) {
 	name := t.site.scratchName()
 	err := t.site.buckets.Remove(ctx, name, trialPrefix)
 	if err != nil && !errors.Is(err, store.ErrConflict) { // somebody's bucket of that name is not of a trial
-		t.app.note("the bucket of the trial, %s, is left, and the next init removes it: %s", name, sentence(err))
+		t.app.note("the trial bucket %s could not be deleted (the next init deletes it): %s", name, sentence(err))
 	}
 }
 
@@ -287,7 +287,7 @@ func (s *site) takeBack(ctx context.Context, setting bucketSetting, undo awsconf
 		reason = sentence(failed)
 	}
 	return hinted(fmt.Errorf("it is set, or may be, and could not be taken back (%s): %s: %w", sentence(err), reason, store.ErrUnavailable),
-		"who owns the bucket can take it back: aws s3api "+byHandCommand[setting.name]+" --bucket "+s.scope.Bucket)
+		"the bucket's owner can undo it: aws s3api "+byHandCommand[setting.name]+" --bucket "+s.scope.Bucket)
 }
 
 // byHandCommand takes a setting back.

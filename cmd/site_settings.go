@@ -106,7 +106,7 @@ func (s *site) lifecycleSetting() bucketSetting {
 
 func (s *site) versionsSetting() bucketSetting {
 	return bucketSetting{
-		name: versionsName, title: "versions", want: "kept by the bucket, so that what is deleted can be restored",
+		name: versionsName, title: "versions", want: "on, so that deleted secrets can be restored",
 		holds: func(ctx context.Context) (bool, error) { return s.buckets.Versioned(ctx, s.scope.Bucket) },
 		undo:  func(ctx context.Context) (awsconf.Undo, error) { return s.buckets.UndoVersions(ctx, s.scope.Bucket) },
 		make:  func(ctx context.Context) error { return s.buckets.KeepVersions(ctx, s.scope.Bucket) },

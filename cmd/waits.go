@@ -78,10 +78,10 @@ func (a *App) waitFor(r waiting.Report) {
 	a.hideProgress()
 	const less = 10 * time.Second
 	if r.Limit > less {
-		a.say("waiting for %s; Ctrl-C gives up, --timeout %s waits less", r, less)
+		a.say("waiting for %s (Ctrl-C to stop, --timeout %s to wait less)", r, less)
 		return
 	}
-	a.say("waiting for %s; Ctrl-C gives up", r)
+	a.say("waiting for %s (Ctrl-C to stop)", r)
 }
 
 // gaveUp returns the error of a command that waited for too long, or was interrupted, with what
@@ -91,7 +91,7 @@ func (a *App) gaveUp(err error) error {
 		return err
 	}
 	if ended := a.watch.Ended(); ended != nil {
-		return hinted(fmt.Errorf("gave up: %w; %s", ended, a.changes()), "--timeout waits longer: --timeout "+waiting.Words(4*ended.Limit))
+		return hinted(fmt.Errorf("gave up: %w; %s", ended, a.changes()), "--timeout "+waiting.Words(4*ended.Limit)+" waits longer")
 	}
 	var exit *exitError
 	switch code := exitCode(err); {

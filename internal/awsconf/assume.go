@@ -98,7 +98,7 @@ func (a *assumer) refusal(what string, err error) error {
 		}
 	}
 	return &store.CredentialsError{
-		Reason: fmt.Sprintf("%s does not answer: %s", where, lastReason(err)),
+		Reason: fmt.Sprintf("%s does not answer: %s", where, reason(err)),
 		Way:    variableOfSTS + " names another (now: " + a.from() + ")",
 	}
 }
@@ -108,28 +108,6 @@ func (a *assumer) from() string {
 		return "the endpoint of the store"
 	}
 	return a.at.From
-}
-
-// lastReason is the error without the SDK's words around it.
-func lastReason(err error) string {
-	var operation *smithy.OperationError
-	if errors.As(err, &operation) && operation.Err != nil {
-		err = operation.Err
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Sprintf("none within %s", stsTimeout)
-	}
-	var contact *ContactError
-	if errors.As(err, &contact) && contact.Code == "" {
-		return reason(contact.Err)
-	}
-	for {
-		next := errors.Unwrap(err)
-		if next == nil {
-			return err.Error()
-		}
-		err = next
-	}
 }
 
 // role is the client of roles.

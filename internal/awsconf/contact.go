@@ -207,7 +207,7 @@ func reason(err error) string {
 	case errors.As(err, &certificate):
 		return certificate.Err.Error()
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return "none in time"
+		return "timed out"
 	case errors.As(err, &call):
 		return call.Error()
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

@@ -118,7 +118,10 @@ func (k *Keys) AliasOf(ctx context.Context, key string) (string, error) {
 }
 
 func (k *Keys) fail(ctx context.Context, doing string, err error) error {
-	if ctx.Err() != nil {
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return fmt.Errorf("%s: no answer in time: %w", doing, store.ErrUnavailable)
+	case ctx.Err() != nil:
 		return fmt.Errorf("%s: %w", doing, ctx.Err())
 	}
 	kind := keySentinel(err)

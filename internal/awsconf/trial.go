@@ -339,7 +339,7 @@ func (t *Trial) Clean(ctx context.Context) error {
 	return failed
 }
 
-// answerOf is what a server answered, in a few words.
+// answerOf is what a server answered, or why it did not, in a few words.
 func answerOf(err error) string {
 	var api smithy.APIError
 	status := answered(err)
@@ -349,9 +349,5 @@ func answerOf(err error) string {
 	case status != 0:
 		return fmt.Sprintf("status %d", status)
 	}
-	var operation *smithy.OperationError
-	if errors.As(err, &operation) {
-		return operation.Err.Error()
-	}
-	return err.Error()
+	return reason(err)
 }

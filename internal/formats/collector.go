@@ -73,7 +73,7 @@ func (c *collector) nest(path []string, line int) error {
 	for i := range path {
 		outer := path[:i+1]
 		if c.flatten == "" {
-			return &SyntaxError{Format: c.format, Line: line, Path: shown(outer), Reason: "a map within a map is no secret", Nested: true}
+			return &SyntaxError{Format: c.format, Line: line, Path: shown(outer), Reason: "nested maps aren't supported", Nested: true}
 		}
 		if i >= maxDepth {
 			return c.fault(line, nil, fmt.Sprintf("maps are nested more than %d deep", maxDepth))

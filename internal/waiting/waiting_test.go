@@ -191,7 +191,7 @@ func TestWhatMayHaveBeenChangedIsKnown(t *testing.T) {
 		"no answer, then asked again, not sent": {func(w *waiting.Wait) {
 			w.Attempt("h", 1, 2)
 			w.Sent()
-			w.Lost("none in time", false, true)
+			w.Lost("timed out", false, true)
 			w.Attempt("h", 2, 2)
 		}, false, true},
 	} {

@@ -51,8 +51,8 @@ func (s *Store) Delete(ctx context.Context, service string, keys ...string) ([]s
 // numbersBeginAgain is what cannot be helped: a deleted parameter leaves nothing behind, neither
 // its history nor a tag, and another parameter that kept the number could not be changed together
 // with it.
-const numbersBeginAgain = "Parameter Store keeps nothing of what is deleted: written anew, a secret begins at version 1 again," +
-	" and a version number that somebody has noted (--if-version) can then mean another value."
+const numbersBeginAgain = "Parameter Store forgets what is deleted: a secret that is written again starts at version 1," +
+	" so that an old version number (--if-version) can then mean another value"
 
 func firstOf(first, next error) error {
 	if first != nil {

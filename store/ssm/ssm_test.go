@@ -873,7 +873,7 @@ func TestADeleteTellsThatNumbersBeginAgain(t *testing.T) {
 	if _, err := s.Delete(t.Context(), api, "none"); !errors.Is(err, store.ErrNotFound) || len(notices) != 0 {
 		t.Errorf("error %v, notices %q; want none where nothing is deleted", err, notices)
 	}
-	if _, err := s.Delete(t.Context(), api, "k"); err != nil || len(notices) != 1 || !strings.Contains(notices[0], "begins at version 1 again") {
+	if _, err := s.Delete(t.Context(), api, "k"); err != nil || len(notices) != 1 || !strings.Contains(notices[0], "starts at version 1") {
 		t.Errorf("error %v, notices %q", err, notices)
 	}
 	if r := write(); r.Meta.Version != 1 || r.Outcome != store.Created {

@@ -85,8 +85,8 @@ func (r *reconciliation) keepOlder(next *index.Index, key string, newest int) bo
 }
 
 func (r *reconciliation) tellOlder(key string, newest, seen int) {
-	r.e.tell(r.v, "%s/%s is at version %d, but version %d was written: an older state was put back. Readers of %s are refused until "+
-		"coffer restore %s %s --version %d, or coffer doctor --fix --allow-rollback %s, decides",
+	r.e.tell(r.v, "%s/%s is at version %d, but version %d was written: an older state was put back. Reading %s fails until you decide: run "+
+		"coffer restore %s %s --version %d, or coffer doctor --fix --allow-rollback %s",
 		r.v.service, key, newest, seen, r.v.service, r.v.service, key, newest, r.v.service)
 }
 

@@ -118,7 +118,7 @@ func (p *past) exact(names []string) (keys []string, missing []error, err error)
 			keys[i] = name
 		}
 		if at := slices.Index(keys[:i], keys[i]); at >= 0 {
-			err := fmt.Errorf("%w: %q and %q are one secret, %q", store.ErrInvalid, names[at], name, keys[i])
+			err := fmt.Errorf("%w: %q and %q name the same secret, %q", store.ErrInvalid, names[at], name, keys[i])
 			return nil, nil, wrap("purge", p.service, name, err)
 		}
 	}

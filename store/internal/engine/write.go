@@ -287,7 +287,7 @@ func (w *writing) resolve(changes []*change, isNew func(*change) error) {
 			c.key = key
 		}
 		if twin, ok := taken[c.key]; ok && c.err == nil {
-			c.err = fmt.Errorf("%w: %q and %q are one secret, %q", store.ErrInvalid, twin, c.name, c.key)
+			c.err = fmt.Errorf("%w: %q and %q name the same secret, %q", store.ErrInvalid, twin, c.name, c.key)
 		}
 		taken[c.key] = c.name
 	}

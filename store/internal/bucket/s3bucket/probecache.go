@@ -91,8 +91,8 @@ func (p *probed) keep(f *findings) {
 	}
 	if len(caches) > 0 {
 		p.unkept.Do(func() {
-			p.o.Notice("what was found out about the server cannot be kept in " + caches[len(caches)-1].dir +
-				", so that each change asks again: set XDG_CACHE_HOME to a directory that can be written")
+			p.o.Notice("cannot remember in " + caches[len(caches)-1].dir +
+				" what this server supports, so every change asks it again: set XDG_CACHE_HOME to a writable directory")
 		})
 	}
 }

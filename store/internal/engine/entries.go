@@ -1,0 +1,186 @@
+package engine
+
+import (
+	"context"
+	"errors"
+
+	"github.com/coffer-secrets/coffer/index"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+)
+
+// next is X3: an entry stays while the listing vouches for it, and any other is made anew from its object.
+func (r *reconciliation) next(ctx context.Context) (*index.Index, error) {
+	before := r.own.idx
+	if before == nil || !r.sealedRight() {
+		// An index under another key vouches for nothing.
+		empty := index.New(r.alias)
+		if before != nil {
+			empty.Seq = before.Seq
+		}
+		before = empty
+	}
+	r.before, r.away = before, map[string]int{}
+	next := before.Next(r.e.Nonce())
+	var unknown []string
+	for _, key := range r.v.keys() {
+		tag := string(r.v.objects[key].Tag)
+		entry, verified := before.Verified(key, tag)
+		switch k, ours := r.known[key]; {
+		case tag != "" && r.moving[key].Tag == tag:
+			if !r.keepOlder(next, key, r.moving[key].Version) {
+				next.Entries[key] = r.moving[key]
+			}
+		case ours && k.object != nil && string(k.tag) == tag:
+			r.enter(ctx, next, k.object, r.v.objects[key])
+		case ours && k.object != nil && !r.looked[key]:
+			unknown = append(unknown, key) // whatever the index says of it: is ours still there?
+		case verified && !r.disputed(entry, key, tag):
+			next.Entries[key] = entry
+			if !r.keepOlder(next, key, entry.Version) {
+				r.seenElsewhere(next, key, entry.Version)
+			}
+		case before.Other[key] == tag && tag != "" && before.Seen[key] == 0: // else it is looked at: is it as new as that?
+			next.Other[key] = tag
+		case before.Gone[key] == tag && tag != "":
+			next.Gone[key] = tag
+		default:
+			unknown = append(unknown, key)
+		}
+	}
+	if err := r.readUnknown(ctx, next, unknown); err != nil {
+		return nil, err
+	}
+	r.remember(next)
+	return next, nil
+}
+
+// readUnknown settles the keys for which our index does not vouch: another index may, else
+// the object is read.
+func (r *reconciliation) readUnknown(ctx context.Context, next *index.Index, keys []string) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	if err := r.e.readIndexes(ctx, r.v); err != nil {
+		return err
+	}
+	var ask []string
+	for _, key := range keys {
+		if _, ours := r.known[key]; ours || !r.elsewhere(next, key) {
+			ask = append(ask, key)
+		}
+	}
+	objects, infos := make([]*secretObject, len(ask)), make([]bucket.Info, len(ask))
+	err := parallel(ctx, readers, len(ask), func(ctx context.Context, i int) error {
+		var err error
+		objects[i], infos[i], err = r.e.getObject(ctx, r.v.service, ask[i])
+		if !errors.Is(err, bucket.ErrDenied) {
+			return err
+		}
+		infos[i], err = r.e.Bucket.Head(ctx, objectName(r.v.service, ask[i]))
+		if errors.Is(err, bucket.ErrDenied) || errors.Is(err, bucket.ErrRefused) {
+			infos[i], err = r.v.objects[ask[i]], nil // it is there, and that is all that is known
+		}
+		return ignore(err, bucket.ErrNotFound)
+	})
+	if err != nil {
+		return err
+	}
+	for i, key := range ask {
+		o := objects[i]
+		if k, ours := r.known[key]; ours && k.object != nil && o != nil && !o.deleted { // W5
+			r.look(key, o.overwrote(k.object, k.version))
+		}
+		if o != nil {
+			r.enter(ctx, next, o, infos[i])
+		} else {
+			r.keepDenied(next, key, infos[i])
+		}
+	}
+	return nil
+}
+
+// look notes that an object which the caller has stored was read again, once.
+func (r *reconciliation) look(key string, overwritten bool) {
+	if r.looked == nil {
+		r.looked = map[string]bool{}
+	}
+	if overwritten && !r.looked[key] {
+		r.overwritten = append(r.overwritten, key)
+		if d, ok := r.e.Bucket.(bucket.Doubter); ok {
+			d.Doubt()
+		}
+	}
+	r.looked[key] = true
+}
+
+// elsewhere notes a key for which another readable index vouches, and one alone: of two, the object decides.
+func (r *reconciliation) elsewhere(next *index.Index, key string) bool {
+	tag := string(r.v.objects[key].Tag)
+	entries, gone := r.v.vouching(key, tag)
+	_, verified := r.before.Verified(key, tag)
+	switch {
+	case verified || len(entries) > 1 || len(entries) == 1 && gone:
+		return false
+	case len(entries) == 1:
+		for file, e := range entries {
+			if file == r.own.file || r.keepOlder(next, key, e.Version) {
+				return false
+			}
+			next.Other[key], r.away[key] = tag, e.Version
+		}
+		return true
+	case gone:
+		next.Gone[key] = tag
+	}
+	return gone
+}
+
+// enter puts the newest version of an object into the index, if it belongs there.
+func (r *reconciliation) enter(ctx context.Context, next *index.Index, o *secretObject, info bucket.Info) {
+	if o.absent() {
+		next.Gone[o.key] = string(info.Tag)
+		next.Learn(o.key, o.last)
+		return
+	}
+	n := o.newest()
+	if r.keepOlder(next, o.key, n) {
+		return
+	}
+	owner := o.alias
+	if owner == "" && r.alias != "" {
+		if owner = r.e.owner(ctx, r.v, o, info, r.own, r.putKey); owner == "" {
+			// It may be anybody's: no mark, so that the next one looks again. What an index says of it stays.
+			if entry, ok := r.before.Entries[o.key]; ok {
+				next.Entries[o.key] = entry
+			}
+			return
+		}
+	}
+	if owner != r.alias && (!r.shared || index.FileName(owner) != r.own.file) {
+		next.Other[o.key], r.away[o.key] = string(info.Tag), n
+		return
+	}
+	r.seenElsewhere(next, o.key, n)
+	m := o.meta(n, r.alias)
+	next.Entries[o.key] = index.Entry{
+		Version: n, Value: o.versions[n].value, Alias: owner, Tag: string(info.Tag),
+		Created: m.Created, CreatedBy: m.CreatedBy,
+	}
+}
+
+// keepDenied settles a key whose object is gone (no tag) or may not be read. One under
+// our own key keeps its entry as it was; one under another key is not ours.
+func (r *reconciliation) keepDenied(next *index.Index, key string, info bucket.Info) {
+	if info.Tag == "" {
+		return
+	}
+	if id := info.Seal.KeyID; id != "" && id != r.own.seal.KeyID && id != r.putKey && !r.shared {
+		next.Other[key] = string(info.Tag)
+		r.keepSeen(next, key)
+		return
+	}
+	r.keepSeen(next, key)
+	if entry, ok := r.before.Entries[key]; ok {
+		next.Entries[key] = entry
+	}
+}
