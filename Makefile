@@ -116,10 +116,10 @@ $(TOOLS)/minio@%/minio:
 
 # The small ones are programs of a module of their own, whose go.mod has their versions.
 $(TOOLS)/gofakes3@%/gofakes3:
-	cd internal/serverstest/servers && CGO_ENABLED=0 GOBIN=$(@D) go install ./gofakes3
+	cd internal/testing/serverstest/servers && CGO_ENABLED=0 GOBIN=$(@D) go install ./gofakes3
 
 $(TOOLS)/rclone@%/rclone:
-	cd internal/serverstest/servers && CGO_ENABLED=0 GOBIN=$(@D) go install ./rclone
+	cd internal/testing/serverstest/servers && CGO_ENABLED=0 GOBIN=$(@D) go install ./rclone
 
 $(TOOLS)/versitygw@%/versitygw:
 	CGO_ENABLED=0 GOBIN=$(@D) go install github.com/versity/versitygw/cmd/versitygw@$*

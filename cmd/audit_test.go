@@ -10,8 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/coffer-secrets/coffer/internal/s3test"
-	"github.com/coffer-secrets/coffer/internal/trailtest"
+	"github.com/coffer-secrets/coffer/internal/testing/s3test"
+	"github.com/coffer-secrets/coffer/internal/testing/trailtest"
 )
 
 // auditor may look at CloudTrail, and at nothing else: no store is there.

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/coffer-secrets/coffer/cmd"
-	"github.com/coffer-secrets/coffer/internal/s3test"
+	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 )
 
 // everyCommand has a line for each command; "~" stands for a home of its own. What prints

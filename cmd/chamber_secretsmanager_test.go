@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
-	"github.com/coffer-secrets/coffer/internal/mototest"
+	"github.com/coffer-secrets/coffer/internal/testing/mototest"
 )
 
 func TestASecretThatChamberLeftInSecretsManager(t *testing.T) {

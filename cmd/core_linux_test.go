@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/coffer-secrets/coffer/internal/s3test"
+	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 )
 
 // While it holds values the program leaves no core file; the program that it becomes has the

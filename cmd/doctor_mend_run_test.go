@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/coffer-secrets/coffer/internal/s3test"
+	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 )
 
 // sh runs a command as a shell does, in a directory of its own, with words in capitals filled in.

@@ -16,8 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/coffer-secrets/coffer/internal/mototest"
-	"github.com/coffer-secrets/coffer/internal/s3test"
+	"github.com/coffer-secrets/coffer/internal/testing/mototest"
+	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 )
 
 type siteFinding struct{ Severity, Check, About, Text, Mend string }

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/coffer-secrets/coffer/internal/s3test"
+	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 )
 
 // met is one case of the fault walk.

@@ -7,8 +7,8 @@ import (
 	"os"
 	"testing"
 
-	"github.com/coffer-secrets/coffer/internal/kmsd"
-	"github.com/coffer-secrets/coffer/internal/serverstest"
+	"github.com/coffer-secrets/coffer/internal/testing/kmsd"
+	"github.com/coffer-secrets/coffer/internal/testing/serverstest"
 )
 
 // initialisedOn is README's example: a server that is reached over http, an empty place, one command

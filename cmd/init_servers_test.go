@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/coffer-secrets/coffer/internal/s3test"
+	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 )
 
-// played is a server as internal/s3test plays it, and what init leaves out there.
+// played is a server as internal/testing/s3test plays it, and what init leaves out there.
 type played struct {
 	quirks  s3test.Quirks
 	config  string   // of the person

@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/coffer-secrets/coffer/internal/s3test"
+	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 )
 
 // TestMemoryOfAListing holds `list` of 10,000 secrets to 100 MB.

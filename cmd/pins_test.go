@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/coffer-secrets/coffer/internal/s3test"
+	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 )
 
 // newPinned is a bucket with secrets under alias/app and alias/ops, whose keys are pinned, and

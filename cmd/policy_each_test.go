@@ -17,7 +17,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/coffer-secrets/coffer/internal/mototest"
+	"github.com/coffer-secrets/coffer/internal/testing/mototest"
 )
 
 // unjudged are the actions of the printed policies that moto 5.2 never asks about, and why.

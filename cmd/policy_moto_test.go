@@ -17,7 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
-	"github.com/coffer-secrets/coffer/internal/mototest"
+	"github.com/coffer-secrets/coffer/internal/testing/mototest"
 )
 
 // signed sends a request that somebody signed, and returns the status and the text.

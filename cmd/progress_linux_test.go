@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/coffer-secrets/coffer/internal/s3test"
+	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 )
 
 func TestAnImportCountsAtATerminal(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/coffer-secrets/coffer/internal/s3test"
+	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 )
 
 // What the walks want of a rekey, beside what they want of every command.

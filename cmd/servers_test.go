@@ -16,8 +16,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/coffer-secrets/coffer/internal/kmsd"
-	"github.com/coffer-secrets/coffer/internal/serverstest"
+	"github.com/coffer-secrets/coffer/internal/testing/kmsd"
+	"github.com/coffer-secrets/coffer/internal/testing/serverstest"
 )
 
 // newMinIOBench is a person with some credentials at MinIO, with a bucket and the keys of

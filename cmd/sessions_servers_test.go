@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/coffer-secrets/coffer/internal/kmsd"
-	"github.com/coffer-secrets/coffer/internal/serverstest"
+	"github.com/coffer-secrets/coffer/internal/testing/kmsd"
+	"github.com/coffer-secrets/coffer/internal/testing/serverstest"
 )
 
 // worker is a job with a web identity of MinIO's issuer, whose file is returned. It is told of no

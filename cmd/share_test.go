@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/coffer-secrets/coffer/internal/mototest"
-	"github.com/coffer-secrets/coffer/internal/s3test"
+	"github.com/coffer-secrets/coffer/internal/testing/mototest"
+	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 )
 
 // shared runs share and returns the link and its id.

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/coffer-secrets/coffer/internal/s3test"
+	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 )
 
 // A server that takes no notice of a sub-resource takes the request for one for the object.

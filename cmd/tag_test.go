@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/coffer-secrets/coffer/internal/s3test"
+	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 )
 
 func TestTagsOfASecretOnS3(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/coffer-secrets/coffer/internal/s3test"
-	"github.com/coffer-secrets/coffer/internal/wire"
+	"github.com/coffer-secrets/coffer/internal/testing/s3test"
+	"github.com/coffer-secrets/coffer/internal/testing/wire"
 )
 
 // TestWireOfARekey counts what moving 1,000 secrets costs, and that a second run changes

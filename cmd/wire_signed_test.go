@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/coffer-secrets/coffer/internal/s3test"
+	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 )
 
 var triesLink = regexp.MustCompile(`/__probe/[0-9a-f]+l$`)
@@ -34,7 +34,7 @@ func TestEveryRequestIsSignedAndNamesTheOwner(t *testing.T) {
 			}
 			for _, e := range s.Log() {
 				if strings.Contains(e.Op, "CloudTrail") {
-					continue // which this server is not: internal/trailtest checks its signature
+					continue // which this server is not: internal/testing/trailtest checks its signature
 				}
 				if e.Op == "GetObject" && triesLink.MatchString(e.Key) {
 					continue // by nobody, or by whoever has the link: does the server hold it to its signature?

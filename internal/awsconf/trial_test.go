@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/coffer-secrets/coffer/internal/awsconf"
-	"github.com/coffer-secrets/coffer/internal/s3test"
+	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 )
 
 func trialOn(t *testing.T, quirks s3test.Quirks, pauses ...time.Duration) (*s3test.Server, *awsconf.Buckets, *awsconf.Trial) {

@@ -6,8 +6,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/coffer-secrets/coffer/internal/awsconf"
-	"github.com/coffer-secrets/coffer/internal/mototest"
-	"github.com/coffer-secrets/coffer/internal/s3test"
+	"github.com/coffer-secrets/coffer/internal/testing/mototest"
+	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 	"github.com/coffer-secrets/coffer/store"
 	coffers3 "github.com/coffer-secrets/coffer/store/s3"
 	"github.com/coffer-secrets/coffer/store/storetest"

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/coffer-secrets/coffer/internal/serverstest"
+	"github.com/coffer-secrets/coffer/internal/testing/serverstest"
 	"github.com/coffer-secrets/coffer/store"
 	coffers3 "github.com/coffer-secrets/coffer/store/s3"
 	"github.com/coffer-secrets/coffer/store/storetest"

@@ -20,9 +20,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/coffer-secrets/coffer/internal/awsconf"
-	"github.com/coffer-secrets/coffer/internal/kmsd"
-	"github.com/coffer-secrets/coffer/internal/serverstest"
-	"github.com/coffer-secrets/coffer/internal/wire"
+	"github.com/coffer-secrets/coffer/internal/testing/kmsd"
+	"github.com/coffer-secrets/coffer/internal/testing/serverstest"
+	"github.com/coffer-secrets/coffer/internal/testing/wire"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/s3kms"
 	"github.com/coffer-secrets/coffer/store/storetest"

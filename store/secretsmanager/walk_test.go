@@ -12,8 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awssm "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
-	"github.com/coffer-secrets/coffer/internal/clienttest"
-	"github.com/coffer-secrets/coffer/internal/mototest"
+	"github.com/coffer-secrets/coffer/internal/testing/clienttest"
+	"github.com/coffer-secrets/coffer/internal/testing/mototest"
 	"github.com/coffer-secrets/coffer/store"
 )
 

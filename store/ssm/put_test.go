@@ -7,8 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/coffer-secrets/coffer/internal/awsconf"
-	"github.com/coffer-secrets/coffer/internal/clienttest"
-	"github.com/coffer-secrets/coffer/internal/mototest"
+	"github.com/coffer-secrets/coffer/internal/testing/clienttest"
+	"github.com/coffer-secrets/coffer/internal/testing/mototest"
 	"github.com/coffer-secrets/coffer/store"
 )
 

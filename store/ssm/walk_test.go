@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/coffer-secrets/coffer/internal/clienttest"
-	"github.com/coffer-secrets/coffer/internal/mototest"
+	"github.com/coffer-secrets/coffer/internal/testing/clienttest"
+	"github.com/coffer-secrets/coffer/internal/testing/mototest"
 	"github.com/coffer-secrets/coffer/store"
 )
 

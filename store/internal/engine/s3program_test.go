@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/coffer-secrets/coffer/internal/clienttest"
-	"github.com/coffer-secrets/coffer/internal/mototest"
-	"github.com/coffer-secrets/coffer/internal/s3test"
+	"github.com/coffer-secrets/coffer/internal/testing/clienttest"
+	"github.com/coffer-secrets/coffer/internal/testing/mototest"
+	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/buckettest"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"

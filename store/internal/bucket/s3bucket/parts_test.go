@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/coffer-secrets/coffer/internal/s3test"
+	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/s3bucket"
 )

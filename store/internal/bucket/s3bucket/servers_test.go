@@ -24,8 +24,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/coffer-secrets/coffer/internal/awsconf"
-	"github.com/coffer-secrets/coffer/internal/kmsd"
-	"github.com/coffer-secrets/coffer/internal/serverstest"
+	"github.com/coffer-secrets/coffer/internal/testing/kmsd"
+	"github.com/coffer-secrets/coffer/internal/testing/serverstest"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/buckettest"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/s3bucket"

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/coffer-secrets/coffer/internal/kmsd"
+	"github.com/coffer-secrets/coffer/internal/testing/kmsd"
 )
 
 // ask makes a request and returns the status and the JSON of the answer.

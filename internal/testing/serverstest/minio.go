@@ -13,8 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/coffer-secrets/coffer/internal/awsconf"
-	"github.com/coffer-secrets/coffer/internal/kmsd"
-	"github.com/coffer-secrets/coffer/internal/mototest"
+	"github.com/coffer-secrets/coffer/internal/testing/kmsd"
+	"github.com/coffer-secrets/coffer/internal/testing/mototest"
 )
 
 // Audience is what a token of [MinIO.Issuer] must be issued for.

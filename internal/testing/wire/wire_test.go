@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/coffer-secrets/coffer/internal/wire"
+	"github.com/coffer-secrets/coffer/internal/testing/wire"
 )
 
 // front serves a proxy before the handler and returns it with its address.

@@ -16,7 +16,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/coffer-secrets/coffer/internal/wire"
+	"github.com/coffer-secrets/coffer/internal/testing/wire"
 )
 
 func main() {

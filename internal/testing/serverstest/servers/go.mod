@@ -1,4 +1,4 @@
-module github.com/coffer-secrets/coffer/internal/serverstest/servers
+module github.com/coffer-secrets/coffer/internal/testing/serverstest/servers
 
 go 1.26.0
 

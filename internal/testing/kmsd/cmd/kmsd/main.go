@@ -15,7 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/coffer-secrets/coffer/internal/kmsd"
+	"github.com/coffer-secrets/coffer/internal/testing/kmsd"
 )
 
 func main() {
