@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"syscall"
 
 	"github.com/coffer-secrets/coffer/internal/environ"
@@ -34,9 +33,6 @@ type EnvFlags struct {
 	Skip     []string `placeholder:"KEY" help:"Leave out a key, however unusable its value."`
 	AllowEnv []string `placeholder:"NAME" help:"Variables that may be set although they change what is run (LD_PRELOAD, PATH, ...)."`
 }
-
-// foldNames: names of variables are compared without case.
-const foldNames = runtime.GOOS == "windows"
 
 func (f EnvFlags) rules() environ.Rules {
 	return environ.Rules{Prefix: f.Prefix, Only: f.Only, Except: f.Except, Skip: f.Skip, AllowEnv: f.AllowEnv}
