@@ -5,11 +5,12 @@ import (
 	"os"
 
 	"github.com/coffer-secrets/coffer/cmd"
+	"github.com/coffer-secrets/coffer/internal/app"
 )
 
 // Set at link time.
 var version, commit = "dev", ""
 
 func main() {
-	os.Exit(cmd.Main(os.Args[1:], cmd.Process(version, commit)))
+	os.Exit(cmd.Main(os.Args[1:], app.Process(version, commit)))
 }

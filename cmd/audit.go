@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/store"
 )
@@ -30,23 +31,23 @@ type AuditCmd struct {
 
 // Run prints a row for each version that was written, or for each time that something was
 // opened, the newest last.
-func (c *AuditCmd) Run(ctx context.Context, app *App) error {
-	if err := c.span(app.Now()); err != nil {
+func (c *AuditCmd) Run(ctx context.Context, a *app.App) error {
+	if err := c.span(a.Now()); err != nil {
 		return err
 	}
-	service := serviceName(c.Service)
+	service := app.ServiceName(c.Service)
 	if err := store.CheckService(service); err != nil {
 		return err
 	}
 	if c.Key != "" {
-		if _, err := newID(service, c.Key); err != nil {
+		if _, err := app.NewID(service, c.Key); err != nil {
 			return err
 		}
 	}
 	if c.Trail {
-		return c.reads(ctx, app, service)
+		return c.reads(ctx, a, service)
 	}
-	return c.writes(ctx, app, service)
+	return c.writes(ctx, a, service)
 }
 
 // span reads the flags that bound the time.
@@ -58,7 +59,7 @@ func (c *AuditCmd) span(now time.Time) (err error) {
 		return err
 	}
 	if !c.from.IsZero() && !c.to.IsZero() && c.to.Before(c.from) {
-		return usage("--until is before --since")
+		return app.Usage("--until is before --since")
 	}
 	return nil
 }
@@ -80,7 +81,7 @@ func moment(flag, text string, now time.Time) (time.Time, error) {
 		back = time.Duration(min(n, 100_000)) * 24 * time.Hour
 	}
 	if err != nil || back < 0 {
-		return time.Time{}, usage("%s: %q is neither a span such as 90m, 24h or 7d, nor a date such as 2026-11-22 or 2026-11-22T10:00:00Z", flag, text)
+		return time.Time{}, app.Usage("%s: %q is neither a span such as 90m, 24h or 7d, nor a date such as 2026-11-22 or 2026-11-22T10:00:00Z", flag, text)
 	}
 	return now.Add(-back).UTC(), nil
 }
@@ -91,18 +92,18 @@ func (c *AuditCmd) within(at time.Time) bool {
 }
 
 // writes tells who wrote each version that the store still has.
-func (c *AuditCmd) writes(ctx context.Context, app *App, service string) error {
-	s, err := app.Open(ctx)
+func (c *AuditCmd) writes(ctx context.Context, a *app.App, service string) error {
+	s, err := a.Open(ctx)
 	if err != nil {
 		return err
 	}
 	ids := []store.ID{{Service: service, Key: c.Key}}
 	if c.Key == "" {
-		if ids, err = app.ids(ctx, s, service); err != nil {
+		if ids, err = secretIDs(ctx, a, s, service); err != nil {
 			return err
 		}
 		if len(ids) == 0 {
-			return noSecrets("audit", service)
+			return app.NoSecrets("audit", service)
 		}
 	}
 	versions, hidden, err := histories(ctx, s, ids, c.Key != "")
@@ -114,14 +115,14 @@ func (c *AuditCmd) writes(ctx context.Context, app *App, service string) error {
 		a, b := versions[i], versions[j]
 		return a.Created.Before(b.Created) || a.Created.Equal(b.Created) && a.ID.Key < b.ID.Key
 	})
-	if err := printWrites(app, versions); err != nil || hidden == 0 {
+	if err := printWrites(a, versions); err != nil || hidden == 0 {
 		return err
 	}
-	return fmt.Errorf("%w: of %s of service %q hidden from you it cannot be told who wrote them", store.ErrDenied, count(hidden, "secret"), service)
+	return fmt.Errorf("%w: of %s of service %q hidden from you it cannot be told who wrote them", store.ErrDenied, app.Count(hidden, "secret"), service)
 }
 
-// ids names the secrets of a service, hidden ones too.
-func (a *App) ids(ctx context.Context, s store.Store, service string) ([]store.ID, error) {
+// secretIDs names the secrets of a service, hidden ones too.
+func secretIDs(ctx context.Context, a *app.App, s store.Store, service string) ([]store.ID, error) {
 	var found []store.ID
 	if lister, ok := s.(store.Lister); ok {
 		all, err := lister.IDs(ctx, service)
@@ -134,7 +135,7 @@ func (a *App) ids(ctx context.Context, s store.Store, service string) ([]store.I
 	}
 	contents, err := s.Load(ctx, service)
 	for _, notice := range contents.Notices {
-		a.note("%s", notice)
+		a.Note("%s", notice)
 	}
 	for _, key := range contents.Keys() {
 		found = append(found, store.ID{Service: service, Key: key})
@@ -171,17 +172,17 @@ func histories(ctx context.Context, s store.Store, ids []store.ID, named bool) (
 	return all, hidden, err
 }
 
-func printWrites(app *App, versions []store.Meta) error {
-	if app.globals.JSON {
-		out := make([]secretJSON, len(versions))
+func printWrites(a *app.App, versions []store.Meta) error {
+	if a.Globals.JSON {
+		out := make([]app.SecretJSON, len(versions))
 		for i, m := range versions {
-			out[i] = described(m)
+			out[i] = app.Described(m)
 		}
-		return render.JSON(app.Stdout, out)
+		return render.JSON(a.Stdout, out)
 	}
-	t := app.table("Date", "Key", "Version", "User", "Key alias")
+	t := a.Table("Date", "Key", "Version", "User", "Key alias")
 	for _, m := range versions {
-		t.row(m.Created, m.ID.Key, m.Version, m.CreatedBy, m.KeyAlias)
+		t.Row(m.Created, m.ID.Key, m.Version, m.CreatedBy, m.KeyAlias)
 	}
-	return t.print()
+	return t.Print()
 }

@@ -1,8 +1,10 @@
 package cmd
 
+import "github.com/coffer-secrets/coffer/internal/app"
+
 // CLI is the whole grammar. Each command is a struct in a file of its own.
 type CLI struct {
-	Globals `group:"Global flags:"`
+	app.Globals `group:"Global flags:"`
 
 	Write    WriteCmd    `cmd:"" aliases:"set" help:"Store a new version of a secret."`
 	Read     ReadCmd     `cmd:"" aliases:"get" help:"Print one secret."`
@@ -42,7 +44,7 @@ type CLI struct {
 
 // execGrammar is the part of it that exec needs.
 type execGrammar struct {
-	Globals `group:"Global flags:"`
+	app.Globals `group:"Global flags:"`
 	execCommand
 }
 

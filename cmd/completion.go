@@ -9,6 +9,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/formats"
 )
 
@@ -18,8 +19,8 @@ type CompletionCmd struct {
 }
 
 // Run prints it. The script asks this program for the words, so that it knows services and keys.
-func (c *CompletionCmd) Run(app *App) error {
-	return app.print(map[string]string{"bash": bashCompletion, "zsh": zshCompletion, "fish": fishCompletion}[c.Shell])
+func (c *CompletionCmd) Run(a *app.App) error {
+	return a.Print(map[string]string{"bash": bashCompletion, "zsh": zshCompletion, "fish": fishCompletion}[c.Shell])
 }
 
 const bashCompletion = `# source <(coffer completion bash)
@@ -79,7 +80,7 @@ type completeCmd struct {
 }
 
 // Run completes the last word.
-func (c *completeCmd) Run(ctx context.Context, app *App, parsed *kong.Context) error {
+func (c *completeCmd) Run(ctx context.Context, a *app.App, parsed *kong.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, completionTime)
 	defer cancel()
 	words := c.Words
@@ -87,24 +88,24 @@ func (c *completeCmd) Run(ctx context.Context, app *App, parsed *kong.Context) e
 		words = words[1:]
 	}
 	found := make(chan []string, 1)
-	go func() { found <- completions(ctx, app, parsed.Model.Node, words) }()
+	go func() { found <- completions(ctx, a, parsed.Model.Node, words) }()
 	select {
 	case words := <-found:
-		return app.print(strings.Join(append(words, ""), "\n"))
+		return a.Print(strings.Join(append(words, ""), "\n"))
 	case <-ctx.Done(): // also where something does not heed it, such as a file system that hangs
 		return nil
 	}
 }
 
 // completions are the words that can stand in the place of the last one.
-func completions(ctx context.Context, app *App, node *kong.Node, words []string) []string {
+func completions(ctx context.Context, a *app.App, node *kong.Node, words []string) []string {
 	before, last := splitLast(words)
 	prefix := ""
 	if flag, value, ok := strings.Cut(last, "="); ok && strings.HasPrefix(flag, "--") {
 		before, last, prefix = append(before, flag), value, flag+"="
 	}
 	var found []string
-	for _, word := range candidates(ctx, app, node, before, last) {
+	for _, word := range candidates(ctx, a, node, before, last) {
 		switch {
 		case word == files || word == commands:
 			found = append(found, word)
@@ -137,7 +138,7 @@ type typed struct {
 }
 
 // candidates walks the grammar along the words before the last one.
-func candidates(ctx context.Context, app *App, node *kong.Node, before []string, last string) []string {
+func candidates(ctx context.Context, a *app.App, node *kong.Node, before []string, last string) []string {
 	line := typed{flags: map[string]string{}}
 	for i := 0; i < len(before); i++ {
 		word := before[i]
@@ -154,12 +155,12 @@ func candidates(ctx context.Context, app *App, node *kong.Node, before []string,
 			_, value, ok := strings.Cut(word, "=")
 			if !ok {
 				if i++; i == len(before) {
-					return flagValues(ctx, app, node, flag, line)
+					return flagValues(ctx, a, node, flag, line)
 				}
 				value = before[i]
 			}
 			line.flags[flag.Name] = value
-			app.globals.set(flag.Name, value)
+			set(a.Globals, flag.Name, value)
 		case len(node.Children) > 0:
 			if node = child(node, word); node == nil {
 				return nil
@@ -174,11 +175,11 @@ func candidates(ctx context.Context, app *App, node *kong.Node, before []string,
 	if len(node.Children) > 0 {
 		return childNames(node)
 	}
-	return arguments(ctx, app, node, line)
+	return arguments(ctx, a, node, line)
 }
 
 // set lets completion look into the store that the flags on the line describe.
-func (g *Globals) set(flag, value string) {
+func set(g *app.Globals, flag, value string) {
 	switch flag {
 	case "backend":
 		g.Backend = value
@@ -232,7 +233,7 @@ func flagNames(node *kong.Node) []string {
 
 // flagValues completes the value of a flag: by what the grammar says of it, and by its name
 // where a placeholder stands for several things.
-func flagValues(ctx context.Context, app *App, node *kong.Node, f *kong.Flag, line typed) []string {
+func flagValues(ctx context.Context, a *app.App, node *kong.Node, f *kong.Flag, line typed) []string {
 	if f.Enum != "" {
 		return strings.FieldsFunc(f.Enum, func(r rune) bool { return r == ',' })
 	}
@@ -240,7 +241,7 @@ func flagValues(ctx context.Context, app *App, node *kong.Node, f *kong.Flag, li
 	case f.PlaceHolder == "FILE":
 		return []string{files}
 	case f.PlaceHolder == "ALIAS", f.Name == "key": // of KMS; it may be an alias
-		return app.completeAliases()
+		return completeAliases(a)
 	case f.PlaceHolder == "KEY", f.PlaceHolder == "GLOB":
 		services := line.args
 		if len(node.Positional) > 0 && !node.Positional[0].IsCumulative() {
@@ -248,15 +249,15 @@ func flagValues(ctx context.Context, app *App, node *kong.Node, f *kong.Flag, li
 		}
 		var keys []string
 		for _, service := range services {
-			keys = append(keys, app.source(line).completeKeys(ctx, serviceName(service))...)
+			keys = append(keys, completeKeys(ctx, source(a, line), app.ServiceName(service))...)
 		}
 		return keys
 	}
 	switch f.Name {
 	case "backend", "from-backend", "to-backend":
-		return backends
+		return app.Backends
 	case "context", "from-context", "to-context":
-		if file, _ := app.configFile(); file != nil { // also beside a wrong context in the environment
+		if file, _ := a.ConfigFile(); file != nil { // also beside a wrong context in the environment
 			return slices.Sorted(maps.Keys(file.Contexts))
 		}
 	case "retry-mode":
@@ -270,7 +271,7 @@ func flagValues(ctx context.Context, app *App, node *kong.Node, f *kong.Flag, li
 		return formats.Names()
 	case "prefix":
 		if node.Name == "migrate" { // elsewhere it is that of a variable
-			return app.source(line).completeServices(ctx)
+			return completeServices(ctx, source(a, line))
 		}
 	}
 	return nil
@@ -296,7 +297,7 @@ func childNames(node *kong.Node) []string {
 }
 
 // arguments completes what the grammar calls service, key, file and so on.
-func arguments(ctx context.Context, app *App, node *kong.Node, line typed) []string {
+func arguments(ctx context.Context, a *app.App, node *kong.Node, line typed) []string {
 	if len(node.Positional) == 0 {
 		return nil
 	}
@@ -310,16 +311,16 @@ func arguments(ctx context.Context, app *App, node *kong.Node, line typed) []str
 	}
 	switch arg.Name {
 	case "service", "prefix":
-		return app.source(line).completeServices(ctx)
+		return completeServices(ctx, source(a, line))
 	case "destination":
-		return app.destination(line).completeServices(ctx)
+		return completeServices(ctx, destination(a, line))
 	case "other":
 		if line.flags["versions"] != "" { // of one secret
-			return app.source(line).completeKeys(ctx, serviceName(line.args[0]))
+			return completeKeys(ctx, source(a, line), app.ServiceName(line.args[0]))
 		}
-		return app.destination(line).completeServices(ctx)
+		return completeServices(ctx, destination(a, line))
 	case "key":
-		return app.completeKeys(ctx, serviceName(line.args[0]))
+		return completeKeys(ctx, a, app.ServiceName(line.args[0]))
 	case "file":
 		return []string{files}
 	}

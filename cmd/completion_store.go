@@ -5,41 +5,42 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/local"
 )
 
 // source returns an App for the store that the command on a line reads from.
-func (a *App) source(line typed) *App {
+func source(a *app.App, line typed) *app.App {
 	if name := line.flags["from-context"]; name != "" {
-		a = a.inContext(name)
+		a = a.InContext(name)
 	}
-	return a.onBackend(line.flags["from-backend"], line.flags["from-bucket"])
+	return a.OnBackend(line.flags["from-backend"], line.flags["from-bucket"])
 }
 
 // destination returns an App for the store of the second service on a line.
-func (a *App) destination(line typed) *App {
+func destination(a *app.App, line typed) *app.App {
 	if name := line.flags["to-context"]; name != "" {
-		return a.inContext(name)
+		return a.InContext(name)
 	}
 	return a
 }
 
 // completeAliases are the key aliases that can be told without a request: the one in force,
 // those of the configuration file, and those that the local backend has an identity of.
-func (a *App) completeAliases() []string {
+func completeAliases(a *app.App) []string {
 	var names []string
-	add := func(s fileSettings) {
+	add := func(s app.FileSettings) {
 		names = slices.AppendSeq(append(names, s.KMSKeyAlias), maps.Keys(s.Keys))
 	}
-	if file, _ := a.configFile(); file != nil {
-		add(file.fileSettings)
+	if file, _ := a.ConfigFile(); file != nil {
+		add(file.FileSettings)
 		for _, c := range file.Contexts {
 			add(c)
 		}
 	}
-	if s, err := a.settings(); err == nil {
-		names = append(names, s.aliasOfWrites())
+	if s, err := a.Settings(); err == nil {
+		names = append(names, s.AliasOfWrites())
 		if s.Backend.Value == "local" {
 			names = append(names, local.Aliases(s.KeyDir.Value)...)
 		}
@@ -53,7 +54,7 @@ func (a *App) completeAliases() []string {
 	return slices.Sorted(maps.Keys(aliases))
 }
 
-func (a *App) completeServices(ctx context.Context) []string {
+func completeServices(ctx context.Context, a *app.App) []string {
 	s, err := a.Open(ctx)
 	if err != nil {
 		return nil
@@ -62,7 +63,7 @@ func (a *App) completeServices(ctx context.Context) []string {
 	return services
 }
 
-func (a *App) completeKeys(ctx context.Context, service string) []string {
+func completeKeys(ctx context.Context, a *app.App, service string) []string {
 	s, err := a.Open(ctx)
 	if err != nil {
 		return nil

@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/render"
 )
 
@@ -11,37 +12,37 @@ type ConfigCmd struct{}
 
 // Run prints a row for each setting with where it came from. Those of which most stores have
 // none come last, where they are set.
-func (*ConfigCmd) Run(ctx context.Context, app *App) error {
-	s, err := app.settings()
+func (*ConfigCmd) Run(ctx context.Context, a *app.App) error {
+	s, err := a.Settings()
 	if err != nil {
 		return err
 	}
-	rows := []configRow{
-		{"backend", s.Backend.Value, s.Backend.From},
-		{"bucket", s.Bucket.Value, s.Bucket.From},
-		{"kms_key_alias", s.KMSKeyAlias.Value, s.KMSKeyAlias.From},
-		{"region", s.Region.Value, s.Region.From},
-		{"profile", s.Profile.Value, s.Profile.From},
-		{"endpoint_url", s.EndpointURL.Value, s.EndpointURL.From},
-		{"retries", s.Retries.Value, s.Retries.From},
-		{"retry_mode", s.RetryMode.Value, s.RetryMode.From},
-		{"timeout", s.Timeout.Value, s.Timeout.From},
-		{"dir", s.Dir.Value, s.Dir.From},
-		{"key_dir", s.KeyDir.Value, s.KeyDir.From},
+	rows := []app.ConfigRow{
+		app.Row("backend", s.Backend),
+		app.Row("bucket", s.Bucket),
+		app.Row("kms_key_alias", s.KMSKeyAlias),
+		app.Row("region", s.Region),
+		app.Row("profile", s.Profile),
+		app.Row("endpoint_url", s.EndpointURL),
+		app.Row("retries", s.Retries),
+		app.Row("retry_mode", s.RetryMode),
+		app.Row("timeout", s.Timeout),
+		app.Row("dir", s.Dir),
+		app.Row("key_dir", s.KeyDir),
 	}
-	rows = append(rows, s.more(app.globals)...)
-	if s.service() != "" {
-		rows = append(rows, app.stsRow(ctx, s))
+	rows = append(rows, s.More(a.Globals)...)
+	if s.Service() != "" {
+		rows = append(rows, stsRow(ctx, a, s))
 	}
-	if c := s.file.chosen; c.Value != "" {
-		rows = append([]configRow{{"context", c.Value, c.From}}, rows...)
+	if c := s.File.Chosen; c.Value != "" {
+		rows = append([]app.ConfigRow{app.Row("context", c)}, rows...)
 	}
-	if app.globals.JSON {
-		return render.JSON(app.Stdout, rows)
+	if a.Globals.JSON {
+		return render.JSON(a.Stdout, rows)
 	}
-	t := app.table("Setting", "Value", "From")
+	t := a.Table("Setting", "Value", "From")
 	for _, r := range rows {
-		t.row(r.Name, r.Value, r.From)
+		t.Row(r.Name, r.Value, r.From)
 	}
-	return t.print()
+	return t.Print()
 }

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/coffer-secrets/coffer/internal/app"
 )
 
 // documented is a row of the table in docs/configuration.md.
@@ -63,8 +65,8 @@ func TestTheConfigurationPageHasEverySetting(t *testing.T) {
 	for _, row := range rows {
 		names = append(names, row.name)
 	}
-	want = append(want, tagged(reflect.TypeFor[fileSettings]())...)
-	want = append(want, tagged(reflect.TypeFor[fileConfig]())...)
+	want = append(want, tagged(reflect.TypeFor[app.FileSettings]())...)
+	want = append(want, tagged(reflect.TypeFor[app.FileConfig]())...)
 	slices.Sort(names)
 	slices.Sort(want)
 	if !slices.Equal(names, want) {
@@ -76,21 +78,23 @@ func TestTheConfigurationPageHasEverySetting(t *testing.T) {
 		}
 	}
 	code := map[string]bool{}
-	files, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
 	variable := regexp.MustCompile(`"((?:COFFER|CHAMBER)_[A-Z0-9_]*[A-Z0-9])"`)
-	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") {
-			continue
-		}
-		source, err := os.ReadFile(file)
+	for _, room := range []string{".", filepath.Join("..", "internal", "app")} {
+		files, err := filepath.Glob(filepath.Join(room, "*.go"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range variable.FindAllSubmatch(source, -1) {
-			code[string(m[1])] = true
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			source, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range variable.FindAllSubmatch(source, -1) {
+				code[string(m[1])] = true
+			}
 		}
 	}
 	for name := range code {
@@ -119,7 +123,7 @@ func tagged(of reflect.Type) []string {
 func globalFlags() []string {
 	capital := regexp.MustCompile(`([a-z])([A-Z])`)
 	var flags []string
-	of := reflect.TypeFor[Globals]()
+	of := reflect.TypeFor[app.Globals]()
 	for i := range of.NumField() {
 		field := of.Field(i)
 		if _, hidden := field.Tag.Lookup("hidden"); hidden {
@@ -165,9 +169,9 @@ func TestTheConfigurationPageHoldsTrue(t *testing.T) {
 		t.Fatal(err)
 	}
 	fromFile := configured(t, home, []string{"COFFER_CONFIG=" + config})
-	fromVariables := []map[string]configRow{configured(t, home, variables[0]), configured(t, home, variables[1])}
+	fromVariables := []map[string]app.ConfigRow{configured(t, home, variables[0]), configured(t, home, variables[1])}
 	fromFlags := configured(t, home, nil, flags...)
-	defaults := []map[string]configRow{configured(t, home, nil), configured(t, home, []string{"COFFER_S3_BUCKET=b"})}
+	defaults := []map[string]app.ConfigRow{configured(t, home, nil), configured(t, home, []string{"COFFER_S3_BUCKET=b"})}
 	for _, row := range rows {
 		if row.name == "context" || row.name == "contexts" {
 			continue
@@ -175,7 +179,7 @@ func TestTheConfigurationPageHoldsTrue(t *testing.T) {
 		if name, value, ok := strings.Cut(strings.Trim(row.example, "{}"), ": "); row.name == "keys" && ok {
 			row.name, row.example = row.name+"."+name, value
 		}
-		want := configRow{row.name, row.example, config}
+		want := app.ConfigRow{Name: row.name, Value: row.example, From: config}
 		if got := fromFile[row.name]; got != want {
 			t.Errorf("in the file: %+v, want %+v", got, want)
 		}
@@ -217,7 +221,7 @@ func TestTheConfigurationPageHoldsTrue(t *testing.T) {
 }
 
 // configured returns the settings in force by their names.
-func configured(t *testing.T, home string, env []string, args ...string) map[string]configRow {
+func configured(t *testing.T, home string, env []string, args ...string) map[string]app.ConfigRow {
 	t.Helper()
 	program, err := exec.LookPath("coffer") // put there by TestMain
 	if err != nil {
@@ -229,11 +233,11 @@ func configured(t *testing.T, home string, env []string, args ...string) map[str
 	if err != nil {
 		t.Fatal(fmt.Errorf("%w: %s", err, out))
 	}
-	var rows []configRow
+	var rows []app.ConfigRow
 	if err := json.Unmarshal(out, &rows); err != nil {
 		t.Fatal(err)
 	}
-	byName := map[string]configRow{}
+	byName := map[string]app.ConfigRow{}
 	for _, r := range rows {
 		byName[r.Name] = r
 	}

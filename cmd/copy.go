@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -13,8 +14,8 @@ type CopyCmd struct {
 	Source      string `arg:"" name:"service" help:"Service to read."`
 	Destination string `arg:"" help:"Service to write; made if there is none."`
 
-	Contexts
-	KeyFlags
+	app.Contexts
+	app.KeyFlags
 	Overwrite bool `help:"Write a new version of secrets that have another value there."`
 	DryRun    bool `help:"Print what would change, and change nothing."`
 	Adopt     bool `help:"Take over secrets whose key alias cannot be told."`
@@ -22,65 +23,65 @@ type CopyCmd struct {
 
 // Run copies all that was chosen or, when a secret stands in the way, nothing. Secrets that
 // have the value already stay as they are.
-func (c *CopyCmd) Run(ctx context.Context, app *App) error {
-	source, destination := serviceName(c.Source), serviceName(c.Destination)
-	from, to, err := c.open(ctx, app)
+func (c *CopyCmd) Run(ctx context.Context, a *app.App) error {
+	source, destination := app.ServiceName(c.Source), app.ServiceName(c.Destination)
+	from, to, err := c.Open(ctx, a)
 	if err != nil {
 		return err
 	}
-	if source == destination && from.same(to) {
-		return usage("%s would be copied onto itself", source)
+	if source == destination && from.Same(to) {
+		return app.Usage("%s would be copied onto itself", source)
 	}
-	there, here, err := loadBoth(ctx, from, source, to, destination)
+	there, here, err := app.LoadBoth(ctx, from, source, to, destination)
 	if err != nil {
 		return err
 	}
-	wanted, err := c.wanted(app, there, here)
+	wanted, err := c.wanted(a, there, here)
 	if err != nil {
 		return err
 	}
 	changes, results := c.plan(destination, wanted, here)
 	if c.DryRun {
-		return app.printPlan(results)
+		return a.PrintPlan(results)
 	}
-	if err := c.refuse(app, results); err != nil {
+	if err := c.refuse(a, results); err != nil {
 		return err
 	}
-	written, err := writeChanges(ctx, to, destination, changes, store.WriteOptions{PreserveCase: true, Adopt: c.Adopt})
+	written, err := app.WriteChanges(ctx, to, destination, changes, store.WriteOptions{PreserveCase: true, Adopt: c.Adopt})
 	if len(written) == 0 && err != nil {
 		return err
 	}
-	if printErr := app.reportChanges(destination, append(unchanged(results), written...), err); printErr != nil {
+	if printErr := a.ReportChanges(destination, append(unchanged(results), written...), err); printErr != nil {
 		return printErr
 	}
 	return err
 }
 
 // wanted returns the secrets to copy, and tells what the caller does not see.
-func (c *CopyCmd) wanted(app *App, there, here store.Contents) ([]store.Secret, error) {
-	if err := refuseUnlisted(there, here); err != nil {
+func (c *CopyCmd) wanted(a *app.App, there, here store.Contents) ([]store.Secret, error) {
+	if err := app.RefuseUnlisted(there, here); err != nil {
 		return nil, err
 	}
-	if err := app.refuseUnreadable([]store.Contents{there}); err != nil {
+	if err := a.RefuseUnreadable([]store.Contents{there}); err != nil {
 		return nil, err
 	}
 	if len(there.Secrets) == 0 {
-		return nil, noSecrets("copy", there.Service)
+		return nil, app.NoSecrets("copy", there.Service)
 	}
-	wanted, err := c.choose(there)
+	wanted, err := c.Choose(there)
 	if err == nil && len(wanted) == 0 {
-		err = noKey(there.Service, c.Keys, c.Except)
+		err = app.NoKey(there.Service, c.Keys, c.Except)
 	}
 	return wanted, err
 }
 
 // plan holds the secrets against what stands at the destination.
-func (c *CopyCmd) plan(service string, wanted []store.Secret, here store.Contents) (changes []change, results []store.Result) {
+func (c *CopyCmd) plan(service string, wanted []store.Secret, here store.Contents) (changes []app.Change, results []store.Result) {
 	taken := map[string]bool{}
 	for _, s := range wanted {
 		id := store.ID{Service: service, Key: s.ID.Key}
 		r := store.Result{Meta: store.Meta{ID: id}, Outcome: store.Created}
-		stands, err := twin(id, here)
+		stands, err := app.Twin(id, here)
 		switch {
 		case err != nil:
 			r.Outcome, r.Err = store.Failed, err
@@ -99,7 +100,7 @@ func (c *CopyCmd) plan(service string, wanted []store.Secret, here store.Content
 			taken[stands.ID.Key] = true
 		}
 		if r.Outcome == store.Created || r.Outcome == store.Updated {
-			changes = append(changes, change{r.Meta.ID.Key, s.Value, r.Meta.Version})
+			changes = append(changes, app.Change{Key: r.Meta.ID.Key, Value: s.Value, Version: r.Meta.Version})
 		}
 		results = append(results, r)
 	}
@@ -109,19 +110,19 @@ func (c *CopyCmd) plan(service string, wanted []store.Secret, here store.Content
 var errOtherValue = fmt.Errorf("%w: it has another value there", store.ErrConflict)
 
 // refuse ends the command when a secret stands in the way of another: it names all of them.
-func (c *CopyCmd) refuse(app *App, results []store.Result) error {
+func (c *CopyCmd) refuse(a *app.App, results []store.Result) error {
 	var last error
 	for _, r := range results {
 		if r.Err == nil {
 			continue
 		}
 		if last != nil {
-			app.say("%s", sentence(last))
+			a.Say("%s", app.Sentence(last))
 		}
 		last = r.Err
 	}
 	if errors.Is(last, errOtherValue) {
-		last = hinted(last, "nothing was written; --overwrite writes a new version, and diff shows what differs")
+		last = app.Hinted(last, "nothing was written; --overwrite writes a new version, and diff shows what differs")
 	}
 	return last
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/term"
 	"github.com/coffer-secrets/coffer/store"
 )
@@ -23,15 +24,15 @@ type DeleteCmd struct {
 }
 
 // Run deletes the keys, or all of the service, and tells what is gone.
-func (c *DeleteCmd) Run(ctx context.Context, app *App) error {
-	service := serviceName(c.Service)
+func (c *DeleteCmd) Run(ctx context.Context, a *app.App) error {
+	service := app.ServiceName(c.Service)
 	if c.Whole == (len(c.Keys) > 0) {
-		return usage("name the keys to delete, or give --service to delete them all")
+		return app.Usage("name the keys to delete, or give --service to delete them all")
 	}
 	if err := refuseTwice(c.Keys); err != nil {
 		return err
 	}
-	s, err := app.Open(ctx)
+	s, err := a.Open(ctx)
 	if err != nil {
 		return err
 	}
@@ -39,11 +40,11 @@ func (c *DeleteCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	if c.Purge {
-		return c.purge(ctx, app, s, service)
+		return c.purge(ctx, a, s, service)
 	}
 	keys := c.Keys
 	if c.Whole {
-		if keys, err = c.all(ctx, app, s, service); err != nil {
+		if keys, err = c.all(ctx, a, s, service); err != nil {
 			return err
 		}
 	}
@@ -53,14 +54,14 @@ func (c *DeleteCmd) Run(ctx context.Context, app *App) error {
 		}
 	}
 	results, err := s.Delete(ctx, service, keys...)
-	return app.printDeleted(results, err)
+	return printDeleted(a, results, err)
 }
 
 // refuseTwice ends the command when a key is named twice: who does that may have meant another.
 func refuseTwice(keys []string) error {
 	for i, key := range keys {
 		if slices.Contains(keys[:i], key) {
-			return usage("key %q is named twice", key)
+			return app.Usage("key %q is named twice", key)
 		}
 	}
 	return nil
@@ -87,7 +88,7 @@ func (c *DeleteCmd) refuseMeetingKeys(ctx context.Context, s store.Store, servic
 			continue // the delete tells
 		}
 		if other, ok := named[found]; ok {
-			return usage("keys %q and %q name the same secret, %q", other, key, found)
+			return app.Usage("keys %q and %q name the same secret, %q", other, key, found)
 		}
 		named[found] = key
 	}
@@ -95,19 +96,19 @@ func (c *DeleteCmd) refuseMeetingKeys(ctx context.Context, s store.Store, servic
 }
 
 // printDeleted tells what is gone, and what is not but for the failure that ends the command.
-func (a *App) printDeleted(results []store.Result, err error) error {
+func printDeleted(a *app.App, results []store.Result, err error) error {
 	done := results[:0:0]
 	for _, r := range results {
 		if r.Err == nil {
 			done = append(done, r)
 		}
 	}
-	if printErr := a.printResults(done); printErr != nil {
+	if printErr := a.PrintResults(done); printErr != nil {
 		return errors.Join(err, printErr)
 	}
 	for _, r := range results {
 		if r.Err != nil && !errors.Is(err, r.Err) {
-			a.say("%s", sentence(r.Err))
+			a.Say("%s", app.Sentence(r.Err))
 		}
 	}
 	return err
@@ -129,7 +130,7 @@ func (c *DeleteCmd) refuseTwins(ctx context.Context, s store.Store, service stri
 }
 
 // all returns every key of a service after a person has seen them and agreed.
-func (c *DeleteCmd) all(ctx context.Context, app *App, s store.Store, service string) ([]string, error) {
+func (c *DeleteCmd) all(ctx context.Context, a *app.App, s store.Store, service string) ([]string, error) {
 	contents, err := s.Load(ctx, service)
 	if err != nil {
 		return nil, err
@@ -142,11 +143,11 @@ func (c *DeleteCmd) all(ctx context.Context, app *App, s store.Store, service st
 		return keys, nil
 	}
 	for _, key := range keys {
-		app.say("will delete %s/%s", service, key)
+		a.Say("will delete %s/%s", service, key)
 	}
-	ok, err := term.Confirm(app.Stdin, app.Stderr, fmt.Sprintf("Delete these %d secrets with all their versions?", len(keys)))
+	ok, err := term.Confirm(a.Stdin, a.Stderr, fmt.Sprintf("Delete these %d secrets with all their versions?", len(keys)))
 	if errors.Is(err, term.ErrNoTerminal) {
-		return nil, noTerminal("--yes deletes without asking")
+		return nil, app.NoTerminal("--yes deletes without asking")
 	}
 	if err == nil && !ok {
 		err = errDeclined

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/store"
 )
@@ -18,8 +19,8 @@ type DiffCmd struct {
 	Left  string `arg:"" name:"service" help:"Service."`
 	Right string `arg:"" optional:"" name:"other" help:"The other service; with --versions, a key of the first. The same name when two contexts are compared."`
 
-	Contexts
-	KeyFlags
+	app.Contexts
+	app.KeyFlags
 	Versions []int `placeholder:"N,M" help:"Compare two versions of one secret."`
 	Reveal   bool  `help:"Print the values too."`
 }
@@ -41,8 +42,8 @@ type difference struct {
 
 // Run prints a row for each key. It ends with exit code 1 when anything is not the same, or
 // hidden, so that nobody can say.
-func (c *DiffCmd) Run(ctx context.Context, app *App) error {
-	from, to, err := c.open(ctx, app)
+func (c *DiffCmd) Run(ctx context.Context, a *app.App) error {
+	from, to, err := c.Open(ctx, a)
 	if err != nil {
 		return err
 	}
@@ -50,43 +51,43 @@ func (c *DiffCmd) Run(ctx context.Context, app *App) error {
 	if len(c.Versions) > 0 {
 		compare = c.versions
 	}
-	found, err := compare(ctx, app, from, to)
+	found, err := compare(ctx, a, from, to)
 	if err != nil {
 		return err
 	}
-	if err := c.print(app, found); err != nil {
+	if err := c.print(a, found); err != nil {
 		return err
 	}
 	if slices.ContainsFunc(found, func(d difference) bool { return d.state != same }) {
-		return &exitError{code: exitOther}
+		return &app.ExitError{Code: app.ExitOther}
 	}
 	return nil
 }
 
-func (c *DiffCmd) services(ctx context.Context, app *App, from, to place) ([]difference, error) {
-	left, right := serviceName(c.Left), serviceName(c.Right)
+func (c *DiffCmd) services(ctx context.Context, a *app.App, from, to app.Place) ([]difference, error) {
+	left, right := app.ServiceName(c.Left), app.ServiceName(c.Right)
 	if right == "" {
 		right = left
 	}
-	if left == right && from.same(to) {
-		return nil, hinted(usage("%s would be compared with itself", left), "name another service, or --from-context and --to-context")
+	if left == right && from.Same(to) {
+		return nil, app.Hinted(app.Usage("%s would be compared with itself", left), "name another service, or --from-context and --to-context")
 	}
-	l, r, err := loadBoth(ctx, from, left, to, right)
+	l, r, err := app.LoadBoth(ctx, from, left, to, right)
 	if err != nil {
 		return nil, err
 	}
-	if err := refuseUnlisted(l, r); err != nil {
+	if err := app.RefuseUnlisted(l, r); err != nil {
 		return nil, err
 	}
-	if err := app.refuseUnreadable([]store.Contents{l, r}); err != nil {
+	if err := a.RefuseUnreadable([]store.Contents{l, r}); err != nil {
 		return nil, err
 	}
 	if l.Listed == 0 && r.Listed == 0 {
-		return nil, noSecrets("diff", left)
+		return nil, app.NoSecrets("diff", left)
 	}
 	for _, contents := range []store.Contents{l, r} {
 		if contents.Listed == 0 {
-			app.note("service %q has no secrets", contents.Service)
+			a.Note("service %q has no secrets", contents.Service)
 		}
 	}
 	return c.compare(l, r)
@@ -101,11 +102,11 @@ func (c *DiffCmd) compare(l, r store.Contents) ([]difference, error) {
 		}
 		return byKey[key]
 	}
-	left, err := c.choose(l)
+	left, err := c.Choose(l)
 	if err != nil {
 		return nil, err
 	}
-	right, err := c.choose(r)
+	right, err := c.Choose(r)
 	if err != nil {
 		return nil, err
 	}
@@ -120,12 +121,12 @@ func (c *DiffCmd) compare(l, r store.Contents) ([]difference, error) {
 		at(key).right = &right[i]
 	}
 	for _, key := range slices.Concat(l.Hidden, r.Hidden) {
-		if ok, _ := c.chosen(key); ok { // the patterns are known to be well formed
+		if ok, _ := c.Chosen(key); ok { // the patterns are known to be well formed
 			at(key).state = hiddenKey
 		}
 	}
 	if len(byKey) == 0 {
-		return nil, noKey(l.Service+" and "+r.Service, c.Keys, c.Except)
+		return nil, app.NoKey(l.Service+" and "+r.Service, c.Keys, c.Except)
 	}
 	var found []difference
 	for _, key := range slices.Sorted(maps.Keys(byKey)) {
@@ -150,17 +151,17 @@ func (d difference) judged() difference {
 }
 
 // versions compares two versions of one secret.
-func (c *DiffCmd) versions(ctx context.Context, _ *App, from, to place) ([]difference, error) {
+func (c *DiffCmd) versions(ctx context.Context, _ *app.App, from, to app.Place) ([]difference, error) {
 	if len(c.Versions) != 2 || c.Versions[0] < 1 || c.Versions[1] < 1 || c.Right == "" {
-		return nil, usage("--versions N,M compares two versions of a secret: diff SERVICE KEY --versions 3,7")
+		return nil, app.Usage("--versions N,M compares two versions of a secret: diff SERVICE KEY --versions 3,7")
 	}
-	id, err := newID(c.Left, c.Right)
+	id, err := app.NewID(c.Left, c.Right)
 	if err != nil {
 		return nil, err
 	}
 	secrets := make([]store.Secret, 2)
 	g, gctx := errgroup.WithContext(ctx)
-	for i, p := range []place{from, to} {
+	for i, p := range []app.Place{from, to} {
 		g.Go(func() (err error) {
 			secrets[i], err = p.Read(gctx, id, c.Versions[i])
 			return err
@@ -182,31 +183,31 @@ type differenceJSON struct {
 	Right        *string `json:"right,omitempty"`
 }
 
-func (c *DiffCmd) print(app *App, found []difference) error {
+func (c *DiffCmd) print(a *app.App, found []difference) error {
 	out := make([]differenceJSON, len(found))
 	for i, d := range found {
 		out[i] = differenceJSON{Key: d.key, State: d.state}
 		out[i].LeftVersion, out[i].Left = c.side(d.left)
 		out[i].RightVersion, out[i].Right = c.side(d.right)
 	}
-	if app.globals.JSON {
-		return render.JSON(app.Stdout, out)
+	if a.Globals.JSON {
+		return render.JSON(a.Stdout, out)
 	}
 	header := []string{"Key", "State", "Left version", "Right version"}
 	if c.Reveal {
 		header = append(header, "Left", "Right")
 	}
-	t := app.table(header...)
+	t := a.Table(header...)
 	counts := map[string]int{}
 	for _, d := range out {
 		counts[d.State]++
-		row := []any{d.Key, d.State, orNone(d.LeftVersion), orNone(d.RightVersion)}
+		row := []any{d.Key, d.State, app.OrNone(d.LeftVersion), app.OrNone(d.RightVersion)}
 		if c.Reveal {
-			row = append(row, shown(d.Left), shown(d.Right))
+			row = append(row, app.Shown(d.Left), app.Shown(d.Right))
 		}
-		t.row(row...)
+		t.Row(row...)
 	}
-	if err := t.print(); err != nil {
+	if err := t.Print(); err != nil {
 		return err
 	}
 	var parts []string
@@ -215,7 +216,7 @@ func (c *DiffCmd) print(app *App, found []difference) error {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[state], state))
 		}
 	}
-	app.note("%s", strings.Join(parts, ", "))
+	a.Note("%s", strings.Join(parts, ", "))
 	return nil
 }
 
@@ -229,18 +230,4 @@ func (c *DiffCmd) side(s *store.Secret) (version int, value *string) {
 		value = &text
 	}
 	return s.Version, value
-}
-
-func orNone(version int) any {
-	if version == 0 {
-		return nil
-	}
-	return version
-}
-
-func shown(value *string) any {
-	if value == nil {
-		return nil
-	}
-	return *value
 }

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/store"
 )
@@ -42,29 +43,29 @@ type inspected struct {
 
 // Run prints a row for each finding, the worst first. It ends with exit code 1 when one is more
 // than a note. Without --fix nothing is changed.
-func (c *DoctorCmd) Run(ctx context.Context, app *App) error {
-	services := serviceNames(c.Services)
+func (c *DoctorCmd) Run(ctx context.Context, a *app.App) error {
+	services := app.ServiceNames(c.Services)
 	for _, name := range services {
 		if err := store.CheckService(name); err != nil {
 			return err
 		}
 	}
-	s, err := app.Open(ctx)
+	s, err := a.Open(ctx)
 	if err != nil {
 		return err
 	}
-	backend := app.inForce.Backend.Value
+	backend := a.InForce.Backend.Value
 	inspector, ok := s.(store.Inspector)
 	switch {
 	case backend == "null":
-		return app.printFindings(nil)
+		return printFindings(a, nil)
 	case !ok:
 		return fmt.Errorf("%w: the %s backend keeps no indexes that could be wrong; s3-kms, s3 and local do", store.ErrUnsupported, backend)
 	}
 	if len(services) == 0 {
 		services, err = inspector.Occupied(ctx, "")
 		if errors.Is(err, store.ErrDenied) {
-			err = hinted(err, "coffer doctor SERVICE looks at a service that you may list")
+			err = app.Hinted(err, "coffer doctor SERVICE looks at a service that you may list")
 		}
 		if err != nil {
 			return err
@@ -72,14 +73,14 @@ func (c *DoctorCmd) Run(ctx context.Context, app *App) error {
 	}
 	var found []finding
 	if onS3 := backend == "s3" || backend == "s3-kms"; onS3 && (len(c.Services) == 0 || c.Probe) {
-		if found, err = app.siteFindings(ctx, s, services, c.Probe); err != nil {
+		if found, err = siteFindings(ctx, a, s, services, c.Probe); err != nil {
 			return err
 		}
 		if c.Probe {
 			found = append(found, serverRows(ctx, s, probedService(services))...)
 		}
 	}
-	all, err := c.examine(ctx, app, inspector, services)
+	all, err := c.examine(ctx, a, inspector, services)
 	if err != nil {
 		return err
 	}
@@ -87,15 +88,15 @@ func (c *DoctorCmd) Run(ctx context.Context, app *App) error {
 		if len(c.Services) > 0 && len(seen.Secrets)+len(seen.Indexes)+len(seen.mended) == 0 {
 			return &store.Error{Op: "inspect", ID: store.ID{Service: seen.Service}, Err: &store.NotFoundError{What: "service"}}
 		}
-		found = append(found, app.findingsOf(seen, tombstonesStay(ctx, s, app))...)
+		found = append(found, findingsOf(a, seen, tombstonesStay(ctx, s, a))...)
 	}
-	return app.printFindings(found)
+	return printFindings(a, found)
 }
 
 // examine inspects services, four at once, and mends them one after the other.
-func (c *DoctorCmd) examine(ctx context.Context, app *App, s store.Inspector, services []string) ([]inspected, error) {
+func (c *DoctorCmd) examine(ctx context.Context, a *app.App, s store.Inspector, services []string) ([]inspected, error) {
 	all := make([]inspected, len(services))
-	line := app.progress(len(services), "checked")
+	line := a.Progress(len(services), "checked")
 	defer line.Done()
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(4)
@@ -114,7 +115,7 @@ func (c *DoctorCmd) examine(ctx context.Context, app *App, s store.Inspector, se
 		if !slices.ContainsFunc(all[i].Findings, func(f store.Finding) bool { return f.Mendable }) {
 			continue
 		}
-		if err := app.mend(ctx, s, &all[i]); err != nil {
+		if err := mend(ctx, a, s, &all[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -122,13 +123,13 @@ func (c *DoctorCmd) examine(ctx context.Context, app *App, s store.Inspector, se
 }
 
 // mend mends a service and looks at it again. What cannot be mended is said, and stays a finding.
-func (a *App) mend(ctx context.Context, s store.Inspector, seen *inspected) error {
+func mend(ctx context.Context, a *app.App, s store.Inspector, seen *inspected) error {
 	mended, failed := s.Mend(ctx, seen.Service)
 	if ctx.Err() != nil {
 		return failed
 	}
 	if failed != nil {
-		a.say("%s", sentence(failed))
+		a.Say("%s", app.Sentence(failed))
 	}
 	after, err := s.Inspect(ctx, seen.Service)
 	if err != nil {
@@ -146,9 +147,9 @@ func (a *App) mend(ctx context.Context, s store.Inspector, seen *inspected) erro
 
 // tombstonesStay reports whether the server is known to delete under no condition, so that a
 // tombstone can only be collected by one who says that nobody else writes.
-func tombstonesStay(ctx context.Context, s store.Store, app *App) bool {
+func tombstonesStay(ctx context.Context, s store.Store, a *app.App) bool {
 	prober, ok := s.(store.ConditionProber)
-	if !ok || app.globals.SingleWriter || app.inForce.file.SingleWriter {
+	if !ok || a.Globals.SingleWriter || a.InForce.File.SingleWriter {
 		return false
 	}
 	c, err := prober.Conditions(ctx, "", false)
@@ -156,14 +157,14 @@ func tombstonesStay(ctx context.Context, s store.Store, app *App) bool {
 }
 
 // findingsOf says what was found in a service, and which command mends it.
-func (a *App) findingsOf(seen inspected, tombstonesStay bool) []finding {
+func findingsOf(a *app.App, seen inspected, tombstonesStay bool) []finding {
 	var found []finding
 	for _, f := range seen.mended {
 		found = append(found, finding{Severity: f.Severity, Check: f.Check, About: about(f), Text: f.Text, Mended: true})
 	}
 	for i := range seen.Findings {
 		f := &seen.Findings[i]
-		mend := a.mendedBy(f, &seen.Inspection)
+		mend := mendedBy(a, f, &seen.Inspection)
 		if f.Check == "tombstone" && tombstonesStay {
 			mend += " --single-writer"
 			f.Text += ", and can go while nobody else writes: this server deletes under no condition"
@@ -182,37 +183,37 @@ func about(f store.Finding) string {
 }
 
 // printFindings says what was mended, prints the rest, and counts it.
-func (a *App) printFindings(found []finding) error {
+func printFindings(a *app.App, found []finding) error {
 	sort.SliceStable(found, func(i, j int) bool { return found[i].Severity.Rank() < found[j].Severity.Rank() })
-	if err := a.printServer(found); err != nil {
+	if err := printServer(a, found); err != nil {
 		return err
 	}
 	counts := map[store.Severity]int{}
-	t := a.table("Severity", "Check", "About", "Mended by", "What")
+	t := a.Table("Severity", "Check", "About", "Mended by", "What")
 	for _, f := range found {
 		if f.Kept != "" {
 			continue
 		}
 		if f.Mended {
-			a.note("mended %s: %s", f.About, f.Check)
+			a.Note("mended %s: %s", f.About, f.Check)
 			continue
 		}
 		counts[f.Severity]++
-		t.row(string(f.Severity), f.Check, f.About, f.Mend, f.Text)
+		t.Row(string(f.Severity), f.Check, f.About, f.Mend, f.Text)
 	}
-	if a.globals.JSON {
+	if a.Globals.JSON {
 		if err := render.JSON(a.Stdout, append([]finding{}, found...)); err != nil {
 			return err
 		}
-	} else if len(t.rows) > 0 {
-		if err := t.print(); err != nil {
+	} else if len(t.Rows) > 0 {
+		if err := t.Print(); err != nil {
 			return err
 		}
 	} else {
-		a.note("nothing%s is wrong", map[bool]string{true: " else"}[len(found) > 0])
+		a.Note("nothing%s is wrong", map[bool]string{true: " else"}[len(found) > 0])
 	}
 	if counts[store.Serious]+counts[store.Warning] > 0 {
-		return &exitError{code: exitOther}
+		return &app.ExitError{Code: app.ExitOther}
 	}
 	return nil
 }

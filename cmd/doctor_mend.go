@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/formats"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/local"
@@ -41,9 +42,9 @@ var mends = [...]struct{ check, onS3, onLocal string }{
 }
 
 // mendedBy is the command that mends a finding.
-func (a *App) mendedBy(f *store.Finding, seen *store.Inspection) string {
+func mendedBy(a *app.App, f *store.Finding, seen *store.Inspection) string {
 	f = blocker(f, seen)
-	keys := formats.ShellQuote(a.inForce.KeyDir.Value)
+	keys := formats.ShellQuote(a.InForce.KeyDir.Value)
 	var from, key, under, identities string
 	for i := range seen.Secrets {
 		if s := &seen.Secrets[i]; s.ID == f.ID {
@@ -61,14 +62,14 @@ func (a *App) mendedBy(f *store.Finding, seen *store.Inspection) string {
 			identities += "; cat BACKUP/" + file + ".age >> " + keys + "/" + file + ".age"
 		}
 	}
-	if f.KeyAlias != "" && f.KeyAlias != a.inForce.aliasOfWrites() {
+	if f.KeyAlias != "" && f.KeyAlias != a.InForce.AliasOfWrites() {
 		under = " --kms-key-alias " + formats.ShellQuote(f.KeyAlias)
 	}
 	objects := []string{f.Object}
 	if f.Check == "foreign" {
 		objects = seen.Foreign[:min(5, len(seen.Foreign))]
 	}
-	command, onLocal, all := "", a.inForce.Backend.Value == "local", ""
+	command, onLocal, all := "", a.InForce.Backend.Value == "local", ""
 	kind := kindOf(f, key, onLocal)
 	for i := range mends {
 		if m := &mends[i]; m.check == kind {
@@ -83,8 +84,8 @@ func (a *App) mendedBy(f *store.Finding, seen *store.Inspection) string {
 	for _, object := range objects {
 		all += " && " + strings.NewReplacer(
 			"{service}", f.ID.Service, "{name}", f.ID.Key, "{under}", under,
-			"{bucket}", a.inForce.Bucket.Value, "{object}", formats.ShellQuote(object),
-			"{file}", formats.ShellQuote(local.File(a.inForce.Dir.Value, object)),
+			"{bucket}", a.InForce.Bucket.Value, "{object}", formats.ShellQuote(object),
+			"{file}", formats.ShellQuote(local.File(a.InForce.Dir.Value, object)),
 			"{alias}", formats.ShellQuote(f.KeyAlias), "{from}", formats.ShellQuote(from), "{key}", formats.ShellQuote(key),
 			"{keys}", keys, "{identities}", identities,
 		).Replace(command)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -69,9 +70,9 @@ func TestEveryKindOfFindingNamesItsCommand(t *testing.T) {
 		t.Fatalf("the source has the checks %q", checks)
 	}
 	for _, backend := range []string{"s3-kms", "s3", "local"} {
-		a := &App{inForce: &settings{
-			Backend: setting{Value: backend}, Bucket: setting{Value: "b"}, KMSKeyAlias: setting{Value: "alias/app"},
-			Dir: setting{Value: "/data"}, KeyDir: setting{Value: "/keys"},
+		a := &app.App{InForce: &app.Settings{
+			Backend: app.Setting{Value: backend}, Bucket: app.Setting{Value: "b"}, KMSKeyAlias: app.Setting{Value: "alias/app"},
+			Dir: app.Setting{Value: "/data"}, KeyDir: app.Setting{Value: "/keys"},
 		}}
 		for _, check := range checks {
 			for _, f := range []store.Finding{
@@ -86,7 +87,7 @@ func TestEveryKindOfFindingNamesItsCommand(t *testing.T) {
 						Service: "api", Foreign: []string{"api/notes.txt"}, Findings: []store.Finding{f},
 						Secrets: []store.Inspected{{Meta: store.Meta{ID: store.ID{Service: "api", Key: "k"}, KeyAlias: "alias/app"}, KeyID: "K"}},
 					}
-					command := a.mendedBy(&f, seen)
+					command := mendedBy(a, &f, seen)
 					if command == "" || strings.ContainsAny(command, "{}") || strings.HasPrefix(command, " ") {
 						t.Errorf("%s: a %s of %q, %s: the command is %q", backend, check, about(f), f.Severity, command)
 					}
@@ -206,11 +207,11 @@ func TestCommandsOfFindings(t *testing.T) {
 		if test.backend == "" {
 			test.backend = "s3-kms"
 		}
-		a := &App{inForce: &settings{
-			Backend: setting{Value: test.backend}, Bucket: setting{Value: "b"}, KMSKeyAlias: setting{Value: "alias/app"},
-			Dir: setting{Value: "/my data"}, KeyDir: setting{Value: "/keys"},
+		a := &app.App{InForce: &app.Settings{
+			Backend: app.Setting{Value: test.backend}, Bucket: app.Setting{Value: "b"}, KMSKeyAlias: app.Setting{Value: "alias/app"},
+			Dir: app.Setting{Value: "/my data"}, KeyDir: app.Setting{Value: "/keys"},
 		}}
-		if got := a.mendedBy(&test.finding, &test.seen); got != test.want {
+		if got := mendedBy(a, &test.finding, &test.seen); got != test.want {
 			t.Errorf("%s: %s\nwant %s", name, got, test.want)
 		}
 	}

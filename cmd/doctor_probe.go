@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -27,15 +28,15 @@ func serverRows(ctx context.Context, s store.Store, service string) []finding {
 }
 
 // printServer prints those rows as a table of their own.
-func (a *App) printServer(found []finding) error {
-	t := a.table("Probe", "Kept", "Seen")
+func printServer(a *app.App, found []finding) error {
+	t := a.Table("Probe", "Kept", "Seen")
 	for _, f := range found {
 		if f.Kept != "" {
-			t.row(f.About, f.Kept, f.Text)
+			t.Row(f.About, f.Kept, f.Text)
 		}
 	}
-	if len(t.rows) == 0 || a.globals.JSON {
+	if len(t.Rows) == 0 || a.Globals.JSON {
 		return nil
 	}
-	return t.print()
+	return t.Print()
 }

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/policy"
 	"github.com/coffer-secrets/coffer/store"
 )
@@ -18,16 +19,16 @@ import (
 // the caller may not do, all of it asked at once. Services are those of the bucket. With probe
 // an object is stored for that, and deleted again; without it nothing is changed. What is not
 // told is a note, and no error.
-func (a *App) siteFindings(ctx context.Context, s store.Store, services []string, probe bool) ([]finding, error) {
-	site, err := a.site(ctx)
+func siteFindings(ctx context.Context, a *app.App, s store.Store, services []string, probe bool) ([]finding, error) {
+	site, err := openSite(ctx, a)
 	if err != nil {
 		return nil, err
 	}
 	site.unconditional = true // what chamber needs is no fault
-	tried := a.triedSettings(site)
+	tried := triedSettings(a, site)
 	service := probedService(services)
 	checks := []func(context.Context) []finding{
-		func(ctx context.Context) []finding { return a.clockFindings(ctx, site) },
+		func(ctx context.Context) []finding { return clockFindings(ctx, a, site) },
 		site.keyFindings,
 		func(ctx context.Context) []finding { return conditionFindings(ctx, s, service, probe) },
 		func(ctx context.Context) []finding { return site.permissionFindings(ctx, s, service, probe) },
@@ -92,7 +93,7 @@ func one(severity store.Severity, check, about, mend, format string, args ...any
 // untold is the finding that nothing could be found out. Where no command is named, it is the one
 // that tries the permissions.
 func untold(check, about string, err error) []finding {
-	return one(store.Remark, check, about, "", "not told: %s", sentence(err))
+	return one(store.Remark, check, about, "", "not told: %s", app.Sentence(err))
 }
 
 // initSafely makes what lacks, but no rule that would stop a chamber from writing.
@@ -207,7 +208,7 @@ func (s *site) keyFindings(ctx context.Context) []finding {
 }
 
 // clockFindings compares the clock with the server's, as far as whole seconds tell.
-func (a *App) clockFindings(ctx context.Context, s *site) []finding {
+func clockFindings(ctx context.Context, a *app.App, s *site) []finding {
 	const check = "clock"
 	theirs, err := s.buckets.ServerTime(ctx, s.scope.Bucket)
 	ours := a.Now()
@@ -257,7 +258,7 @@ func conditionFindings(ctx context.Context, s store.Store, service string, probe
 		return one(store.Warning, "encryption", about, anotherServer,
 			"does not encrypt, as far as its answers say: writes are refused, unless the configuration says allow_unencrypted: true")
 	case errors.Is(err, store.ErrUnsupported):
-		return one(store.Serious, check, about, anotherServer, "cannot be written to: %s", sentence(err))
+		return one(store.Serious, check, about, anotherServer, "cannot be written to: %s", app.Sentence(err))
 	case err != nil:
 		return untold(check, about, err)
 	case !c.Known && probe:

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/environ"
 	"github.com/coffer-secrets/coffer/internal/formats"
 	"github.com/coffer-secrets/coffer/internal/term"
@@ -29,15 +30,15 @@ type EditCmd struct {
 
 // Run opens the editor on a file that only the caller can read, and writes what was changed
 // in it, each secret on the condition that it is still as it was read.
-func (c *EditCmd) Run(ctx context.Context, app *App) error {
-	service := serviceName(c.Service)
+func (c *EditCmd) Run(ctx context.Context, a *app.App) error {
+	service := app.ServiceName(c.Service)
 	if err := store.CheckService(service); err != nil {
 		return err
 	}
-	if !c.Yes && !app.interactive() {
-		return noTerminal("--yes writes without asking")
+	if !c.Yes && !a.Interactive() {
+		return app.NoTerminal("--yes writes without asking")
 	}
-	s, err := app.Open(ctx)
+	s, err := a.Open(ctx)
 	if err != nil {
 		return err
 	}
@@ -45,13 +46,13 @@ func (c *EditCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	if err := refuseUnlisted(before); err != nil {
+	if err := app.RefuseUnlisted(before); err != nil {
 		return err
 	}
-	if err := app.refuseUnreadable([]store.Contents{before}); err != nil {
+	if err := a.RefuseUnreadable([]store.Contents{before}); err != nil {
 		return err
 	}
-	e := &edit{EditCmd: c, app: app, before: before}
+	e := &edit{EditCmd: c, app: a, before: before}
 	body, err := e.encode()
 	if err != nil {
 		return err
@@ -63,14 +64,14 @@ func (c *EditCmd) Run(ctx context.Context, app *App) error {
 	if !kept {
 		return errors.Join(err, e.remove())
 	}
-	app.say("what you edited is kept in %s; remove it when you are done", e.path)
+	a.Say("what you edited is kept in %s; remove it when you are done", e.path)
 	return err
 }
 
 // edit is one run of the command.
 type edit struct {
 	*EditCmd
-	app    *App
+	app    *app.App
 	before store.Contents
 	keys   map[string]string // the names of a dotenv file -> their keys
 	path   string            // of the file
@@ -87,17 +88,17 @@ func (e *edit) run(s store.Store) (kept bool, err error) {
 		return kept, err
 	}
 	if len(todo.writes)+len(todo.deletes) == 0 {
-		if e.app.globals.JSON {
-			return false, e.app.printResults(nil)
+		if e.app.Globals.JSON {
+			return false, e.app.PrintResults(nil)
 		}
-		e.app.note("%s: nothing was changed", e.before.Service)
+		e.app.Note("%s: nothing was changed", e.before.Service)
 		return false, nil
 	}
 	if err := e.confirm(todo); err != nil {
 		return false, err
 	}
 	// A Ctrl-C in the editor was meant for the editor.
-	ctx, stop := untilInterrupted(e.app.watch)
+	ctx, stop := untilInterrupted(e.app.Watch)
 	defer stop()
 	err = e.apply(ctx, s, todo)
 	return err != nil, err
@@ -106,14 +107,14 @@ func (e *edit) run(s store.Store) (kept bool, err error) {
 // edited runs the editor, again as long as the file does not parse and somebody wants to correct it.
 func (e *edit) edited() (todo edits, kept bool, err error) {
 	for {
-		if err := e.app.openEditor(e.path, e.remove); err != nil {
+		if err := openEditor(e.app, e.path, e.remove); err != nil {
 			return edits{}, false, err
 		}
 		todo, err := e.read()
-		if err == nil || !e.app.interactive() {
+		if err == nil || !e.app.Interactive() {
 			return todo, err != nil, err
 		}
-		e.app.say("%s", sentence(err))
+		e.app.Say("%s", app.Sentence(err))
 		again, askErr := term.Confirm(e.app.Stdin, e.app.Stderr, "Edit again?")
 		if askErr != nil || !again {
 			return edits{}, true, err
@@ -123,7 +124,7 @@ func (e *edit) edited() (todo edits, kept bool, err error) {
 
 // edits is what an editor made of a service.
 type edits struct {
-	writes  []change
+	writes  []app.Change
 	deletes []store.Secret
 }
 
@@ -156,20 +157,20 @@ func (e *edit) compare(pairs []formats.Pair) (edits, error) {
 		if err != nil {
 			return edits{}, &store.Error{Op: "edit", ID: store.ID{Service: e.before.Service, Key: name}, Err: err}
 		}
-		stands, err := twin(id, e.before)
+		stands, err := app.Twin(id, e.before)
 		if err != nil {
 			return edits{}, err
 		}
-		c := change{key: name, value: p.Value}
+		c := app.Change{Key: name, Value: p.Value}
 		if stands != nil {
-			c.key, c.version = stands.ID.Key, stands.Version
+			c.Key, c.Version = stands.ID.Key, stands.Version
 		} else if !e.PreserveCase {
-			c.key = strings.ToLower(name)
+			c.Key = strings.ToLower(name)
 		}
-		if other, ok := stays[c.key]; ok {
-			return edits{}, fmt.Errorf("%w: %q and %q name the same secret, %q", store.ErrInvalid, other, p.Key, c.key)
+		if other, ok := stays[c.Key]; ok {
+			return edits{}, fmt.Errorf("%w: %q and %q name the same secret, %q", store.ErrInvalid, other, p.Key, c.Key)
 		}
-		stays[c.key] = p.Key
+		stays[c.Key] = p.Key
 		if stands == nil || stands.Value != p.Value {
 			todo.writes = append(todo.writes, c)
 		}
@@ -186,23 +187,23 @@ func (e *edit) compare(pairs []formats.Pair) (edits, error) {
 func (e *edit) confirm(todo edits) error {
 	for _, c := range todo.writes {
 		what := "changed"
-		if c.version == 0 {
+		if c.Version == 0 {
 			what = "new"
 		}
-		e.app.say("%s/%s: %s", e.before.Service, c.key, what)
+		e.app.Say("%s/%s: %s", e.before.Service, c.Key, what)
 	}
 	for _, s := range todo.deletes {
-		e.app.say("%s: will be deleted with all its versions", s.ID)
+		e.app.Say("%s: will be deleted with all its versions", s.ID)
 	}
 	if e.Yes {
 		return nil
 	}
 	var parts []string
 	if n := len(todo.writes); n > 0 {
-		parts = append(parts, "write "+count(n, "secret"))
+		parts = append(parts, "write "+app.Count(n, "secret"))
 	}
 	if n := len(todo.deletes); n > 0 {
-		parts = append(parts, "delete "+count(n, "secret"))
+		parts = append(parts, "delete "+app.Count(n, "secret"))
 	}
 	question := strings.Join(parts, " and ") + "?"
 	ok, err := term.Confirm(e.app.Stdin, e.app.Stderr, strings.ToUpper(question[:1])+question[1:])
@@ -215,7 +216,7 @@ func (e *edit) confirm(todo edits) error {
 // apply writes, and deletes when all was written.
 func (e *edit) apply(ctx context.Context, s store.Store, todo edits) error {
 	service := e.before.Service
-	results, err := writeChanges(ctx, s, service, todo.writes, store.WriteOptions{PreserveCase: e.PreserveCase, Adopt: e.Adopt})
+	results, err := app.WriteChanges(ctx, s, service, todo.writes, store.WriteOptions{PreserveCase: e.PreserveCase, Adopt: e.Adopt})
 	if len(results) == 0 && err != nil {
 		return err
 	}
@@ -224,7 +225,7 @@ func (e *edit) apply(ctx context.Context, s store.Store, todo edits) error {
 		deleted, err = e.delete(ctx, s, todo.deletes)
 		results = append(results, deleted...)
 	}
-	if printErr := e.app.reportChanges(service, results, err); printErr != nil {
+	if printErr := e.app.ReportChanges(service, results, err); printErr != nil {
 		return printErr
 	}
 	return err
@@ -253,7 +254,7 @@ func (e *edit) encode() ([]byte, error) {
 	fmt.Fprintf(&body, "# Secrets of service %s. What you change is written, what you remove is deleted, after a question.\n", e.before.Service)
 	body.WriteString("# A file without secrets changes nothing.\n")
 	if n := len(e.before.Hidden); n > 0 {
-		fmt.Fprintf(&body, "# %s hidden from you; they stay as they are.\n", count(n, "secret"))
+		fmt.Fprintf(&body, "# %s hidden from you; they stay as they are.\n", app.Count(n, "secret"))
 	}
 	pairs := make([]formats.Pair, len(e.before.Secrets))
 	e.keys = map[string]string{}
@@ -262,7 +263,7 @@ func (e *edit) encode() ([]byte, error) {
 		if e.Format == "dotenv" {
 			name, err := environ.Name(s.ID.Key, "")
 			if err != nil {
-				return nil, hinted(err, "--format yaml carries every key")
+				return nil, app.Hinted(err, "--format yaml carries every key")
 			}
 			e.keys[name] = s.ID.Key
 		}
@@ -276,16 +277,16 @@ func (e *edit) encode() ([]byte, error) {
 	}
 	err := formats.Encode(&body, format, pairs, formats.Options{})
 	if err != nil && e.Format != "yaml" {
-		err = hinted(err, "--format yaml carries every key and every value")
+		err = app.Hinted(err, "--format yaml carries every key and every value")
 	}
 	return body.Bytes(), err
 }
 
 // create makes the file: in a directory that only the caller may enter, in memory where there is one.
 func (e *edit) create(body []byte) error {
-	dir, memory := e.app.workplace()
+	dir, memory := workplace(e.app)
 	if !memory {
-		e.app.note("there is no directory in memory: the values are on the disk, below %s, until you leave the editor", dir)
+		e.app.Note("there is no directory in memory: the values are on the disk, below %s, until you leave the editor", dir)
 	}
 	dir, err := os.MkdirTemp(dir, "coffer-")
 	if err != nil {
@@ -302,7 +303,7 @@ func (e *edit) create(body []byte) error {
 func (e *edit) remove() error { return os.RemoveAll(filepath.Dir(e.path)) }
 
 // workplace returns the first directory that is in memory, or the one for temporary files.
-func (a *App) workplace() (dir string, memory bool) {
+func workplace(a *app.App) (dir string, memory bool) {
 	candidates := []string{a.Getenv("XDG_RUNTIME_DIR"), "/dev/shm"}
 	at := slices.IndexFunc(candidates, func(dir string) bool { return filepath.IsAbs(dir) && inMemory(dir) })
 	if at >= 0 {

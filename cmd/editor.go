@@ -11,13 +11,14 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/term"
 )
 
 // openEditor lets a person edit a file, and returns when the editor ends. What ends this
 // program meanwhile ends the editor, and the file goes, for which it calls remove; a Ctrl-C
 // is the editor's own matter.
-func (a *App) openEditor(path string, remove func() error) error {
+func openEditor(a *app.App, path string, remove func() error) error {
 	editor := cmp.Or(a.Getenv("VISUAL"), a.Getenv("EDITOR"), defaultEditor())
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)

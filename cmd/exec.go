@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/environ"
 	"github.com/coffer-secrets/coffer/store"
 )
@@ -17,7 +18,7 @@ import (
 type ExecCmd struct {
 	Services []string `arg:"" name:"service" help:"Services, then -- and the command. Of two services that set one variable the later wins."`
 
-	ReadFlags
+	app.ReadFlags
 	EnvFlags
 	Pristine    bool   `help:"Give the command nothing but the secrets."`
 	Strict      bool   `help:"Fill only variables that are set to the strict value, and every one of them."`
@@ -39,34 +40,34 @@ func (f EnvFlags) rules() environ.Rules {
 }
 
 // Run replaces the process by the command. It returns only when that fails, but on Windows.
-func (c *ExecCmd) Run(ctx context.Context, app *App) error {
-	command := app.behind
+func (c *ExecCmd) Run(ctx context.Context, a *app.App) error {
+	command := a.Behind
 	if len(command) == 0 {
-		return usage("no command to run: coffer exec SERVICE... -- COMMAND")
+		return app.Usage("no command to run: coffer exec SERVICE... -- COMMAND")
 	}
 	path, err := findCommand(command[0])
 	if err != nil {
 		return err
 	}
-	app.unverified = c.Unverified
-	all, err := app.load(ctx, c.Services)
+	a.Unverified = c.Unverified
+	all, err := a.Load(ctx, c.Services)
 	if err != nil {
 		return err
 	}
-	if err := app.refuseIncomplete(all, c.ReadFlags); err != nil {
+	if err := a.RefuseIncomplete(all, c.ReadFlags); err != nil {
 		return err
 	}
 	rules := c.rules()
-	rules.Pristine, rules.NoAWS, rules.FoldCase = c.Pristine, c.NoAWSEnv, foldNames
+	rules.Pristine, rules.NoAWS, rules.FoldCase = c.Pristine, c.NoAWSEnv, app.FoldNames
 	if c.Strict {
 		rules.Strict = &c.StrictValue
 	}
-	env, notices, err := environ.Build(app.Environ, layers(all), rules)
+	env, notices, err := environ.Build(a.Environ, layers(all), rules)
 	if err != nil {
 		return err
 	}
 	for _, n := range notices {
-		app.note("%s", n.Text)
+		a.Note("%s", n.Text)
 	}
 	if err := environ.Check(path, command, env, environ.SystemLimits()); err != nil {
 		return err
@@ -74,7 +75,7 @@ func (c *ExecCmd) Run(ctx context.Context, app *App) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return app.replace(ctx, path, command, env.Strings())
+	return replace(ctx, a, path, command, env.Strings())
 }
 
 func layers(all []store.Contents) []environ.Layer {
@@ -98,13 +99,13 @@ func findCommand(name string) (string, error) {
 	switch {
 	case implicit:
 		err := fmt.Errorf("%q is found in the current directory or through a relative directory in PATH, and not run from there", name)
-		return "", &exitError{exitNoCommand, hinted(err, "to run it: "+"."+string(filepath.Separator)+path)}
+		return "", &app.ExitError{Code: app.ExitNoCommand, Err: app.Hinted(err, "to run it: "+"."+string(filepath.Separator)+path)}
 	case err == nil:
 		return path, nil
 	case errors.Is(err, fs.ErrPermission):
-		return "", &exitError{exitNotExecutable, fmt.Errorf("%q cannot be executed: %w", name, fs.ErrPermission)}
+		return "", &app.ExitError{Code: app.ExitNotExecutable, Err: fmt.Errorf("%q cannot be executed: %w", name, fs.ErrPermission)}
 	case errors.Is(err, syscall.EISDIR):
-		return "", &exitError{exitNotExecutable, fmt.Errorf("%q cannot be executed: it is a directory", name)}
+		return "", &app.ExitError{Code: app.ExitNotExecutable, Err: fmt.Errorf("%q cannot be executed: it is a directory", name)}
 	}
-	return "", &exitError{exitNoCommand, fmt.Errorf("there is no command %q", name)}
+	return "", &app.ExitError{Code: app.ExitNoCommand, Err: fmt.Errorf("there is no command %q", name)}
 }

@@ -7,14 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+
+	"github.com/coffer-secrets/coffer/internal/app"
 )
 
 // replace becomes the command: signals, the terminal and the exit code are its own.
-func (a *App) replace(_ context.Context, path string, argv, env []string) error {
-	a.restore()
+func replace(_ context.Context, a *app.App, path string, argv, env []string) error {
+	a.Restore()
 	err := syscall.Exec(path, argv, env)
 	if errors.Is(err, syscall.ENOENT) {
-		return &exitError{exitNoCommand, fmt.Errorf("%s or its interpreter does not exist", path)}
+		return &app.ExitError{Code: app.ExitNoCommand, Err: fmt.Errorf("%s or its interpreter does not exist", path)}
 	}
-	return &exitError{exitNotExecutable, fmt.Errorf("%s cannot be executed: %w", path, err)}
+	return &app.ExitError{Code: app.ExitNotExecutable, Err: fmt.Errorf("%s cannot be executed: %w", path, err)}
 }

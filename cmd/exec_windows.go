@@ -9,11 +9,13 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+
+	"github.com/coffer-secrets/coffer/internal/app"
 )
 
 // replace runs the command as a child, passes interrupts on and returns its exit code: Windows
 // cannot replace a process.
-func (a *App) replace(_ context.Context, path string, argv, env []string) error {
+func replace(_ context.Context, a *app.App, path string, argv, env []string) error {
 	child := &exec.Cmd{Path: path, Args: argv, Env: env, Stdin: a.Stdin, Stdout: a.Stdout, Stderr: a.Stderr}
 	// The console sends an interrupt to both; only the child shall end by it.
 	interrupts := make(chan os.Signal, 1)
@@ -25,7 +27,7 @@ func (a *App) replace(_ context.Context, path string, argv, env []string) error 
 	case err == nil:
 		return nil
 	case errors.As(err, &exit):
-		return &exitError{code: exit.ExitCode()}
+		return &app.ExitError{Code: exit.ExitCode()}
 	}
-	return &exitError{exitNotExecutable, fmt.Errorf("%s cannot be executed: %w", path, err)}
+	return &app.ExitError{Code: app.ExitNotExecutable, Err: fmt.Errorf("%s cannot be executed: %w", path, err)}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/environ"
 	"github.com/coffer-secrets/coffer/internal/formats"
 	"github.com/coffer-secrets/coffer/internal/outfile"
@@ -18,7 +19,7 @@ import (
 type ExportCmd struct {
 	Services []string `arg:"" name:"service" help:"Services. Of two that hold one key the later wins."`
 
-	ReadFlags
+	app.ReadFlags
 	EnvFlags
 	Format string `short:"f" default:"json" placeholder:"NAME" help:"json, yaml, dotenv, dotenv-literal, shell, csv, tsv, java-properties, tfvars, toml, docker, systemd, k8s, github-env, github-mask or gitlab (json)."`
 	Out    string `short:"o" aliases:"output-file" placeholder:"FILE" help:"Write to a file that only you can read, whole or not at all."`
@@ -26,23 +27,23 @@ type ExportCmd struct {
 }
 
 // Run exports, or writes nothing at all.
-func (c *ExportCmd) Run(ctx context.Context, app *App) error {
+func (c *ExportCmd) Run(ctx context.Context, a *app.App) error {
 	variables, err := formats.Variables(c.Format)
 	switch {
 	case err != nil:
 		return err
 	case c.Prefix != "" && !variables:
-		return usage("--prefix is for formats of variables; %s keeps the keys", c.Format)
+		return app.Usage("--prefix is for formats of variables; %s keeps the keys", c.Format)
 	}
-	app.unverified = c.Unverified
-	all, err := app.load(ctx, c.Services)
+	a.Unverified = c.Unverified
+	all, err := a.Load(ctx, c.Services)
 	if err != nil {
 		return err
 	}
-	if err := app.refuseIncomplete(all, c.ReadFlags); err != nil {
+	if err := a.RefuseIncomplete(all, c.ReadFlags); err != nil {
 		return err
 	}
-	pairs, err := app.pairs(layers(all), c.rules(), variables)
+	pairs, err := pairs(a, layers(all), c.rules(), variables)
 	if err != nil {
 		return err
 	}
@@ -57,12 +58,12 @@ func (c *ExportCmd) Run(ctx context.Context, app *App) error {
 	if c.Out != "" {
 		return outfile.Write(c.Out, out.Bytes())
 	}
-	return app.printValues(out.String())
+	return a.PrintValues(out.String())
 }
 
 // pairs merges services, of which the later wins, and tells what a person should know. What
 // becomes an environment is held to the rules of exec.
-func (a *App) pairs(layers []environ.Layer, rules environ.Rules, variables bool) ([]formats.Pair, error) {
+func pairs(a *app.App, layers []environ.Layer, rules environ.Rules, variables bool) ([]formats.Pair, error) {
 	rules.Pristine = true
 	var notices []environ.Notice
 	var pairs []formats.Pair
@@ -75,15 +76,15 @@ func (a *App) pairs(layers []environ.Layer, rules environ.Rules, variables bool)
 		}
 	} else {
 		layers, notices, err = environ.Select(layers, rules)
-		pairs = a.merge(layers)
+		pairs = merge(a, layers)
 	}
 	leftOut := 0
 	for _, n := range notices {
 		if n.Kind == environ.LeftOut { // an error of one secret
 			leftOut++
-			a.say("%s", n.Text)
+			a.Say("%s", n.Text)
 		} else {
-			a.note("%s", n.Text)
+			a.Note("%s", n.Text)
 		}
 	}
 	if err == nil && leftOut > 0 && len(pairs) == 0 {
@@ -93,7 +94,7 @@ func (a *App) pairs(layers []environ.Layer, rules environ.Rules, variables bool)
 }
 
 // merge goes by keys, and says once which of them several services hold.
-func (a *App) merge(layers []environ.Layer) []formats.Pair {
+func merge(a *app.App, layers []environ.Layer) []formats.Pair {
 	at := map[string]int{}
 	var pairs []formats.Pair
 	var replaced []string
@@ -111,7 +112,7 @@ func (a *App) merge(layers []environ.Layer) []formats.Pair {
 	}
 	if len(replaced) > 0 {
 		slices.Sort(replaced)
-		a.note("set by more than one service, the later wins: %s", strings.Join(slices.Compact(replaced), ", "))
+		a.Note("set by more than one service, the later wins: %s", strings.Join(slices.Compact(replaced), ", "))
 	}
 	return pairs
 }
@@ -120,7 +121,7 @@ func (a *App) merge(layers []environ.Layer) []formats.Pair {
 type EnvCmd struct {
 	Services []string `arg:"" name:"service" help:"Services. Of two that set one variable the later wins."`
 
-	ReadFlags
+	app.ReadFlags
 	EnvFlags
 	Strict        bool `help:"Print nothing when any secret cannot be a variable."`
 	PreserveCase  bool `short:"p" help:"Keep the case of keys."`
@@ -128,18 +129,18 @@ type EnvCmd struct {
 }
 
 // Run prints one export line for each secret; what cannot be a variable is reported and left out.
-func (c *EnvCmd) Run(ctx context.Context, app *App) error {
-	app.unverified = c.Unverified
-	all, err := app.load(ctx, c.Services)
+func (c *EnvCmd) Run(ctx context.Context, a *app.App) error {
+	a.Unverified = c.Unverified
+	all, err := a.Load(ctx, c.Services)
 	if err != nil {
 		return err
 	}
-	if err := app.refuseIncomplete(all, c.ReadFlags); err != nil {
+	if err := a.RefuseIncomplete(all, c.ReadFlags); err != nil {
 		return err
 	}
 	rules := c.rules()
 	rules.KeepGoing = !c.Strict
-	pairs, err := app.pairs(layers(all), rules, true)
+	pairs, err := pairs(a, layers(all), rules, true)
 	if err != nil {
 		return err
 	}
@@ -151,5 +152,5 @@ func (c *EnvCmd) Run(ctx context.Context, app *App) error {
 	if err := formats.Encode(&out, format, pairs, formats.Options{Prefix: c.Prefix, PreserveCase: c.PreserveCase}); err != nil {
 		return err
 	}
-	return app.printValues(out.String())
+	return a.PrintValues(out.String())
 }

@@ -6,6 +6,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/internal/term"
 	"github.com/coffer-secrets/coffer/store"
@@ -19,59 +20,59 @@ type FindCmd struct {
 
 // Run prints a row for each match. Secrets whose value is hidden from the caller are counted; a
 // service that cannot be read at all is an error.
-func (c *FindCmd) Run(ctx context.Context, app *App) error {
-	text, err := c.text(app)
+func (c *FindCmd) Run(ctx context.Context, a *app.App) error {
+	text, err := c.text(a)
 	if err != nil {
 		return err
 	}
 	if _, err := path.Match(text, ""); err != nil && !c.ByValue {
-		return usage("%q is not a glob", text)
+		return app.Usage("%q is not a glob", text)
 	}
-	s, err := app.Open(ctx)
+	s, err := a.Open(ctx)
 	if err != nil {
 		return err
 	}
-	matches, err := c.search(ctx, app, s, text)
+	matches, err := c.search(ctx, a, s, text)
 	if err != nil {
 		return err
 	}
-	if app.globals.JSON {
-		out := make([]secretJSON, len(matches))
+	if a.Globals.JSON {
+		out := make([]app.SecretJSON, len(matches))
 		for i, id := range matches {
-			out[i] = described(store.Meta{ID: id})
+			out[i] = app.Described(store.Meta{ID: id})
 		}
-		return render.JSON(app.Stdout, out)
+		return render.JSON(a.Stdout, out)
 	}
-	t := app.table("Service", "Key")
+	t := a.Table("Service", "Key")
 	for _, id := range matches {
-		t.row(id.Service, id.Key)
+		t.Row(id.Service, id.Key)
 	}
-	return t.print()
+	return t.Print()
 }
 
-func (c *FindCmd) text(app *App) (string, error) {
+func (c *FindCmd) text(a *app.App) (string, error) {
 	switch {
 	case c.Text != "" && c.Text != "-":
-		if c.ByValue && app.interactive() {
-			app.note("%s", argumentSeen)
+		if c.ByValue && a.Interactive() {
+			a.Note("%s", argumentSeen)
 		}
 		return c.Text, nil
 	case !c.ByValue:
-		return "", usage("no key to find")
+		return "", app.Usage("no key to find")
 	case c.Text == "-":
-		text, err := readLimited("standard input", app.stdin)
+		text, err := readLimited("standard input", a.OpenStdin)
 		return strings.TrimSuffix(text, "\n"), err
 	}
-	text, err := term.Password(app.Stdin, app.Stderr, "Value to find: ")
+	text, err := term.Password(a.Stdin, a.Stderr, "Value to find: ")
 	if errors.Is(err, term.ErrNoTerminal) {
-		return "", hinted(usage("no value to find"), "give - to read it from standard input, or run it at a terminal to be asked")
+		return "", app.Hinted(app.Usage("no value to find"), "give - to read it from standard input, or run it at a terminal to be asked")
 	}
 	return text, unanswered(err)
 }
 
 // search goes through every service. Keys are named by the backend where it can do that, which
 // reads no value; else, and for values, each service is loaded.
-func (c *FindCmd) search(ctx context.Context, app *App, s store.Store, text string) ([]store.ID, error) {
+func (c *FindCmd) search(ctx context.Context, a *app.App, s store.Store, text string) ([]store.ID, error) {
 	if lister, ok := s.(store.Lister); ok && !c.ByValue {
 		ids, err := lister.IDs(ctx, "")
 		return matching(ids, text), err
@@ -80,7 +81,7 @@ func (c *FindCmd) search(ctx context.Context, app *App, s store.Store, text stri
 	if err != nil {
 		return nil, err
 	}
-	all, err := app.loadFrom(ctx, s, services)
+	all, err := a.LoadFrom(ctx, s, services)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +90,7 @@ func (c *FindCmd) search(ctx context.Context, app *App, s store.Store, text stri
 	for _, contents := range all {
 		hidden += len(contents.Hidden)
 		for _, notice := range contents.Notices {
-			app.note("%s", notice)
+			a.Note("%s", notice)
 		}
 		for _, secret := range contents.Secrets {
 			if c.ByValue && secret.Value.Reveal() == text {
@@ -105,7 +106,7 @@ func (c *FindCmd) search(ctx context.Context, app *App, s store.Store, text stri
 		}
 	}
 	if c.ByValue && hidden > 0 {
-		app.note("%s hidden from you could not be searched", count(hidden, "secret"))
+		a.Note("%s hidden from you could not be searched", app.Count(hidden, "secret"))
 	}
 	return found, nil
 }

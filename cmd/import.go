@@ -12,6 +12,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/formats"
 	"github.com/coffer-secrets/coffer/internal/term"
 	"github.com/coffer-secrets/coffer/store"
@@ -35,13 +36,13 @@ type ImportCmd struct {
 
 // Run imports with one update of the index. Secrets that have the value already stay as they
 // are, so that an import that was interrupted can be run again.
-func (c *ImportCmd) Run(ctx context.Context, app *App) error {
-	service := serviceName(c.Service)
-	values, err := c.read(app)
+func (c *ImportCmd) Run(ctx context.Context, a *app.App) error {
+	service := app.ServiceName(c.Service)
+	values, err := c.read(a)
 	if err != nil {
 		return err
 	}
-	s, err := app.Open(ctx)
+	s, err := a.Open(ctx)
 	if err != nil {
 		return err
 	}
@@ -52,7 +53,7 @@ func (c *ImportCmd) Run(ctx context.Context, app *App) error {
 			return err
 		}
 		if c.Prune {
-			if stale, err = c.stale(app, values, contents); err != nil {
+			if stale, err = c.stale(a, values, contents); err != nil {
 				return err
 			}
 		}
@@ -60,13 +61,13 @@ func (c *ImportCmd) Run(ctx context.Context, app *App) error {
 			dropExisting(values, contents)
 		}
 		if c.DryRun {
-			return c.plan(app, service, values, contents, stale)
+			return c.plan(a, service, values, contents, stale)
 		}
 	}
-	if err := c.confirm(app, service, stale); err != nil {
+	if err := c.confirm(a, service, stale); err != nil {
 		return err
 	}
-	line := app.progress(len(values), "imported")
+	line := a.Progress(len(values), "imported")
 	results, err := s.WriteAll(ctx, service, values, store.WriteOptions{
 		SkipUnchanged: true, PreserveCase: c.PreserveCase, Adopt: c.Adopt,
 		Progress: func(store.Result) { line.Add() },
@@ -80,18 +81,18 @@ func (c *ImportCmd) Run(ctx context.Context, app *App) error {
 	if len(results) == 0 && err != nil {
 		return err
 	}
-	if printErr := c.report(app, service, results, err); printErr != nil {
+	if printErr := c.report(a, service, results, err); printErr != nil {
 		return errors.Join(err, printErr)
 	}
 	if errors.Is(err, context.Canceled) {
-		return hinted(err, "what is stored stays; the same import again does the rest")
+		return app.Hinted(err, "what is stored stays; the same import again does the rest")
 	}
 	return err
 }
 
 // read decodes the file before anything is asked of a store.
-func (c *ImportCmd) read(app *App) (map[string]store.Value, error) {
-	body, err := c.body(app)
+func (c *ImportCmd) read(a *app.App) (map[string]store.Value, error) {
+	body, err := c.body(a)
 	if err != nil {
 		return nil, err
 	}
@@ -112,8 +113,8 @@ func (c *ImportCmd) read(app *App) (map[string]store.Value, error) {
 
 // body reads all of the file, and one byte more than can be decoded, so that a larger one is
 // refused rather than cut.
-func (c *ImportCmd) body(app *App) ([]byte, error) {
-	var in io.Reader = app.Stdin
+func (c *ImportCmd) body(a *app.App) ([]byte, error) {
+	var in io.Reader = a.Stdin
 	if c.File != "-" {
 		f, err := os.Open(c.File)
 		if err != nil {
@@ -150,7 +151,7 @@ func (c *ImportCmd) unread(err error, format string, body []byte) error {
 	err = fmt.Errorf("%s: %w", name, err)
 	switch {
 	case syntax != nil && syntax.Nested:
-		return hinted(err, "--flatten _ joins the keys: a_b of b within a")
+		return app.Hinted(err, "--flatten _ joins the keys: a_b of b within a")
 	case c.Format != "":
 		return err
 	}
@@ -159,9 +160,9 @@ func (c *ImportCmd) unread(err error, format string, body []byte) error {
 		return err // the format is right, or none is: it is about a key, or about the bytes
 	}
 	if len(others) == 0 {
-		return hinted(err, "it was taken for "+format+"; --format names another: "+strings.Join(formats.ImportNames(), ", "))
+		return app.Hinted(err, "it was taken for "+format+"; --format names another: "+strings.Join(formats.ImportNames(), ", "))
 	}
-	return hinted(err, "it was taken for "+format+", and reads as "+strings.Join(others, ", as ")+": --format "+others[0])
+	return app.Hinted(err, "it was taken for "+format+", and reads as "+strings.Join(others, ", as ")+": --format "+others[0])
 }
 
 // dropExisting takes out what the service has, whatever its case.
@@ -176,15 +177,15 @@ func dropExisting(values map[string]store.Value, contents store.Contents) {
 
 // stale returns the secrets that the file does not have, whatever their case. What cannot be
 // read, or is under another alias, the file could not have brought: it stays.
-func (c *ImportCmd) stale(app *App, values map[string]store.Value, contents store.Contents) ([]string, error) {
+func (c *ImportCmd) stale(a *app.App, values map[string]store.Value, contents store.Contents) ([]string, error) {
 	if len(values) == 0 {
-		return nil, hinted(usage("the file has no secrets: --prune would delete the whole service"), "coffer delete "+contents.Service+" --service does that")
+		return nil, app.Hinted(app.Usage("the file has no secrets: --prune would delete the whole service"), "coffer delete "+contents.Service+" --service does that")
 	}
 	inFile := make(map[string]bool, len(values))
 	for name := range values {
 		inFile[strings.ToLower(name)] = true
 	}
-	alias := app.inForce.aliasOfWrites()
+	alias := a.InForce.AliasOfWrites()
 	var out []string
 	kept := len(contents.Hidden)
 	for _, s := range contents.Secrets {
@@ -197,13 +198,13 @@ func (c *ImportCmd) stale(app *App, values map[string]store.Value, contents stor
 		}
 	}
 	if kept > 0 {
-		app.note("%s: --prune leaves %s alone: hidden from you, or under another key alias", contents.Service, count(kept, "secret"))
+		a.Note("%s: --prune leaves %s alone: hidden from you, or under another key alias", contents.Service, app.Count(kept, "secret"))
 	}
 	return out, nil
 }
 
 // plan prints what an import would do.
-func (c *ImportCmd) plan(app *App, service string, values map[string]store.Value, contents store.Contents, stale []string) error {
+func (c *ImportCmd) plan(a *app.App, service string, values map[string]store.Value, contents store.Contents, stale []string) error {
 	stored := map[string]string{} // as it will be -> as the file has it
 	keys, newest := contents.Keys(), map[string]store.Secret{}
 	for _, s := range contents.Secrets {
@@ -246,20 +247,20 @@ func (c *ImportCmd) plan(app *App, service string, values map[string]store.Value
 	for _, key := range stale {
 		results = append(results, store.Result{Meta: newest[key].Meta, Outcome: store.Deleted})
 	}
-	return c.table(app, results)
+	return c.table(a, results)
 }
 
-func (c *ImportCmd) confirm(app *App, service string, stale []string) error {
+func (c *ImportCmd) confirm(a *app.App, service string, stale []string) error {
 	if len(stale) == 0 || c.Yes {
 		return nil
 	}
 	for _, key := range stale {
-		app.say("will delete %s/%s", service, key)
+		a.Say("will delete %s/%s", service, key)
 	}
-	ok, err := term.Confirm(app.Stdin, app.Stderr, fmt.Sprintf("Import, and delete %s that the file does not have?", count(len(stale), "secret")))
+	ok, err := term.Confirm(a.Stdin, a.Stderr, fmt.Sprintf("Import, and delete %s that the file does not have?", app.Count(len(stale), "secret")))
 	switch {
 	case errors.Is(err, term.ErrNoTerminal):
-		return noTerminal("--yes deletes without asking; --dry-run shows what")
+		return app.NoTerminal("--yes deletes without asking; --dry-run shows what")
 	case err == nil && !ok:
 		return errors.New("nothing was changed")
 	}
@@ -267,15 +268,15 @@ func (c *ImportCmd) confirm(app *App, service string, stale []string) error {
 }
 
 // report counts what was done, and names what failed besides the error that ends the command.
-func (c *ImportCmd) report(app *App, service string, results []store.Result, err error) error {
-	if app.globals.JSON {
-		return app.printResults(results)
+func (c *ImportCmd) report(a *app.App, service string, results []store.Result, err error) error {
+	if a.Globals.JSON {
+		return a.PrintResults(results)
 	}
 	counts := map[store.Outcome]int{}
 	for _, r := range results {
 		counts[r.Outcome]++
 		if r.Err != nil && !errors.Is(err, r.Err) && !errors.Is(r.Err, context.Canceled) {
-			app.say("%s", sentence(r.Err))
+			a.Say("%s", app.Sentence(r.Err))
 		}
 	}
 	var parts []string
@@ -287,27 +288,27 @@ func (c *ImportCmd) report(app *App, service string, results []store.Result, err
 	if len(parts) == 0 {
 		parts = []string{"nothing to import"}
 	}
-	app.note("%s: %s", service, strings.Join(parts, ", "))
+	a.Note("%s: %s", service, strings.Join(parts, ", "))
 	return nil
 }
 
 // table prints a plan: a row for each secret, never a value.
-func (c *ImportCmd) table(app *App, results []store.Result) error {
-	sortResults(results)
-	if app.globals.JSON {
-		return app.printResults(results)
+func (c *ImportCmd) table(a *app.App, results []store.Result) error {
+	app.SortResults(results)
+	if a.Globals.JSON {
+		return a.PrintResults(results)
 	}
-	t := app.table("Key", "Version", "Change")
+	t := a.Table("Key", "Version", "Change")
 	for _, r := range results {
 		change := string(r.Outcome)
 		if r.Err != nil {
-			change = sentence(r.Err)
+			change = app.Sentence(r.Err)
 		}
 		var version any
 		if r.Meta.Version > 0 {
 			version = r.Meta.Version
 		}
-		t.row(r.Meta.ID.Key, version, change)
+		t.Row(r.Meta.ID.Key, version, change)
 	}
-	return t.print()
+	return t.Print()
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/internal/term"
 	"github.com/coffer-secrets/coffer/store"
@@ -41,34 +42,34 @@ func (p *part) open() bool { return !p.Done && p.LeftOut == "" }
 
 // Run shows what is there and what is to be made, asks, makes it, and stores, reads and
 // deletes a secret. Where everything is there, it makes nothing.
-func (c *InitCmd) Run(ctx context.Context, app *App) error {
-	s, err := app.settings()
+func (c *InitCmd) Run(ctx context.Context, a *app.App) error {
+	s, err := a.Settings()
 	if err != nil {
 		return err
 	}
 	if s.Backend.Value == "local" {
-		return c.local(app, s)
+		return c.local(a, s)
 	}
-	site, err := app.site(ctx)
+	site, err := openSite(ctx, a)
 	if err != nil {
 		return err
 	}
 	site.unconditional = c.AllowUnconditional
 	if c.Print != "" {
-		return app.print(site.scope.Setup(c.AllowUnconditional, c.unprinted(app, site)))
+		return a.Print(site.scope.Setup(c.AllowUnconditional, c.unprinted(a, site)))
 	}
-	parts, err := c.look(ctx, app, site)
+	parts, err := c.look(ctx, a, site)
 	if err != nil {
 		return err
 	}
-	return c.make(ctx, app, site, parts)
+	return c.make(ctx, a, site, parts)
 }
 
 // unprinted says of what Terraform shall not be told: what is left to others, and on a server that
 // is not AWS's what can cut off everybody there, unless an init has tried it.
-func (c *InitCmd) unprinted(app *App, s *site) map[string]string {
+func (c *InitCmd) unprinted(a *app.App, s *site) map[string]string {
 	out := map[string]string{}
-	tried := app.triedSettings(s)
+	tried := triedSettings(a, s)
 	for _, name := range []string{"public-access", "versions", "policy"} {
 		switch verdict, known := tried[name]; {
 		case s.other == "" || known && verdict == "":
@@ -85,9 +86,9 @@ func (c *InitCmd) unprinted(app *App, s *site) map[string]string {
 }
 
 // local tells where things are. They are made by the first write.
-func (c *InitCmd) local(app *App, s *settings) error {
+func (c *InitCmd) local(a *app.App, s *app.Settings) error {
 	if c.Print != "" {
-		return usage("the local backend needs nothing of Terraform")
+		return app.Usage("the local backend needs nothing of Terraform")
 	}
 	alias := s.KMSKeyAlias.Value
 	if alias == "" {
@@ -107,19 +108,19 @@ func (c *InitCmd) local(app *App, s *settings) error {
 			parts[i].State += " (made at the first write)"
 		}
 	}
-	return app.printParts(parts)
+	return printParts(a, parts)
 }
 
-func (c *InitCmd) make(ctx context.Context, app *App, s *site, parts []part) error {
-	if !app.globals.JSON {
-		if err := app.printParts(parts); err != nil {
+func (c *InitCmd) make(ctx context.Context, a *app.App, s *site, parts []part) error {
+	if !a.Globals.JSON {
+		if err := printParts(a, parts); err != nil {
 			return err
 		}
 	}
-	if err := c.confirm(app, s, parts); err != nil {
+	if err := c.confirm(a, s, parts); err != nil {
 		return err
 	}
-	t := &trier{app: app, site: s, out: map[string]string{}}
+	t := &trier{app: a, site: s, out: map[string]string{}}
 	for i := range parts {
 		if !parts[i].open() {
 			continue
@@ -129,25 +130,25 @@ func (c *InitCmd) make(ctx context.Context, app *App, s *site, parts []part) err
 			return fmt.Errorf("%s: %w", parts[i].Name, err)
 		}
 		if parts[i].Done {
-			app.note("made: %s", parts[i].Name)
+			a.Note("made: %s", parts[i].Name)
 		} else {
-			app.note("left out: %s: %s", parts[i].Name, parts[i].LeftOut)
+			a.Note("left out: %s: %s", parts[i].Name, parts[i].LeftOut)
 		}
 	}
 	t.end(ctx, parts)
 	if !slices.Contains(c.Without, "check") {
-		if err := app.roundTrip(ctx); err != nil {
+		if err := roundTrip(ctx, a); err != nil {
 			return s.blockHint(ctx, err)
 		}
 	}
-	if app.globals.JSON {
-		return app.printParts(parts)
+	if a.Globals.JSON {
+		return printParts(a, parts)
 	}
 	return nil
 }
 
 // confirm asks whether the parts that lack shall be made.
-func (c *InitCmd) confirm(app *App, s *site, parts []part) error {
+func (c *InitCmd) confirm(a *app.App, s *site, parts []part) error {
 	open, settings := 0, 0
 	for _, p := range parts {
 		if p.open() {
@@ -158,14 +159,14 @@ func (c *InitCmd) confirm(app *App, s *site, parts []part) error {
 		}
 	}
 	if settings > 0 && s.other != "" {
-		app.note("this is not AWS: the settings are tried first on a separate bucket, %s, which is deleted afterwards", s.scratchName())
+		a.Note("this is not AWS: the settings are tried first on a separate bucket, %s, which is deleted afterwards", s.scratchName())
 	}
 	if open == 0 || c.Yes {
 		return nil
 	}
-	ok, err := term.Confirm(app.Stdin, app.Stderr, fmt.Sprintf("Make these %d?", open))
+	ok, err := term.Confirm(a.Stdin, a.Stderr, fmt.Sprintf("Make these %d?", open))
 	if errors.Is(err, term.ErrNoTerminal) {
-		return noTerminal("--yes makes it without asking")
+		return app.NoTerminal("--yes makes it without asking")
 	}
 	if err == nil && !ok {
 		err = errors.New("nothing was made")
@@ -173,11 +174,11 @@ func (c *InitCmd) confirm(app *App, s *site, parts []part) error {
 	return err
 }
 
-func (a *App) printParts(parts []part) error {
-	if a.globals.JSON {
+func printParts(a *app.App, parts []part) error {
+	if a.Globals.JSON {
 		return render.JSON(a.Stdout, parts)
 	}
-	t := a.table("Part", "There", "What")
+	t := a.Table("Part", "There", "What")
 	for _, p := range parts {
 		there := "yes"
 		switch {
@@ -186,19 +187,19 @@ func (a *App) printParts(parts []part) error {
 		case !p.Done:
 			there = "no"
 		}
-		t.row(p.Name, there, p.State)
+		t.Row(p.Name, there, p.State)
 	}
-	return t.print()
+	return t.Print()
 }
 
 // look finds out what is there. What a server knows nothing of is left out.
-func (c *InitCmd) look(ctx context.Context, app *App, s *site) ([]part, error) {
+func (c *InitCmd) look(ctx context.Context, a *app.App, s *site) ([]part, error) {
 	var parts []part
 	if len(s.scope.Keys) > 0 {
 		key, err := lookForKey(ctx, s)
 		switch {
 		case errors.Is(err, store.ErrUnsupported):
-			app.note("left out: the key: %s", sentence(err))
+			a.Note("left out: the key: %s", app.Sentence(err))
 		case err != nil:
 			return nil, err
 		default:
@@ -214,9 +215,9 @@ func (c *InitCmd) look(ctx context.Context, app *App, s *site) ([]part, error) {
 		Name: "bucket", State: bucket + " in " + s.scope.Region, Done: exists,
 		make: func(ctx context.Context) error { return s.buckets.Create(ctx, bucket) },
 	})
-	tried := app.triedSettings(s)
+	tried := triedSettings(a, s)
 	if s.scope.PlainHTTP && !slices.Contains(c.Without, "policy") {
-		app.note("left out: the policy that refuses requests without TLS: this connection has none, and would be cut off")
+		a.Note("left out: the policy that refuses requests without TLS: this connection has none, and would be cut off")
 	}
 	for _, setting := range s.settings() {
 		if slices.Contains(c.Without, setting.name) || setting.want == "" {
@@ -228,13 +229,13 @@ func (c *InitCmd) look(ctx context.Context, app *App, s *site) ([]part, error) {
 		}
 		switch {
 		case errors.Is(err, store.ErrUnsupported):
-			app.note("left out: %s: %s", setting.title, lacks(err))
+			a.Note("left out: %s: %s", setting.title, lacks(err))
 		case err != nil:
 			return nil, err
 		default:
 			if reason := tried[setting.name]; !p.Done && reason != "" && exists && !c.Again {
 				p.LeftOut = reason
-				app.note("left out: %s: %s (--again tries it anew)", p.Name, reason)
+				a.Note("left out: %s: %s (--again tries it anew)", p.Name, reason)
 			}
 			parts = append(parts, p)
 		}
@@ -252,19 +253,19 @@ func lookForKey(ctx context.Context, s *site) (part, error) {
 	case !found && (s.keyName != alias || store.IsKeyName(alias)):
 		return part{}, fmt.Errorf("%w: there is no key %s", store.ErrConfiguration, s.keyName)
 	case found && !info.Enabled:
-		return part{}, hinted(fmt.Errorf("%w: the key of %s is %s", store.ErrConfiguration, alias, info.State),
+		return part{}, app.Hinted(fmt.Errorf("%w: the key of %s is %s", store.ErrConfiguration, alias, info.State),
 			"who owns it must enable it, or another alias be taken")
 	case found:
 		return part{Name: "key " + alias, State: info.ARN, Done: true}, s.checkPin()
 	case len(s.pinned) > 0:
-		return part{}, hinted(fmt.Errorf("%w: there is no key %s, and one that is made now would not be pinned", store.ErrConfiguration, alias),
+		return part{}, app.Hinted(fmt.Errorf("%w: there is no key %s, and one that is made now would not be pinned", store.ErrConfiguration, alias),
 			"make the key and its alias, add its ARN to key_arns, and run it again")
 	}
 	return part{Name: "key " + alias, State: "a new key, and the alias for it", make: func(ctx context.Context) error {
 		made, err := s.keys.Create(ctx, alias)
 		s.keyARN = made.ARN
 		if errors.Is(err, store.ErrUnknown) {
-			err = hinted(err, "aws kms list-keys and describe-key show it; aws kms create-alias --alias-name "+alias+" --target-key-id ID takes it; coffer init again makes another one")
+			err = app.Hinted(err, "aws kms list-keys and describe-key show it; aws kms create-alias --alias-name "+alias+" --target-key-id ID takes it; coffer init again makes another one")
 		}
 		return err
 	}}, nil

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store"
 )
@@ -16,26 +17,26 @@ const probePrefix = "probe-"
 
 // roundTrip writes a secret, reads it and deletes it, as everybody will. Nothing stays of it,
 // nor of a run that was killed.
-func (a *App) roundTrip(ctx context.Context) error {
+func roundTrip(ctx context.Context, a *app.App) error {
 	s, err := a.Open(ctx)
 	if err != nil {
 		return err
 	}
-	err = a.probe(ctx, s)
+	err = probe(ctx, a, s)
 	for n := 0; n < 2 && errors.Is(err, store.ErrNotFound); n++ { // another init, which ends now, took it for one that was left
-		err = a.probe(ctx, s)
+		err = probe(ctx, a, s)
 	}
 	if err != nil {
 		return err
 	}
-	a.note("a secret was written, read and deleted")
+	a.Note("a secret was written, read and deleted")
 	if err := forgetProbes(ctx, s); err != nil && !errors.Is(err, store.ErrUnsupported) {
-		a.note("something of it may be left: %s", sentence(err))
+		a.Note("something of it may be left: %s", app.Sentence(err))
 	}
 	return nil
 }
 
-func (a *App) probe(ctx context.Context, s store.Store) error {
+func probe(ctx context.Context, a *app.App, s store.Store) error {
 	id := store.ID{Service: store.Scratch, Key: probePrefix + strings.ToLower(rand.Text())}
 	value := store.NewValue(rand.Text())
 	_, err := s.Write(ctx, id, value, store.WriteOptions{})
@@ -52,7 +53,7 @@ func (a *App) probe(ctx context.Context, s store.Store) error {
 		return fmt.Errorf("checking with a secret: %w", err)
 	}
 	if errors.Is(deleteErr, store.ErrIndexBehind) && errors.Is(deleteErr, store.ErrDenied) { // the secret is gone
-		a.note("the index of the check is left: %s", sentence(deleteErr))
+		a.Note("the index of the check is left: %s", app.Sentence(deleteErr))
 	} else if deleteErr != nil {
 		return fmt.Errorf("deleting the secret of the check: %w", deleteErr)
 	}

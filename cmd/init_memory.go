@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/coffer-secrets/coffer/internal/app"
 )
 
 // triedTime is how long doctor goes by what an init has found out; init never does.
@@ -20,8 +22,8 @@ type triedFile struct {
 	LeftOut  map[string]string `json:"left_out"` // by setting: the reason, "" for one that was made
 }
 
-func (a *App) triedPath(s *site) string {
-	base := a.cacheDirectory()
+func triedPath(a *app.App, s *site) string {
+	base := a.CacheDirectory()
 	if base == "" {
 		return ""
 	}
@@ -31,12 +33,12 @@ func (a *App) triedPath(s *site) string {
 
 // rememberTried keeps why settings were left out. Where it cannot, doctor recommends an init that
 // leaves them out again.
-func (a *App) rememberTried(s *site, leftOut map[string]string) {
-	path := a.triedPath(s)
+func rememberTried(a *app.App, s *site, leftOut map[string]string) {
+	path := triedPath(a, s)
 	if s.other == "" || path == "" {
 		return
 	}
-	f := triedFile{Endpoint: s.other, Bucket: s.scope.Bucket, Tried: a.Now().UTC(), LeftOut: a.triedSettings(s)}
+	f := triedFile{Endpoint: s.other, Bucket: s.scope.Bucket, Tried: a.Now().UTC(), LeftOut: triedSettings(a, s)}
 	if f.LeftOut == nil {
 		f.LeftOut = map[string]string{}
 	}
@@ -52,8 +54,8 @@ func (a *App) rememberTried(s *site, leftOut map[string]string) {
 
 // triedSettings are those that an init has tried in the last thirty days: the reason why each was
 // left out, "" for one that was made.
-func (a *App) triedSettings(s *site) map[string]string {
-	path := a.triedPath(s)
+func triedSettings(a *app.App, s *site) map[string]string {
+	path := triedPath(a, s)
 	if s.other == "" || path == "" {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/store"
 )
@@ -16,7 +17,7 @@ import (
 // trier makes the settings of a bucket, and takes back what the bucket does not bear (protocol.md,
 // section 18). On a server that is not AWS's every setting is tried on a bucket of its own first.
 type trier struct {
-	app  *App
+	app  *app.App
 	site *site
 
 	begun bool
@@ -85,7 +86,7 @@ func (t *trier) begin(ctx context.Context, parts []part) error {
 	}
 	if t.site.other != "" {
 		if t.why = t.rehearse(ctx, names); t.why != "" && ctx.Err() == nil {
-			t.app.note("could not try the settings on a separate bucket: %s", t.why)
+			t.app.Note("could not try the settings on a separate bucket: %s", t.why)
 		}
 	}
 	t.trial = t.site.trial()
@@ -105,7 +106,7 @@ func (t *trier) ignored(s *site, o awsconf.Outcome) {
 	}
 	s.unconditional = true
 	if s == t.site {
-		t.app.note("left out: the policy that denies puts without a condition: this server ignores conditions")
+		t.app.Note("left out: the policy that denies puts without a condition: this server ignores conditions")
 	}
 }
 
@@ -116,7 +117,7 @@ func (t *trier) end(ctx context.Context, parts []part) {
 	defer cancel()
 	if t.trial != nil {
 		if err := t.trial.Clean(ctx); err != nil {
-			t.app.note("something of the trial may be left below %s: %s", trialPrefix, sentence(err))
+			t.app.Note("something of the trial may be left below %s: %s", trialPrefix, app.Sentence(err))
 		}
 	}
 	if t.site.other != "" {
@@ -130,7 +131,7 @@ func (t *trier) end(ctx context.Context, parts []part) {
 			t.out[p.setting.name] = ""
 		}
 	}
-	t.app.rememberTried(t.site, t.out)
+	rememberTried(t.app, t.site, t.out)
 }
 
 // trialPrefix begins the names of all objects of trials.
@@ -166,7 +167,7 @@ func (t *trier) rehearse(ctx context.Context, names []string) (reason string) {
 		err = b.Create(ctx, scratch.scope.Bucket)
 	}
 	if err != nil {
-		return sentence(err)
+		return app.Sentence(err)
 	}
 	defer func() {
 		ctx, cancel := afterwards(ctx)
@@ -177,7 +178,7 @@ func (t *trier) rehearse(ctx context.Context, names []string) (reason string) {
 	last, err := trial.Run(ctx)
 	switch {
 	case err != nil:
-		return sentence(err)
+		return app.Sentence(err)
 	case !last.Right():
 		return "in a new bucket this server " + last.Wrong()
 	}
@@ -186,9 +187,9 @@ func (t *trier) rehearse(ctx context.Context, names []string) (reason string) {
 		leftOut, err := scratch.change(ctx, name, trial, &last)
 		if err != nil {
 			if !errors.Is(err, store.ErrDenied) { // of this bucket alone, as it may be
-				t.out[name] = "tried on a bucket of its own, " + sentence(err)
+				t.out[name] = "tried on a bucket of its own, " + app.Sentence(err)
 			}
-			return fmt.Sprintf("%s: %s", name, sentence(err))
+			return fmt.Sprintf("%s: %s", name, app.Sentence(err))
 		}
 		t.out[name] = leftOut
 	}
@@ -199,7 +200,7 @@ func (t *trier) removeScratch(ctx context.Context) {
 	name := t.site.scratchName()
 	err := t.site.buckets.Remove(ctx, name, trialPrefix)
 	if err != nil && !errors.Is(err, store.ErrConflict) { // somebody's bucket of that name is not of a trial
-		t.app.note("the trial bucket %s could not be deleted (the next init deletes it): %s", name, sentence(err))
+		t.app.Note("the trial bucket %s could not be deleted (the next init deletes it): %s", name, app.Sentence(err))
 	}
 }
 
@@ -284,9 +285,9 @@ func (s *site) takeBack(ctx context.Context, setting bucketSetting, undo awsconf
 		return failed
 	}
 	if failed != nil {
-		reason = sentence(failed)
+		reason = app.Sentence(failed)
 	}
-	return hinted(fmt.Errorf("it is set, or may be, and could not be taken back (%s): %s: %w", sentence(err), reason, store.ErrUnavailable),
+	return app.Hinted(fmt.Errorf("it is set, or may be, and could not be taken back (%s): %s: %w", app.Sentence(err), reason, store.ErrUnavailable),
 		"the bucket's owner can undo it: aws s3api "+byHandCommand[setting.name]+" --bucket "+s.scope.Bucket)
 }
 
@@ -316,7 +317,7 @@ func lacks(err error) string {
 		}
 		return strings.TrimSpace(fmt.Sprintf("this server does not %s it (%d %s", verb, e.Status, e.Code)) + ")"
 	}
-	return sentence(err)
+	return app.Sentence(err)
 }
 
 // blockHint adds to a denial what may be its cause on some servers.
@@ -328,6 +329,6 @@ func (s *site) blockHint(ctx context.Context, err error) error {
 	if failed != nil || !blocked {
 		return err
 	}
-	return hinted(err, "the bucket has a public access block, under which some servers deny every put, the owner's too (Ceph 16.2): aws s3api delete-public-access-block --bucket "+
+	return app.Hinted(err, "the bucket has a public access block, under which some servers deny every put, the owner's too (Ceph 16.2): aws s3api delete-public-access-block --bucket "+
 		s.scope.Bucket+" --endpoint-url "+s.other+", then coffer init --without public-access; else ask for s3:PutObject, s3:GetObject and s3:DeleteObject")
 }

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/store"
 )
@@ -53,12 +54,12 @@ const (
 const keyTime = 3 * time.Second
 
 // Run prints a row for each alias and key of each service.
-func (c *KeysCmd) Run(ctx context.Context, app *App) error {
-	s, err := app.Open(ctx)
+func (c *KeysCmd) Run(ctx context.Context, a *app.App) error {
+	s, err := a.Open(ctx)
 	if err != nil {
 		return err
 	}
-	services := serviceNames(c.Services)
+	services := app.ServiceNames(c.Services)
 	inspector, inspects := s.(store.Inspector)
 	if len(services) == 0 {
 		if inspects {
@@ -70,7 +71,7 @@ func (c *KeysCmd) Run(ctx context.Context, app *App) error {
 			return err
 		}
 	}
-	uses, failures := app.keyUses(ctx, s, services)
+	uses, failures := keyUses(ctx, a, s, services)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -84,30 +85,30 @@ func (c *KeysCmd) Run(ctx context.Context, app *App) error {
 	for _, u := range uses {
 		u.judge(keys)
 	}
-	if err := app.printKeyUses(uses); err != nil {
+	if err := printKeyUses(a, uses); err != nil {
 		return err
 	}
-	app.tellKeyUses(uses)
+	tellKeyUses(a, uses)
 	if c.Key != "" {
-		app.note("%s under %s; old versions that the bucket keeps are not counted", count(objectsOf(uses), "object"), c.Key)
+		a.Note("%s under %s; old versions that the bucket keeps are not counted", app.Count(objectsOf(uses), "object"), c.Key)
 	}
 	if untold > 0 {
-		app.note("of %s the storage does not tell the key", count(untold, "object"))
+		a.Note("of %s the storage does not tell the key", app.Count(untold, "object"))
 	}
 	for i, err := range failures {
 		if i == len(failures)-1 {
 			return err
 		}
-		app.say("%s", sentence(err))
+		a.Say("%s", app.Sentence(err))
 	}
 	return nil
 }
 
 // keyUses looks at services, four at once: each is looked at with many requests. What cannot
 // be looked at does not keep the others from being told.
-func (a *App) keyUses(ctx context.Context, s store.Store, services []string) (uses []*keyUse, failures []error) {
+func keyUses(ctx context.Context, a *app.App, s store.Store, services []string) (uses []*keyUse, failures []error) {
 	found, failed := make([][]*keyUse, len(services)), make([]error, len(services))
-	line := a.progress(len(services), "services looked at")
+	line := a.Progress(len(services), "services looked at")
 	var g errgroup.Group
 	g.SetLimit(4)
 	for i, service := range services {
@@ -300,25 +301,25 @@ func (u *keyUse) judge(keys map[string]store.Key) {
 	}
 }
 
-func (a *App) printKeyUses(uses []*keyUse) error {
-	if a.globals.JSON {
+func printKeyUses(a *app.App, uses []*keyUse) error {
+	if a.Globals.JSON {
 		return render.JSON(a.Stdout, append([]*keyUse{}, uses...))
 	}
 	names := shortNames(uses)
-	t := a.table("Service", "Alias", "Key", "Secrets", "Others", "State", "Usable", "Current", "Last change")
+	t := a.Table("Service", "Alias", "Key", "Secrets", "Others", "State", "Usable", "Current", "Last change")
 	for _, u := range uses {
-		t.row(u.Service, u.Alias, cmp.Or(names[u.Key], u.Sealed), u.Secrets, u.Indexes+u.Tombstones, u.State, u.Usable, u.Current, u.LastChange)
+		t.Row(u.Service, u.Alias, cmp.Or(names[u.Key], u.Sealed), u.Secrets, u.Indexes+u.Tombstones, u.State, u.Usable, u.Current, u.LastChange)
 	}
-	return t.print()
+	return t.Print()
 }
 
 // tellKeyUses tells of what is under a key that its alias does not stand for any more.
-func (a *App) tellKeyUses(uses []*keyUse) {
+func tellKeyUses(a *app.App, uses []*keyUse) {
 	names := shortNames(uses)
 	for _, u := range uses {
 		if u.Current == no && u.Secrets > 0 {
-			a.note("%s: %s of %s under %s, and the alias stands for another key now; coffer rekey %s --same --kms-key-alias %s moves them there",
-				u.Service, count(u.Secrets, "secret"), u.Alias, names[u.Key], u.Service, u.Alias)
+			a.Note("%s: %s of %s under %s, and the alias stands for another key now; coffer rekey %s --same --kms-key-alias %s moves them there",
+				u.Service, app.Count(u.Secrets, "secret"), u.Alias, names[u.Key], u.Service, u.Alias)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sort"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/store"
 )
@@ -19,12 +20,12 @@ type ListCmd struct {
 }
 
 // Run prints one table for all services, from their indexes: no request for each secret.
-func (c *ListCmd) Run(ctx context.Context, app *App) error {
-	all, err := app.load(ctx, c.Services)
+func (c *ListCmd) Run(ctx context.Context, a *app.App) error {
+	all, err := a.Load(ctx, c.Services)
 	if err != nil {
 		return err
 	}
-	if err := app.refuseUnreadable(all); err != nil {
+	if err := a.RefuseUnreadable(all); err != nil {
 		return err
 	}
 	var secrets []store.Secret
@@ -32,14 +33,14 @@ func (c *ListCmd) Run(ctx context.Context, app *App) error {
 		secrets = append(secrets, contents.Secrets...)
 	}
 	c.sort(secrets)
-	if app.globals.JSON {
-		out := make([]secretJSON, len(secrets))
+	if a.Globals.JSON {
+		out := make([]app.SecretJSON, len(secrets))
 		for i, s := range secrets {
-			if out[i] = described(s.Meta); c.Expand {
-				out[i] = valued(s)
+			if out[i] = app.Described(s.Meta); c.Expand {
+				out[i] = app.Valued(s)
 			}
 		}
-		return render.JSON(app.Stdout, out)
+		return render.JSON(a.Stdout, out)
 	}
 	header := []string{"Key", "Version", "Last modified", "User", "Key alias"}
 	if len(all) > 1 {
@@ -48,7 +49,7 @@ func (c *ListCmd) Run(ctx context.Context, app *App) error {
 	if c.Expand {
 		header = append(header, "Value")
 	}
-	t := app.table(header...)
+	t := a.Table(header...)
 	for _, s := range secrets {
 		row := []any{s.ID.Key, s.Version, s.Created, s.CreatedBy, s.KeyAlias}
 		if len(all) > 1 {
@@ -57,9 +58,9 @@ func (c *ListCmd) Run(ctx context.Context, app *App) error {
 		if c.Expand {
 			row = append(row, s.Value.Reveal())
 		}
-		t.row(row...)
+		t.Row(row...)
 	}
-	return t.print()
+	return t.Print()
 }
 
 func (c *ListCmd) sort(secrets []store.Secret) {
@@ -83,17 +84,17 @@ type ServicesCmd struct {
 }
 
 // Run prints one name a line, so that a script can read them.
-func (c *ServicesCmd) Run(ctx context.Context, app *App) error {
-	s, err := app.Open(ctx)
+func (c *ServicesCmd) Run(ctx context.Context, a *app.App) error {
+	s, err := a.Open(ctx)
 	if err != nil {
 		return err
 	}
-	names, err := s.Services(ctx, serviceName(c.Prefix))
+	names, err := s.Services(ctx, app.ServiceName(c.Prefix))
 	if err != nil {
 		return err
 	}
 	if c.Secrets {
-		all, err := app.loadFrom(ctx, s, names)
+		all, err := a.LoadFrom(ctx, s, names)
 		if err != nil {
 			return err
 		}
@@ -104,14 +105,14 @@ func (c *ServicesCmd) Run(ctx context.Context, app *App) error {
 			}
 		}
 	}
-	if app.globals.JSON {
-		return render.JSON(app.Stdout, append([]string{}, names...))
+	if a.Globals.JSON {
+		return render.JSON(a.Stdout, append([]string{}, names...))
 	}
-	t := app.table("Service")
+	t := a.Table("Service")
 	for _, name := range names {
-		t.row(name)
+		t.Row(name)
 	}
-	return t.print()
+	return t.Print()
 }
 
 // HistoryCmd lists the versions of a secret.
@@ -121,12 +122,12 @@ type HistoryCmd struct {
 }
 
 // Run prints a row for each version that is kept, oldest first.
-func (c *HistoryCmd) Run(ctx context.Context, app *App) error {
-	id, err := newID(c.Service, c.Key)
+func (c *HistoryCmd) Run(ctx context.Context, a *app.App) error {
+	id, err := app.NewID(c.Service, c.Key)
 	if err != nil {
 		return err
 	}
-	s, err := app.Open(ctx)
+	s, err := a.Open(ctx)
 	if err != nil {
 		return err
 	}
@@ -134,20 +135,20 @@ func (c *HistoryCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	if app.globals.JSON {
-		out := make([]secretJSON, len(versions))
+	if a.Globals.JSON {
+		out := make([]app.SecretJSON, len(versions))
 		for i, m := range versions {
-			out[i] = described(m)
+			out[i] = app.Described(m)
 		}
-		return render.JSON(app.Stdout, out)
+		return render.JSON(a.Stdout, out)
 	}
-	t := app.table("Event", "Version", "Date", "User")
+	t := a.Table("Event", "Version", "Date", "User")
 	for i, m := range versions {
 		event := "Updated"
 		if i == 0 && m.Version == 1 {
 			event = "Created"
 		}
-		t.row(event, m.Version, m.Created, m.CreatedBy)
+		t.Row(event, m.Version, m.Created, m.CreatedBy)
 	}
-	return t.print()
+	return t.Print()
 }

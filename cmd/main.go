@@ -1,3 +1,5 @@
+// Package cmd is the command line: it turns arguments into calls of a store, and what comes
+// of them into output.
 package cmd
 
 import (
@@ -13,17 +15,18 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/progress"
 	"github.com/coffer-secrets/coffer/internal/waiting"
 )
 
 // Main runs one command line and returns the exit code.
-func Main(args []string, app *App) int {
+func Main(args []string, a *app.App) int {
 	debug.SetTraceback("none") // a trace of a crash tells arguments
-	app.restore = noCore()
-	app.watch, app.line = waiting.New(context.Background(), app.waitFor), new(atomic.Pointer[progress.Line])
-	defer app.watch.Close()
-	ctx, stop := untilInterrupted(app.watch)
+	a.Restore = noCore()
+	a.Watch, a.Line = waiting.New(context.Background(), a.WaitFor), new(atomic.Pointer[progress.Line])
+	defer a.Watch.Close()
+	ctx, stop := untilInterrupted(a.Watch)
 	defer stop()
 
 	if len(args) == 0 || args[0] == "help" { // chamber has it as a command
@@ -31,40 +34,40 @@ func Main(args []string, app *App) int {
 	}
 	// exec starts with a grammar of its own: the whole one takes longer than all else it does.
 	hot := &execGrammar{}
-	parser, exited, err := app.newParser(ctx, hot, &hot.Globals)
+	parser, exited, err := newParser(ctx, a, hot, &hot.Globals)
 	if err != nil {
-		return app.fail(err)
+		return a.Fail(err)
 	}
 	if name := commandName(parser.Model, args); name == "exec" || name == "run" {
 		// It waits far more than it computes: on one processor nobody spins while it waits.
 		runtime.GOMAXPROCS(1)
 		// Here, not in the grammar: to it everything behind "--" is more services.
 		if at := slices.Index(args, "--"); at >= 0 {
-			args, app.behind = args[:at], args[at+1:]
+			args, a.Behind = args[:at], args[at+1:]
 		}
 	} else {
 		whole := &CLI{}
-		if parser, exited, err = app.newParser(ctx, whole, &whole.Globals); err != nil {
-			return app.fail(err)
+		if parser, exited, err = newParser(ctx, a, whole, &whole.Globals); err != nil {
+			return a.Fail(err)
 		}
 	}
 	parsed, err := parser.Parse(attachValues(args))
 	if *exited {
-		return exitDone
+		return app.ExitDone
 	}
 	if err != nil {
-		return app.fail(usageError(args, err))
+		return a.Fail(usageError(args, err))
 	}
-	app.patience = timeoutOf(parsed)
+	a.Patience = timeoutOf(parsed)
 	if err := parsed.Run(); err != nil {
-		return app.fail(err)
+		return a.Fail(err)
 	}
-	return exitDone
+	return app.ExitDone
 }
 
 // newParser makes the parser of a grammar. exited says, after a parse, that it was for help.
-func (a *App) newParser(ctx context.Context, grammar any, globals *Globals) (parser *kong.Kong, exited *bool, err error) {
-	a.globals, exited = globals, new(bool)
+func newParser(ctx context.Context, a *app.App, grammar any, globals *app.Globals) (parser *kong.Kong, exited *bool, err error) {
+	a.Globals, exited = globals, new(bool)
 	parser, err = kong.New(grammar,
 		kong.Name("coffer"),
 		kong.Description("Encrypted secrets in a bucket: S3 with KMS, or a directory. No server to run."),

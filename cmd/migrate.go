@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/progress"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/store"
@@ -25,9 +26,9 @@ type MigrateCmd struct {
 	FromBucket  string `placeholder:"NAME" help:"Bucket to read from."`
 	ToBackend   string `placeholder:"NAME" help:"Backend to write to, under --kms-key-alias."`
 	ToBucket    string `placeholder:"NAME" help:"Bucket to write to."`
-	Contexts
+	app.Contexts
 
-	KeyFlags
+	app.KeyFlags
 	History   bool `default:"true" negatable:"" help:"Older versions too, of secrets that the destination does not have; --no-history: only the newest."`
 	Overwrite bool `help:"Write a new version of secrets that have another value at the destination."`
 	DryRun    bool `help:"Print what would be written, and write nothing."`
@@ -36,8 +37,8 @@ type MigrateCmd struct {
 
 // Run migrates the services one after the other. Nothing is ever deleted or changed at the
 // source. It can be killed and run again at any time, and again when the source has gone on.
-func (c *MigrateCmd) Run(ctx context.Context, app *App) error {
-	from, to, err := c.places(ctx, app)
+func (c *MigrateCmd) Run(ctx context.Context, a *app.App) error {
+	from, to, err := c.places(ctx, a)
 	if err != nil {
 		return err
 	}
@@ -45,7 +46,7 @@ func (c *MigrateCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	m := &migration{MigrateCmd: c, app: app, from: from, to: to}
+	m := &migration{MigrateCmd: c, app: a, from: from, to: to}
 	var first error
 	for i, service := range services {
 		err := m.service(ctx, service)
@@ -53,15 +54,15 @@ func (c *MigrateCmd) Run(ctx context.Context, app *App) error {
 		case err == nil:
 		case errors.Is(err, store.ErrCredentials): // which stops the others too
 			if left := len(services) - i - 1; left > 0 {
-				app.note("%s after it left", count(left, "service"))
+				a.Note("%s after it left", app.Count(left, "service"))
 			}
 			return errors.Join(err, m.report())
 		case ctx.Err() != nil:
-			return hinted(err, "what is written stays; the same command again goes on from there")
+			return app.Hinted(err, "what is written stays; the same command again goes on from there")
 		case first == nil:
 			first = err
 		default:
-			app.say("%s", sentence(err))
+			a.Say("%s", app.Sentence(err))
 		}
 	}
 	if err := m.report(); err != nil {
@@ -71,35 +72,35 @@ func (c *MigrateCmd) Run(ctx context.Context, app *App) error {
 }
 
 // places opens the source and the destination.
-func (c *MigrateCmd) places(ctx context.Context, app *App) (from, to place, err error) {
-	if from, err = c.place(ctx, app, "from", c.FromContext, c.FromBackend, c.FromBucket); err != nil {
+func (c *MigrateCmd) places(ctx context.Context, a *app.App) (from, to app.Place, err error) {
+	if from, err = c.place(ctx, a, "from", c.FromContext, c.FromBackend, c.FromBucket); err != nil {
 		return from, to, err
 	}
-	if to, err = c.place(ctx, app, "to", c.ToContext, c.ToBackend, c.ToBucket); err != nil {
+	if to, err = c.place(ctx, a, "to", c.ToContext, c.ToBackend, c.ToBucket); err != nil {
 		return from, to, err
 	}
-	if from.same(to) {
-		err = hinted(usage("source and destination are the same: %s", to), "--from-backend and --to-backend, or --from-context and --to-context, name them")
+	if from.Same(to) {
+		err = app.Hinted(app.Usage("source and destination are the same: %s", to), "--from-backend and --to-backend, or --from-context and --to-context, name them")
 	}
 	return from, to, err
 }
 
-func (c *MigrateCmd) place(ctx context.Context, app *App, side, fileContext, backend, bucket string) (place, error) {
+func (c *MigrateCmd) place(ctx context.Context, a *app.App, side, fileContext, backend, bucket string) (app.Place, error) {
 	switch {
 	case fileContext != "" && backend+bucket != "":
-		return place{}, usage("--%s-context says where; drop --%s-backend and --%s-bucket", side, side, side)
+		return app.Place{}, app.Usage("--%s-context says where; drop --%s-backend and --%s-bucket", side, side, side)
 	case fileContext != "":
-		return app.openPlace(ctx, fileContext)
-	case backend != "" && !slices.Contains(backends, strings.ToLower(backend)):
-		return place{}, usage("there is no backend %q (--%s-backend); there are %s", backend, side, strings.Join(backends, ", "))
+		return a.OpenPlace(ctx, fileContext)
+	case backend != "" && !slices.Contains(app.Backends, strings.ToLower(backend)):
+		return app.Place{}, app.Usage("there is no backend %q (--%s-backend); there are %s", backend, side, strings.Join(app.Backends, ", "))
 	case backend+bucket != "":
-		return app.onBackend(backend, bucket).place(ctx)
+		return a.OnBackend(backend, bucket).Place(ctx)
 	}
-	return app.place(ctx)
+	return a.Place(ctx)
 }
 
 // services lists what is to be migrated.
-func (c *MigrateCmd) services(ctx context.Context, from place) ([]string, error) {
+func (c *MigrateCmd) services(ctx context.Context, from app.Place) ([]string, error) {
 	ways := 0
 	for _, given := range []bool{len(c.Services) > 0, c.Prefix != "", c.AllServices} {
 		if given {
@@ -107,10 +108,10 @@ func (c *MigrateCmd) services(ctx context.Context, from place) ([]string, error)
 		}
 	}
 	if ways != 1 {
-		return nil, usage("name the services, or give --prefix or --all-services")
+		return nil, app.Usage("name the services, or give --prefix or --all-services")
 	}
 	if len(c.Services) > 0 {
-		return distinctServices(c.Services)
+		return app.DistinctServices(c.Services)
 	}
 	prefix := strings.ToLower(c.Prefix)
 	names, err := from.Services(ctx, prefix)
@@ -127,8 +128,8 @@ func (c *MigrateCmd) services(ctx context.Context, from place) ([]string, error)
 // migration is one run of the command.
 type migration struct {
 	*MigrateCmd
-	app      *App
-	from, to place
+	app      *app.App
+	from, to app.Place
 	moves    []*move // of all services
 }
 
@@ -146,18 +147,18 @@ type move struct {
 
 // service migrates one service and verifies it.
 func (m *migration) service(ctx context.Context, service string) error {
-	there, here, err := loadBoth(ctx, m.from, service, m.to, service)
+	there, here, err := app.LoadBoth(ctx, m.from, service, m.to, service)
 	if err != nil {
 		return err
 	}
-	if err := refuseUnlisted(there, here); err != nil {
+	if err := app.RefuseUnlisted(there, here); err != nil {
 		return err
 	}
-	if err := m.app.refuseUnreadable([]store.Contents{there}); err != nil {
+	if err := m.app.RefuseUnreadable([]store.Contents{there}); err != nil {
 		return err
 	}
 	if there.Listed == 0 {
-		return noSecrets("migrate", service)
+		return app.NoSecrets("migrate", service)
 	}
 	moves, err := m.plan(ctx, service, there, here)
 	if err != nil {
@@ -171,7 +172,7 @@ func (m *migration) service(ctx context.Context, service string) error {
 		if err := m.verify(ctx, service, moves); err != nil {
 			return err
 		}
-		m.app.note("%s: %s", service, summary(moves))
+		m.app.Note("%s: %s", service, summary(moves))
 	}
 	return m.failure(there, moves)
 }
@@ -185,21 +186,21 @@ func (m *migration) failure(there store.Contents, moves []*move) error {
 		case first == nil:
 			first = v.err
 		case !m.DryRun: // whose table tells them
-			m.app.say("%s", sentence(v.err))
+			m.app.Say("%s", app.Sentence(v.err))
 		}
 	}
 	if errors.Is(first, errOtherValue) {
-		first = hinted(first, "--overwrite writes the source's value as a new version")
+		first = app.Hinted(first, "--overwrite writes the source's value as a new version")
 	}
 	if first == nil && len(there.Hidden) > 0 {
-		first = fmt.Errorf("%w: %s of service %q hidden from you were not migrated", store.ErrDenied, count(len(there.Hidden), "secret"), there.Service)
+		first = fmt.Errorf("%w: %s of service %q hidden from you were not migrated", store.ErrDenied, app.Count(len(there.Hidden), "secret"), there.Service)
 	}
 	return first
 }
 
 // plan finds out what the destination lacks of each secret.
 func (m *migration) plan(ctx context.Context, service string, there, here store.Contents) ([]*move, error) {
-	wanted, err := m.choose(there)
+	wanted, err := m.Choose(there)
 	if err != nil {
 		return nil, err
 	}
@@ -210,7 +211,7 @@ func (m *migration) plan(ctx context.Context, service string, there, here store.
 	for i, s := range wanted {
 		v := &move{source: s, key: s.ID.Key, outcome: store.Unchanged}
 		moves[i] = v
-		stands, err := twin(store.ID{Service: service, Key: s.ID.Key}, here)
+		stands, err := app.Twin(store.ID{Service: service, Key: s.ID.Key}, here)
 		if stands != nil {
 			v.key, v.version = stands.ID.Key, stands.Version
 			if taken[v.key] {
@@ -236,7 +237,7 @@ func (m *migration) compare(ctx context.Context, v *move, stands *store.Secret) 
 	var err error
 	if m.History {
 		if source, err = versions(ctx, m.from, v.source); err != nil {
-			return hinted(err, "--no-history migrates the newest values alone")
+			return app.Hinted(err, "--no-history migrates the newest values alone")
 		}
 	}
 	if stands != nil {
@@ -260,7 +261,7 @@ func (m *migration) compare(ctx context.Context, v *move, stands *store.Secret) 
 
 // versions returns the values of a secret that a store still has, oldest first, up to the one
 // that was loaded.
-func versions(ctx context.Context, p place, newest store.Secret) ([]store.Value, error) {
+func versions(ctx context.Context, p app.Place, newest store.Secret) ([]store.Value, error) {
 	metas, err := p.History(ctx, newest.ID)
 	if err != nil {
 		return nil, err
@@ -324,13 +325,13 @@ func remainder(source, destination []store.Value) ([]store.Value, relation) {
 // write writes what is lacking, the oldest version of every secret first: so the index of the
 // destination changes as often as the longest history is long, not with each version.
 func (m *migration) write(ctx context.Context, service string, moves []*move) error {
-	line := m.app.progress(lackingVersions(moves), service+": migrated version")
+	line := m.app.Progress(lackingVersions(moves), service+": migrated version")
 	defer line.Done()
 	for {
-		var changes []change
+		var changes []app.Change
 		for _, v := range moves {
 			if v.err == nil && len(v.written) < len(v.rest) {
-				changes = append(changes, change{v.key, v.rest[len(v.written)], v.version})
+				changes = append(changes, app.Change{Key: v.key, Value: v.rest[len(v.written)], Version: v.version})
 			}
 		}
 		if len(changes) == 0 {
@@ -344,12 +345,12 @@ func (m *migration) write(ctx context.Context, service string, moves []*move) er
 
 // round writes one version of each secret. What fails of one does not end the others; an error
 // is of all.
-func (m *migration) round(ctx context.Context, service string, changes []change, moves []*move, line *progress.Line) error {
-	results, err := writeChanges(ctx, m.to, service, changes, store.WriteOptions{
+func (m *migration) round(ctx context.Context, service string, changes []app.Change, moves []*move, line *progress.Line) error {
+	results, err := app.WriteChanges(ctx, m.to, service, changes, store.WriteOptions{
 		PreserveCase: true, Adopt: m.Adopt, Progress: func(store.Result) { line.Add() },
 	})
 	if len(results) == 0 && errors.Is(err, store.ErrInvalid) {
-		return hinted(err, "--except leaves it out")
+		return app.Hinted(err, "--except leaves it out")
 	}
 	failed := false
 	for _, r := range results {
@@ -436,9 +437,9 @@ func summary(moves []*move) string {
 			newer++
 		}
 	}
-	text := countOutcomes(results)
+	text := app.CountOutcomes(results)
 	if written > 0 {
-		text += "; " + count(written, "version") + " written and read back"
+		text += "; " + app.Count(written, "version") + " written and read back"
 	}
 	if newer > 0 {
 		text += fmt.Sprintf("; %d newer at the destination", newer)
@@ -460,7 +461,7 @@ type moveJSON struct {
 // report prints the plan as a table, or everything as JSON, and says what older versions lose.
 func (m *migration) report() error {
 	if slices.ContainsFunc(m.moves, func(v *move) bool { return len(v.rest) > 1 }) {
-		m.app.note("older versions have their values and their order; their dates and writers are those of this migration")
+		m.app.Note("older versions have their values and their order; their dates and writers are those of this migration")
 	}
 	out := make([]moveJSON, len(m.moves))
 	for i, v := range m.moves {
@@ -471,16 +472,16 @@ func (m *migration) report() error {
 			out[i].Versions = len(v.rest)
 		}
 		if v.err != nil {
-			out[i].Error = sentence(v.err)
+			out[i].Error = app.Sentence(v.err)
 		}
 	}
 	switch {
-	case m.app.globals.JSON:
+	case m.app.Globals.JSON:
 		return render.JSON(m.app.Stdout, out)
 	case !m.DryRun:
 		return nil
 	}
-	t := m.app.table("Service", "Key", "Versions to write", "Change")
+	t := m.app.Table("Service", "Key", "Versions to write", "Change")
 	for _, v := range out {
 		change := string(v.Outcome)
 		for _, more := range []string{v.Note, v.Error} {
@@ -488,7 +489,7 @@ func (m *migration) report() error {
 				change = more
 			}
 		}
-		t.row(v.Service, v.Key, v.Versions, change)
+		t.Row(v.Service, v.Key, v.Versions, change)
 	}
-	return t.print()
+	return t.Print()
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/internal/policy"
 	"github.com/coffer-secrets/coffer/internal/render"
@@ -43,57 +44,57 @@ type PolicyWriterCmd struct{ PolicyFlags }
 type PolicyOperatorCmd struct{ PolicyFlags }
 
 // Run prints them.
-func (c *PolicyReaderCmd) Run(ctx context.Context, app *App) error {
-	return c.print(ctx, app, policy.Reader)
+func (c *PolicyReaderCmd) Run(ctx context.Context, a *app.App) error {
+	return c.print(ctx, a, policy.Reader)
 }
 
 // Run prints them.
-func (c *PolicyWriterCmd) Run(ctx context.Context, app *App) error {
-	return c.print(ctx, app, policy.Writer)
+func (c *PolicyWriterCmd) Run(ctx context.Context, a *app.App) error {
+	return c.print(ctx, a, policy.Writer)
 }
 
 // Run prints them.
-func (c *PolicyOperatorCmd) Run(ctx context.Context, app *App) error {
-	return c.print(ctx, app, policy.Operator)
+func (c *PolicyOperatorCmd) Run(ctx context.Context, a *app.App) error {
+	return c.print(ctx, a, policy.Operator)
 }
 
-func (c *PolicyFlags) print(ctx context.Context, app *App, role policy.Role) error {
+func (c *PolicyFlags) print(ctx context.Context, a *app.App, role policy.Role) error {
 	if c.Format == "terraform" && c.Part != "all" {
-		return usage("--part is for JSON: in Terraform each part has a name")
+		return app.Usage("--part is for JSON: in Terraform each part has a name")
 	}
-	scope, err := app.policyScope(ctx, c.Services, c.Keys)
+	scope, err := policyScope(ctx, a, c.Services, c.Keys)
 	if err != nil {
 		return err
 	}
 	scope.Tags, scope.Principal = c.Tags, c.Principal
 	if texts := scope.Placeholders(); len(texts) > 0 && c.Format == "json" {
-		app.note("to be replaced: %s", strings.Join(texts, ", "))
+		a.Note("to be replaced: %s", strings.Join(texts, ", "))
 	}
 	if scope.PlainHTTP {
-		app.note("left out: the bucket policy that refuses requests without TLS: this connection has none, and would be cut off")
+		a.Note("left out: the bucket policy that refuses requests without TLS: this connection has none, and would be cut off")
 	}
 	if c.Format == "terraform" {
-		return app.print(scope.Terraform(role))
+		return a.Print(scope.Terraform(role))
 	}
 	d := scope.For(role)
 	switch c.Part {
 	case "identity":
-		return render.JSON(app.Stdout, d.Identity)
+		return render.JSON(a.Stdout, d.Identity)
 	case "key":
-		return render.JSON(app.Stdout, d.Keys)
+		return render.JSON(a.Stdout, d.Keys)
 	case "bucket":
-		return render.JSON(app.Stdout, d.Bucket)
+		return render.JSON(a.Stdout, d.Bucket)
 	}
-	return render.JSON(app.Stdout, d)
+	return render.JSON(a.Stdout, d)
 }
 
 // policyScope is what the settings say about bucket, region and keys, for some services.
-func (a *App) policyScope(ctx context.Context, services, aliases []string) (policy.Scope, error) {
-	s, err := a.settings()
+func policyScope(ctx context.Context, a *app.App, services, aliases []string) (policy.Scope, error) {
+	s, err := a.Settings()
 	if err != nil {
 		return policy.Scope{}, err
 	}
-	if err := s.check(); err != nil {
+	if err := s.Check(); err != nil {
 		return policy.Scope{}, err
 	}
 	if !slices.Contains([]string{"s3-kms", "s3"}, s.Backend.Value) {
@@ -101,28 +102,28 @@ func (a *App) policyScope(ctx context.Context, services, aliases []string) (poli
 	}
 	out := policy.Scope{Bucket: s.Bucket.Value}
 	for _, service := range services {
-		service = serviceName(service)
+		service = app.ServiceName(service)
 		if err := store.CheckService(service); err != nil {
 			return out, err
 		}
 		out.Services = append(out.Services, service)
 	}
-	cfg, err := a.aws(ctx, s)
+	cfg, err := a.Aws(ctx, s)
 	if err != nil {
 		return out, err
 	}
 	out.Region, out.PlainHTTP = cfg.Region, awsconf.PlainHTTP(cfg)
 	if s.Backend.Value == "s3-kms" {
-		out.Keys, err = a.policyKeys(ctx, awsconf.NewKeys(cfg), append([]string{s.KMSKeyAlias.Value}, aliases...))
+		out.Keys, err = policyKeys(ctx, a, awsconf.NewKeys(cfg), append([]string{s.KMSKeyAlias.Value}, aliases...))
 		out.ListAliases = store.IsKeyName(s.KMSKeyAlias.Value)
 	} else if len(aliases) > 0 {
-		err = usage("the s3 backend has no KMS key: drop --key, or use s3-kms")
+		err = app.Usage("the s3 backend has no KMS key: drop --key, or use s3-kms")
 	}
 	return out, err
 }
 
 // policyKeys finds the keys behind aliases. One that KMS does not tell stays without ARN, and is said.
-func (a *App) policyKeys(ctx context.Context, kms *awsconf.Keys, names []string) ([]policy.Key, error) {
+func policyKeys(ctx context.Context, a *app.App, kms *awsconf.Keys, names []string) ([]policy.Key, error) {
 	var keys []policy.Key
 	for _, name := range names {
 		alias, err := store.NormalizeAlias(name)
@@ -133,7 +134,7 @@ func (a *App) policyKeys(ctx context.Context, kms *awsconf.Keys, names []string)
 			continue
 		}
 		key := policy.Key{Alias: alias}
-		if other, ok := a.inForce.file.Keys[alias]; ok {
+		if other, ok := a.InForce.File.Keys[alias]; ok {
 			alias = other
 		}
 		limited, cancel := context.WithTimeout(ctx, 3*time.Second)
@@ -143,7 +144,7 @@ func (a *App) policyKeys(ctx context.Context, kms *awsconf.Keys, names []string)
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case err != nil:
-			a.note("KMS does not tell the key behind %s (%v): a placeholder stands for it", key.Alias, err)
+			a.Note("KMS does not tell the key behind %s (%v): a placeholder stands for it", key.Alias, err)
 		}
 		key.ARN = info.ARN
 		keys = append(keys, key)
@@ -166,22 +167,22 @@ type trialJSON struct {
 }
 
 // Run prints a row for each permission. It ends with exit code 5 when one is refused.
-func (c *PolicyCheckCmd) Run(ctx context.Context, app *App) error {
-	service := serviceName(c.Service)
+func (c *PolicyCheckCmd) Run(ctx context.Context, a *app.App) error {
+	service := app.ServiceName(c.Service)
 	if err := store.CheckService(service); err != nil {
 		return err
 	}
-	s, err := app.Open(ctx)
+	s, err := a.Open(ctx)
 	if err != nil {
 		return err
 	}
 	prober, ok := s.(store.Prober)
 	if !ok {
-		return fmt.Errorf("%w: permissions are those of the s3-kms and s3 backends, not of %s", store.ErrUnsupported, app.inForce.Backend.Value)
+		return fmt.Errorf("%w: permissions are those of the s3-kms and s3 backends, not of %s", store.ErrUnsupported, a.InForce.Backend.Value)
 	}
-	scope := policy.Scope{Bucket: app.inForce.Bucket.Value, Tags: c.Tags}
-	if app.inForce.Backend.Value == "s3-kms" {
-		scope.Keys = []policy.Key{{Alias: app.inForce.KMSKeyAlias.Value}}
+	scope := policy.Scope{Bucket: a.InForce.Bucket.Value, Tags: c.Tags}
+	if a.InForce.Backend.Value == "s3-kms" {
+		scope.Keys = []policy.Key{{Alias: a.InForce.KMSKeyAlias.Value}}
 	}
 	wanted := scope.Permissions(policy.Role(c.Role), service)
 	actions := make([]string, len(wanted))
@@ -196,18 +197,18 @@ func (c *PolicyCheckCmd) Run(ctx context.Context, app *App) error {
 	for i, t := range trials {
 		rows[i] = trialJSON{t.Action, wanted[i].On, t.Verdict, t.Reason}
 	}
-	return errors.Join(app.printTrials(rows), lacking(c.Role, rows))
+	return errors.Join(printTrials(a, rows), lacking(c.Role, rows))
 }
 
-func (a *App) printTrials(rows []trialJSON) error {
-	if a.globals.JSON {
+func printTrials(a *app.App, rows []trialJSON) error {
+	if a.Globals.JSON {
 		return render.JSON(a.Stdout, rows)
 	}
-	t := a.table("Permission", "On", "Allowed", "Reason")
+	t := a.Table("Permission", "On", "Allowed", "Reason")
 	for _, r := range rows {
-		t.row(r.Permission, r.On, string(r.Allowed), r.Reason)
+		t.Row(r.Permission, r.On, string(r.Allowed), r.Reason)
 	}
-	return t.print()
+	return t.Print()
 }
 
 func lacking(role string, rows []trialJSON) error {
@@ -220,6 +221,6 @@ func lacking(role string, rows []trialJSON) error {
 	if len(actions) == 0 {
 		return nil
 	}
-	return hinted(fmt.Errorf("%w: the %s lacks %s", store.ErrDenied, role, strings.Join(actions, ", ")),
+	return app.Hinted(fmt.Errorf("%w: the %s lacks %s", store.ErrDenied, role, strings.Join(actions, ", ")),
 		"coffer policy "+role+" prints what is needed")
 }

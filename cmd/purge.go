@@ -6,16 +6,17 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/term"
 	"github.com/coffer-secrets/coffer/store"
 )
 
 // purge deletes keys, or all of the service, with everything that the bucket keeps of them, once
 // it has said what that is.
-func (c *DeleteCmd) purge(ctx context.Context, app *App, s store.Store, service string) error {
+func (c *DeleteCmd) purge(ctx context.Context, a *app.App, s store.Store, service string) error {
 	purger, ok := s.(store.Purger)
 	if !ok {
-		return app.purgesNothing()
+		return purgesNothing(a)
 	}
 	if c.ExactKey {
 		if err := c.refuseTwins(ctx, s, service); err != nil {
@@ -24,7 +25,7 @@ func (c *DeleteCmd) purge(ctx context.Context, app *App, s store.Store, service 
 	}
 	kept, err := purger.Residue(ctx, service, c.Keys...)
 	if errors.Is(err, store.ErrUnsupported) && !notKept(err) {
-		return app.purgesNothing()
+		return purgesNothing(a)
 	}
 	if err != nil {
 		return err
@@ -35,17 +36,17 @@ func (c *DeleteCmd) purge(ctx context.Context, app *App, s store.Store, service 
 			return &store.Error{Op: "purge", ID: store.ID{Service: service}, Err: &store.NotFoundError{What: "service"}}
 		}
 	}
-	if err := c.agreed(app, kept); err != nil {
+	if err := c.agreed(a, kept); err != nil {
 		return err
 	}
 	results, removed, err := purger.Purge(ctx, service, keys...)
-	err = app.printDeleted(results, err)
+	err = printDeleted(a, results, err)
 	old, marks := 0, 0
 	for _, k := range removed {
 		old, marks = old+k.Old, marks+k.Marks
 	}
 	if old+marks > 0 {
-		app.note("removed for good: %s, %s", count(old, "older state"), count(marks, "mark"))
+		a.Note("removed for good: %s, %s", app.Count(old, "older state"), app.Count(marks, "mark"))
 	}
 	return err
 }
@@ -59,9 +60,9 @@ func notKept(err error) bool {
 
 // purgesNothing is for a backend, or a server, that has no versions of objects: what a plain
 // delete leaves is nothing.
-func (a *App) purgesNothing() error {
-	err := fmt.Errorf("%w: %s keeps nothing that could be purged", store.ErrUnsupported, a.storage())
-	return hinted(err, "delete without --purge leaves nothing there")
+func purgesNothing(a *app.App) error {
+	err := fmt.Errorf("%w: %s keeps nothing that could be purged", store.ErrUnsupported, storage(a))
+	return app.Hinted(err, "delete without --purge leaves nothing there")
 }
 
 func keysOf(kept []store.Kept) []string {
@@ -75,14 +76,14 @@ func keysOf(kept []store.Kept) []string {
 }
 
 // agreed says what goes, and asks. Where there is nothing, Purge has the answer.
-func (c *DeleteCmd) agreed(app *App, kept []store.Kept) error {
+func (c *DeleteCmd) agreed(a *app.App, kept []store.Kept) error {
 	if len(kept) == 0 {
 		return nil
 	}
 	old, secrets := 0, len(keysOf(kept))
-	tell := app.say // who is asked must know what about
+	tell := a.Say // who is asked must know what about
 	if c.Yes {
-		tell = app.note
+		tell = a.Note
 	}
 	for _, k := range kept {
 		tell("%s", goes(k))
@@ -94,9 +95,9 @@ func (c *DeleteCmd) agreed(app *App, kept []store.Kept) error {
 	if c.Yes {
 		return nil
 	}
-	ok, err := term.Confirm(app.Stdin, app.Stderr, fmt.Sprintf("Remove this for good, of %s?", count(secrets, "secret")))
+	ok, err := term.Confirm(a.Stdin, a.Stderr, fmt.Sprintf("Remove this for good, of %s?", app.Count(secrets, "secret")))
 	if errors.Is(err, term.ErrNoTerminal) {
-		return noTerminal("--yes purges without asking")
+		return app.NoTerminal("--yes purges without asking")
 	}
 	if err == nil && !ok {
 		err = errDeclined
@@ -111,10 +112,10 @@ func goes(k store.Kept) string {
 		parts = append(parts, "the present state")
 	}
 	if k.Old > 0 {
-		parts = append(parts, count(k.Old, "older state"))
+		parts = append(parts, app.Count(k.Old, "older state"))
 	}
 	if k.Marks > 0 {
-		parts = append(parts, count(k.Marks, "mark")+" of a deletion")
+		parts = append(parts, app.Count(k.Marks, "mark")+" of a deletion")
 	}
 	text := fmt.Sprintf("will remove %s: %s", k.Object, strings.Join(parts, ", "))
 	if k.ID.Key == "" {

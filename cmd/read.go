@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"strconv"
-	"time"
 
 	"github.com/alecthomas/kong"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/outfile"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/store"
@@ -38,20 +38,20 @@ func (v *versionFlag) Decode(ctx *kong.DecodeContext) error {
 }
 
 // Run prints the secret: as a table, or bare with --quiet or --no-newline.
-func (c *ReadCmd) Run(ctx context.Context, app *App) error {
-	service, label := cutLabel(c.Service)
-	id, err := newID(service, c.Key)
+func (c *ReadCmd) Run(ctx context.Context, a *app.App) error {
+	service, label := app.CutLabel(c.Service)
+	id, err := app.NewID(service, c.Key)
 	if err != nil {
 		return err
 	}
 	if c.Version < -1 {
-		return usage("--version %d: versions begin at 1", c.Version)
+		return app.Usage("--version %d: versions begin at 1", c.Version)
 	}
-	s, err := app.Open(ctx)
+	s, err := a.Open(ctx)
 	if err != nil {
 		return err
 	}
-	secret, err := c.read(ctx, app, s, id, label)
+	secret, err := c.read(ctx, a, s, id, label)
 	if err != nil {
 		return err
 	}
@@ -60,59 +60,27 @@ func (c *ReadCmd) Run(ctx context.Context, app *App) error {
 	case c.Out != "":
 		return outfile.Write(c.Out, []byte(value))
 	case c.NoNewline:
-		return app.printValues(value)
-	case app.globals.Quiet:
-		return app.printValues(value + "\n")
-	case app.globals.JSON:
-		return render.JSON(app.Stdout, valued(secret))
+		return a.PrintValues(value)
+	case a.Globals.Quiet:
+		return a.PrintValues(value + "\n")
+	case a.Globals.JSON:
+		return render.JSON(a.Stdout, app.Valued(secret))
 	}
-	t := app.table("Key", "Value", "Version", "Last modified", "User")
-	t.row(secret.ID.Key, value, secret.Version, secret.Created, secret.CreatedBy)
-	return t.print()
+	t := a.Table("Key", "Value", "Version", "Last modified", "User")
+	t.Row(secret.ID.Key, value, secret.Version, secret.Created, secret.CreatedBy)
+	return t.Print()
 }
 
-func (c *ReadCmd) read(ctx context.Context, app *App, s store.Store, id store.ID, label string) (store.Secret, error) {
+func (c *ReadCmd) read(ctx context.Context, a *app.App, s store.Store, id store.ID, label string) (store.Secret, error) {
 	if label == "" {
 		return s.Read(ctx, id, max(int(c.Version), store.Latest))
 	}
 	labeler, ok := s.(store.Labeler)
 	switch {
 	case c.Version > 0:
-		return store.Secret{}, usage("--version and the label %q name two versions", label)
+		return store.Secret{}, app.Usage("--version and the label %q name two versions", label)
 	case !ok:
-		return store.Secret{}, app.noLabels(label)
+		return store.Secret{}, a.NoLabels(label)
 	}
 	return labeler.ReadLabel(ctx, id, label)
-}
-
-// secretJSON is how a secret is printed with --json.
-type secretJSON struct {
-	Service   string  `json:"service"`
-	Key       string  `json:"key"`
-	Version   int     `json:"version,omitempty"`
-	Created   string  `json:"created,omitempty"`
-	CreatedBy string  `json:"created_by,omitempty"`
-	KeyAlias  string  `json:"key_alias,omitempty"`
-	Value     *string `json:"value,omitempty"`
-}
-
-func described(m store.Meta) secretJSON {
-	return secretJSON{
-		Service: m.ID.Service, Key: m.ID.Key, Version: m.Version, Created: timestamp(m.Created),
-		CreatedBy: m.CreatedBy, KeyAlias: m.KeyAlias,
-	}
-}
-
-// valued is described with the value, for a command that was asked to print it.
-func valued(s store.Secret) secretJSON {
-	out, value := described(s.Meta), s.Value.Reveal()
-	out.Value = &value
-	return out
-}
-
-func timestamp(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339Nano)
 }

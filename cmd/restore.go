@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -18,33 +19,33 @@ type RestoreCmd struct {
 }
 
 // Run restores, or lists what can be.
-func (c *RestoreCmd) Run(ctx context.Context, app *App) error {
+func (c *RestoreCmd) Run(ctx context.Context, a *app.App) error {
 	switch {
 	case c.Deleted && c.Version != nil:
-		return hinted(usage("--version is of a secret that is there"), "--at chooses the state of a deleted one")
+		return app.Hinted(app.Usage("--version is of a secret that is there"), "--at chooses the state of a deleted one")
 	case !c.Deleted && c.Version == nil:
-		return hinted(usage("no version to restore"), "--version N names it; --deleted brings a deleted secret back")
+		return app.Hinted(app.Usage("no version to restore"), "--version N names it; --deleted brings a deleted secret back")
 	case c.At != "" && (!c.Deleted || c.Key == ""):
-		return usage("--at goes with --deleted and a key")
+		return app.Usage("--at goes with --deleted and a key")
 	case !c.Deleted && c.Key == "":
-		return usage("name the key whose version to restore")
+		return app.Usage("name the key whose version to restore")
 	case c.Deleted:
-		return c.undelete(ctx, app)
+		return c.undelete(ctx, a)
 	}
-	return c.version(ctx, app, *c.Version)
+	return c.version(ctx, a, *c.Version)
 }
 
 // version writes the value of the old version as a new one, unless the newest has it already. A
 // write that comes between is a conflict, and stands.
-func (c *RestoreCmd) version(ctx context.Context, app *App, version int) error {
-	id, err := newID(c.Service, c.Key)
+func (c *RestoreCmd) version(ctx context.Context, a *app.App, version int) error {
+	id, err := app.NewID(c.Service, c.Key)
 	if err != nil {
 		return err
 	}
 	if version < 1 {
-		return usage("--version %d: versions begin at 1", version)
+		return app.Usage("--version %d: versions begin at 1", version)
 	}
-	s, err := app.Open(ctx)
+	s, err := a.Open(ctx)
 	if err != nil {
 		return err
 	}
@@ -61,12 +62,12 @@ func (c *RestoreCmd) version(ctx context.Context, app *App, version int) error {
 	if result.Outcome == "" || result.Err != nil {
 		return err
 	}
-	if printErr := app.printResults([]store.Result{result}); printErr != nil {
+	if printErr := a.PrintResults([]store.Result{result}); printErr != nil {
 		return printErr
 	}
 	if result.Outcome == store.Unchanged {
 		return err
 	}
-	app.note("version %d has the value of version %d", result.Meta.Version, version)
+	a.Note("version %d has the value of version %d", result.Meta.Version, version)
 	return err
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/coffer-secrets/coffer/cmd"
+	"github.com/coffer-secrets/coffer/internal/app"
 )
 
 // canary stands in every value, and nowhere else: standard error must never have it.
@@ -24,7 +25,7 @@ const canary = "canary-7f3a"
 // is aws as well, as far as the guides need that.
 func TestMain(m *testing.M) {
 	commands := map[string]func(){
-		"coffer": func() { os.Exit(cmd.Main(os.Args[1:], cmd.Process("1.2.3", "abc1234"))) },
+		"coffer": func() { os.Exit(cmd.Main(os.Args[1:], app.Process("1.2.3", "abc1234"))) },
 		"aws":    func() { os.Exit(awsCLI(os.Args[1:], os.Stdout, os.Stderr)) },
 	}
 	if blocking != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/store"
 )
@@ -23,30 +24,30 @@ type ShareCmd struct {
 }
 
 // Run prints the link on standard output, and what it means on standard error.
-func (c *ShareCmd) Run(ctx context.Context, app *App) error {
+func (c *ShareCmd) Run(ctx context.Context, a *app.App) error {
 	named := c.Service != "" && c.Key != ""
 	if c.Revoke != "" && (c.Service != "" || c.List) || c.List && c.Key != "" || c.Revoke == "" && !c.List && !named {
-		return usage("name a service and a key, or give --revoke LINK, or --list")
+		return app.Usage("name a service and a key, or give --revoke LINK, or --list")
 	}
 	lasts, err := parseSpan(c.Expires)
 	if err != nil {
 		return err
 	}
-	s, err := app.Open(ctx)
+	s, err := a.Open(ctx)
 	if err != nil {
 		return err
 	}
 	sharer, ok := s.(store.Sharer)
 	if !ok {
-		return fmt.Errorf("%w: the %s backend has no links: s3-kms and s3 have", store.ErrUnsupported, app.inForce.Backend.Value)
+		return fmt.Errorf("%w: the %s backend has no links: s3-kms and s3 have", store.ErrUnsupported, a.InForce.Backend.Value)
 	}
 	switch {
 	case c.Revoke != "":
-		return revoke(ctx, app, sharer, c.Revoke)
+		return revoke(ctx, a, sharer, c.Revoke)
 	case c.List:
-		return app.printShares(ctx, sharer, serviceName(c.Service))
+		return printShares(ctx, a, sharer, app.ServiceName(c.Service))
 	}
-	id, err := newID(c.Service, c.Key)
+	id, err := app.NewID(c.Service, c.Key)
 	if err != nil {
 		return err
 	}
@@ -54,7 +55,7 @@ func (c *ShareCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	return app.printShare(id, share)
+	return printShare(a, id, share)
 }
 
 // parseSpan reads a duration; days too, which Go's have not.
@@ -67,9 +68,9 @@ func parseSpan(text string) (time.Duration, error) {
 	}
 	switch {
 	case err != nil:
-		return 0, usage("--expires: %q is not a time such as 90s, 10m, 12h or 7d", text)
+		return 0, app.Usage("--expires: %q is not a time such as 90s, 10m, 12h or 7d", text)
 	case lasts < time.Second || lasts > store.MaxShare:
-		return 0, usage("--expires %s: a link is valid for one second up to seven days", text)
+		return 0, app.Usage("--expires %s: a link is valid for one second up to seven days", text)
 	}
 	return lasts, nil
 }
@@ -82,28 +83,28 @@ type shareJSON struct {
 	SessionEnds *time.Time `json:"session_ends,omitempty"`
 }
 
-func (a *App) printShare(id store.ID, s store.Share) error {
+func printShare(a *app.App, id store.ID, s store.Share) error {
 	ends := s.Ends
 	sooner := !s.SessionEnds.IsZero() && s.SessionEnds.Before(ends)
 	if sooner {
 		ends = s.SessionEnds
 	}
-	a.note("whoever has this link reads %s, with your rights and in your name, until %s", id, ends.UTC().Format(time.RFC3339))
+	a.Note("whoever has this link reads %s, with your rights and in your name, until %s", id, ends.UTC().Format(time.RFC3339))
 	switch {
 	case sooner:
-		a.note("that is sooner than asked for: it ends with the session that signed it")
+		a.Note("that is sooner than asked for: it ends with the session that signed it")
 	case s.Session && s.SessionEnds.IsZero():
-		a.note("it can end sooner: with the session that signed it, of which these credentials do not tell the end")
+		a.Note("it can end sooner: with the session that signed it, of which these credentials do not tell the end")
 	}
-	a.note("to end it now: coffer share --revoke %s", shareID(s))
-	if a.globals.JSON {
+	a.Note("to end it now: coffer share --revoke %s", shareID(s))
+	if a.Globals.JSON {
 		out := shareJSON{Link: s.Link.Reveal(), ID: shareID(s), Ends: ends}
 		if !s.SessionEnds.IsZero() {
 			out.SessionEnds = &s.SessionEnds
 		}
 		return render.JSON(a.Stdout, out)
 	}
-	return a.print(s.Link.Reveal() + "\n")
+	return a.Print(s.Link.Reveal() + "\n")
 }
 
 const shareRoot = "__share/"
@@ -111,27 +112,27 @@ const shareRoot = "__share/"
 // shareID is what people call a share: its object without what all have in common.
 func shareID(s store.Share) string { return strings.TrimPrefix(s.Object, shareRoot) }
 
-func (a *App) printShares(ctx context.Context, sharer store.Sharer, service string) error {
+func printShares(ctx context.Context, a *app.App, sharer store.Sharer, service string) error {
 	shares, err := sharer.Shares(ctx, service)
 	if err != nil {
 		return err
 	}
-	if a.globals.JSON {
+	if a.Globals.JSON {
 		out := make([]shareJSON, len(shares))
 		for i, s := range shares {
 			out[i] = shareJSON{ID: shareID(s), Ends: s.Ends}
 		}
 		return render.JSON(a.Stdout, out)
 	}
-	t := a.table("Id", "Ends")
+	t := a.Table("Id", "Ends")
 	for _, s := range shares {
-		t.row(shareID(s), s.Ends)
+		t.Row(shareID(s), s.Ends)
 	}
-	return t.print()
+	return t.Print()
 }
 
 // revoke takes the link itself too: it is what people have at hand.
-func revoke(ctx context.Context, app *App, sharer store.Sharer, link string) error {
+func revoke(ctx context.Context, a *app.App, sharer store.Sharer, link string) error {
 	id := link
 	if u, err := url.Parse(link); err == nil {
 		id = u.Path // without the query, which is what signs it
@@ -142,6 +143,6 @@ func revoke(ctx context.Context, app *App, sharer store.Sharer, link string) err
 	if err := sharer.Revoke(ctx, shareRoot+id); err != nil {
 		return err
 	}
-	app.note("%s: revoked", id)
+	a.Note("%s: revoked", id)
 	return nil
 }

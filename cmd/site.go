@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/internal/policy"
 	"github.com/coffer-secrets/coffer/store"
@@ -24,19 +25,19 @@ type site struct {
 	unconditional bool   // puts without a condition stay allowed
 }
 
-// site returns what the settings describe. [store.ErrUnsupported] for a backend without a bucket.
-func (a *App) site(ctx context.Context) (*site, error) {
-	s, err := a.settings()
+// openSite returns what the settings describe. [store.ErrUnsupported] for a backend without a bucket.
+func openSite(ctx context.Context, a *app.App) (*site, error) {
+	s, err := a.Settings()
 	if err != nil {
 		return nil, err
 	}
-	if err := s.check(); err != nil {
+	if err := s.Check(); err != nil {
 		return nil, err
 	}
 	if s.Backend.Value != "s3-kms" && s.Backend.Value != "s3" {
 		return nil, fmt.Errorf("%w: the %s backend needs nothing that could be made", store.ErrUnsupported, s.Backend.Value)
 	}
-	cfg, err := a.aws(ctx, s)
+	cfg, err := a.Aws(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +45,7 @@ func (a *App) site(ctx context.Context) (*site, error) {
 		scope: policy.Scope{Region: cfg.Region, Bucket: s.Bucket.Value, PlainHTTP: awsconf.PlainHTTP(cfg)},
 		other: awsconf.OtherServer(cfg),
 		keys:  awsconf.NewKeys(cfg), buckets: awsconf.NewBuckets(cfg, s.ExpectedBucketOwner.Value),
-		pinned: s.keyARNs(),
+		pinned: s.PinnedARNs(),
 	}
 	if s.Backend.Value == "s3-kms" {
 		alias, err := store.NormalizeAlias(s.KMSKeyAlias.Value)
@@ -52,7 +53,7 @@ func (a *App) site(ctx context.Context) (*site, error) {
 			return nil, err
 		}
 		out.scope.Keys, out.keyName = []policy.Key{{Alias: alias}}, alias
-		if name, ok := s.file.Keys[alias]; ok {
+		if name, ok := s.File.Keys[alias]; ok {
 			out.keyName = name
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/store"
 )
@@ -19,8 +20,8 @@ type TagCmd struct {
 }
 
 // tagger opens a store that keeps tags.
-func (a *App) tagger(ctx context.Context, service, key string) (store.Tagger, store.ID, error) {
-	id, err := newID(service, key)
+func tagger(ctx context.Context, a *app.App, service, key string) (store.Tagger, store.ID, error) {
+	id, err := app.NewID(service, key)
 	if err != nil {
 		return nil, id, err
 	}
@@ -30,7 +31,7 @@ func (a *App) tagger(ctx context.Context, service, key string) (store.Tagger, st
 	}
 	tagger, ok := s.(store.Tagger)
 	if !ok {
-		return nil, id, fmt.Errorf("%w: the %s backend keeps no tags", store.ErrUnsupported, a.inForce.Backend.Value)
+		return nil, id, fmt.Errorf("%w: the %s backend keeps no tags", store.ErrUnsupported, a.InForce.Backend.Value)
 	}
 	return tagger, id, nil
 }
@@ -42,8 +43,8 @@ type TagReadCmd struct {
 }
 
 // Run prints a row for each tag.
-func (c *TagReadCmd) Run(ctx context.Context, app *App) error {
-	tagger, id, err := app.tagger(ctx, c.Service, c.Key)
+func (c *TagReadCmd) Run(ctx context.Context, a *app.App) error {
+	tagger, id, err := tagger(ctx, a, c.Service, c.Key)
 	if err != nil {
 		return err
 	}
@@ -51,18 +52,18 @@ func (c *TagReadCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	return app.printTags(tags)
+	return printTags(a, tags)
 }
 
-func (a *App) printTags(tags map[string]string) error {
-	if a.globals.JSON {
+func printTags(a *app.App, tags map[string]string) error {
+	if a.Globals.JSON {
 		return render.JSON(a.Stdout, tags)
 	}
-	t := a.table("Key", "Value")
+	t := a.Table("Key", "Value")
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
-		t.row(key, tags[key])
+		t.Row(key, tags[key])
 	}
-	return t.print()
+	return t.Print()
 }
 
 // TagWriteCmd sets tags.
@@ -75,19 +76,19 @@ type TagWriteCmd struct {
 }
 
 // Run sets the tags, and prints them.
-func (c *TagWriteCmd) Run(ctx context.Context, app *App) error {
+func (c *TagWriteCmd) Run(ctx context.Context, a *app.App) error {
 	tags := map[string]string{}
 	for _, tag := range c.Tags {
 		name, value, ok := strings.Cut(tag, "=")
 		if !ok || name == "" {
-			return usage("tag %q is not NAME=VALUE", tag)
+			return app.Usage("tag %q is not NAME=VALUE", tag)
 		}
 		if _, twice := tags[name]; twice {
-			return usage("tag %q is named twice", name)
+			return app.Usage("tag %q is named twice", name)
 		}
 		tags[name] = value
 	}
-	tagger, id, err := app.tagger(ctx, c.Service, c.Key)
+	tagger, id, err := tagger(ctx, a, c.Service, c.Key)
 	if err != nil {
 		return err
 	}
@@ -98,7 +99,7 @@ func (c *TagWriteCmd) Run(ctx context.Context, app *App) error {
 	if err := set(ctx, id, tags); err != nil {
 		return err
 	}
-	return app.printTags(tags)
+	return printTags(a, tags)
 }
 
 // TagDeleteCmd deletes tags.
@@ -109,8 +110,8 @@ type TagDeleteCmd struct {
 }
 
 // Run deletes the tags; one that is not there is no error.
-func (c *TagDeleteCmd) Run(ctx context.Context, app *App) error {
-	tagger, id, err := app.tagger(ctx, c.Service, c.Key)
+func (c *TagDeleteCmd) Run(ctx context.Context, a *app.App) error {
+	tagger, id, err := tagger(ctx, a, c.Service, c.Key)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/coffer-secrets/coffer/internal/app"
 )
 
 // usageError is what kong says of a command line, in our words where kong would repeat an
@@ -33,5 +35,5 @@ func usageError(args []string, err error) error {
 			command = node.Name + " " + command
 		}
 	}
-	return hinted(usage("%s", text), "coffer "+command+" shows how")
+	return app.Hinted(app.Usage("%s", text), "coffer "+command+" shows how")
 }

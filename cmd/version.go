@@ -3,6 +3,7 @@ package cmd
 import (
 	"runtime"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/render"
 )
 
@@ -10,11 +11,11 @@ import (
 type VersionCmd struct{}
 
 // Run prints it.
-func (*VersionCmd) Run(app *App) error {
-	if app.globals.JSON {
-		return render.JSON(app.Stdout, map[string]string{
-			"version": app.Version, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
+func (*VersionCmd) Run(a *app.App) error {
+	if a.Globals.JSON {
+		return render.JSON(a.Stdout, map[string]string{
+			"version": a.Version, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
 		})
 	}
-	return app.print("coffer " + app.Version + " " + runtime.GOOS + "/" + runtime.GOARCH + "\n")
+	return a.Print("coffer " + a.Version + " " + runtime.GOOS + "/" + runtime.GOARCH + "\n")
 }

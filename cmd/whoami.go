@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/internal/render"
 )
@@ -34,32 +35,32 @@ type endpointJSON struct {
 }
 
 // Run asks STS and nobody else: it works without any permission.
-func (*WhoamiCmd) Run(ctx context.Context, app *App) error {
-	s, err := app.settings()
+func (*WhoamiCmd) Run(ctx context.Context, a *app.App) error {
+	s, err := a.Settings()
 	if err != nil {
 		return err
 	}
-	if err := s.check(); err != nil {
+	if err := s.Check(); err != nil {
 		return err
 	}
-	out := whoamiJSON{Identity: app.userName(), Backend: s.Backend.Value}
+	out := whoamiJSON{Identity: a.UserName(), Backend: s.Backend.Value}
 	switch {
-	case s.service() != "":
-		if err := out.ask(ctx, app, s); err != nil {
+	case s.Service() != "":
+		if err := out.ask(ctx, a, s); err != nil {
 			return err
 		}
 	case s.Backend.Value == "local":
-		out.Dir, out.KMSKeyAlias = s.Dir.Value, s.aliasOfWrites()
+		out.Dir, out.KMSKeyAlias = s.Dir.Value, s.AliasOfWrites()
 	}
-	if app.globals.JSON {
-		return render.JSON(app.Stdout, out)
+	if a.Globals.JSON {
+		return render.JSON(a.Stdout, out)
 	}
-	return out.print(app)
+	return out.print(a)
 }
 
 // ask fills in what AWS, or another server, tells.
-func (w *whoamiJSON) ask(ctx context.Context, app *App, s *settings) error {
-	cfg, err := app.aws(ctx, s)
+func (w *whoamiJSON) ask(ctx context.Context, a *app.App, s *app.Settings) error {
+	cfg, err := a.Aws(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -68,7 +69,7 @@ func (w *whoamiJSON) ask(ctx context.Context, app *App, s *settings) error {
 		return err
 	}
 	if caller.Note != "" {
-		app.note("%s; the access key id stands in", caller.Note)
+		a.Note("%s; the access key id stands in", caller.Note)
 	}
 	w.Identity, w.Credentials, w.Region = caller.Name, caller.Source, cfg.Region
 	if parts := strings.SplitN(caller.Name, ":", 6); len(parts) == 6 && parts[0] == "arn" {
@@ -78,7 +79,7 @@ func (w *whoamiJSON) ask(ctx context.Context, app *App, s *settings) error {
 		at := caller.Expires.UTC().Truncate(time.Second)
 		w.Expires = &at
 	}
-	services := []string{s.service()}
+	services := []string{s.Service()}
 	switch s.Backend.Value {
 	case "s3-kms":
 		w.Bucket, w.KMSKeyAlias = s.Bucket.Value, s.KMSKeyAlias.Value
@@ -89,47 +90,47 @@ func (w *whoamiJSON) ask(ctx context.Context, app *App, s *settings) error {
 		w.KMSKeyAlias = s.KMSKeyAlias.Value
 	}
 	for _, service := range append(services, "STS") {
-		row := s.placeOf(ctx, cfg, service)
+		row := placeOf(ctx, s, cfg, service)
 		w.Endpoints = append(w.Endpoints, endpointJSON{service, row.Value, row.From})
 	}
 	return nil
 }
 
 // placeOf tells where a service is and why, in the words of the settings.
-func (s *settings) placeOf(ctx context.Context, cfg awsconf.Config, service string) setting {
+func placeOf(ctx context.Context, s *app.Settings, cfg awsconf.Config, service string) app.Setting {
 	at := awsconf.PlaceOf(ctx, cfg, service)
 	if u, err := url.Parse(at.URL); err == nil {
 		at.URL = u.Redacted()
 	}
 	switch at.From {
 	case awsconf.FromOption:
-		return setting{at.URL, s.EndpointURL.From}
+		return app.Setting{Value: at.URL, From: s.EndpointURL.From}
 	case awsconf.FromAWS:
-		return setting{cmp.Or(at.URL, "AWS's"), "default"}
+		return app.Setting{Value: cmp.Or(at.URL, "AWS's"), From: "default"}
 	case "":
-		return setting{"", "not configured: set AWS_ENDPOINT_URL_STS"}
+		return app.Setting{From: "not configured: set AWS_ENDPOINT_URL_STS"}
 	}
-	return setting{at.URL, at.From}
+	return app.Setting{Value: at.URL, From: at.From}
 }
 
 // stsRow tells which STS is asked for sessions. Where the AWS configuration cannot be loaded
 // it tells why not: the other rows are what helps then.
-func (a *App) stsRow(ctx context.Context, s *settings) configRow {
-	o, err := a.awsOptions(s)
+func stsRow(ctx context.Context, a *app.App, s *app.Settings) app.ConfigRow {
+	o, err := a.AwsOptions(s)
 	o.Offline = true
 	var cfg awsconf.Config
 	if err == nil {
 		cfg, err = awsconf.Load(ctx, o)
 	}
 	if err != nil {
-		return configRow{"sts_endpoint", "", "not known: " + sentence(err)}
+		return app.ConfigRow{Name: "sts_endpoint", From: "not known: " + app.Sentence(err)}
 	}
-	at := s.placeOf(ctx, cfg, "STS")
-	return configRow{"sts_endpoint", at.Value, at.From}
+	at := placeOf(ctx, s, cfg, "STS")
+	return app.Row("sts_endpoint", at)
 }
 
-func (w *whoamiJSON) print(app *App) error {
-	t := app.table("What", "Value", "From")
+func (w *whoamiJSON) print(a *app.App) error {
+	t := a.Table("What", "Value", "From")
 	for _, r := range [][2]string{
 		{"identity", w.Identity},
 		{"account", w.Account},
@@ -147,11 +148,11 @@ func (w *whoamiJSON) print(app *App) error {
 					from += ", until " + w.Expires.Format(time.RFC3339)
 				}
 			}
-			t.row(r[0], r[1], from)
+			t.Row(r[0], r[1], from)
 		}
 	}
 	for _, e := range w.Endpoints {
-		t.row(e.Service+" endpoint", e.URL, e.From)
+		t.Row(e.Service+" endpoint", e.URL, e.From)
 	}
-	return t.print()
+	return t.Print()
 }

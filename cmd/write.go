@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/term"
 	"github.com/coffer-secrets/coffer/store"
 )
@@ -32,22 +33,22 @@ type WriteCmd struct {
 }
 
 // Run stores the secret and tells its version.
-func (c *WriteCmd) Run(ctx context.Context, app *App) error {
-	id, err := newID(c.Service, c.Key)
+func (c *WriteCmd) Run(ctx context.Context, a *app.App) error {
+	id, err := app.NewID(c.Service, c.Key)
 	if err != nil {
 		return err
 	}
-	value, err := c.value(app)
+	value, err := c.value(a)
 	if err != nil {
 		return err
 	}
 	if err := value.Check(); err != nil {
 		if !c.Base64 && value.Len() <= store.MaxValue {
-			err = hinted(err, "--base64 keeps bytes that are not text")
+			err = app.Hinted(err, "--base64 keeps bytes that are not text")
 		}
 		return &store.Error{Op: "write", ID: id, Err: err}
 	}
-	s, err := app.Open(ctx)
+	s, err := a.Open(ctx)
 	if err != nil {
 		return err
 	}
@@ -55,27 +56,27 @@ func (c *WriteCmd) Run(ctx context.Context, app *App) error {
 		IfVersion: c.IfVersion, SkipUnchanged: c.SkipUnchanged, PreserveCase: c.PreserveCase, Adopt: c.Adopt, Tags: c.Tags,
 	})
 	if result.Outcome != "" && result.Err == nil {
-		if printErr := app.printResults([]store.Result{result}); printErr != nil {
+		if printErr := a.PrintResults([]store.Result{result}); printErr != nil {
 			return errors.Join(err, printErr)
 		}
-		warnSize(app, result.Meta.ID, value)
+		warnSize(a, result.Meta.ID, value)
 	}
 	return err
 }
 
 // value finds the value: made, from a file, from standard input, from the argument, or asked.
-func (c *WriteCmd) value(app *App) (store.Value, error) {
+func (c *WriteCmd) value(a *app.App) (store.Value, error) {
 	if c.Value != nil && (c.FromFile != "" || c.Generate != nil) {
-		return store.Value{}, usage("give the value once: as an argument, with --from-file or with --generate")
+		return store.Value{}, app.Usage("give the value once: as an argument, with --from-file or with --generate")
 	}
-	text, err := c.read(app)
+	text, err := c.read(a)
 	if err != nil {
 		return store.Value{}, err
 	}
 	if c.Singleline {
 		text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
 		if strings.Contains(text, "\n") {
-			return store.Value{}, usage("--singleline: the value has %d lines", strings.Count(text, "\n")+1)
+			return store.Value{}, app.Usage("--singleline: the value has %d lines", strings.Count(text, "\n")+1)
 		}
 	}
 	if c.Base64 {
@@ -84,23 +85,23 @@ func (c *WriteCmd) value(app *App) (store.Value, error) {
 	return store.NewValue(text), nil
 }
 
-func (c *WriteCmd) read(app *App) (string, error) {
+func (c *WriteCmd) read(a *app.App) (string, error) {
 	switch {
 	case c.Generate != nil:
 		return generate(*c.Generate)
 	case c.FromFile != "":
 		return readLimited(c.FromFile, func() (io.ReadCloser, error) { return os.Open(c.FromFile) })
 	case c.Value != nil && *c.Value == "-":
-		return readLimited("standard input", app.stdin)
+		return readLimited("standard input", a.OpenStdin)
 	case c.Value != nil:
-		if app.interactive() {
-			app.note("%s", argumentSeen)
+		if a.Interactive() {
+			a.Note("%s", argumentSeen)
 		}
 		return *c.Value, nil
 	}
-	text, err := term.Password(app.Stdin, app.Stderr, fmt.Sprintf("Value of %s/%s: ", c.Service, c.Key))
+	text, err := term.Password(a.Stdin, a.Stderr, fmt.Sprintf("Value of %s/%s: ", c.Service, c.Key))
 	if errors.Is(err, term.ErrNoTerminal) {
-		return "", hinted(usage("no value"), "give - to read it from standard input, --from-file FILE, or run it at a terminal to be asked")
+		return "", app.Hinted(app.Usage("no value"), "give - to read it from standard input, --from-file FILE, or run it at a terminal to be asked")
 	}
 	return text, unanswered(err)
 }
@@ -109,7 +110,7 @@ func (c *WriteCmd) read(app *App) (string, error) {
 // answer. An empty line is an empty value.
 func unanswered(err error) error {
 	if errors.Is(err, io.EOF) {
-		return usage("no value was given")
+		return app.Usage("no value was given")
 	}
 	return err
 }
@@ -136,7 +137,7 @@ func readLimited(name string, open func() (io.ReadCloser, error)) (string, error
 func generate(n int) (string, error) {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 	if n < 1 || n > store.MaxValue {
-		return "", usage("--generate %d: give a number of letters from 1 to %d", n, store.MaxValue)
+		return "", app.Usage("--generate %d: give a number of letters from 1 to %d", n, store.MaxValue)
 	}
 	out := make([]byte, 0, n)
 	draw := make([]byte, 2*n)
@@ -155,8 +156,8 @@ func generate(n int) (string, error) {
 // execLimit is what Linux can pass to a program as one NAME=value, without its NUL.
 const execLimit = 131_071
 
-func warnSize(app *App, id store.ID, v store.Value) {
+func warnSize(a *app.App, id store.ID, v store.Value) {
 	if n := len(id.Key) + len("=") + v.Len(); n > execLimit {
-		app.note("%s has %d bytes: more than exec can pass to a program on Linux (%d with the name)", id, v.Len(), execLimit)
+		a.Note("%s has %d bytes: more than exec can pass to a program on Linux (%d with the name)", id, v.Len(), execLimit)
 	}
 }

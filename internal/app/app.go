@@ -1,6 +1,6 @@
-// Package cmd is the command line: it turns arguments into calls of a store, and what comes
-// of them into output, sentences and exit codes.
-package cmd
+// Package app is what every command works with: the process's streams, environment and clock, the
+// settings in force, the backends, and how results and errors are told to people and programs.
+package app
 
 import (
 	"fmt"
@@ -27,16 +27,16 @@ type App struct {
 	Now            func() time.Time
 	Version        string
 
-	behind  []string // what stands behind the first "--" of an exec
-	globals *Globals
-	inForce *settings // once resolved
+	Behind  []string // what stands behind the first "--" of an exec
+	Globals *Globals
+	InForce *Settings // once resolved
 
-	watch    *waiting.Watch
-	patience time.Duration                  // of the command, unless a setting says otherwise
-	line     *atomic.Pointer[progress.Line] // what is drawn at the terminal now
+	Watch    *waiting.Watch
+	Patience time.Duration                  // of the command, unless a setting says otherwise
+	Line     *atomic.Pointer[progress.Line] // what is drawn at the terminal now
 
-	restore    func() // puts the limits back that exec's command shall have
-	unverified bool   // of ReadFlags: what the store must know before it is opened
+	Restore    func() // puts the limits back that exec's command shall have
+	Unverified bool   // of ReadFlags: what the store must know before it is opened
 }
 
 // Process returns the App of this process.
@@ -59,22 +59,22 @@ func (a *App) Getenv(name string) string {
 // lookupEnv takes the last of variables that stand twice, as most programs do.
 func (a *App) lookupEnv(name string) (value string, ok bool) {
 	for _, entry := range slices.Backward(a.Environ) {
-		if found, value, ok := strings.Cut(entry, "="); ok && (found == name || foldNames && strings.EqualFold(found, name)) {
+		if found, value, ok := strings.Cut(entry, "="); ok && (found == name || FoldNames && strings.EqualFold(found, name)) {
 			return value, true
 		}
 	}
 	return "", false
 }
 
-// say tells a person one sentence. What comes from storage is escaped here.
-func (a *App) say(format string, args ...any) {
+// Say tells a person one sentence. What comes from storage is escaped here.
+func (a *App) Say(format string, args ...any) {
 	fmt.Fprintln(a.Stderr, "coffer: "+render.Escape(fmt.Sprintf(format, args...)))
 }
 
-// note is say, silent under --quiet.
-func (a *App) note(format string, args ...any) {
-	if !a.globals.Quiet {
-		a.say(format, args...)
+// Note is say, silent under --quiet.
+func (a *App) Note(format string, args ...any) {
+	if !a.Globals.Quiet {
+		a.Say(format, args...)
 	}
 }
 
@@ -85,30 +85,30 @@ func (a *App) noteOnce() func(text string) {
 	return func(text string) {
 		if !said[text] {
 			said[text] = true
-			a.note("%s", text)
+			a.Note("%s", text)
 		}
 	}
 }
 
 // log returns the logger of requests, which only --verbose lets speak.
-func (a *App) log() *slog.Logger {
-	if !a.globals.Verbose {
+func (a *App) Logger() *slog.Logger {
+	if !a.Globals.Verbose {
 		return slog.New(slog.DiscardHandler)
 	}
 	return slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-// print writes a command's data.
-func (a *App) print(data string) error {
+// Print writes a command's data.
+func (a *App) Print(data string) error {
 	_, err := io.WriteString(a.Stdout, data)
 	return err
 }
 
-// printValues writes data that is made of values. At a terminal, what could command it is
+// PrintValues writes data that is made of values. At a terminal, what could command it is
 // escaped; programs get it as it is.
-func (a *App) printValues(data string) error {
+func (a *App) PrintValues(data string) error {
 	if !term.IsTerminal(a.Stdout) {
-		return a.print(data)
+		return a.Print(data)
 	}
 	var out strings.Builder
 	for data != "" {
@@ -123,52 +123,52 @@ func (a *App) printValues(data string) error {
 		}
 		data = data[end:]
 	}
-	return a.print(out.String())
+	return a.Print(out.String())
 }
 
-// progress returns a line that counts, for a person who waits; nil, which is silent, for others.
-func (a *App) progress(total int, what string) *progress.Line {
-	if a.globals.Quiet {
+// Progress returns a line that counts, for a person who waits; nil, which is silent, for others.
+func (a *App) Progress(total int, what string) *progress.Line {
+	if a.Globals.Quiet {
 		return nil
 	}
 	line := progress.New(a.Stderr, a.Now, total, what)
-	if a.line != nil {
-		a.line.Store(line)
+	if a.Line != nil {
+		a.Line.Store(line)
 	}
 	return line
 }
 
 // hideProgress takes the line of [App.progress] away, until it is drawn again.
 func (a *App) hideProgress() {
-	if a.line != nil {
-		a.line.Load().Hide()
+	if a.Line != nil {
+		a.Line.Load().Hide()
 	}
 }
 
-func (a *App) stdin() (io.ReadCloser, error) { return io.NopCloser(a.Stdin), nil }
+func (a *App) OpenStdin() (io.ReadCloser, error) { return io.NopCloser(a.Stdin), nil }
 
-func (a *App) interactive() bool { return term.IsTerminal(a.Stdin) && term.IsTerminal(a.Stderr) }
+func (a *App) Interactive() bool { return term.IsTerminal(a.Stdin) && term.IsTerminal(a.Stderr) }
 
 // table collects the rows of one output.
 type table struct {
 	app    *App
 	header []string
-	rows   [][]any
+	Rows   [][]any
 }
 
-func (a *App) table(header ...string) *table { return &table{app: a, header: header} }
+func (a *App) Table(header ...string) *table { return &table{app: a, header: header} }
 
-func (t *table) row(cells ...any) { t.rows = append(t.rows, cells) }
+func (t *table) Row(cells ...any) { t.Rows = append(t.Rows, cells) }
 
-// print writes the table to standard output, in the manner of where that goes.
-func (t *table) print() error {
+// Print writes the table to standard output, in the manner of where that goes.
+func (t *table) Print() error {
 	a := t.app
 	terminal := term.IsTerminal(a.Stdout)
 	return render.Table(a.Stdout, render.Style{
 		Terminal: terminal, Now: a.Now(),
-		Color: terminal && !a.globals.NoColor && a.Getenv("NO_COLOR") == "",
-	}, t.header, t.rows)
+		Color: terminal && !a.Globals.NoColor && a.Getenv("NO_COLOR") == "",
+	}, t.header, t.Rows)
 }
 
-// foldNames: names of variables are compared without case.
-const foldNames = runtime.GOOS == "windows"
+// FoldNames: names of variables are compared without case.
+const FoldNames = runtime.GOOS == "windows"

@@ -1,4 +1,4 @@
-package cmd
+package app
 
 import (
 	"context"
@@ -17,44 +17,44 @@ type Contexts struct {
 	ToContext   string `placeholder:"NAME" help:"Context of the configuration file that the second service is in."`
 }
 
-// open opens both.
-func (c Contexts) open(ctx context.Context, app *App) (from, to place, err error) {
-	if from, err = app.openPlace(ctx, c.FromContext); err == nil {
-		to, err = app.openPlace(ctx, c.ToContext)
+// Open opens both.
+func (c Contexts) Open(ctx context.Context, app *App) (from, to Place, err error) {
+	if from, err = app.OpenPlace(ctx, c.FromContext); err == nil {
+		to, err = app.OpenPlace(ctx, c.ToContext)
 	}
 	return from, to, err
 }
 
-// place is an open store, and what tells it from another.
-type place struct {
+// Place is an open store, and what tells it from another.
+type Place struct {
 	store.Store
-	*settings
+	*Settings
 }
 
-// openPlace opens the store that a command with two of them means; without a context, the one
+// OpenPlace opens the store that a command with two of them means; without a context, the one
 // that is in force.
-func (a *App) openPlace(ctx context.Context, fileContext string) (place, error) {
+func (a *App) OpenPlace(ctx context.Context, fileContext string) (Place, error) {
 	if fileContext != "" {
-		a = a.inContext(fileContext)
+		a = a.InContext(fileContext)
 	}
-	return a.place(ctx)
+	return a.Place(ctx)
 }
 
-func (a *App) place(ctx context.Context) (place, error) {
+func (a *App) Place(ctx context.Context) (Place, error) {
 	s, err := a.Open(ctx)
 	if err != nil {
-		return place{}, err
+		return Place{}, err
 	}
-	return place{s, a.inForce}, nil
+	return Place{s, a.InForce}, nil
 }
 
-// inContext returns an App for the store of a context of the configuration file. Flags and
+// InContext returns an App for the store of a context of the configuration file. Flags and
 // variables that describe a store do not reach it: they would make one store of two contexts.
-func (a *App) inContext(name string) *App {
-	g := a.globals
+func (a *App) InContext(name string) *App {
+	g := a.Globals
 	other := *a
-	other.inForce = nil
-	other.globals = &Globals{
+	other.InForce = nil
+	other.Globals = &Globals{
 		Context: name, Config: g.Config, Retries: g.Retries, RetryMode: g.RetryMode, Timeout: g.Timeout,
 		AllowHTTP: g.AllowHTTP, SingleWriter: g.SingleWriter, AllowRollback: g.AllowRollback,
 		Quiet: g.Quiet, Verbose: g.Verbose,
@@ -66,7 +66,7 @@ func (a *App) inContext(name string) *App {
 // describesStore reports whether a variable of the environment says where secrets are.
 func describesStore(entry string) bool {
 	name, _, _ := strings.Cut(entry, "=")
-	if foldNames {
+	if FoldNames {
 		name = strings.ToUpper(name)
 	}
 	if slices.Contains([]string{"COFFER_CONFIG", "COFFER_RETRIES", "COFFER_RETRY_MODE", "COFFER_TIMEOUT", "CHAMBER_RETRIES", "CHAMBER_RETRY_MODE"}, name) {
@@ -75,9 +75,9 @@ func describesStore(entry string) bool {
 	return strings.HasPrefix(name, "COFFER_") || strings.HasPrefix(name, "CHAMBER_")
 }
 
-// onBackend returns an App for another backend, or another bucket, than the one in force.
-func (a *App) onBackend(backend, bucket string) *App {
-	g, other := *a.globals, *a
+// OnBackend returns an App for another backend, or another bucket, than the one in force.
+func (a *App) OnBackend(backend, bucket string) *App {
+	g, other := *a.Globals, *a
 	if backend != "" {
 		g.Backend = backend
 	}
@@ -87,12 +87,12 @@ func (a *App) onBackend(backend, bucket string) *App {
 	if slices.Contains([]string{"s3", "secretsmanager", "null"}, strings.ToLower(backend)) {
 		g.KMSKeyAlias = "" // it is the other side's
 	}
-	other.globals, other.inForce = &g, nil
+	other.Globals, other.InForce = &g, nil
 	return &other
 }
 
 // String names the place for people.
-func (p place) String() string {
+func (p Place) String() string {
 	switch at := p.Backend.Value; {
 	case p.onS3():
 		return at + " " + p.Bucket.Value
@@ -105,11 +105,11 @@ func (p place) String() string {
 	}
 }
 
-func (p place) onS3() bool { return p.Backend.Value == "s3" || p.Backend.Value == "s3-kms" }
+func (p Place) onS3() bool { return p.Backend.Value == "s3" || p.Backend.Value == "s3-kms" }
 
-// same reports whether two places are known to be one. Two backends in one bucket are: their
+// Same reports whether two places are known to be one. Two backends in one bucket are: their
 // secrets have the same names.
-func (p place) same(q place) bool {
+func (p Place) Same(q Place) bool {
 	switch {
 	case p.onS3() && q.onS3():
 		return p.Bucket.Value == q.Bucket.Value && p.EndpointURL.Value == q.EndpointURL.Value
@@ -121,8 +121,8 @@ func (p place) same(q place) bool {
 	return p.Region.Value == q.Region.Value && p.Profile.Value == q.Profile.Value && p.EndpointURL.Value == q.EndpointURL.Value
 }
 
-// loadBoth reads a service of each of two places, at once.
-func loadBoth(ctx context.Context, from place, source string, to place, destination string) (there, here store.Contents, err error) {
+// LoadBoth reads a service of each of two places, at once.
+func LoadBoth(ctx context.Context, from Place, source string, to Place, destination string) (there, here store.Contents, err error) {
 	for _, service := range []string{source, destination} {
 		if err := store.CheckService(service); err != nil {
 			return there, here, err
@@ -140,8 +140,8 @@ func loadBoth(ctx context.Context, from place, source string, to place, destinat
 	return there, here, g.Wait()
 }
 
-// refuseUnlisted ends a command that must know which secrets there are.
-func refuseUnlisted(all ...store.Contents) error {
+// RefuseUnlisted ends a command that must know which secrets there are.
+func RefuseUnlisted(all ...store.Contents) error {
 	for _, c := range all {
 		if c.Unlisted {
 			return &unreadableError{c}
@@ -150,13 +150,13 @@ func refuseUnlisted(all ...store.Contents) error {
 	return nil
 }
 
-// noSecrets is the error of a service that holds none.
-func noSecrets(op, service string) error {
+// NoSecrets is the error of a service that holds none.
+func NoSecrets(op, service string) error {
 	return &store.Error{Op: op, ID: store.ID{Service: service}, Err: &store.NotFoundError{What: "service"}}
 }
 
-// noKey is the error of patterns that no key of a service matches.
-func noKey(service string, only, except []string) error {
+// NoKey is the error of patterns that no key of a service matches.
+func NoKey(service string, only, except []string) error {
 	flags := make([]string, 0, len(only)+len(except))
 	for _, glob := range only {
 		flags = append(flags, "--keys "+glob)

@@ -1,4 +1,4 @@
-package cmd
+package app
 
 import (
 	"fmt"
@@ -8,27 +8,27 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// resultJSON is how the outcome of a change is printed with --json.
-type resultJSON struct {
-	secretJSON
+// ResultJSON is how the outcome of a change is printed with --json.
+type ResultJSON struct {
+	SecretJSON
 	Outcome store.Outcome `json:"outcome"`
 	Error   string        `json:"error,omitempty"`
 }
 
-// printResults tells what became of each secret: to a person on standard error, as JSON on
+// PrintResults tells what became of each secret: to a person on standard error, as JSON on
 // standard output.
-func (a *App) printResults(results []store.Result) error {
-	if a.globals.JSON {
-		out := make([]resultJSON, len(results))
+func (a *App) PrintResults(results []store.Result) error {
+	if a.Globals.JSON {
+		out := make([]ResultJSON, len(results))
 		for i, r := range results {
-			out[i] = resultJSON{secretJSON: described(r.Meta), Outcome: r.Outcome}
+			out[i] = ResultJSON{SecretJSON: Described(r.Meta), Outcome: r.Outcome}
 			if r.Err != nil {
-				out[i].Error = sentence(r.Err)
+				out[i].Error = Sentence(r.Err)
 			}
 		}
 		return render.JSON(a.Stdout, out)
 	}
-	if a.globals.Quiet {
+	if a.Globals.Quiet {
 		return nil
 	}
 	for _, r := range results {
@@ -50,11 +50,11 @@ func resultLine(r store.Result) string {
 	case store.Left:
 		return fmt.Sprintf("%s: left", r.Meta.ID)
 	case store.Failed:
-		return fmt.Sprintf("%s: failed: %s", r.Meta.ID, sentence(r.Err))
+		return fmt.Sprintf("%s: failed: %s", r.Meta.ID, Sentence(r.Err))
 	}
 	return fmt.Sprintf("%s: version %d", r.Meta.ID, r.Meta.Version)
 }
 
-func sortResults(results []store.Result) {
+func SortResults(results []store.Result) {
 	sort.Slice(results, func(i, j int) bool { return results[i].Meta.ID.Key < results[j].Meta.ID.Key })
 }

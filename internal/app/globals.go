@@ -1,4 +1,4 @@
-package cmd
+package app
 
 // Globals are the flags of every command. Empty means: see the environment, then the
 // configuration file, then the default. settings.go has the names.

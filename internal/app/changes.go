@@ -1,4 +1,4 @@
-package cmd
+package app
 
 import (
 	"cmp"
@@ -19,13 +19,13 @@ type KeyFlags struct {
 	Except []string `placeholder:"GLOB" help:"No key that matches."`
 }
 
-func (f KeyFlags) chosen(key string) (bool, error) { return environ.Selected(key, f.Keys, f.Except) }
+func (f KeyFlags) Chosen(key string) (bool, error) { return environ.Selected(key, f.Keys, f.Except) }
 
-// choose returns the secrets whose keys the flags let through.
-func (f KeyFlags) choose(c store.Contents) ([]store.Secret, error) {
+// Choose returns the secrets whose keys the flags let through.
+func (f KeyFlags) Choose(c store.Contents) ([]store.Secret, error) {
 	var chosen []store.Secret
 	for _, s := range c.Secrets {
-		ok, err := f.chosen(s.ID.Key)
+		ok, err := f.Chosen(s.ID.Key)
 		if err != nil {
 			return nil, err
 		}
@@ -36,23 +36,23 @@ func (f KeyFlags) choose(c store.Contents) ([]store.Secret, error) {
 	return chosen, nil
 }
 
-// change is a value to store on the condition that the newest version of the secret is still
+// Change is a value to store on the condition that the newest version of the secret is still
 // the one that was read; 0: there was none.
-type change struct {
-	key     string
-	value   store.Value
-	version int
+type Change struct {
+	Key     string
+	Value   store.Value
+	Version int
 }
 
-// writeChanges stores changes of one service, each under its own condition, with as few
+// WriteChanges stores changes of one service, each under its own condition, with as few
 // updates of the index as there are different versions. The error is the first failure.
-func writeChanges(ctx context.Context, s store.Store, service string, changes []change, o store.WriteOptions) ([]store.Result, error) {
+func WriteChanges(ctx context.Context, s store.Store, service string, changes []Change, o store.WriteOptions) ([]store.Result, error) {
 	byVersion := map[int]map[string]store.Value{}
 	for _, c := range changes {
-		if byVersion[c.version] == nil {
-			byVersion[c.version] = map[string]store.Value{}
+		if byVersion[c.Version] == nil {
+			byVersion[c.Version] = map[string]store.Value{}
 		}
-		byVersion[c.version][c.key] = c.value
+		byVersion[c.Version][c.Key] = c.Value
 	}
 	var all []store.Result
 	var first error
@@ -73,7 +73,7 @@ func writeChanges(ctx context.Context, s store.Store, service string, changes []
 		all = append(all, results...)
 		first = cmp.Or(first, err)
 	}
-	sortResults(all)
+	SortResults(all)
 	return all, first
 }
 
@@ -99,9 +99,9 @@ func leave(err error, service string, values map[string]store.Value, results *[]
 	return err
 }
 
-// twin finds the secret of a service that a key would be written to: the one of the same
+// Twin finds the secret of a service that a key would be written to: the one of the same
 // name, whatever its case; nil where there is none. The error says why it must not be.
-func twin(id store.ID, c store.Contents) (*store.Secret, error) {
+func Twin(id store.ID, c store.Contents) (*store.Secret, error) {
 	key, err := store.Lookup(id.Key, c.Keys())
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -117,24 +117,24 @@ func twin(id store.ID, c store.Contents) (*store.Secret, error) {
 	return nil, &store.Error{Op: "write", ID: id, Err: fmt.Errorf("%w: it exists, and is hidden from you", store.ErrDenied)}
 }
 
-// reportChanges tells what was done to a service: counts, and what failed. It leaves out the
+// ReportChanges tells what was done to a service: counts, and what failed. It leaves out the
 // failure that ends the command, which is told anyway.
-func (a *App) reportChanges(service string, results []store.Result, ending error) error {
-	if a.globals.JSON {
-		return a.printResults(results)
+func (a *App) ReportChanges(service string, results []store.Result, ending error) error {
+	if a.Globals.JSON {
+		return a.PrintResults(results)
 	}
-	if text := countOutcomes(results); text != "" {
-		a.note("%s: %s", service, text)
+	if text := CountOutcomes(results); text != "" {
+		a.Note("%s: %s", service, text)
 	}
 	for _, r := range results {
 		if r.Err != nil && !errors.Is(ending, r.Err) {
-			a.say("%s", sentence(r.Err))
+			a.Say("%s", Sentence(r.Err))
 		}
 	}
 	return nil
 }
 
-func countOutcomes(results []store.Result) string {
+func CountOutcomes(results []store.Result) string {
 	counts := map[store.Outcome]int{}
 	for _, r := range results {
 		counts[r.Outcome]++
@@ -148,19 +148,19 @@ func countOutcomes(results []store.Result) string {
 	return strings.Join(parts, ", ")
 }
 
-// printPlan prints a row for each secret, never a value.
-func (a *App) printPlan(results []store.Result) error {
-	sortResults(results)
-	if a.globals.JSON {
-		return a.printResults(results)
+// PrintPlan prints a row for each secret, never a value.
+func (a *App) PrintPlan(results []store.Result) error {
+	SortResults(results)
+	if a.Globals.JSON {
+		return a.PrintResults(results)
 	}
-	t := a.table("Key", "Version", "Change")
+	t := a.Table("Key", "Version", "Change")
 	for _, r := range results {
 		change := string(r.Outcome)
 		if r.Err != nil {
-			change = sentence(r.Err)
+			change = Sentence(r.Err)
 		}
-		t.row(r.Meta.ID.Key, orNone(r.Meta.Version), change)
+		t.Row(r.Meta.ID.Key, OrNone(r.Meta.Version), change)
 	}
-	return t.print()
+	return t.Print()
 }

@@ -1,4 +1,4 @@
-package cmd
+package app
 
 import (
 	"cmp"
@@ -9,41 +9,18 @@ import (
 	"strings"
 	"time"
 
-	"github.com/alecthomas/kong"
-
 	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store"
 )
 
 // How long a command waits without progress, where nobody says otherwise.
 const (
-	readTimeout   = 30 * time.Second
-	changeTimeout = 60 * time.Second
+	ReadTimeout   = 30 * time.Second
+	ChangeTimeout = 60 * time.Second
 )
 
-// readers are the commands that change nothing in a store. Any other may.
-func readers() []string {
-	return []string{
-		"read", "list", "services", "history", "exec", "env", "export", "find", "tag read", "keys", "audit", "diff", "whoami",
-		"policy reader", "policy writer", "policy operator", "config", "completion", "version", "__complete",
-	}
-}
-
-// timeoutOf returns the default of a command.
-func timeoutOf(parsed *kong.Context) time.Duration {
-	var words []string
-	for node := parsed.Selected(); node != nil && node.Parent != nil; node = node.Parent {
-		words = append(words, node.Name)
-	}
-	slices.Reverse(words)
-	if slices.Contains(readers(), strings.Join(words, " ")) {
-		return readTimeout
-	}
-	return changeTimeout
-}
-
 // timeout returns the setting; 0 is the command's default.
-func (s *settings) timeout() (time.Duration, error) {
+func (s *Settings) timeout() (time.Duration, error) {
 	if s.Timeout.From == fromDefault {
 		return 0, nil
 	}
@@ -58,47 +35,47 @@ func (s *settings) timeout() (time.Duration, error) {
 }
 
 // limit sets how long the command waits, and returns it.
-func (a *App) limit(s *settings) (time.Duration, error) {
+func (a *App) limit(s *Settings) (time.Duration, error) {
 	d, err := s.timeout()
 	if err != nil {
 		return 0, err
 	}
-	d = cmp.Or(d, a.patience, changeTimeout)
-	if a.watch != nil {
-		a.watch.Limit(d)
+	d = cmp.Or(d, a.Patience, ChangeTimeout)
+	if a.Watch != nil {
+		a.Watch.Limit(d)
 	}
 	return d, nil
 }
 
-// waitFor tells a person what is waited for.
-func (a *App) waitFor(r waiting.Report) {
-	if a.globals == nil || a.globals.Quiet {
+// WaitFor tells a person what is waited for.
+func (a *App) WaitFor(r waiting.Report) {
+	if a.Globals == nil || a.Globals.Quiet {
 		return
 	}
 	a.hideProgress()
 	const less = 10 * time.Second
 	if r.Limit > less {
-		a.say("waiting for %s (Ctrl-C to stop, --timeout %s to wait less)", r, less)
+		a.Say("waiting for %s (Ctrl-C to stop, --timeout %s to wait less)", r, less)
 		return
 	}
-	a.say("waiting for %s (Ctrl-C to stop)", r)
+	a.Say("waiting for %s (Ctrl-C to stop)", r)
 }
 
 // gaveUp returns the error of a command that waited for too long, or was interrupted, with what
 // is known of its changes; any other error as it is.
 func (a *App) gaveUp(err error) error {
-	if a.watch == nil {
+	if a.Watch == nil {
 		return err
 	}
-	if ended := a.watch.Ended(); ended != nil {
-		return hinted(fmt.Errorf("gave up: %w; %s", ended, a.changes()), "--timeout "+waiting.Words(4*ended.Limit)+" waits longer")
+	if ended := a.Watch.Ended(); ended != nil {
+		return Hinted(fmt.Errorf("gave up: %w; %s", ended, a.changes()), "--timeout "+waiting.Words(4*ended.Limit)+" waits longer")
 	}
-	var exit *exitError
+	var exit *ExitError
 	switch code := exitCode(err); {
 	case errors.As(err, &exit):
 		return err
 	case code == exitInterrupted,
-		code == exitUnavailable && a.patience != readTimeout && !errors.Is(err, store.ErrUnknown) && !errors.Is(err, store.ErrIndexBehind):
+		code == exitUnavailable && a.Patience != ReadTimeout && !errors.Is(err, store.ErrUnknown) && !errors.Is(err, store.ErrIndexBehind):
 		return &cutShortError{err, a.changes()}
 	}
 	return err
@@ -114,7 +91,7 @@ func (e *cutShortError) Unwrap() error { return e.error }
 
 // changes says what was changed, as far as that is known.
 func (a *App) changes() string {
-	made, doubtful := a.watch.Changes()
+	made, doubtful := a.Watch.Changes()
 	made, doubtful = ofSecrets(made), ofSecrets(doubtful)
 	behind := slices.ContainsFunc(doubtful, isIndex)
 	made, doubtful = slices.DeleteFunc(made, isIndex), slices.DeleteFunc(doubtful, isIndex)
@@ -125,7 +102,7 @@ func (a *App) changes() string {
 	}
 	if len(doubtful) > 0 {
 		subject, _ := changesTo(doubtful)
-		said = append(said, subject+" may have been made: run "+look(doubtful, a.inForce)+" to see")
+		said = append(said, subject+" may have been made: run "+look(doubtful, a.InForce)+" to see")
 	}
 	if len(said) == 0 {
 		said = append(said, "nothing was changed")
@@ -166,7 +143,7 @@ func changesTo(names []string) (subject, verb string) {
 
 // look is the command that shows what became of changes. Secrets Manager keeps a service in one
 // secret, so that there a name is that of a service.
-func look(names []string, s *settings) string {
+func look(names []string, s *Settings) string {
 	name, _, several := strings.Cut(names[0], ", ")
 	service, key := path.Split(name)
 	switch service = strings.TrimSuffix(service, "/"); {

@@ -1,4 +1,4 @@
-package cmd
+package app
 
 import (
 	"bytes"
@@ -19,20 +19,20 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// fileConfig is the configuration file: settings, and named contexts whose settings beat
+// FileConfig is the configuration file: settings, and named contexts whose settings beat
 // those outside them.
-type fileConfig struct {
-	fileSettings `yaml:",inline"`
+type FileConfig struct {
+	FileSettings `yaml:",inline"`
 
 	Context  string                  `yaml:"context"` // the one that holds when none is named
-	Contexts map[string]fileSettings `yaml:"contexts"`
+	Contexts map[string]FileSettings `yaml:"contexts"`
 
 	path    string
-	chosen  setting      // the name of the context in force
+	Chosen  Setting      // the name of the context in force
 	context map[any]bool // pointers to the settings that are the context's
 }
 
-type fileSettings struct {
+type FileSettings struct {
 	Backend     string `yaml:"backend"`
 	Bucket      string `yaml:"bucket"`
 	KMSKeyAlias string `yaml:"kms_key_alias"`
@@ -53,15 +53,15 @@ type fileSettings struct {
 	AllowHTTP           bool              `yaml:"allow_http"`
 }
 
-// configFile reads the configuration file. Only one that was asked for by name must exist;
+// ConfigFile reads the configuration file. Only one that was asked for by name must exist;
 // none is ever taken from the working directory, which may be anybody's.
-func (a *App) configFile() (*fileConfig, error) {
-	where := a.resolve("--config", a.globals.Config, []string{"COFFER_CONFIG"}, "", "", "")
+func (a *App) ConfigFile() (*FileConfig, error) {
+	where := a.resolve("--config", a.Globals.Config, []string{"COFFER_CONFIG"}, "", "", "")
 	path := where.Value
 	if path == "" {
 		base := a.baseDirectory("XDG_CONFIG_HOME", ".config")
 		if base == "" {
-			return &fileConfig{context: map[any]bool{}}, nil
+			return &FileConfig{context: map[any]bool{}}, nil
 		}
 		path = filepath.Join(base, "coffer", "config.yaml")
 	}
@@ -72,15 +72,15 @@ func (a *App) configFile() (*fileConfig, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", store.ErrConfiguration, path, err)
 	}
-	file := &fileConfig{path: path, context: map[any]bool{}}
+	file := &FileConfig{path: path, context: map[any]bool{}}
 	if fault := file.decode(body); fault != "" {
 		return nil, fmt.Errorf("%w: %s: %s", store.ErrConfiguration, path, fault)
 	}
-	return file, file.choose(a.resolve("--context", a.globals.Context, []string{"COFFER_CONTEXT"}, path, file.Context, ""))
+	return file, file.choose(a.resolve("--context", a.Globals.Context, []string{"COFFER_CONTEXT"}, path, file.Context, ""))
 }
 
 // decode reads the one document of a file, and tells the first fault in it.
-func (f *fileConfig) decode(body []byte) (fault string) {
+func (f *FileConfig) decode(body []byte) (fault string) {
 	decoder := yaml.NewDecoder(bytes.NewReader(body))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(f); errors.Is(err, io.EOF) {
@@ -96,7 +96,7 @@ func (f *fileConfig) decode(body []byte) (fault string) {
 }
 
 // choose lays the settings of a context over the others.
-func (f *fileConfig) choose(name setting) error {
+func (f *FileConfig) choose(name Setting) error {
 	if name.Value == "" {
 		return nil
 	}
@@ -105,7 +105,7 @@ func (f *fileConfig) choose(name setting) error {
 		known := strings.Join(slices.Sorted(maps.Keys(f.Contexts)), ", ")
 		return fmt.Errorf("%w: %s: there is no context %q in %s (it has: %s)", store.ErrConfiguration, name.From, name.Value, f.path, cmp.Or(known, "none"))
 	}
-	f.chosen = name
+	f.Chosen = name
 	over := func(to *string, v string) {
 		if v != "" {
 			*to, f.context[to] = v, true
@@ -136,9 +136,9 @@ func (f *fileConfig) choose(name setting) error {
 }
 
 // from says where a setting of the file stands; it takes a pointer to it.
-func (f *fileConfig) from(setting any) string {
+func (f *FileConfig) from(setting any) string {
 	if f.context[setting] {
-		return f.path + " (" + f.chosen.Value + ")"
+		return f.path + " (" + f.Chosen.Value + ")"
 	}
 	return f.path
 }
@@ -167,25 +167,30 @@ func yamlFault(err error) string {
 	return cmp.Or(faultLine.FindString(text), "it") + ": not YAML"
 }
 
-type configRow struct {
+type ConfigRow struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
 	From  string `json:"from"`
 }
 
-// more are the settings that most stores do without, where they are set.
-func (s *settings) more(g *Globals) []configRow {
-	var rows []configRow
-	add := func(name string, v setting) {
+// Row is the row of a setting.
+func Row(name string, s Setting) ConfigRow {
+	return ConfigRow{Name: name, Value: s.Value, From: s.From}
+}
+
+// More are the settings that most stores do without, where they are set.
+func (s *Settings) More(g *Globals) []ConfigRow {
+	var rows []ConfigRow
+	add := func(name string, v Setting) {
 		if v.Value != "" {
-			rows = append(rows, configRow{name, v.Value, v.From})
+			rows = append(rows, Row(name, v))
 		}
 	}
-	f := s.file
+	f := s.File
 	add("expected_bucket_owner", s.ExpectedBucketOwner)
 	add("key_arns", s.KeyARNs)
 	for _, alias := range slices.Sorted(maps.Keys(f.Keys)) {
-		add("keys."+alias, setting{f.Keys[alias], f.from(&f.Keys)})
+		add("keys."+alias, Setting{f.Keys[alias], f.from(&f.Keys)})
 	}
 	for _, loose := range []struct {
 		name   string
@@ -198,9 +203,9 @@ func (s *settings) more(g *Globals) []configRow {
 		{"allow_http", &f.AllowHTTP, "--allow-http", g.AllowHTTP},
 	} {
 		if loose.given {
-			add(loose.name, setting{"true", loose.flag})
+			add(loose.name, Setting{"true", loose.flag})
 		} else if *loose.inFile {
-			add(loose.name, setting{"true", f.from(loose.inFile)})
+			add(loose.name, Setting{"true", f.from(loose.inFile)})
 		}
 	}
 	return rows

@@ -1,4 +1,4 @@
-package cmd
+package app
 
 import (
 	"fmt"
@@ -15,19 +15,19 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// setting is one value in force, and where it came from.
-type setting struct{ Value, From string }
+// Setting is one value in force, and where it came from.
+type Setting struct{ Value, From string }
 
-// settings are the values in force: a flag beats the environment, which beats the
+// Settings are the values in force: a flag beats the environment, which beats the
 // configuration file, which beats the default.
-type settings struct {
-	Backend, Bucket, KMSKeyAlias, Region, Profile, EndpointURL, Retries, RetryMode, Timeout setting
+type Settings struct {
+	Backend, Bucket, KMSKeyAlias, Region, Profile, EndpointURL, Retries, RetryMode, Timeout Setting
 
-	Dir, KeyDir setting // of the local backend
+	Dir, KeyDir Setting // of the local backend
 
-	ExpectedBucketOwner, KeyARNs setting // of a bucket; ARNs are joined by ", "
+	ExpectedBucketOwner, KeyARNs Setting // of a bucket; ARNs are joined by ", "
 
-	file *fileConfig // with what only the file can say
+	File *FileConfig // with what only the file can say
 }
 
 const (
@@ -37,19 +37,19 @@ const (
 	fromDefault = "default" // where a setting came from that nobody made
 )
 
-// settings resolves what is in force, once.
-func (a *App) settings() (*settings, error) {
-	if a.inForce != nil {
-		return a.inForce, nil
+// Settings resolves what is in force, once.
+func (a *App) Settings() (*Settings, error) {
+	if a.InForce != nil {
+		return a.InForce, nil
 	}
-	g := a.globals
-	file, err := a.configFile()
+	g := a.Globals
+	file, err := a.ConfigFile()
 	if err != nil {
 		return nil, err
 	}
-	s := &settings{file: file}
+	s := &Settings{File: file}
 	for _, v := range []struct {
-		to          *setting
+		to          *Setting
 		flag, given string
 		inFile      *string
 		fallback    string
@@ -81,59 +81,59 @@ func (a *App) settings() (*settings, error) {
 	if _, err := a.limit(s); err != nil {
 		return nil, err
 	}
-	a.inForce = s
+	a.InForce = s
 	return s, nil
 }
 
 // resolve finds one setting. An empty variable counts as unset.
-func (a *App) resolve(flag, given string, variables []string, file, inFile, fallback string) setting {
+func (a *App) resolve(flag, given string, variables []string, file, inFile, fallback string) Setting {
 	if given != "" {
-		return setting{given, flag}
+		return Setting{given, flag}
 	}
 	for _, name := range variables {
 		if v := a.Getenv(name); v != "" {
-			return setting{v, "$" + name}
+			return Setting{v, "$" + name}
 		}
 	}
 	if inFile != "" {
-		return setting{inFile, file}
+		return Setting{inFile, file}
 	}
-	return setting{fallback, fromDefault}
+	return Setting{fallback, fromDefault}
 }
 
 // complete fills in the defaults that depend on other settings.
-func (s *settings) complete(chamber bool) {
+func (s *Settings) complete(chamber bool) {
 	if s.Backend.Value == "" {
-		s.Backend = setting{"local", "default"}
+		s.Backend = Setting{"local", "default"}
 		switch {
 		case s.Bucket.Value != "":
-			s.Backend = setting{"s3-kms", "default, because a bucket is set"}
+			s.Backend = Setting{"s3-kms", "default, because a bucket is set"}
 		case chamber:
 			// Its default. A secret of a team on chamber must not end in a directory.
-			s.Backend = setting{"ssm", "default, because CHAMBER_ variables are set"}
+			s.Backend = Setting{"ssm", "default, because CHAMBER_ variables are set"}
 		}
 	}
 	s.Backend.Value = strings.ToLower(s.Backend.Value) // chamber takes any case
 	if s.KMSKeyAlias.Value == "" && (s.Backend.Value == "s3-kms" || s.Backend.Value == "ssm") {
-		s.KMSKeyAlias = setting{defaultKMSKeyAlias, "default"}
+		s.KMSKeyAlias = Setting{defaultKMSKeyAlias, "default"}
 	}
 	if s.RetryMode.Value == "" {
-		s.RetryMode = setting{awsconf.DefaultRetryMode, "default"}
+		s.RetryMode = Setting{awsconf.DefaultRetryMode, "default"}
 		if s.Backend.Value == "ssm" {
-			s.RetryMode = setting{awsconf.PatientRetryMode, "default, because Parameter Store throttles early"}
+			s.RetryMode = Setting{awsconf.PatientRetryMode, "default, because Parameter Store throttles early"}
 		}
 	}
 }
 
 // directories finds where the local backend keeps objects and identities: in the XDG base
 // directories, where nothing else is said.
-func (a *App) directories(s *settings) error {
+func (a *App) directories(s *Settings) error {
 	data, config := a.baseDirectory("XDG_DATA_HOME", ".local", "share"), a.baseDirectory("XDG_CONFIG_HOME", ".config")
 	if s.Dir.Value == "" && data != "" {
-		s.Dir = setting{filepath.Join(data, "coffer"), "default"}
+		s.Dir = Setting{filepath.Join(data, "coffer"), "default"}
 	}
 	if s.KeyDir.Value == "" && config != "" {
-		s.KeyDir = setting{filepath.Join(config, "coffer", "keys"), "default"}
+		s.KeyDir = Setting{filepath.Join(config, "coffer", "keys"), "default"}
 	}
 	if s.Backend.Value == "local" && (s.Dir.Value == "" || s.KeyDir.Value == "") {
 		return fmt.Errorf("%w: there is no home directory to keep secrets in; set COFFER_DIR and COFFER_KEY_DIR", store.ErrConfiguration)
@@ -156,8 +156,8 @@ func (a *App) baseDirectory(variable string, below ...string) string {
 	return filepath.Join(append([]string{home}, below...)...)
 }
 
-// cacheDirectory is where things are kept that can be found out again; "" where there is no home.
-func (a *App) cacheDirectory() string {
+// CacheDirectory is where things are kept that can be found out again; "" where there is no home.
+func (a *App) CacheDirectory() string {
 	base := a.baseDirectory("XDG_CACHE_HOME", ".cache")
 	if base == "" {
 		return ""
@@ -165,8 +165,8 @@ func (a *App) cacheDirectory() string {
 	return filepath.Join(base, "coffer")
 }
 
-// keyARNs returns the pinned keys, none where no key is pinned.
-func (s *settings) keyARNs() []string {
+// PinnedARNs returns the pinned keys, none where no key is pinned.
+func (s *Settings) PinnedARNs() []string {
 	return strings.FieldsFunc(s.KeyARNs.Value, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 }
 
@@ -180,7 +180,7 @@ func (a *App) privateDirectory() string {
 }
 
 // retries returns the number of attempts.
-func (s *settings) retries() (int, error) {
+func (s *Settings) retries() (int, error) {
 	n, err := strconv.Atoi(s.Retries.Value)
 	if err != nil || n < 0 {
 		return 0, fmt.Errorf("%w: %s: %q is not a number of attempts", store.ErrInvalid, s.Retries.From, s.Retries.Value)
@@ -188,8 +188,8 @@ func (s *settings) retries() (int, error) {
 	return max(n, 1), nil
 }
 
-// userName names who writes to a local store.
-func (a *App) userName() string {
+// UserName names who writes to a local store.
+func (a *App) UserName() string {
 	for _, name := range []string{"USER", "LOGNAME", "USERNAME"} {
 		if v := a.Getenv(name); v != "" {
 			return v

@@ -1,4 +1,4 @@
-package cmd
+package app
 
 import (
 	"context"
@@ -11,43 +11,43 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// load opens the store and reads services, all at once.
-func (a *App) load(ctx context.Context, services []string) ([]store.Contents, error) {
+// Load opens the store and reads services, all at once.
+func (a *App) Load(ctx context.Context, services []string) ([]store.Contents, error) {
 	s, err := a.Open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	names := serviceNames(services)
+	names := ServiceNames(services)
 	for _, name := range names {
-		service, label := cutLabel(name)
+		service, label := CutLabel(name)
 		if err := store.CheckService(service); err != nil {
 			return nil, err
 		}
 		if _, ok := s.(store.Labeler); label != "" && !ok {
-			return nil, a.noLabels(label)
+			return nil, a.NoLabels(label)
 		}
 	}
-	return a.loadFrom(ctx, s, names)
+	return a.LoadFrom(ctx, s, names)
 }
 
-// cutLabel splits service:label, as chamber writes it.
-func cutLabel(name string) (service, label string) {
+// CutLabel splits service:label, as chamber writes it.
+func CutLabel(name string) (service, label string) {
 	service, label, _ = strings.Cut(name, ":")
 	return service, label
 }
 
-func (a *App) noLabels(label string) error {
-	return fmt.Errorf("%w: the %s backend has no labels such as %q; they are Parameter Store's", store.ErrUnsupported, a.inForce.Backend.Value, label)
+func (a *App) NoLabels(label string) error {
+	return fmt.Errorf("%w: the %s backend has no labels such as %q; they are Parameter Store's", store.ErrUnsupported, a.InForce.Backend.Value, label)
 }
 
-// loadFrom reads services of an open store, 16 at once.
-func (a *App) loadFrom(ctx context.Context, s store.Store, services []string) ([]store.Contents, error) {
+// LoadFrom reads services of an open store, 16 at once.
+func (a *App) LoadFrom(ctx context.Context, s store.Store, services []string) ([]store.Contents, error) {
 	all := make([]store.Contents, len(services))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(16)
 	for i, service := range services {
 		g.Go(func() (err error) {
-			if name, label := cutLabel(service); label != "" {
+			if name, label := CutLabel(service); label != "" {
 				all[i], err = s.(store.Labeler).LoadLabel(gctx, name, label)
 			} else {
 				all[i], err = s.Load(gctx, service)
@@ -66,27 +66,27 @@ type ReadFlags struct {
 	Unverified bool     `help:"Trust the index of a service that you may not list."`
 }
 
-// refuseUnreadable ends a command when nothing of a service could be read for lack of
+// RefuseUnreadable ends a command when nothing of a service could be read for lack of
 // permission, and tells what is hidden otherwise (protocol.md, section 10).
-func (a *App) refuseUnreadable(all []store.Contents) error {
+func (a *App) RefuseUnreadable(all []store.Contents) error {
 	for _, c := range all {
 		for _, notice := range c.Notices {
-			a.note("%s", notice)
+			a.Note("%s", notice)
 		}
 		if len(c.Secrets) == 0 && (len(c.Denied) > 0 || len(c.Hidden) > 0) {
 			return &unreadableError{c}
 		}
 		if len(c.Denied) > 0 || len(c.Hidden) > 0 {
-			a.note("%s", hiddenNotice(c))
+			a.Note("%s", hiddenNotice(c))
 		}
 	}
 	return nil
 }
 
-// refuseIncomplete adds to refuseUnreadable what matters to a program that will run with
+// RefuseIncomplete adds to refuseUnreadable what matters to a program that will run with
 // these secrets.
-func (a *App) refuseIncomplete(all []store.Contents, f ReadFlags) error {
-	if err := a.refuseUnreadable(all); err != nil {
+func (a *App) RefuseIncomplete(all []store.Contents, f ReadFlags) error {
+	if err := a.RefuseUnreadable(all); err != nil {
 		return err
 	}
 	held := map[string]bool{}
@@ -96,10 +96,10 @@ func (a *App) refuseIncomplete(all []store.Contents, f ReadFlags) error {
 		}
 		switch {
 		case c.Unlisted && !f.Unverified:
-			return hinted(&unreadableError{c}, "--unverified trusts the index: secrets deleted or changed behind its back cannot be seen")
-		case len(c.Secrets) == 0 && !f.AllowEmpty && a.inForce.Backend.Value != "null": // which never holds any
+			return Hinted(&unreadableError{c}, "--unverified trusts the index: secrets deleted or changed behind its back cannot be seen")
+		case len(c.Secrets) == 0 && !f.AllowEmpty && a.InForce.Backend.Value != "null": // which never holds any
 			err := &store.Error{Op: "load", ID: store.ID{Service: c.Service}, Err: &store.NotFoundError{What: "service"}}
-			return hinted(err, "is the name right? --allow-empty goes on without secrets")
+			return Hinted(err, "is the name right? --allow-empty goes on without secrets")
 		case f.RequireAll && len(c.Denied)+len(c.Hidden) > 0:
 			return &unreadableError{c}
 		}
@@ -151,7 +151,7 @@ func (e *unreadableError) Unwrap() error { return store.ErrDenied }
 
 // hiddenNotice counts what could not be read.
 func hiddenNotice(c store.Contents) string {
-	text := fmt.Sprintf("%s: %s could be read", c.Service, count(len(c.Secrets), "secret"))
+	text := fmt.Sprintf("%s: %s could be read", c.Service, Count(len(c.Secrets), "secret"))
 	if n := len(c.Hidden); n > 0 {
 		text += fmt.Sprintf(", %d hidden", n)
 	}
@@ -160,12 +160,12 @@ func hiddenNotice(c store.Contents) string {
 		for i, d := range c.Denied {
 			labels[i] = d.KeyAlias
 		}
-		text += fmt.Sprintf("; %s denied (%s)", count(len(c.Denied), "index"), strings.Join(labels, ", "))
+		text += fmt.Sprintf("; %s denied (%s)", Count(len(c.Denied), "index"), strings.Join(labels, ", "))
 	}
 	return text
 }
 
-func count(n int, thing string) string {
+func Count(n int, thing string) string {
 	switch {
 	case n == 1:
 		return "1 " + thing
@@ -175,29 +175,29 @@ func count(n int, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
-// serviceName is a service as chamber stores it: in lower case.
-func serviceName(name string) string { return strings.ToLower(strings.TrimSuffix(name, "/")) }
+// ServiceName is a service as chamber stores it: in lower case.
+func ServiceName(name string) string { return strings.ToLower(strings.TrimSuffix(name, "/")) }
 
-// serviceNames are services as they are stored, each once: of two that are the same the later
+// ServiceNames are services as they are stored, each once: of two that are the same the later
 // stands, as it is the one that wins.
-func serviceNames(names []string) []string {
+func ServiceNames(names []string) []string {
 	var out []string
 	for _, name := range names {
-		name = serviceName(name)
+		name = ServiceName(name)
 		out = append(slices.DeleteFunc(out, func(other string) bool { return other == name }), name)
 	}
 	return out
 }
 
-// distinctServices is serviceNames for a command that changes them: who names one twice may
+// DistinctServices is serviceNames for a command that changes them: who names one twice may
 // have meant another.
-func distinctServices(names []string) ([]string, error) {
+func DistinctServices(names []string) ([]string, error) {
 	for i, name := range names {
-		if slices.ContainsFunc(names[:i], func(other string) bool { return serviceName(other) == serviceName(name) }) {
-			return nil, usage("service %q is named twice", serviceName(name))
+		if slices.ContainsFunc(names[:i], func(other string) bool { return ServiceName(other) == ServiceName(name) }) {
+			return nil, Usage("service %q is named twice", ServiceName(name))
 		}
 	}
-	return serviceNames(names), nil
+	return ServiceNames(names), nil
 }
 
-func newID(service, key string) (store.ID, error) { return store.NewID(serviceName(service), key) }
+func NewID(service, key string) (store.ID, error) { return store.NewID(ServiceName(service), key) }

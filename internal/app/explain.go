@@ -1,4 +1,4 @@
-package cmd
+package app
 
 import (
 	"context"
@@ -16,8 +16,8 @@ import (
 
 // The exit codes; docs/design/architecture.md lists them for users.
 const (
-	exitDone          = 0
-	exitOther         = 1
+	ExitDone          = 0
+	ExitOther         = 1
 	exitUsage         = 2
 	exitNotFound      = 3
 	exitConflict      = 4
@@ -25,40 +25,40 @@ const (
 	exitUnavailable   = 6
 	exitConfiguration = 7
 	exitCorrupt       = 8
-	exitNotExecutable = 126
-	exitNoCommand     = 127
+	ExitNotExecutable = 126
+	ExitNoCommand     = 127
 	exitInterrupted   = 130
 )
 
-// exitError ends the program with a code of its own. Without an error it says nothing.
-type exitError struct {
-	code int
-	err  error
+// ExitError ends the program with a code of its own. Without an error it says nothing.
+type ExitError struct {
+	Code int
+	Err  error
 }
 
-func (e *exitError) Error() string {
-	if e.err == nil {
-		return fmt.Sprintf("exit status %d", e.code)
+func (e *ExitError) Error() string {
+	if e.Err == nil {
+		return fmt.Sprintf("exit status %d", e.Code)
 	}
-	return e.err.Error()
+	return e.Err.Error()
 }
 
-func (e *exitError) Unwrap() error { return e.err }
+func (e *ExitError) Unwrap() error { return e.Err }
 
-// usage is an error of the command line.
-func usage(format string, args ...any) error {
+// Usage is an error of the command line.
+func Usage(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", errUsage, fmt.Sprintf(format, args...))
 }
 
 var errUsage = errors.New("usage")
 
-// noTerminal refuses what asks for a confirmation where nobody can give one; way is how to do without.
-func noTerminal(way string) error {
-	return hinted(usage("there is no terminal to confirm this on"), way)
+// NoTerminal refuses what asks for a confirmation where nobody can give one; way is how to do without.
+func NoTerminal(way string) error {
+	return Hinted(Usage("there is no terminal to confirm this on"), way)
 }
 
-// hinted adds the way out to an error.
-func hinted(err error, hint string) error { return &hintError{err, hint} }
+// Hinted adds the way out to an error.
+func Hinted(err error, hint string) error { return &hintError{err, hint} }
 
 type hintError struct {
 	error
@@ -67,16 +67,16 @@ type hintError struct {
 
 func (e *hintError) Unwrap() error { return e.error }
 
-// fail prints an error with its hint and returns the exit code. It is the one place where
+// Fail prints an error with its hint and returns the exit code. It is the one place where
 // errors become sentences.
-func (a *App) fail(err error) int {
+func (a *App) Fail(err error) int {
 	err = a.gaveUp(err)
 	code := exitCode(err)
-	var exit *exitError
-	if errors.As(err, &exit) && exit.err == nil {
+	var exit *ExitError
+	if errors.As(err, &exit) && exit.Err == nil {
 		return code
 	}
-	a.say("%s", sentence(err))
+	a.Say("%s", Sentence(err))
 	if h := hint(err); h != "" {
 		fmt.Fprintln(a.Stderr, "  "+render.Escape(h))
 	}
@@ -84,9 +84,9 @@ func (a *App) fail(err error) int {
 }
 
 func exitCode(err error) int {
-	var exit *exitError
+	var exit *ExitError
 	if errors.As(err, &exit) {
-		return exit.code
+		return exit.Code
 	}
 	var ended *waiting.NoProgressError
 	if errors.As(err, &ended) {
@@ -115,14 +115,14 @@ func exitCode(err error) int {
 			return c.code
 		}
 	}
-	return exitOther
+	return ExitOther
 }
 
-// sentence says what went wrong, naming the thing.
-func sentence(err error) string {
+// Sentence says what went wrong, naming the thing.
+func Sentence(err error) string {
 	var short *cutShortError
 	if errors.As(err, &short) {
-		return sentence(short.error) + "; " + short.changes
+		return Sentence(short.error) + "; " + short.changes
 	}
 	var op *store.Error
 	if !errors.As(err, &op) {
@@ -209,7 +209,7 @@ func plainSentence(err error) string {
 
 // stoppedSentence tells why a batch ended, once, and how much of it is left.
 func stoppedSentence(e *store.StoppedError) string {
-	text := fmt.Sprintf("%d of %s left: %s", e.Left, count(e.Of, "secret"), plainSentence(cause(e.Err)))
+	text := fmt.Sprintf("%d of %s left: %s", e.Left, Count(e.Of, "secret"), plainSentence(cause(e.Err)))
 	if e.Behind {
 		text += "; what was changed is stored, but the index is not up to date"
 	}
