@@ -119,7 +119,7 @@ var figures = []struct {
 	{"docs/design/testing.md", "index %d MiB", 1 << 20, "index/index.go", "MaxSize"},
 	{"docs/design/security.md", "at most %d MiB", 1 << 20, "index/index.go", "MaxSize"},
 	{"docs/backends.md", "| %d MiB an index |", 1 << 20, "index/index.go", "MaxSize"},
-	{"docs/design/cli.md", "SigV4; at most %d days", int64(24 * time.Hour), "store/share.go", "MaxShare"},
+	{"docs/design/cli.md", "SigV4; at most %d days", int64(24 * time.Hour), "store/admin/share.go", "MaxShare"},
 	{"docs/design/cli.md", "the last %d hours", int64(time.Hour), "cmd/audit_trail.go", "trailSpan"},
 	{"docs/design/cli.md", "goes back %d days", int64(24 * time.Hour), "cmd/audit_trail.go", "trailKept"},
 	{"docs/design/cli.md", "is about %d minutes late", int64(time.Minute), "cmd/audit_trail.go", "trailLag"},

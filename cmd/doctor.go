@@ -13,6 +13,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 )
 
 // DoctorCmd finds out what is wrong with services and their bucket, and mends it.
@@ -26,7 +27,7 @@ type DoctorCmd struct {
 // finding is one thing that doctor tells: what it is about, what it is, and the command that
 // mends it.
 type finding struct {
-	Severity store.Severity `json:"severity"`
+	Severity admin.Severity `json:"severity"`
 	Check    string         `json:"check"`            // a word for programs
 	About    string         `json:"about"`            // the secret, the object, the service or the bucket
 	Text     string         `json:"text"`             // a sentence without its subject. Partly the storage's words: escaped where it is printed
@@ -37,8 +38,8 @@ type finding struct {
 
 // inspected is a service as doctor has seen it.
 type inspected struct {
-	store.Inspection
-	mended []store.Finding
+	admin.Inspection
+	mended []admin.Finding
 }
 
 // Run prints a row for each finding, the worst first. It ends with exit code 1 when one is more
@@ -55,7 +56,7 @@ func (c *DoctorCmd) Run(ctx context.Context, a *app.App) error {
 		return err
 	}
 	backend := a.InForce.Backend.Value
-	inspector, ok := s.(store.Inspector)
+	inspector, ok := s.(admin.Inspector)
 	switch {
 	case backend == "null":
 		return printFindings(a, nil)
@@ -94,7 +95,7 @@ func (c *DoctorCmd) Run(ctx context.Context, a *app.App) error {
 }
 
 // examine inspects services, four at once, and mends them one after the other.
-func (c *DoctorCmd) examine(ctx context.Context, a *app.App, s store.Inspector, services []string) ([]inspected, error) {
+func (c *DoctorCmd) examine(ctx context.Context, a *app.App, s admin.Inspector, services []string) ([]inspected, error) {
 	all := make([]inspected, len(services))
 	line := a.Progress(len(services), "checked")
 	defer line.Done()
@@ -112,7 +113,7 @@ func (c *DoctorCmd) examine(ctx context.Context, a *app.App, s store.Inspector, 
 	}
 	line.Done()
 	for i := range all {
-		if !slices.ContainsFunc(all[i].Findings, func(f store.Finding) bool { return f.Mendable }) {
+		if !slices.ContainsFunc(all[i].Findings, func(f admin.Finding) bool { return f.Mendable }) {
 			continue
 		}
 		if err := mend(ctx, a, s, &all[i]); err != nil {
@@ -123,7 +124,7 @@ func (c *DoctorCmd) examine(ctx context.Context, a *app.App, s store.Inspector, 
 }
 
 // mend mends a service and looks at it again. What cannot be mended is said, and stays a finding.
-func mend(ctx context.Context, a *app.App, s store.Inspector, seen *inspected) error {
+func mend(ctx context.Context, a *app.App, s admin.Inspector, seen *inspected) error {
 	mended, failed := s.Mend(ctx, seen.Service)
 	if ctx.Err() != nil {
 		return failed
@@ -137,7 +138,7 @@ func mend(ctx context.Context, a *app.App, s store.Inspector, seen *inspected) e
 	}
 	for i := range seen.Findings {
 		// With the index put right, nothing tells any more that a version was lost.
-		if f := &seen.Findings[i]; f.Check == "lost-version" && !slices.Contains(after.Findings, *f) {
+		if f := &seen.Findings[i]; f.Check == admin.CheckLostVersion && !slices.Contains(after.Findings, *f) {
 			after.Findings = append(after.Findings, *f)
 		}
 	}
@@ -148,7 +149,7 @@ func mend(ctx context.Context, a *app.App, s store.Inspector, seen *inspected) e
 // tombstonesStay reports whether the server is known to delete under no condition, so that a
 // tombstone can only be collected by one who says that nobody else writes.
 func tombstonesStay(ctx context.Context, s store.Store, a *app.App) bool {
-	prober, ok := s.(store.ConditionProber)
+	prober, ok := s.(admin.ConditionProber)
 	if !ok || a.Globals.SingleWriter || a.InForce.File.SingleWriter {
 		return false
 	}
@@ -165,7 +166,7 @@ func findingsOf(a *app.App, seen inspected, tombstonesStay bool) []finding {
 	for i := range seen.Findings {
 		f := &seen.Findings[i]
 		mend := mendedBy(a, f, &seen.Inspection)
-		if f.Check == "tombstone" && tombstonesStay {
+		if f.Check == admin.CheckTombstone && tombstonesStay {
 			mend += " --single-writer"
 			f.Text += ", and can go while nobody else writes: this server deletes under no condition"
 		}
@@ -175,7 +176,7 @@ func findingsOf(a *app.App, seen inspected, tombstonesStay bool) []finding {
 }
 
 // about is what a finding is about, in as few words as tell it.
-func about(f store.Finding) string {
+func about(f admin.Finding) string {
 	if f.ID.Key != "" {
 		return f.ID.String()
 	}
@@ -188,7 +189,7 @@ func printFindings(a *app.App, found []finding) error {
 	if err := printServer(a, found); err != nil {
 		return err
 	}
-	counts := map[store.Severity]int{}
+	counts := map[admin.Severity]int{}
 	t := a.Table("Severity", "Check", "About", "Mended by", "What")
 	for _, f := range found {
 		if f.Kept != "" {
@@ -212,7 +213,7 @@ func printFindings(a *app.App, found []finding) error {
 	} else {
 		a.Note("nothing%s is wrong", map[bool]string{true: " else"}[len(found) > 0])
 	}
-	if counts[store.Serious]+counts[store.Warning] > 0 {
+	if counts[admin.Serious]+counts[admin.Warning] > 0 {
 		return &app.ExitError{Code: app.ExitOther}
 	}
 	return nil

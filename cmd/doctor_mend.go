@@ -2,11 +2,13 @@ package cmd
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/formats"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/local"
 )
 
@@ -14,35 +16,35 @@ import (
 // on the local backend where that is another. Words in capitals are for the reader to fill in.
 var mends = [...]struct{ check, onS3, onLocal string }{
 	{check: "mendable", onS3: "coffer doctor --fix {service}"},
-	{check: "tombstone", onS3: "coffer doctor --fix {service}"},  // a young one: its text says when it can go
-	{check: "left-index", onS3: "coffer doctor --fix {service}"}, // likewise
-	{check: "drift", onS3: "coffer doctor --fix {service}{under}"},
-	{check: "unverifiable", onS3: "coffer doctor --fix {service}{under}"},
-	{check: "ghost", onS3: "coffer doctor --fix {service}{under}"},
-	{check: "stray", onS3: "coffer doctor --fix {service}{under}"},
-	{check: "orphan", onS3: "coffer rekey {service} --from {alias} --to ALIAS"}, // another alias has taken the name of its index
+	{check: admin.CheckTombstone, onS3: "coffer doctor --fix {service}"}, // a young one: its text says when it can go
+	{check: admin.CheckLeftIndex, onS3: "coffer doctor --fix {service}"}, // likewise
+	{check: admin.CheckDrift, onS3: "coffer doctor --fix {service}{under}"},
+	{check: admin.CheckUnverifiable, onS3: "coffer doctor --fix {service}{under}"},
+	{check: admin.CheckGhost, onS3: "coffer doctor --fix {service}{under}"},
+	{check: admin.CheckStray, onS3: "coffer doctor --fix {service}{under}"},
+	{check: admin.CheckOrphan, onS3: "coffer rekey {service} --from {alias} --to ALIAS"}, // another alias has taken the name of its index
 	{check: "orphan of nobody", onS3: "coffer read -n {service} KEY | coffer write --adopt {service} KEY -"},
-	{check: "rollback", onS3: "coffer doctor --fix --allow-rollback {service}"},
-	{check: "name-clash", onS3: "coffer rekey {service} --from {alias} --to ALIAS"},
-	{check: "moving", onS3: "coffer rekey {service} --from {from} --to {alias}"},
-	{check: "other-key", onS3: "coffer rekey --same {service}{under}"},
-	{check: "case-twins", onS3: "coffer delete --exact-key {service} KEY"},
+	{check: admin.CheckRollback, onS3: "coffer doctor --fix --allow-rollback {service}"},
+	{check: admin.CheckNameClash, onS3: "coffer rekey {service} --from {alias} --to ALIAS"},
+	{check: admin.CheckMoving, onS3: "coffer rekey {service} --from {from} --to {alias}"},
+	{check: admin.CheckOtherKey, onS3: "coffer rekey --same {service}{under}"},
+	{check: admin.CheckCaseTwins, onS3: "coffer delete --exact-key {service} KEY"},
 	// What no command of ours may decide. A bucket with versions keeps what is deleted; a directory does not, so that it is moved out.
-	{"corrupt-index", "aws s3api delete-object --bucket {bucket} --key {object} && coffer doctor --fix {service}", "mv {file} . && coffer doctor --fix {service}"},
-	{"corrupt-secret", "aws s3api delete-object --bucket {bucket} --key {object} && coffer restore {service} --deleted", "mv {file} . && coffer doctor --fix {service}"},
-	{"disabled-key", "aws kms enable-key --key-id {key}", "install -m 600 BACKUP {keys}"},
+	{admin.CheckCorruptIndex, "aws s3api delete-object --bucket {bucket} --key {object} && coffer doctor --fix {service}", "mv {file} . && coffer doctor --fix {service}"},
+	{admin.CheckCorruptSecret, "aws s3api delete-object --bucket {bucket} --key {object} && coffer restore {service} --deleted", "mv {file} . && coffer doctor --fix {service}"},
+	{admin.CheckDisabledKey, "aws kms enable-key --key-id {key}", "install -m 600 BACKUP {keys}"},
 	{check: "doomed key", onS3: "aws kms cancel-key-deletion --key-id {key} && aws kms enable-key --key-id {key}"},
 	{"key that is not told", "coffer keys {service}", "chmod go-w {keys} && chmod 600 {keys}/*.age"}, // here: one that others can read or replace
 	{"key of another user", "coffer keys {service}", `sudo chown -R "$(id -u)" {keys}`},
-	{"hidden", "coffer policy check reader {service}", "(umask 077; mkdir -p {keys}{identities})"},
-	{"denied-index", "coffer policy check reader {service}", "(umask 077; mkdir -p {keys}{identities})"},
-	{"lost-version", "aws s3api list-object-versions --bucket {bucket} --prefix {object}", "coffer write {service} {name} -"},
-	{check: "no-alias", onS3: "coffer read -n {service} KEY | coffer write {service} KEY -"},
-	{"foreign", "aws s3 mv s3://{bucket}/{object} .", "mv {file} ."},
+	{admin.CheckHidden, "coffer policy check reader {service}", "(umask 077; mkdir -p {keys}{identities})"},
+	{admin.CheckDeniedIndex, "coffer policy check reader {service}", "(umask 077; mkdir -p {keys}{identities})"},
+	{admin.CheckLostVersion, "aws s3api list-object-versions --bucket {bucket} --prefix {object}", "coffer write {service} {name} -"},
+	{check: admin.CheckNoAlias, onS3: "coffer read -n {service} KEY | coffer write {service} KEY -"},
+	{admin.CheckForeign, "aws s3 mv s3://{bucket}/{object} .", "mv {file} ."},
 }
 
 // mendedBy is the command that mends a finding.
-func mendedBy(a *app.App, f *store.Finding, seen *store.Inspection) string {
+func mendedBy(a *app.App, f *admin.Finding, seen *admin.Inspection) string {
 	f = blocker(f, seen)
 	keys := formats.ShellQuote(a.InForce.KeyDir.Value)
 	var from, key, under, identities string
@@ -66,7 +68,7 @@ func mendedBy(a *app.App, f *store.Finding, seen *store.Inspection) string {
 		under = " --kms-key-alias " + formats.ShellQuote(f.KeyAlias)
 	}
 	objects := []string{f.Object}
-	if f.Check == "foreign" {
+	if f.Check == admin.CheckForeign {
 		objects = seen.Foreign[:min(5, len(seen.Foreign))]
 	}
 	command, onLocal, all := "", a.InForce.Backend.Value == "local", ""
@@ -94,13 +96,14 @@ func mendedBy(a *app.App, f *store.Finding, seen *store.Inspection) string {
 }
 
 // blocker is the finding that must be mended before another one is mendable: about the same index.
-func blocker(f *store.Finding, seen *store.Inspection) *store.Finding {
-	if f.Mendable || !strings.Contains("drift unverifiable ghost stray orphan", f.Check) {
+func blocker(f *admin.Finding, seen *admin.Inspection) *admin.Finding {
+	ofIndex := []string{admin.CheckDrift, admin.CheckUnverifiable, admin.CheckGhost, admin.CheckStray, admin.CheckOrphan}
+	if f.Mendable || !slices.Contains(ofIndex, f.Check) {
 		return f
 	}
 	for i := range seen.Findings {
 		b := &seen.Findings[i]
-		if b.Check == "rollback" && b.KeyAlias == f.KeyAlias || (b.Check == "name-clash" || b.Check == "corrupt-index") && b.Object == f.Object {
+		if b.Check == admin.CheckRollback && b.KeyAlias == f.KeyAlias || (b.Check == admin.CheckNameClash || b.Check == admin.CheckCorruptIndex) && b.Object == f.Object {
 			return b
 		}
 	}
@@ -108,19 +111,19 @@ func blocker(f *store.Finding, seen *store.Inspection) *store.Finding {
 }
 
 // kindOf is the row for a finding about an object that is under a key.
-func kindOf(f *store.Finding, key string, onLocal bool) string {
+func kindOf(f *admin.Finding, key string, onLocal bool) string {
 	kind := f.Check
 	switch {
 	case f.Mendable:
 		kind = "mendable"
-	case kind == "orphan" && f.KeyAlias == "":
+	case kind == admin.CheckOrphan && f.KeyAlias == "":
 		kind = "orphan of nobody"
-	case kind == "unsealed" || kind == "other-key" && f.Severity == store.Serious:
-		kind = "corrupt-secret"
+	case kind == admin.CheckUnsealed || kind == admin.CheckOtherKey && f.Severity == admin.Serious:
+		kind = admin.CheckCorruptSecret
 		if f.ID.Key == "" {
-			kind = "corrupt-index"
+			kind = admin.CheckCorruptIndex
 		}
-	case kind != "disabled-key":
+	case kind != admin.CheckDisabledKey:
 	case strings.Contains(f.Text, "belongs to another user: chown"):
 		kind = "key of another user"
 	case strings.Contains(f.Text, "chmod") || key == "" && !onLocal:

@@ -13,6 +13,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 )
 
 // checksOfSource finds the kinds of findings in the source of an inspection, so that a new one is
@@ -24,12 +25,13 @@ func checksOfSource(t *testing.T) []string {
 	if err != nil || len(paths) != 3 {
 		t.Fatalf("%q, error %v", paths, err)
 	}
-	checks := map[string]bool{}
+	names, checks := checkConstants(t), map[string]bool{}
 	add := func(e ast.Expr) {
-		if lit, ok := e.(*ast.BasicLit); ok && lit.Kind == token.STRING {
-			if check, err := strconv.Unquote(lit.Value); err == nil && check != "" {
-				checks[check] = true
-			}
+		if name, ok := e.(*ast.SelectorExpr); ok && strings.HasPrefix(name.Sel.Name, "Check") {
+			checks[names[name.Sel.Name]] = true
+		}
+		if text, ok := e.(*ast.BasicLit); ok && text.Kind == token.STRING && text.Value != `""` {
+			t.Errorf("the check %s isn't a constant of store/admin", text.Value)
 		}
 	}
 	for _, path := range paths {
@@ -62,11 +64,30 @@ func checksOfSource(t *testing.T) []string {
 	return slices.Sorted(maps.Keys(checks))
 }
 
+// checkConstants returns the names of checks in package admin, by the names of their constants.
+func checkConstants(t *testing.T) map[string]string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", "store", "admin", "checks.go"), nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]string{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		if spec, ok := n.(*ast.ValueSpec); ok {
+			if names[spec.Names[0].Name], err = strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return true
+	})
+	return names
+}
+
 // Whatever a finding is about, on whatever backend, it names a command, with everything filled in
 // that can be known.
 func TestEveryKindOfFindingNamesItsCommand(t *testing.T) {
 	checks := checksOfSource(t)
-	if len(checks) < 21 || !slices.Contains(checks, "name-clash") || !slices.Contains(checks, "ghost") || !slices.Contains(checks, "rollback") {
+	if len(checks) < 21 || !slices.Contains(checks, admin.CheckNameClash) || !slices.Contains(checks, admin.CheckGhost) || !slices.Contains(checks, admin.CheckRollback) {
 		t.Fatalf("the source has the checks %q", checks)
 	}
 	for _, backend := range []string{"s3-kms", "s3", "local"} {
@@ -75,17 +96,17 @@ func TestEveryKindOfFindingNamesItsCommand(t *testing.T) {
 			Dir: app.Setting{Value: "/data"}, KeyDir: app.Setting{Value: "/keys"},
 		}}
 		for _, check := range checks {
-			for _, f := range []store.Finding{
+			for _, f := range []admin.Finding{
 				{ID: store.ID{Service: "api", Key: "k"}, Object: "api/k.json", KeyAlias: "alias/ops"},
 				{ID: store.ID{Service: "api"}, Object: "api/__kms_alias_ops__latest.json", KeyAlias: "alias/ops"},
 				{ID: store.ID{Service: "api"}, KeyAlias: "alias/ops"},
 				{ID: store.ID{Service: "api"}},
 			} {
-				for _, f.Severity = range []store.Severity{store.Serious, store.Warning, store.Remark} {
+				for _, f.Severity = range []admin.Severity{admin.Serious, admin.Warning, admin.Remark} {
 					f.Check = check
-					seen := &store.Inspection{
-						Service: "api", Foreign: []string{"api/notes.txt"}, Findings: []store.Finding{f},
-						Secrets: []store.Inspected{{Meta: store.Meta{ID: store.ID{Service: "api", Key: "k"}, KeyAlias: "alias/app"}, KeyID: "K"}},
+					seen := &admin.Inspection{
+						Service: "api", Foreign: []string{"api/notes.txt"}, Findings: []admin.Finding{f},
+						Secrets: []admin.Inspected{{Meta: store.Meta{ID: store.ID{Service: "api", Key: "k"}, KeyAlias: "alias/app"}, KeyID: "K"}},
 					}
 					command := mendedBy(a, &f, seen)
 					if command == "" || strings.ContainsAny(command, "{}") || strings.HasPrefix(command, " ") {
@@ -111,96 +132,96 @@ func TestEveryKindOfFindingNamesItsCommand(t *testing.T) {
 func TestCommandsOfFindings(t *testing.T) {
 	const index = "api/__kms_alias_team_one__latest.json"
 	of := func(key string) store.ID { return store.ID{Service: "api", Key: key} }
-	clash := store.Finding{Check: "name-clash", ID: of(""), Object: index, KeyAlias: "alias/team_one"}
+	clash := admin.Finding{Check: admin.CheckNameClash, ID: of(""), Object: index, KeyAlias: "alias/team_one"}
 	denied := &store.Error{Err: store.ErrDenied}
 	for name, test := range map[string]struct {
 		backend string
-		finding store.Finding
-		seen    store.Inspection
+		finding admin.Finding
+		seen    admin.Inspection
 		want    string
 	}{
 		"a stray value in an index of two aliases": {
-			finding: store.Finding{Check: "stray", ID: of("k"), Object: index, KeyAlias: "alias/team/one"},
-			seen:    store.Inspection{Findings: []store.Finding{clash}},
+			finding: admin.Finding{Check: admin.CheckStray, ID: of("k"), Object: index, KeyAlias: "alias/team/one"},
+			seen:    admin.Inspection{Findings: []admin.Finding{clash}},
 			want:    "coffer rekey api --from alias/team_one --to ALIAS",
 		},
 		"an old entry beside a rollback": {
-			finding: store.Finding{Check: "drift", ID: of("k"), Object: index, KeyAlias: "alias/app"},
-			seen:    store.Inspection{Findings: []store.Finding{{Check: "rollback", ID: of("l"), KeyAlias: "alias/app"}}},
+			finding: admin.Finding{Check: admin.CheckDrift, ID: of("k"), Object: index, KeyAlias: "alias/app"},
+			seen:    admin.Inspection{Findings: []admin.Finding{{Check: admin.CheckRollback, ID: of("l"), KeyAlias: "alias/app"}}},
 			want:    "coffer doctor --fix --allow-rollback api",
 		},
 		"an old entry beside a rollback of another alias": {
-			finding: store.Finding{Check: "drift", ID: of("k"), Object: index, KeyAlias: "alias/ops"},
-			seen:    store.Inspection{Findings: []store.Finding{{Check: "rollback", ID: of("l"), KeyAlias: "alias/app"}}},
+			finding: admin.Finding{Check: admin.CheckDrift, ID: of("k"), Object: index, KeyAlias: "alias/ops"},
+			seen:    admin.Inspection{Findings: []admin.Finding{{Check: admin.CheckRollback, ID: of("l"), KeyAlias: "alias/app"}}},
 			want:    "coffer doctor --fix api --kms-key-alias alias/ops",
 		},
 		"an index of nobody knows whom": {
-			finding: store.Finding{Check: "ghost", ID: of("k"), Object: index, KeyAlias: "alias/team_one"},
+			finding: admin.Finding{Check: admin.CheckGhost, ID: of("k"), Object: index, KeyAlias: "alias/team_one"},
 			want:    "coffer doctor --fix api --kms-key-alias alias/team_one",
 		},
 		"a secret in no index, of nobody knows whom": {
-			finding: store.Finding{Check: "orphan", ID: of("")},
+			finding: admin.Finding{Check: admin.CheckOrphan, ID: of("")},
 			want:    "coffer read -n api KEY | coffer write --adopt api KEY -",
 		},
 		"a secret that the index of another alias has no place for": {
-			finding: store.Finding{Check: "orphan", ID: of(""), KeyAlias: "alias/team_one"},
+			finding: admin.Finding{Check: admin.CheckOrphan, ID: of(""), KeyAlias: "alias/team_one"},
 			want:    "coffer rekey api --from alias/team_one --to ALIAS",
 		},
 		"a rekey that was interrupted": {
-			finding: store.Finding{Check: "moving", ID: of("k"), KeyAlias: "alias/ops"},
-			seen:    store.Inspection{Secrets: []store.Inspected{{Meta: store.Meta{ID: of("k"), KeyAlias: "alias/app"}}}},
+			finding: admin.Finding{Check: admin.CheckMoving, ID: of("k"), KeyAlias: "alias/ops"},
+			seen:    admin.Inspection{Secrets: []admin.Inspected{{Meta: store.Meta{ID: of("k"), KeyAlias: "alias/app"}}}},
 			want:    "coffer rekey api --from alias/app --to alias/ops",
 		},
 		"an index under a key that is not pinned": {
-			finding: store.Finding{Check: "other-key", Severity: store.Serious, ID: of(""), Object: index},
+			finding: admin.Finding{Check: admin.CheckOtherKey, Severity: admin.Serious, ID: of(""), Object: index},
 			want:    "aws s3api delete-object --bucket b --key " + index + " && coffer doctor --fix api",
 		},
 		"a secret under a key that is not pinned": {
-			finding: store.Finding{Check: "other-key", Severity: store.Serious, ID: of("k"), Object: "api/k.json"},
+			finding: admin.Finding{Check: admin.CheckOtherKey, Severity: admin.Serious, ID: of("k"), Object: "api/k.json"},
 			want:    "aws s3api delete-object --bucket b --key api/k.json && coffer restore api --deleted",
 		},
 		"a key that is about to be deleted": {
-			finding: store.Finding{Check: "disabled-key", ID: of("k"), Text: "KMS.KMSInvalidStateException"},
-			seen:    store.Inspection{Secrets: []store.Inspected{{Meta: store.Meta{ID: of("k")}, KeyID: "arn:k"}}},
+			finding: admin.Finding{Check: admin.CheckDisabledKey, ID: of("k"), Text: "KMS.KMSInvalidStateException"},
+			seen:    admin.Inspection{Secrets: []admin.Inspected{{Meta: store.Meta{ID: of("k")}, KeyID: "arn:k"}}},
 			want:    "aws kms cancel-key-deletion --key-id arn:k && aws kms enable-key --key-id arn:k",
 		},
 		"a key that nobody tells": {
-			finding: store.Finding{Check: "disabled-key", ID: of("k"), Text: "KMS.DisabledException"}, want: "coffer keys api",
+			finding: admin.Finding{Check: admin.CheckDisabledKey, ID: of("k"), Text: "KMS.DisabledException"}, want: "coffer keys api",
 		},
 		"an index that somebody has named": {
-			finding: store.Finding{Check: "corrupt-index", ID: of(""), Object: "api/__kms';x;'__latest.json"},
+			finding: admin.Finding{Check: admin.CheckCorruptIndex, ID: of(""), Object: "api/__kms';x;'__latest.json"},
 			want:    `aws s3api delete-object --bucket b --key 'api/__kms'"'"';x;'"'"'__latest.json' && coffer doctor --fix api`,
 		},
 		"foreign objects": {
-			finding: store.Finding{Check: "foreign", ID: of("")},
-			seen:    store.Inspection{Foreign: []string{"api/notes.txt", "api/$(x)", "api/1", "api/2", "api/3", "api/4"}},
+			finding: admin.Finding{Check: admin.CheckForeign, ID: of("")},
+			seen:    admin.Inspection{Foreign: []string{"api/notes.txt", "api/$(x)", "api/1", "api/2", "api/3", "api/4"}},
 			want: "aws s3 mv s3://b/api/notes.txt . && aws s3 mv s3://b/'api/$(x)' . && aws s3 mv s3://b/api/1 . && " +
 				"aws s3 mv s3://b/api/2 . && aws s3 mv s3://b/api/3 .",
 		},
 		"a foreign file": {
-			backend: "local", finding: store.Finding{Check: "foreign", ID: of("")}, seen: store.Inspection{Foreign: []string{"api/Notes.txt"}},
+			backend: "local", finding: admin.Finding{Check: admin.CheckForeign, ID: of("")}, seen: admin.Inspection{Foreign: []string{"api/Notes.txt"}},
 			want: "mv '/my data/api/+notes.txt' .",
 		},
 		"identities that are not here": {
-			backend: "local", finding: store.Finding{Check: "hidden", ID: of("")},
-			seen: store.Inspection{Indexes: []store.InspectedIndex{{Object: index, Err: denied}, {Object: "api/__kms_alias_ops__latest.json", Err: denied}, {Object: "api/x"}}},
+			backend: "local", finding: admin.Finding{Check: admin.CheckHidden, ID: of("")},
+			seen: admin.Inspection{Indexes: []admin.InspectedIndex{{Object: index, Err: denied}, {Object: "api/__kms_alias_ops__latest.json", Err: denied}, {Object: "api/x"}}},
 			want: "(umask 077; mkdir -p /keys; cat BACKUP/alias_team_one.age >> /keys/alias_team_one.age; cat BACKUP/alias_ops.age >> /keys/alias_ops.age)",
 		},
 		"an identity that is not here": {
-			backend: "local", finding: store.Finding{Check: "denied-index", ID: of(""), Object: index},
-			seen: store.Inspection{Indexes: []store.InspectedIndex{{Object: index, Err: denied}, {Object: "api/__kms_alias_ops__latest.json", Err: denied}}},
+			backend: "local", finding: admin.Finding{Check: admin.CheckDeniedIndex, ID: of(""), Object: index},
+			seen: admin.Inspection{Indexes: []admin.InspectedIndex{{Object: index, Err: denied}, {Object: "api/__kms_alias_ops__latest.json", Err: denied}}},
 			want: "(umask 077; mkdir -p /keys; cat BACKUP/alias_team_one.age >> /keys/alias_team_one.age)",
 		},
 		"an identity that others can read": {
-			backend: "local", finding: store.Finding{Check: "disabled-key", ID: of("k"), Text: "/keys/alias_app.age can be read by others (mode 0644): chmod 600 /keys/alias_app.age"},
+			backend: "local", finding: admin.Finding{Check: admin.CheckDisabledKey, ID: of("k"), Text: "/keys/alias_app.age can be read by others (mode 0644): chmod 600 /keys/alias_app.age"},
 			want: "chmod go-w /keys && chmod 600 /keys/*.age",
 		},
 		"an identity of another user": {
-			backend: "local", finding: store.Finding{Check: "disabled-key", ID: of("k"), Text: "/keys/alias_app.age belongs to another user: chown 1000 /keys/alias_app.age"},
+			backend: "local", finding: admin.Finding{Check: admin.CheckDisabledKey, ID: of("k"), Text: "/keys/alias_app.age belongs to another user: chown 1000 /keys/alias_app.age"},
 			want: `sudo chown -R "$(id -u)" /keys`,
 		},
 		"an identity that is none": {
-			backend: "local", finding: store.Finding{Check: "disabled-key", ID: of("k"), Text: "/keys/alias_app.age is no file of age identities"},
+			backend: "local", finding: admin.Finding{Check: admin.CheckDisabledKey, ID: of("k"), Text: "/keys/alias_app.age is no file of age identities"},
 			want: "install -m 600 BACKUP /keys",
 		},
 	} {

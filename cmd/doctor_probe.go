@@ -5,24 +5,22 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 )
-
-// checkServer is the Check of a row that says what a server keeps: docs/s3-servers.md is made of them.
-const checkServer = "server"
 
 // serverRows asks the server everything that a command can rest on, on objects of nobody.
 func serverRows(ctx context.Context, s store.Store, service string) []finding {
-	inquirer, ok := s.(store.Inquirer)
+	inquirer, ok := s.(admin.Inquirer)
 	if !ok {
 		return nil
 	}
 	all, err := inquirer.Inquire(ctx, service)
 	if err != nil {
-		return untold(checkServer, "the server", err)
+		return untold(admin.CheckServer, "the server", err)
 	}
 	rows := make([]finding, len(all))
 	for i, q := range all {
-		rows[i] = finding{Severity: store.Remark, Check: checkServer, About: q.Name, Kept: string(q.Kept), Text: q.Seen}
+		rows[i] = finding{Severity: admin.Remark, Check: admin.CheckServer, About: q.Name, Kept: string(q.Kept), Text: q.Seen}
 	}
 	return rows
 }

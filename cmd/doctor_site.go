@@ -13,6 +13,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/policy"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 )
 
 // siteFindings says what is wrong with the bucket, the key, the server and the clock, and what
@@ -33,11 +34,11 @@ func siteFindings(ctx context.Context, a *app.App, s store.Store, services []str
 		func(ctx context.Context) []finding { return conditionFindings(ctx, s, service, probe) },
 		func(ctx context.Context) []finding { return site.permissionFindings(ctx, s, service, probe) },
 	}
-	if tried["policy"] == "" {
+	if tried[admin.CheckPolicy] == "" {
 		checks = append(checks, func(ctx context.Context) []finding { return site.policyFindings(ctx, ignoresPuts(ctx, s)) })
 	}
 	for _, setting := range site.settings() {
-		if setting.name != "policy" {
+		if setting.name != admin.CheckPolicy {
 			checks = append(checks, func(ctx context.Context) []finding { return site.settingFindings(ctx, setting, tried[setting.name]) })
 		}
 	}
@@ -70,7 +71,7 @@ func (s *site) untried(found []finding, tried map[string]string) []finding {
 		return found
 	}
 	for i, f := range found {
-		if f.Check != "key" && strings.HasPrefix(f.Mend, "coffer init") {
+		if f.Check != admin.CheckKey && strings.HasPrefix(f.Mend, "coffer init") {
 			found[i].Text += " (init tries first whether this server bears it)"
 		}
 	}
@@ -86,14 +87,14 @@ func probedService(services []string) string {
 }
 
 // one is a single finding.
-func one(severity store.Severity, check, about, mend, format string, args ...any) []finding {
+func one(severity admin.Severity, check, about, mend, format string, args ...any) []finding {
 	return []finding{{Severity: severity, Check: check, About: about, Mend: mend, Text: fmt.Sprintf(format, args...)}}
 }
 
 // untold is the finding that nothing could be found out. Where no command is named, it is the one
 // that tries the permissions.
 func untold(check, about string, err error) []finding {
-	return one(store.Remark, check, about, "", "not told: %s", app.Sentence(err))
+	return one(admin.Remark, check, about, "", "not told: %s", app.Sentence(err))
 }
 
 // initSafely makes what lacks, but no rule that would stop a chamber from writing.
@@ -101,7 +102,7 @@ const initSafely = "coffer init --allow-unconditional"
 
 // ignoresPuts tells whether the server is known to ignore the conditions of puts.
 func ignoresPuts(ctx context.Context, s store.Store) bool {
-	prober, ok := s.(store.ConditionProber)
+	prober, ok := s.(admin.ConditionProber)
 	if !ok {
 		return false
 	}
@@ -112,18 +113,18 @@ func ignoresPuts(ctx context.Context, s store.Store) bool {
 // settingFindings looks at one setting of the bucket. What a server does not have, or an init has
 // left out for a reason, nobody is told to set: it would be left out again.
 func (s *site) settingFindings(ctx context.Context, setting bucketSetting, leftOut string) []finding {
-	severity, text := store.Warning, ""
+	severity, text := admin.Warning, ""
 	switch setting.name {
-	case "encryption":
-		severity, text = store.Remark, "does not seal with "+setting.want+" what is put without naming a key; coffer always names one"
+	case admin.CheckEncryption:
+		severity, text = admin.Remark, "does not seal with "+setting.want+" what is put without naming a key; coffer always names one"
 		if len(s.scope.Keys) == 0 {
-			severity, text = store.Warning, "has no default encryption"
+			severity, text = admin.Warning, "has no default encryption"
 		}
-	case "public-access":
+	case admin.CheckPublicAccess:
 		text = "does not block public access"
-	case "versions":
+	case admin.CheckVersions:
 		text = "keeps no versions: what is deleted or overwritten cannot be restored"
-	case "lifecycle":
+	case admin.CheckLifecycle:
 		text = "has no lifecycle that ends old versions and the objects of links: their values stay"
 	}
 	switch holds, err := setting.holds(ctx); {
@@ -133,8 +134,8 @@ func (s *site) settingFindings(ctx context.Context, setting bucketSetting, leftO
 		return untold(setting.name, s.scope.Bucket, err)
 	case holds:
 		return nil
-	case leftOut != "" && setting.name == versionsName:
-		return one(store.Remark, setting.name, s.scope.Bucket, anotherServer, "%s; init left them out: %s", text, leftOut)
+	case leftOut != "" && setting.name == admin.CheckVersions:
+		return one(admin.Remark, setting.name, s.scope.Bucket, anotherServer, "%s; init left them out: %s", text, leftOut)
 	case leftOut != "":
 		return nil
 	}
@@ -151,18 +152,18 @@ func (s *site) policyFindings(ctx context.Context, ignoresConditions bool) []fin
 	case errors.Is(err, store.ErrUnsupported):
 		return nil
 	case err != nil:
-		return untold("policy", bucket, err)
+		return untold(admin.CheckPolicy, bucket, err)
 	}
 	var found []finding
 	for _, statement := range s.scope.BucketPolicy(ignoresConditions).Statement {
 		switch _, lacks, err := policy.Merge(existing, policy.Document{Statement: []policy.Statement{statement}}); {
 		case err != nil:
-			return untold("policy", bucket, err)
+			return untold(admin.CheckPolicy, bucket, err)
 		case !lacks:
 		case statement.Sid == policy.SidTLSOnly:
-			found = append(found, one(store.Warning, "tls-only", bucket, initSafely, "has no policy that refuses requests without TLS")...)
+			found = append(found, one(admin.Warning, admin.CheckTLSOnly, bucket, initSafely, "has no policy that refuses requests without TLS")...)
 		default:
-			found = append(found, one(store.Remark, "conditional-puts", bucket, "coffer init",
+			found = append(found, one(admin.Remark, admin.CheckConditionalPuts, bucket, "coffer init",
 				"allows puts without a condition, as chamber makes them: what they do not see they overwrite")...)
 		}
 	}
@@ -177,7 +178,7 @@ func (s *site) keyFindings(ctx context.Context) []finding {
 	if len(s.scope.Keys) == 0 {
 		return nil
 	}
-	const check = "key"
+	const check = admin.CheckKey
 	alias := s.scope.Keys[0].Alias
 	mend := initSafely
 	if s.keyName != alias || store.IsKeyName(alias) { // init gives no key the name that somebody chose
@@ -191,43 +192,43 @@ func (s *site) keyFindings(ctx context.Context) []finding {
 	case err != nil:
 		return untold(check, alias, err)
 	case !found:
-		return one(store.Serious, check, alias, mend, "is not a key of this account and region: nothing can be written")
+		return one(admin.Serious, check, alias, mend, "is not a key of this account and region: nothing can be written")
 	case info.State == "Disabled":
-		return one(store.Serious, check, alias, "aws kms enable-key --key-id "+info.ID, "is disabled: nothing under it can be read or written")
+		return one(admin.Serious, check, alias, "aws kms enable-key --key-id "+info.ID, "is disabled: nothing under it can be read or written")
 	case info.State == "PendingDeletion":
-		return one(store.Serious, check, alias, "aws kms cancel-key-deletion --key-id "+info.ID,
+		return one(admin.Serious, check, alias, "aws kms cancel-key-deletion --key-id "+info.ID,
 			"is about to be deleted: nothing under it can be read or written, and then all of it is lost")
 	case !info.Enabled:
-		return one(store.Serious, check, alias, another, "cannot be used: it is %s", info.State)
+		return one(admin.Serious, check, alias, another, "cannot be used: it is %s", info.State)
 	case info.Usage != "" && info.Usage != "ENCRYPT_DECRYPT": // moto names none
-		return one(store.Serious, check, alias, another, "cannot seal objects: its usage is %s", info.Usage)
+		return one(admin.Serious, check, alias, another, "cannot seal objects: its usage is %s", info.Usage)
 	case s.checkPin() != nil:
-		return one(store.Serious, check, alias, another, "stands for %s, which key_arns does not name: nothing can be written", info.ARN)
+		return one(admin.Serious, check, alias, another, "stands for %s, which key_arns does not name: nothing can be written", info.ARN)
 	}
 	return nil
 }
 
 // clockFindings compares the clock with the server's, as far as whole seconds tell.
 func clockFindings(ctx context.Context, a *app.App, s *site) []finding {
-	const check = "clock"
+	const check = admin.CheckClock
 	theirs, err := s.buckets.ServerTime(ctx, s.scope.Bucket)
 	ours := a.Now()
 	if err != nil {
 		return untold(check, "this machine", err)
 	}
 	if theirs.IsZero() {
-		return one(store.Remark, check, "this machine", "date -u", "not told: the server does not name its time")
+		return one(admin.Remark, check, "this machine", "date -u", "not told: the server does not name its time")
 	}
 	off, way := ours.Sub(theirs), "ahead of"
 	if off < 0 {
 		off, way = -off, "behind"
 	}
-	severity := store.Warning
+	severity := admin.Warning
 	switch {
 	case off <= time.Minute:
 		return nil
 	case off > 5*time.Minute:
-		severity = store.Serious
+		severity = admin.Serious
 	}
 	return one(severity, check, "this machine", clockSetter(),
 		"has a clock %s %s the server's: versions get wrong dates, and from 15 minutes on requests are refused", off.Round(time.Second), way)
@@ -246,8 +247,8 @@ func clockSetter() string {
 
 // conditionFindings says what the server does not keep of the conditions of changes.
 func conditionFindings(ctx context.Context, s store.Store, service string, probe bool) []finding {
-	const check, about = "conditions", "the server"
-	prober, ok := s.(store.ConditionProber)
+	const check, about = admin.CheckConditions, "the server"
+	prober, ok := s.(admin.ConditionProber)
 	if !ok {
 		return nil
 	}
@@ -255,21 +256,21 @@ func conditionFindings(ctx context.Context, s store.Store, service string, probe
 	var seal *store.SealError
 	switch {
 	case errors.As(err, &seal) && seal.Method == "":
-		return one(store.Warning, "encryption", about, anotherServer,
+		return one(admin.Warning, admin.CheckEncryption, about, anotherServer,
 			"does not encrypt, as far as its answers say: writes are refused, unless the configuration says allow_unencrypted: true")
 	case errors.Is(err, store.ErrUnsupported):
-		return one(store.Serious, check, about, anotherServer, "cannot be written to: %s", app.Sentence(err))
+		return one(admin.Serious, check, about, anotherServer, "cannot be written to: %s", app.Sentence(err))
 	case err != nil:
 		return untold(check, about, err)
 	case !c.Known && probe:
-		return one(store.Remark, check, about, "", "not told: it did not let itself be asked")
+		return one(admin.Remark, check, about, "", "not told: it did not let itself be asked")
 	case !c.Known:
-		return one(store.Remark, check, about, "coffer doctor --probe", "not told: it was not asked in the last seven days whether it keeps conditions")
+		return one(admin.Remark, check, about, "coffer doctor --probe", "not told: it was not asked in the last seven days whether it keeps conditions")
 	case !c.Puts:
-		return one(store.Warning, check, about, anotherServer,
+		return one(admin.Warning, check, about, anotherServer,
 			"ignores the conditions of puts: writes are refused, or with single_writer the last of two writers wins")
 	case !c.Deletes:
-		return one(store.Remark, check, about, "coffer doctor --fix --single-writer",
+		return one(admin.Remark, check, about, "coffer doctor --fix --single-writer",
 			"ignores the conditions of deletes: what is deleted leaves a tombstone, which doctor --fix --single-writer removes while nobody else writes")
 	}
 	return nil
@@ -277,8 +278,8 @@ func conditionFindings(ctx context.Context, s store.Store, service string, probe
 
 // permissionFindings tries what a reader does, and with probe what an operator does.
 func (s *site) permissionFindings(ctx context.Context, st store.Store, service string, probe bool) []finding {
-	const check = "permission"
-	prober, ok := st.(store.Prober)
+	const check = admin.CheckPermission
+	prober, ok := st.(admin.Prober)
 	if !ok {
 		return nil
 	}
@@ -299,18 +300,18 @@ func (s *site) permissionFindings(ctx context.Context, st store.Store, service s
 	var allowed []string
 	for i, t := range trials {
 		switch {
-		case t.Verdict == store.Allowed:
+		case t.Verdict == admin.Allowed:
 			allowed = append(allowed, t.Action)
-		case t.Verdict == store.Untold:
-			found = append(found, one(store.Remark, check, wanted[i].On, "", "not told whether you may %s: %s", t.Action, t.Reason)...)
+		case t.Verdict == admin.Untold:
+			found = append(found, one(admin.Remark, check, wanted[i].On, "", "not told whether you may %s: %s", t.Action, t.Reason)...)
 		case t.Action == "s3:ListBucket" || t.Action == "s3:GetObject":
-			found = append(found, one(store.Warning, check, wanted[i].On, "coffer policy reader "+service, "you may not %s: %s", t.Action, t.Reason)...)
+			found = append(found, one(admin.Warning, check, wanted[i].On, "coffer policy reader "+service, "you may not %s: %s", t.Action, t.Reason)...)
 		default:
-			found = append(found, one(store.Remark, check, wanted[i].On, "coffer policy "+string(role)+" "+service, "you may not %s: %s", t.Action, t.Reason)...)
+			found = append(found, one(admin.Remark, check, wanted[i].On, "coffer policy "+string(role)+" "+service, "you may not %s: %s", t.Action, t.Reason)...)
 		}
 	}
 	if probe && len(allowed) > 0 {
-		found = append(found, one(store.Remark, check, service, "", "you may %s", strings.Join(allowed, ", "))...)
+		found = append(found, one(admin.Remark, check, service, "", "you may %s", strings.Join(allowed, ", "))...)
 	}
 	return found
 }

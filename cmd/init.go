@@ -13,6 +13,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/internal/term"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 )
 
 // InitCmd makes what a store needs.
@@ -70,7 +71,7 @@ func (c *InitCmd) Run(ctx context.Context, a *app.App) error {
 func (c *InitCmd) unprinted(a *app.App, s *site) map[string]string {
 	out := map[string]string{}
 	tried := triedSettings(a, s)
-	for _, name := range []string{"public-access", "versions", "policy"} {
+	for _, name := range []string{admin.CheckPublicAccess, admin.CheckVersions, admin.CheckPolicy} {
 		switch verdict, known := tried[name]; {
 		case s.other == "" || known && verdict == "":
 		case known:
@@ -216,7 +217,7 @@ func (c *InitCmd) look(ctx context.Context, a *app.App, s *site) ([]part, error)
 		make: func(ctx context.Context) error { return s.buckets.Create(ctx, bucket) },
 	})
 	tried := triedSettings(a, s)
-	if s.scope.PlainHTTP && !slices.Contains(c.Without, "policy") {
+	if s.scope.PlainHTTP && !slices.Contains(c.Without, admin.CheckPolicy) {
 		a.Note("left out: the policy that refuses requests without TLS: this connection has none, and would be cut off")
 	}
 	for _, setting := range s.settings() {

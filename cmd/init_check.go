@@ -11,6 +11,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 )
 
 const probePrefix = "probe-"
@@ -62,7 +63,7 @@ func probe(ctx context.Context, a *app.App, s store.Store) error {
 
 // forgetProbes removes what was left by runs that were killed, and what the bucket keeps of all.
 func forgetProbes(ctx context.Context, s store.Store) error {
-	p, ok := s.(store.Purger)
+	p, ok := s.(admin.Purger)
 	if !ok {
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 )
 
 // trier makes the settings of a bucket, and takes back what the bucket does not bear (protocol.md,
@@ -56,7 +57,7 @@ func (t *trier) setting(ctx context.Context, name string) (leftOut string, err e
 	case known && tried != "":
 		return tried, nil
 	case known || t.site.other == "":
-	case name == versionsName:
+	case name == admin.CheckVersions:
 		return t.byHand(), nil
 	case !t.last.Right():
 		return "it could not be tried: this server " + t.last.Wrong(), nil
@@ -259,7 +260,7 @@ func (s *site) tryChange(ctx context.Context, setting bucketSetting, sent error,
 		return "with it this server " + worse, nil
 	case err != nil: // it bears what it no longer shows
 		return "", err
-	case setting.name == versionsName && !now.Versions:
+	case setting.name == admin.CheckVersions && !now.Versions:
 		return "this server says that it keeps versions, and names none", nil
 	}
 	*last = now
@@ -293,8 +294,8 @@ func (s *site) takeBack(ctx context.Context, setting bucketSetting, undo awsconf
 
 // byHandCommand takes a setting back.
 var byHandCommand = map[string]string{
-	"encryption": "delete-bucket-encryption", "public-access": "delete-public-access-block", "policy": "delete-bucket-policy",
-	"lifecycle": "delete-bucket-lifecycle", versionsName: "put-bucket-versioning --versioning-configuration Status=Suspended",
+	admin.CheckEncryption: "delete-bucket-encryption", admin.CheckPublicAccess: "delete-public-access-block", admin.CheckPolicy: "delete-bucket-policy",
+	admin.CheckLifecycle: "delete-bucket-lifecycle", admin.CheckVersions: "put-bucket-versioning --versioning-configuration Status=Suspended",
 }
 
 func (s *site) named(name string) bucketSetting {

@@ -15,6 +15,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 )
 
 // KeysCmd tells which keys secrets are under.
@@ -45,9 +46,9 @@ type keyUse struct {
 }
 
 const (
-	yes     = string(store.Allowed)
-	no      = string(store.Refused)
-	notTold = string(store.Untold)
+	yes     = string(admin.Allowed)
+	no      = string(admin.Refused)
+	notTold = string(admin.Untold)
 )
 
 // keyTime is how long the key service has, for all keys.
@@ -60,7 +61,7 @@ func (c *KeysCmd) Run(ctx context.Context, a *app.App) error {
 		return err
 	}
 	services := app.ServiceNames(c.Services)
-	inspector, inspects := s.(store.Inspector)
+	inspector, inspects := s.(admin.Inspector)
 	if len(services) == 0 {
 		if inspects {
 			services, err = inspector.Occupied(ctx, "")
@@ -113,7 +114,7 @@ func keyUses(ctx context.Context, a *app.App, s store.Store, services []string) 
 	g.SetLimit(4)
 	for i, service := range services {
 		g.Go(func() error {
-			var in store.Inspection
+			var in admin.Inspection
 			if in, failed[i] = inspect(ctx, s, service); failed[i] == nil {
 				found[i] = usesIn(in)
 			}
@@ -129,23 +130,23 @@ func keyUses(ctx context.Context, a *app.App, s store.Store, services []string) 
 
 // inspect is the inspection of a service, also on a backend that tells no more of its secrets
 // than the alias.
-func inspect(ctx context.Context, s store.Store, service string) (store.Inspection, error) {
-	if inspector, ok := s.(store.Inspector); ok {
+func inspect(ctx context.Context, s store.Store, service string) (admin.Inspection, error) {
+	if inspector, ok := s.(admin.Inspector); ok {
 		return inspector.Inspect(ctx, service)
 	}
 	contents, err := s.Load(ctx, service)
-	in := store.Inspection{Service: service}
+	in := admin.Inspection{Service: service}
 	for _, secret := range contents.Secrets {
-		in.Secrets = append(in.Secrets, store.Inspected{Meta: secret.Meta})
+		in.Secrets = append(in.Secrets, admin.Inspected{Meta: secret.Meta})
 	}
 	for _, key := range contents.Hidden {
-		in.Secrets = append(in.Secrets, store.Inspected{Meta: store.Meta{ID: store.ID{Service: service, Key: key}}, Hidden: true})
+		in.Secrets = append(in.Secrets, admin.Inspected{Meta: store.Meta{ID: store.ID{Service: service, Key: key}}, Hidden: true})
 	}
 	return in, err
 }
 
 // usesIn counts what a service has, by alias and key.
-func usesIn(in store.Inspection) []*keyUse {
+func usesIn(in admin.Inspection) []*keyUse {
 	found := map[[2]string]*keyUse{}
 	use := func(alias, key, sealed string) *keyUse {
 		u := found[[2]string{alias, key}]
@@ -193,14 +194,14 @@ func usesIn(in store.Inspection) []*keyUse {
 
 // describeKeys asks the store about the aliases, and then about each key for which none of
 // them stands. What is not told is not in the answer.
-func describeKeys(ctx context.Context, s store.Store, uses []*keyUse, name string) map[string]store.Key {
-	describer, ok := s.(store.KeyDescriber)
+func describeKeys(ctx context.Context, s store.Store, uses []*keyUse, name string) map[string]admin.Key {
+	describer, ok := s.(admin.KeyDescriber)
 	if !ok {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, keyTime)
 	defer cancel()
-	known := map[string]store.Key{}
+	known := map[string]admin.Key{}
 	var mu sync.Mutex
 	ask := func(names map[string]bool) {
 		var g errgroup.Group
@@ -269,7 +270,7 @@ func tryKeys(ctx context.Context, s store.Store, uses []*keyUse) {
 }
 
 // judge tells what came of it all.
-func (u *keyUse) judge(keys map[string]store.Key) {
+func (u *keyUse) judge(keys map[string]admin.Key) {
 	switch {
 	case u.opened && u.shut:
 		u.Usable = "partly"

@@ -13,6 +13,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/policy"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 )
 
 // PolicyCmd prints and checks permissions.
@@ -162,7 +163,7 @@ type PolicyCheckCmd struct {
 type trialJSON struct {
 	Permission string        `json:"permission"`
 	On         string        `json:"on"`
-	Allowed    store.Verdict `json:"allowed"`
+	Allowed    admin.Verdict `json:"allowed"`
 	Reason     string        `json:"reason,omitempty"`
 }
 
@@ -176,7 +177,7 @@ func (c *PolicyCheckCmd) Run(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
-	prober, ok := s.(store.Prober)
+	prober, ok := s.(admin.Prober)
 	if !ok {
 		return fmt.Errorf("%w: permissions are those of the s3-kms and s3 backends, not of %s", store.ErrUnsupported, a.InForce.Backend.Value)
 	}
@@ -214,7 +215,7 @@ func printTrials(a *app.App, rows []trialJSON) error {
 func lacking(role string, rows []trialJSON) error {
 	var actions []string
 	for _, r := range rows {
-		if r.Allowed == store.Refused {
+		if r.Allowed == admin.Refused {
 			actions = append(actions, r.Permission)
 		}
 	}

@@ -9,12 +9,13 @@ import (
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/term"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 )
 
 // purge deletes keys, or all of the service, with everything that the bucket keeps of them, once
 // it has said what that is.
 func (c *DeleteCmd) purge(ctx context.Context, a *app.App, s store.Store, service string) error {
-	purger, ok := s.(store.Purger)
+	purger, ok := s.(admin.Purger)
 	if !ok {
 		return purgesNothing(a)
 	}
@@ -65,7 +66,7 @@ func purgesNothing(a *app.App) error {
 	return app.Hinted(err, "delete without --purge leaves nothing there")
 }
 
-func keysOf(kept []store.Kept) []string {
+func keysOf(kept []admin.Kept) []string {
 	var keys []string
 	for _, k := range kept {
 		if k.ID.Key != "" {
@@ -76,7 +77,7 @@ func keysOf(kept []store.Kept) []string {
 }
 
 // agreed says what goes, and asks. Where there is nothing, Purge has the answer.
-func (c *DeleteCmd) agreed(a *app.App, kept []store.Kept) error {
+func (c *DeleteCmd) agreed(a *app.App, kept []admin.Kept) error {
 	if len(kept) == 0 {
 		return nil
 	}
@@ -106,7 +107,7 @@ func (c *DeleteCmd) agreed(a *app.App, kept []store.Kept) error {
 }
 
 // goes says what a purge takes of one object.
-func goes(k store.Kept) string {
+func goes(k admin.Kept) string {
 	var parts []string
 	if k.ID.Key != "" && k.Live {
 		parts = append(parts, "the present state")

@@ -10,6 +10,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/progress"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 )
 
 // RekeyCmd moves secrets to another key.
@@ -29,7 +30,7 @@ func (c *RekeyCmd) Run(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
-	rekeyer, ok := s.(store.Rekeyer)
+	rekeyer, ok := s.(admin.Rekeyer)
 	if !ok {
 		return fmt.Errorf("%w: the %s backend cannot move secrets to another key", store.ErrUnsupported, a.InForce.Backend.Value)
 	}
@@ -90,8 +91,8 @@ func (c *RekeyCmd) open(ctx context.Context, a *app.App) (store.Store, error) {
 }
 
 // service prints the plan, moves the secrets of one service, and tells what became of them.
-func (c *RekeyCmd) service(ctx context.Context, a *app.App, rekeyer store.Rekeyer, service string) error {
-	o := store.RekeyOptions{From: c.From, Rewrite: c.Same, DryRun: true}
+func (c *RekeyCmd) service(ctx context.Context, a *app.App, rekeyer admin.Rekeyer, service string) error {
+	o := admin.RekeyOptions{From: c.From, Rewrite: c.Same, DryRun: true}
 	plan, err := rekeyer.Rekey(ctx, service, o)
 	if err != nil && len(plan) == 0 {
 		return err

@@ -11,6 +11,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 )
 
 // ShareCmd makes a link to one value.
@@ -37,7 +38,7 @@ func (c *ShareCmd) Run(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
-	sharer, ok := s.(store.Sharer)
+	sharer, ok := s.(admin.Sharer)
 	if !ok {
 		return fmt.Errorf("%w: the %s backend has no links: s3-kms and s3 have", store.ErrUnsupported, a.InForce.Backend.Value)
 	}
@@ -69,7 +70,7 @@ func parseSpan(text string) (time.Duration, error) {
 	switch {
 	case err != nil:
 		return 0, app.Usage("--expires: %q is not a time such as 90s, 10m, 12h or 7d", text)
-	case lasts < time.Second || lasts > store.MaxShare:
+	case lasts < time.Second || lasts > admin.MaxShare:
 		return 0, app.Usage("--expires %s: a link is valid for one second up to seven days", text)
 	}
 	return lasts, nil
@@ -83,7 +84,7 @@ type shareJSON struct {
 	SessionEnds *time.Time `json:"session_ends,omitempty"`
 }
 
-func printShare(a *app.App, id store.ID, s store.Share) error {
+func printShare(a *app.App, id store.ID, s admin.Share) error {
 	ends := s.Ends
 	sooner := !s.SessionEnds.IsZero() && s.SessionEnds.Before(ends)
 	if sooner {
@@ -110,9 +111,9 @@ func printShare(a *app.App, id store.ID, s store.Share) error {
 const shareRoot = "__share/"
 
 // shareID is what people call a share: its object without what all have in common.
-func shareID(s store.Share) string { return strings.TrimPrefix(s.Object, shareRoot) }
+func shareID(s admin.Share) string { return strings.TrimPrefix(s.Object, shareRoot) }
 
-func printShares(ctx context.Context, a *app.App, sharer store.Sharer, service string) error {
+func printShares(ctx context.Context, a *app.App, sharer admin.Sharer, service string) error {
 	shares, err := sharer.Shares(ctx, service)
 	if err != nil {
 		return err
@@ -132,7 +133,7 @@ func printShares(ctx context.Context, a *app.App, sharer store.Sharer, service s
 }
 
 // revoke takes the link itself too: it is what people have at hand.
-func revoke(ctx context.Context, a *app.App, sharer store.Sharer, link string) error {
+func revoke(ctx context.Context, a *app.App, sharer admin.Sharer, link string) error {
 	id := link
 	if u, err := url.Parse(link); err == nil {
 		id = u.Path // without the query, which is what signs it

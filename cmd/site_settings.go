@@ -8,6 +8,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/internal/policy"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 )
 
 // bucketSetting is one thing that a bucket should be told.
@@ -30,7 +31,7 @@ func (s *site) settings() []bucketSetting {
 func (s *site) encryptionSetting() bucketSetting {
 	method := s.sealMethod()
 	return bucketSetting{
-		name: "encryption", title: "default encryption", want: method,
+		name: admin.CheckEncryption, title: "default encryption", want: method,
 		holds: func(ctx context.Context) (bool, error) { return s.encrypts(ctx, method) },
 		undo:  func(ctx context.Context) (awsconf.Undo, error) { return s.buckets.UndoEncryption(ctx, s.scope.Bucket) },
 		make: func(ctx context.Context) error {
@@ -53,7 +54,7 @@ func (s *site) sealMethod() string {
 
 func (s *site) blockSetting() bucketSetting {
 	return bucketSetting{
-		name: "public-access", title: "public access", want: "blocked",
+		name: admin.CheckPublicAccess, title: "public access", want: "blocked",
 		holds: func(ctx context.Context) (bool, error) { return s.buckets.PublicAccessBlocked(ctx, s.scope.Bucket) },
 		undo: func(ctx context.Context) (awsconf.Undo, error) {
 			return s.buckets.UndoPublicAccessBlock(ctx, s.scope.Bucket)
@@ -74,7 +75,7 @@ func (s *site) policySetting() bucketSetting {
 		}
 	}
 	return bucketSetting{
-		name: "policy", title: "bucket policy", want: strings.Join(words, "; "), forbids: forbids,
+		name: admin.CheckPolicy, title: "bucket policy", want: strings.Join(words, "; "), forbids: forbids,
 		holds: func(ctx context.Context) (bool, error) {
 			_, lacks, err := s.policy(ctx)
 			return !lacks, err
@@ -96,7 +97,7 @@ func (s *site) lifecycleSetting() bucketSetting {
 		{ID: policy.RuleShares, Prefix: "__share/", Days: policy.ShareDays},
 	}
 	return bucketSetting{
-		name: "lifecycle", title: "lifecycle",
+		name: admin.CheckLifecycle, title: "lifecycle",
 		want:  fmt.Sprintf("old versions and shares go after a time (%d and %d days)", policy.NoncurrentDays, policy.ShareDays),
 		holds: func(ctx context.Context) (bool, error) { return s.buckets.HasRules(ctx, s.scope.Bucket, rules...) },
 		undo:  func(ctx context.Context) (awsconf.Undo, error) { return s.buckets.UndoRules(ctx, s.scope.Bucket) },
@@ -106,14 +107,12 @@ func (s *site) lifecycleSetting() bucketSetting {
 
 func (s *site) versionsSetting() bucketSetting {
 	return bucketSetting{
-		name: versionsName, title: "versions", want: "on, so that deleted secrets can be restored",
+		name: admin.CheckVersions, title: "versions", want: "on, so that deleted secrets can be restored",
 		holds: func(ctx context.Context) (bool, error) { return s.buckets.Versioned(ctx, s.scope.Bucket) },
 		undo:  func(ctx context.Context) (awsconf.Undo, error) { return s.buckets.UndoVersions(ctx, s.scope.Bucket) },
 		make:  func(ctx context.Context) error { return s.buckets.KeepVersions(ctx, s.scope.Bucket) },
 	}
 }
-
-const versionsName = "versions"
 
 // encrypts takes every KMS key for good: each put names its own.
 func (s *site) encrypts(ctx context.Context, want string) (bool, error) {

@@ -9,6 +9,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 )
 
 // undelete lists the deleted secrets of a service, or brings one back.
@@ -25,7 +26,7 @@ func (c *RestoreCmd) undelete(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
-	restorer, ok := s.(store.Restorer)
+	restorer, ok := s.(admin.Restorer)
 	if !ok {
 		return keepsNothing(a)
 	}
@@ -59,8 +60,8 @@ func storage(a *app.App) string {
 	return "this server"
 }
 
-func (c *RestoreCmd) bringBack(ctx context.Context, a *app.App, restorer store.Restorer, id store.ID) error {
-	result, err := restorer.Undelete(ctx, id, store.UndeleteOptions{At: c.At, Adopt: c.Adopt})
+func (c *RestoreCmd) bringBack(ctx context.Context, a *app.App, restorer admin.Restorer, id store.ID) error {
+	result, err := restorer.Undelete(ctx, id, admin.UndeleteOptions{At: c.At, Adopt: c.Adopt})
 	if errors.Is(err, store.ErrNotFound) {
 		err = app.Hinted(err, "only a bucket with versioning keeps what is deleted, until its lifecycle removes it; coffer restore "+id.Service+" --deleted lists it")
 	}
@@ -74,7 +75,7 @@ func (c *RestoreCmd) bringBack(ctx context.Context, a *app.App, restorer store.R
 }
 
 // candidateLine says in a line what can be restored.
-func candidateLine(c store.Candidate) string {
+func candidateLine(c admin.Candidate) string {
 	if c.Err != nil {
 		return fmt.Sprintf("kept: a state that cannot be read (--at %s): %s", c.State, app.Sentence(c.Err))
 	}
@@ -98,7 +99,7 @@ type candidateJSON struct {
 	Error    string    `json:"error,omitempty"`
 }
 
-func printCandidates(a *app.App, service string, found []store.Candidate) error {
+func printCandidates(a *app.App, service string, found []admin.Candidate) error {
 	if len(found) == 0 {
 		err := &store.Error{Op: "restore", ID: store.ID{Service: service}, Err: fmt.Errorf("%w: nothing is kept of a deleted secret", store.ErrNotFound)}
 		return app.Hinted(err, "only a bucket with versioning keeps what is deleted, until its lifecycle removes it")
@@ -111,7 +112,7 @@ func printCandidates(a *app.App, service string, found []store.Candidate) error 
 		return render.JSON(a.Stdout, out)
 	}
 	t := a.Table("Key", "Version", "Last modified", "User", "Key alias", "Deleted", "State")
-	var unread []store.Candidate
+	var unread []admin.Candidate
 	for _, c := range found {
 		if c.Err != nil {
 			unread = append(unread, c)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/dirbucket"
 	"github.com/coffer-secrets/coffer/store/internal/engine"
 )
@@ -65,14 +66,14 @@ type secrets struct {
 	files *dirbucket.Bucket
 }
 
-// DescribeKey implements [store.KeyDescriber].
-func (s *secrets) DescribeKey(_ context.Context, name string) (store.Key, error) {
+// DescribeKey implements [admin.KeyDescriber].
+func (s *secrets) DescribeKey(_ context.Context, name string) (admin.Key, error) {
 	recipient, err := s.files.Recipient(name)
 	if err != nil {
-		return store.Key{}, engine.Fail("describe key", store.ID{}, err)
+		return admin.Key{}, engine.Fail("describe key", store.ID{}, err)
 	}
 	if recipient == "" {
-		return store.Key{State: "no identity"}, nil
+		return admin.Key{State: "no identity"}, nil
 	}
-	return store.Key{ID: recipient, State: "enabled"}, nil
+	return admin.Key{ID: recipient, State: "enabled"}, nil
 }

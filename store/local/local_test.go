@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/local"
 	"github.com/coffer-secrets/coffer/store/storetest"
 )
@@ -70,9 +71,9 @@ func TestDescribeKeyKnowsTheIdentitiesThatAreHere(t *testing.T) {
 	if _, err := s.Write(t.Context(), store.ID{Service: "api", Key: "db_url"}, store.NewValue("v"), store.WriteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	describe := func(name string) store.Key {
+	describe := func(name string) admin.Key {
 		t.Helper()
-		key, err := s.(store.KeyDescriber).DescribeKey(t.Context(), name)
+		key, err := s.(admin.KeyDescriber).DescribeKey(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +84,7 @@ func TestDescribeKeyKnowsTheIdentitiesThatAreHere(t *testing.T) {
 		t.Errorf("alias/app: %+v; its recipient: %+v", app, describe(app.ID))
 	}
 	for _, name := range []string{"alias/ops", "age1nobody", "alias_app", "../keys/alias_app"} {
-		if key := describe(name); key != (store.Key{State: "no identity"}) {
+		if key := describe(name); key != (admin.Key{State: "no identity"}) {
 			t.Errorf("%s: %+v", name, key)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/s3bucket"
 	"github.com/coffer-secrets/coffer/store/internal/engine"
 	"github.com/coffer-secrets/coffer/store/internal/sharing"
@@ -14,12 +15,12 @@ import (
 type secrets struct {
 	*engine.Engine
 	bucket s3bucket.Whole
-	store.Sharer
-	store.Prober
+	admin.Sharer
+	admin.Prober
 }
 
-// Conditions implements [store.ConditionProber].
-func (s *secrets) Conditions(ctx context.Context, service string, ask bool) (store.Conditions, error) {
+// Conditions implements [admin.ConditionProber].
+func (s *secrets) Conditions(ctx context.Context, service string, ask bool) (admin.Conditions, error) {
 	c, err := s3bucket.Conditions(ctx, s.Bucket, service+"/conditions", ask)
 	if err != nil {
 		err = engine.Fail("ask about conditions", store.ID{Service: service}, err)
@@ -27,8 +28,8 @@ func (s *secrets) Conditions(ctx context.Context, service string, ask bool) (sto
 	return c, err
 }
 
-// Inquire implements [store.Inquirer].
-func (s *secrets) Inquire(ctx context.Context, service string) ([]store.Inquiry, error) {
+// Inquire implements [admin.Inquirer].
+func (s *secrets) Inquire(ctx context.Context, service string) ([]admin.Inquiry, error) {
 	all, err := s.bucket.Inquire(ctx, service+"/inquiry", "")
 	if err != nil {
 		err = engine.Fail("ask the server", store.ID{Service: service}, err)
@@ -44,16 +45,16 @@ func (o Options) secrets(b s3bucket.Whole, e *engine.Engine) *secrets {
 	}
 }
 
-// permissions is a [store.Prober].
+// permissions is a [admin.Prober].
 type permissions struct{ bucket s3bucket.Whole }
 
-// Try implements [store.Prober].
-func (p permissions) Try(ctx context.Context, service string, actions []string) ([]store.Trial, error) {
+// Try implements [admin.Prober].
+func (p permissions) Try(ctx context.Context, service string, actions []string) ([]admin.Trial, error) {
 	trials, err := p.bucket.Try(ctx, service, service+"/"+index.FileName(""), "", actions)
 	if err != nil {
 		return nil, engine.Fail("try permissions", store.ID{Service: service}, err)
 	}
-	out := make([]store.Trial, len(actions))
+	out := make([]admin.Trial, len(actions))
 	for i, action := range actions {
 		out[i] = trials[action]
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/s3bucket"
 	"github.com/coffer-secrets/coffer/store/internal/engine"
 	"github.com/coffer-secrets/coffer/store/internal/sharing"
@@ -17,13 +18,13 @@ import (
 type secrets struct {
 	*engine.Engine
 	bucket s3bucket.Whole
-	store.Sharer
-	store.Prober
-	store.KeyDescriber
+	admin.Sharer
+	admin.Prober
+	admin.KeyDescriber
 }
 
-// Conditions implements [store.ConditionProber].
-func (s *secrets) Conditions(ctx context.Context, service string, ask bool) (store.Conditions, error) {
+// Conditions implements [admin.ConditionProber].
+func (s *secrets) Conditions(ctx context.Context, service string, ask bool) (admin.Conditions, error) {
 	c, err := s3bucket.Conditions(ctx, s.Bucket, service+"/conditions", ask)
 	if err != nil {
 		err = engine.Fail("ask about conditions", store.ID{Service: service}, err)
@@ -31,8 +32,8 @@ func (s *secrets) Conditions(ctx context.Context, service string, ask bool) (sto
 	return c, err
 }
 
-// Inquire implements [store.Inquirer].
-func (s *secrets) Inquire(ctx context.Context, service string) ([]store.Inquiry, error) {
+// Inquire implements [admin.Inquirer].
+func (s *secrets) Inquire(ctx context.Context, service string) ([]admin.Inquiry, error) {
 	all, err := s.bucket.Inquire(ctx, service+"/inquiry", s.Alias)
 	if err != nil {
 		err = engine.Fail("ask the server", store.ID{Service: service}, err)
@@ -50,25 +51,25 @@ func (o Options) secrets(b s3bucket.Whole, e *engine.Engine, keys *awsconf.Keys)
 	}
 }
 
-// describer is a [store.KeyDescriber].
+// describer is a [admin.KeyDescriber].
 type describer struct {
 	keys  *awsconf.Keys
 	names map[string]string
 }
 
-// DescribeKey implements [store.KeyDescriber].
-func (d describer) DescribeKey(ctx context.Context, name string) (store.Key, error) {
+// DescribeKey implements [admin.KeyDescriber].
+func (d describer) DescribeKey(ctx context.Context, name string) (admin.Key, error) {
 	if other, ok := d.names[name]; ok {
 		name = other
 	}
 	info, found, err := d.keys.Find(ctx, name)
 	switch {
 	case err != nil:
-		return store.Key{}, &store.Error{Op: "describe key", Err: err}
+		return admin.Key{}, &store.Error{Op: "describe key", Err: err}
 	case !found:
-		return store.Key{State: "no such key"}, nil
+		return admin.Key{State: "no such key"}, nil
 	}
-	return store.Key{ID: info.ARN, State: words(info.State)}, nil
+	return admin.Key{ID: info.ARN, State: words(info.State)}, nil
 }
 
 // words makes "pending deletion" of "PendingDeletion".
@@ -83,7 +84,7 @@ func words(state string) string {
 	return out.String()
 }
 
-// permissions is a [store.Prober].
+// permissions is a [admin.Prober].
 type permissions struct {
 	bucket s3bucket.Whole
 	keys   *awsconf.Keys
@@ -91,13 +92,13 @@ type permissions struct {
 	names  map[string]string
 }
 
-// Try implements [store.Prober].
-func (p *permissions) Try(ctx context.Context, service string, actions []string) ([]store.Trial, error) {
+// Try implements [admin.Prober].
+func (p *permissions) Try(ctx context.Context, service string, actions []string) ([]admin.Trial, error) {
 	trials, err := p.bucket.Try(ctx, service, service+"/"+index.FileName(p.alias), p.alias, actions)
 	if err != nil {
 		return nil, engine.Fail("try permissions", store.ID{Service: service}, err)
 	}
-	out := make([]store.Trial, len(actions))
+	out := make([]admin.Trial, len(actions))
 	for i, action := range actions {
 		if action == "kms:DescribeKey" {
 			out[i] = p.describe(ctx)
@@ -108,7 +109,7 @@ func (p *permissions) Try(ctx context.Context, service string, actions []string)
 	return out, nil
 }
 
-func (p *permissions) describe(ctx context.Context) store.Trial {
+func (p *permissions) describe(ctx context.Context) admin.Trial {
 	name := p.alias
 	if other, ok := p.names[name]; ok {
 		name = other

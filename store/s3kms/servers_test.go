@@ -24,6 +24,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/testing/serverstest"
 	"github.com/coffer-secrets/coffer/internal/testing/wire"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/s3kms"
 	"github.com/coffer-secrets/coffer/store/storetest"
 )
@@ -534,18 +535,18 @@ func restoreAndPurge(t *testing.T, cfg aws.Config, bucket string, s store.Store)
 	if _, err := s.Delete(t.Context(), "team", "a"); err != nil {
 		t.Fatal(err)
 	}
-	found, err := s.(store.Restorer).Deleted(t.Context(), "team")
+	found, err := s.(admin.Restorer).Deleted(t.Context(), "team")
 	if err != nil || len(found) != 2 || found[0].Version != 2 || found[1].Version != 1 {
 		t.Fatalf("candidates %+v, error %v", found, err)
 	}
-	r, err := s.(store.Restorer).Undelete(t.Context(), id, store.UndeleteOptions{})
+	r, err := s.(admin.Restorer).Undelete(t.Context(), id, admin.UndeleteOptions{})
 	if err != nil || r.Outcome != store.Restored || r.Meta.Version != 2 {
 		t.Fatalf("restore: %+v, error %v", r, err)
 	}
 	if history, err := s.History(t.Context(), id); err != nil || len(history) != 2 {
 		t.Errorf("history %+v, error %v", history, err)
 	}
-	results, removed, err := s.(store.Purger).Purge(t.Context(), "team", "a")
+	results, removed, err := s.(admin.Purger).Purge(t.Context(), "team", "a")
 	if err != nil || results[0].Outcome != store.Deleted || len(removed) == 0 {
 		t.Fatalf("purge: %+v, removed %+v, error %v", results, removed, err)
 	}

@@ -15,11 +15,12 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/awserror"
 	"github.com/coffer-secrets/coffer/store/internal/batch"
 )
 
-var _ store.Rekeyer = (*Store)(nil)
+var _ admin.Rekeyer = (*Store)(nil)
 
 // ErrLabelsBehind says that a secret is under its new key, and its labels are still on the
 // version before; another run moves them.
@@ -33,7 +34,7 @@ var (
 
 const labelGrace = 20 * time.Second // for what belongs to a put, after an interrupt
 
-// Rekey implements [store.Rekeyer] as far as Parameter Store can: the newest version of each
+// Rekey implements [admin.Rekeyer] as far as Parameter Store can: the newest version of each
 // secret is put again under the key, with the same number, and its labels go along. A
 // secret's key is told as it was given to its put, so that another name of the same key is
 // another key. Older versions cannot be sealed anew: they stay in the history under their old
@@ -45,7 +46,7 @@ const labelGrace = 20 * time.Second // for what belongs to a put, after an inter
 // A put has no condition. When its answer shows that another writer came between, that
 // writer's value is put again on top. A secret that was deleted meanwhile is made again by the
 // put, and [store.Failed].
-func (s *Store) Rekey(ctx context.Context, service string, o store.RekeyOptions) ([]store.Result, error) {
+func (s *Store) Rekey(ctx context.Context, service string, o admin.RekeyOptions) ([]store.Result, error) {
 	r := &rekeying{Store: s, service: service, o: o}
 	err := r.plan(ctx)
 	all := batch.New(len(r.moves), batch.Credentials)
@@ -70,7 +71,7 @@ func (s *Store) Rekey(ctx context.Context, service string, o store.RekeyOptions)
 type rekeying struct {
 	*Store
 	service string
-	o       store.RekeyOptions
+	o       admin.RekeyOptions
 	moves   []*move // sorted by key
 }
 

@@ -20,6 +20,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/testing/mototest"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 )
 
 const opsAlias = "alias/ops"
@@ -102,14 +103,14 @@ func TestRekeyPutsTheNewestVersionAgainUnderTheSameNumber(t *testing.T) {
 	}
 
 	want := []string{"k 2 moved from " + testAlias, "plain 1 moved from " + testAlias}
-	plan, err := s.Rekey(ctx, api, store.RekeyOptions{DryRun: true})
+	plan, err := s.Rekey(ctx, api, admin.RekeyOptions{DryRun: true})
 	if diff := cmp.Diff(want, outcomes(plan)); err != nil || diff != "" || len(c.names) > 0 {
 		t.Errorf("the plan made %q; error %v, %s", c.names, err, diff)
 	}
-	if plan, err := s.Rekey(ctx, api, store.RekeyOptions{DryRun: true, From: "alias/other"}); err != nil || len(plan) > 0 {
+	if plan, err := s.Rekey(ctx, api, admin.RekeyOptions{DryRun: true, From: "alias/other"}); err != nil || len(plan) > 0 {
 		t.Errorf("from another alias: %q, error %v; want nothing", outcomes(plan), err)
 	}
-	results, err := s.Rekey(ctx, api, store.RekeyOptions{From: testAlias})
+	results, err := s.Rekey(ctx, api, admin.RekeyOptions{From: testAlias})
 	if diff := cmp.Diff(want, outcomes(results)); err != nil || diff != "" {
 		t.Errorf("error %v, %s", err, diff)
 	}
@@ -146,7 +147,7 @@ func TestRekeyPutsTheNewestVersionAgainUnderTheSameNumber(t *testing.T) {
 	}
 
 	c.names = nil
-	if again, err := s.Rekey(ctx, api, store.RekeyOptions{}); err != nil || len(again) > 0 || len(c.names) > 0 {
+	if again, err := s.Rekey(ctx, api, admin.RekeyOptions{}); err != nil || len(again) > 0 || len(c.names) > 0 {
 		t.Errorf("again: %q, %q, error %v; want nothing", outcomes(again), c.names, err)
 	}
 	// The next version follows, for chamber too, which takes the description for a number.
@@ -177,10 +178,10 @@ func TestRekeyOfWhatNoAliasNames(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if plan, err := s.Rekey(t.Context(), api, store.RekeyOptions{From: arn, DryRun: true}); err != nil || len(plan) != 1 || plan[0].Meta.KeyAlias != arn {
+	if plan, err := s.Rekey(t.Context(), api, admin.RekeyOptions{From: arn, DryRun: true}); err != nil || len(plan) != 1 || plan[0].Meta.KeyAlias != arn {
 		t.Errorf("from the ARN: %q, error %v", outcomes(plan), err)
 	}
-	results, err := s.Rekey(t.Context(), api, store.RekeyOptions{})
+	results, err := s.Rekey(t.Context(), api, admin.RekeyOptions{})
 	want := []string{"arn 1 moved from " + arn, "default 1 moved from alias/aws/ssm", "open 1 failed from "}
 	if diff := cmp.Diff(want, outcomes(results)); !errors.Is(err, store.ErrConflict) || !strings.Contains(err.Error(), "not encrypted") || diff != "" {
 		t.Errorf("error %v, %s", err, diff)
@@ -202,7 +203,7 @@ func TestRekeyUnderTheSameAliasPutsAllOfItAgain(t *testing.T) {
 	put(t, moto, "/"+api+"/k", "one", "7")
 	label(t, moto, "/"+api+"/k", 1, "prod")
 	for n := range 2 {
-		results, err := s.Rekey(t.Context(), api, store.RekeyOptions{Rewrite: true})
+		results, err := s.Rekey(t.Context(), api, admin.RekeyOptions{Rewrite: true})
 		if diff := cmp.Diff([]string{"k 7 moved from " + testAlias}, outcomes(results)); err != nil || diff != "" {
 			t.Errorf("run %d: error %v, %s", n, err, diff)
 		}
@@ -247,7 +248,7 @@ func TestRekeyWithAFaultAtEachRequest(t *testing.T) {
 					}
 					return http.StatusInternalServerError, refusal("InternalServerError", "")
 				}))
-				results, err := s.Rekey(ctx, api, store.RekeyOptions{})
+				results, err := s.Rekey(ctx, api, admin.RekeyOptions{})
 				cancel()
 				reached := n.Swap(1000) >= int64(at) // what follows goes well
 				switch {
@@ -262,7 +263,7 @@ func TestRekeyWithAFaultAtEachRequest(t *testing.T) {
 				if got, err := s.ReadLabel(t.Context(), id(api, "k"), "prod"); err != nil || got.Value.Reveal() != "two" {
 					t.Errorf("fault %d: the label is lost: error %v", at, err)
 				}
-				if _, err := s.Rekey(t.Context(), api, store.RekeyOptions{}); err != nil {
+				if _, err := s.Rekey(t.Context(), api, admin.RekeyOptions{}); err != nil {
 					t.Errorf("fault %d: the second run: %v", at, err)
 				}
 				want := []string{"1 1 one " + testAlias, "2 2 two " + testAlias, "3 +2 two " + opsAlias + " prod"}
@@ -302,7 +303,7 @@ func TestAWriteBetweenIsNotCoveredByARekey(t *testing.T) {
 		put(t, moto, name, "theirs", "2")
 		put(t, moto, name, "theirs too", "3")
 	}))
-	results, err := s.Rekey(t.Context(), api, store.RekeyOptions{})
+	results, err := s.Rekey(t.Context(), api, admin.RekeyOptions{})
 	if diff := cmp.Diff([]string{"k 3 moved from " + testAlias}, outcomes(results)); err != nil || diff != "" {
 		t.Errorf("error %v, %s", err, diff)
 	}
@@ -334,7 +335,7 @@ func TestAWriteBetweenThatCannotBePutAgainIsTold(t *testing.T) {
 		}
 		return http.StatusBadRequest, refusal("ThrottlingException", "slow down")
 	}))
-	_, err := s.Rekey(t.Context(), api, store.RekeyOptions{})
+	_, err := s.Rekey(t.Context(), api, admin.RekeyOptions{})
 	if !errors.Is(err, store.ErrConflict) || !strings.Contains(err.Error(), "its value is now below") {
 		t.Errorf("error is %v; want one that tells of the other value", err)
 	}
@@ -365,7 +366,7 @@ func TestADeleteDuringARekeyIsTold(t *testing.T) {
 					put(t, moto, "/"+api+"/k", "theirs", "1")
 				}
 			}))
-			results, err := s.Rekey(t.Context(), api, store.RekeyOptions{})
+			results, err := s.Rekey(t.Context(), api, admin.RekeyOptions{})
 			if diff := cmp.Diff([]string{c.want}, outcomes(results)); diff != "" {
 				t.Errorf("error %v, %s", err, diff)
 			}
@@ -394,12 +395,12 @@ func TestAWriteUnderTheOldKeyAfterARekeyIsReported(t *testing.T) {
 		put(t, moto, "/"+api+"/k", "theirs", "2")
 		return status, answer
 	}))
-	results, err := s.Rekey(t.Context(), api, store.RekeyOptions{})
+	results, err := s.Rekey(t.Context(), api, admin.RekeyOptions{})
 	want := []string{"k 1 returned from " + testAlias, "other 1 moved from " + testAlias}
 	if diff := cmp.Diff(want, outcomes(results)); !errors.Is(err, store.ErrConflict) || diff != "" {
 		t.Errorf("error %v, %s", err, diff)
 	}
-	if again, err := s.Rekey(t.Context(), api, store.RekeyOptions{}); err != nil || len(again) != 1 || again[0].Meta.Version != 2 {
+	if again, err := s.Rekey(t.Context(), api, admin.RekeyOptions{}); err != nil || len(again) != 1 || again[0].Meta.Version != 2 {
 		t.Errorf("again: %q, error %v; want version 2 moved", outcomes(again), err)
 	}
 }
@@ -410,11 +411,11 @@ func TestTwoRekeysAtOnce(t *testing.T) {
 	put(t, moto, "/"+api+"/k", "one", "1")
 	label(t, moto, "/"+api+"/k", 1, "prod")
 	s := under(t, racing(t, moto, func() {
-		if _, err := under(t, moto).Rekey(t.Context(), api, store.RekeyOptions{}); err != nil {
+		if _, err := under(t, moto).Rekey(t.Context(), api, admin.RekeyOptions{}); err != nil {
 			t.Error(err)
 		}
 	}))
-	results, err := s.Rekey(t.Context(), api, store.RekeyOptions{})
+	results, err := s.Rekey(t.Context(), api, admin.RekeyOptions{})
 	if diff := cmp.Diff([]string{"k 1 moved from " + testAlias}, outcomes(results)); err != nil || diff != "" {
 		t.Errorf("error %v, %s", err, diff)
 	}
@@ -432,17 +433,17 @@ func TestLabelsThatAreBehindAreMovedByTheNextRun(t *testing.T) {
 	put(t, moto, "/"+api+"/k", "one", "1")
 	label(t, moto, "/"+api+"/k", 1, "prod")
 	s := under(t, proxy(t, refusing("AccessDeniedException", "LabelParameterVersion")))
-	results, err := s.Rekey(t.Context(), api, store.RekeyOptions{})
+	results, err := s.Rekey(t.Context(), api, admin.RekeyOptions{})
 	if !errors.Is(err, ErrLabelsBehind) || !errors.Is(err, store.ErrDenied) || len(results) != 1 || results[0].Outcome != store.Failed {
 		t.Fatalf("%q, error %v; want labels that are behind", outcomes(results), err)
 	}
 	c := &changing{}
 	s = under(t, proxy(t, c.hook))
-	plan, err := s.Rekey(t.Context(), api, store.RekeyOptions{DryRun: true})
+	plan, err := s.Rekey(t.Context(), api, admin.RekeyOptions{DryRun: true})
 	if diff := cmp.Diff([]string{"k 1 moved from " + testAlias}, outcomes(plan)); err != nil || diff != "" {
 		t.Errorf("the plan: error %v, %s", err, diff)
 	}
-	if _, err := s.Rekey(t.Context(), api, store.RekeyOptions{}); err != nil || !cmp.Equal(c.names, []string{"LabelParameterVersion"}) {
+	if _, err := s.Rekey(t.Context(), api, admin.RekeyOptions{}); err != nil || !cmp.Equal(c.names, []string{"LabelParameterVersion"}) {
 		t.Errorf("%q, error %v; want the label alone", c.names, err)
 	}
 	if diff := cmp.Diff([]string{"1 1 one " + testAlias, "2 +1 one " + opsAlias + " prod"}, recordedAs(t, moto, "/"+api+"/k")); diff != "" {
@@ -457,7 +458,7 @@ func TestRekeyOfAHundredVersionsWithALabelOnTheOldest(t *testing.T) {
 		put(t, moto, "/"+api+"/k", "value", "")
 	}
 	label(t, moto, "/"+api+"/k", 1, "stable")
-	_, err := under(t, moto).Rekey(t.Context(), api, store.RekeyOptions{})
+	_, err := under(t, moto).Rekey(t.Context(), api, admin.RekeyOptions{})
 	if !errors.Is(err, store.ErrConflict) || !strings.Contains(err.Error(), "100 versions and the oldest carries a label") {
 		t.Errorf("error is %v; want one that tells of the label", err)
 	}
@@ -471,7 +472,7 @@ func TestWhatWasMovedIsReadWithoutTheOldKey(t *testing.T) {
 	put(t, moto, "/"+api+"/k", "one", "1")
 	put(t, moto, "/"+api+"/k", "two", "2")
 	label(t, moto, "/"+api+"/k", 2, "prod")
-	if _, err := under(t, moto).Rekey(t.Context(), api, store.RekeyOptions{}); err != nil {
+	if _, err := under(t, moto).Rekey(t.Context(), api, admin.RekeyOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	for _, code := range []string{"AccessDeniedException", "InvalidKeyId"} {
@@ -516,7 +517,7 @@ func TestRekeySendsFewRequestsAtOnce(t *testing.T) {
 		return forward(body)
 	}))
 	done := 0
-	results, err := s.Rekey(t.Context(), api, store.RekeyOptions{Progress: func(store.Result) { mu.Lock(); done++; mu.Unlock() }})
+	results, err := s.Rekey(t.Context(), api, admin.RekeyOptions{Progress: func(store.Result) { mu.Lock(); done++; mu.Unlock() }})
 	if err != nil || len(results) != 12 || done != 12 || most > requests {
 		t.Errorf("%d results, %d told, %d requests at once, error %v", len(results), done, most, err)
 	}

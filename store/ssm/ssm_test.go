@@ -21,6 +21,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/testing/mototest"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/storetest"
 )
 
@@ -663,7 +664,7 @@ func TestRefusalsAreNeverNotFound(t *testing.T) {
 				"write tags":  func() error { return s.WriteTags(ctx, k, map[string]string{"a": "b"}) },
 				"set tags":    func() error { return s.SetTags(ctx, k, map[string]string{"a": "b"}) },
 				"delete tags": func() error { return s.DeleteTags(ctx, k, "a") },
-				"rekey":       func() error { _, err := s.Rekey(ctx, "svc", store.RekeyOptions{}); return err },
+				"rekey":       func() error { _, err := s.Rekey(ctx, "svc", admin.RekeyOptions{}); return err },
 			}
 			for name, call := range calls {
 				err := call()

@@ -11,6 +11,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/testing/clienttest"
 	"github.com/coffer-secrets/coffer/internal/testing/mototest"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 )
 
 // command is one that changes secrets of a service that has "k" in two versions, labelled and
@@ -55,7 +56,7 @@ func commands() map[string]command {
 			return nil, s.DeleteTags(ctx, id(service, "k"), "team", "none")
 		}},
 		"rekey": {short: []string{"PutParameter"}, want: []string{"pager 1 moved"}, run: func(ctx context.Context, s *Store, service string) ([]store.Result, error) {
-			return s.Rekey(ctx, service, store.RekeyOptions{})
+			return s.Rekey(ctx, service, admin.RekeyOptions{})
 		}},
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/buckettest"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
@@ -59,7 +60,7 @@ func TestRekeyPartsTwoAliasesInOneIndex(t *testing.T) {
 	w := newWorld(t, membucket.Options{})
 	clash(w)
 	before := w.truth()
-	results, err := w.client(web).Rekey(t.Context(), service, store.RekeyOptions{From: underscore})
+	results, err := w.client(web).Rekey(t.Context(), service, admin.RekeyOptions{From: underscore})
 	if err != nil || len(results) != 2 || results[0].Outcome != store.Moved || results[1].Outcome != store.Moved {
 		t.Fatalf("%+v, error %v", results, err)
 	}
@@ -71,7 +72,7 @@ func TestRekeyPartsTwoAliasesInOneIndex(t *testing.T) {
 	// The other one can give way as well, and then the index is of the first.
 	w = newWorld(t, membucket.Options{})
 	clash(w)
-	if _, err := w.client(web).Rekey(t.Context(), service, store.RekeyOptions{From: slash}); err != nil {
+	if _, err := w.client(web).Rekey(t.Context(), service, admin.RekeyOptions{From: slash}); err != nil {
 		t.Fatal(err)
 	}
 	w.wantIndex(web, map[string]string{"a": "a2", "c": "c2"})
@@ -83,7 +84,7 @@ func TestRekeyPartsTwoAliasesInOneIndex(t *testing.T) {
 	// Or both at once.
 	w = newWorld(t, membucket.Options{})
 	clash(w)
-	if _, err := w.client(web).Rekey(t.Context(), service, store.RekeyOptions{}); err != nil {
+	if _, err := w.client(web).Rekey(t.Context(), service, admin.RekeyOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	w.wantIndex(web, map[string]string{"a": "a2", "b": "b2", "c": "c2", "d": "d1", "x": "x1"})
@@ -101,7 +102,7 @@ func TestRekeyMovesWhatTheIndexOfAnotherAliasHasNoPlaceFor(t *testing.T) {
 	}}, w.kms(underscore))
 	c := w.client(app)
 	c.wantTold("warning orphan")
-	if _, err := w.client(web).Rekey(t.Context(), service, store.RekeyOptions{From: underscore}); err != nil {
+	if _, err := w.client(web).Rekey(t.Context(), service, admin.RekeyOptions{From: underscore}); err != nil {
 		t.Fatal(err)
 	}
 	w.wantIndex(slash, map[string]string{"a": "a1"})
@@ -127,13 +128,13 @@ func TestPartingTwoAliasesDiesAtEachRequest(t *testing.T) {
 					died.Store(true)
 					return buckettest.Fault{Err: bucket.ErrUnavailable, After: after && call.N == n}
 				})
-				_, err := c.Rekey(t.Context(), service, store.RekeyOptions{From: underscore})
+				_, err := c.Rekey(t.Context(), service, admin.RekeyOptions{From: underscore})
 				at := fmt.Sprintf("request %d, after it: %v: %v", n, after, err)
 				if diff := cmp.Diff(before, w.truth()); diff != "" {
 					t.Fatalf("%s: versions (-before +after):\n%s", at, diff)
 				}
 				w.client(app).wantLoad(map[string]string{"a": "a2", "b": "b2", "c": "c2", "d": "d1", "x": "x1"})
-				if _, err := w.client(web).Rekey(t.Context(), service, store.RekeyOptions{From: underscore}); err != nil {
+				if _, err := w.client(web).Rekey(t.Context(), service, admin.RekeyOptions{From: underscore}); err != nil {
 					t.Fatalf("%s: again: %v", at, err)
 				}
 				if parted(w, before); t.Failed() {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
 	"github.com/coffer-secrets/coffer/store/internal/engine"
@@ -89,7 +90,7 @@ func TestARollbackStaysUntilItIsDecided(t *testing.T) {
 		"restore": {app, false, func(_ context.Context, c *client) error { _, err := c.undelete("dead", ""); return err }},
 		"doctor":  {app, true, func(ctx context.Context, c *client) error { _, err := c.Mend(ctx, service); return err }},
 		"rekey to another key": {ops, false, func(ctx context.Context, c *client) error {
-			results, err := c.Rekey(ctx, service, store.RekeyOptions{})
+			results, err := c.Rekey(ctx, service, admin.RekeyOptions{})
 			var rollback *store.RollbackError
 			if !errors.As(err, &rollback) || len(results) == 0 {
 				c.w.Errorf("rekey: %+v, error %v; want other moved, and password left", results, err)
@@ -97,7 +98,7 @@ func TestARollbackStaysUntilItIsDecided(t *testing.T) {
 			return nil
 		}},
 		"rekey to the key that the alias stands for": {app, false, func(ctx context.Context, c *client) error {
-			_, err := c.Rekey(ctx, service, store.RekeyOptions{Rewrite: true})
+			_, err := c.Rekey(ctx, service, admin.RekeyOptions{Rewrite: true})
 			return err
 		}},
 	}
@@ -380,7 +381,7 @@ func TestAClaimIsNotDropped(t *testing.T) {
 // rekeyed moves all secrets to an alias.
 func (w *world) rekeyed(alias string) {
 	w.Helper()
-	if _, err := w.client(alias).Rekey(w.Context(), service, store.RekeyOptions{}); err != nil {
+	if _, err := w.client(alias).Rekey(w.Context(), service, admin.RekeyOptions{}); err != nil {
 		w.Fatal(err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/buckettest"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
@@ -130,7 +131,7 @@ func versionCommands() []command {
 			return results, err
 		}},
 		{name: "restore --deleted", wants: map[string]string{"x": canary + "-x"}, run: func(ctx context.Context, c *client) ([]store.Result, error) {
-			r, err := c.Undelete(ctx, id("x"), store.UndeleteOptions{})
+			r, err := c.Undelete(ctx, id("x"), admin.UndeleteOptions{})
 			return []store.Result{r}, err
 		}},
 		{name: "delete --purge of a deleted one", run: func(ctx context.Context, c *client) ([]store.Result, error) {
@@ -143,7 +144,7 @@ func versionCommands() []command {
 		}},
 		{name: "list the deleted", run: func(ctx context.Context, c *client) ([]store.Result, error) {
 			found, err := c.Deleted(ctx, service)
-			if gone := c.w.truth()["x"] == nil; err == nil && gone && !slices.ContainsFunc(found, func(f store.Candidate) bool { return f.ID == id("x") }) {
+			if gone := c.w.truth()["x"] == nil; err == nil && gone && !slices.ContainsFunc(found, func(f admin.Candidate) bool { return f.ID == id("x") }) {
 				c.w.Errorf("x is not among the %d found", len(found))
 			}
 			return nil, err

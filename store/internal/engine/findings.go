@@ -12,6 +12,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 )
 
 const (
@@ -21,7 +22,7 @@ const (
 
 // fault is a finding with what mends it: one of these, or none.
 type fault struct {
-	store.Finding
+	admin.Finding
 	index     *target     // is to be brought up to date
 	tombstone *seenSecret // is to be collected
 	leftover  *seenIndex  // is to be deleted
@@ -87,8 +88,8 @@ func (in *inspection) judgeRollbacks() {
 			if n <= newest {
 				continue
 			}
-			f := fault{Finding: store.Finding{
-				Check: "rollback", Severity: store.Serious, ID: store.ID{Key: s.key}, KeyAlias: x.idx.Alias,
+			f := fault{Finding: admin.Finding{
+				Check: admin.CheckRollback, Severity: admin.Serious, ID: store.ID{Key: s.key}, KeyAlias: x.idx.Alias,
 				Text: fmt.Sprintf("holds version %d, and %s/%s was made from version %d: somebody put an older state back, or another program "+
 					"deleted it and made it anew. No command reads the service until that is accepted", newest, in.v.service, x.file, n),
 			}}
@@ -173,8 +174,8 @@ func (in *inspection) judgeNames() {
 	for _, s := range in.secrets {
 		keys := twins[strings.ToLower(s.key)]
 		if len(keys) > 1 && keys[0] == s.key {
-			in.add(fault{Finding: store.Finding{
-				Check: "case-twins", Severity: store.Warning, ID: store.ID{Key: s.key},
+			in.add(fault{Finding: admin.Finding{
+				Check: admin.CheckCaseTwins, Severity: admin.Warning, ID: store.ID{Key: s.key},
 				Text: fmt.Sprintf("differs only in case from %s: chamber finds but the one in lower case, and in an environment they are one variable", few(keys[1:])),
 			}})
 		}
@@ -184,8 +185,8 @@ func (in *inspection) judgeNames() {
 		foreign = append(foreign, strings.TrimPrefix(name, in.v.service+"/"))
 	}
 	if len(foreign) > 0 {
-		in.add(fault{Finding: store.Finding{
-			Check: "foreign", Severity: store.Remark,
+		in.add(fault{Finding: admin.Finding{
+			Check: admin.CheckForeign, Severity: admin.Remark,
 			Text: "holds what is neither secret nor index of this backend: " + few(foreign),
 		}})
 	}
@@ -213,10 +214,10 @@ func unsealed(err error, key string) *fault {
 	if !errors.As(err, &bad) {
 		return nil
 	}
-	f := &fault{Finding: store.Finding{Check: "unsealed", Severity: store.Serious, ID: store.ID{Key: key}, Object: bad.Object}}
+	f := &fault{Finding: admin.Finding{Check: admin.CheckUnsealed, Severity: admin.Serious, ID: store.ID{Key: key}, Object: bad.Object}}
 	f.Text = "is not encrypted, as far as the storage says"
 	if bad.KeyID != "" { // it is encrypted, and not as it must be
-		f.Check, f.Text = "other-key", fmt.Sprintf("is sealed with %s under %s, which is not allowed here", bad.Method, bad.KeyID)
+		f.Check, f.Text = admin.CheckOtherKey, fmt.Sprintf("is sealed with %s under %s, which is not allowed here", bad.Method, bad.KeyID)
 	} else if bad.Method != "" {
 		f.Text = "is sealed with " + bad.Method
 	}

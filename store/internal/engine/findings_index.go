@@ -9,15 +9,15 @@ import (
 	"strings"
 
 	"github.com/coffer-secrets/coffer/index"
-	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
 // judgeIndex looks at one index.
 func (in *inspection) judgeIndex(ctx context.Context, s *seenIndex) {
 	object := in.v.service + "/" + s.file
-	finding := func(check string, severity store.Severity, format string, args ...any) fault {
-		return fault{Finding: store.Finding{
+	finding := func(check string, severity admin.Severity, format string, args ...any) fault {
+		return fault{Finding: admin.Finding{
 			Check: check, Severity: severity, Object: object, KeyAlias: s.alias(in.e), Text: fmt.Sprintf(format, args...),
 		}}
 	}
@@ -27,30 +27,30 @@ func (in *inspection) judgeIndex(ctx context.Context, s *seenIndex) {
 		in.add(*bad)
 		return
 	case errors.Is(s.err, bucket.ErrDenied):
-		in.add(finding("denied-index", store.Remark, "may not be read by you, so that nothing is said of its entries (%s)", said(s.err)))
+		in.add(finding(admin.CheckDeniedIndex, admin.Remark, "may not be read by you, so that nothing is said of its entries (%s)", said(s.err)))
 		return
 	case errors.Is(s.err, bucket.ErrKey):
 		in.judgeUnusable(s, finding)
 		return
 	case s.corrupt != nil:
-		f := finding("corrupt-index", store.Serious, "is not a valid index: %s. Readers ask for each secret, chamber stops, and nobody can write under this alias", said(s.corrupt))
+		f := finding(admin.CheckCorruptIndex, admin.Serious, "is not a valid index: %s. Readers ask for each secret, chamber stops, and nobody can write under this alias", said(s.corrupt))
 		f.index = in.mend(s)
 		in.add(f)
 		return
 	case s.err != nil:
-		in.add(finding("corrupt-index", store.Serious, "cannot be read, which stops every reader: %s", said(s.err)))
+		in.add(finding(admin.CheckCorruptIndex, admin.Serious, "cannot be read, which stops every reader: %s", said(s.err)))
 		return
 	}
 	if other, foreign := s.idx.Foreign(); foreign {
-		f := finding("name-clash", store.Serious, "has entries of %s and of %s, two aliases in one index: nobody can write under either", other, s.idx.Alias)
+		f := finding(admin.CheckNameClash, admin.Serious, "has entries of %s and of %s, two aliases in one index: nobody can write under either", other, s.idx.Alias)
 		if f.KeyAlias = other; index.FileName(other) != s.file { // no alias that could give way: the entry is false
-			f.Check = "corrupt-index"
+			f.Check = admin.CheckCorruptIndex
 		}
 		in.add(f)
 	}
 	if want, ok := in.aliasFor(s); ok && !in.e.plain() {
 		if key := in.e.KeyID(ctx, want); key != "" && other(s.seal.KeyID, key, want) {
-			in.add(finding("other-key", store.Warning, "is under %s, and %s stands for %s now", s.seal.KeyID, want, key))
+			in.add(finding(admin.CheckOtherKey, admin.Warning, "is under %s, and %s stands for %s now", s.seal.KeyID, want, key))
 		}
 	}
 	in.judgeEntries(s, finding)
@@ -68,23 +68,23 @@ func said(err error) string { return storageError(err).Error() }
 
 // judgeUnusable looks at an index whose key cannot be used. An index is a cache: where nothing
 // else is under its key, it can go unread.
-func (in *inspection) judgeUnusable(s *seenIndex, finding func(string, store.Severity, string, ...any) fault) {
+func (in *inspection) judgeUnusable(s *seenIndex, finding func(string, admin.Severity, string, ...any) fault) {
 	needed := s.info.Tag == "" || s.seal.KeyID == ""
 	for _, secret := range in.secrets {
 		needed = needed || secret.blind || secret.info.Seal.KeyID == "" || secret.info.Seal.KeyID == s.seal.KeyID
 	}
 	if needed {
-		in.add(finding("disabled-key", store.Serious, "is under a key that cannot be used, which stops every reader, chamber's too: %s", said(s.err)))
+		in.add(finding(admin.CheckDisabledKey, admin.Serious, "is under a key that cannot be used, which stops every reader, chamber's too: %s", said(s.err)))
 		return
 	}
-	f := finding("left-index", store.Serious, "is under a key that cannot be used, which stops every reader, chamber's too; no secret is under that key: %s", said(s.err))
+	f := finding(admin.CheckLeftIndex, admin.Serious, "is under a key that cannot be used, which stops every reader, chamber's too; no secret is under that key: %s", said(s.err))
 	f.leftover = s
 	in.add(f)
 }
 
 // judgeLeftover looks at an index without entries. When its key is disabled one day, it stops
 // every reader.
-func (in *inspection) judgeLeftover(s *seenIndex, finding func(string, store.Severity, string, ...any) fault) {
+func (in *inspection) judgeLeftover(s *seenIndex, finding func(string, admin.Severity, string, ...any) fault) {
 	own := s.file == index.FileName(in.e.Alias)
 	if len(s.idx.Entries) > 0 || own && len(in.secrets) > 0 {
 		return
@@ -94,22 +94,22 @@ func (in *inspection) judgeLeftover(s *seenIndex, finding func(string, store.Sev
 			return // it is to hold that
 		}
 	}
-	f := finding("left-index", store.Warning, "has no entries, and nothing is under its alias: were its key disabled, it would stop every reader")
+	f := finding(admin.CheckLeftIndex, admin.Warning, "has no entries, and nothing is under its alias: were its key disabled, it would stop every reader")
 	if f.leftover = s; own {
-		f.Severity, f.Text = store.Remark, "is all that is left of the service: it has no entries"
+		f.Severity, f.Text = admin.Remark, "is all that is left of the service: it has no entries"
 	}
 	if s.idx.Remembers() && in.heir(s) == nil {
-		f.Severity, f.leftover = store.Remark, nil
+		f.Severity, f.leftover = admin.Remark, nil
 		f.Text = "has no entries: it keeps the version numbers of deleted secrets, so that none is given twice"
 	}
 	if s.info.Modified.IsZero() || in.e.Now().Sub(s.info.Modified) < leftoverAge {
-		f.Severity, f.Text, f.leftover = store.Remark, "has had no entries for less than an hour", nil
+		f.Severity, f.Text, f.leftover = admin.Remark, "has had no entries for less than an hour", nil
 	}
 	in.add(f)
 }
 
 // judgeEntries holds the entries of an index against the objects.
-func (in *inspection) judgeEntries(s *seenIndex, finding func(string, store.Severity, string, ...any) fault) {
+func (in *inspection) judgeEntries(s *seenIndex, finding func(string, admin.Severity, string, ...any) fault) {
 	mend := in.mend(s)
 	secrets := map[string]*seenSecret{}
 	for _, secret := range in.secrets {
@@ -118,7 +118,7 @@ func (in *inspection) judgeEntries(s *seenIndex, finding func(string, store.Seve
 	unverifiable := 0
 	for _, key := range slices.Sorted(maps.Keys(s.idx.Entries)) {
 		check, severity, text := in.judgeEntry(s, key, secrets[key])
-		if check == "unverifiable" {
+		if check == admin.CheckUnverifiable {
 			unverifiable++
 			continue
 		}
@@ -127,13 +127,13 @@ func (in *inspection) judgeEntries(s *seenIndex, finding func(string, store.Seve
 		}
 		f := finding(check, severity, "%s", text)
 		f.ID.Key = key
-		if check != "moving" { // that is for the rekey to end
+		if check != admin.CheckMoving { // that is for the rekey to end
 			f.index = mend
 		}
 		in.add(f)
 	}
 	if unverifiable > 0 {
-		f := finding("unverifiable", store.Warning, "was written by a program that does not verify, such as chamber: each reader asks for %s anew",
+		f := finding(admin.CheckUnverifiable, admin.Warning, "was written by a program that does not verify, such as chamber: each reader asks for %s anew",
 			counted(unverifiable, "secret"))
 		f.index = mend
 		in.add(f)
@@ -141,20 +141,20 @@ func (in *inspection) judgeEntries(s *seenIndex, finding func(string, store.Seve
 }
 
 // judgeEntry holds one entry against its object; nil: it has none.
-func (in *inspection) judgeEntry(s *seenIndex, key string, secret *seenSecret) (check string, severity store.Severity, text string) {
+func (in *inspection) judgeEntry(s *seenIndex, key string, secret *seenSecret) (check string, severity admin.Severity, text string) {
 	entry, place := s.idx.Entries[key], "the index of "+s.idx.Alias
 	if in.e.plain() {
 		place = "the index"
 	}
 	switch {
 	case secret == nil || secret.gone:
-		return "ghost", store.Serious, "is deleted, and its value still stands in " + place + ", where chamber reads it"
+		return admin.CheckGhost, admin.Serious, "is deleted, and its value still stands in " + place + ", where chamber reads it"
 	case entry.Moving && secret.by != nil && secret.by != s.indexState && entry.Tag == string(secret.info.Tag):
-		return "moving", store.Warning, fmt.Sprintf("is being moved from %s to %s, or a rekey was interrupted: its value stands in both indexes", secret.alias, s.idx.Alias)
+		return admin.CheckMoving, admin.Warning, fmt.Sprintf("is being moved from %s to %s, or a rekey was interrupted: its value stands in both indexes", secret.alias, s.idx.Alias)
 	case secret.alias != "" && secret.alias != s.idx.Alias && secret.alias != entry.Alias: // else two aliases have met in the file
-		return "stray", store.Serious, fmt.Sprintf("is under %s, and a value of it stands in %s, where chamber reads it", secret.alias, place)
+		return admin.CheckStray, admin.Serious, fmt.Sprintf("is under %s, and a value of it stands in %s, where chamber reads it", secret.alias, place)
 	case secret.hidden && secret.info.Seal.KeyID != "" && s.seal.KeyID != "" && secret.info.Seal.KeyID != s.seal.KeyID:
-		return "stray", store.Serious, "is under another key, and a value of it stands in " + place + ", where chamber reads it"
+		return admin.CheckStray, admin.Serious, "is under another key, and a value of it stands in " + place + ", where chamber reads it"
 	case secret.by == s.indexState || secret.object == nil:
 		return "", "", ""
 	}
@@ -164,11 +164,11 @@ func (in *inspection) judgeEntry(s *seenIndex, key string, secret *seenSecret) (
 	case entry.Tag != "" && entry.Version > newest:
 		return "", "", "" // a rollback, and told as that
 	case !right && (entry.Version == newest || in.e.plain() && entry.Version == 0):
-		return "drift", store.Warning, fmt.Sprintf("has another value in version %d than in %s, where chamber reads it", newest, place)
+		return admin.CheckDrift, admin.Warning, fmt.Sprintf("has another value in version %d than in %s, where chamber reads it", newest, place)
 	case !right:
-		return "drift", store.Warning, fmt.Sprintf("is at version %d, and %s, where chamber reads it, has version %d", newest, place, entry.Version)
+		return admin.CheckDrift, admin.Warning, fmt.Sprintf("is at version %d, and %s, where chamber reads it, has version %d", newest, place, entry.Version)
 	case entry.Tag == "":
-		return "unverifiable", "", ""
+		return admin.CheckUnverifiable, "", ""
 	}
-	return "drift", store.Warning, "has changed since the index was made, though not in its newest value: each reader asks for it anew"
+	return admin.CheckDrift, admin.Warning, "has changed since the index was made, though not in its newest value: each reader asks for it anew"
 }

@@ -10,13 +10,14 @@ import (
 
 	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
 // judgeSecret looks at one secret object.
 func (in *inspection) judgeSecret(s *seenSecret) {
-	finding := func(check string, severity store.Severity, format string, args ...any) fault {
-		return fault{Finding: store.Finding{
+	finding := func(check string, severity admin.Severity, format string, args ...any) fault {
+		return fault{Finding: admin.Finding{
 			Check: check, Severity: severity, ID: store.ID{Key: s.key}, KeyAlias: s.alias, Text: fmt.Sprintf(format, args...),
 		}}
 	}
@@ -30,24 +31,24 @@ func (in *inspection) judgeSecret(s *seenSecret) {
 		in.add(*bad)
 		return
 	case errors.Is(s.err, bucket.ErrKey):
-		in.add(finding("disabled-key", store.Serious, "is under a key that cannot be used, which stops every reader: %s", said(s.err)))
+		in.add(finding(admin.CheckDisabledKey, admin.Serious, "is under a key that cannot be used, which stops every reader: %s", said(s.err)))
 		return
 	case s.err != nil:
-		in.add(finding("corrupt-secret", store.Serious, "cannot be read as a secret, which stops every reader and writer of the service: %s", said(s.err)))
+		in.add(finding(admin.CheckCorruptSecret, admin.Serious, "cannot be read as a secret, which stops every reader and writer of the service: %s", said(s.err)))
 		return
 	case s.gone:
 		in.judgeTombstone(s, finding)
 		return
 	}
 	for _, n := range in.lost(s) {
-		in.add(finding("lost-version", store.Remark, "has lost version %d: a program that writes without conditions, such as chamber, wrote over it. "+
+		in.add(finding(admin.CheckLostVersion, admin.Remark, "has lost version %d: a program that writes without conditions, such as chamber, wrote over it. "+
 			"Where the bucket keeps versions, it still has it", n))
 	}
 }
 
 // judgeTombstone looks at what stands in the place of a deleted secret.
-func (in *inspection) judgeTombstone(s *seenSecret, finding func(string, store.Severity, string, ...any) fault) {
-	f := finding("tombstone", store.Remark, "was deleted on %s; what marks it as deleted goes after 24 hours", s.info.Modified.UTC().Format(time.DateOnly))
+func (in *inspection) judgeTombstone(s *seenSecret, finding func(string, admin.Severity, string, ...any) fault) {
+	f := finding(admin.CheckTombstone, admin.Remark, "was deleted on %s; what marks it as deleted goes after 24 hours", s.info.Modified.UTC().Format(time.DateOnly))
 	if known := s.object == nil || s.object.deleted; known && !s.info.Modified.IsZero() && in.e.Now().Sub(s.info.Modified) >= tombstoneAge {
 		f.tombstone = s
 		f.Text = fmt.Sprintf("was deleted on %s; what marks it as deleted is no longer needed", s.info.Modified.UTC().Format(time.DateOnly))
@@ -118,10 +119,10 @@ func (in *inspection) judgeKeys(ctx context.Context) {
 			elsewhere[at] = append(elsewhere[at], s.key)
 		}
 	}
-	of := func(check string, severity store.Severity, keys []string, alias, text string) {
-		f := fault{Finding: store.Finding{Check: check, Severity: severity, KeyAlias: alias}}
+	of := func(check string, severity admin.Severity, keys []string, alias, text string) {
+		f := fault{Finding: admin.Finding{Check: check, Severity: severity, KeyAlias: alias}}
 		f.Text = fmt.Sprintf("%s %s: %s", counted(len(keys), "secret"), text, few(keys))
-		if check == "orphan" {
+		if check == admin.CheckOrphan {
 			f.index = in.target(alias)
 		}
 		in.add(f)
@@ -131,16 +132,16 @@ func (in *inspection) judgeKeys(ctx context.Context) {
 		if alias == "" && !in.e.plain() {
 			text += ", of an alias that cannot be told"
 		}
-		of("orphan", store.Warning, keys, alias, text)
+		of(admin.CheckOrphan, admin.Warning, keys, alias, text)
 	}
 	for at, keys := range elsewhere {
-		of("other-key", store.Warning, keys, at.alias, fmt.Sprintf("of %s under %s, while the alias stands for %s", at.alias, at.key, at.want))
+		of(admin.CheckOtherKey, admin.Warning, keys, at.alias, fmt.Sprintf("of %s under %s, while the alias stands for %s", at.alias, at.key, at.want))
 	}
 	if len(hidden) > 0 {
-		of("hidden", store.Remark, hidden, "", "hidden from you")
+		of(admin.CheckHidden, admin.Remark, hidden, "", "hidden from you")
 	}
 	if len(silent) > 0 {
-		of("no-alias", store.Remark, silent, "", "without a note of the key alias, because another program, such as chamber, wrote them")
+		of(admin.CheckNoAlias, admin.Remark, silent, "", "without a note of the key alias, because another program, such as chamber, wrote them")
 	}
 }
 

@@ -10,25 +10,26 @@ import (
 
 	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-var _ store.Inspector = (*Engine)(nil)
+var _ admin.Inspector = (*Engine)(nil)
 
 // inspections bounds how often a service is looked at that others change meanwhile.
 const inspections = 3
 
-// Inspect implements [store.Inspector]. It costs a listing, two requests for each index, a HEAD
+// Inspect implements [admin.Inspector]. It costs a listing, two requests for each index, a HEAD
 // of each object, and a GET of those for which no index vouches.
-func (e *Engine) Inspect(ctx context.Context, service string) (store.Inspection, error) {
+func (e *Engine) Inspect(ctx context.Context, service string) (admin.Inspection, error) {
 	in, err := e.inspect(ctx, service)
 	if err != nil {
-		return store.Inspection{}, wrap("inspect", service, "", err)
+		return admin.Inspection{}, wrap("inspect", service, "", err)
 	}
 	return in.report(), nil
 }
 
-// Occupied implements [store.Inspector].
+// Occupied implements [admin.Inspector].
 func (e *Engine) Occupied(ctx context.Context, prefix string) ([]string, error) {
 	found := map[string]bool{}
 	for info, err := range e.Bucket.Walk(ctx, prefix) {
@@ -94,7 +95,7 @@ func (e *Engine) inspect(ctx context.Context, service string) (*inspection, erro
 		}
 		in.judge(ctx)
 		// An index that was read before, and an object after, a delete and a new write look like a rollback.
-		if n == inspections || !in.moved && (n > 1 || !in.found("rollback")) {
+		if n == inspections || !in.moved && (n > 1 || !in.found(admin.CheckRollback)) {
 			return in, nil
 		}
 	}
@@ -281,8 +282,8 @@ func (in *inspection) headIndexes(ctx context.Context) error {
 }
 
 // report is what is told of all that.
-func (in *inspection) report() store.Inspection {
-	out := store.Inspection{Service: in.v.service, Foreign: in.v.foreign}
+func (in *inspection) report() admin.Inspection {
+	out := admin.Inspection{Service: in.v.service, Foreign: in.v.foreign}
 	for _, s := range in.secrets {
 		m := store.Meta{ID: store.ID{Service: in.v.service, Key: s.key}, KeyAlias: s.alias}
 		if s.by != nil {
@@ -290,12 +291,12 @@ func (in *inspection) report() store.Inspection {
 		} else if s.object != nil && !s.gone {
 			m = s.object.meta(s.object.newest(), s.alias)
 		}
-		out.Secrets = append(out.Secrets, store.Inspected{
+		out.Secrets = append(out.Secrets, admin.Inspected{
 			Meta: m, Sealed: s.info.Seal.Method, KeyID: s.info.Seal.KeyID, Hidden: s.hidden, Gone: s.gone,
 		})
 	}
 	for _, s := range in.indexes {
-		x := store.InspectedIndex{
+		x := admin.InspectedIndex{
 			Object: in.v.service + "/" + s.file, KeyAlias: s.alias(in.e), Sealed: s.seal.Method, KeyID: s.seal.KeyID,
 			Err: wrap("inspect", in.v.service, "", s.err),
 		}

@@ -14,13 +14,14 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
 	"github.com/coffer-secrets/coffer/store/internal/engine"
 )
 
 // inspect must succeed, must tell no value, and must change nothing.
-func (c *client) inspect() store.Inspection {
+func (c *client) inspect() admin.Inspection {
 	c.w.Helper()
 	before := c.w.tags()
 	in, err := c.Inspect(c.w.Context(), service)
@@ -48,7 +49,7 @@ func (w *world) tags() map[string]bucket.Tag {
 }
 
 // told is a finding in a line: severity, check, what it is about, and "mendable".
-func told(findings []store.Finding) []string {
+func told(findings []admin.Finding) []string {
 	var out []string
 	for _, f := range findings {
 		about := f.ID.Key
@@ -384,7 +385,7 @@ func sicknesses() map[string]sick {
 				w.client(ops).put("o", "1")
 				c := w.client(ops)
 				c.fails("put", "a.json", every, bucket.ErrDenied)
-				if _, err := c.Rekey(w.Context(), service, store.RekeyOptions{}); err == nil {
+				if _, err := c.Rekey(w.Context(), service, admin.RekeyOptions{}); err == nil {
 					w.Fatal("the rekey was to die")
 				}
 			},

@@ -9,14 +9,14 @@ import (
 	"sync"
 
 	"github.com/coffer-secrets/coffer/index"
-	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// Mend implements [store.Inspector]: tombstones first, then each index that is not what its
+// Mend implements [admin.Inspector]: tombstones first, then each index that is not what its
 // objects say, then the indexes that nothing needs. Every step is one conditional request, and
 // is derived from what is there: a run that was killed is run again.
-func (e *Engine) Mend(ctx context.Context, service string) ([]store.Finding, error) {
+func (e *Engine) Mend(ctx context.Context, service string) ([]admin.Finding, error) {
 	in, err := e.inspect(ctx, service)
 	if err != nil {
 		return nil, wrap("mend", service, "", err)
@@ -25,7 +25,7 @@ func (e *Engine) Mend(ctx context.Context, service string) ([]store.Finding, err
 	m.tombstones(ctx)
 	m.indexes(ctx)
 	m.leftovers(ctx)
-	var mended []store.Finding
+	var mended []admin.Finding
 	for _, f := range in.faults {
 		if m.done[f] {
 			mended = append(mended, f.Finding)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/buckettest"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
@@ -247,7 +248,7 @@ func TestInspectAsksOnceAndOpensOnlyWhatNobodyVouchesFor(t *testing.T) {
 	if diff := cmp.Diff([]string{"a 1 " + sealed(app), "b 1 " + sealed(app), "o 1 " + sealed(ops)}, secrets); diff != "" {
 		t.Error("secrets:", diff)
 	}
-	want := []store.InspectedIndex{
+	want := []admin.InspectedIndex{
 		{Object: indexName(app), KeyAlias: app, Sealed: "aws:kms", KeyID: w.mem.KeyID(app), Entries: 2},
 		{Object: indexName(ops), KeyAlias: ops, Sealed: "aws:kms", KeyID: w.mem.KeyID(ops), Entries: 1},
 	}

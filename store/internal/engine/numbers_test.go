@@ -9,6 +9,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
 	"github.com/coffer-secrets/coffer/store/internal/engine"
@@ -30,7 +31,7 @@ func TestNumbersGoOnAfterADelete(t *testing.T) {
 		"a second delete":         func(w *world, c *client) { w.want(c.remove("k"), store.ErrNotFound) },
 		"a mend a day later":      func(w *world, c *client) { w.now = w.now.Add(25 * time.Hour); c.mend() },
 		"a rekey":                 func(w *world, _ *client) { w.rekeyed(ops) },
-		"a rekey of the alias":    func(w *world, c *client) { _, _ = c.Rekey(w.Context(), service, store.RekeyOptions{Rewrite: true}) },
+		"a rekey of the alias":    func(w *world, c *client) { _, _ = c.Rekey(w.Context(), service, admin.RekeyOptions{Rewrite: true}) },
 		"its write by another":    func(w *world, _ *client) { w.client(ops).wantVersion("k", 3); w.client(ops).removed("k") },
 		"a delete of all, a mend": func(w *world, c *client) { c.removed("other"); w.now = w.now.Add(25 * time.Hour); c.mend() },
 	} {
@@ -186,7 +187,7 @@ func TestARekeyTakesTheNumbersAlong(t *testing.T) {
 		w.client(app).put("late", "2")
 		w.client(app).removed("late")
 	})
-	if _, err := r.Rekey(t.Context(), service, store.RekeyOptions{}); err != nil && !errors.Is(err, store.ErrConflict) {
+	if _, err := r.Rekey(t.Context(), service, admin.RekeyOptions{}); err != nil && !errors.Is(err, store.ErrConflict) {
 		t.Fatal(err)
 	}
 	if w.index(app) != nil {

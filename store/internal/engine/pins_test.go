@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
 	"github.com/coffer-secrets/coffer/store/internal/engine"
 )
@@ -57,7 +58,7 @@ func TestARekeyLeavesAnAliasThatIsNotPinnedAnyMore(t *testing.T) {
 	w := newWorld(t, membucket.Options{})
 	w.client(app).put("k", "v")
 	var asked []string
-	if _, err := w.client(ops, pinned(&asked, app)).Rekey(t.Context(), service, store.RekeyOptions{From: app}); err != nil {
+	if _, err := w.client(ops, pinned(&asked, app)).Rekey(t.Context(), service, admin.RekeyOptions{From: app}); err != nil {
 		t.Fatal(err)
 	}
 	if names := slices.Sorted(maps.Keys(w.stored())); len(names) != 2 || !slices.Equal(asked, []string{ops}) {

@@ -10,13 +10,14 @@ import (
 	"sync"
 
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-var _ store.Purger = (*Engine)(nil)
+var _ admin.Purger = (*Engine)(nil)
 
-// Residue implements [store.Purger].
-func (e *Engine) Residue(ctx context.Context, service string, keys ...string) ([]store.Kept, error) {
+// Residue implements [admin.Purger].
+func (e *Engine) Residue(ctx context.Context, service string, keys ...string) ([]admin.Kept, error) {
 	p, err := e.past(ctx, service)
 	if err != nil {
 		return nil, wrap("look at", service, "", err)
@@ -25,7 +26,7 @@ func (e *Engine) Residue(ctx context.Context, service string, keys ...string) ([
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
-	var all []store.Kept
+	var all []admin.Kept
 	for _, key := range found {
 		all = append(all, keptOf(store.ID{Service: service, Key: key}, p.secrets[key]))
 	}
@@ -37,8 +38,8 @@ func (e *Engine) Residue(ctx context.Context, service string, keys ...string) ([
 	return all, nil
 }
 
-func keptOf(id store.ID, versions []bucket.Version) store.Kept {
-	k := store.Kept{ID: id, Object: versions[0].Name, Live: !versions[0].Mark}
+func keptOf(id store.ID, versions []bucket.Version) admin.Kept {
+	k := admin.Kept{ID: id, Object: versions[0].Name, Live: !versions[0].Mark}
 	for _, v := range versions {
 		switch {
 		case v.Mark:
@@ -50,10 +51,10 @@ func keptOf(id store.ID, versions []bucket.Version) store.Kept {
 	return k
 }
 
-// Purge implements [store.Purger]. The marks and tombstones of the secrets are the last to go:
+// Purge implements [admin.Purger]. The marks and tombstones of the secrets are the last to go:
 // as long as anything is left, a second run finds them. And a mark that went before what is
 // below it would bring that back.
-func (e *Engine) Purge(ctx context.Context, service string, keys ...string) ([]store.Result, []store.Kept, error) {
+func (e *Engine) Purge(ctx context.Context, service string, keys ...string) ([]store.Result, []admin.Kept, error) {
 	p, err := e.past(ctx, service)
 	if err != nil {
 		return nil, nil, wrap("purge", service, "", err)
@@ -126,12 +127,12 @@ func (p *past) exact(names []string) (keys []string, missing []error, err error)
 }
 
 // sweep removes what is kept of the indexes, and then of secrets that are deleted.
-func (e *Engine) sweep(ctx context.Context, service string, keys []string) ([]store.Kept, error) {
+func (e *Engine) sweep(ctx context.Context, service string, keys []string) ([]admin.Kept, error) {
 	p, err := e.past(ctx, service)
 	if err != nil {
 		return nil, err
 	}
-	s := &sweeping{e: e, p: p, removed: map[string]*store.Kept{}}
+	s := &sweeping{e: e, p: p, removed: map[string]*admin.Kept{}}
 	var indexes, secrets []bucket.Version
 	for _, versions := range p.indexes {
 		indexes = append(indexes, versions...)
@@ -150,7 +151,7 @@ func (e *Engine) sweep(ctx context.Context, service string, keys []string) ([]st
 	if err == nil {
 		err = s.tombstones(ctx, keys)
 	}
-	var all []store.Kept
+	var all []admin.Kept
 	for _, name := range slices.Sorted(maps.Keys(s.removed)) {
 		if k := *s.removed[name]; k.Old+k.Marks > 0 {
 			k.ID.Service = service
@@ -165,12 +166,12 @@ type sweeping struct {
 	e       *Engine
 	p       *past
 	mu      sync.Mutex
-	removed map[string]*store.Kept // by object
+	removed map[string]*admin.Kept // by object
 }
 
-func (s *sweeping) note(name string) *store.Kept {
+func (s *sweeping) note(name string) *admin.Kept {
 	if s.removed[name] == nil {
-		s.removed[name] = &store.Kept{Object: name}
+		s.removed[name] = &admin.Kept{Object: name}
 	}
 	return s.removed[name]
 }

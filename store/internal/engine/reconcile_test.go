@@ -10,6 +10,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
 	"github.com/coffer-secrets/coffer/store/internal/engine"
@@ -324,7 +325,7 @@ func TestWhoMakesAnIndexLooksAgain(t *testing.T) {
 	w := newWorld(t, membucket.Options{})
 	c := w.client(app)
 	c.before("put", appIndex, 1, func() {
-		if _, err := w.client(ops).Rekey(t.Context(), service, store.RekeyOptions{}); err != nil {
+		if _, err := w.client(ops).Rekey(t.Context(), service, admin.RekeyOptions{}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -341,7 +342,7 @@ func TestWhoMakesAnIndexLooksAgain(t *testing.T) {
 	c.loses("put", "k.json", 1, bucket.ErrUnavailable)
 	c.fails("get", "k.json", 2, bucket.ErrRefused)
 	c.before("list", "", 2, func() {
-		if _, err := w.client(ops).Rekey(t.Context(), service, store.RekeyOptions{}); err != nil {
+		if _, err := w.client(ops).Rekey(t.Context(), service, admin.RekeyOptions{}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -374,13 +375,13 @@ func TestRekeyTellsWhatCameMeanwhile(t *testing.T) {
 	w.client(app).put("k", "v")
 	rekey := w.client(ops)
 	rekey.before("put", opsIndex, 2, func() { w.client(app).put("new", "n") })
-	results, err := rekey.Rekey(t.Context(), service, store.RekeyOptions{})
+	results, err := rekey.Rekey(t.Context(), service, admin.RekeyOptions{})
 	w.want(err, store.ErrConflict)
 	if len(results) != 1 || results[0].Outcome != store.Moved || !strings.Contains(err.Error(), "new") {
 		t.Errorf("%+v, error %v", results, err)
 	}
 	w.wantIndex(app, map[string]string{"new": "n"})
-	if _, err := w.client(ops).Rekey(t.Context(), service, store.RekeyOptions{}); err != nil || w.index(app) != nil {
+	if _, err := w.client(ops).Rekey(t.Context(), service, admin.RekeyOptions{}); err != nil || w.index(app) != nil {
 		t.Errorf("again: error %v", err)
 	}
 	w.wantIndex(ops, map[string]string{"k": "v", "new": "n"})

@@ -14,15 +14,16 @@ import (
 	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/internal/strictjson"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/batch"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-var _ store.Rekeyer = (*Engine)(nil)
+var _ admin.Rekeyer = (*Engine)(nil)
 
-// Rekey implements [store.Rekeyer]: K0 to K6 of the protocol. Every step derives its work from
+// Rekey implements [admin.Rekeyer]: K0 to K6 of the protocol. Every step derives its work from
 // the listing, the indexes and the objects, so that a run after a crash goes on where it was.
-func (e *Engine) Rekey(ctx context.Context, service string, o store.RekeyOptions) ([]store.Result, error) {
+func (e *Engine) Rekey(ctx context.Context, service string, o admin.RekeyOptions) ([]store.Result, error) {
 	if e.plain() {
 		return nil, wrap("rekey", service, "", fmt.Errorf("%w: this backend knows no keys", store.ErrUnsupported))
 	}
@@ -48,7 +49,7 @@ func (e *Engine) Rekey(ctx context.Context, service string, o store.RekeyOptions
 // rekeying is one run of a rekey of one service.
 type rekeying struct {
 	*writing // under the new alias
-	o        store.RekeyOptions
+	o        admin.RekeyOptions
 	moves    []*move
 	sources  map[string]string // the indexes from which secrets have been, or are to be, moved, with their aliases
 
@@ -69,7 +70,7 @@ type move struct {
 }
 
 // beginRekey is K0: what is there, what moves, what cannot.
-func (e *Engine) beginRekey(ctx context.Context, service string, o store.RekeyOptions) (*rekeying, error) {
+func (e *Engine) beginRekey(ctx context.Context, service string, o admin.RekeyOptions) (*rekeying, error) {
 	if err := store.CheckService(service); err != nil {
 		return nil, err
 	}

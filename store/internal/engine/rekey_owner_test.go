@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
 )
@@ -12,7 +13,7 @@ func TestRekeyMovesWhatChamberWrote(t *testing.T) {
 	w := newWorld(t, membucket.Options{})
 	w.chamberPuts(app, "k", "v")
 	w.chamberIndexes(app, map[string]string{"k": "v"})
-	results, err := w.client(ops).Rekey(t.Context(), service, store.RekeyOptions{})
+	results, err := w.client(ops).Rekey(t.Context(), service, admin.RekeyOptions{})
 	if err != nil || len(results) != 1 || results[0].Outcome != store.Moved {
 		t.Fatalf("results %+v, error %v", results, err)
 	}
@@ -34,7 +35,7 @@ func TestAnAnnouncedMoveIsNoOwner(t *testing.T) {
 	rekey.fails("put", "k.json", every, bucket.ErrDenied)
 	rekey.fails("put", "l.json", every, bucket.ErrDenied)
 	rekey.fails("put", opsIndex, 2, bucket.ErrDenied)
-	if _, err := rekey.Rekey(t.Context(), service, store.RekeyOptions{}); err == nil {
+	if _, err := rekey.Rekey(t.Context(), service, admin.RekeyOptions{}); err == nil {
 		t.Fatal("no error")
 	}
 	if e, ok := w.index(ops).Verified("k", w.object("k").tag); !ok || !e.Moving {
@@ -61,13 +62,13 @@ func TestRekeyTellsWhatWasPutBack(t *testing.T) {
 		w.chamberPuts(app, "k", "v", "w")
 		w.chamberIndexes(app, map[string]string{"k": "w", "l": "v"})
 	})
-	results, err := rekey.Rekey(t.Context(), service, store.RekeyOptions{})
+	results, err := rekey.Rekey(t.Context(), service, admin.RekeyOptions{})
 	w.want(err, store.ErrConflict)
 	if len(results) != 2 || results[0].Outcome != store.Returned || results[0].Meta.ID.Key != "k" || results[1].Outcome != store.Moved {
 		t.Errorf("%+v, error %v", results, err)
 	}
 	w.wantIndex(app, map[string]string{"k": "w"})
-	if _, err := w.client(ops).Rekey(t.Context(), service, store.RekeyOptions{}); err != nil || w.index(app) != nil {
+	if _, err := w.client(ops).Rekey(t.Context(), service, admin.RekeyOptions{}); err != nil || w.index(app) != nil {
 		t.Errorf("again: error %v", err)
 	}
 	w.wantIndex(ops, map[string]string{"k": "w", "l": "v"})

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/buckettest"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
@@ -88,14 +89,14 @@ func TestRekeyMovesSecretsWithTheirHistory(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := filled(t, o)
 			before := newest(t, hasty(b, rekeyA))
-			results, err := hasty(b, rekeyB).Rekey(t.Context(), "api", store.RekeyOptions{})
+			results, err := hasty(b, rekeyB).Rekey(t.Context(), "api", admin.RekeyOptions{})
 			if err != nil || len(results) != moving {
 				t.Fatalf("%d results, %v; want %d", len(results), err, moving)
 			}
 			rekeyed(t, b, before)
 
 			again := buckettest.NewFaulty(b, nil)
-			if results, err := hasty(again, rekeyB).Rekey(t.Context(), "api", store.RekeyOptions{}); err != nil || len(results) != 0 {
+			if results, err := hasty(again, rekeyB).Rekey(t.Context(), "api", admin.RekeyOptions{}); err != nil || len(results) != 0 {
 				t.Errorf("again: %d results, %v; want none", len(results), err)
 			}
 			for _, call := range again.Calls() {
@@ -109,7 +110,7 @@ func TestRekeyMovesSecretsWithTheirHistory(t *testing.T) {
 
 func TestRekeyFromOneAliasLeavesOthers(t *testing.T) {
 	b := filled(t, membucket.Options{})
-	if _, err := hasty(b, "alias/new").Rekey(t.Context(), "api", store.RekeyOptions{From: rekeyA}); err != nil {
+	if _, err := hasty(b, "alias/new").Rekey(t.Context(), "api", admin.RekeyOptions{From: rekeyA}); err != nil {
 		t.Fatal(err)
 	}
 	c, err := hasty(b, rekeyB).Load(t.Context(), "api")
@@ -125,7 +126,7 @@ func TestRekeyFromOneAliasLeavesOthers(t *testing.T) {
 
 func TestADryRunOfARekeyChangesNothing(t *testing.T) {
 	b := buckettest.NewFaulty(filled(t, membucket.Options{}), nil)
-	results, err := hasty(b, rekeyB).Rekey(t.Context(), "api", store.RekeyOptions{DryRun: true})
+	results, err := hasty(b, rekeyB).Rekey(t.Context(), "api", admin.RekeyOptions{DryRun: true})
 	if err != nil || len(results) != moving || results[0].Meta.KeyAlias != rekeyA {
 		t.Errorf("%d results, %v; want %d from %s", len(results), err, moving, rekeyA)
 	}
@@ -157,7 +158,7 @@ func TestRekeyKilledAnywhereIsFinishedByASecondRun(t *testing.T) {
 						}
 						return buckettest.Fault{Err: died}
 					})
-					_, err := hasty(dying, rekeyB).Rekey(t.Context(), "api", store.RekeyOptions{})
+					_, err := hasty(dying, rekeyB).Rekey(t.Context(), "api", admin.RekeyOptions{})
 					if len(dying.Calls()) < n {
 						if err != nil || n < 10 {
 							t.Fatalf("a whole run ended with %v after %d requests", err, n-1)
@@ -176,7 +177,7 @@ func TestRekeyKilledAnywhereIsFinishedByASecondRun(t *testing.T) {
 							t.Fatalf("died at request %d: a reader of the old key sees %s = %s", n, key, value)
 						}
 					}
-					if _, err := hasty(b, rekeyB).Rekey(t.Context(), "api", store.RekeyOptions{}); err != nil {
+					if _, err := hasty(b, rekeyB).Rekey(t.Context(), "api", admin.RekeyOptions{}); err != nil {
 						t.Fatalf("died at request %d: the second run: %v", n, err)
 					}
 					rekeyed(t, b, before)
@@ -199,7 +200,7 @@ func TestRekeySurvivesLostAnswers(t *testing.T) {
 				}
 				return buckettest.Fault{}
 			})
-			if _, err := hasty(flaky, rekeyB).Rekey(t.Context(), "api", store.RekeyOptions{}); err != nil {
+			if _, err := hasty(flaky, rekeyB).Rekey(t.Context(), "api", admin.RekeyOptions{}); err != nil {
 				t.Fatalf("answer %d lost: %v", n, err)
 			}
 			rekeyed(t, b, before)
@@ -219,7 +220,7 @@ func TestRekeyNeedsNotSealWithTheOldKey(t *testing.T) {
 		}
 		return buckettest.Fault{}
 	})
-	if _, err := hasty(fenced, rekeyB).Rekey(t.Context(), "api", store.RekeyOptions{}); err != nil {
+	if _, err := hasty(fenced, rekeyB).Rekey(t.Context(), "api", admin.RekeyOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	rekeyed(t, b, before)
@@ -238,7 +239,7 @@ func TestRewriteUsesTheKeyThatTheAliasStandsForNow(t *testing.T) {
 		}
 	}
 	now = "arn:aws:kms:us-east-1:123456789012:key/second"
-	results, err := e.Rekey(t.Context(), "api", store.RekeyOptions{Rewrite: true})
+	results, err := e.Rekey(t.Context(), "api", admin.RekeyOptions{Rewrite: true})
 	if err != nil || len(results) != 3 {
 		t.Fatalf("%d results, %v; want 3", len(results), err)
 	}
@@ -247,7 +248,7 @@ func TestRewriteUsesTheKeyThatTheAliasStandsForNow(t *testing.T) {
 			t.Errorf("%s is left under %s", name, o.Seal.KeyID)
 		}
 	}
-	if results, err := e.Rekey(t.Context(), "api", store.RekeyOptions{Rewrite: true}); err != nil || len(results) != 0 {
+	if results, err := e.Rekey(t.Context(), "api", admin.RekeyOptions{Rewrite: true}); err != nil || len(results) != 0 {
 		t.Errorf("again: %d results, %v; want none", len(results), err)
 	}
 }
@@ -268,17 +269,17 @@ func (b *lyingBucket) Delete(ctx context.Context, name string, cond bucket.If) e
 func TestRekeyLooksWhetherTheOldIndexIsGone(t *testing.T) {
 	b := filled(t, membucket.Options{})
 	before := newest(t, hasty(b, rekeyA))
-	if _, err := hasty(&lyingBucket{b, 1}, rekeyB).Rekey(t.Context(), "api", store.RekeyOptions{}); err != nil {
+	if _, err := hasty(&lyingBucket{b, 1}, rekeyB).Rekey(t.Context(), "api", admin.RekeyOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	rekeyed(t, b, before)
 
 	b = filled(t, membucket.Options{})
-	_, err := hasty(&lyingBucket{b, 100}, rekeyB).Rekey(t.Context(), "api", store.RekeyOptions{})
+	_, err := hasty(&lyingBucket{b, 100}, rekeyB).Rekey(t.Context(), "api", admin.RekeyOptions{})
 	if !errors.Is(err, store.ErrIndexBehind) || !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "lists it all the same") {
 		t.Errorf("error %v", err)
 	}
-	if _, err := hasty(b, rekeyB).Rekey(t.Context(), "api", store.RekeyOptions{}); err != nil {
+	if _, err := hasty(b, rekeyB).Rekey(t.Context(), "api", admin.RekeyOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	rekeyed(t, b, before)

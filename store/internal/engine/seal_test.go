@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
 	"github.com/coffer-secrets/coffer/store/internal/engine"
@@ -117,7 +118,7 @@ func TestARekeyUnderAnotherKeyIsNoSuccess(t *testing.T) {
 			return "arn:old"
 		}})
 		w.client(app).put("k", "v")
-		results, err := w.client(ops, knows(map[string]string{ops: kms})).Rekey(t.Context(), service, store.RekeyOptions{})
+		results, err := w.client(ops, knows(map[string]string{ops: kms})).Rekey(t.Context(), service, admin.RekeyOptions{})
 		if moved := err == nil && len(results) == 1 && results[0].Outcome == store.Moved; moved == fails {
 			t.Errorf("KMS says %q: %+v, error %v", kms, results, err)
 		}

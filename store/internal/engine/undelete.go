@@ -10,18 +10,19 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-var _ store.Restorer = (*Engine)(nil)
+var _ admin.Restorer = (*Engine)(nil)
 
-// Deleted implements [store.Restorer].
-func (e *Engine) Deleted(ctx context.Context, service string, keys ...string) ([]store.Candidate, error) {
+// Deleted implements [admin.Restorer].
+func (e *Engine) Deleted(ctx context.Context, service string, keys ...string) ([]admin.Candidate, error) {
 	found, err := e.candidates(ctx, service, keys)
 	return found, wrap("find deleted secrets of", service, "", err)
 }
 
-func (e *Engine) candidates(ctx context.Context, service string, names []string) ([]store.Candidate, error) {
+func (e *Engine) candidates(ctx context.Context, service string, names []string) ([]admin.Candidate, error) {
 	p, err := e.past(ctx, service)
 	if err != nil {
 		return nil, err
@@ -34,11 +35,11 @@ func (e *Engine) candidates(ctx context.Context, service string, names []string)
 	if err != nil {
 		return nil, err
 	}
-	var all []store.Candidate
+	var all []admin.Candidate
 	for _, key := range keys {
 		for _, v := range p.states(key) {
 			if gone[key] {
-				all = append(all, store.Candidate{
+				all = append(all, admin.Candidate{
 					Meta:  store.Meta{ID: store.ID{Service: service, Key: key}},
 					State: v.ID, Stored: v.Modified, Deleted: p.secrets[key][0].Modified,
 				})
@@ -62,7 +63,7 @@ func (e *Engine) candidates(ctx context.Context, service string, names []string)
 		kept[i] = true
 		return nil
 	})
-	var found []store.Candidate
+	var found []admin.Candidate
 	for i, c := range all {
 		if kept[i] {
 			found = append(found, c)
@@ -71,8 +72,8 @@ func (e *Engine) candidates(ctx context.Context, service string, names []string)
 	return found, err
 }
 
-// Undelete implements [store.Restorer]. It is a write in all but what it writes: W1 to W5.
-func (e *Engine) Undelete(ctx context.Context, id store.ID, o store.UndeleteOptions) (store.Result, error) {
+// Undelete implements [admin.Restorer]. It is a write in all but what it writes: W1 to W5.
+func (e *Engine) Undelete(ctx context.Context, id store.ID, o admin.UndeleteOptions) (store.Result, error) {
 	c, err := e.undelete(ctx, id, o)
 	if c == nil || c.outcome == "" {
 		return store.Result{}, wrap("restore", id.Service, id.Key, err)
@@ -80,7 +81,7 @@ func (e *Engine) Undelete(ctx context.Context, id store.ID, o store.UndeleteOpti
 	return store.Result{Meta: c.meta, Outcome: c.outcome}, wrap("restore", id.Service, id.Key, err)
 }
 
-func (e *Engine) undelete(ctx context.Context, id store.ID, o store.UndeleteOptions) (*change, error) {
+func (e *Engine) undelete(ctx context.Context, id store.ID, o admin.UndeleteOptions) (*change, error) {
 	if _, err := store.NewID(id.Service, id.Key); err != nil {
 		return nil, err
 	}

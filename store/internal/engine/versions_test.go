@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/buckettest"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
@@ -40,7 +41,7 @@ func (c *client) removed(keys ...string) {
 }
 
 func (c *client) undelete(key, at string) (store.Result, error) {
-	return c.Undelete(c.w.Context(), id(key), store.UndeleteOptions{At: at})
+	return c.Undelete(c.w.Context(), id(key), admin.UndeleteOptions{At: at})
 }
 
 // restored must succeed.
@@ -53,7 +54,7 @@ func (c *client) restored(key, at string, version int) {
 }
 
 // candidates lists, each as "key: version of versions", or with why it cannot be read.
-func (c *client) candidates(keys ...string) ([]string, []store.Candidate) {
+func (c *client) candidates(keys ...string) ([]string, []admin.Candidate) {
 	c.w.Helper()
 	found, err := c.Deleted(c.w.Context(), service, keys...)
 	if err != nil {
@@ -73,7 +74,7 @@ func (c *client) candidates(keys ...string) ([]string, []store.Candidate) {
 	return out, found
 }
 
-func (c *client) wantCandidates(want ...string) []store.Candidate {
+func (c *client) wantCandidates(want ...string) []admin.Candidate {
 	c.w.Helper()
 	got, found := c.candidates()
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -165,7 +166,7 @@ func TestUndeleteStaysUnderItsAlias(t *testing.T) {
 			r, got := w.client(app).undelete("c", "")
 			if err != nil {
 				w.want(got, err)
-				r, got = w.client(app).Undelete(t.Context(), id("c"), store.UndeleteOptions{Adopt: true})
+				r, got = w.client(app).Undelete(t.Context(), id("c"), admin.UndeleteOptions{Adopt: true})
 			}
 			if got != nil || r.Meta.KeyAlias != app {
 				t.Errorf("%s: %+v, error %v", alias, r, got)
@@ -210,7 +211,7 @@ func TestStatesThatCannotBeRead(t *testing.T) {
 	w := newWorld(t, membucket.Options{Versioned: true})
 	w.client(app).put("a", "one")
 	w.client(app).put("a", "two")
-	if _, err := w.client(ops).Rekey(t.Context(), service, store.RekeyOptions{}); err != nil {
+	if _, err := w.client(ops).Rekey(t.Context(), service, admin.RekeyOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	w.client(ops).put("o", "theirs")
@@ -312,7 +313,7 @@ func (c *client) purge(keys ...string) map[string]int {
 	return olds(removed)
 }
 
-func olds(all []store.Kept) map[string]int {
+func olds(all []admin.Kept) map[string]int {
 	n := map[string]int{}
 	for _, k := range all {
 		n[strings.TrimPrefix(k.Object, service+"/")] = k.Old

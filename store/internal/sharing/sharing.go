@@ -19,6 +19,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/engine"
 )
@@ -43,7 +44,7 @@ type Link struct {
 	SessionEnds time.Time // zero where that is not known
 }
 
-// Shares is a [store.Sharer]. All fields but Pinned are required.
+// Shares is a [admin.Sharer]. All fields but Pinned are required.
 type Shares struct {
 	Bucket Bucket
 	Read   func(ctx context.Context, id store.ID, version int) (store.Secret, error)
@@ -52,7 +53,7 @@ type Shares struct {
 	Now    func() time.Time
 }
 
-var _ store.Sharer = Shares{}
+var _ admin.Sharer = Shares{}
 
 const (
 	root      = "__share/"
@@ -60,8 +61,8 @@ const (
 	idSize    = 16 // bytes, of random numbers
 )
 
-// Share implements [store.Sharer]. Of the same service it deletes what is over.
-func (s Shares) Share(ctx context.Context, id store.ID, lasts time.Duration) (store.Share, error) {
+// Share implements [admin.Sharer]. Of the same service it deletes what is over.
+func (s Shares) Share(ctx context.Context, id store.ID, lasts time.Duration) (admin.Share, error) {
 	share, err := s.share(ctx, id, lasts)
 	if err == nil {
 		s.sweep(ctx, id.Service)
@@ -69,32 +70,32 @@ func (s Shares) Share(ctx context.Context, id store.ID, lasts time.Duration) (st
 	return share, engine.Fail("share", id, err)
 }
 
-func (s Shares) share(ctx context.Context, id store.ID, lasts time.Duration) (store.Share, error) {
-	if lasts < time.Second || lasts > store.MaxShare {
-		return store.Share{}, fmt.Errorf("%w: a link can be valid for one second up to seven days", store.ErrInvalid)
+func (s Shares) share(ctx context.Context, id store.ID, lasts time.Duration) (admin.Share, error) {
+	if lasts < time.Second || lasts > admin.MaxShare {
+		return admin.Share{}, fmt.Errorf("%w: a link can be valid for one second up to seven days", store.ErrInvalid)
 	}
 	secret, err := s.Read(ctx, id, store.Latest)
 	if err != nil {
-		return store.Share{}, err
+		return admin.Share{}, err
 	}
 	key, err := s.keyOf(ctx, secret.Meta)
 	if err != nil {
-		return store.Share{}, err
+		return admin.Share{}, err
 	}
 	ends := s.Now().Add(lasts).UTC()
 	name := root + id.Service + "/" + ends.Format(timestamp) + "-" + random()
 	link, err := s.Bucket.Link(ctx, name, lasts)
 	if err != nil {
-		return store.Share{}, err
+		return admin.Share{}, err
 	}
 	put, err := s.Bucket.PutText(ctx, name, secret.Value.Reveal(), key)
 	if err == nil {
 		err = s.Vouch(name, put.Seal)
 	}
 	if err != nil {
-		return store.Share{}, s.takeBack(ctx, name, err)
+		return admin.Share{}, s.takeBack(ctx, name, err)
 	}
-	return store.Share{
+	return admin.Share{
 		Object: name, Link: store.NewValue(link.URL), Ends: ends,
 		Session: link.Session, SessionEnds: link.SessionEnds,
 	}, nil
@@ -140,27 +141,27 @@ func (s Shares) sweep(ctx context.Context, service string) {
 	}
 }
 
-// Shares implements [store.Sharer].
-func (s Shares) Shares(ctx context.Context, service string) ([]store.Share, error) {
+// Shares implements [admin.Sharer].
+func (s Shares) Shares(ctx context.Context, service string) ([]admin.Share, error) {
 	prefix := root
 	if service != "" {
 		prefix += service + "/"
 	}
-	var shares []store.Share
+	var shares []admin.Share
 	for info, err := range s.Bucket.Walk(ctx, prefix) {
 		if err != nil {
 			return nil, engine.Fail("list shares", store.ID{Service: service}, err)
 		}
 		of, ends, ok := parse(info.Name)
 		if ok && (service == "" || of == service) {
-			shares = append(shares, store.Share{Object: info.Name, Ends: ends})
+			shares = append(shares, admin.Share{Object: info.Name, Ends: ends})
 		}
 	}
 	sort.SliceStable(shares, func(i, j int) bool { return shares[i].Ends.Before(shares[j].Ends) })
 	return shares, nil
 }
 
-// Revoke implements [store.Sharer].
+// Revoke implements [admin.Sharer].
 func (s Shares) Revoke(ctx context.Context, object string) error {
 	service, _, ok := parse(object)
 	id := store.ID{Service: service}

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/coffer-secrets/coffer/internal/testing/s3test"
-	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/s3bucket"
 )
 
@@ -17,17 +17,17 @@ func TestConditionsTellsWhatTheProbeHasFoundOut(t *testing.T) {
 	const beside = "team/x.json"
 	for name, test := range map[string]struct {
 		quirks s3test.Quirks
-		want   store.Conditions
+		want   admin.Conditions
 	}{
-		"all":           {want: store.Conditions{Known: true, Puts: true, Deletes: true, Asked: noon}},
-		"not of delete": {quirks: s3test.MinIO(), want: store.Conditions{Known: true, Puts: true, Asked: noon}},
-		"none":          {quirks: s3test.Quirks{NoConditions: true}, want: store.Conditions{Known: true, Asked: noon}},
+		"all":           {want: admin.Conditions{Known: true, Puts: true, Deletes: true, Asked: noon}},
+		"not of delete": {quirks: s3test.MinIO(), want: admin.Conditions{Known: true, Puts: true, Asked: noon}},
+		"none":          {quirks: s3test.Quirks{NoConditions: true}, want: admin.Conditions{Known: true, Asked: noon}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := simulator(t, s3test.Options{Quirks: test.quirks})
 			now := noon
 			o := s3bucket.ProbeOptions{CacheDir: t.TempDir(), Now: func() time.Time { return now }}
-			told := func(ask bool) store.Conditions {
+			told := func(ask bool) admin.Conditions {
 				t.Helper()
 				c, err := s3bucket.Conditions(t.Context(), probing(t, server, o), beside, ask)
 				if err != nil {
@@ -35,7 +35,7 @@ func TestConditionsTellsWhatTheProbeHasFoundOut(t *testing.T) {
 				}
 				return c
 			}
-			if got := told(false); got != (store.Conditions{}) || len(server.Log()) > 0 {
+			if got := told(false); got != (admin.Conditions{}) || len(server.Log()) > 0 {
 				t.Errorf("before anybody asked: %+v after %d requests", got, len(server.Log()))
 			}
 			if diff := cmp.Diff(test.want, told(true)); diff != "" {
@@ -69,7 +69,7 @@ func TestConditionsOfAWSAreNotAsked(t *testing.T) {
 	server := simulator(t, s3test.Options{})
 	b := s3bucket.New(client(t, server.URL), s3bucket.Options{Bucket: bucketName, Encryption: "aws:kms"})
 	c, err := s3bucket.Conditions(t.Context(), b, "team/x.json", true)
-	if err != nil || c != (store.Conditions{Known: true, Puts: true, Deletes: true}) || len(server.Log()) > 0 {
+	if err != nil || c != (admin.Conditions{Known: true, Puts: true, Deletes: true}) || len(server.Log()) > 0 {
 		t.Errorf("%+v, %v after %d requests", c, err, len(server.Log()))
 	}
 }

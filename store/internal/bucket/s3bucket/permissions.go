@@ -13,11 +13,12 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
 // Trials are what a caller may do, by action.
-type Trials map[string]store.Trial
+type Trials map[string]admin.Trial
 
 // prober tries permissions on one service, one request for each.
 type prober struct {
@@ -68,13 +69,13 @@ func (p *prober) wants(action string) bool { return slices.Contains(p.wanted, ac
 func (p *prober) note(action string, err error) { p.trials[action] = Judged(action, err) }
 
 // Judged is the trial of an action whose request ended with err.
-func Judged(action string, err error) store.Trial {
-	t := store.Trial{Action: action, Verdict: store.Allowed}
+func Judged(action string, err error) admin.Trial {
+	t := admin.Trial{Action: action, Verdict: admin.Allowed}
 	if err != nil {
-		t.Verdict, t.Reason = store.Untold, reasonOf(err)
+		t.Verdict, t.Reason = admin.Untold, reasonOf(err)
 	}
 	if errors.Is(err, bucket.ErrDenied) || errors.Is(err, store.ErrDenied) {
-		t.Verdict = store.Refused
+		t.Verdict = admin.Refused
 	}
 	return t
 }
@@ -82,7 +83,7 @@ func Judged(action string, err error) store.Trial {
 func (p *prober) untold(reason string, actions ...string) {
 	for _, action := range actions {
 		if _, known := p.trials[action]; !known {
-			p.trials[action] = store.Trial{Action: action, Verdict: store.Untold, Reason: reason}
+			p.trials[action] = admin.Trial{Action: action, Verdict: admin.Untold, Reason: reason}
 		}
 	}
 }
@@ -159,7 +160,7 @@ func (p *prober) open(ctx context.Context, name string) error {
 // change deletes first, what is not there yet: it stores nothing that it could not delete.
 func (p *prober) change(ctx context.Context) {
 	p.note("s3:DeleteObject", p.deleteNothing(ctx))
-	if p.trials["s3:DeleteObject"].Verdict != store.Allowed {
+	if p.trials["s3:DeleteObject"].Verdict != admin.Allowed {
 		const why = "not tried: what is stored for it could not be deleted"
 		p.untold(why, "s3:PutObject", "kms:GenerateDataKey", "s3:GetObjectTagging", "s3:PutObjectTagging", "s3:DeleteObjectTagging")
 		p.untold(why, versionActions...)
@@ -173,7 +174,7 @@ func (p *prober) change(ctx context.Context) {
 		p.untold(why, versionActions...)
 		return
 	}
-	if p.trials["kms:Decrypt"].Verdict == store.Untold && p.trials["s3:GetObject"].Verdict != store.Refused {
+	if p.trials["kms:Decrypt"].Verdict == admin.Untold && p.trials["s3:GetObject"].Verdict != admin.Refused {
 		p.read(ctx, p.probe)
 	}
 	if p.wants("s3:PutObjectTagging") {
@@ -253,7 +254,7 @@ func (p *prober) versions(ctx context.Context) {
 	}
 	p.note("s3:GetObjectVersion", err)
 	p.note("s3:DeleteObjectVersion", p.deleteVersion(ctx, version))
-	p.stored = p.trials["s3:DeleteObjectVersion"].Verdict != store.Allowed
+	p.stored = p.trials["s3:DeleteObjectVersion"].Verdict != admin.Allowed
 }
 
 // listVersions returns the versions of the probe, marks of deletions included.

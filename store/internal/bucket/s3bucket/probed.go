@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
-	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/sharing"
 )
@@ -74,7 +74,7 @@ type Whole interface {
 	bucket.Versioned
 	sharing.Bucket
 	Try(ctx context.Context, service, index, alias string, wanted []string) (Trials, error)
-	Inquire(ctx context.Context, beside, alias string) ([]store.Inquiry, error)
+	Inquire(ctx context.Context, beside, alias string) ([]admin.Inquiry, error)
 }
 
 // Probed returns b for a server that is not AWS (protocol.md, section 14). The first change

@@ -8,6 +8,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
 )
 
@@ -139,7 +140,7 @@ func (w *world) checkMoved() []string {
 // again runs a rekey over what a crash has left: it moves everything, and leaves nothing behind.
 func again(ctx context.Context, b *membucket.Bucket) []string {
 	before := secrets(b)
-	if _, err := plainEngine(b.Client(), aliasB).Rekey(ctx, service, store.RekeyOptions{}); err != nil {
+	if _, err := plainEngine(b.Client(), aliasB).Rekey(ctx, service, admin.RekeyOptions{}); err != nil {
 		return []string{fmt.Sprintf("the rekey, run again, fails: %v", err)}
 	}
 	out := inexact(b, aliasB)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
 )
@@ -88,7 +89,7 @@ func (t task) run(ctx context.Context, c *client, b bucket.Bucket) (o outcome) {
 	case "load":
 		o.contents, o.err = e.Load(ctx, service)
 	case "rekey", "rewrite":
-		_, o.err = e.Rekey(ctx, service, store.RekeyOptions{Rewrite: t.op == "rewrite"})
+		_, o.err = e.Rekey(ctx, service, admin.RekeyOptions{Rewrite: t.op == "rewrite"})
 	case "mend":
 		_, o.err = e.Mend(ctx, service)
 	case "chamber":

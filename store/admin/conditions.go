@@ -1,4 +1,4 @@
-package store
+package admin
 
 import (
 	"context"
@@ -14,10 +14,10 @@ type Conditions struct {
 	Asked time.Time // zero for a server that need not be asked
 }
 
-// ConditionProber is a [Store] on a server that may not keep conditions.
+// ConditionProber is a [store.Store] on a server that may not keep conditions.
 type ConditionProber interface {
 	// Conditions tells what is known of the server. With ask it is asked anew, with an object
-	// beside those of a service, which is deleted again. [ErrUnsupported] for a server whose
+	// beside those of a service, which is deleted again. [store.ErrUnsupported] for a server whose
 	// ETags do not tell one state of an object from another.
 	Conditions(ctx context.Context, service string, ask bool) (Conditions, error)
 }

@@ -1,4 +1,4 @@
-package store
+package admin
 
 import "context"
 
@@ -8,9 +8,9 @@ type Key struct {
 	State string // for a person: "enabled", "disabled", "pending deletion", ..., "no such key"
 }
 
-// KeyDescriber is a [Store] that can tell about keys.
+// KeyDescriber is a [store.Store] that can tell about keys.
 type KeyDescriber interface {
 	// DescribeKey tells about the key that an alias stands for now, or about one by its ID.
-	// [ErrDenied], [ErrUnavailable] and [ErrUnsupported] where that is not told.
+	// [store.ErrDenied], [store.ErrUnavailable] and [store.ErrUnsupported] where that is not told.
 	DescribeKey(ctx context.Context, name string) (Key, error)
 }

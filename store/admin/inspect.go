@@ -1,6 +1,10 @@
-package store
+package admin
 
-import "context"
+import (
+	"context"
+
+	"github.com/coffer-secrets/coffer/store"
+)
 
 // Severity says how bad a finding is.
 type Severity string
@@ -27,11 +31,11 @@ func (s Severity) Rank() int {
 type Finding struct {
 	Check    string // what was looked for, in a word for programs: "drift", "ghost", "other-key"
 	Severity Severity
-	ID       ID     // the secret; the Key is empty where it is about an object or the whole service
-	Object   string // the object that it is about; "" where there are several, or none
-	KeyAlias string // the key alias that it is about; "" where it is about none
-	Text     string // what it is and what follows, as a sentence without its subject. Partly the storage's words: to be escaped
-	Mendable bool   // [Inspector.Mend] mends it
+	ID       store.ID // the secret; the Key is empty where it is about an object or the whole service
+	Object   string   // the object that it is about; "" where there are several, or none
+	KeyAlias string   // the key alias that it is about; "" where it is about none
+	Text     string   // what it is and what follows, as a sentence without its subject. Partly the storage's words: to be escaped
+	Mendable bool     // [Inspector.Mend] mends it
 }
 
 // Inspection is what a service really looks like.
@@ -46,11 +50,11 @@ type Inspection struct {
 // Inspected is a secret as the storage tells it. KeyAlias is the alias that it is recorded
 // under, "" where that cannot be told.
 type Inspected struct {
-	Meta          // Version is 0 where the secret could not be read
-	Sealed string // how the storage sealed it, in its own word: "aws:kms"
-	KeyID  string // the key that it is really under, in the storage's words
-	Hidden bool   // the caller may not read it
-	Gone   bool   // a tombstone
+	store.Meta        // Version is 0 where the secret could not be read
+	Sealed     string // how the storage sealed it, in its own word: "aws:kms"
+	KeyID      string // the key that it is really under, in the storage's words
+	Hidden     bool   // the caller may not read it
+	Gone       bool   // a tombstone
 }
 
 // InspectedIndex is an index as the storage tells it.
@@ -63,7 +67,7 @@ type InspectedIndex struct {
 	Err      error // why it could not be read; nil when it was
 }
 
-// Inspector is a [Store] that can say what is wrong with a service, and mend what can be mended
+// Inspector is a [store.Store] that can say what is wrong with a service, and mend what can be mended
 // without a decision of its owner.
 type Inspector interface {
 	// Occupied returns the services that begin with prefix and hold a secret or an index, sorted:
@@ -71,7 +75,7 @@ type Inspector interface {
 	Occupied(ctx context.Context, prefix string) ([]string, error)
 
 	// Inspect looks at every object and index of a service, and changes nothing. What the caller
-	// may not see is a finding, not an error. [ErrDenied] where the service may not be listed.
+	// may not see is a finding, not an error. [store.ErrDenied] where the service may not be listed.
 	Inspect(ctx context.Context, service string) (Inspection, error)
 
 	// Mend mends the findings that are mendable and still hold, and returns those that it mended.

@@ -1,4 +1,4 @@
-package store
+package admin
 
 import "context"
 
@@ -19,10 +19,10 @@ type Trial struct {
 	Reason  string // partly the storage's own words: to be escaped before it is printed
 }
 
-// Prober is a [Store] that can tell what its caller may do, by doing it.
+// Prober is a [store.Store] that can tell what its caller may do, by doing it.
 type Prober interface {
 	// Try tries actions on a service, and under the key alias of the store; one result for
 	// each, in the order given. What it has to store for that, it deletes. The error is one
-	// that left nothing to try: [ErrConfiguration], [ErrUnavailable].
+	// that left nothing to try: [store.ErrConfiguration], [store.ErrUnavailable].
 	Try(ctx context.Context, service string, actions []string) ([]Trial, error)
 }

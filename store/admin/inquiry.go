@@ -1,4 +1,4 @@
-package store
+package admin
 
 import "context"
 
@@ -9,7 +9,7 @@ type Inquiry struct {
 	Seen string  // what it did, as a clause: partly the server's own words
 }
 
-// Inquirer is a [Store] on a server of S3, which may know less of it than AWS does.
+// Inquirer is a [store.Store] on a server of S3, which may know less of it than AWS does.
 type Inquirer interface {
 	// Inquire asks the server everything that a command can rest on, with objects beside those of
 	// a service, which are deleted again. The error is one that left nothing to ask.
