@@ -31,16 +31,9 @@ export COFFER_TEST_READERS := $(readers)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# Most of the binary is the AWS SDK, all operations of S3 included: the command line's parser
-# looks methods up by name, so that the linker must keep them. It is three megabytes smaller
-# without inlining, and half of one without padding between functions; what that costs the start
-# is within what docs/benchmarks.md measures. The runtime is inlined all the same: a start is
-# mostly its work, and a tenth faster for 33 kB. S3, KMS and STS speak HTTP/1.1.
-SLIM := -tags nethttpomithttp2 -gcflags=all=-l -gcflags=runtime=
-LINK := -s -w -funcalign=1 -X main.version=$(VERSION) -X main.commit=$(COMMIT)
-
+# What go install builds, but for the symbols and the version.
 build: ## ./coffer, one static binary
-	CGO_ENABLED=0 go build -trimpath $(SLIM) -ldflags "$(LINK)" -o coffer .
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)" -o coffer .
 
 moto: ## moto_server, when it is missing and Python can install it
 	@command -v moto_server >/dev/null || { echo "installing moto_server $(MOTO)" && \

@@ -12,12 +12,12 @@ type CLI struct {
 	Services ServicesCmd `cmd:"" aliases:"list-services" help:"List services."`
 	History  HistoryCmd  `cmd:"" help:"List the versions of a secret."`
 	Delete   DeleteCmd   `cmd:"" aliases:"rm" help:"Delete secrets with all their versions."`
-	execCommand
-	Env    EnvCmd    `cmd:"" help:"Print secrets as export lines for a shell."`
-	Export ExportCmd `cmd:"" help:"Print secrets in the format of another program."`
-	Import ImportCmd `cmd:"" help:"Store the secrets of a file."`
-	Find   FindCmd   `cmd:"" help:"Find where a key, or a value, stands."`
-	Tag    TagCmd    `cmd:"" help:"Read, write and delete tags of a secret."`
+	Exec     ExecCmd     `cmd:"" aliases:"run" help:"Run a command with the secrets of services in its environment."`
+	Env      EnvCmd      `cmd:"" help:"Print secrets as export lines for a shell."`
+	Export   ExportCmd   `cmd:"" help:"Print secrets in the format of another program."`
+	Import   ImportCmd   `cmd:"" help:"Store the secrets of a file."`
+	Find     FindCmd     `cmd:"" help:"Find where a key, or a value, stands."`
+	Tag      TagCmd      `cmd:"" help:"Read, write and delete tags of a secret."`
 
 	Rekey  RekeyCmd  `cmd:"" help:"Move secrets to another key, with their history."`
 	Keys   KeysCmd   `cmd:"" help:"Tell which keys secrets are under, and what state they are in."`
@@ -40,14 +40,4 @@ type CLI struct {
 	Version    VersionCmd    `cmd:"" help:"Print the version."`
 
 	Complete completeCmd `cmd:"" name:"__complete" hidden:""`
-}
-
-// execGrammar is the part of it that exec needs.
-type execGrammar struct {
-	app.Globals `group:"Global flags:"`
-	execCommand
-}
-
-type execCommand struct {
-	Exec ExecCmd `cmd:"" aliases:"run" help:"Run a command with the secrets of services in its environment."`
 }

@@ -9,11 +9,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"syscall"
-
-	"github.com/alecthomas/kong"
 
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/progress"
@@ -32,27 +29,21 @@ func Main(args []string, a *app.App) int {
 	if len(args) == 0 || args[0] == "help" { // chamber has it as a command
 		args = append([]string{"--help"}, args[min(1, len(args)):]...)
 	}
-	// exec starts with a grammar of its own: the whole one takes longer than all else it does.
-	hot := &execGrammar{}
-	parser, exited, err := newParser(ctx, a, hot, &hot.Globals)
+	var exited bool
+	parser, name, err := parserFor(ctx, a, args, &exited)
 	if err != nil {
 		return a.Fail(err)
 	}
-	if name := commandName(parser.Model, args); name == "exec" || name == "run" {
+	if name == "exec" || name == "run" {
 		// It waits far more than it computes: on one processor nobody spins while it waits.
 		runtime.GOMAXPROCS(1)
 		// Here, not in the grammar: to it everything behind "--" is more services.
 		if at := slices.Index(args, "--"); at >= 0 {
 			args, a.Behind = args[:at], args[at+1:]
 		}
-	} else {
-		whole := &CLI{}
-		if parser, exited, err = newParser(ctx, a, whole, &whole.Globals); err != nil {
-			return a.Fail(err)
-		}
 	}
 	parsed, err := parser.Parse(attachValues(args))
-	if *exited {
+	if exited {
 		return app.ExitDone
 	}
 	if err != nil {
@@ -63,21 +54,6 @@ func Main(args []string, a *app.App) int {
 		return a.Fail(err)
 	}
 	return app.ExitDone
-}
-
-// newParser makes the parser of a grammar. exited says, after a parse, that it was for help.
-func newParser(ctx context.Context, a *app.App, grammar any, globals *app.Globals) (parser *kong.Kong, exited *bool, err error) {
-	a.Globals, exited = globals, new(bool)
-	parser, err = kong.New(grammar,
-		kong.Name("coffer"),
-		kong.Description("Encrypted secrets in a bucket: S3 with KMS, or a directory. No server to run."),
-		kong.Writers(a.Stdout, a.Stderr),
-		kong.Exit(func(int) { *exited = true }), // after --help; parsing goes on, and its result is dropped
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(a),
-	)
-	return parser, exited, err
 }
 
 // untilInterrupted returns a context that ends with the first interrupt; a second one ends the
@@ -109,31 +85,4 @@ func attachValues(args []string) []string {
 		}
 	}
 	return out
-}
-
-// commandName returns the word that names the command, whatever global flags stand before it.
-func commandName(model *kong.Application, args []string) string {
-	for i := 0; i < len(args); i++ {
-		if !strings.HasPrefix(args[i], "-") {
-			return args[i]
-		}
-		for _, f := range model.Flags {
-			if takesNext(f, args[i]) {
-				i++
-				break
-			}
-		}
-	}
-	return ""
-}
-
-// takesNext reports whether an argument is a flag whose value is the next argument.
-func takesNext(f *kong.Flag, arg string) bool {
-	if f.IsBool() {
-		return false
-	}
-	names := append([]string{f.Name}, f.Aliases...)
-	bundle := !strings.HasPrefix(arg, "--") && strings.HasSuffix(arg, string(f.Short)) // -qb local
-	return f.Short != 0 && bundle ||
-		slices.ContainsFunc(names, func(name string) bool { return arg == "--"+name })
 }

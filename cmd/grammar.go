@@ -1,0 +1,98 @@
+package cmd
+
+import (
+	"context"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/coffer-secrets/coffer/internal/app"
+)
+
+// parserFor returns the parser of a command line, and the word that names its command. exited is
+// set by a parse that was for help.
+//
+// The parser knows the global flags and that one command: building the whole grammar takes longer
+// than all else that most commands do. The whole one is for lines that name no command, for help
+// and mistakes, and for completion.
+func parserFor(ctx context.Context, a *app.App, args []string, exited *bool) (parser *kong.Kong, name string, err error) {
+	if i := slices.IndexFunc(args, isCommand); i >= 0 {
+		if parser, err = newParser(ctx, a, grammarOf(args[i]), exited); err != nil {
+			return nil, "", err
+		}
+		if name = commandName(parser.Model, args); name == args[i] {
+			return parser, name, nil
+		} // it was the value of a flag, or of what is no command
+	}
+	if parser, err = newParser(ctx, a, &CLI{}, exited); err != nil {
+		return nil, "", err
+	}
+	return parser, commandName(parser.Model, args), nil
+}
+
+// newParser makes the parser of a grammar, which embeds the global flags.
+func newParser(ctx context.Context, a *app.App, grammar any, exited *bool) (*kong.Kong, error) {
+	a.Globals = reflect.ValueOf(grammar).Elem().FieldByName("Globals").Addr().Interface().(*app.Globals)
+	return kong.New(grammar,
+		kong.Name("coffer"),
+		kong.Description("Encrypted secrets in a bucket: S3 with KMS, or a directory. No server to run."),
+		kong.Writers(a.Stdout, a.Stderr),
+		kong.Exit(func(int) { *exited = true }), // after --help; parsing goes on, and its result is dropped
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(a),
+	)
+}
+
+// grammarOf returns a pointer to a struct of two fields of [CLI]: the global flags and one command.
+func grammarOf(command string) any {
+	globals, _ := reflect.TypeFor[CLI]().FieldByName("Globals")
+	globals.Anonymous = false // reflect could not embed a struct with methods; kong takes the tag for it
+	globals.Tag += ` embed:""`
+	return reflect.New(reflect.StructOf([]reflect.StructField{globals, *commandField(command)})).Interface()
+}
+
+func isCommand(word string) bool { return commandField(word) != nil }
+
+// commandField returns the field of a command, by its name or an alias; nil when there is none.
+// Hidden ones are not found: they look at the whole grammar.
+func commandField(word string) *reflect.StructField {
+	for field := range reflect.TypeFor[CLI]().Fields() {
+		_, command := field.Tag.Lookup("cmd")
+		_, hidden := field.Tag.Lookup("hidden")
+		names := append(strings.Split(field.Tag.Get("aliases"), ","), strings.ToLower(field.Name))
+		if command && !hidden && word != "" && slices.Contains(names, word) {
+			return &field
+		}
+	}
+	return nil
+}
+
+// commandName returns the word that names the command, whatever global flags stand before it.
+func commandName(model *kong.Application, args []string) string {
+	for i := 0; i < len(args); i++ {
+		if !strings.HasPrefix(args[i], "-") {
+			return args[i]
+		}
+		for _, f := range model.Flags {
+			if takesNext(f, args[i]) {
+				i++
+				break
+			}
+		}
+	}
+	return ""
+}
+
+// takesNext reports whether an argument is a flag whose value is the next argument.
+func takesNext(f *kong.Flag, arg string) bool {
+	if f.IsBool() {
+		return false
+	}
+	names := append([]string{f.Name}, f.Aliases...)
+	bundle := !strings.HasPrefix(arg, "--") && strings.HasSuffix(arg, string(f.Short)) // -qb local
+	return f.Short != 0 && bundle ||
+		slices.ContainsFunc(names, func(name string) bool { return arg == "--"+name })
+}
