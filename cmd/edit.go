@@ -14,6 +14,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/environ"
 	"github.com/coffer-secrets/coffer/internal/formats"
+	"github.com/coffer-secrets/coffer/internal/run"
 	"github.com/coffer-secrets/coffer/internal/term"
 	"github.com/coffer-secrets/coffer/store"
 )
@@ -98,7 +99,7 @@ func (e *edit) run(s store.Store) (kept bool, err error) {
 		return false, err
 	}
 	// A Ctrl-C in the editor was meant for the editor.
-	ctx, stop := untilInterrupted(e.app.Watch)
+	ctx, stop := run.UntilInterrupted(e.app.Watch)
 	defer stop()
 	err = e.apply(ctx, s, todo)
 	return err != nil, err
@@ -107,7 +108,7 @@ func (e *edit) run(s store.Store) (kept bool, err error) {
 // edited runs the editor, again as long as the file does not parse and somebody wants to correct it.
 func (e *edit) edited() (todo edits, kept bool, err error) {
 	for {
-		if err := openEditor(e.app, e.path, e.remove); err != nil {
+		if err := run.Editor(e.app, e.path, e.remove); err != nil {
 			return edits{}, false, err
 		}
 		todo, err := e.read()
@@ -305,7 +306,7 @@ func (e *edit) remove() error { return os.RemoveAll(filepath.Dir(e.path)) }
 // workplace returns the first directory that is in memory, or the one for temporary files.
 func workplace(a *app.App) (dir string, memory bool) {
 	candidates := []string{a.Getenv("XDG_RUNTIME_DIR"), "/dev/shm"}
-	at := slices.IndexFunc(candidates, func(dir string) bool { return filepath.IsAbs(dir) && inMemory(dir) })
+	at := slices.IndexFunc(candidates, func(dir string) bool { return filepath.IsAbs(dir) && run.InMemory(dir) })
 	if at >= 0 {
 		return candidates[at], true
 	}

@@ -2,15 +2,10 @@ package cmd
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os/exec"
-	"path/filepath"
-	"syscall"
 
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/environ"
+	"github.com/coffer-secrets/coffer/internal/run"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -45,7 +40,7 @@ func (c *ExecCmd) Run(ctx context.Context, a *app.App) error {
 	if len(command) == 0 {
 		return app.Usage("no command to run: coffer exec SERVICE... -- COMMAND")
 	}
-	path, err := findCommand(command[0])
+	path, err := run.FindCommand(command[0])
 	if err != nil {
 		return err
 	}
@@ -75,7 +70,7 @@ func (c *ExecCmd) Run(ctx context.Context, a *app.App) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return replace(ctx, a, path, command, env.Strings())
+	return run.Replace(ctx, a, path, command, env.Strings())
 }
 
 func layers(all []store.Contents) []environ.Layer {
@@ -87,25 +82,4 @@ func layers(all []store.Contents) []environ.Layer {
 		}
 	}
 	return out
-}
-
-// findCommand resolves a command before any secret can touch PATH, and before a request is
-// made for one that does not exist. What stands in the current directory is run only when it is
-// named so: Windows looks there before PATH, and anybody may have put it there.
-func findCommand(name string) (string, error) {
-	path, err := exec.LookPath(name)
-	// LookPath tells by ErrDot, unless GODEBUG=execerrdot=0 is set.
-	implicit := errors.Is(err, exec.ErrDot) || err == nil && filepath.Base(name) == name && !filepath.IsAbs(path)
-	switch {
-	case implicit:
-		err := fmt.Errorf("%q is found in the current directory or through a relative directory in PATH, and not run from there", name)
-		return "", &app.ExitError{Code: app.ExitNoCommand, Err: app.Hinted(err, "to run it: "+"."+string(filepath.Separator)+path)}
-	case err == nil:
-		return path, nil
-	case errors.Is(err, fs.ErrPermission):
-		return "", &app.ExitError{Code: app.ExitNotExecutable, Err: fmt.Errorf("%q cannot be executed: %w", name, fs.ErrPermission)}
-	case errors.Is(err, syscall.EISDIR):
-		return "", &app.ExitError{Code: app.ExitNotExecutable, Err: fmt.Errorf("%q cannot be executed: it is a directory", name)}
-	}
-	return "", &app.ExitError{Code: app.ExitNoCommand, Err: fmt.Errorf("there is no command %q", name)}
 }

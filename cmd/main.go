@@ -4,26 +4,24 @@ package cmd
 
 import (
 	"context"
-	"os"
-	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync/atomic"
-	"syscall"
 
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/progress"
+	"github.com/coffer-secrets/coffer/internal/run"
 	"github.com/coffer-secrets/coffer/internal/waiting"
 )
 
 // Main runs one command line and returns the exit code.
 func Main(args []string, a *app.App) int {
 	debug.SetTraceback("none") // a trace of a crash tells arguments
-	a.Restore = noCore()
+	a.Restore = run.ForbidCore()
 	a.Watch, a.Line = waiting.New(context.Background(), a.WaitFor), new(atomic.Pointer[progress.Line])
 	defer a.Watch.Close()
-	ctx, stop := untilInterrupted(a.Watch)
+	ctx, stop := run.UntilInterrupted(a.Watch)
 	defer stop()
 
 	if len(args) == 0 || args[0] == "help" { // chamber has it as a command
@@ -54,23 +52,6 @@ func Main(args []string, a *app.App) int {
 		return a.Fail(err)
 	}
 	return app.ExitDone
-}
-
-// untilInterrupted returns a context that ends with the first interrupt; a second one ends the
-// program at once. A Ctrl-C that is ignored, as in a job in the background of a script, stays
-// ignored, also by the command that exec becomes.
-func untilInterrupted(watch *waiting.Watch) (context.Context, context.CancelFunc) {
-	signals := []os.Signal{syscall.SIGTERM}
-	if !signal.Ignored(os.Interrupt) {
-		signals = append(signals, os.Interrupt)
-	}
-	watch.Resume()
-	ctx, stop := signal.NotifyContext(watch.Context(), signals...)
-	context.AfterFunc(ctx, func() {
-		stop()
-		watch.Interrupt()
-	})
-	return ctx, stop
 }
 
 // attachValues makes -b=s3, which chamber takes, into the -bs3 of our parser.

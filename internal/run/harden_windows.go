@@ -1,4 +1,4 @@
-package cmd
+package run
 
 // noCore has nothing to do: Windows writes no core files unless it is configured to.
-func noCore() (restore func()) { return func() {} }
+func ForbidCore() (restore func()) { return func() {} }

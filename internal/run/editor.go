@@ -1,4 +1,4 @@
-package cmd
+package run
 
 import (
 	"cmp"
@@ -18,7 +18,7 @@ import (
 // openEditor lets a person edit a file, and returns when the editor ends. What ends this
 // program meanwhile ends the editor, and the file goes, for which it calls remove; a Ctrl-C
 // is the editor's own matter.
-func openEditor(a *app.App, path string, remove func() error) error {
+func Editor(a *app.App, path string, remove func() error) error {
 	editor := cmp.Or(a.Getenv("VISUAL"), a.Getenv("EDITOR"), defaultEditor())
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)

@@ -1,6 +1,6 @@
 //go:build unix
 
-package cmd
+package run
 
 import (
 	"context"
@@ -11,8 +11,8 @@ import (
 	"github.com/coffer-secrets/coffer/internal/app"
 )
 
-// replace becomes the command: signals, the terminal and the exit code are its own.
-func replace(_ context.Context, a *app.App, path string, argv, env []string) error {
+// Replace becomes the command: signals, the terminal and the exit code are its own.
+func Replace(_ context.Context, a *app.App, path string, argv, env []string) error {
 	a.Restore()
 	err := syscall.Exec(path, argv, env)
 	if errors.Is(err, syscall.ENOENT) {

@@ -1,6 +1,6 @@
 //go:build windows
 
-package cmd
+package run
 
 import (
 	"context"
@@ -13,9 +13,9 @@ import (
 	"github.com/coffer-secrets/coffer/internal/app"
 )
 
-// replace runs the command as a child, passes interrupts on and returns its exit code: Windows
+// Replace runs the command as a child, passes interrupts on and returns its exit code: Windows
 // cannot replace a process.
-func replace(_ context.Context, a *app.App, path string, argv, env []string) error {
+func Replace(_ context.Context, a *app.App, path string, argv, env []string) error {
 	child := &exec.Cmd{Path: path, Args: argv, Env: env, Stdin: a.Stdin, Stdout: a.Stdout, Stderr: a.Stderr}
 	// The console sends an interrupt to both; only the child shall end by it.
 	interrupts := make(chan os.Signal, 1)

@@ -1,12 +1,12 @@
 //go:build unix
 
-package cmd
+package run
 
 import "golang.org/x/sys/unix"
 
 // noCore keeps the memory of this process, which holds secrets, out of core files. It returns a
 // function that puts the limit back, for the command that exec becomes: limits are inherited.
-func noCore() (restore func()) {
+func ForbidCore() (restore func()) {
 	var before unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_CORE, &before) != nil {
 		return func() {}

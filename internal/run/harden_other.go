@@ -1,5 +1,5 @@
 //go:build unix && !linux
 
-package cmd
+package run
 
 func hideMemory() {}

@@ -1,5 +1,0 @@
-//go:build !linux
-
-package cmd
-
-func inMemory(string) bool { return false }

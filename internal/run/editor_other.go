@@ -1,0 +1,5 @@
+//go:build !linux
+
+package run
+
+func InMemory(string) bool { return false }
