@@ -12,6 +12,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/render"
+	"github.com/coffer-secrets/coffer/internal/site"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
 )
@@ -22,18 +23,6 @@ type DoctorCmd struct {
 
 	Probe bool `help:"Try what the server keeps of conditions, and what you may change, with an object that is deleted again."`
 	Fix   bool `help:"Mend what needs no decision of yours: indexes, tombstones. No secret is written or deleted."`
-}
-
-// finding is one thing that doctor tells: what it is about, what it is, and the command that
-// mends it.
-type finding struct {
-	Severity admin.Severity `json:"severity"`
-	Check    string         `json:"check"`            // a word for programs
-	About    string         `json:"about"`            // the secret, the object, the service or the bucket
-	Text     string         `json:"text"`             // a sentence without its subject. Partly the storage's words: escaped where it is printed
-	Mend     string         `json:"mend,omitempty"`   // the command that mends it; "" when it is done
-	Mended   bool           `json:"mended,omitempty"` // it is done
-	Kept     string         `json:"kept,omitempty"`   // of what a server was asked: yes, no, not told
 }
 
 // inspected is a service as doctor has seen it.
@@ -72,13 +61,13 @@ func (c *DoctorCmd) Run(ctx context.Context, a *app.App) error {
 			return err
 		}
 	}
-	var found []finding
+	var found []site.Finding
 	if onS3 := backend == "s3" || backend == "s3-kms"; onS3 && (len(c.Services) == 0 || c.Probe) {
-		if found, err = siteFindings(ctx, a, s, services, c.Probe); err != nil {
+		if found, err = site.SiteFindings(ctx, a, s, services, c.Probe); err != nil {
 			return err
 		}
 		if c.Probe {
-			found = append(found, serverRows(ctx, s, probedService(services))...)
+			found = append(found, serverRows(ctx, s, site.ProbedService(services))...)
 		}
 	}
 	all, err := c.examine(ctx, a, inspector, services)
@@ -138,7 +127,7 @@ func mend(ctx context.Context, a *app.App, s admin.Inspector, seen *inspected) e
 	}
 	for i := range seen.Findings {
 		// With the index put right, nothing tells any more that a version was lost.
-		if f := &seen.Findings[i]; f.Check == admin.CheckLostVersion && !slices.Contains(after.Findings, *f) {
+		if f := &seen.Findings[i]; f.Check == "lost-version" && !slices.Contains(after.Findings, *f) {
 			after.Findings = append(after.Findings, *f)
 		}
 	}
@@ -158,19 +147,19 @@ func tombstonesStay(ctx context.Context, s store.Store, a *app.App) bool {
 }
 
 // findingsOf says what was found in a service, and which command mends it.
-func findingsOf(a *app.App, seen inspected, tombstonesStay bool) []finding {
-	var found []finding
+func findingsOf(a *app.App, seen inspected, tombstonesStay bool) []site.Finding {
+	var found []site.Finding
 	for _, f := range seen.mended {
-		found = append(found, finding{Severity: f.Severity, Check: f.Check, About: about(f), Text: f.Text, Mended: true})
+		found = append(found, site.Finding{Severity: f.Severity, Check: f.Check, About: about(f), Text: f.Text, Mended: true})
 	}
 	for i := range seen.Findings {
 		f := &seen.Findings[i]
 		mend := mendedBy(a, f, &seen.Inspection)
-		if f.Check == admin.CheckTombstone && tombstonesStay {
+		if f.Check == "tombstone" && tombstonesStay {
 			mend += " --single-writer"
 			f.Text += ", and can go while nobody else writes: this server deletes under no condition"
 		}
-		found = append(found, finding{Severity: f.Severity, Check: f.Check, About: about(*f), Text: f.Text, Mend: mend})
+		found = append(found, site.Finding{Severity: f.Severity, Check: f.Check, About: about(*f), Text: f.Text, Mend: mend})
 	}
 	return found
 }
@@ -184,7 +173,7 @@ func about(f admin.Finding) string {
 }
 
 // printFindings says what was mended, prints the rest, and counts it.
-func printFindings(a *app.App, found []finding) error {
+func printFindings(a *app.App, found []site.Finding) error {
 	sort.SliceStable(found, func(i, j int) bool { return found[i].Severity.Rank() < found[j].Severity.Rank() })
 	if err := printServer(a, found); err != nil {
 		return err
@@ -203,7 +192,7 @@ func printFindings(a *app.App, found []finding) error {
 		t.Row(string(f.Severity), f.Check, f.About, f.Mend, f.Text)
 	}
 	if a.Globals.JSON {
-		if err := render.JSON(a.Stdout, append([]finding{}, found...)); err != nil {
+		if err := render.JSON(a.Stdout, append([]site.Finding{}, found...)); err != nil {
 			return err
 		}
 	} else if len(t.Rows) > 0 {

@@ -4,29 +4,33 @@ import (
 	"context"
 
 	"github.com/coffer-secrets/coffer/internal/app"
+	"github.com/coffer-secrets/coffer/internal/site"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
 )
 
+// checkServer is the Check of a row that says what a server keeps: docs/s3-servers.md is made of them.
+const checkServer = "server"
+
 // serverRows asks the server everything that a command can rest on, on objects of nobody.
-func serverRows(ctx context.Context, s store.Store, service string) []finding {
+func serverRows(ctx context.Context, s store.Store, service string) []site.Finding {
 	inquirer, ok := s.(admin.Inquirer)
 	if !ok {
 		return nil
 	}
 	all, err := inquirer.Inquire(ctx, service)
 	if err != nil {
-		return untold(admin.CheckServer, "the server", err)
+		return site.Untold(checkServer, "the server", err)
 	}
-	rows := make([]finding, len(all))
+	rows := make([]site.Finding, len(all))
 	for i, q := range all {
-		rows[i] = finding{Severity: admin.Remark, Check: admin.CheckServer, About: q.Name, Kept: string(q.Kept), Text: q.Seen}
+		rows[i] = site.Finding{Severity: admin.Remark, Check: checkServer, About: q.Name, Kept: string(q.Kept), Text: q.Seen}
 	}
 	return rows
 }
 
 // printServer prints those rows as a table of their own.
-func printServer(a *app.App, found []finding) error {
+func printServer(a *app.App, found []site.Finding) error {
 	t := a.Table("Probe", "Kept", "Seen")
 	for _, f := range found {
 		if f.Kept != "" {

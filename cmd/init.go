@@ -11,6 +11,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/render"
+	"github.com/coffer-secrets/coffer/internal/site"
 	"github.com/coffer-secrets/coffer/internal/term"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
@@ -27,20 +28,6 @@ type InitCmd struct {
 	AllowUnconditional bool     `help:"Let other programs put without conditions, as chamber does: what they do not see they overwrite."`
 }
 
-// part is one thing that a store needs.
-type part struct {
-	Name    string `json:"name"`
-	State   string `json:"state"` // as it is, or will be
-	Done    bool   `json:"done"`
-	LeftOut string `json:"left_out,omitempty"` // why it is not made
-
-	make    func(context.Context) error
-	setting *bucketSetting // in the place of make
-}
-
-// open tells whether a part is to be made.
-func (p *part) open() bool { return !p.Done && p.LeftOut == "" }
-
 // Run shows what is there and what is to be made, asks, makes it, and stores, reads and
 // deletes a secret. Where everything is there, it makes nothing.
 func (c *InitCmd) Run(ctx context.Context, a *app.App) error {
@@ -51,13 +38,13 @@ func (c *InitCmd) Run(ctx context.Context, a *app.App) error {
 	if s.Backend.Value == "local" {
 		return c.local(a, s)
 	}
-	site, err := openSite(ctx, a)
+	site, err := site.Open(ctx, a)
 	if err != nil {
 		return err
 	}
-	site.unconditional = c.AllowUnconditional
+	site.Unconditional = c.AllowUnconditional
 	if c.Print != "" {
-		return a.Print(site.scope.Setup(c.AllowUnconditional, c.unprinted(a, site)))
+		return a.Print(site.Scope.Setup(c.AllowUnconditional, c.unprinted(a, site)))
 	}
 	parts, err := c.look(ctx, a, site)
 	if err != nil {
@@ -68,12 +55,12 @@ func (c *InitCmd) Run(ctx context.Context, a *app.App) error {
 
 // unprinted says of what Terraform shall not be told: what is left to others, and on a server that
 // is not AWS's what can cut off everybody there, unless an init has tried it.
-func (c *InitCmd) unprinted(a *app.App, s *site) map[string]string {
+func (c *InitCmd) unprinted(a *app.App, s *site.Site) map[string]string {
 	out := map[string]string{}
-	tried := triedSettings(a, s)
+	tried := site.TriedSettings(a, s)
 	for _, name := range []string{admin.CheckPublicAccess, admin.CheckVersions, admin.CheckPolicy} {
 		switch verdict, known := tried[name]; {
-		case s.other == "" || known && verdict == "":
+		case s.Other == "" || known && verdict == "":
 		case known:
 			out[name] = verdict
 		default:
@@ -99,7 +86,7 @@ func (c *InitCmd) local(a *app.App, s *app.Settings) error {
 	if err != nil {
 		return err
 	}
-	parts := []part{
+	parts := []site.Part{
 		{Name: "secrets", State: s.Dir.Value},
 		{Name: "identity of " + alias, State: filepath.Join(s.KeyDir.Value, strings.ReplaceAll(alias, "/", "_")+".age")},
 	}
@@ -112,7 +99,7 @@ func (c *InitCmd) local(a *app.App, s *app.Settings) error {
 	return printParts(a, parts)
 }
 
-func (c *InitCmd) make(ctx context.Context, a *app.App, s *site, parts []part) error {
+func (c *InitCmd) make(ctx context.Context, a *app.App, s *site.Site, parts []site.Part) error {
 	if !a.Globals.JSON {
 		if err := printParts(a, parts); err != nil {
 			return err
@@ -121,13 +108,13 @@ func (c *InitCmd) make(ctx context.Context, a *app.App, s *site, parts []part) e
 	if err := c.confirm(a, s, parts); err != nil {
 		return err
 	}
-	t := &trier{app: a, site: s, out: map[string]string{}}
+	t := &site.Trier{App: a, Site: s, Out: map[string]string{}}
 	for i := range parts {
-		if !parts[i].open() {
+		if !parts[i].Open() {
 			continue
 		}
-		if err := t.makePart(ctx, parts, i); err != nil {
-			t.end(ctx, parts)
+		if err := t.MakePart(ctx, parts, i); err != nil {
+			t.End(ctx, parts)
 			return fmt.Errorf("%s: %w", parts[i].Name, err)
 		}
 		if parts[i].Done {
@@ -136,10 +123,10 @@ func (c *InitCmd) make(ctx context.Context, a *app.App, s *site, parts []part) e
 			a.Note("left out: %s: %s", parts[i].Name, parts[i].LeftOut)
 		}
 	}
-	t.end(ctx, parts)
+	t.End(ctx, parts)
 	if !slices.Contains(c.Without, "check") {
-		if err := roundTrip(ctx, a); err != nil {
-			return s.blockHint(ctx, err)
+		if err := site.Check(ctx, a); err != nil {
+			return s.BlockHint(ctx, err)
 		}
 	}
 	if a.Globals.JSON {
@@ -149,18 +136,18 @@ func (c *InitCmd) make(ctx context.Context, a *app.App, s *site, parts []part) e
 }
 
 // confirm asks whether the parts that lack shall be made.
-func (c *InitCmd) confirm(a *app.App, s *site, parts []part) error {
+func (c *InitCmd) confirm(a *app.App, s *site.Site, parts []site.Part) error {
 	open, settings := 0, 0
 	for _, p := range parts {
-		if p.open() {
+		if p.Open() {
 			open++
 		}
-		if p.open() && p.setting != nil {
+		if p.Open() && p.Setting != nil {
 			settings++
 		}
 	}
-	if settings > 0 && s.other != "" {
-		a.Note("this is not AWS: the settings are tried first on a separate bucket, %s, which is deleted afterwards", s.scratchName())
+	if settings > 0 && s.Other != "" {
+		a.Note("this is not AWS: the settings are tried first on a separate bucket, %s, which is deleted afterwards", s.ScratchName())
 	}
 	if open == 0 || c.Yes {
 		return nil
@@ -175,7 +162,7 @@ func (c *InitCmd) confirm(a *app.App, s *site, parts []part) error {
 	return err
 }
 
-func printParts(a *app.App, parts []part) error {
+func printParts(a *app.App, parts []site.Part) error {
 	if a.Globals.JSON {
 		return render.JSON(a.Stdout, parts)
 	}
@@ -194,10 +181,10 @@ func printParts(a *app.App, parts []part) error {
 }
 
 // look finds out what is there. What a server knows nothing of is left out.
-func (c *InitCmd) look(ctx context.Context, a *app.App, s *site) ([]part, error) {
-	var parts []part
-	if len(s.scope.Keys) > 0 {
-		key, err := lookForKey(ctx, s)
+func (c *InitCmd) look(ctx context.Context, a *app.App, s *site.Site) ([]site.Part, error) {
+	var parts []site.Part
+	if len(s.Scope.Keys) > 0 {
+		key, err := site.LookForKey(ctx, s)
 		switch {
 		case errors.Is(err, store.ErrUnsupported):
 			a.Note("left out: the key: %s", app.Sentence(err))
@@ -207,34 +194,34 @@ func (c *InitCmd) look(ctx context.Context, a *app.App, s *site) ([]part, error)
 			parts = append(parts, key)
 		}
 	}
-	bucket := s.scope.Bucket
-	exists, err := s.buckets.Exists(ctx, bucket)
+	bucket := s.Scope.Bucket
+	exists, err := s.Buckets.Exists(ctx, bucket)
 	if err != nil {
 		return nil, err
 	}
-	parts = append(parts, part{
-		Name: "bucket", State: bucket + " in " + s.scope.Region, Done: exists,
-		make: func(ctx context.Context) error { return s.buckets.Create(ctx, bucket) },
+	parts = append(parts, site.Part{
+		Name: "bucket", State: bucket + " in " + s.Scope.Region, Done: exists,
+		Make: func(ctx context.Context) error { return s.Buckets.Create(ctx, bucket) },
 	})
-	tried := triedSettings(a, s)
-	if s.scope.PlainHTTP && !slices.Contains(c.Without, admin.CheckPolicy) {
+	tried := site.TriedSettings(a, s)
+	if s.Scope.PlainHTTP && !slices.Contains(c.Without, admin.CheckPolicy) {
 		a.Note("left out: the policy that refuses requests without TLS: this connection has none, and would be cut off")
 	}
-	for _, setting := range s.settings() {
-		if slices.Contains(c.Without, setting.name) || setting.want == "" {
+	for _, setting := range s.Settings() {
+		if slices.Contains(c.Without, setting.Name) || setting.Want == "" {
 			continue
 		}
-		p := part{Name: setting.title, State: setting.want, setting: &setting}
+		p := site.Part{Name: setting.Title, State: setting.Want, Setting: &setting}
 		if exists {
-			p.Done, err = setting.holds(ctx)
+			p.Done, err = setting.Holds(ctx)
 		}
 		switch {
 		case errors.Is(err, store.ErrUnsupported):
-			a.Note("left out: %s: %s", setting.title, lacks(err))
+			a.Note("left out: %s: %s", setting.Title, site.Lacks(err))
 		case err != nil:
 			return nil, err
 		default:
-			if reason := tried[setting.name]; !p.Done && reason != "" && exists && !c.Again {
+			if reason := tried[setting.Name]; !p.Done && reason != "" && exists && !c.Again {
 				p.LeftOut = reason
 				a.Note("left out: %s: %s (--again tries it anew)", p.Name, reason)
 			}
@@ -242,32 +229,4 @@ func (c *InitCmd) look(ctx context.Context, a *app.App, s *site) ([]part, error)
 		}
 	}
 	return parts, nil
-}
-
-// lookForKey can make a key for an alias alone: an id is KMS's to give.
-func lookForKey(ctx context.Context, s *site) (part, error) {
-	alias := s.scope.Keys[0].Alias
-	info, found, err := s.key(ctx)
-	switch {
-	case err != nil:
-		return part{}, err
-	case !found && (s.keyName != alias || store.IsKeyName(alias)):
-		return part{}, fmt.Errorf("%w: there is no key %s", store.ErrConfiguration, s.keyName)
-	case found && !info.Enabled:
-		return part{}, app.Hinted(fmt.Errorf("%w: the key of %s is %s", store.ErrConfiguration, alias, info.State),
-			"who owns it must enable it, or another alias be taken")
-	case found:
-		return part{Name: "key " + alias, State: info.ARN, Done: true}, s.checkPin()
-	case len(s.pinned) > 0:
-		return part{}, app.Hinted(fmt.Errorf("%w: there is no key %s, and one that is made now would not be pinned", store.ErrConfiguration, alias),
-			"make the key and its alias, add its ARN to key_arns, and run it again")
-	}
-	return part{Name: "key " + alias, State: "a new key, and the alias for it", make: func(ctx context.Context) error {
-		made, err := s.keys.Create(ctx, alias)
-		s.keyARN = made.ARN
-		if errors.Is(err, store.ErrUnknown) {
-			err = app.Hinted(err, "aws kms list-keys and describe-key show it; aws kms create-alias --alias-name "+alias+" --target-key-id ID takes it; coffer init again makes another one")
-		}
-		return err
-	}}, nil
 }

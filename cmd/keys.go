@@ -14,6 +14,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/render"
+	"github.com/coffer-secrets/coffer/internal/site"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
 )
@@ -50,9 +51,6 @@ const (
 	no      = string(admin.Refused)
 	notTold = string(admin.Untold)
 )
-
-// keyTime is how long the key service has, for all keys.
-const keyTime = 3 * time.Second
 
 // Run prints a row for each alias and key of each service.
 func (c *KeysCmd) Run(ctx context.Context, a *app.App) error {
@@ -199,7 +197,7 @@ func describeKeys(ctx context.Context, s store.Store, uses []*keyUse, name strin
 	if !ok {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, keyTime)
+	ctx, cancel := context.WithTimeout(ctx, site.KeyTimeout)
 	defer cancel()
 	known := map[string]admin.Key{}
 	var mu sync.Mutex

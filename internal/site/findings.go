@@ -1,9 +1,8 @@
-package cmd
+package site
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
 	"strings"
 	"time"
@@ -16,33 +15,33 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 )
 
-// siteFindings says what is wrong with the bucket, the key, the server and the clock, and what
+// SiteFindings says what is wrong with the bucket, the key, the server and the clock, and what
 // the caller may not do, all of it asked at once. Services are those of the bucket. With probe
 // an object is stored for that, and deleted again; without it nothing is changed. What is not
 // told is a note, and no error.
-func siteFindings(ctx context.Context, a *app.App, s store.Store, services []string, probe bool) ([]finding, error) {
-	site, err := openSite(ctx, a)
+func SiteFindings(ctx context.Context, a *app.App, s store.Store, services []string, probe bool) ([]Finding, error) {
+	site, err := Open(ctx, a)
 	if err != nil {
 		return nil, err
 	}
-	site.unconditional = true // what chamber needs is no fault
-	tried := triedSettings(a, site)
-	service := probedService(services)
-	checks := []func(context.Context) []finding{
-		func(ctx context.Context) []finding { return clockFindings(ctx, a, site) },
+	site.Unconditional = true // what chamber needs is no fault
+	tried := TriedSettings(a, site)
+	service := ProbedService(services)
+	checks := []func(context.Context) []Finding{
+		func(ctx context.Context) []Finding { return clockFindings(ctx, a, site) },
 		site.keyFindings,
-		func(ctx context.Context) []finding { return conditionFindings(ctx, s, service, probe) },
-		func(ctx context.Context) []finding { return site.permissionFindings(ctx, s, service, probe) },
+		func(ctx context.Context) []Finding { return conditionFindings(ctx, s, service, probe) },
+		func(ctx context.Context) []Finding { return site.permissionFindings(ctx, s, service, probe) },
 	}
 	if tried[admin.CheckPolicy] == "" {
-		checks = append(checks, func(ctx context.Context) []finding { return site.policyFindings(ctx, ignoresPuts(ctx, s)) })
+		checks = append(checks, func(ctx context.Context) []Finding { return site.policyFindings(ctx, ignoresPuts(ctx, s)) })
 	}
-	for _, setting := range site.settings() {
-		if setting.name != admin.CheckPolicy {
-			checks = append(checks, func(ctx context.Context) []finding { return site.settingFindings(ctx, setting, tried[setting.name]) })
+	for _, setting := range site.Settings() {
+		if setting.Name != admin.CheckPolicy {
+			checks = append(checks, func(ctx context.Context) []Finding { return site.settingFindings(ctx, setting, tried[setting.Name]) })
 		}
 	}
-	found := make([][]finding, len(checks))
+	found := make([][]Finding, len(checks))
 	var g errgroup.Group
 	for i, check := range checks {
 		g.Go(func() error {
@@ -51,7 +50,7 @@ func siteFindings(ctx context.Context, a *app.App, s store.Store, services []str
 		})
 	}
 	_ = g.Wait()
-	var all []finding
+	var all []Finding
 	for _, of := range found {
 		for i := range of {
 			if of[i].Mend == "" { // not told, most often for want of a permission; or what you may
@@ -66,8 +65,8 @@ func siteFindings(ctx context.Context, a *app.App, s store.Store, services []str
 // untried adds to findings that init would mend on a server where none has run from here that it
 // tries first whether the server bears the setting: what it does not bear is left out, and no
 // finding any more.
-func (s *site) untried(found []finding, tried map[string]string) []finding {
-	if s.other == "" || tried != nil {
+func (s *Site) untried(found []Finding, tried map[string]string) []Finding {
+	if s.Other == "" || tried != nil {
 		return found
 	}
 	for i, f := range found {
@@ -78,23 +77,12 @@ func (s *site) untried(found []finding, tried map[string]string) []finding {
 	return found
 }
 
-// probedService is the service beside whose objects things are tried.
-func probedService(services []string) string {
+// ProbedService is the service beside whose objects things are tried.
+func ProbedService(services []string) string {
 	if len(services) > 0 {
 		return services[0]
 	}
 	return "coffer-doctor-check"
-}
-
-// one is a single finding.
-func one(severity admin.Severity, check, about, mend, format string, args ...any) []finding {
-	return []finding{{Severity: severity, Check: check, About: about, Mend: mend, Text: fmt.Sprintf(format, args...)}}
-}
-
-// untold is the finding that nothing could be found out. Where no command is named, it is the one
-// that tries the permissions.
-func untold(check, about string, err error) []finding {
-	return one(admin.Remark, check, about, "", "not told: %s", app.Sentence(err))
 }
 
 // initSafely makes what lacks, but no rule that would stop a chamber from writing.
@@ -112,12 +100,12 @@ func ignoresPuts(ctx context.Context, s store.Store) bool {
 
 // settingFindings looks at one setting of the bucket. What a server does not have, or an init has
 // left out for a reason, nobody is told to set: it would be left out again.
-func (s *site) settingFindings(ctx context.Context, setting bucketSetting, leftOut string) []finding {
+func (s *Site) settingFindings(ctx context.Context, setting bucketSetting, leftOut string) []Finding {
 	severity, text := admin.Warning, ""
-	switch setting.name {
+	switch setting.Name {
 	case admin.CheckEncryption:
-		severity, text = admin.Remark, "does not seal with "+setting.want+" what is put without naming a key; coffer always names one"
-		if len(s.scope.Keys) == 0 {
+		severity, text = admin.Remark, "does not seal with "+setting.Want+" what is put without naming a key; coffer always names one"
+		if len(s.Scope.Keys) == 0 {
 			severity, text = admin.Warning, "has no default encryption"
 		}
 	case admin.CheckPublicAccess:
@@ -127,43 +115,43 @@ func (s *site) settingFindings(ctx context.Context, setting bucketSetting, leftO
 	case admin.CheckLifecycle:
 		text = "has no lifecycle that ends old versions and the objects of links: their values stay"
 	}
-	switch holds, err := setting.holds(ctx); {
+	switch holds, err := setting.Holds(ctx); {
 	case errors.Is(err, store.ErrUnsupported):
 		return nil
 	case err != nil:
-		return untold(setting.name, s.scope.Bucket, err)
+		return Untold(setting.Name, s.Scope.Bucket, err)
 	case holds:
 		return nil
-	case leftOut != "" && setting.name == admin.CheckVersions:
-		return one(admin.Remark, setting.name, s.scope.Bucket, anotherServer, "%s; init left them out: %s", text, leftOut)
+	case leftOut != "" && setting.Name == admin.CheckVersions:
+		return newFinding(admin.Remark, setting.Name, s.Scope.Bucket, anotherServer, "%s; init left them out: %s", text, leftOut)
 	case leftOut != "":
 		return nil
 	}
-	return one(severity, setting.name, s.scope.Bucket, initSafely, "%s", text)
+	return newFinding(severity, setting.Name, s.Scope.Bucket, initSafely, "%s", text)
 }
 
 // policyFindings looks at the bucket's policy. That puts without a condition are allowed is a
 // note alone: a team that still has chambers needs it so.
 // Where the server ignores conditions it would protect nothing.
-func (s *site) policyFindings(ctx context.Context, ignoresConditions bool) []finding {
-	bucket := s.scope.Bucket
-	existing, err := s.buckets.Policy(ctx, bucket)
+func (s *Site) policyFindings(ctx context.Context, ignoresConditions bool) []Finding {
+	bucket := s.Scope.Bucket
+	existing, err := s.Buckets.Policy(ctx, bucket)
 	switch {
 	case errors.Is(err, store.ErrUnsupported):
 		return nil
 	case err != nil:
-		return untold(admin.CheckPolicy, bucket, err)
+		return Untold(admin.CheckPolicy, bucket, err)
 	}
-	var found []finding
-	for _, statement := range s.scope.BucketPolicy(ignoresConditions).Statement {
+	var found []Finding
+	for _, statement := range s.Scope.BucketPolicy(ignoresConditions).Statement {
 		switch _, lacks, err := policy.Merge(existing, policy.Document{Statement: []policy.Statement{statement}}); {
 		case err != nil:
-			return untold(admin.CheckPolicy, bucket, err)
+			return Untold(admin.CheckPolicy, bucket, err)
 		case !lacks:
 		case statement.Sid == policy.SidTLSOnly:
-			found = append(found, one(admin.Warning, admin.CheckTLSOnly, bucket, initSafely, "has no policy that refuses requests without TLS")...)
+			found = append(found, newFinding(admin.Warning, admin.CheckTLSOnly, bucket, initSafely, "has no policy that refuses requests without TLS")...)
 		default:
-			found = append(found, one(admin.Remark, admin.CheckConditionalPuts, bucket, "coffer init",
+			found = append(found, newFinding(admin.Remark, admin.CheckConditionalPuts, bucket, "coffer init",
 				"allows puts without a condition, as chamber makes them: what they do not see they overwrite")...)
 		}
 	}
@@ -174,50 +162,50 @@ func (s *site) policyFindings(ctx context.Context, ignoresConditions bool) []fin
 const anotherServer = "coffer migrate --all-services --from-context HERE --to-context ELSEWHERE"
 
 // keyFindings looks at the key of new secrets.
-func (s *site) keyFindings(ctx context.Context) []finding {
-	if len(s.scope.Keys) == 0 {
+func (s *Site) keyFindings(ctx context.Context) []Finding {
+	if len(s.Scope.Keys) == 0 {
 		return nil
 	}
 	const check = admin.CheckKey
-	alias := s.scope.Keys[0].Alias
+	alias := s.Scope.Keys[0].Alias
 	mend := initSafely
 	if s.keyName != alias || store.IsKeyName(alias) { // init gives no key the name that somebody chose
 		mend = "coffer config"
 	}
 	another := "aws kms update-alias --alias-name " + alias + " --target-key-id KEY"
-	ctx, cancel := context.WithTimeout(ctx, keyTime)
+	ctx, cancel := context.WithTimeout(ctx, KeyTimeout)
 	defer cancel()
 	info, found, err := s.key(ctx)
 	switch {
 	case err != nil:
-		return untold(check, alias, err)
+		return Untold(check, alias, err)
 	case !found:
-		return one(admin.Serious, check, alias, mend, "is not a key of this account and region: nothing can be written")
+		return newFinding(admin.Serious, check, alias, mend, "is not a key of this account and region: nothing can be written")
 	case info.State == "Disabled":
-		return one(admin.Serious, check, alias, "aws kms enable-key --key-id "+info.ID, "is disabled: nothing under it can be read or written")
+		return newFinding(admin.Serious, check, alias, "aws kms enable-key --key-id "+info.ID, "is disabled: nothing under it can be read or written")
 	case info.State == "PendingDeletion":
-		return one(admin.Serious, check, alias, "aws kms cancel-key-deletion --key-id "+info.ID,
+		return newFinding(admin.Serious, check, alias, "aws kms cancel-key-deletion --key-id "+info.ID,
 			"is about to be deleted: nothing under it can be read or written, and then all of it is lost")
 	case !info.Enabled:
-		return one(admin.Serious, check, alias, another, "cannot be used: it is %s", info.State)
+		return newFinding(admin.Serious, check, alias, another, "cannot be used: it is %s", info.State)
 	case info.Usage != "" && info.Usage != "ENCRYPT_DECRYPT": // moto names none
-		return one(admin.Serious, check, alias, another, "cannot seal objects: its usage is %s", info.Usage)
+		return newFinding(admin.Serious, check, alias, another, "cannot seal objects: its usage is %s", info.Usage)
 	case s.checkPin() != nil:
-		return one(admin.Serious, check, alias, another, "stands for %s, which key_arns does not name: nothing can be written", info.ARN)
+		return newFinding(admin.Serious, check, alias, another, "stands for %s, which key_arns does not name: nothing can be written", info.ARN)
 	}
 	return nil
 }
 
 // clockFindings compares the clock with the server's, as far as whole seconds tell.
-func clockFindings(ctx context.Context, a *app.App, s *site) []finding {
+func clockFindings(ctx context.Context, a *app.App, s *Site) []Finding {
 	const check = admin.CheckClock
-	theirs, err := s.buckets.ServerTime(ctx, s.scope.Bucket)
+	theirs, err := s.Buckets.ServerTime(ctx, s.Scope.Bucket)
 	ours := a.Now()
 	if err != nil {
-		return untold(check, "this machine", err)
+		return Untold(check, "this machine", err)
 	}
 	if theirs.IsZero() {
-		return one(admin.Remark, check, "this machine", "date -u", "not told: the server does not name its time")
+		return newFinding(admin.Remark, check, "this machine", "date -u", "not told: the server does not name its time")
 	}
 	off, way := ours.Sub(theirs), "ahead of"
 	if off < 0 {
@@ -230,7 +218,7 @@ func clockFindings(ctx context.Context, a *app.App, s *site) []finding {
 	case off > 5*time.Minute:
 		severity = admin.Serious
 	}
-	return one(severity, check, "this machine", clockSetter(),
+	return newFinding(severity, check, "this machine", clockSetter(),
 		"has a clock %s %s the server's: versions get wrong dates, and from 15 minutes on requests are refused", off.Round(time.Second), way)
 }
 
@@ -246,7 +234,7 @@ func clockSetter() string {
 }
 
 // conditionFindings says what the server does not keep of the conditions of changes.
-func conditionFindings(ctx context.Context, s store.Store, service string, probe bool) []finding {
+func conditionFindings(ctx context.Context, s store.Store, service string, probe bool) []Finding {
 	const check, about = admin.CheckConditions, "the server"
 	prober, ok := s.(admin.ConditionProber)
 	if !ok {
@@ -256,28 +244,28 @@ func conditionFindings(ctx context.Context, s store.Store, service string, probe
 	var seal *store.SealError
 	switch {
 	case errors.As(err, &seal) && seal.Method == "":
-		return one(admin.Warning, admin.CheckEncryption, about, anotherServer,
+		return newFinding(admin.Warning, admin.CheckEncryption, about, anotherServer,
 			"does not encrypt, as far as its answers say: writes are refused, unless the configuration says allow_unencrypted: true")
 	case errors.Is(err, store.ErrUnsupported):
-		return one(admin.Serious, check, about, anotherServer, "cannot be written to: %s", app.Sentence(err))
+		return newFinding(admin.Serious, check, about, anotherServer, "cannot be written to: %s", app.Sentence(err))
 	case err != nil:
-		return untold(check, about, err)
+		return Untold(check, about, err)
 	case !c.Known && probe:
-		return one(admin.Remark, check, about, "", "not told: it did not let itself be asked")
+		return newFinding(admin.Remark, check, about, "", "not told: it did not let itself be asked")
 	case !c.Known:
-		return one(admin.Remark, check, about, "coffer doctor --probe", "not told: it was not asked in the last seven days whether it keeps conditions")
+		return newFinding(admin.Remark, check, about, "coffer doctor --probe", "not told: it was not asked in the last seven days whether it keeps conditions")
 	case !c.Puts:
-		return one(admin.Warning, check, about, anotherServer,
+		return newFinding(admin.Warning, check, about, anotherServer,
 			"ignores the conditions of puts: writes are refused, or with single_writer the last of two writers wins")
 	case !c.Deletes:
-		return one(admin.Remark, check, about, "coffer doctor --fix --single-writer",
+		return newFinding(admin.Remark, check, about, "coffer doctor --fix --single-writer",
 			"ignores the conditions of deletes: what is deleted leaves a tombstone, which doctor --fix --single-writer removes while nobody else writes")
 	}
 	return nil
 }
 
 // permissionFindings tries what a reader does, and with probe what an operator does.
-func (s *site) permissionFindings(ctx context.Context, st store.Store, service string, probe bool) []finding {
+func (s *Site) permissionFindings(ctx context.Context, st store.Store, service string, probe bool) []Finding {
 	const check = admin.CheckPermission
 	prober, ok := st.(admin.Prober)
 	if !ok {
@@ -287,31 +275,31 @@ func (s *site) permissionFindings(ctx context.Context, st store.Store, service s
 	if probe {
 		role = policy.Operator
 	}
-	wanted := s.scope.Permissions(role, service)
+	wanted := s.Scope.Permissions(role, service)
 	actions := make([]string, len(wanted))
 	for i, p := range wanted {
 		actions[i] = p.Action
 	}
 	trials, err := prober.Try(ctx, service, actions)
 	if err != nil {
-		return untold(check, service, err)
+		return Untold(check, service, err)
 	}
-	var found []finding
+	var found []Finding
 	var allowed []string
 	for i, t := range trials {
 		switch {
 		case t.Verdict == admin.Allowed:
 			allowed = append(allowed, t.Action)
 		case t.Verdict == admin.Untold:
-			found = append(found, one(admin.Remark, check, wanted[i].On, "", "not told whether you may %s: %s", t.Action, t.Reason)...)
+			found = append(found, newFinding(admin.Remark, check, wanted[i].On, "", "not told whether you may %s: %s", t.Action, t.Reason)...)
 		case t.Action == "s3:ListBucket" || t.Action == "s3:GetObject":
-			found = append(found, one(admin.Warning, check, wanted[i].On, "coffer policy reader "+service, "you may not %s: %s", t.Action, t.Reason)...)
+			found = append(found, newFinding(admin.Warning, check, wanted[i].On, "coffer policy reader "+service, "you may not %s: %s", t.Action, t.Reason)...)
 		default:
-			found = append(found, one(admin.Remark, check, wanted[i].On, "coffer policy "+string(role)+" "+service, "you may not %s: %s", t.Action, t.Reason)...)
+			found = append(found, newFinding(admin.Remark, check, wanted[i].On, "coffer policy "+string(role)+" "+service, "you may not %s: %s", t.Action, t.Reason)...)
 		}
 	}
 	if probe && len(allowed) > 0 {
-		found = append(found, one(admin.Remark, check, service, "", "you may %s", strings.Join(allowed, ", "))...)
+		found = append(found, newFinding(admin.Remark, check, service, "", "you may %s", strings.Join(allowed, ", "))...)
 	}
 	return found
 }

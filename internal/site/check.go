@@ -1,11 +1,10 @@
-package cmd
+package site
 
 import (
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/app"
@@ -16,9 +15,9 @@ import (
 
 const probePrefix = "probe-"
 
-// roundTrip writes a secret, reads it and deletes it, as everybody will. Nothing stays of it,
+// Check writes a secret, reads it and deletes it, as everybody will. Nothing stays of it,
 // nor of a run that was killed.
-func roundTrip(ctx context.Context, a *app.App) error {
+func Check(ctx context.Context, a *app.App) error {
 	s, err := a.Open(ctx)
 	if err != nil {
 		return err
@@ -68,7 +67,12 @@ func forgetProbes(ctx context.Context, s store.Store) error {
 		return nil
 	}
 	kept, err := p.Residue(ctx, store.Scratch)
-	keys := slices.DeleteFunc(keysOf(kept), func(key string) bool { return !strings.HasPrefix(key, probePrefix) })
+	var keys []string
+	for _, k := range kept {
+		if strings.HasPrefix(k.ID.Key, probePrefix) {
+			keys = append(keys, k.ID.Key)
+		}
+	}
 	if len(keys) > 0 {
 		_, _, err = p.Purge(ctx, store.Scratch, keys...)
 	}

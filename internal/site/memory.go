@@ -1,4 +1,4 @@
-package cmd
+package site
 
 import (
 	"crypto/sha256"
@@ -22,23 +22,23 @@ type triedFile struct {
 	LeftOut  map[string]string `json:"left_out"` // by setting: the reason, "" for one that was made
 }
 
-func triedPath(a *app.App, s *site) string {
+func triedPath(a *app.App, s *Site) string {
 	base := a.CacheDirectory()
 	if base == "" {
 		return ""
 	}
-	sum := sha256.Sum256([]byte(s.other + "\n" + s.scope.Bucket))
+	sum := sha256.Sum256([]byte(s.Other + "\n" + s.Scope.Bucket))
 	return filepath.Join(base, "init-"+hex.EncodeToString(sum[:8])+".json")
 }
 
 // rememberTried keeps why settings were left out. Where it cannot, doctor recommends an init that
 // leaves them out again.
-func rememberTried(a *app.App, s *site, leftOut map[string]string) {
+func rememberTried(a *app.App, s *Site, leftOut map[string]string) {
 	path := triedPath(a, s)
-	if s.other == "" || path == "" {
+	if s.Other == "" || path == "" {
 		return
 	}
-	f := triedFile{Endpoint: s.other, Bucket: s.scope.Bucket, Tried: a.Now().UTC(), LeftOut: triedSettings(a, s)}
+	f := triedFile{Endpoint: s.Other, Bucket: s.Scope.Bucket, Tried: a.Now().UTC(), LeftOut: TriedSettings(a, s)}
 	if f.LeftOut == nil {
 		f.LeftOut = map[string]string{}
 	}
@@ -52,11 +52,11 @@ func rememberTried(a *app.App, s *site, leftOut map[string]string) {
 	_ = os.WriteFile(path, append(text, '\n'), 0o600)
 }
 
-// triedSettings are those that an init has tried in the last thirty days: the reason why each was
+// TriedSettings are those that an init has tried in the last thirty days: the reason why each was
 // left out, "" for one that was made.
-func triedSettings(a *app.App, s *site) map[string]string {
+func TriedSettings(a *app.App, s *Site) map[string]string {
 	path := triedPath(a, s)
-	if s.other == "" || path == "" {
+	if s.Other == "" || path == "" {
 		return nil
 	}
 	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() { // a FIFO would be waited for
@@ -67,7 +67,7 @@ func triedSettings(a *app.App, s *site) map[string]string {
 		return nil
 	}
 	var f triedFile
-	if json.Unmarshal(text, &f) != nil || f.Endpoint != s.other || f.Bucket != s.scope.Bucket {
+	if json.Unmarshal(text, &f) != nil || f.Endpoint != s.Other || f.Bucket != s.Scope.Bucket {
 		return nil
 	}
 	if age := a.Now().Sub(f.Tried); age > triedTime || age < -time.Hour {

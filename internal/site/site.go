@@ -1,9 +1,12 @@
-package cmd
+// Package site is the bucket and the key of a store, as a whole: what they lack, the trial of each
+// setting before it is made for good, and what is wrong with them.
+package site
 
 import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/awsconf"
@@ -11,22 +14,22 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// site is the bucket of a store and the key that it writes under, on AWS or on a server that
+// Site is the bucket of a store and the key that it writes under, on AWS or on a server that
 // speaks its language. init makes what they lack, doctor tells it.
-type site struct {
-	scope   policy.Scope
+type Site struct {
+	Scope   policy.Scope
 	keys    *awsconf.Keys
-	buckets *awsconf.Buckets
+	Buckets *awsconf.Buckets
 	keyName string // what KMS calls the key: the alias, or another server's name for it; "" without keys
 	keyARN  string // once it is there
 	pinned  []string
 
-	other         string // the URL of a server that is not AWS's, else ""
-	unconditional bool   // puts without a condition stay allowed
+	Other         string // the URL of a server that is not AWS's, else ""
+	Unconditional bool   // puts without a condition stay allowed
 }
 
-// openSite returns what the settings describe. [store.ErrUnsupported] for a backend without a bucket.
-func openSite(ctx context.Context, a *app.App) (*site, error) {
+// Open returns what the settings describe. [store.ErrUnsupported] for a backend without a bucket.
+func Open(ctx context.Context, a *app.App) (*Site, error) {
 	s, err := a.Settings()
 	if err != nil {
 		return nil, err
@@ -41,10 +44,10 @@ func openSite(ctx context.Context, a *app.App) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &site{
-		scope: policy.Scope{Region: cfg.Region, Bucket: s.Bucket.Value, PlainHTTP: awsconf.PlainHTTP(cfg)},
-		other: awsconf.OtherServer(cfg),
-		keys:  awsconf.NewKeys(cfg), buckets: awsconf.NewBuckets(cfg, s.ExpectedBucketOwner.Value),
+	out := &Site{
+		Scope: policy.Scope{Region: cfg.Region, Bucket: s.Bucket.Value, PlainHTTP: awsconf.PlainHTTP(cfg)},
+		Other: awsconf.OtherServer(cfg),
+		keys:  awsconf.NewKeys(cfg), Buckets: awsconf.NewBuckets(cfg, s.ExpectedBucketOwner.Value),
 		pinned: s.PinnedARNs(),
 	}
 	if s.Backend.Value == "s3-kms" {
@@ -52,7 +55,7 @@ func openSite(ctx context.Context, a *app.App) (*site, error) {
 		if err != nil {
 			return nil, err
 		}
-		out.scope.Keys, out.keyName = []policy.Key{{Alias: alias}}, alias
+		out.Scope.Keys, out.keyName = []policy.Key{{Alias: alias}}, alias
 		if name, ok := s.File.Keys[alias]; ok {
 			out.keyName = name
 		}
@@ -61,16 +64,19 @@ func openSite(ctx context.Context, a *app.App) (*site, error) {
 }
 
 // key asks KMS for the key.
-func (s *site) key(ctx context.Context) (info awsconf.KeyInfo, found bool, err error) {
+func (s *Site) key(ctx context.Context) (info awsconf.KeyInfo, found bool, err error) {
 	info, found, err = s.keys.Find(ctx, s.keyName)
 	s.keyARN = info.ARN
 	return info, found, err
 }
 
 // checkPin refuses a key that is not pinned, where keys are.
-func (s *site) checkPin() error {
+func (s *Site) checkPin() error {
 	if len(s.pinned) > 0 && !slices.Contains(s.pinned, s.keyARN) {
-		return &store.PinError{Alias: s.scope.Keys[0].Alias, KeyID: s.keyARN}
+		return &store.PinError{Alias: s.Scope.Keys[0].Alias, KeyID: s.keyARN}
 	}
 	return nil
 }
+
+// KeyTimeout is how long the key service has, for all keys.
+const KeyTimeout = 3 * time.Second

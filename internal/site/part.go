@@ -1,0 +1,52 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/coffer-secrets/coffer/internal/app"
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// Part is one thing that a store needs.
+type Part struct {
+	Name    string `json:"name"`
+	State   string `json:"state"` // as it is, or will be
+	Done    bool   `json:"done"`
+	LeftOut string `json:"left_out,omitempty"` // why it is not made
+
+	Make    func(context.Context) error
+	Setting *bucketSetting // in the place of make
+}
+
+// Open tells whether a part is to be made.
+func (p *Part) Open() bool { return !p.Done && p.LeftOut == "" }
+
+// LookForKey can make a key for an alias alone: an id is KMS's to give.
+func LookForKey(ctx context.Context, s *Site) (Part, error) {
+	alias := s.Scope.Keys[0].Alias
+	info, found, err := s.key(ctx)
+	switch {
+	case err != nil:
+		return Part{}, err
+	case !found && (s.keyName != alias || store.IsKeyName(alias)):
+		return Part{}, fmt.Errorf("%w: there is no key %s", store.ErrConfiguration, s.keyName)
+	case found && !info.Enabled:
+		return Part{}, app.Hinted(fmt.Errorf("%w: the key of %s is %s", store.ErrConfiguration, alias, info.State),
+			"who owns it must enable it, or another alias be taken")
+	case found:
+		return Part{Name: "key " + alias, State: info.ARN, Done: true}, s.checkPin()
+	case len(s.pinned) > 0:
+		return Part{}, app.Hinted(fmt.Errorf("%w: there is no key %s, and one that is made now would not be pinned", store.ErrConfiguration, alias),
+			"make the key and its alias, add its ARN to key_arns, and run it again")
+	}
+	return Part{Name: "key " + alias, State: "a new key, and the alias for it", Make: func(ctx context.Context) error {
+		made, err := s.keys.Create(ctx, alias)
+		s.keyARN = made.ARN
+		if errors.Is(err, store.ErrUnknown) {
+			err = app.Hinted(err, "aws kms list-keys and describe-key show it; aws kms create-alias --alias-name "+alias+" --target-key-id ID takes it; coffer init again makes another one")
+		}
+		return err
+	}}, nil
+}
