@@ -38,10 +38,10 @@ func (c *AuditCmd) reads(ctx context.Context, a *app.App, service string) error 
 	if c.from.IsZero() {
 		c.from = c.to.Add(-trailSpan)
 	}
-	var o opened
-	o.senseless, err = trail.Decrypts(ctx, c.from, c.to, func(d awsconf.Decrypt) { o.take(d, s, service, c.Key) })
-	if err == nil || len(o.openings) > 0 { // what was found before a refusal is worth having
-		slices.Reverse(o.openings)
+	var o Opened
+	o.Senseless, err = trail.Decrypts(ctx, c.from, c.to, func(d awsconf.Decrypt) { o.Take(d, s, service, c.Key) })
+	if err == nil || len(o.Openings) > 0 { // what was found before a refusal is worth having
+		slices.Reverse(o.Openings)
 		if printed := o.print(a, service); printed != nil {
 			return printed
 		}
@@ -57,7 +57,7 @@ func (c *AuditCmd) reads(ctx context.Context, a *app.App, service string) error 
 type openingJSON struct {
 	Time      string `json:"time"`
 	User      string `json:"user"`
-	What      kind   `json:"what"`
+	What      Kind   `json:"what"`
 	Service   string `json:"service"`
 	Key       string `json:"key,omitempty"`
 	Object    string `json:"object"`
@@ -67,47 +67,47 @@ type openingJSON struct {
 	EventID   string `json:"event_id"`
 }
 
-func (o *opened) print(a *app.App, service string) error {
+func (o *Opened) print(a *app.App, service string) error {
 	if a.Globals.JSON {
-		out := make([]openingJSON, len(o.openings))
-		for i, e := range o.openings {
+		out := make([]openingJSON, len(o.Openings))
+		for i, e := range o.Openings {
 			out[i] = openingJSON{
-				Time: app.Timestamp(e.Time), User: e.Who, What: e.kind, Service: service, Key: e.key, Object: e.object,
+				Time: app.Timestamp(e.Time), User: e.Who, What: e.Kind, Service: service, Key: e.key, Object: e.Object,
 				SourceIP: e.SourceIP, UserAgent: e.UserAgent, Error: e.Error, EventID: e.ID,
 			}
 		}
 		return render.JSON(a.Stdout, out)
 	}
-	if len(o.openings) == 0 {
+	if len(o.Openings) == 0 {
 		return nil
 	}
 	t := a.Table("Date", "User", "What", "Object", "Source IP", "User agent", "Error")
-	for _, e := range o.openings {
-		t.Row(e.Time, e.Who, string(e.kind), e.object, e.SourceIP, e.UserAgent, e.Error)
+	for _, e := range o.Openings {
+		t.Row(e.Time, e.Who, string(e.Kind), e.Object, e.SourceIP, e.UserAgent, e.Error)
 	}
 	return t.Print()
 }
 
 // tellLimits says what the answer cannot know: an empty one is no proof that nobody read.
-func (c *AuditCmd) tellLimits(a *app.App, o *opened, service, region string) {
+func (c *AuditCmd) tellLimits(a *app.App, o *Opened, service, region string) {
 	of := service
 	if c.Key != "" {
 		of += "/" + c.Key
 	}
-	if len(o.openings) == 0 {
+	if len(o.Openings) == 0 {
 		a.Note("CloudTrail knows of no read of %s between %s and %s", of, c.from.Format(time.RFC3339), c.to.Format(time.RFC3339))
 	}
-	if slices.ContainsFunc(o.openings, func(e opening) bool { return e.kind == ofIndex }) {
+	if slices.ContainsFunc(o.Openings, func(e Opening) bool { return e.Kind == OfIndex }) {
 		a.Note("exec, env, export and list open indexes: who opened one could read every secret of %s under its alias, and may have used only some", service)
 	}
 	if o.bucket > 0 {
 		a.Note("%s name the bucket alone: S3 bucket keys hide which object was opened, how often, and by whom", app.Count(o.bucket, "event"))
 	}
-	if o.nameless > 0 {
-		a.Note("%s in %s name nothing: they may have been for %s", app.Count(o.nameless, "refused attempt"), region, of)
+	if o.Nameless > 0 {
+		a.Note("%s in %s name nothing: they may have been for %s", app.Count(o.Nameless, "refused attempt"), region, of)
 	}
-	if o.senseless > 0 {
-		a.Note("%s could not be understood", app.Count(o.senseless, "event"))
+	if o.Senseless > 0 {
+		a.Note("%s could not be understood", app.Count(o.Senseless, "event"))
 	}
 	now := a.Now()
 	if c.from.Before(now.Add(-trailKept)) {

@@ -16,40 +16,40 @@ const (
 	trailLag  = 15 * time.Minute
 )
 
-// kind says what was opened.
-type kind string
+// Kind says what was opened.
+type Kind string
 
 const (
-	ofSecret kind = "secret" // the object or parameter of one secret
-	ofIndex  kind = "index"  // the newest values of a service under one alias
-	ofShare  kind = "share"  // a value, through a link
-	ofObject kind = "object" // something else of the service
+	ofSecret Kind = "secret" // the object or parameter of one secret
+	OfIndex  Kind = "index"  // the newest values of a service under one alias
+	ofShare  Kind = "share"  // a value, through a link
+	ofObject Kind = "object" // something else of the service
 )
 
-// opening is one time that KMS was asked to open something of a service.
-type opening struct {
+// Opening is one time that KMS was asked to open something of a service.
+type Opening struct {
 	awsconf.Decrypt
-	kind   kind
-	object string
+	Kind   Kind
+	Object string
 	key    string // of a secret
 }
 
-// opened is all that CloudTrail tells of a service.
-type opened struct {
-	openings []opening // the latest first
+// Opened is all that CloudTrail tells of a service.
+type Opened struct {
+	Openings []Opening // the latest first
 
 	bucket    int // events that name the bucket alone
-	nameless  int // refusals that name nothing
-	senseless int // what could not be understood
+	Nameless  int // refusals that name nothing
+	Senseless int // what could not be understood
 }
 
-// take sorts one event in.
-func (o *opened) take(d awsconf.Decrypt, s *app.Settings, service, key string) {
+// Take sorts one event in.
+func (o *Opened) Take(d awsconf.Decrypt, s *app.Settings, service, key string) {
 	if d.Context == nil && d.Error != "" {
-		o.nameless++
+		o.Nameless++
 		return
 	}
-	var found opening
+	var found Opening
 	if s.Backend.Value == "ssm" {
 		_, name, _ := strings.Cut(d.Context["PARAMETER_ARN"], ":parameter/")
 		found = openedParameter(name, service)
@@ -65,36 +65,36 @@ func (o *opened) take(d awsconf.Decrypt, s *app.Settings, service, key string) {
 		}
 		found = openedObject(name, service)
 	}
-	if found.kind == "" || key != "" && found.key != "" && !strings.EqualFold(found.key, key) {
+	if found.Kind == "" || key != "" && found.key != "" && !strings.EqualFold(found.key, key) {
 		return
 	}
 	found.Decrypt = d
-	o.openings = append(o.openings, found)
+	o.Openings = append(o.Openings, found)
 }
 
 // openedObject tells what an object is to a service; the zero opening: nothing.
-func openedObject(name, service string) opening {
+func openedObject(name, service string) Opening {
 	if strings.HasPrefix(name, shareRoot+service+"/") {
-		return opening{kind: ofShare, object: name}
+		return Opening{Kind: ofShare, Object: name}
 	}
 	rest, ok := strings.CutPrefix(name, service+"/")
 	if !ok || strings.Contains(rest, "/") { // of a service below it
-		return opening{}
+		return Opening{}
 	}
 	key, isSecret := strings.CutSuffix(rest, ".json")
 	switch {
 	case index.Is(rest, false):
-		return opening{kind: ofIndex, object: name}
+		return Opening{Kind: OfIndex, Object: name}
 	case isSecret && store.CheckKey(key) == nil:
-		return opening{kind: ofSecret, object: name, key: key}
+		return Opening{Kind: ofSecret, Object: name, key: key}
 	}
-	return opening{kind: ofObject, object: name}
+	return Opening{Kind: ofObject, Object: name}
 }
 
-func openedParameter(name, service string) opening {
+func openedParameter(name, service string) Opening {
 	key, ok := strings.CutPrefix(name, service+"/")
 	if !ok || store.CheckKey(key) != nil {
-		return opening{}
+		return Opening{}
 	}
-	return opening{kind: ofSecret, object: "/" + name, key: key}
+	return Opening{Kind: ofSecret, Object: "/" + name, key: key}
 }
