@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -10,10 +9,10 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/coffer-secrets/coffer/internal/app"
+	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/internal/render"
+	"github.com/coffer-secrets/coffer/internal/trail"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -99,14 +98,14 @@ func (c *AuditCmd) writes(ctx context.Context, a *app.App, service string) error
 	}
 	ids := []store.ID{{Service: service, Key: c.Key}}
 	if c.Key == "" {
-		if ids, err = secretIDs(ctx, a, s, service); err != nil {
+		if ids, err = app.SecretIDs(ctx, a, s, service); err != nil {
 			return err
 		}
 		if len(ids) == 0 {
 			return app.NoSecrets("audit", service)
 		}
 	}
-	versions, hidden, err := histories(ctx, s, ids, c.Key != "")
+	versions, hidden, err := app.Histories(ctx, s, ids, c.Key != "")
 	if err != nil {
 		return err
 	}
@@ -119,57 +118,6 @@ func (c *AuditCmd) writes(ctx context.Context, a *app.App, service string) error
 		return err
 	}
 	return fmt.Errorf("%w: of %s of service %q hidden from you it cannot be told who wrote them", store.ErrDenied, app.Count(hidden, "secret"), service)
-}
-
-// secretIDs names the secrets of a service, hidden ones too.
-func secretIDs(ctx context.Context, a *app.App, s store.Store, service string) ([]store.ID, error) {
-	var found []store.ID
-	if lister, ok := s.(store.Lister); ok {
-		all, err := lister.IDs(ctx, service)
-		for _, id := range all {
-			if id.Service == service {
-				found = append(found, id)
-			}
-		}
-		return found, err
-	}
-	contents, err := s.Load(ctx, service)
-	for _, notice := range contents.Notices {
-		a.Note("%s", notice)
-	}
-	for _, key := range contents.Keys() {
-		found = append(found, store.ID{Service: service, Key: key})
-	}
-	return found, err
-}
-
-// histories reads the histories of secrets, eight at once, and counts those that the caller may
-// not read. named says that one was asked for, which must be there and be readable.
-func histories(ctx context.Context, s store.Store, ids []store.ID, named bool) (all []store.Meta, hidden int, err error) {
-	each, denied := make([][]store.Meta, len(ids)), make([]bool, len(ids))
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(8)
-	for i, id := range ids {
-		g.Go(func() (err error) {
-			each[i], err = s.History(gctx, id)
-			switch {
-			case named:
-			case errors.Is(err, store.ErrDenied):
-				denied[i], err = true, nil
-			case errors.Is(err, store.ErrNotFound): // deleted meanwhile
-				err = nil
-			}
-			return err
-		})
-	}
-	err = g.Wait()
-	for i := range ids {
-		all = append(all, each[i]...)
-		if denied[i] {
-			hidden++
-		}
-	}
-	return all, hidden, err
 }
 
 func printWrites(a *app.App, versions []store.Meta) error {
@@ -185,4 +133,111 @@ func printWrites(a *app.App, versions []store.Meta) error {
 		t.Row(m.Created, m.ID.Key, m.Version, m.CreatedBy, m.KeyAlias)
 	}
 	return t.Print()
+}
+
+// reads tells who had KMS open something of the service. It needs no right to the secrets.
+func (c *AuditCmd) reads(ctx context.Context, a *app.App, service string) error {
+	s, err := a.Settings()
+	if err == nil {
+		err = s.Check()
+	}
+	if err != nil {
+		return err
+	}
+	if s.Backend.Value != "s3-kms" && s.Backend.Value != "ssm" {
+		return fmt.Errorf("%w: --cloudtrail goes by what KMS opens, and the %s backend has no KMS key of its own", store.ErrUnsupported, s.Backend.Value)
+	}
+	cfg, err := a.Aws(ctx, s)
+	if err != nil {
+		return err
+	}
+	client, err := awsconf.NewTrail(ctx, cfg, awsconf.TrailOptions{Now: a.Now, Log: a.Logger()})
+	if err != nil {
+		return err
+	}
+	if c.to.IsZero() {
+		c.to = a.Now().UTC()
+	}
+	if c.from.IsZero() {
+		c.from = c.to.Add(-trail.Span)
+	}
+	var o trail.Opened
+	o.Senseless, err = client.Decrypts(ctx, c.from, c.to, func(d awsconf.Decrypt) { o.Take(d, s, service, c.Key) })
+	if err == nil || len(o.Openings) > 0 { // what was found before a refusal is worth having
+		slices.Reverse(o.Openings)
+		if printed := printOpenings(a, &o, service); printed != nil {
+			return printed
+		}
+	}
+	if err != nil {
+		return err
+	}
+	c.tellLimits(a, &o, service, cfg.Region)
+	return nil
+}
+
+// openingJSON is how an opening is printed with --json.
+type openingJSON struct {
+	Time      string     `json:"time"`
+	User      string     `json:"user"`
+	What      trail.Kind `json:"what"`
+	Service   string     `json:"service"`
+	Key       string     `json:"key,omitempty"`
+	Object    string     `json:"object"`
+	SourceIP  string     `json:"source_ip,omitempty"`
+	UserAgent string     `json:"user_agent,omitempty"`
+	Error     string     `json:"error,omitempty"`
+	EventID   string     `json:"event_id"`
+}
+
+func printOpenings(a *app.App, o *trail.Opened, service string) error {
+	if a.Globals.JSON {
+		out := make([]openingJSON, len(o.Openings))
+		for i, e := range o.Openings {
+			out[i] = openingJSON{
+				Time: app.Timestamp(e.Time), User: e.Who, What: e.Kind, Service: service, Key: e.Key, Object: e.Object,
+				SourceIP: e.SourceIP, UserAgent: e.UserAgent, Error: e.Error, EventID: e.ID,
+			}
+		}
+		return render.JSON(a.Stdout, out)
+	}
+	if len(o.Openings) == 0 {
+		return nil
+	}
+	t := a.Table("Date", "User", "What", "Object", "Source IP", "User agent", "Error")
+	for _, e := range o.Openings {
+		t.Row(e.Time, e.Who, string(e.Kind), e.Object, e.SourceIP, e.UserAgent, e.Error)
+	}
+	return t.Print()
+}
+
+// tellLimits says what the answer cannot know: an empty one is no proof that nobody read.
+func (c *AuditCmd) tellLimits(a *app.App, o *trail.Opened, service, region string) {
+	of := service
+	if c.Key != "" {
+		of += "/" + c.Key
+	}
+	if len(o.Openings) == 0 {
+		a.Note("CloudTrail knows of no read of %s between %s and %s", of, c.from.Format(time.RFC3339), c.to.Format(time.RFC3339))
+	}
+	if slices.ContainsFunc(o.Openings, func(e trail.Opening) bool { return e.Kind == trail.OfIndex }) {
+		a.Note("exec, env, export and list open indexes: who opened one could read every secret of %s under its alias, and may have used only some", service)
+	}
+	if o.Bucket > 0 {
+		a.Note("%s name the bucket alone: S3 bucket keys hide which object was opened, how often, and by whom", app.Count(o.Bucket, "event"))
+	}
+	if o.Nameless > 0 {
+		a.Note("%s in %s name nothing: they may have been for %s", app.Count(o.Nameless, "refused attempt"), region, of)
+	}
+	if o.Senseless > 0 {
+		a.Note("%s could not be understood", app.Count(o.Senseless, "event"))
+	}
+	now := a.Now()
+	if c.from.Before(now.Add(-trail.Retention)) {
+		a.Note("CloudTrail's event history goes back 90 days, not to %s", c.from.Format(time.DateOnly))
+	}
+	if c.to.After(now.Add(-trail.Delay)) {
+		a.Note("the last 15 minutes or so are not in CloudTrail yet")
+	}
+	a.Note("it tells what KMS opened in %s, in this account: not what S3 bucket keys kept from KMS, nor what readers had already; S3 data events, off by default, tell more", region)
 }

@@ -3,8 +3,14 @@ package cmd
 import (
 	"context"
 
+	"errors"
+	"fmt"
+	"time"
+
 	"github.com/coffer-secrets/coffer/internal/app"
+	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 )
 
 // RestoreCmd makes an old version of a secret the newest, or brings a deleted secret back.
@@ -70,4 +76,123 @@ func (c *RestoreCmd) version(ctx context.Context, a *app.App, version int) error
 	}
 	a.Note("version %d has the value of version %d", result.Meta.Version, version)
 	return err
+}
+
+// undelete lists the deleted secrets of a service, or brings one back.
+func (c *RestoreCmd) undelete(ctx context.Context, a *app.App) error {
+	service := app.ServiceName(c.Service)
+	var keys []string
+	if c.Key != "" {
+		keys = []string{c.Key}
+		if _, err := app.NewID(c.Service, c.Key); err != nil {
+			return err
+		}
+	}
+	s, err := a.Open(ctx)
+	if err != nil {
+		return err
+	}
+	restorer, ok := s.(admin.Restorer)
+	if !ok {
+		return keepsNothing(a)
+	}
+	found, err := restorer.Deleted(ctx, service, keys...)
+	if errors.Is(err, store.ErrUnsupported) && !notKept(err) {
+		return keepsNothing(a)
+	}
+	if err != nil {
+		return err
+	}
+	if c.Key == "" {
+		return printCandidates(a, service, found)
+	}
+	for _, f := range found {
+		a.Note("%s", candidateLine(f))
+	}
+	return c.bringBack(ctx, a, restorer, store.ID{Service: service, Key: c.Key})
+}
+
+// keepsNothing is for a backend, or a server, that has no versions of objects.
+func keepsNothing(a *app.App) error {
+	err := fmt.Errorf("%w: %s keeps nothing of what is deleted", store.ErrUnsupported, storage(a))
+	return app.Hinted(err, "s3-kms and s3 can bring it back, from a bucket with versioning")
+}
+
+// storage says what it is that cannot: the backend, or a server that has no versions.
+func storage(a *app.App) string {
+	if name := a.InForce.Backend.Value; name != "s3" && name != "s3-kms" {
+		return "the " + name + " backend"
+	}
+	return "this server"
+}
+
+func (c *RestoreCmd) bringBack(ctx context.Context, a *app.App, restorer admin.Restorer, id store.ID) error {
+	result, err := restorer.Undelete(ctx, id, admin.UndeleteOptions{At: c.At, Adopt: c.Adopt})
+	if errors.Is(err, store.ErrNotFound) {
+		err = app.Hinted(err, "only a bucket with versioning keeps what is deleted, until its lifecycle removes it; coffer restore "+id.Service+" --deleted lists it")
+	}
+	if result.Outcome == "" {
+		return err
+	}
+	if printErr := a.PrintResults([]store.Result{result}); printErr != nil {
+		return printErr
+	}
+	return err
+}
+
+// candidateLine says in a line what can be restored.
+func candidateLine(c admin.Candidate) string {
+	if c.Err != nil {
+		return fmt.Sprintf("kept: a state that cannot be read (--at %s): %s", c.State, app.Sentence(c.Err))
+	}
+	line := fmt.Sprintf("kept: version %d of %s", c.Version, c.Created.UTC().Format(time.RFC3339))
+	if c.CreatedBy != "" {
+		line += " by " + c.CreatedBy
+	}
+	if c.KeyAlias != "" {
+		line += " under " + c.KeyAlias
+	}
+	return line + fmt.Sprintf(" (--at %s)", c.State)
+}
+
+// candidateJSON is how a state that can be restored is printed with --json.
+type candidateJSON struct {
+	app.SecretJSON
+	State    string    `json:"state"`
+	Versions int       `json:"versions,omitempty"`
+	Stored   time.Time `json:"stored"`
+	Deleted  time.Time `json:"deleted"`
+	Error    string    `json:"error,omitempty"`
+}
+
+func printCandidates(a *app.App, service string, found []admin.Candidate) error {
+	if len(found) == 0 {
+		err := &store.Error{Op: "restore", ID: store.ID{Service: service}, Err: fmt.Errorf("%w: nothing is kept of a deleted secret", store.ErrNotFound)}
+		return app.Hinted(err, "only a bucket with versioning keeps what is deleted, until its lifecycle removes it")
+	}
+	if a.Globals.JSON {
+		out := make([]candidateJSON, len(found))
+		for i, c := range found {
+			out[i] = candidateJSON{app.Described(c.Meta), c.State, c.Versions, c.Stored, c.Deleted, errorText(c.Err)}
+		}
+		return render.JSON(a.Stdout, out)
+	}
+	t := a.Table("Key", "Version", "Last modified", "User", "Key alias", "Deleted", "State")
+	var unread []admin.Candidate
+	for _, c := range found {
+		if c.Err != nil {
+			unread = append(unread, c)
+		}
+		t.Row(c.ID.Key, app.OrNone(c.Version), c.Created, c.CreatedBy, c.KeyAlias, c.Deleted, c.State)
+	}
+	if err := t.Print(); err != nil {
+		return err
+	}
+	if len(unread) > 0 {
+		a.Note("%d of %s cannot be read:", len(unread), app.Count(len(found), "state"))
+	}
+	for _, c := range unread {
+		a.Note("%s: %s", c.State, app.Sentence(c.Err))
+	}
+	return nil
 }

@@ -108,10 +108,8 @@ func printShare(a *app.App, id store.ID, s admin.Share) error {
 	return a.Print(s.Link.Reveal() + "\n")
 }
 
-const shareRoot = "__share/"
-
 // shareID is what people call a share: its object without what all have in common.
-func shareID(s admin.Share) string { return strings.TrimPrefix(s.Object, shareRoot) }
+func shareID(s admin.Share) string { return strings.TrimPrefix(s.Object, admin.SharePrefix) }
 
 func printShares(ctx context.Context, a *app.App, sharer admin.Sharer, service string) error {
 	shares, err := sharer.Shares(ctx, service)
@@ -138,10 +136,10 @@ func revoke(ctx context.Context, a *app.App, sharer admin.Sharer, link string) e
 	if u, err := url.Parse(link); err == nil {
 		id = u.Path // without the query, which is what signs it
 	}
-	if _, after, found := strings.Cut(id, shareRoot); found {
+	if _, after, found := strings.Cut(id, admin.SharePrefix); found {
 		id = after
 	}
-	if err := sharer.Revoke(ctx, shareRoot+id); err != nil {
+	if err := sharer.Revoke(ctx, admin.SharePrefix+id); err != nil {
 		return err
 	}
 	a.Note("%s: revoked", id)

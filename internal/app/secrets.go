@@ -3,6 +3,11 @@ package app
 import (
 	"time"
 
+	"context"
+	"errors"
+
+	"golang.org/x/sync/errgroup"
+
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -50,4 +55,55 @@ func Shown(value *string) any {
 		return nil
 	}
 	return *value
+}
+
+// SecretIDs names the secrets of a service, hidden ones too.
+func SecretIDs(ctx context.Context, a *App, s store.Store, service string) ([]store.ID, error) {
+	var found []store.ID
+	if lister, ok := s.(store.Lister); ok {
+		all, err := lister.IDs(ctx, service)
+		for _, id := range all {
+			if id.Service == service {
+				found = append(found, id)
+			}
+		}
+		return found, err
+	}
+	contents, err := s.Load(ctx, service)
+	for _, notice := range contents.Notices {
+		a.Note("%s", notice)
+	}
+	for _, key := range contents.Keys() {
+		found = append(found, store.ID{Service: service, Key: key})
+	}
+	return found, err
+}
+
+// Histories reads the histories of secrets, eight at once, and counts those that the caller may
+// not read. named says that one was asked for, which must be there and be readable.
+func Histories(ctx context.Context, s store.Store, ids []store.ID, named bool) (all []store.Meta, hidden int, err error) {
+	each, denied := make([][]store.Meta, len(ids)), make([]bool, len(ids))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(8)
+	for i, id := range ids {
+		g.Go(func() (err error) {
+			each[i], err = s.History(gctx, id)
+			switch {
+			case named:
+			case errors.Is(err, store.ErrDenied):
+				denied[i], err = true, nil
+			case errors.Is(err, store.ErrNotFound): // deleted meanwhile
+				err = nil
+			}
+			return err
+		})
+	}
+	err = g.Wait()
+	for i := range ids {
+		all = append(all, each[i]...)
+		if denied[i] {
+			hidden++
+		}
+	}
+	return all, hidden, err
 }

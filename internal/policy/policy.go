@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/partition"
+	"github.com/coffer-secrets/coffer/store/admin"
 )
 
 // Role is a kind of user.
@@ -257,7 +258,7 @@ func (s Scope) prefixes(role Role) []string {
 	for _, service := range s.Services {
 		out = append(out, service+"/", service+"/*")
 		if role == Operator {
-			out = append(out, "__share/"+service+"/", "__share/"+service+"/*")
+			out = append(out, admin.SharePrefix+service+"/", admin.SharePrefix+service+"/*")
 		}
 	}
 	return out

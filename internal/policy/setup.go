@@ -3,6 +3,8 @@ package policy
 import (
 	"strconv"
 	"strings"
+
+	"github.com/coffer-secrets/coffer/store/admin"
 )
 
 // NoncurrentDays is how long versions are kept that are no longer current, and ShareDays how
@@ -87,7 +89,7 @@ func (w *writer) lifecycle() {
 	w.block("rule", func() {
 		w.attribute("id", quoted(RuleShares))
 		w.attribute("status", quoted("Enabled"))
-		w.block("filter", func() { w.attribute("prefix", quoted("__share/")) })
+		w.block("filter", func() { w.attribute("prefix", quoted(admin.SharePrefix)) })
 		w.block("expiration", func() { w.attribute("days", strconv.Itoa(ShareDays)) })
 	})
 }

@@ -94,7 +94,7 @@ func (s *Site) policySetting() bucketSetting {
 func (s *Site) lifecycleSetting() bucketSetting {
 	rules := []awsconf.Rule{
 		{ID: policy.RuleNoncurrent, NoncurrentDays: policy.NoncurrentDays},
-		{ID: policy.RuleShares, Prefix: "__share/", Days: policy.ShareDays},
+		{ID: policy.RuleShares, Prefix: admin.SharePrefix, Days: policy.ShareDays},
 	}
 	return bucketSetting{
 		Name: admin.CheckLifecycle, Title: "lifecycle",

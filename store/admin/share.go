@@ -10,6 +10,9 @@ import (
 // MaxShare is the longest that a link can be valid: what AWS signs for (Signature Version 4).
 const MaxShare = 7 * 24 * time.Hour
 
+// SharePrefix begins the names of the objects that links read.
+const SharePrefix = "__share/"
+
 // Share is one value laid open to whoever holds its link.
 type Share struct {
 	Object string      // its name in the bucket

@@ -56,7 +56,6 @@ type Shares struct {
 var _ admin.Sharer = Shares{}
 
 const (
-	root      = "__share/"
 	timestamp = "20060102T150405Z"
 	idSize    = 16 // bytes, of random numbers
 )
@@ -83,7 +82,7 @@ func (s Shares) share(ctx context.Context, id store.ID, lasts time.Duration) (ad
 		return admin.Share{}, err
 	}
 	ends := s.Now().Add(lasts).UTC()
-	name := root + id.Service + "/" + ends.Format(timestamp) + "-" + random()
+	name := admin.SharePrefix + id.Service + "/" + ends.Format(timestamp) + "-" + random()
 	link, err := s.Bucket.Link(ctx, name, lasts)
 	if err != nil {
 		return admin.Share{}, err
@@ -143,7 +142,7 @@ func (s Shares) sweep(ctx context.Context, service string) {
 
 // Shares implements [admin.Sharer].
 func (s Shares) Shares(ctx context.Context, service string) ([]admin.Share, error) {
-	prefix := root
+	prefix := admin.SharePrefix
 	if service != "" {
 		prefix += service + "/"
 	}
@@ -180,7 +179,7 @@ func (s Shares) Revoke(ctx context.Context, object string) error {
 
 // parse tells the service of a share and when it ends.
 func parse(object string) (service string, ends time.Time, ok bool) {
-	path, ok := strings.CutPrefix(object, root)
+	path, ok := strings.CutPrefix(object, admin.SharePrefix)
 	at := strings.LastIndexByte(path, '/')
 	if !ok || at < 0 || store.CheckService(path[:at]) != nil {
 		return "", time.Time{}, false

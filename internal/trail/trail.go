@@ -1,4 +1,5 @@
-package cmd
+// Package trail sorts what CloudTrail tells of KMS into what was opened of a service.
+package trail
 
 import (
 	"strings"
@@ -8,12 +9,13 @@ import (
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 )
 
 const (
-	trailSpan = 24 * time.Hour // of --cloudtrail without --since
-	trailKept = 90 * 24 * time.Hour
-	trailLag  = 15 * time.Minute
+	Span      = 24 * time.Hour // of --cloudtrail without --since
+	Retention = 90 * 24 * time.Hour
+	Delay     = 15 * time.Minute
 )
 
 // Kind says what was opened.
@@ -31,14 +33,14 @@ type Opening struct {
 	awsconf.Decrypt
 	Kind   Kind
 	Object string
-	key    string // of a secret
+	Key    string // of a secret
 }
 
 // Opened is all that CloudTrail tells of a service.
 type Opened struct {
 	Openings []Opening // the latest first
 
-	bucket    int // events that name the bucket alone
+	Bucket    int // events that name the bucket alone
 	Nameless  int // refusals that name nothing
 	Senseless int // what could not be understood
 }
@@ -56,7 +58,7 @@ func (o *Opened) Take(d awsconf.Decrypt, s *app.Settings, service, key string) {
 	} else {
 		_, name, _ := strings.Cut(d.Context["aws:s3:arn"], ":s3:::")
 		if name == s.Bucket.Value {
-			o.bucket++
+			o.Bucket++
 			return
 		}
 		name, ok := strings.CutPrefix(name, s.Bucket.Value+"/")
@@ -65,7 +67,7 @@ func (o *Opened) Take(d awsconf.Decrypt, s *app.Settings, service, key string) {
 		}
 		found = openedObject(name, service)
 	}
-	if found.Kind == "" || key != "" && found.key != "" && !strings.EqualFold(found.key, key) {
+	if found.Kind == "" || key != "" && found.Key != "" && !strings.EqualFold(found.Key, key) {
 		return
 	}
 	found.Decrypt = d
@@ -74,7 +76,7 @@ func (o *Opened) Take(d awsconf.Decrypt, s *app.Settings, service, key string) {
 
 // openedObject tells what an object is to a service; the zero opening: nothing.
 func openedObject(name, service string) Opening {
-	if strings.HasPrefix(name, shareRoot+service+"/") {
+	if strings.HasPrefix(name, admin.SharePrefix+service+"/") {
 		return Opening{Kind: ofShare, Object: name}
 	}
 	rest, ok := strings.CutPrefix(name, service+"/")
@@ -86,7 +88,7 @@ func openedObject(name, service string) Opening {
 	case index.Is(rest, false):
 		return Opening{Kind: OfIndex, Object: name}
 	case isSecret && store.CheckKey(key) == nil:
-		return Opening{Kind: ofSecret, Object: name, key: key}
+		return Opening{Kind: ofSecret, Object: name, Key: key}
 	}
 	return Opening{Kind: ofObject, Object: name}
 }
@@ -96,5 +98,5 @@ func openedParameter(name, service string) Opening {
 	if !ok || store.CheckKey(key) != nil {
 		return Opening{}
 	}
-	return Opening{Kind: ofSecret, Object: "/" + name, key: key}
+	return Opening{Kind: ofSecret, Object: "/" + name, Key: key}
 }
