@@ -1,16 +1,13 @@
 package cmd
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sort"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/coffer-secrets/coffer/internal/app"
+	"github.com/coffer-secrets/coffer/internal/doctor"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/internal/site"
 	"github.com/coffer-secrets/coffer/store"
@@ -23,12 +20,6 @@ type DoctorCmd struct {
 
 	Probe bool `help:"Try what the server keeps of conditions, and what you may change, with an object that is deleted again."`
 	Fix   bool `help:"Mend what needs no decision of yours: indexes, tombstones. No secret is written or deleted."`
-}
-
-// inspected is a service as doctor has seen it.
-type inspected struct {
-	admin.Inspection
-	mended []admin.Finding
 }
 
 // Run prints a row for each finding, the worst first. It ends with exit code 1 when one is more
@@ -63,113 +54,24 @@ func (c *DoctorCmd) Run(ctx context.Context, a *app.App) error {
 	}
 	var found []site.Finding
 	if onS3 := backend == "s3" || backend == "s3-kms"; onS3 && (len(c.Services) == 0 || c.Probe) {
-		if found, err = site.SiteFindings(ctx, a, s, services, c.Probe); err != nil {
+		if found, err = site.Findings(ctx, a, s, services, c.Probe); err != nil {
 			return err
 		}
 		if c.Probe {
-			found = append(found, serverRows(ctx, s, site.ProbedService(services))...)
+			found = append(found, doctor.Server(ctx, s, site.ProbedService(services))...)
 		}
 	}
-	all, err := c.examine(ctx, a, inspector, services)
+	all, err := doctor.Examine(ctx, a, inspector, services, c.Fix)
 	if err != nil {
 		return err
 	}
 	for _, seen := range all {
-		if len(c.Services) > 0 && len(seen.Secrets)+len(seen.Indexes)+len(seen.mended) == 0 {
+		if len(c.Services) > 0 && len(seen.Secrets)+len(seen.Indexes)+len(seen.Mended) == 0 {
 			return &store.Error{Op: "inspect", ID: store.ID{Service: seen.Service}, Err: &store.NotFoundError{What: "service"}}
 		}
-		found = append(found, findingsOf(a, seen, tombstonesStay(ctx, s, a))...)
+		found = append(found, doctor.FindingsOf(a, seen, doctor.TombstonesStay(ctx, s, a))...)
 	}
 	return printFindings(a, found)
-}
-
-// examine inspects services, four at once, and mends them one after the other.
-func (c *DoctorCmd) examine(ctx context.Context, a *app.App, s admin.Inspector, services []string) ([]inspected, error) {
-	all := make([]inspected, len(services))
-	line := a.Progress(len(services), "checked")
-	defer line.Done()
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(4)
-	for i, service := range services {
-		g.Go(func() (err error) {
-			all[i].Inspection, err = s.Inspect(gctx, service)
-			line.Add()
-			return err
-		})
-	}
-	if err := g.Wait(); err != nil || !c.Fix {
-		return all, err
-	}
-	line.Done()
-	for i := range all {
-		if !slices.ContainsFunc(all[i].Findings, func(f admin.Finding) bool { return f.Mendable }) {
-			continue
-		}
-		if err := mend(ctx, a, s, &all[i]); err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
-}
-
-// mend mends a service and looks at it again. What cannot be mended is said, and stays a finding.
-func mend(ctx context.Context, a *app.App, s admin.Inspector, seen *inspected) error {
-	mended, failed := s.Mend(ctx, seen.Service)
-	if ctx.Err() != nil {
-		return failed
-	}
-	if failed != nil {
-		a.Say("%s", app.Sentence(failed))
-	}
-	after, err := s.Inspect(ctx, seen.Service)
-	if err != nil {
-		return errors.Join(failed, err)
-	}
-	for i := range seen.Findings {
-		// With the index put right, nothing tells any more that a version was lost.
-		if f := &seen.Findings[i]; f.Check == "lost-version" && !slices.Contains(after.Findings, *f) {
-			after.Findings = append(after.Findings, *f)
-		}
-	}
-	seen.Inspection, seen.mended = after, mended
-	return nil
-}
-
-// tombstonesStay reports whether the server is known to delete under no condition, so that a
-// tombstone can only be collected by one who says that nobody else writes.
-func tombstonesStay(ctx context.Context, s store.Store, a *app.App) bool {
-	prober, ok := s.(admin.ConditionProber)
-	if !ok || a.Globals.SingleWriter || a.InForce.File.SingleWriter {
-		return false
-	}
-	c, err := prober.Conditions(ctx, "", false)
-	return err == nil && c.Known && !c.Deletes
-}
-
-// findingsOf says what was found in a service, and which command mends it.
-func findingsOf(a *app.App, seen inspected, tombstonesStay bool) []site.Finding {
-	var found []site.Finding
-	for _, f := range seen.mended {
-		found = append(found, site.Finding{Severity: f.Severity, Check: f.Check, About: about(f), Text: f.Text, Mended: true})
-	}
-	for i := range seen.Findings {
-		f := &seen.Findings[i]
-		mend := mendedBy(a, f, &seen.Inspection)
-		if f.Check == "tombstone" && tombstonesStay {
-			mend += " --single-writer"
-			f.Text += ", and can go while nobody else writes: this server deletes under no condition"
-		}
-		found = append(found, site.Finding{Severity: f.Severity, Check: f.Check, About: about(*f), Text: f.Text, Mend: mend})
-	}
-	return found
-}
-
-// about is what a finding is about, in as few words as tell it.
-func about(f admin.Finding) string {
-	if f.ID.Key != "" {
-		return f.ID.String()
-	}
-	return cmp.Or(f.Object, f.ID.Service)
 }
 
 // printFindings says what was mended, prints the rest, and counts it.
@@ -206,4 +108,18 @@ func printFindings(a *app.App, found []site.Finding) error {
 		return &app.ExitError{Code: app.ExitOther}
 	}
 	return nil
+}
+
+// printServer prints those rows as a table of their own.
+func printServer(a *app.App, found []site.Finding) error {
+	t := a.Table("Probe", "Kept", "Seen")
+	for _, f := range found {
+		if f.Kept != "" {
+			t.Row(f.About, f.Kept, f.Text)
+		}
+	}
+	if len(t.Rows) == 0 || a.Globals.JSON {
+		return nil
+	}
+	return t.Print()
 }

@@ -15,11 +15,11 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 )
 
-// SiteFindings says what is wrong with the bucket, the key, the server and the clock, and what
+// Findings says what is wrong with the bucket, the key, the server and the clock, and what
 // the caller may not do, all of it asked at once. Services are those of the bucket. With probe
 // an object is stored for that, and deleted again; without it nothing is changed. What is not
 // told is a note, and no error.
-func SiteFindings(ctx context.Context, a *app.App, s store.Store, services []string, probe bool) ([]Finding, error) {
+func Findings(ctx context.Context, a *app.App, s store.Store, services []string, probe bool) ([]Finding, error) {
 	site, err := Open(ctx, a)
 	if err != nil {
 		return nil, err
@@ -100,7 +100,7 @@ func ignoresPuts(ctx context.Context, s store.Store) bool {
 
 // settingFindings looks at one setting of the bucket. What a server does not have, or an init has
 // left out for a reason, nobody is told to set: it would be left out again.
-func (s *Site) settingFindings(ctx context.Context, setting bucketSetting, leftOut string) []Finding {
+func (s *Site) settingFindings(ctx context.Context, setting BucketSetting, leftOut string) []Finding {
 	severity, text := admin.Warning, ""
 	switch setting.Name {
 	case admin.CheckEncryption:

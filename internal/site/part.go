@@ -17,7 +17,7 @@ type Part struct {
 	LeftOut string `json:"left_out,omitempty"` // why it is not made
 
 	Make    func(context.Context) error
-	Setting *bucketSetting // in the place of make
+	Setting *BucketSetting // in the place of make
 }
 
 // Open tells whether a part is to be made.

@@ -11,8 +11,8 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 )
 
-// bucketSetting is one thing that a bucket should be told.
-type bucketSetting struct {
+// BucketSetting is one thing that a bucket should be told.
+type BucketSetting struct {
 	Name    string // as --without has it
 	Title   string
 	Want    string   // in words; "" when nothing is wanted
@@ -24,13 +24,13 @@ type bucketSetting struct {
 
 // Settings are those of a bucket that exists, in the order in which they are made: last the one
 // that cannot be taken back.
-func (s *Site) Settings() []bucketSetting {
-	return []bucketSetting{s.encryptionSetting(), s.blockSetting(), s.policySetting(), s.lifecycleSetting(), s.versionsSetting()}
+func (s *Site) Settings() []BucketSetting {
+	return []BucketSetting{s.encryptionSetting(), s.blockSetting(), s.policySetting(), s.lifecycleSetting(), s.versionsSetting()}
 }
 
-func (s *Site) encryptionSetting() bucketSetting {
+func (s *Site) encryptionSetting() BucketSetting {
 	method := s.sealMethod()
-	return bucketSetting{
+	return BucketSetting{
 		Name: admin.CheckEncryption, Title: "default encryption", Want: method,
 		Holds: func(ctx context.Context) (bool, error) { return s.encrypts(ctx, method) },
 		undo:  func(ctx context.Context) (awsconf.Undo, error) { return s.Buckets.UndoEncryption(ctx, s.Scope.Bucket) },
@@ -52,8 +52,8 @@ func (s *Site) sealMethod() string {
 	return "AES256"
 }
 
-func (s *Site) blockSetting() bucketSetting {
-	return bucketSetting{
+func (s *Site) blockSetting() BucketSetting {
+	return BucketSetting{
 		Name: admin.CheckPublicAccess, Title: "public access", Want: "blocked",
 		Holds: func(ctx context.Context) (bool, error) { return s.Buckets.PublicAccessBlocked(ctx, s.Scope.Bucket) },
 		undo: func(ctx context.Context) (awsconf.Undo, error) {
@@ -63,7 +63,7 @@ func (s *Site) blockSetting() bucketSetting {
 	}
 }
 
-func (s *Site) policySetting() bucketSetting {
+func (s *Site) policySetting() BucketSetting {
 	var words, forbids []string
 	for _, statement := range s.Scope.BucketPolicy(s.Unconditional).Statement {
 		switch statement.Sid {
@@ -74,7 +74,7 @@ func (s *Site) policySetting() bucketSetting {
 			forbids = []string{awsconf.StepPlainPut}
 		}
 	}
-	return bucketSetting{
+	return BucketSetting{
 		Name: admin.CheckPolicy, Title: "bucket policy", Want: strings.Join(words, "; "), forbids: forbids,
 		Holds: func(ctx context.Context) (bool, error) {
 			_, lacks, err := s.policy(ctx)
@@ -91,12 +91,12 @@ func (s *Site) policySetting() bucketSetting {
 	}
 }
 
-func (s *Site) lifecycleSetting() bucketSetting {
+func (s *Site) lifecycleSetting() BucketSetting {
 	rules := []awsconf.Rule{
 		{ID: policy.RuleNoncurrent, NoncurrentDays: policy.NoncurrentDays},
 		{ID: policy.RuleShares, Prefix: admin.SharePrefix, Days: policy.ShareDays},
 	}
-	return bucketSetting{
+	return BucketSetting{
 		Name: admin.CheckLifecycle, Title: "lifecycle",
 		Want:  fmt.Sprintf("old versions and shares go after a time (%d and %d days)", policy.NoncurrentDays, policy.ShareDays),
 		Holds: func(ctx context.Context) (bool, error) { return s.Buckets.HasRules(ctx, s.Scope.Bucket, rules...) },
@@ -105,8 +105,8 @@ func (s *Site) lifecycleSetting() bucketSetting {
 	}
 }
 
-func (s *Site) versionsSetting() bucketSetting {
-	return bucketSetting{
+func (s *Site) versionsSetting() BucketSetting {
+	return BucketSetting{
 		Name: admin.CheckVersions, Title: "versions", Want: "on, so that deleted secrets can be restored",
 		Holds: func(ctx context.Context) (bool, error) { return s.Buckets.Versioned(ctx, s.Scope.Bucket) },
 		undo:  func(ctx context.Context) (awsconf.Undo, error) { return s.Buckets.UndoVersions(ctx, s.Scope.Bucket) },

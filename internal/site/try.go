@@ -242,7 +242,7 @@ func (s *Site) change(ctx context.Context, name string, trial *awsconf.Trial, la
 }
 
 // tryChange reads a setting back and tries the bucket. Sent is the error of the change.
-func (s *Site) tryChange(ctx context.Context, setting bucketSetting, sent error, trial *awsconf.Trial, last *awsconf.Outcome) (string, error) {
+func (s *Site) tryChange(ctx context.Context, setting BucketSetting, sent error, trial *awsconf.Trial, last *awsconf.Outcome) (string, error) {
 	holds, err := setting.Holds(ctx)
 	switch {
 	case err == nil && !holds && sent != nil:
@@ -269,7 +269,7 @@ func (s *Site) tryChange(ctx context.Context, setting bucketSetting, sent error,
 
 // takeBack undoes a change for a reason, or because of an error, which it returns. That it was
 // read back before makes it safe: see [awsconf.Undo].
-func (s *Site) takeBack(ctx context.Context, setting bucketSetting, undo awsconf.Undo, reason string, failed error) error {
+func (s *Site) takeBack(ctx context.Context, setting BucketSetting, undo awsconf.Undo, reason string, failed error) error {
 	ctx, cancel := afterwards(ctx)
 	defer cancel()
 	if holds, err := setting.Holds(ctx); err == nil && !holds {
@@ -298,9 +298,9 @@ var byHandCommand = map[string]string{
 	admin.CheckLifecycle: "delete-bucket-lifecycle", admin.CheckVersions: "put-bucket-versioning --versioning-configuration Status=Suspended",
 }
 
-func (s *Site) named(name string) bucketSetting {
+func (s *Site) named(name string) BucketSetting {
 	all := s.Settings()
-	return all[slices.IndexFunc(all, func(b bucketSetting) bool { return b.Name == name })]
+	return all[slices.IndexFunc(all, func(b BucketSetting) bool { return b.Name == name })]
 }
 
 // afterwards is a context for what must be done after all, also when the command was interrupted.

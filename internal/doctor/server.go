@@ -1,9 +1,8 @@
-package cmd
+package doctor
 
 import (
 	"context"
 
-	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/site"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
@@ -13,7 +12,7 @@ import (
 const checkServer = "server"
 
 // serverRows asks the server everything that a command can rest on, on objects of nobody.
-func serverRows(ctx context.Context, s store.Store, service string) []site.Finding {
+func Server(ctx context.Context, s store.Store, service string) []site.Finding {
 	inquirer, ok := s.(admin.Inquirer)
 	if !ok {
 		return nil
@@ -27,18 +26,4 @@ func serverRows(ctx context.Context, s store.Store, service string) []site.Findi
 		rows[i] = site.Finding{Severity: admin.Remark, Check: checkServer, About: q.Name, Kept: string(q.Kept), Text: q.Seen}
 	}
 	return rows
-}
-
-// printServer prints those rows as a table of their own.
-func printServer(a *app.App, found []site.Finding) error {
-	t := a.Table("Probe", "Kept", "Seen")
-	for _, f := range found {
-		if f.Kept != "" {
-			t.Row(f.About, f.Kept, f.Text)
-		}
-	}
-	if len(t.Rows) == 0 || a.Globals.JSON {
-		return nil
-	}
-	return t.Print()
 }
