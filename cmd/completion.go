@@ -2,15 +2,13 @@ package cmd
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/coffer-secrets/coffer/internal/app"
-	"github.com/coffer-secrets/coffer/internal/formats"
+	"github.com/coffer-secrets/coffer/internal/completion"
 )
 
 // CompletionCmd prints a shell's completion script.
@@ -20,55 +18,8 @@ type CompletionCmd struct {
 
 // Run prints it. The script asks this program for the words, so that it knows services and keys.
 func (c *CompletionCmd) Run(a *app.App) error {
-	return a.Print(map[string]string{"bash": bashCompletion, "zsh": zshCompletion, "fish": fishCompletion}[c.Shell])
+	return a.Print(completion.Script(c.Shell))
 }
-
-const bashCompletion = `# source <(coffer completion bash)
-_coffer() {
-	local IFS=$'\n'
-	COMPREPLY=($(coffer __complete -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
-	case ${COMPREPLY-} in
-	__files__) COMPREPLY=($(compgen -f -- "${COMP_WORDS[COMP_CWORD]}")) ;;
-	__commands__) COMPREPLY=($(compgen -c -- "${COMP_WORDS[COMP_CWORD]}")) ;;
-	esac
-}
-complete -F _coffer coffer
-`
-
-const zshCompletion = `#compdef coffer
-# source <(coffer completion zsh), or put it into a folder of $fpath as _coffer
-_coffer() {
-	local -a found
-	found=("${(@f)$(coffer __complete -- "${(@)words[2,$CURRENT]}" 2>/dev/null)}")
-	case "${found[1]}" in
-	__files__) _files ;;
-	__commands__) _command_names -e ;;
-	*) compadd -- "${(@)found:#}" ;;
-	esac
-}
-if [[ "$funcstack[1]" == "_coffer" ]]; then _coffer "$@"; else compdef _coffer coffer; fi
-`
-
-const fishCompletion = `# coffer completion fish | source
-function __coffer_complete
-	set -l found (coffer __complete -- (commandline -opc)[2..] (commandline -ct) 2>/dev/null)
-	switch "$found[1]"
-		case __files__
-			__fish_complete_path (commandline -ct)
-		case __commands__
-			__fish_complete_command
-		case '*'
-			string join \n -- $found
-	end
-end
-complete -c coffer -f -a '(__coffer_complete)'
-`
-
-// What stands for: let the shell complete the name of a file, or of a command.
-const (
-	files    = "__files__"
-	commands = "__commands__"
-)
 
 // completionTime bounds what a press of the tab key may cost.
 const completionTime = time.Second
@@ -88,241 +39,11 @@ func (c *completeCmd) Run(ctx context.Context, a *app.App, parsed *kong.Context)
 		words = words[1:]
 	}
 	found := make(chan []string, 1)
-	go func() { found <- completions(ctx, a, parsed.Model.Node, words) }()
+	go func() { found <- completion.Words(ctx, a, parsed.Model.Node, words) }()
 	select {
 	case words := <-found:
 		return a.Print(strings.Join(append(words, ""), "\n"))
 	case <-ctx.Done(): // also where something does not heed it, such as a file system that hangs
 		return nil
 	}
-}
-
-// completions are the words that can stand in the place of the last one.
-func completions(ctx context.Context, a *app.App, node *kong.Node, words []string) []string {
-	before, last := splitLast(words)
-	prefix := ""
-	if flag, value, ok := strings.Cut(last, "="); ok && strings.HasPrefix(flag, "--") {
-		before, last, prefix = append(before, flag), value, flag+"="
-	}
-	var found []string
-	for _, word := range candidates(ctx, a, node, before, last) {
-		switch {
-		case word == files || word == commands:
-			found = append(found, word)
-		case strings.HasPrefix(word, last):
-			found = append(found, prefix+word)
-		}
-	}
-	return found
-}
-
-// splitLast takes the last word off. bash makes three words of --flag=value: they become two.
-func splitLast(words []string) (before []string, last string) {
-	for i, word := range words {
-		if word != "=" || i == 0 || !strings.HasPrefix(words[i-1], "--") {
-			before = append(before, word)
-		} else if i == len(words)-1 {
-			return before, ""
-		}
-	}
-	if len(before) == 0 {
-		return nil, ""
-	}
-	return before[:len(before)-1], before[len(before)-1]
-}
-
-// typed is what stands on the line before the word to complete.
-type typed struct {
-	args  []string          // of the command
-	flags map[string]string // name -> value
-}
-
-// candidates walks the grammar along the words before the last one.
-func candidates(ctx context.Context, a *app.App, node *kong.Node, before []string, last string) []string {
-	line := typed{flags: map[string]string{}}
-	for i := 0; i < len(before); i++ {
-		word := before[i]
-		switch {
-		case word == "--" && node.Name == "exec" && i == len(before)-1:
-			return []string{commands}
-		case word == "--":
-			return []string{files} // arguments of a command, or a value
-		case strings.HasPrefix(word, "-"):
-			flag := flagOf(node, word)
-			if flag == nil || flag.IsBool() {
-				continue
-			}
-			_, value, ok := strings.Cut(word, "=")
-			if !ok {
-				if i++; i == len(before) {
-					return flagValues(ctx, a, node, flag, line)
-				}
-				value = before[i]
-			}
-			line.flags[flag.Name] = value
-			set(a.Globals, flag.Name, value)
-		case len(node.Children) > 0:
-			if node = child(node, word); node == nil {
-				return nil
-			}
-		default:
-			line.args = append(line.args, word)
-		}
-	}
-	if strings.HasPrefix(last, "-") {
-		return flagNames(node)
-	}
-	if len(node.Children) > 0 {
-		return childNames(node)
-	}
-	return arguments(ctx, a, node, line)
-}
-
-// set lets completion look into the store that the flags on the line describe.
-func set(g *app.Globals, flag, value string) {
-	switch flag {
-	case "backend":
-		g.Backend = value
-	case "bucket":
-		g.Bucket = value
-	case "kms-key-alias":
-		g.KMSKeyAlias = value
-	case "region":
-		g.Region = value
-	case "profile":
-		g.Profile = value
-	case "endpoint-url":
-		g.EndpointURL = value
-	case "config":
-		g.Config = value
-	case "context":
-		g.Context = value
-	}
-}
-
-func allFlags(node *kong.Node) []*kong.Flag {
-	var all []*kong.Flag
-	for n := node; n != nil; n = n.Parent {
-		for _, f := range n.Flags {
-			if !f.Hidden {
-				all = append(all, f)
-			}
-		}
-	}
-	return all
-}
-
-func flagOf(node *kong.Node, word string) *kong.Flag {
-	name, _, _ := strings.Cut(word, "=")
-	for _, f := range allFlags(node) {
-		if name == "--"+f.Name || f.Short != 0 && name == "-"+string(f.Short) ||
-			slices.Contains(f.Aliases, strings.TrimPrefix(name, "--")) {
-			return f
-		}
-	}
-	return nil
-}
-
-func flagNames(node *kong.Node) []string {
-	var names []string
-	for _, f := range allFlags(node) {
-		names = append(names, "--"+f.Name)
-	}
-	return names
-}
-
-// flagValues completes the value of a flag: by what the grammar says of it, and by its name
-// where a placeholder stands for several things.
-func flagValues(ctx context.Context, a *app.App, node *kong.Node, f *kong.Flag, line typed) []string {
-	if f.Enum != "" {
-		return strings.FieldsFunc(f.Enum, func(r rune) bool { return r == ',' })
-	}
-	switch {
-	case f.PlaceHolder == "FILE":
-		return []string{files}
-	case f.PlaceHolder == "ALIAS", f.Name == "key": // of KMS; it may be an alias
-		return completeAliases(a)
-	case f.PlaceHolder == "KEY", f.PlaceHolder == "GLOB":
-		services := line.args
-		if len(node.Positional) > 0 && !node.Positional[0].IsCumulative() {
-			services = services[:min(1, len(services))] // what follows is read by nobody
-		}
-		var keys []string
-		for _, service := range services {
-			keys = append(keys, completeKeys(ctx, source(a, line), app.ServiceName(service))...)
-		}
-		return keys
-	}
-	switch f.Name {
-	case "backend", "from-backend", "to-backend":
-		return app.Backends
-	case "context", "from-context", "to-context":
-		if file, _ := a.ConfigFile(); file != nil { // also beside a wrong context in the environment
-			return slices.Sorted(maps.Keys(file.Contexts))
-		}
-	case "retry-mode":
-		return []string{"standard", "adaptive"}
-	case "timeout":
-		return []string{"10s", "30s", "1m", "5m"}
-	case "format":
-		if node.Name == "import" {
-			return formats.ImportNames()
-		}
-		return formats.Names()
-	case "prefix":
-		if node.Name == "migrate" { // elsewhere it is that of a variable
-			return completeServices(ctx, source(a, line))
-		}
-	}
-	return nil
-}
-
-func child(node *kong.Node, word string) *kong.Node {
-	for _, c := range node.Children {
-		if c.Name == word || slices.Contains(c.Aliases, word) {
-			return c
-		}
-	}
-	return nil
-}
-
-func childNames(node *kong.Node) []string {
-	var names []string
-	for _, c := range node.Children {
-		if !c.Hidden {
-			names = append(names, c.Name)
-		}
-	}
-	return names
-}
-
-// arguments completes what the grammar calls service, key, file and so on.
-func arguments(ctx context.Context, a *app.App, node *kong.Node, line typed) []string {
-	if len(node.Positional) == 0 {
-		return nil
-	}
-	at := min(len(line.args), len(node.Positional)-1)
-	arg := node.Positional[at]
-	if len(line.args) > at && !arg.IsCumulative() {
-		return nil
-	}
-	if arg.Enum != "" {
-		return strings.Split(arg.Enum, ",")
-	}
-	switch arg.Name {
-	case "service", "prefix":
-		return completeServices(ctx, source(a, line))
-	case "destination":
-		return completeServices(ctx, destination(a, line))
-	case "other":
-		if line.flags["versions"] != "" { // of one secret
-			return completeKeys(ctx, source(a, line), app.ServiceName(line.args[0]))
-		}
-		return completeServices(ctx, destination(a, line))
-	case "key":
-		return completeKeys(ctx, a, app.ServiceName(line.args[0]))
-	case "file":
-		return []string{files}
-	}
-	return nil
 }
