@@ -1,0 +1,384 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/coffer-secrets/coffer/internal/app"
+	"github.com/coffer-secrets/coffer/internal/progress"
+	"github.com/coffer-secrets/coffer/internal/render"
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// migration is one run of the command.
+type migration struct {
+	*MigrateCmd
+	app      *app.App
+	from, to app.Place
+	moves    []*move // of all services
+}
+
+// move is one secret on its way to the destination.
+type move struct {
+	source  store.Secret
+	key     string        // at the destination
+	rest    []store.Value // what the destination lacks, oldest first; the last is the newest
+	written []int         // the versions that they became there
+	version int           // the newest there; 0: none
+	outcome store.Outcome
+	note    string
+	err     error
+}
+
+// service migrates one service and verifies it.
+func (m *migration) service(ctx context.Context, service string) error {
+	there, here, err := app.LoadBoth(ctx, m.from, service, m.to, service)
+	if err != nil {
+		return err
+	}
+	if err := app.RefuseUnlisted(there, here); err != nil {
+		return err
+	}
+	if err := m.app.RefuseUnreadable([]store.Contents{there}); err != nil {
+		return err
+	}
+	if there.Listed == 0 {
+		return app.NoSecrets("migrate", service)
+	}
+	moves, err := m.plan(ctx, service, there, here)
+	if err != nil {
+		return err
+	}
+	m.moves = append(m.moves, moves...)
+	if !m.DryRun {
+		if err := m.write(ctx, service, moves); err != nil {
+			return err
+		}
+		if err := m.verify(ctx, service, moves); err != nil {
+			return err
+		}
+		m.app.Note("%s: %s", service, summary(moves))
+	}
+	return m.failure(there, moves)
+}
+
+// failure returns the first reason why a service is not wholly at the destination.
+func (m *migration) failure(there store.Contents, moves []*move) error {
+	var first error
+	for _, v := range moves {
+		switch {
+		case v.err == nil:
+		case first == nil:
+			first = v.err
+		case !m.DryRun: // whose table tells them
+			m.app.Say("%s", app.Sentence(v.err))
+		}
+	}
+	if errors.Is(first, errOtherValue) {
+		first = app.Hinted(first, "--overwrite writes the source's value as a new version")
+	}
+	if first == nil && len(there.Hidden) > 0 {
+		first = fmt.Errorf("%w: %s of service %q hidden from you were not migrated", store.ErrDenied, app.Count(len(there.Hidden), "secret"), there.Service)
+	}
+	return first
+}
+
+// plan finds out what the destination lacks of each secret.
+func (m *migration) plan(ctx context.Context, service string, there, here store.Contents) ([]*move, error) {
+	wanted, err := m.Choose(there)
+	if err != nil {
+		return nil, err
+	}
+	moves := make([]*move, len(wanted))
+	taken := map[string]bool{}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(8)
+	for i, s := range wanted {
+		v := &move{source: s, key: s.ID.Key, outcome: store.Unchanged}
+		moves[i] = v
+		stands, err := app.Twin(store.ID{Service: service, Key: s.ID.Key}, here)
+		if stands != nil {
+			v.key, v.version = stands.ID.Key, stands.Version
+			if taken[v.key] {
+				err = &store.Error{Op: "migrate", ID: s.ID, Err: &store.AmbiguousNameError{Keys: []string{v.key}}}
+			}
+			taken[v.key] = true
+		}
+		if err != nil {
+			v.outcome, v.err = store.Failed, err
+			continue
+		}
+		g.Go(func() error { return m.compare(gctx, v, stands) })
+	}
+	return moves, g.Wait()
+}
+
+// compare finds out what the destination lacks of one secret; stands is what it has.
+func (m *migration) compare(ctx context.Context, v *move, stands *store.Secret) error {
+	if stands != nil && stands.Value == v.source.Value && (!m.History || stands.Version >= v.source.Version) {
+		return nil
+	}
+	source, destination := []store.Value{v.source.Value}, []store.Value{}
+	var err error
+	if m.History {
+		if source, err = versions(ctx, m.from, v.source); err != nil {
+			return app.Hinted(err, "--no-history migrates the newest values alone")
+		}
+	}
+	if stands != nil {
+		if destination, err = versions(ctx, m.to, *stands); err != nil {
+			return err
+		}
+	}
+	rest, relation := remainder(source, destination)
+	switch {
+	case relation == ahead:
+		v.note = "newer at the destination"
+	case relation == other && !m.Overwrite:
+		v.outcome, v.err = store.Failed, &store.Error{Op: "migrate", ID: store.ID{Service: v.source.ID.Service, Key: v.key}, Err: errOtherValue}
+	case len(rest) > 0 && stands == nil:
+		v.rest, v.outcome = rest, store.Created
+	case len(rest) > 0:
+		v.rest, v.outcome = rest, store.Updated
+	}
+	return nil
+}
+
+// versions returns the values of a secret that a store still has, oldest first, up to the one
+// that was loaded.
+func versions(ctx context.Context, p app.Place, newest store.Secret) ([]store.Value, error) {
+	metas, err := p.History(ctx, newest.ID)
+	if err != nil {
+		return nil, err
+	}
+	var values []store.Value
+	for _, meta := range metas {
+		if meta.Version >= newest.Version {
+			continue
+		}
+		s, err := p.Read(ctx, newest.ID, meta.Version)
+		switch {
+		case errors.Is(err, store.ErrNotFound): // the oldest one goes when a new one comes
+		case err != nil:
+			return nil, err
+		default:
+			values = append(values, s.Value)
+		}
+	}
+	return append(values, newest.Value), nil
+}
+
+// relation is how what the destination has is related to what the source has.
+type relation int
+
+const (
+	behind relation = iota // it has the source's past, or nothing: the rest can be written on top
+	level                  // its newest value is the source's
+	ahead                  // it had the source's newest value, and has gone on
+	other                  // it has a value that the source never had
+)
+
+// remainder compares two histories, oldest first, the source's with one value at least. It
+// returns what is to be written at the destination, so that a run which was killed goes on
+// where it was. With other, that is the source's newest value.
+func remainder(source, destination []store.Value) ([]store.Value, relation) {
+	newest := source[len(source)-1]
+	if len(destination) == 0 {
+		return source, behind
+	}
+	if n := len(destination); n <= len(source) && slices.Equal(destination, source[:n]) {
+		if n == len(source) {
+			return nil, level
+		}
+		return source[n:], behind
+	}
+	last := destination[len(destination)-1]
+	switch {
+	case last == newest:
+		return nil, level
+	case slices.Contains(destination, newest):
+		return nil, ahead
+	}
+	for i, value := range slices.Backward(source) {
+		if value == last {
+			return source[i+1:], behind
+		}
+	}
+	return source[len(source)-1:], other
+}
+
+// write writes what is lacking, the oldest version of every secret first: so the index of the
+// destination changes as often as the longest history is long, not with each version.
+func (m *migration) write(ctx context.Context, service string, moves []*move) error {
+	line := m.app.Progress(lackingVersions(moves), service+": migrated version")
+	defer line.Done()
+	for {
+		var changes []app.Change
+		for _, v := range moves {
+			if v.err == nil && len(v.written) < len(v.rest) {
+				changes = append(changes, app.Change{Key: v.key, Value: v.rest[len(v.written)], Version: v.version})
+			}
+		}
+		if len(changes) == 0 {
+			return nil
+		}
+		if err := m.round(ctx, service, changes, moves, line); err != nil {
+			return err
+		}
+	}
+}
+
+// round writes one version of each secret. What fails of one does not end the others; an error
+// is of all.
+func (m *migration) round(ctx context.Context, service string, changes []app.Change, moves []*move, line *progress.Line) error {
+	results, err := app.WriteChanges(ctx, m.to, service, changes, store.WriteOptions{
+		PreserveCase: true, Adopt: m.Adopt, Progress: func(store.Result) { line.Add() },
+	})
+	if len(results) == 0 && errors.Is(err, store.ErrInvalid) {
+		return app.Hinted(err, "--except leaves it out")
+	}
+	failed := false
+	for _, r := range results {
+		i := slices.IndexFunc(moves, func(v *move) bool { return v.err == nil && v.key == r.Meta.ID.Key && len(v.written) < len(v.rest) })
+		if i < 0 {
+			continue
+		}
+		v := moves[i]
+		if r.Err != nil {
+			v.outcome, v.err, failed = r.Outcome, r.Err, true
+			continue
+		}
+		v.written, v.version = append(v.written, r.Meta.Version), r.Meta.Version
+	}
+	if err != nil && (!failed || errors.Is(err, store.ErrCredentials) || errors.Is(err, store.ErrIndexBehind)) {
+		return err
+	}
+	return ctx.Err()
+}
+
+// verify reads what was written and compares it with the source's.
+func (m *migration) verify(ctx context.Context, service string, moves []*move) error {
+	if lackingVersions(moves) == 0 {
+		return nil // it was compared when it was planned
+	}
+	here, err := m.to.Load(ctx, service)
+	if err != nil {
+		return err
+	}
+	newest := map[string]store.Value{}
+	for _, s := range here.Secrets {
+		newest[s.ID.Key] = s.Value
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(8)
+	for _, v := range moves {
+		if v.err != nil || len(v.rest) == 0 {
+			continue
+		}
+		id := store.ID{Service: service, Key: v.key}
+		if value, ok := newest[v.key]; !ok || value != v.source.Value {
+			v.outcome, v.err = store.Failed, &store.Error{Op: "migrate", ID: id, Err: errNotThere}
+			continue
+		}
+		g.Go(func() error { return m.verifyOlder(gctx, v, id) })
+	}
+	return g.Wait()
+}
+
+var errNotThere = fmt.Errorf("%w: the destination does not hold what was written there; somebody else writes it: run the migration again", store.ErrConflict)
+
+func (m *migration) verifyOlder(ctx context.Context, v *move, id store.ID) error {
+	for i, version := range v.written[:len(v.written)-1] {
+		s, err := m.to.Read(ctx, id, version)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			v.note = "the destination does not keep all older versions"
+		case err != nil:
+			return err
+		case s.Value != v.rest[i]:
+			v.outcome, v.err = store.Failed, &store.Error{Op: "migrate", ID: id, Err: errNotThere}
+			return nil
+		}
+	}
+	return nil
+}
+
+func lackingVersions(moves []*move) int {
+	n := 0
+	for _, v := range moves {
+		n += len(v.rest)
+	}
+	return n
+}
+
+// summary counts what became of the secrets of a service.
+func summary(moves []*move) string {
+	results := make([]store.Result, len(moves))
+	written, newer := 0, 0
+	for i, v := range moves {
+		results[i].Outcome = v.outcome
+		written += len(v.written)
+		if v.note != "" && len(v.rest) == 0 {
+			newer++
+		}
+	}
+	text := app.CountOutcomes(results)
+	if written > 0 {
+		text += "; " + app.Count(written, "version") + " written and read back"
+	}
+	if newer > 0 {
+		text += fmt.Sprintf("; %d newer at the destination", newer)
+	}
+	return text
+}
+
+// moveJSON is how a secret of a migration is printed with --json.
+type moveJSON struct {
+	Service  string        `json:"service"`
+	Key      string        `json:"key"`
+	Versions int           `json:"versions"` // to write, or written
+	Version  int           `json:"version,omitempty"`
+	Outcome  store.Outcome `json:"outcome"`
+	Note     string        `json:"note,omitempty"`
+	Error    string        `json:"error,omitempty"`
+}
+
+// report prints the plan as a table, or everything as JSON, and says what older versions lose.
+func (m *migration) report() error {
+	if slices.ContainsFunc(m.moves, func(v *move) bool { return len(v.rest) > 1 }) {
+		m.app.Note("older versions have their values and their order; their dates and writers are those of this migration")
+	}
+	out := make([]moveJSON, len(m.moves))
+	for i, v := range m.moves {
+		out[i] = moveJSON{
+			Service: v.source.ID.Service, Key: v.key, Versions: len(v.written), Version: v.version, Outcome: v.outcome, Note: v.note,
+		}
+		if m.DryRun {
+			out[i].Versions = len(v.rest)
+		}
+		if v.err != nil {
+			out[i].Error = app.Sentence(v.err)
+		}
+	}
+	switch {
+	case m.app.Globals.JSON:
+		return render.JSON(m.app.Stdout, out)
+	case !m.DryRun:
+		return nil
+	}
+	t := m.app.Table("Service", "Key", "Versions to write", "Change")
+	for _, v := range out {
+		change := string(v.Outcome)
+		for _, more := range []string{v.Note, v.Error} {
+			if more != "" {
+				change = more
+			}
+		}
+		t.Row(v.Service, v.Key, v.Versions, change)
+	}
+	return t.Print()
+}
