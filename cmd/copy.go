@@ -3,7 +3,6 @@ package cmd
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/store"
@@ -94,7 +93,7 @@ func (c *CopyCmd) plan(service string, wanted []store.Secret, here store.Content
 			r.Meta, r.Outcome = stands.Meta, store.Updated
 		default:
 			r.Meta, r.Outcome = stands.Meta, store.Failed
-			r.Err = &store.Error{Op: "copy", ID: stands.ID, Err: errOtherValue}
+			r.Err = &store.Error{Op: "copy", ID: stands.ID, Err: app.ErrOtherValue}
 		}
 		if stands != nil {
 			taken[stands.ID.Key] = true
@@ -106,8 +105,6 @@ func (c *CopyCmd) plan(service string, wanted []store.Secret, here store.Content
 	}
 	return changes, results
 }
-
-var errOtherValue = fmt.Errorf("%w: it has another value there", store.ErrConflict)
 
 // refuse ends the command when a secret stands in the way of another: it names all of them.
 func (c *CopyCmd) refuse(a *app.App, results []store.Result) error {
@@ -121,7 +118,7 @@ func (c *CopyCmd) refuse(a *app.App, results []store.Result) error {
 		}
 		last = r.Err
 	}
-	if errors.Is(last, errOtherValue) {
+	if errors.Is(last, app.ErrOtherValue) {
 		last = app.Hinted(last, "nothing was written; --overwrite writes a new version, and diff shows what differs")
 	}
 	return last

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/app"
+	"github.com/coffer-secrets/coffer/internal/migrate"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -42,17 +43,19 @@ func (c *MigrateCmd) Run(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
-	m := &migration{MigrateCmd: c, app: a, from: from, to: to}
+	m := migrate.New(a, from, to, migrate.Options{
+		KeyFlags: c.KeyFlags, History: c.History, Overwrite: c.Overwrite, DryRun: c.DryRun, Adopt: c.Adopt,
+	})
 	var first error
 	for i, service := range services {
-		err := m.service(ctx, service)
+		err := m.Service(ctx, service)
 		switch {
 		case err == nil:
 		case errors.Is(err, store.ErrCredentials): // which stops the others too
 			if left := len(services) - i - 1; left > 0 {
 				a.Note("%s after it left", app.Count(left, "service"))
 			}
-			return errors.Join(err, m.report())
+			return errors.Join(err, m.Report())
 		case ctx.Err() != nil:
 			return app.Hinted(err, "what is written stays; the same command again goes on from there")
 		case first == nil:
@@ -61,7 +64,7 @@ func (c *MigrateCmd) Run(ctx context.Context, a *app.App) error {
 			a.Say("%s", app.Sentence(err))
 		}
 	}
-	if err := m.report(); err != nil {
+	if err := m.Report(); err != nil {
 		return err
 	}
 	return first

@@ -164,3 +164,5 @@ func (a *App) PrintPlan(results []store.Result) error {
 	}
 	return t.Print()
 }
+
+var ErrOtherValue = fmt.Errorf("%w: it has another value there", store.ErrConflict)

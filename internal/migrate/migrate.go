@@ -1,4 +1,5 @@
-package cmd
+// Package migrate copies services from one store to another, with their history.
+package migrate
 
 import (
 	"context"
@@ -10,16 +11,29 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/progress"
-	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// migration is one run of the command.
-type migration struct {
-	*MigrateCmd
+// Options say what is migrated, and how.
+type Options struct {
+	app.KeyFlags
+	History   bool // older versions too, of secrets that the destination does not have
+	Overwrite bool // a new version of secrets that have another value at the destination
+	DryRun    bool // the plan alone
+	Adopt     bool // take over secrets whose key alias cannot be told
+}
+
+// Migration is one run of the command.
+type Migration struct {
+	Options
 	app      *app.App
 	from, to app.Place
 	moves    []*move // of all services
+}
+
+// New returns a run from one place to another.
+func New(a *app.App, from, to app.Place, o Options) *Migration {
+	return &Migration{Options: o, app: a, from: from, to: to}
 }
 
 // move is one secret on its way to the destination.
@@ -34,8 +48,8 @@ type move struct {
 	err     error
 }
 
-// service migrates one service and verifies it.
-func (m *migration) service(ctx context.Context, service string) error {
+// Service migrates one service and verifies it.
+func (m *Migration) Service(ctx context.Context, service string) error {
 	there, here, err := app.LoadBoth(ctx, m.from, service, m.to, service)
 	if err != nil {
 		return err
@@ -67,7 +81,7 @@ func (m *migration) service(ctx context.Context, service string) error {
 }
 
 // failure returns the first reason why a service is not wholly at the destination.
-func (m *migration) failure(there store.Contents, moves []*move) error {
+func (m *Migration) failure(there store.Contents, moves []*move) error {
 	var first error
 	for _, v := range moves {
 		switch {
@@ -78,7 +92,7 @@ func (m *migration) failure(there store.Contents, moves []*move) error {
 			m.app.Say("%s", app.Sentence(v.err))
 		}
 	}
-	if errors.Is(first, errOtherValue) {
+	if errors.Is(first, app.ErrOtherValue) {
 		first = app.Hinted(first, "--overwrite writes the source's value as a new version")
 	}
 	if first == nil && len(there.Hidden) > 0 {
@@ -88,7 +102,7 @@ func (m *migration) failure(there store.Contents, moves []*move) error {
 }
 
 // plan finds out what the destination lacks of each secret.
-func (m *migration) plan(ctx context.Context, service string, there, here store.Contents) ([]*move, error) {
+func (m *Migration) plan(ctx context.Context, service string, there, here store.Contents) ([]*move, error) {
 	wanted, err := m.Choose(there)
 	if err != nil {
 		return nil, err
@@ -118,7 +132,7 @@ func (m *migration) plan(ctx context.Context, service string, there, here store.
 }
 
 // compare finds out what the destination lacks of one secret; stands is what it has.
-func (m *migration) compare(ctx context.Context, v *move, stands *store.Secret) error {
+func (m *Migration) compare(ctx context.Context, v *move, stands *store.Secret) error {
 	if stands != nil && stands.Value == v.source.Value && (!m.History || stands.Version >= v.source.Version) {
 		return nil
 	}
@@ -139,7 +153,7 @@ func (m *migration) compare(ctx context.Context, v *move, stands *store.Secret) 
 	case relation == ahead:
 		v.note = "newer at the destination"
 	case relation == other && !m.Overwrite:
-		v.outcome, v.err = store.Failed, &store.Error{Op: "migrate", ID: store.ID{Service: v.source.ID.Service, Key: v.key}, Err: errOtherValue}
+		v.outcome, v.err = store.Failed, &store.Error{Op: "migrate", ID: store.ID{Service: v.source.ID.Service, Key: v.key}, Err: app.ErrOtherValue}
 	case len(rest) > 0 && stands == nil:
 		v.rest, v.outcome = rest, store.Created
 	case len(rest) > 0:
@@ -148,72 +162,9 @@ func (m *migration) compare(ctx context.Context, v *move, stands *store.Secret) 
 	return nil
 }
 
-// versions returns the values of a secret that a store still has, oldest first, up to the one
-// that was loaded.
-func versions(ctx context.Context, p app.Place, newest store.Secret) ([]store.Value, error) {
-	metas, err := p.History(ctx, newest.ID)
-	if err != nil {
-		return nil, err
-	}
-	var values []store.Value
-	for _, meta := range metas {
-		if meta.Version >= newest.Version {
-			continue
-		}
-		s, err := p.Read(ctx, newest.ID, meta.Version)
-		switch {
-		case errors.Is(err, store.ErrNotFound): // the oldest one goes when a new one comes
-		case err != nil:
-			return nil, err
-		default:
-			values = append(values, s.Value)
-		}
-	}
-	return append(values, newest.Value), nil
-}
-
-// relation is how what the destination has is related to what the source has.
-type relation int
-
-const (
-	behind relation = iota // it has the source's past, or nothing: the rest can be written on top
-	level                  // its newest value is the source's
-	ahead                  // it had the source's newest value, and has gone on
-	other                  // it has a value that the source never had
-)
-
-// remainder compares two histories, oldest first, the source's with one value at least. It
-// returns what is to be written at the destination, so that a run which was killed goes on
-// where it was. With other, that is the source's newest value.
-func remainder(source, destination []store.Value) ([]store.Value, relation) {
-	newest := source[len(source)-1]
-	if len(destination) == 0 {
-		return source, behind
-	}
-	if n := len(destination); n <= len(source) && slices.Equal(destination, source[:n]) {
-		if n == len(source) {
-			return nil, level
-		}
-		return source[n:], behind
-	}
-	last := destination[len(destination)-1]
-	switch {
-	case last == newest:
-		return nil, level
-	case slices.Contains(destination, newest):
-		return nil, ahead
-	}
-	for i, value := range slices.Backward(source) {
-		if value == last {
-			return source[i+1:], behind
-		}
-	}
-	return source[len(source)-1:], other
-}
-
 // write writes what is lacking, the oldest version of every secret first: so the index of the
 // destination changes as often as the longest history is long, not with each version.
-func (m *migration) write(ctx context.Context, service string, moves []*move) error {
+func (m *Migration) write(ctx context.Context, service string, moves []*move) error {
 	line := m.app.Progress(lackingVersions(moves), service+": migrated version")
 	defer line.Done()
 	for {
@@ -234,7 +185,7 @@ func (m *migration) write(ctx context.Context, service string, moves []*move) er
 
 // round writes one version of each secret. What fails of one does not end the others; an error
 // is of all.
-func (m *migration) round(ctx context.Context, service string, changes []app.Change, moves []*move, line *progress.Line) error {
+func (m *Migration) round(ctx context.Context, service string, changes []app.Change, moves []*move, line *progress.Line) error {
 	results, err := app.WriteChanges(ctx, m.to, service, changes, store.WriteOptions{
 		PreserveCase: true, Adopt: m.Adopt, Progress: func(store.Result) { line.Add() },
 	})
@@ -261,7 +212,7 @@ func (m *migration) round(ctx context.Context, service string, changes []app.Cha
 }
 
 // verify reads what was written and compares it with the source's.
-func (m *migration) verify(ctx context.Context, service string, moves []*move) error {
+func (m *Migration) verify(ctx context.Context, service string, moves []*move) error {
 	if lackingVersions(moves) == 0 {
 		return nil // it was compared when it was planned
 	}
@@ -291,7 +242,7 @@ func (m *migration) verify(ctx context.Context, service string, moves []*move) e
 
 var errNotThere = fmt.Errorf("%w: the destination does not hold what was written there; somebody else writes it: run the migration again", store.ErrConflict)
 
-func (m *migration) verifyOlder(ctx context.Context, v *move, id store.ID) error {
+func (m *Migration) verifyOlder(ctx context.Context, v *move, id store.ID) error {
 	for i, version := range v.written[:len(v.written)-1] {
 		s, err := m.to.Read(ctx, id, version)
 		switch {
@@ -313,72 +264,4 @@ func lackingVersions(moves []*move) int {
 		n += len(v.rest)
 	}
 	return n
-}
-
-// summary counts what became of the secrets of a service.
-func summary(moves []*move) string {
-	results := make([]store.Result, len(moves))
-	written, newer := 0, 0
-	for i, v := range moves {
-		results[i].Outcome = v.outcome
-		written += len(v.written)
-		if v.note != "" && len(v.rest) == 0 {
-			newer++
-		}
-	}
-	text := app.CountOutcomes(results)
-	if written > 0 {
-		text += "; " + app.Count(written, "version") + " written and read back"
-	}
-	if newer > 0 {
-		text += fmt.Sprintf("; %d newer at the destination", newer)
-	}
-	return text
-}
-
-// moveJSON is how a secret of a migration is printed with --json.
-type moveJSON struct {
-	Service  string        `json:"service"`
-	Key      string        `json:"key"`
-	Versions int           `json:"versions"` // to write, or written
-	Version  int           `json:"version,omitempty"`
-	Outcome  store.Outcome `json:"outcome"`
-	Note     string        `json:"note,omitempty"`
-	Error    string        `json:"error,omitempty"`
-}
-
-// report prints the plan as a table, or everything as JSON, and says what older versions lose.
-func (m *migration) report() error {
-	if slices.ContainsFunc(m.moves, func(v *move) bool { return len(v.rest) > 1 }) {
-		m.app.Note("older versions have their values and their order; their dates and writers are those of this migration")
-	}
-	out := make([]moveJSON, len(m.moves))
-	for i, v := range m.moves {
-		out[i] = moveJSON{
-			Service: v.source.ID.Service, Key: v.key, Versions: len(v.written), Version: v.version, Outcome: v.outcome, Note: v.note,
-		}
-		if m.DryRun {
-			out[i].Versions = len(v.rest)
-		}
-		if v.err != nil {
-			out[i].Error = app.Sentence(v.err)
-		}
-	}
-	switch {
-	case m.app.Globals.JSON:
-		return render.JSON(m.app.Stdout, out)
-	case !m.DryRun:
-		return nil
-	}
-	t := m.app.Table("Service", "Key", "Versions to write", "Change")
-	for _, v := range out {
-		change := string(v.Outcome)
-		for _, more := range []string{v.Note, v.Error} {
-			if more != "" {
-				change = more
-			}
-		}
-		t.Row(v.Service, v.Key, v.Versions, change)
-	}
-	return t.Print()
 }
