@@ -46,30 +46,28 @@ func (e *AliasesError) Unwrap() error { return store.ErrConfiguration }
 // such key, no credentials), [store.ErrUnavailable], [store.ErrUnsupported] (a server
 // without KMS) or the context's error.
 type Keys struct {
-	// The operations that are used, not the client: a client within reach of an interface makes
-	// the linker keep all of its operations.
-	describeKey func(context.Context, *kms.DescribeKeyInput, ...func(*kms.Options)) (*kms.DescribeKeyOutput, error)
-	listAliases func(context.Context, *kms.ListAliasesInput, ...func(*kms.Options)) (*kms.ListAliasesOutput, error)
-	createKey   func(context.Context, *kms.CreateKeyInput, ...func(*kms.Options)) (*kms.CreateKeyOutput, error)
-	createAlias func(context.Context, *kms.CreateAliasInput, ...func(*kms.Options)) (*kms.CreateAliasOutput, error)
+	client kmsAPI
+	other  bool // not a server of AWS
+}
 
-	other bool // not a server of AWS
+// kmsAPI is what is used of the client.
+type kmsAPI interface {
+	DescribeKey(context.Context, *kms.DescribeKeyInput, ...func(*kms.Options)) (*kms.DescribeKeyOutput, error)
+	ListAliases(context.Context, *kms.ListAliasesInput, ...func(*kms.Options)) (*kms.ListAliasesOutput, error)
+	CreateKey(context.Context, *kms.CreateKeyInput, ...func(*kms.Options)) (*kms.CreateKeyOutput, error)
+	CreateAlias(context.Context, *kms.CreateAliasInput, ...func(*kms.Options)) (*kms.CreateAliasOutput, error)
 }
 
 // NewKeys returns Keys for one account and region.
 func NewKeys(cfg aws.Config) *Keys {
-	c := KMS(cfg)
-	endpoint := aws.ToString(c.Options().BaseEndpoint)
-	return &Keys{
-		describeKey: c.DescribeKey, listAliases: c.ListAliases,
-		createKey: c.CreateKey, createAlias: c.CreateAlias,
-		other: endpoint != "" && !ofAWS(endpoint),
-	}
+	client := KMS(cfg)
+	endpoint := aws.ToString(client.Options().BaseEndpoint)
+	return &Keys{client: client, other: endpoint != "" && !ofAWS(endpoint)}
 }
 
 // Describe tells about the key that an alias name, alias ARN, key id or key ARN stands for now.
 func (k *Keys) Describe(ctx context.Context, key string) (KeyInfo, error) {
-	answer, err := k.describeKey(ctx, &kms.DescribeKeyInput{KeyId: aws.String(key)})
+	answer, err := k.client.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: aws.String(key)})
 	if err != nil {
 		return KeyInfo{}, k.fail(ctx, "describing key "+key, err)
 	}
@@ -97,17 +95,16 @@ func (k *Keys) AliasOf(ctx context.Context, key string) (string, error) {
 		return "alias/" + name, nil
 	}
 	var names []string
-	// Not the SDK's paginator, which wants the client.
-	for in := (&kms.ListAliasesInput{KeyId: aws.String(key)}); ; {
-		page, err := k.listAliases(ctx, in)
+	pages := kms.NewListAliasesPaginator(k.client, &kms.ListAliasesInput{KeyId: aws.String(key)}, func(o *kms.ListAliasesPaginatorOptions) {
+		o.StopOnDuplicateToken = true
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return "", k.fail(ctx, "listing the aliases of key "+key, err)
 		}
 		for _, alias := range page.Aliases {
 			names = append(names, aws.ToString(alias.AliasName))
-		}
-		if in.Marker = page.NextMarker; !page.Truncated || in.Marker == nil {
-			break
 		}
 	}
 	if len(names) != 1 {

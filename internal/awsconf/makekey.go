@@ -19,7 +19,7 @@ import (
 // money: where the answer is lost the error wraps [store.ErrUnknown] and says by what to find it.
 func (k *Keys) Create(ctx context.Context, alias string) (KeyInfo, error) {
 	description := "Coffer: " + alias
-	made, err := k.createKey(ctx, &kms.CreateKeyInput{Description: &description}, func(o *kms.Options) { o.Retryer = Once(o.Retryer) })
+	made, err := k.client.CreateKey(ctx, &kms.CreateKeyInput{Description: &description}, func(o *kms.Options) { o.Retryer = Once(o.Retryer) })
 	switch {
 	case err != nil && !Unapplied(err):
 		return KeyInfo{}, fmt.Errorf("%w: a key without an alias may have been made: its description is %q: %w",
@@ -28,7 +28,7 @@ func (k *Keys) Create(ctx context.Context, alias string) (KeyInfo, error) {
 		return KeyInfo{}, k.fail(ctx, "creating a key", err)
 	}
 	id := aws.ToString(made.KeyMetadata.KeyId)
-	_, err = k.createAlias(ctx, &kms.CreateAliasInput{AliasName: &alias, TargetKeyId: &id})
+	_, err = k.client.CreateAlias(ctx, &kms.CreateAliasInput{AliasName: &alias, TargetKeyId: &id})
 	var exists *types.AlreadyExistsException
 	if errors.As(err, &exists) { // ours, if an answer was lost
 		if info, found, lookErr := k.Find(ctx, alias); lookErr == nil && found && info.ID == id {

@@ -114,7 +114,7 @@ func (s *Store) describeBeside(ctx context.Context, service string) func() (desc
 	var err error
 	go func() {
 		defer close(wait)
-		out, failure := s.api.describeSecret(ctx, &awssm.DescribeSecretInput{SecretId: aws.String(service)})
+		out, failure := s.api.DescribeSecret(ctx, &awssm.DescribeSecretInput{SecretId: aws.String(service)})
 		if failure != nil {
 			err = storageError(ctx, "DescribeSecret", service, failure)
 			return
@@ -146,7 +146,7 @@ type proposal struct {
 
 // create makes the secret. undescribed is why nothing could be told of it before.
 func (p *proposal) create(ctx context.Context, undescribed error) error {
-	_, err := p.api.createSecret(ctx, &awssm.CreateSecretInput{
+	_, err := p.api.CreateSecret(ctx, &awssm.CreateSecretInput{
 		Name: aws.String(p.service), SecretString: aws.String(p.text), ClientRequestToken: aws.String(p.token),
 	})
 	if err == nil {
@@ -174,7 +174,7 @@ func (p *proposal) replace(ctx context.Context, labels description) error {
 	if len(p.document.members) == 0 {
 		stage = stageEmpty
 	}
-	out, err := p.api.putSecretValue(ctx, &awssm.PutSecretValueInput{
+	out, err := p.api.PutSecretValue(ctx, &awssm.PutSecretValueInput{
 		SecretId: aws.String(p.service), SecretString: aws.String(p.text),
 		ClientRequestToken: aws.String(p.token), VersionStages: []string{stage},
 	})
@@ -251,7 +251,7 @@ func (p *proposal) move(ctx context.Context, stage, to, from string) error {
 	if from != "" {
 		in.RemoveFromVersionId = aws.String(from)
 	}
-	_, err := p.api.updateSecretVersionStage(ctx, in)
+	_, err := p.api.UpdateSecretVersionStage(ctx, in)
 	if err == nil {
 		return nil
 	}

@@ -109,7 +109,7 @@ func (s *Store) services(ctx context.Context, prefix string) ([]string, error) {
 	}
 	var names []string
 	for {
-		out, err := s.api.listSecrets(ctx, in)
+		out, err := s.api.ListSecrets(ctx, in)
 		if err != nil {
 			return nil, storageError(ctx, "ListSecrets", prefix+"*", err)
 		}
@@ -160,7 +160,7 @@ func (s *Store) current(ctx context.Context, service string) (*document, error) 
 }
 
 func (s *Store) get(ctx context.Context, service string, in *awssm.GetSecretValueInput) (*document, error) {
-	out, err := s.api.getSecretValue(ctx, in)
+	out, err := s.api.GetSecretValue(ctx, in)
 	if err != nil {
 		return nil, storageError(ctx, "GetSecretValue", service, err)
 	}
@@ -210,7 +210,7 @@ func (s *Store) versionIDs(ctx context.Context, service string) ([]string, error
 	in := &awssm.ListSecretVersionIdsInput{SecretId: aws.String(service), MaxResults: aws.Int32(listPage)}
 	var ids []string
 	for {
-		out, err := s.api.listSecretVersionIDs(ctx, in)
+		out, err := s.api.ListSecretVersionIds(ctx, in)
 		if err != nil {
 			return nil, storageError(ctx, "ListSecretVersionIds", service, err)
 		}

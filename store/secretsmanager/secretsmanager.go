@@ -86,7 +86,7 @@ func New(client *awssm.Client, o Options) *Store {
 	if o.Now == nil {
 		o.Now = time.Now //nolint:forbidigo // the default of a library; the command line hands its own in
 	}
-	return &Store{api: newAPI(client), author: o.Author, now: o.Now}
+	return &Store{api: client, author: o.Author, now: o.Now}
 }
 
 // CheckValue reports why Secrets Manager cannot keep a value: beside what [store.Value.Check]
