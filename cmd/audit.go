@@ -144,10 +144,10 @@ func (c *AuditCmd) reads(ctx context.Context, a *app.App, service string) error 
 	if err != nil {
 		return err
 	}
-	if s.Backend.Value != "s3-kms" && s.Backend.Value != "ssm" {
-		return fmt.Errorf("%w: --cloudtrail goes by what KMS opens, and the %s backend has no KMS key of its own", store.ErrUnsupported, s.Backend.Value)
+	if !s.Kind().KMS {
+		return fmt.Errorf("%w: --cloudtrail goes by what KMS opens, and the %s backend has no KMS key of its own", store.ErrUnsupported, s.Kind())
 	}
-	cfg, err := a.Aws(ctx, s)
+	cfg, err := a.AWS(ctx, s)
 	if err != nil {
 		return err
 	}

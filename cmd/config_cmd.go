@@ -31,7 +31,7 @@ func (*ConfigCmd) Run(ctx context.Context, a *app.App) error {
 		app.Row("key_dir", s.KeyDir),
 	}
 	rows = append(rows, s.More(a.Globals)...)
-	if s.Service() != "" {
+	if s.Kind().Service != "" {
 		rows = append(rows, stsRow(ctx, a, s))
 	}
 	if c := s.File.Chosen; c.Value != "" {

@@ -35,13 +35,14 @@ func (c *DoctorCmd) Run(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
-	backend := a.InForce.Backend.Value
+	backend := a.InForce.Kind()
 	inspector, ok := s.(admin.Inspector)
 	switch {
-	case backend == "null":
+	case backend.Nowhere:
 		return printFindings(a, nil)
 	case !ok:
-		return fmt.Errorf("%w: the %s backend keeps no indexes that could be wrong; s3-kms, s3 and local do", store.ErrUnsupported, backend)
+		return fmt.Errorf("%w: the %s backend keeps no indexes that could be wrong; %s do", store.ErrUnsupported, backend,
+			app.Listed(app.BackendsThat(func(b app.Backend) bool { return b.Index })))
 	}
 	if len(services) == 0 {
 		services, err = inspector.Occupied(ctx, "")
@@ -53,7 +54,7 @@ func (c *DoctorCmd) Run(ctx context.Context, a *app.App) error {
 		}
 	}
 	var found []site.Finding
-	if onS3 := backend == "s3" || backend == "s3-kms"; onS3 && (len(c.Services) == 0 || c.Probe) {
+	if backend.Bucket && (len(c.Services) == 0 || c.Probe) {
 		if found, err = site.Findings(ctx, a, s, services, c.Probe); err != nil {
 			return err
 		}

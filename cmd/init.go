@@ -35,7 +35,7 @@ func (c *InitCmd) Run(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
-	if s.Backend.Value == "local" {
+	if s.Kind().Directory {
 		return c.local(a, s)
 	}
 	site, err := site.Open(ctx, a)

@@ -90,8 +90,8 @@ func (c *MigrateCmd) place(ctx context.Context, a *app.App, side, fileContext, b
 		return app.Place{}, app.Usage("--%s-context says where; drop --%s-backend and --%s-bucket", side, side, side)
 	case fileContext != "":
 		return a.OpenPlace(ctx, fileContext)
-	case backend != "" && !slices.Contains(app.Backends, strings.ToLower(backend)):
-		return app.Place{}, app.Usage("there is no backend %q (--%s-backend); there are %s", backend, side, strings.Join(app.Backends, ", "))
+	case backend != "" && !slices.Contains(app.Backends(), strings.ToLower(backend)):
+		return app.Place{}, app.Usage("there is no backend %q (--%s-backend); there are %s", backend, side, strings.Join(app.Backends(), ", "))
 	case backend+bucket != "":
 		return a.OnBackend(backend, bucket).Place(ctx)
 	}

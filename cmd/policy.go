@@ -89,6 +89,11 @@ func (c *PolicyFlags) print(ctx context.Context, a *app.App, role policy.Role) e
 	return render.JSON(a.Stdout, d)
 }
 
+// inBuckets names the backends that policies are for.
+func inBuckets() string {
+	return app.Listed(app.BackendsThat(func(b app.Backend) bool { return b.Bucket }))
+}
+
 // policyScope is what the settings say about bucket, region and keys, for some services.
 func policyScope(ctx context.Context, a *app.App, services, aliases []string) (policy.Scope, error) {
 	s, err := a.Settings()
@@ -98,8 +103,8 @@ func policyScope(ctx context.Context, a *app.App, services, aliases []string) (p
 	if err := s.Check(); err != nil {
 		return policy.Scope{}, err
 	}
-	if !slices.Contains([]string{"s3-kms", "s3"}, s.Backend.Value) {
-		return policy.Scope{}, fmt.Errorf("%w: policies are for the s3-kms and s3 backends, not for %s", store.ErrUnsupported, s.Backend.Value)
+	if !s.Kind().Bucket {
+		return policy.Scope{}, fmt.Errorf("%w: policies are for the %s backends, not for %s", store.ErrUnsupported, inBuckets(), s.Kind())
 	}
 	out := policy.Scope{Bucket: s.Bucket.Value}
 	for _, service := range services {
@@ -109,12 +114,12 @@ func policyScope(ctx context.Context, a *app.App, services, aliases []string) (p
 		}
 		out.Services = append(out.Services, service)
 	}
-	cfg, err := a.Aws(ctx, s)
+	cfg, err := a.AWS(ctx, s)
 	if err != nil {
 		return out, err
 	}
 	out.Region, out.PlainHTTP = cfg.Region, awsconf.PlainHTTP(cfg)
-	if s.Backend.Value == "s3-kms" {
+	if s.Kind().KMS {
 		out.Keys, err = policyKeys(ctx, a, awsconf.NewKeys(cfg), append([]string{s.KMSKeyAlias.Value}, aliases...))
 		out.ListAliases = store.IsKeyName(s.KMSKeyAlias.Value)
 	} else if len(aliases) > 0 {
@@ -179,10 +184,10 @@ func (c *PolicyCheckCmd) Run(ctx context.Context, a *app.App) error {
 	}
 	prober, ok := s.(admin.Prober)
 	if !ok {
-		return fmt.Errorf("%w: permissions are those of the s3-kms and s3 backends, not of %s", store.ErrUnsupported, a.InForce.Backend.Value)
+		return fmt.Errorf("%w: permissions are those of the %s backends, not of %s", store.ErrUnsupported, inBuckets(), a.InForce.Kind())
 	}
 	scope := policy.Scope{Bucket: a.InForce.Bucket.Value, Tags: c.Tags}
-	if a.InForce.Backend.Value == "s3-kms" {
+	if a.InForce.Kind().KMS {
 		scope.Keys = []policy.Key{{Alias: a.InForce.KMSKeyAlias.Value}}
 	}
 	wanted := scope.Permissions(policy.Role(c.Role), service)

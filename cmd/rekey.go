@@ -32,7 +32,7 @@ func (c *RekeyCmd) Run(ctx context.Context, a *app.App) error {
 	}
 	rekeyer, ok := s.(admin.Rekeyer)
 	if !ok {
-		return fmt.Errorf("%w: the %s backend cannot move secrets to another key", store.ErrUnsupported, a.InForce.Backend.Value)
+		return fmt.Errorf("%w: the %s backend cannot move secrets to another key", store.ErrUnsupported, a.InForce.Kind())
 	}
 	services, err := app.DistinctServices(c.Services)
 	if err != nil {

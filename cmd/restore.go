@@ -115,13 +115,13 @@ func (c *RestoreCmd) undelete(ctx context.Context, a *app.App) error {
 // keepsNothing is for a backend, or a server, that has no versions of objects.
 func keepsNothing(a *app.App) error {
 	err := fmt.Errorf("%w: %s keeps nothing of what is deleted", store.ErrUnsupported, storage(a))
-	return app.Hinted(err, "s3-kms and s3 can bring it back, from a bucket with versioning")
+	return app.Hinted(err, app.Listed(app.BackendsThat(func(b app.Backend) bool { return b.Versions }))+" can bring it back, from a bucket with versioning")
 }
 
 // storage says what it is that cannot: the backend, or a server that has no versions.
 func storage(a *app.App) string {
-	if name := a.InForce.Backend.Value; name != "s3" && name != "s3-kms" {
-		return "the " + name + " backend"
+	if b := a.InForce.Kind(); !b.Versions {
+		return "the " + b.String() + " backend"
 	}
 	return "this server"
 }

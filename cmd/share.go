@@ -40,7 +40,8 @@ func (c *ShareCmd) Run(ctx context.Context, a *app.App) error {
 	}
 	sharer, ok := s.(admin.Sharer)
 	if !ok {
-		return fmt.Errorf("%w: the %s backend has no links: s3-kms and s3 have", store.ErrUnsupported, a.InForce.Backend.Value)
+		return fmt.Errorf("%w: the %s backend has no links: %s have", store.ErrUnsupported, a.InForce.Kind(),
+			app.Listed(app.BackendsThat(func(b app.Backend) bool { return b.Links })))
 	}
 	switch {
 	case c.Revoke != "":

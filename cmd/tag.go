@@ -31,7 +31,7 @@ func tagger(ctx context.Context, a *app.App, service, key string) (store.Tagger,
 	}
 	tagger, ok := s.(store.Tagger)
 	if !ok {
-		return nil, id, fmt.Errorf("%w: the %s backend keeps no tags", store.ErrUnsupported, a.InForce.Backend.Value)
+		return nil, id, fmt.Errorf("%w: the %s backend keeps no tags", store.ErrUnsupported, a.InForce.Kind())
 	}
 	return tagger, id, nil
 }

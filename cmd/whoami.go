@@ -43,13 +43,13 @@ func (*WhoamiCmd) Run(ctx context.Context, a *app.App) error {
 	if err := s.Check(); err != nil {
 		return err
 	}
-	out := whoamiJSON{Identity: a.UserName(), Backend: s.Backend.Value}
+	out := whoamiJSON{Identity: a.UserName(), Backend: s.Kind().String()}
 	switch {
-	case s.Service() != "":
+	case s.Kind().Service != "":
 		if err := out.ask(ctx, a, s); err != nil {
 			return err
 		}
-	case s.Backend.Value == "local":
+	case s.Kind().Directory:
 		out.Dir, out.KMSKeyAlias = s.Dir.Value, s.AliasOfWrites()
 	}
 	if a.Globals.JSON {
@@ -60,7 +60,7 @@ func (*WhoamiCmd) Run(ctx context.Context, a *app.App) error {
 
 // ask fills in what AWS, or another server, tells.
 func (w *whoamiJSON) ask(ctx context.Context, a *app.App, s *app.Settings) error {
-	cfg, err := a.Aws(ctx, s)
+	cfg, err := a.AWS(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -79,15 +79,16 @@ func (w *whoamiJSON) ask(ctx context.Context, a *app.App, s *app.Settings) error
 		at := caller.Expires.UTC().Truncate(time.Second)
 		w.Expires = &at
 	}
-	services := []string{s.Service()}
-	switch s.Backend.Value {
-	case "s3-kms":
-		w.Bucket, w.KMSKeyAlias = s.Bucket.Value, s.KMSKeyAlias.Value
-		services = append(services, "KMS")
-	case "s3":
+	services := []string{s.Kind().Service}
+	b := s.Kind()
+	if b.Bucket {
 		w.Bucket = s.Bucket.Value
-	case "ssm":
+	}
+	if b.KMS {
 		w.KMSKeyAlias = s.KMSKeyAlias.Value
+	}
+	if b.Bucket && b.KMS { // Parameter Store asks KMS itself
+		services = append(services, "KMS")
 	}
 	for _, service := range append(services, "STS") {
 		row := placeOf(ctx, s, cfg, service)
@@ -116,7 +117,7 @@ func placeOf(ctx context.Context, s *app.Settings, cfg awsconf.Config, service s
 // stsRow tells which STS is asked for sessions. Where the AWS configuration cannot be loaded
 // it tells why not: the other rows are what helps then.
 func stsRow(ctx context.Context, a *app.App, s *app.Settings) app.ConfigRow {
-	o, err := a.AwsOptions(s)
+	o, err := a.AWSOptions(s)
 	o.Offline = true
 	var cfg awsconf.Config
 	if err == nil {

@@ -108,10 +108,8 @@ func storageHint(e *store.StorageError) string {
 		return "some servers answer so for a key that they do not have: does the alias exist there?"
 	case denied && strings.HasPrefix(e.Op, "cloudtrail:"):
 		return "ask for cloudtrail:LookupEvents"
-	case denied && strings.HasPrefix(e.Op, "ssm:"):
-		return "ask for ssm:GetParametersByPath, ssm:GetParameters and kms:Decrypt to read; ssm:PutParameter, ssm:DeleteParameters and kms:Encrypt to write"
-	case denied && strings.HasPrefix(e.Op, "secretsmanager:"):
-		return "ask for secretsmanager:GetSecretValue to read; secretsmanager:PutSecretValue and secretsmanager:UpdateSecretVersionStage to write"
+	case denied && askFor(e.Op) != "":
+		return "ask for " + askFor(e.Op)
 	case denied && strings.HasSuffix(e.Op, "of") && strings.Contains(e.Op, "version"):
 		return "ask for what coffer policy operator prints: s3:ListBucketVersions, s3:GetObjectVersion and s3:DeleteObjectVersion; and kms:Decrypt"
 	case denied && e.Op == opLookAtBucket:

@@ -37,7 +37,7 @@ func CutLabel(name string) (service, label string) {
 }
 
 func (a *App) NoLabels(label string) error {
-	return fmt.Errorf("%w: the %s backend has no labels such as %q; they are Parameter Store's", store.ErrUnsupported, a.InForce.Backend.Value, label)
+	return fmt.Errorf("%w: the %s backend has no labels such as %q; they are Parameter Store's", store.ErrUnsupported, a.InForce.Kind(), label)
 }
 
 // LoadFrom reads services of an open store, 16 at once.
@@ -97,7 +97,7 @@ func (a *App) RefuseIncomplete(all []store.Contents, f ReadFlags) error {
 		switch {
 		case c.Unlisted && !f.Unverified:
 			return Hinted(&unreadableError{c}, "--unverified trusts the index: secrets deleted or changed behind its back cannot be seen")
-		case len(c.Secrets) == 0 && !f.AllowEmpty && a.InForce.Backend.Value != "null": // which never holds any
+		case len(c.Secrets) == 0 && !f.AllowEmpty && !a.InForce.Kind().Nowhere:
 			err := &store.Error{Op: "load", ID: store.ID{Service: c.Service}, Err: &store.NotFoundError{What: "service"}}
 			return Hinted(err, "is the name right? --allow-empty goes on without secrets")
 		case f.RequireAll && len(c.Denied)+len(c.Hidden) > 0:

@@ -76,15 +76,15 @@ func describesStore(entry string) bool {
 }
 
 // OnBackend returns an App for another backend, or another bucket, than the one in force.
-func (a *App) OnBackend(backend, bucket string) *App {
+func (a *App) OnBackend(name, bucket string) *App {
 	g, other := *a.Globals, *a
-	if backend != "" {
-		g.Backend = backend
+	if name != "" {
+		g.Backend = name
 	}
 	if bucket != "" {
 		g.Bucket = bucket
 	}
-	if slices.Contains([]string{"s3", "secretsmanager", "null"}, strings.ToLower(backend)) {
+	if of := backend(name); name != "" && !of.Keys {
 		g.KMSKeyAlias = "" // it is the other side's
 	}
 	other.Globals, other.InForce = &g, nil
@@ -93,29 +93,27 @@ func (a *App) OnBackend(backend, bucket string) *App {
 
 // String names the place for people.
 func (p Place) String() string {
-	switch at := p.Backend.Value; {
-	case p.onS3():
-		return at + " " + p.Bucket.Value
-	case at == "local":
-		return at + " " + p.Dir.Value
+	switch b := p.Kind(); {
+	case b.Bucket:
+		return b.name + " " + p.Bucket.Value
+	case b.Directory:
+		return b.name + " " + p.Dir.Value
 	case p.Region.Value != "":
-		return at + " " + p.Region.Value
+		return b.name + " " + p.Region.Value
 	default:
-		return at
+		return b.name
 	}
 }
-
-func (p Place) onS3() bool { return p.Backend.Value == "s3" || p.Backend.Value == "s3-kms" }
 
 // Same reports whether two places are known to be one. Two backends in one bucket are: their
 // secrets have the same names.
 func (p Place) Same(q Place) bool {
 	switch {
-	case p.onS3() && q.onS3():
+	case p.Kind().Bucket && q.Kind().Bucket:
 		return p.Bucket.Value == q.Bucket.Value && p.EndpointURL.Value == q.EndpointURL.Value
 	case p.Backend.Value != q.Backend.Value:
 		return false
-	case p.Backend.Value == "local":
+	case p.Kind().Directory:
 		return p.Dir.Value == q.Dir.Value
 	}
 	return p.Region.Value == q.Region.Value && p.Profile.Value == q.Profile.Value && p.EndpointURL.Value == q.EndpointURL.Value

@@ -31,8 +31,7 @@ type Settings struct {
 }
 
 const (
-	defaultKMSKeyAlias = "alias/parameter_store_key" // chamber's
-	defaultTimeout     = "30s to read, 60s to change"
+	defaultTimeout = "30s to read, 60s to change"
 
 	fromDefault = "default" // where a setting came from that nobody made
 )
@@ -72,8 +71,8 @@ func (a *App) Settings() (*Settings, error) {
 	}
 	s.KeyARNs = a.resolve("", "", []string{"COFFER_KEY_ARNS"}, file.from(&file.KeyARNs), strings.Join(file.KeyARNs, ", "), "")
 	s.complete(slices.ContainsFunc(a.Environ, func(v string) bool { return strings.HasPrefix(v, "CHAMBER_") && !strings.HasSuffix(v, "=") }))
-	if s.Backend.Value == "ssm" {
-		s.EndpointURL = a.resolve("--endpoint-url", g.EndpointURL, []string{"COFFER_ENDPOINT_URL", "CHAMBER_AWS_SSM_ENDPOINT"}, file.from(&file.EndpointURL), file.EndpointURL, "")
+	if variable := s.Kind().EndpointVariable; variable != "" {
+		s.EndpointURL = a.resolve("--endpoint-url", g.EndpointURL, []string{"COFFER_ENDPOINT_URL", variable}, file.from(&file.EndpointURL), file.EndpointURL, "")
 	}
 	if err := a.directories(s); err != nil {
 		return nil, err
@@ -104,23 +103,17 @@ func (a *App) resolve(flag, given string, variables []string, file, inFile, fall
 // complete fills in the defaults that depend on other settings.
 func (s *Settings) complete(chamber bool) {
 	if s.Backend.Value == "" {
-		s.Backend = Setting{"local", "default"}
-		switch {
-		case s.Bucket.Value != "":
-			s.Backend = Setting{"s3-kms", "default, because a bucket is set"}
-		case chamber:
-			// Its default. A secret of a team on chamber must not end in a directory.
-			s.Backend = Setting{"ssm", "default, because CHAMBER_ variables are set"}
-		}
+		s.Backend = defaultBackend(s, chamber)
 	}
 	s.Backend.Value = strings.ToLower(s.Backend.Value) // chamber takes any case
-	if s.KMSKeyAlias.Value == "" && (s.Backend.Value == "s3-kms" || s.Backend.Value == "ssm") {
-		s.KMSKeyAlias = Setting{defaultKMSKeyAlias, "default"}
+	b := s.Kind()
+	if s.KMSKeyAlias.Value == "" && b.DefaultAlias != "" {
+		s.KMSKeyAlias = Setting{b.DefaultAlias, fromDefault}
 	}
 	if s.RetryMode.Value == "" {
-		s.RetryMode = Setting{awsconf.DefaultRetryMode, "default"}
-		if s.Backend.Value == "ssm" {
-			s.RetryMode = Setting{awsconf.PatientRetryMode, "default, because Parameter Store throttles early"}
+		s.RetryMode = Setting{awsconf.DefaultRetryMode, fromDefault}
+		if b.RetryMode != "" {
+			s.RetryMode = Setting{b.RetryMode, "default, because " + b.RetryReason}
 		}
 	}
 }
@@ -135,7 +128,7 @@ func (a *App) directories(s *Settings) error {
 	if s.KeyDir.Value == "" && config != "" {
 		s.KeyDir = Setting{filepath.Join(config, "coffer", "keys"), "default"}
 	}
-	if s.Backend.Value == "local" && (s.Dir.Value == "" || s.KeyDir.Value == "") {
+	if s.Kind().Directory && (s.Dir.Value == "" || s.KeyDir.Value == "") {
 		return fmt.Errorf("%w: there is no home directory to keep secrets in; set COFFER_DIR and COFFER_KEY_DIR", store.ErrConfiguration)
 	}
 	return nil

@@ -149,7 +149,7 @@ func look(names []string, s *Settings) string {
 	switch service = strings.TrimSuffix(service, "/"); {
 	case strings.Contains(name, " "):
 		return "coffer doctor"
-	case s != nil && s.Backend.Value == "secretsmanager":
+	case s != nil && s.Kind().Grouped:
 		return "coffer list " + name
 	case service == "":
 		return "coffer doctor"

@@ -11,7 +11,6 @@ import (
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/formats"
 	"github.com/coffer-secrets/coffer/store"
-	"github.com/coffer-secrets/coffer/store/local"
 )
 
 // What stands for: let the shell complete the name of a file, or of a command.
@@ -178,7 +177,7 @@ func flagValues(ctx context.Context, a *app.App, node *kong.Node, f *kong.Flag, 
 	}
 	switch f.Name {
 	case "backend", "from-backend", "to-backend":
-		return app.Backends
+		return app.Backends()
 	case "context", "from-context", "to-context":
 		if file, _ := a.ConfigFile(); file != nil { // also beside a wrong context in the environment
 			return slices.Sorted(maps.Keys(file.Contexts))
@@ -281,9 +280,7 @@ func completeAliases(a *app.App) []string {
 	}
 	if s, err := a.Settings(); err == nil {
 		names = append(names, s.AliasOfWrites())
-		if s.Backend.Value == "local" {
-			names = append(names, local.Aliases(s.KeyDir.Value)...)
-		}
+		names = append(names, s.LocalAliases()...)
 	}
 	aliases := map[string]bool{}
 	for _, name := range names {

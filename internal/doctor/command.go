@@ -9,7 +9,6 @@ import (
 	"github.com/coffer-secrets/coffer/internal/formats"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
-	"github.com/coffer-secrets/coffer/store/local"
 )
 
 // mends has the command for every check of an inspection, and for some of their kinds: on S3, and
@@ -71,7 +70,7 @@ func mendedBy(a *app.App, f *admin.Finding, seen *admin.Inspection) string {
 	if f.Check == admin.CheckForeign {
 		objects = seen.Foreign[:min(5, len(seen.Foreign))]
 	}
-	command, onLocal, all := "", a.InForce.Backend.Value == "local", ""
+	command, onLocal, all := "", a.InForce.Kind().Directory, ""
 	kind := kindOf(f, key, onLocal)
 	for i := range mends {
 		if m := &mends[i]; m.check == kind {
@@ -87,7 +86,7 @@ func mendedBy(a *app.App, f *admin.Finding, seen *admin.Inspection) string {
 		all += " && " + strings.NewReplacer(
 			"{service}", f.ID.Service, "{name}", f.ID.Key, "{under}", under,
 			"{bucket}", a.InForce.Bucket.Value, "{object}", formats.ShellQuote(object),
-			"{file}", formats.ShellQuote(local.File(a.InForce.Dir.Value, object)),
+			"{file}", formats.ShellQuote(a.InForce.LocalFile(object)),
 			"{alias}", formats.ShellQuote(f.KeyAlias), "{from}", formats.ShellQuote(from), "{key}", formats.ShellQuote(key),
 			"{keys}", keys, "{identities}", identities,
 		).Replace(command)

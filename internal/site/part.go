@@ -16,8 +16,8 @@ type Part struct {
 	Done    bool   `json:"done"`
 	LeftOut string `json:"left_out,omitempty"` // why it is not made
 
-	Make    func(context.Context) error
-	Setting *BucketSetting // in the place of make
+	Make    func(context.Context) error `json:"-"`
+	Setting *BucketSetting              `json:"-"` // in the place of Make
 }
 
 // Open tells whether a part is to be made.

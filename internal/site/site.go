@@ -37,10 +37,10 @@ func Open(ctx context.Context, a *app.App) (*Site, error) {
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
-	if s.Backend.Value != "s3-kms" && s.Backend.Value != "s3" {
-		return nil, fmt.Errorf("%w: the %s backend needs nothing that could be made", store.ErrUnsupported, s.Backend.Value)
+	if !s.Kind().Bucket {
+		return nil, fmt.Errorf("%w: the %s backend needs nothing that could be made", store.ErrUnsupported, s.Kind())
 	}
-	cfg, err := a.Aws(ctx, s)
+	cfg, err := a.AWS(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func Open(ctx context.Context, a *app.App) (*Site, error) {
 		keys:  awsconf.NewKeys(cfg), Buckets: awsconf.NewBuckets(cfg, s.ExpectedBucketOwner.Value),
 		pinned: s.PinnedARNs(),
 	}
-	if s.Backend.Value == "s3-kms" {
+	if s.Kind().KMS {
 		alias, err := store.NormalizeAlias(s.KMSKeyAlias.Value)
 		if err != nil {
 			return nil, err

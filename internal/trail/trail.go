@@ -52,7 +52,7 @@ func (o *Opened) Take(d awsconf.Decrypt, s *app.Settings, service, key string) {
 		return
 	}
 	var found Opening
-	if s.Backend.Value == "ssm" {
+	if !s.Kind().Bucket {
 		_, name, _ := strings.Cut(d.Context["PARAMETER_ARN"], ":parameter/")
 		found = openedParameter(name, service)
 	} else {
