@@ -151,10 +151,7 @@ func (c *AuditCmd) reads(ctx context.Context, a *app.App, service string) error 
 	if err != nil {
 		return err
 	}
-	client, err := awsconf.NewTrail(ctx, cfg, awsconf.TrailOptions{Now: a.Now, Log: a.Logger()})
-	if err != nil {
-		return err
-	}
+	client := awsconf.NewTrail(cfg, 0)
 	if c.to.IsZero() {
 		c.to = a.Now().UTC()
 	}

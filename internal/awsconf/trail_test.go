@@ -23,7 +23,7 @@ import (
 var day = time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
 
 // trail looks at a server, with so many attempts of a request that follow one another at once.
-func trail(t *testing.T, url string, attempts int, o awsconf.TrailOptions) *awsconf.Trail {
+func trail(t *testing.T, url string, attempts int, o awsconf.Options) *awsconf.Trail {
 	t.Helper()
 	mototest.Isolate(t)
 	t.Setenv("AWS_ENDPOINT_URL_CLOUDTRAIL", url)
@@ -33,19 +33,14 @@ func trail(t *testing.T, url string, attempts int, o awsconf.TrailOptions) *awsc
 	} {
 		t.Setenv(name, value)
 	}
-	cfg := load(t, awsconf.Options{})
+	cfg := load(t, o)
 	cfg.Retryer = func() aws.Retryer {
 		return retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts = attempts
 			o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
 		})
 	}
-	o.Now, o.Pace = time.Now, 1
-	got, err := awsconf.NewTrail(t.Context(), cfg, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return got
+	return awsconf.NewTrail(cfg, 1)
 }
 
 func decrypts(t *testing.T, trail *awsconf.Trail, since, until time.Time) (all []awsconf.Decrypt, senseless int) {
@@ -62,7 +57,7 @@ func TestTheEventsOfATrail(t *testing.T) {
 	server.Pages(4)
 	server.Spoil(day)
 	var log bytes.Buffer
-	tr := trail(t, server.URL, 1, awsconf.TrailOptions{Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	tr := trail(t, server.URL, 1, awsconf.Options{Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	all, senseless := decrypts(t, tr, day, day.Add(24*time.Hour))
 	if len(all) != 15 || senseless != 1 || server.Requests() != 5 {
 		t.Fatalf("%d events, %d without sense, %d requests; want 15, 1 and 5", len(all), senseless, server.Requests())
@@ -112,11 +107,11 @@ func TestAThrottledTrailIsAskedAgain(t *testing.T) {
 			}
 			return status, code
 		})
-		if all, _ := decrypts(t, trail(t, server.URL, 3, awsconf.TrailOptions{}), day, day.Add(24*time.Hour)); len(all) != 15 || server.Requests() != 3 {
+		if all, _ := decrypts(t, trail(t, server.URL, 3, awsconf.Options{}), day, day.Add(24*time.Hour)); len(all) != 15 || server.Requests() != 3 {
 			t.Errorf("%q: %d events, %d requests", code, len(all), server.Requests())
 		}
 		server.Refuse(func(int) (int, string) { return status, code })
-		_, err := trail(t, server.URL, 4, awsconf.TrailOptions{}).Decrypts(t.Context(), day, day, nil)
+		_, err := trail(t, server.URL, 4, awsconf.Options{}).Decrypts(t.Context(), day, day, nil)
 		if !errors.Is(err, store.ErrUnavailable) || server.Requests() != 3+4 {
 			t.Errorf("%q: error %v after %d requests; want unavailable after 4", code, err, server.Requests()-3)
 		}
@@ -142,7 +137,7 @@ func TestRefusalsOfATrail(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := trailtest.New(t)
 			server.Refuse(func(int) (int, string) { return test.status, test.code })
-			_, err := trail(t, server.URL, 1, awsconf.TrailOptions{}).Decrypts(t.Context(), day, day, nil)
+			_, err := trail(t, server.URL, 1, awsconf.Options{}).Decrypts(t.Context(), day, day, nil)
 			var refusal *store.StorageError
 			if !errors.Is(err, test.want) || !errors.As(err, &refusal) || refusal.Op != "cloudtrail:LookupEvents" || refusal.Status != test.status {
 				t.Errorf("error %v, want %v", err, test.want)
@@ -159,18 +154,18 @@ func TestATrailThatGoesInCirclesIsNotFollowed(t *testing.T) {
 		_, _ = w.Write([]byte(`{"Events":[],"NextToken":"again"}`))
 	}))
 	defer server.Close()
-	if _, err := trail(t, server.URL, 1, awsconf.TrailOptions{}).Decrypts(t.Context(), day, day, nil); !errors.Is(err, store.ErrUnavailable) {
+	if _, err := trail(t, server.URL, 1, awsconf.Options{}).Decrypts(t.Context(), day, day, nil); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("error %v, want unavailable", err)
 	}
 }
 
 func TestATrailThatIsNotThere(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }))
-	if _, err := trail(t, server.URL, 1, awsconf.TrailOptions{}).Decrypts(t.Context(), day, day, nil); !errors.Is(err, store.ErrUnsupported) {
+	if _, err := trail(t, server.URL, 1, awsconf.Options{}).Decrypts(t.Context(), day, day, nil); !errors.Is(err, store.ErrUnsupported) {
 		t.Errorf("a page of HTML: error %v, want unsupported", err)
 	}
 	server.Close()
-	tr := trail(t, server.URL, 2, awsconf.TrailOptions{})
+	tr := trail(t, server.URL, 2, awsconf.Options{})
 	if _, err := tr.Decrypts(t.Context(), day, day, nil); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("nobody there: error %v, want unavailable", err)
 	}
@@ -180,10 +175,7 @@ func TestATrailThatIsNotThere(t *testing.T) {
 		t.Errorf("error %v, want %v", err, context.Canceled)
 	}
 	t.Setenv("AWS_ACCESS_KEY_ID", "")
-	none, err := awsconf.NewTrail(t.Context(), load(t, awsconf.Options{}), awsconf.TrailOptions{Now: time.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
+	none := awsconf.NewTrail(load(t, awsconf.Options{}), 1)
 	if _, err := none.Decrypts(t.Context(), day, day, nil); !errors.Is(err, store.ErrConfiguration) {
 		t.Errorf("without credentials: error %v, want configuration", err)
 	}
@@ -206,7 +198,7 @@ func TestTheAddressOfCloudTrail(t *testing.T) {
 		"China":     {map[string]string{"AWS_REGION": "cn-north-1"}, "https://cloudtrail.cn-north-1.amazonaws.com.cn/"},
 		"GovCloud":  {map[string]string{"AWS_REGION": "us-gov-west-1"}, "https://cloudtrail.us-gov-west-1.amazonaws.com/"},
 		"FIPS":      {map[string]string{"AWS_REGION": "us-east-2", "AWS_USE_FIPS_ENDPOINT": "true"}, "https://cloudtrail-fips.us-east-2.amazonaws.com/"},
-		"all":       {map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:9/x"}, "http://127.0.0.1:9/x/"},
+		"all":       {map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:9/x"}, "http://127.0.0.1:9/x"},
 		"by itself": {map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ENDPOINT_URL_CLOUDTRAIL": "http://127.0.0.1:8"}, "http://127.0.0.1:8/"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -216,10 +208,7 @@ func TestTheAddressOfCloudTrail(t *testing.T) {
 			}
 			cfg, client := load(t, awsconf.Options{Retries: 1}), &addressed{}
 			cfg.HTTPClient = client
-			tr, err := awsconf.NewTrail(t.Context(), cfg, awsconf.TrailOptions{Now: time.Now})
-			if err != nil {
-				t.Fatal(err)
-			}
+			tr := awsconf.NewTrail(cfg, 1)
 			if _, err := tr.Decrypts(t.Context(), day, day, nil); !errors.Is(err, store.ErrUnavailable) || client.url != test.want {
 				t.Errorf("it went to %s, error %v; want %s", client.url, err, test.want)
 			}

@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -118,7 +119,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "InvalidSignatureException")
 		return
 	}
-	if r.Header.Get("X-Amz-Target") != "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents" {
+	if r.Header.Get("X-Amz-Target") != "CloudTrail_20131101.LookupEvents" {
 		refuse(w, http.StatusBadRequest, "UnknownOperationException")
 		return
 	}
@@ -167,7 +168,9 @@ func signed(r *http.Request, body []byte) bool {
 	if err != nil {
 		return false
 	}
-	for _, name := range []string{"Content-Type", "X-Amz-Target"} {
+	_, names, _ := strings.Cut(r.Header.Get("Authorization"), "SignedHeaders=")
+	names, _, _ = strings.Cut(names, ",")
+	for name := range strings.SplitSeq(names, ";") {
 		again.Header.Set(name, r.Header.Get(name))
 	}
 	hash := sha256.Sum256(body)
