@@ -57,6 +57,7 @@ func TestEachFormatLooksAsDocumented(t *testing.T) {
 		{"csv", pairs, "db-url,\"p@$$ \"\"w\"\"\"\ndot.key,\"a 'b'\n${c}é\"\ntf_var_region,eu-west-1\n"},
 		{"java-properties", pairs, "db-url = p@$$ \"w\"\ndot.key = a 'b'\\n${c}\\u00E9\ntf_var_region = eu-west-1\n"},
 		{"tfvars", pairs, "db_url = \"p@$$ \\\"w\\\"\"\ndot_key = \"a 'b'\\n$${c}é\"\nregion = \"eu-west-1\"\n"},
+		{"toml", pairs, "db-url = 'p@$$ \"w\"'\n'dot.key' = \"a 'b'\\n${c}é\"\ntf_var_region = 'eu-west-1'\n"},
 		{"systemd", plain, "_2FA=\"a\\\"b\"\nDB_URL=\"x y\nz\"\n"},
 		{"github-mask", plain, "::add-mask::a\"b\n::add-mask::x y\n::add-mask::z\n"},
 		{"k8s", plain, "apiVersion: \"v1\"\nkind: \"Secret\"\nmetadata:\n  name: \"app\"\ntype: \"Opaque\"\ndata:\n  \"2fa\": \"YSJi\"\n  db-url: \"eCB5Cno=\"\n"},

@@ -5,25 +5,18 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/go-json-experiment/json/jsontext"
+	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// writeTOML puts keys and values in double quotes: what JSON escapes in them, TOML reads alike,
-// and DEL is the one character more that it wants escaped. The library's encoder, which knows
-// all that Go has, is a hundred kilobytes.
+// writeTOML has the library choose the quotes: single ones where nothing in the value needs an
+// escape.
 func writeTOML(b *bytes.Buffer, entries []entry, _ Options) error {
+	table := make(map[string]string, len(entries))
 	for _, e := range entries {
-		line, err := jsontext.AppendQuote(nil, e.key)
-		if err != nil {
-			return err
-		}
-		if line, err = jsontext.AppendQuote(append(line, " = "...), e.value); err != nil {
-			return err
-		}
-		b.Write(append(bytes.ReplaceAll(line, []byte("\x7f"), []byte(`\u007f`)), '\n'))
+		table[e.key] = e.value
 	}
-	return nil
+	return toml.NewEncoder(b).Encode(table)
 }
 
 type tomlReader struct {
