@@ -7,9 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/coffer-secrets/coffer/internal/app"
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/store"
 )
@@ -160,14 +159,12 @@ func (c *DiffCmd) versions(ctx context.Context, _ *app.App, from, to app.Place) 
 		return nil, err
 	}
 	secrets := make([]store.Secret, 2)
-	g, gctx := errgroup.WithContext(ctx)
-	for i, p := range []app.Place{from, to} {
-		g.Go(func() (err error) {
-			secrets[i], err = p.Read(gctx, id, c.Versions[i])
-			return err
-		})
-	}
-	if err := g.Wait(); err != nil {
+	places := []app.Place{from, to}
+	err = pace.Each(ctx, len(places), len(places), func(ctx context.Context, i int) (err error) {
+		secrets[i], err = places[i].Read(ctx, id, c.Versions[i])
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	return []difference{difference{key: secrets[0].ID.Key, left: &secrets[0], right: &secrets[1]}.judged()}, nil

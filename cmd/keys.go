@@ -10,9 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/coffer-secrets/coffer/internal/app"
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/internal/site"
 	"github.com/coffer-secrets/coffer/store"
@@ -108,19 +107,14 @@ func (c *KeysCmd) Run(ctx context.Context, a *app.App) error {
 func keyUses(ctx context.Context, a *app.App, s store.Store, services []string) (uses []*keyUse, failures []error) {
 	found, failed := make([][]*keyUse, len(services)), make([]error, len(services))
 	line := a.Progress(len(services), "services looked at")
-	var g errgroup.Group
-	g.SetLimit(4)
-	for i, service := range services {
-		g.Go(func() error {
-			var in admin.Inspection
-			if in, failed[i] = inspect(ctx, s, service); failed[i] == nil {
-				found[i] = usesIn(in)
-			}
-			line.Add()
-			return nil
-		})
-	}
-	_ = g.Wait()
+	_ = pace.Each(ctx, 4, len(services), func(ctx context.Context, i int) error {
+		var in admin.Inspection
+		if in, failed[i] = inspect(ctx, s, services[i]); failed[i] == nil {
+			found[i] = usesIn(in)
+		}
+		line.Add()
+		return nil
+	})
 	line.Done()
 	failed = slices.DeleteFunc(failed, func(err error) bool { return err == nil })
 	return slices.Concat(found...), failed
@@ -201,20 +195,16 @@ func describeKeys(ctx context.Context, s store.Store, uses []*keyUse, name strin
 	defer cancel()
 	known := map[string]admin.Key{}
 	var mu sync.Mutex
-	ask := func(names map[string]bool) {
-		var g errgroup.Group
-		g.SetLimit(16)
-		for name := range names {
-			g.Go(func() error {
-				if key, err := describer.DescribeKey(ctx, name); err == nil {
-					mu.Lock()
-					defer mu.Unlock()
-					known[name] = key
-				}
-				return nil
-			})
-		}
-		_ = g.Wait()
+	ask := func(set map[string]bool) {
+		names := slices.Collect(maps.Keys(set))
+		_ = pace.Each(ctx, 16, len(names), func(ctx context.Context, i int) error {
+			if key, err := describer.DescribeKey(ctx, names[i]); err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				known[names[i]] = key
+			}
+			return nil
+		})
 	}
 	aliases, keys := map[string]bool{}, map[string]bool{}
 	for _, u := range uses {
@@ -251,20 +241,16 @@ func (u *keyUse) under(name, keyOfAlias string) bool {
 
 // tryKeys opens a secret of each use of which nothing else tells whether it can be opened.
 func tryKeys(ctx context.Context, s store.Store, uses []*keyUse) {
-	var g errgroup.Group
-	g.SetLimit(16)
-	for _, u := range uses {
+	_ = pace.Each(ctx, 16, len(uses), func(ctx context.Context, i int) error {
+		u := uses[i]
 		if u.opened || u.sample == (store.ID{}) {
-			continue
-		}
-		g.Go(func() error {
-			_, err := s.Read(ctx, u.sample, store.Latest)
-			u.opened = err == nil
-			u.shut = u.shut || errors.Is(err, store.ErrDenied) || errors.Is(err, store.ErrConfiguration)
 			return nil
-		})
-	}
-	_ = g.Wait()
+		}
+		_, err := s.Read(ctx, u.sample, store.Latest)
+		u.opened = err == nil
+		u.shut = u.shut || errors.Is(err, store.ErrDenied) || errors.Is(err, store.ErrConfiguration)
+		return nil
+	})
 }
 
 // judge tells what came of it all.

@@ -6,8 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -43,19 +42,15 @@ func (a *App) NoLabels(label string) error {
 // LoadFrom reads services of an open store, 16 at once.
 func (a *App) LoadFrom(ctx context.Context, s store.Store, services []string) ([]store.Contents, error) {
 	all := make([]store.Contents, len(services))
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(16)
-	for i, service := range services {
-		g.Go(func() (err error) {
-			if name, label := CutLabel(service); label != "" {
-				all[i], err = s.(store.Labeler).LoadLabel(gctx, name, label)
-			} else {
-				all[i], err = s.Load(gctx, service)
-			}
-			return err
-		})
-	}
-	return all, g.Wait()
+	err := pace.Each(ctx, 16, len(services), func(ctx context.Context, i int) (err error) {
+		if name, label := CutLabel(services[i]); label != "" {
+			all[i], err = s.(store.Labeler).LoadLabel(ctx, name, label)
+		} else {
+			all[i], err = s.Load(ctx, services[i])
+		}
+		return err
+	})
+	return all, err
 }
 
 // ReadFlags decide what an incomplete service means to a command that hands its secrets on.

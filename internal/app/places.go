@@ -6,8 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -126,16 +125,17 @@ func LoadBoth(ctx context.Context, from Place, source string, to Place, destinat
 			return there, here, err
 		}
 	}
-	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) {
-		there, err = from.Load(gctx, source)
-		return err
-	})
-	g.Go(func() (err error) {
-		here, err = to.Load(gctx, destination)
-		return err
-	})
-	return there, here, g.Wait()
+	err = pace.All(ctx,
+		func(ctx context.Context) (err error) {
+			there, err = from.Load(ctx, source)
+			return err
+		},
+		func(ctx context.Context) (err error) {
+			here, err = to.Load(ctx, destination)
+			return err
+		},
+	)
+	return there, here, err
 }
 
 // RefuseUnlisted ends a command that must know which secrets there are.

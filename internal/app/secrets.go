@@ -1,13 +1,11 @@
 package app
 
 import (
-	"time"
-
 	"context"
 	"errors"
+	"time"
 
-	"golang.org/x/sync/errgroup"
-
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -83,22 +81,17 @@ func SecretIDs(ctx context.Context, a *App, s store.Store, service string) ([]st
 // not read. named says that one was asked for, which must be there and be readable.
 func Histories(ctx context.Context, s store.Store, ids []store.ID, named bool) (all []store.Meta, hidden int, err error) {
 	each, denied := make([][]store.Meta, len(ids)), make([]bool, len(ids))
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(8)
-	for i, id := range ids {
-		g.Go(func() (err error) {
-			each[i], err = s.History(gctx, id)
-			switch {
-			case named:
-			case errors.Is(err, store.ErrDenied):
-				denied[i], err = true, nil
-			case errors.Is(err, store.ErrNotFound): // deleted meanwhile
-				err = nil
-			}
-			return err
-		})
-	}
-	err = g.Wait()
+	err = pace.Each(ctx, 8, len(ids), func(ctx context.Context, i int) (err error) {
+		each[i], err = s.History(ctx, ids[i])
+		switch {
+		case named:
+		case errors.Is(err, store.ErrDenied):
+			denied[i], err = true, nil
+		case errors.Is(err, store.ErrNotFound): // deleted meanwhile
+			err = nil
+		}
+		return err
+	})
 	for i := range ids {
 		all = append(all, each[i]...)
 		if denied[i] {

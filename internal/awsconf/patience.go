@@ -3,12 +3,13 @@ package awsconf
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+
+	"github.com/coffer-secrets/coffer/internal/pace"
 )
 
 const (
@@ -65,7 +66,7 @@ func (p *patience) wait(attempts int) (time.Duration, error) {
 	}
 	// From the sixth on it is the longest anyway. With AWS_NEW_RETRIES_2026 the SDK counts from 0.
 	spread = min(spread<<max(0, min(attempts-1, 5)), longestWait)
-	return rand.N(spread + 1), nil //nolint:gosec // jitter
+	return pace.Jitter(spread), nil
 }
 
 // GetAttemptToken implements [aws.RetryerV2]. What it returns is told how the attempt ended.

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
 	"github.com/aws/smithy-go"
 
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -89,7 +90,7 @@ func (t *Trail) Decrypts(ctx context.Context, since, until time.Time, each func(
 			return senseless, t.fail(ctx, errors.New("the answer leads to itself"))
 		}
 		in.NextToken = page.NextToken
-		if err := pause(ctx, t.pace); err != nil {
+		if err := pace.Sleep(ctx, t.pace); err != nil {
 			return senseless, err
 		}
 	}
@@ -200,15 +201,4 @@ func trailKind(code string, status int) error {
 		return store.ErrUnavailable
 	}
 	return store.ErrInvalid
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

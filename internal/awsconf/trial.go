@@ -16,6 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
+
+	"github.com/coffer-secrets/coffer/internal/pace"
 )
 
 // TrialOptions say with what a bucket is tried.
@@ -139,12 +141,8 @@ func (t *Trial) After(ctx context.Context, before Outcome, but ...string) (now O
 		if err != nil || worse == "" || i >= len(t.o.Pauses) {
 			return now, worse, err
 		}
-		timer := time.NewTimer(t.o.Pauses[i])
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return now, worse, ctx.Err()
+		if err := pace.Sleep(ctx, t.o.Pauses[i]); err != nil {
+			return now, worse, err
 		}
 	}
 }

@@ -67,7 +67,7 @@ func checksOfSource(t *testing.T) []string {
 // checkConstants returns the names of checks in package admin, by the names of their constants.
 func checkConstants(t *testing.T) map[string]string {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", "store", "admin", "checks.go"), nil, 0)
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", "..", "store", "admin", "checks.go"), nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

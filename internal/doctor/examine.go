@@ -7,9 +7,8 @@ import (
 	"errors"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/coffer-secrets/coffer/internal/app"
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/internal/site"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
@@ -26,16 +25,12 @@ func Examine(ctx context.Context, a *app.App, s admin.Inspector, services []stri
 	all := make([]Inspected, len(services))
 	line := a.Progress(len(services), "checked")
 	defer line.Done()
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(4)
-	for i, service := range services {
-		g.Go(func() (err error) {
-			all[i].Inspection, err = s.Inspect(gctx, service)
-			line.Add()
-			return err
-		})
-	}
-	if err := g.Wait(); err != nil || !fix {
+	err := pace.Each(ctx, 4, len(services), func(ctx context.Context, i int) (err error) {
+		all[i].Inspection, err = s.Inspect(ctx, services[i])
+		line.Add()
+		return err
+	})
+	if err != nil || !fix {
 		return all, err
 	}
 	line.Done()

@@ -7,9 +7,8 @@ import (
 	"fmt"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/coffer-secrets/coffer/internal/app"
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/internal/progress"
 	"github.com/coffer-secrets/coffer/store"
 )
@@ -109,8 +108,7 @@ func (m *Migration) plan(ctx context.Context, service string, there, here store.
 	}
 	moves := make([]*move, len(wanted))
 	taken := map[string]bool{}
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(8)
+	var compares []func(context.Context) error
 	for i, s := range wanted {
 		v := &move{source: s, key: s.ID.Key, outcome: store.Unchanged}
 		moves[i] = v
@@ -126,9 +124,13 @@ func (m *Migration) plan(ctx context.Context, service string, there, here store.
 			v.outcome, v.err = store.Failed, err
 			continue
 		}
-		g.Go(func() error { return m.compare(gctx, v, stands) })
+		compares = append(compares, func(ctx context.Context) error { return m.compare(ctx, v, stands) })
 	}
-	return moves, g.Wait()
+	return moves, eightAtOnce(ctx, compares)
+}
+
+func eightAtOnce(ctx context.Context, do []func(context.Context) error) error {
+	return pace.Each(ctx, 8, len(do), func(ctx context.Context, i int) error { return do[i](ctx) })
 }
 
 // compare finds out what the destination lacks of one secret; stands is what it has.
@@ -224,8 +226,7 @@ func (m *Migration) verify(ctx context.Context, service string, moves []*move) e
 	for _, s := range here.Secrets {
 		newest[s.ID.Key] = s.Value
 	}
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(8)
+	var checks []func(context.Context) error
 	for _, v := range moves {
 		if v.err != nil || len(v.rest) == 0 {
 			continue
@@ -235,9 +236,9 @@ func (m *Migration) verify(ctx context.Context, service string, moves []*move) e
 			v.outcome, v.err = store.Failed, &store.Error{Op: "migrate", ID: id, Err: errNotThere}
 			continue
 		}
-		g.Go(func() error { return m.verifyOlder(gctx, v, id) })
+		checks = append(checks, func(ctx context.Context) error { return m.verifyOlder(ctx, v, id) })
 	}
-	return g.Wait()
+	return eightAtOnce(ctx, checks)
 }
 
 var errNotThere = fmt.Errorf("%w: the destination does not hold what was written there; somebody else writes it: run the migration again", store.ErrConflict)

@@ -7,9 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/coffer-secrets/coffer/internal/app"
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/internal/policy"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
@@ -42,14 +41,10 @@ func Findings(ctx context.Context, a *app.App, s store.Store, services []string,
 		}
 	}
 	found := make([][]Finding, len(checks))
-	var g errgroup.Group
-	for i, check := range checks {
-		g.Go(func() error {
-			found[i] = site.untried(check(ctx), tried)
-			return nil
-		})
-	}
-	_ = g.Wait()
+	_ = pace.Each(ctx, len(checks), len(checks), func(ctx context.Context, i int) error {
+		found[i] = site.untried(checks[i](ctx), tried)
+		return nil
+	})
 	var all []Finding
 	for _, of := range found {
 		for i := range of {

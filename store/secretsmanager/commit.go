@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	mathrand "math/rand/v2"
 	"slices"
 	"strconv"
 	"sync"
@@ -14,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awssm "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/awserror"
@@ -30,10 +30,11 @@ const (
 
 const (
 	// AWS allows 20 labels to a secret. Chamber adds one with many of its puts: two stay free.
-	maxStages    = 18
-	attempts     = 40 // of a change that keeps meeting others
-	longestPause = 1280 * time.Millisecond
-	cleanup      = 5 * time.Second
+	maxStages     = 18
+	attempts      = 40                    // of a change that keeps meeting others
+	shortestPause = 10 * time.Millisecond // the limit of the first pause; see [pace.Backoff]
+	longestPause  = 1280 * time.Millisecond
+	cleanup       = 5 * time.Second
 )
 
 // errMoved says that the service is not what it was when it was read.
@@ -45,7 +46,7 @@ func (s *Store) commit(ctx context.Context, service string, change func(*documen
 	var err error
 	for n := range attempts {
 		if n > 0 {
-			if err := pause(ctx, n); err != nil {
+			if err := pace.Sleep(ctx, pace.Backoff(n, shortestPause, longestPause)); err != nil {
 				return err
 			}
 		}
@@ -85,20 +86,6 @@ func (s *Store) attempt(ctx context.Context, service string, change func(*docume
 		return errMoved
 	}
 	return p.replace(ctx, labels)
-}
-
-// pause waits before the n-th repetition: full jitter, so that writers who met once do not
-// meet again.
-func pause(ctx context.Context, n int) error {
-	limit := min(longestPause, 10*time.Millisecond<<min(n, 10))
-	timer := time.NewTimer(mathrand.N(limit)) //nolint:gosec // a pause need not be secret
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // description is what DescribeSecret tells.

@@ -12,8 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awssm "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
-	"golang.org/x/sync/errgroup"
 
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/awserror"
 )
@@ -245,18 +245,13 @@ func historyNumber(stage string) int {
 // getVersions reads versions at once; one that AWS removed meanwhile is left out.
 func (s *Store) getVersions(ctx context.Context, service string, ids []string) ([]*document, error) {
 	documents := make([]*document, len(ids))
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(requests)
-	for i, id := range ids {
-		g.Go(func() error {
-			d, err := s.get(gctx, service, &awssm.GetSecretValueInput{SecretId: aws.String(service), VersionId: aws.String(id)})
-			if awserror.Is(err, store.ErrNotFound) {
-				return nil
-			}
-			documents[i] = d
-			return err
-		})
-	}
-	err := g.Wait()
+	err := pace.Each(ctx, requests, len(ids), func(ctx context.Context, i int) error {
+		d, err := s.get(ctx, service, &awssm.GetSecretValueInput{SecretId: aws.String(service), VersionId: aws.String(ids[i])})
+		if awserror.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		documents[i] = d
+		return err
+	})
 	return slices.DeleteFunc(documents, func(d *document) bool { return d == nil }), err
 }

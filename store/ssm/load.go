@@ -12,8 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
-	"golang.org/x/sync/errgroup"
 
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/awserror"
 )
@@ -131,7 +131,7 @@ func (s *Store) oneByOne(ctx context.Context, c *store.Contents, d descriptions,
 		return err
 	}
 	batches := slices.Collect(slices.Chunk(names, getBatch))
-	err := parallel(ctx, len(batches), func(ctx context.Context, i int) error {
+	err := pace.Each(ctx, requests, len(batches), func(ctx context.Context, i int) error {
 		err := read(ctx, batches[i])
 		if !errors.Is(err, store.ErrDenied) {
 			return err
@@ -174,15 +174,4 @@ func (s *Store) describeBeside(ctx context.Context, do func(context.Context) ([]
 		done <- descriptions{byName, err}
 	}()
 	return pending{wait: sync.OnceValue(func() descriptions { return <-done }), cancel: cancel}
-}
-
-// parallel calls do for 0..n-1, a few at a time, and returns the first error, which also
-// ends the context that the others were given.
-func parallel(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(requests)
-	for i := range n {
-		g.Go(func() error { return do(gctx, i) })
-	}
-	return g.Wait()
 }

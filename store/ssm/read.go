@@ -15,6 +15,7 @@ import (
 	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/awserror"
 )
@@ -235,7 +236,7 @@ func (s *Store) fetch(ctx context.Context, service string, keys []string, decryp
 func (s *Store) getNames(ctx context.Context, names []string, decrypt bool) ([]types.Parameter, error) {
 	batches := slices.Collect(slices.Chunk(names, getBatch))
 	pages := make([][]types.Parameter, len(batches))
-	err := parallel(ctx, len(batches), func(ctx context.Context, i int) error {
+	err := pace.Each(ctx, requests, len(batches), func(ctx context.Context, i int) error {
 		out, err := s.api.GetParameters(ctx, &awsssm.GetParametersInput{Names: batches[i], WithDecryption: aws.Bool(decrypt)})
 		if err != nil {
 			return storageError(ctx, "GetParameters", batches[i][0], err)
@@ -374,7 +375,7 @@ func (s *Store) recorded(ctx context.Context, id store.ID, decrypt bool) ([]hist
 // the history decides, which has both.
 func (s *Store) join(ctx context.Context, values []types.Parameter, d descriptions) ([]parameter, error) {
 	parameters := make([]parameter, len(values))
-	err := parallel(ctx, len(values), func(ctx context.Context, i int) error {
+	err := pace.Each(ctx, requests, len(values), func(ctx context.Context, i int) error {
 		v := values[i]
 		id, _ := secretID(v.Name)
 		p := parameter{number: v.Version, undescribed: d.err}

@@ -13,6 +13,7 @@ import (
 	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
@@ -145,7 +146,7 @@ func (r *rekeying) moving(keyID string) bool {
 // planLabels finds secrets that were moved by a run that ended before their labels were.
 func (r *rekeying) planLabels(ctx context.Context, copies []*move) error {
 	from := make([]string, len(copies))
-	err := parallel(ctx, len(copies), func(ctx context.Context, i int) error {
+	err := pace.Each(ctx, requests, len(copies), func(ctx context.Context, i int) error {
 		versions, err := r.recorded(ctx, copies[i].meta.ID, false)
 		if _, from[i] = behind(versions); absent(err) {
 			return nil
@@ -201,7 +202,7 @@ func (r *rekeying) tell() {
 }
 
 func (r *rekeying) run(ctx context.Context, all *batch.Batch) error {
-	_ = parallel(context.WithoutCancel(ctx), len(r.moves), func(_ context.Context, i int) error {
+	_ = pace.Each(context.WithoutCancel(ctx), requests, len(r.moves), func(_ context.Context, i int) error {
 		m := r.moves[i]
 		if m.err != nil {
 			return nil

@@ -14,6 +14,7 @@ import (
 	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/awserror"
 	"github.com/coffer-secrets/coffer/store/internal/batch"
@@ -74,7 +75,7 @@ func (w *writing) run(ctx context.Context, service string, values map[string]sto
 	}
 	results := make([]store.Result, len(changes))
 	all := batch.New(len(changes), batch.Credentials)
-	_ = parallel(ctx, len(changes), func(_ context.Context, i int) error {
+	_ = pace.Each(ctx, requests, len(changes), func(_ context.Context, i int) error {
 		c := changes[i]
 		c.newest, c.exists = found[c.id.Key]
 		err := missing[c.id.Key]

@@ -2,11 +2,11 @@ package awserror
 
 import (
 	"context"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/coffer-secrets/coffer/internal/awsconf"
+	"github.com/coffer-secrets/coffer/internal/pace"
 )
 
 // Change is a request that must not be obeyed twice, where the service has neither conditions
@@ -76,11 +76,6 @@ func (c Change[T]) again(ctx context.Context, n int, err error) (release func(er
 	if delayErr != nil {
 		return token, false
 	}
-	timer := time.NewTimer(delay)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	_ = pace.Sleep(ctx, delay) // the next request fails where the context has ended
 	return token, true
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/coffer-secrets/coffer/index"
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
@@ -59,7 +60,7 @@ func (e *Engine) deleteKeys(ctx context.Context, service string, keys []string, 
 	}
 	all := w.batch(ctx, len(changes))
 	each := func(do func(context.Context, *change) error) {
-		_ = parallel(context.WithoutCancel(ctx), writers, len(changes), func(_ context.Context, i int) error {
+		_ = pace.Each(context.WithoutCancel(ctx), writers, len(changes), func(_ context.Context, i int) error {
 			if c := changes[i]; c.err == nil {
 				c.err = all.Do(func() error { return do(ctx, c) })
 			}

@@ -8,10 +8,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	mathrand "math/rand/v2"
 	"strings"
 	"time"
 
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
@@ -63,15 +63,16 @@ type Options struct {
 }
 
 const (
-	readers      = 16               // objects read at once
-	writers      = 64               // objects written at once: an import is two waves, not ten
-	maxVersions  = 100              // how far back versions are kept
-	deletions    = 3                // how often a delete is repeated
-	doubts       = 10               // how often a change is repeated that ends without a clear answer
-	patience     = 60 * time.Second // for a change that keeps meeting others
-	putGrace     = 5 * time.Second  // for what is being put when an interrupt comes
-	indexGrace   = 10 * time.Second // for the index after an interrupt
-	longestPause = 160 * time.Millisecond
+	readers       = 16                    // objects read at once
+	writers       = 64                    // objects written at once: an import is two waves, not ten
+	maxVersions   = 100                   // how far back versions are kept
+	deletions     = 3                     // how often a delete is repeated
+	doubts        = 10                    // how often a change is repeated that ends without a clear answer
+	patience      = 60 * time.Second      // for a change that keeps meeting others
+	putGrace      = 5 * time.Second       // for what is being put when an interrupt comes
+	indexGrace    = 10 * time.Second      // for the index after an interrupt
+	shortestPause = 10 * time.Millisecond // the limit of the first pause; see [pace.Backoff]
+	longestPause  = 160 * time.Millisecond
 )
 
 // Engine is a [store.Store] over a bucket.
@@ -97,7 +98,7 @@ func New(o Options) *Engine {
 		o.Now = time.Now //nolint:forbidigo // the default of a library; the command line hands its own in
 	}
 	if o.Sleep == nil {
-		o.Sleep = sleep
+		o.Sleep = pace.Sleep
 	}
 	if o.Nonce == nil {
 		o.Nonce = nonce
@@ -120,19 +121,7 @@ func keyOf(service, object string) (key string, ok bool) {
 // pause waits before the n-th repetition of a step: full jitter, so that writers who met
 // once do not meet again.
 func (e *Engine) pause(ctx context.Context, n int) error {
-	limit := min(longestPause, 10*time.Millisecond<<min(n, 5))
-	return e.Sleep(ctx, mathrand.N(limit)) //nolint:gosec // nothing is kept secret by it
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return e.Sleep(ctx, pace.Backoff(n, shortestPause, longestPause))
 }
 
 func nonce() string {

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/coffer-secrets/coffer/index"
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
@@ -70,7 +71,7 @@ func (r *reconciliation) readUnknown(ctx context.Context, next *index.Index, key
 		}
 	}
 	objects, infos := make([]*secretObject, len(ask)), make([]bucket.Info, len(ask))
-	err := parallel(ctx, readers, len(ask), func(ctx context.Context, i int) error {
+	err := pace.Each(ctx, readers, len(ask), func(ctx context.Context, i int) error {
 		var err error
 		objects[i], infos[i], err = r.e.getObject(ctx, r.v.service, ask[i])
 		if !errors.Is(err, bucket.ErrDenied) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/coffer-secrets/coffer/index"
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
@@ -124,7 +125,7 @@ func (in *inspection) readIndexes(ctx context.Context) error {
 	in.v.indexes[own] = &indexState{file: own, missing: true}
 	files := slices.Sorted(maps.Keys(in.v.files))
 	seen := make([]*seenIndex, len(files))
-	err := parallel(ctx, readers, len(files), func(ctx context.Context, i int) error {
+	err := pace.Each(ctx, readers, len(files), func(ctx context.Context, i int) error {
 		s, err := in.e.getIndex(ctx, in.v.service, files[i])
 		if err != nil && !visible(err) {
 			return err
@@ -171,7 +172,7 @@ func (in *inspection) headSecrets(ctx context.Context) error {
 	}
 	names := slices.Sorted(maps.Keys(keys))
 	seen := make([]*seenSecret, len(names))
-	err := parallel(ctx, readers, len(names), func(ctx context.Context, i int) error {
+	err := pace.Each(ctx, readers, len(names), func(ctx context.Context, i int) error {
 		info, err := in.e.Bucket.Head(ctx, objectName(in.v.service, names[i]))
 		listed := keys[names[i]]
 		switch {
@@ -200,7 +201,7 @@ func (in *inspection) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return parallel(ctx, readers, len(in.secrets), func(ctx context.Context, i int) error {
+	return pace.Each(ctx, readers, len(in.secrets), func(ctx context.Context, i int) error {
 		s := in.secrets[i]
 		in.vouch(s)
 		if s.by != nil || s.gone || s.hidden || s.err != nil {
@@ -268,7 +269,7 @@ func (in *inspection) deniedKeys(ctx context.Context) (map[string]string, error)
 // headIndexes looks at the indexes once more: for the keys of those that cannot be read, and
 // whether any was put since it was read.
 func (in *inspection) headIndexes(ctx context.Context) error {
-	return parallel(ctx, 1, len(in.indexes), func(ctx context.Context, i int) error {
+	return pace.Each(ctx, 1, len(in.indexes), func(ctx context.Context, i int) error {
 		s := in.indexes[i]
 		info, err := in.e.Bucket.Head(ctx, in.v.service+"/"+s.file)
 		if err != nil && !visible(err) {

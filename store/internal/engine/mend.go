@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/coffer-secrets/coffer/index"
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
@@ -62,7 +63,7 @@ func (m *mending) tombstones(ctx context.Context) {
 			faults = slices.DeleteFunc(slices.Clone(faults), func(g *fault) bool { return g == f })
 		}
 	}
-	_ = parallel(ctx, readers, len(faults), func(ctx context.Context, i int) error {
+	_ = pace.Each(ctx, readers, len(faults), func(ctx context.Context, i int) error {
 		done, err := m.in.collect(ctx, faults[i].tombstone.key)
 		m.note(faults[i], done, err)
 		return nil

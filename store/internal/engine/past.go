@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/coffer-secrets/coffer/index"
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
@@ -115,7 +116,7 @@ func (e *Engine) deleted(ctx context.Context, p *past, keys []string) (map[strin
 	}
 	verified, unknown := index.Merge(v.tags(), indexesOf(v.readable())...)
 	tombs := make([]bool, len(unknown))
-	err := parallel(ctx, readers, len(unknown), func(ctx context.Context, i int) error {
+	err := pace.Each(ctx, readers, len(unknown), func(ctx context.Context, i int) error {
 		o, _, err := e.getObject(ctx, p.service, unknown[i])
 		if err != nil && !unreadable(err) {
 			return err

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
@@ -214,7 +215,7 @@ func only(versions []bucket.Version, chosen func(bucket.Version) bool) []bucket.
 }
 
 func (s *sweeping) versions(ctx context.Context, versions []bucket.Version) error {
-	return parallel(ctx, writers, len(versions), func(ctx context.Context, i int) error {
+	return pace.Each(ctx, writers, len(versions), func(ctx context.Context, i int) error {
 		v := versions[i]
 		if err := s.remove(ctx, v); err != nil {
 			return err

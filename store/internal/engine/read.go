@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/coffer-secrets/coffer/index"
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
@@ -212,7 +213,7 @@ func (e *Engine) readUnknown(ctx context.Context, v *view, keys []string) ([]*se
 		return nil, err
 	}
 	out := make([]*secretObject, len(keys))
-	err = parallel(ctx, readers, len(keys), func(ctx context.Context, i int) error {
+	err = pace.Each(ctx, readers, len(keys), func(ctx context.Context, i int) error {
 		if hidden[keys[i]] {
 			return nil
 		}
@@ -262,7 +263,7 @@ func (e *Engine) hiddenKeys(ctx context.Context, v *view, keys []string) (map[st
 		return hidden, nil
 	}
 	deniedKeys := make([]string, len(deniedFiles))
-	err := parallel(ctx, readers, len(deniedFiles), func(ctx context.Context, i int) error {
+	err := pace.Each(ctx, readers, len(deniedFiles), func(ctx context.Context, i int) error {
 		info, err := e.Bucket.Head(ctx, v.service+"/"+deniedFiles[i])
 		deniedKeys[i] = info.Seal.KeyID
 		return ignore(err, bucket.ErrDenied, bucket.ErrNotFound, bucket.ErrRefused)
@@ -275,7 +276,7 @@ func (e *Engine) hiddenKeys(ctx context.Context, v *view, keys []string) (map[st
 		return hidden, err
 	}
 	found := make([]bool, len(ask))
-	err = parallel(ctx, readers, len(ask), func(ctx context.Context, i int) error {
+	err = pace.Each(ctx, readers, len(ask), func(ctx context.Context, i int) error {
 		info, err := e.Bucket.Head(ctx, objectName(v.service, ask[i]))
 		found[i] = err == nil && slices.Contains(deniedKeys, info.Seal.KeyID)
 		return ignore(err, bucket.ErrDenied, bucket.ErrNotFound, bucket.ErrRefused)
@@ -367,7 +368,7 @@ func (e *Engine) lookUnlisted(ctx context.Context, v *view, c *store.Contents) e
 	}
 	keys := slices.Sorted(maps.Keys(entries))
 	infos := make([]*bucket.Info, len(keys))
-	err := parallel(ctx, readers, len(keys), func(ctx context.Context, i int) error {
+	err := pace.Each(ctx, readers, len(keys), func(ctx context.Context, i int) error {
 		info, err := e.Bucket.Head(ctx, objectName(v.service, keys[i]))
 		if errors.Is(err, bucket.ErrNotFound) {
 			return nil

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/coffer-secrets/coffer/index"
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/internal/strictjson"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
@@ -132,7 +133,7 @@ func (r *rekeying) plan(ctx context.Context) error {
 	}
 	objects, infos := make([]*secretObject, len(unknown)), make([]bucket.Info, len(unknown))
 	failures := make([]error, len(unknown))
-	_ = parallel(ctx, readers, len(unknown), func(ctx context.Context, i int) error {
+	_ = pace.Each(ctx, readers, len(unknown), func(ctx context.Context, i int) error {
 		objects[i], infos[i], failures[i] = r.e.getObject(ctx, r.v.service, unknown[i])
 		return nil
 	})
@@ -199,7 +200,7 @@ func (r *rekeying) planRewrite(ctx context.Context) error {
 	want := r.keyID()
 	keys := r.v.keys()
 	infos, failures := make([]bucket.Info, len(keys)), make([]error, len(keys))
-	_ = parallel(ctx, readers, len(keys), func(ctx context.Context, i int) error {
+	_ = pace.Each(ctx, readers, len(keys), func(ctx context.Context, i int) error {
 		infos[i], failures[i] = r.e.Bucket.Head(ctx, objectName(r.v.service, keys[i]))
 		if errors.Is(failures[i], bucket.ErrRefused) { // the answer to a HEAD has no body that says why
 			_, infos[i], failures[i] = r.e.getObject(ctx, r.v.service, keys[i])
@@ -272,7 +273,7 @@ func (r *rekeying) carryAll(ctx context.Context) (stopped *store.Error, err erro
 		}
 		var mu sync.Mutex
 		var again []*move
-		_ = parallel(context.WithoutCancel(ctx), writers, len(open), func(_ context.Context, i int) error {
+		_ = pace.Each(context.WithoutCancel(ctx), writers, len(open), func(_ context.Context, i int) error {
 			m := open[i]
 			m.err = all.Do(func() (err error) { m.done, err = r.carry(ctx, m); return err }) // K2
 			switch {

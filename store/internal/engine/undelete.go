@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
@@ -47,7 +48,7 @@ func (e *Engine) candidates(ctx context.Context, service string, names []string)
 		}
 	}
 	kept := make([]bool, len(all))
-	err = parallel(ctx, readers, len(all), func(ctx context.Context, i int) error {
+	err = pace.Each(ctx, readers, len(all), func(ctx context.Context, i int) error {
 		c := &all[i]
 		o, _, err := e.stateOf(ctx, p, c.ID.Key, c.State)
 		switch {

@@ -8,9 +8,8 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/coffer-secrets/coffer/index"
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
@@ -45,20 +44,21 @@ func (e *Engine) look(ctx context.Context, service string, all bool) (*view, err
 	v := &view{service: service, indexes: map[string]*indexState{}}
 	own := index.FileName(e.Alias)
 	var ownState *indexState
-	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) {
-		ownState, err = e.getIndex(gctx, service, own)
-		return err
-	})
-	g.Go(func() error {
-		err := e.list(gctx, v)
-		if !errors.Is(err, bucket.ErrDenied) {
+	err := pace.All(ctx,
+		func(ctx context.Context) (err error) {
+			ownState, err = e.getIndex(ctx, service, own)
 			return err
-		}
-		v.denied = err
-		return nil
-	})
-	if err := g.Wait(); err != nil {
+		},
+		func(ctx context.Context) error {
+			err := e.list(ctx, v)
+			if !errors.Is(err, bucket.ErrDenied) {
+				return err
+			}
+			v.denied = err
+			return nil
+		},
+	)
+	if err != nil {
 		return nil, err
 	}
 	if _, listed := v.files[own]; listed && ownState.missing {
@@ -110,7 +110,7 @@ func (e *Engine) readIndexes(ctx context.Context, v *view) error {
 	}
 	v.mu.Unlock()
 	states := make([]*indexState, len(missing))
-	err := parallel(ctx, readers, len(missing), func(ctx context.Context, i int) (err error) {
+	err := pace.Each(ctx, readers, len(missing), func(ctx context.Context, i int) (err error) {
 		states[i], err = e.getIndex(ctx, v.service, missing[i])
 		return err
 	})
@@ -219,15 +219,4 @@ func (e *Engine) open(service, key string, o bucket.Object) (*secretObject, buck
 	}
 	s, err := parseObject(service, key, o.Body)
 	return s, o.Info, err
-}
-
-// parallel calls do for 0..n-1, at most limit at once, and returns the first error, which
-// also ends the context that the others were given.
-func parallel(ctx context.Context, limit, n int, do func(ctx context.Context, i int) error) error {
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(limit)
-	for i := range n {
-		g.Go(func() error { return do(gctx, i) })
-	}
-	return g.Wait()
 }

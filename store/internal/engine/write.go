@@ -11,9 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/coffer-secrets/coffer/index"
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
@@ -54,7 +53,7 @@ func (e *Engine) WriteAll(ctx context.Context, service string, values map[string
 	}
 	w.resolve(changes, func(c *change) error { return store.CheckNewKey(c.key) })
 	all := w.batch(ctx, len(changes))
-	_ = parallel(context.WithoutCancel(ctx), writers, len(changes), func(_ context.Context, i int) error {
+	_ = pace.Each(context.WithoutCancel(ctx), writers, len(changes), func(_ context.Context, i int) error {
 		c := changes[i]
 		if c.err == nil {
 			c.err = all.Do(func() error { return w.commit(ctx, c) }) // but for that of the session, one failure does not end the others
@@ -194,26 +193,25 @@ func (e *Engine) begin(ctx context.Context, service string, changes []*change) (
 	var v *view
 	var pinned string
 	var unpinned error
-	g, gctx := errgroup.WithContext(ctx)
+	requests := []func(context.Context) error{func(ctx context.Context) (err error) {
+		v, err = e.look(ctx, service, false)
+		return err
+	}}
 	if e.PinnedKey != nil {
-		g.Go(func() error {
-			pinned, unpinned = e.PinnedKey(gctx, service, e.Alias)
+		requests = append(requests, func(ctx context.Context) error {
+			pinned, unpinned = e.PinnedKey(ctx, service, e.Alias)
 			return nil // what cannot be listed or read is told first
 		})
 	}
-	g.Go(func() (err error) {
-		v, err = e.look(gctx, service, false)
-		return err
-	})
 	if len(changes) == 1 {
 		c := changes[0]
 		c.fetched = &fetched{key: c.key}
-		g.Go(func() error {
-			c.fetched.o, c.fetched.info, c.fetched.err = e.getObject(gctx, service, c.key)
+		requests = append(requests, func(ctx context.Context) error {
+			c.fetched.o, c.fetched.info, c.fetched.err = e.getObject(ctx, service, c.key)
 			return nil // whether it matters is decided with the listing at hand
 		})
 	}
-	if err := g.Wait(); err != nil {
+	if err := pace.All(ctx, requests...); err != nil {
 		return nil, err
 	}
 	if v.denied != nil {

@@ -9,8 +9,7 @@ import (
 	"path"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
@@ -157,7 +156,7 @@ func (t *trial) put(ctx context.Context, letter, body string, cond bucket.If) (p
 // place puts both objects. Both of its requests are refused for the same reasons.
 func (t *trial) place(ctx context.Context) error {
 	t.pending = []string{"a", "b"}
-	errs := together(
+	errs := together(ctx,
 		func() (err error) { t.a, err = t.put(ctx, "a", "1", bucket.IfAbsent()); return err },
 		func() (err error) { t.bee, err = t.put(ctx, "b", "1", bucket.IfAbsent()); return err },
 	)
@@ -192,7 +191,7 @@ func refused(err error) bool { return err != nil && unclear(err) == nil }
 // condition holds is made. Its ETag must be another one: the protocol rests on that.
 func (t *trial) keepsPutConditions(ctx context.Context) (bool, error) {
 	before, after := t.a.Tag, placed{}
-	errs := together(
+	errs := together(ctx,
 		func() error { _, err := t.put(ctx, "b", "2", bucket.IfAbsent()); return err },
 		func() error { _, err := t.put(ctx, "b", "3", bucket.IfMatch("0")); return err },
 		func() (err error) { after, err = t.put(ctx, "a", "2", bucket.IfMatch(before)); return err },
@@ -240,7 +239,7 @@ func (t *trial) fault(reason string) error {
 // listing. Meanwhile it deletes another state of the other object: is that refused?
 func (t *trial) tellsStates(ctx context.Context) (deletes bool, err error) {
 	var got, listed bucket.Info
-	errs := together(
+	errs := together(ctx,
 		func() error {
 			o, err := t.b.Get(ctx, t.name+"a")
 			got = o.Info
@@ -283,7 +282,7 @@ func (t *trial) list(ctx context.Context) (listed bucket.Info, err error) {
 // object that is not there is refused. versitygw makes that one, and lets a delete that races
 // with a put take the new state away (facts.md, section 9).
 func (t *trial) keepsDeleteConditions(ctx context.Context) (bool, error) {
-	errs := together(
+	errs := together(ctx,
 		func() error { return t.removeRight(ctx, "a", t.a.Tag) },
 		func() error { return t.removeRight(ctx, "b", t.bee.Tag) },
 		func() error { return t.b.remove(ctx, t.name+"c", bucket.IfMatch(t.bee.Tag)) },
@@ -315,16 +314,12 @@ func (t *trial) removeRight(ctx context.Context, letter string, tag bucket.Tag) 
 }
 
 // together makes requests at the same time and returns the error of each.
-func together(requests ...func() error) []error {
+func together(ctx context.Context, requests ...func() error) []error {
 	errs := make([]error, len(requests))
-	var g errgroup.Group
-	for i, request := range requests {
-		g.Go(func() error {
-			errs[i] = request()
-			return nil
-		})
-	}
-	_ = g.Wait()
+	_ = pace.Each(ctx, len(requests), len(requests), func(_ context.Context, i int) error {
+		errs[i] = requests[i]()
+		return nil
+	})
 	return errs
 }
 
@@ -343,7 +338,7 @@ func (t *trial) clean(ctx context.Context) {
 	for _, letter := range t.pending {
 		requests = append(requests, func() error { return t.b.discard(ctx, t.name+letter) })
 	}
-	together(requests...)
+	together(ctx, requests...)
 }
 
 // discard deletes an object that nobody else knows of.

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	mathrand "math/rand/v2"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/sharing"
@@ -89,7 +89,7 @@ func Probed(b *Bucket, o ProbeOptions) Whole {
 		o.Notice = func(string) {}
 	}
 	if o.Sleep == nil {
-		o.Sleep = sleep
+		o.Sleep = pace.Sleep
 	}
 	return &probed{
 		Bucket: b, o: o,
@@ -180,7 +180,7 @@ func (p *probed) putAlone(ctx context.Context, name string, body []byte, o bucke
 	if err != nil {
 		return put, err
 	}
-	wait := 500*time.Millisecond + mathrand.N(1500*time.Millisecond) //nolint:gosec // nothing is kept secret by it
+	wait := 500*time.Millisecond + pace.Jitter(1500*time.Millisecond)
 	if err := p.o.Sleep(ctx, wait); err != nil {
 		return bucket.Info{}, &bucket.Error{Op: "put", Name: name, Err: err}
 	}
@@ -252,16 +252,5 @@ func (p *probed) adopt(f *findings) {
 	p.parts = map[part]verdict{}
 	for name, v := range f.Parts {
 		p.parts[name] = v
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }
