@@ -90,7 +90,7 @@ func (a *App) noteOnce() func(text string) {
 	}
 }
 
-// log returns the logger of requests, which only --verbose lets speak.
+// Logger returns the logger of requests, which only --verbose lets speak.
 func (a *App) Logger() *slog.Logger {
 	if !a.Globals.Verbose {
 		return slog.New(slog.DiscardHandler)
@@ -138,30 +138,33 @@ func (a *App) Progress(total int, what string) *progress.Line {
 	return line
 }
 
-// hideProgress takes the line of [App.progress] away, until it is drawn again.
+// hideProgress takes the line of [App.Progress] away, until it is drawn again.
 func (a *App) hideProgress() {
 	if a.Line != nil {
 		a.Line.Load().Hide()
 	}
 }
 
+// OpenStdin returns standard input for readers that close what they have read.
 func (a *App) OpenStdin() (io.ReadCloser, error) { return io.NopCloser(a.Stdin), nil }
 
+// Interactive reports whether a person can be asked.
 func (a *App) Interactive() bool { return term.IsTerminal(a.Stdin) && term.IsTerminal(a.Stderr) }
 
-// table collects the rows of one output.
-type table struct {
+// Table collects the rows of one output.
+type Table struct {
 	app    *App
 	header []string
 	Rows   [][]any
 }
 
-func (a *App) Table(header ...string) *table { return &table{app: a, header: header} }
+// Table begins a table.
+func (a *App) Table(header ...string) *Table { return &Table{app: a, header: header} }
 
-func (t *table) Row(cells ...any) { t.Rows = append(t.Rows, cells) }
+func (t *Table) Row(cells ...any) { t.Rows = append(t.Rows, cells) }
 
 // Print writes the table to standard output, in the manner of where that goes.
-func (t *table) Print() error {
+func (t *Table) Print() error {
 	a := t.app
 	terminal := term.IsTerminal(a.Stdout)
 	return render.Table(a.Stdout, render.Style{
@@ -170,5 +173,5 @@ func (t *table) Print() error {
 	}, t.header, t.Rows)
 }
 
-// FoldNames: names of variables are compared without case.
+// FoldNames reports whether names of variables are compared without case, as Windows does.
 const FoldNames = runtime.GOOS == "windows"

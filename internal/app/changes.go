@@ -19,6 +19,7 @@ type KeyFlags struct {
 	Except []string `placeholder:"GLOB" help:"No key that matches."`
 }
 
+// Chosen reports whether the flags let a key through. [store.ErrInvalid] for a pattern that is none.
 func (f KeyFlags) Chosen(key string) (bool, error) { return environ.Selected(key, f.Keys, f.Except) }
 
 // Choose returns the secrets whose keys the flags let through.
@@ -134,6 +135,7 @@ func (a *App) ReportChanges(service string, results []store.Result, ending error
 	return nil
 }
 
+// CountOutcomes writes how many results there are of each outcome: "2 created, 1 failed"; "" of none.
 func CountOutcomes(results []store.Result) string {
 	counts := map[store.Outcome]int{}
 	for _, r := range results {
@@ -165,4 +167,5 @@ func (a *App) PrintPlan(results []store.Result) error {
 	return t.Print()
 }
 
+// ErrOtherValue is a secret that would be overwritten by another value.
 var ErrOtherValue = fmt.Errorf("%w: it has another value there", store.ErrConflict)

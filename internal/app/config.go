@@ -32,6 +32,7 @@ type FileConfig struct {
 	context map[any]bool // pointers to the settings that are the context's
 }
 
+// FileSettings are the settings that the configuration file and each of its contexts may have.
 type FileSettings struct {
 	Backend     string `yaml:"backend"`
 	Bucket      string `yaml:"bucket"`
@@ -167,6 +168,7 @@ func yamlFault(err error) string {
 	return cmp.Or(faultLine.FindString(text), "it") + ": not YAML"
 }
 
+// ConfigRow is a setting in force as `coffer config` prints it.
 type ConfigRow struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`

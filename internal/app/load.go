@@ -35,6 +35,7 @@ func CutLabel(name string) (service, label string) {
 	return service, label
 }
 
+// NoLabels is the error of a label on a backend without labels.
 func (a *App) NoLabels(label string) error {
 	return fmt.Errorf("%w: the %s backend has no labels such as %q; they are Parameter Store's", store.ErrUnsupported, a.InForce.Kind(), label)
 }
@@ -160,6 +161,7 @@ func hiddenNotice(c store.Contents) string {
 	return text
 }
 
+// Count writes a number of things: "1 secret", "2 secrets".
 func Count(n int, thing string) string {
 	switch {
 	case n == 1:
@@ -195,4 +197,5 @@ func DistinctServices(names []string) ([]string, error) {
 	return ServiceNames(names), nil
 }
 
+// NewID returns the ID of a secret that a person names. [store.ErrInvalid] for what is no name.
 func NewID(service, key string) (store.ID, error) { return store.NewID(ServiceName(service), key) }

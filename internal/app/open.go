@@ -62,6 +62,7 @@ func (a *App) AWS(ctx context.Context, s *Settings) (awsconf.Config, error) {
 	return awsconf.Load(ctx, o)
 }
 
+// AWSOptions are what the settings say about AWS.
 func (a *App) AWSOptions(s *Settings) (awsconf.Options, error) {
 	retries, err := s.retries()
 	if err != nil {

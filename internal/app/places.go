@@ -39,6 +39,7 @@ func (a *App) OpenPlace(ctx context.Context, fileContext string) (Place, error) 
 	return a.Place(ctx)
 }
 
+// Place opens the store in force.
 func (a *App) Place(ctx context.Context) (Place, error) {
 	s, err := a.Open(ctx)
 	if err != nil {

@@ -55,6 +55,7 @@ func resultLine(r store.Result) string {
 	return fmt.Sprintf("%s: version %d", r.Meta.ID, r.Meta.Version)
 }
 
+// SortResults sorts by key.
 func SortResults(results []store.Result) {
 	sort.Slice(results, func(i, j int) bool { return results[i].Meta.ID.Key < results[j].Meta.ID.Key })
 }

@@ -20,6 +20,7 @@ type SecretJSON struct {
 	Value     *string `json:"value,omitempty"`
 }
 
+// Described is what is printed of a secret with --json, without its value.
 func Described(m store.Meta) SecretJSON {
 	return SecretJSON{
 		Service: m.ID.Service, Key: m.ID.Key, Version: m.Version, Created: Timestamp(m.Created),
@@ -34,6 +35,7 @@ func Valued(s store.Secret) SecretJSON {
 	return out
 }
 
+// Timestamp is a time in RFC 3339, in UTC; "" of none.
 func Timestamp(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -41,6 +43,7 @@ func Timestamp(t time.Time) string {
 	return t.UTC().Format(time.RFC3339Nano)
 }
 
+// OrNone is the cell of a version: empty where there is none.
 func OrNone(version int) any {
 	if version == 0 {
 		return nil
@@ -48,6 +51,7 @@ func OrNone(version int) any {
 	return version
 }
 
+// Shown is the cell of a value: empty where there is none.
 func Shown(value *string) any {
 	if value == nil {
 		return nil

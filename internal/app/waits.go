@@ -19,6 +19,9 @@ const (
 	ChangeTimeout = 60 * time.Second
 )
 
+// KeyTimeout is how long the key service has to describe keys, for all of them.
+const KeyTimeout = 3 * time.Second
+
 // timeout returns the setting; 0 is the command's default.
 func (s *Settings) timeout() (time.Duration, error) {
 	if s.Timeout.From == fromDefault {

@@ -11,7 +11,7 @@ import (
 // checkServer is the Check of a row that says what a server keeps: docs/s3-servers.md is made of them.
 const checkServer = "server"
 
-// serverRows asks the server everything that a command can rest on, on objects of nobody.
+// Server asks the server everything that a command can rest on, on objects of nobody.
 func Server(ctx context.Context, s store.Store, service string) []site.Finding {
 	inquirer, ok := s.(admin.Inquirer)
 	if !ok {

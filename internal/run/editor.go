@@ -15,7 +15,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/term"
 )
 
-// openEditor lets a person edit a file, and returns when the editor ends. What ends this
+// Editor lets a person edit a file, and returns when the editor ends. What ends this
 // program meanwhile ends the editor, and the file goes, for which it calls remove; a Ctrl-C
 // is the editor's own matter.
 func Editor(a *app.App, path string, remove func() error) error {

@@ -4,7 +4,7 @@ package run
 
 import "golang.org/x/sys/unix"
 
-// noCore keeps the memory of this process, which holds secrets, out of core files. It returns a
+// ForbidCore keeps the memory of this process, which holds secrets, out of core files. It returns a
 // function that puts the limit back, for the command that exec becomes: limits are inherited.
 func ForbidCore() (restore func()) {
 	var before unix.Rlimit

@@ -1,4 +1,4 @@
 package run
 
-// noCore has nothing to do: Windows writes no core files unless it is configured to.
+// ForbidCore has nothing to do: Windows writes no core files unless it is configured to.
 func ForbidCore() (restore func()) { return func() {} }

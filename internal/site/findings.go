@@ -168,7 +168,7 @@ func (s *Site) keyFindings(ctx context.Context) []Finding {
 		mend = "coffer config"
 	}
 	another := "aws kms update-alias --alias-name " + alias + " --target-key-id KEY"
-	ctx, cancel := context.WithTimeout(ctx, KeyTimeout)
+	ctx, cancel := context.WithTimeout(ctx, app.KeyTimeout)
 	defer cancel()
 	info, found, err := s.key(ctx)
 	switch {

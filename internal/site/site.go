@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/awsconf"
@@ -77,6 +76,3 @@ func (s *Site) checkPin() error {
 	}
 	return nil
 }
-
-// KeyTimeout is how long the key service has, for all keys.
-const KeyTimeout = 3 * time.Second

@@ -12,6 +12,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 )
 
+// What CloudTrail keeps, and what is asked of it.
 const (
 	Span      = 24 * time.Hour // of --cloudtrail without --since
 	Retention = 90 * 24 * time.Hour
@@ -21,6 +22,7 @@ const (
 // Kind says what was opened.
 type Kind string
 
+// The kinds.
 const (
 	ofSecret Kind = "secret" // the object or parameter of one secret
 	OfIndex  Kind = "index"  // the newest values of a service under one alias
