@@ -2,9 +2,9 @@ package cmd
 
 import (
 	"context"
-	"errors"
 
 	"github.com/coffer-secrets/coffer/internal/app"
+	"github.com/coffer-secrets/coffer/internal/edit"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -42,18 +42,10 @@ func (c *EditCmd) Run(ctx context.Context, a *app.App) error {
 	if err := a.RefuseUnreadable([]store.Contents{before}); err != nil {
 		return err
 	}
-	e := &edit{EditCmd: c, app: a, before: before}
-	body, err := e.encode()
-	if err != nil {
-		return err
+	e := edit.New(a, before, edit.Options{Format: c.Format, Yes: c.Yes, PreserveCase: c.PreserveCase, Adopt: c.Adopt})
+	kept, err := e.Run(s)
+	if kept != "" {
+		a.Say("what you edited is kept in %s; remove it when you are done", kept)
 	}
-	if err := e.create(body); err != nil {
-		return err
-	}
-	kept, err := e.run(s)
-	if !kept {
-		return errors.Join(err, e.remove())
-	}
-	a.Say("what you edited is kept in %s; remove it when you are done", e.path)
 	return err
 }
