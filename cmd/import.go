@@ -6,14 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/formats"
+	"github.com/coffer-secrets/coffer/internal/importer"
 	"github.com/coffer-secrets/coffer/internal/term"
 	"github.com/coffer-secrets/coffer/store"
 )
@@ -53,15 +52,19 @@ func (c *ImportCmd) Run(ctx context.Context, a *app.App) error {
 			return err
 		}
 		if c.Prune {
-			if stale, err = c.stale(a, values, contents); err != nil {
+			if stale, err = importer.Stale(a, values, contents); err != nil {
 				return err
 			}
 		}
 		if c.SkipExisting {
-			dropExisting(values, contents)
+			importer.DropExisting(values, contents)
 		}
 		if c.DryRun {
-			return c.plan(a, service, values, contents, stale)
+			results, err := importer.Plan(service, values, contents, stale, c.PreserveCase)
+			if err != nil {
+				return err
+			}
+			return a.PrintPlan(results)
 		}
 	}
 	if err := c.confirm(a, service, stale); err != nil {
@@ -81,7 +84,10 @@ func (c *ImportCmd) Run(ctx context.Context, a *app.App) error {
 	if len(results) == 0 && err != nil {
 		return err
 	}
-	if printErr := c.report(a, service, results, err); printErr != nil {
+	if len(results) == 0 && !a.Globals.JSON {
+		a.Note("%s: nothing to import", service)
+	}
+	if printErr := a.ReportChanges(service, results, err); printErr != nil {
 		return errors.Join(err, printErr)
 	}
 	if errors.Is(err, context.Canceled) {
@@ -165,91 +171,6 @@ func (c *ImportCmd) unread(err error, format string, body []byte) error {
 	return app.Hinted(err, "it was taken for "+format+", and reads as "+strings.Join(others, ", as ")+": --format "+others[0])
 }
 
-// dropExisting takes out what the service has, whatever its case.
-func dropExisting(values map[string]store.Value, contents store.Contents) {
-	keys := contents.Keys()
-	for name := range values {
-		if _, err := store.Lookup(name, keys); !errors.Is(err, store.ErrNotFound) {
-			delete(values, name)
-		}
-	}
-}
-
-// stale returns the secrets that the file does not have, whatever their case. What cannot be
-// read, or is under another alias, the file could not have brought: it stays.
-func (c *ImportCmd) stale(a *app.App, values map[string]store.Value, contents store.Contents) ([]string, error) {
-	if len(values) == 0 {
-		return nil, app.Hinted(app.Usage("the file has no secrets: --prune would delete the whole service"), "coffer delete "+contents.Service+" --service does that")
-	}
-	inFile := make(map[string]bool, len(values))
-	for name := range values {
-		inFile[strings.ToLower(name)] = true
-	}
-	alias := a.InForce.AliasOfWrites()
-	var out []string
-	kept := len(contents.Hidden)
-	for _, s := range contents.Secrets {
-		switch {
-		case inFile[strings.ToLower(s.ID.Key)]:
-		case alias != "" && s.KeyAlias != "" && s.KeyAlias != alias:
-			kept++
-		default:
-			out = append(out, s.ID.Key)
-		}
-	}
-	if kept > 0 {
-		a.Note("%s: --prune leaves %s alone: hidden from you, or under another key alias", contents.Service, app.Count(kept, "secret"))
-	}
-	return out, nil
-}
-
-// plan prints what an import would do.
-func (c *ImportCmd) plan(a *app.App, service string, values map[string]store.Value, contents store.Contents, stale []string) error {
-	stored := map[string]string{} // as it will be -> as the file has it
-	keys, newest := contents.Keys(), map[string]store.Secret{}
-	for _, s := range contents.Secrets {
-		newest[s.ID.Key] = s
-	}
-	var results []store.Result
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		value := values[name]
-		id, err := store.NewID(service, name)
-		if err == nil {
-			err = value.Check()
-		}
-		if !c.PreserveCase {
-			id.Key = strings.ToLower(id.Key)
-		}
-		if twin, ok := stored[id.Key]; ok && err == nil {
-			err = fmt.Errorf("%w: %q and %q would be stored as one key", store.ErrInvalid, twin, name)
-		}
-		if err != nil {
-			return &store.Error{Op: "import", ID: store.ID{Service: service, Key: name}, Err: err}
-		}
-		stored[id.Key] = name
-		r := store.Result{Meta: store.Meta{ID: id}, Outcome: store.Created}
-		switch key, err := store.Lookup(name, keys); {
-		case errors.Is(err, store.ErrAmbiguousName):
-			r.Outcome, r.Err = store.Failed, &store.Error{Op: "import", ID: id, Err: err}
-		case errors.Is(err, store.ErrNotFound):
-			if err := store.CheckNewKey(id.Key); err != nil {
-				r.Outcome, r.Err = store.Failed, &store.Error{Op: "import", ID: id, Err: err}
-			}
-		case err == nil:
-			r.Meta, r.Outcome = newest[key].Meta, store.Updated
-			r.Meta.ID = store.ID{Service: service, Key: key}
-			if newest[key].Value == value {
-				r.Outcome = store.Unchanged
-			}
-		}
-		results = append(results, r)
-	}
-	for _, key := range stale {
-		results = append(results, store.Result{Meta: newest[key].Meta, Outcome: store.Deleted})
-	}
-	return c.table(a, results)
-}
-
 func (c *ImportCmd) confirm(a *app.App, service string, stale []string) error {
 	if len(stale) == 0 || c.Yes {
 		return nil
@@ -265,50 +186,4 @@ func (c *ImportCmd) confirm(a *app.App, service string, stale []string) error {
 		return errors.New("nothing was changed")
 	}
 	return err
-}
-
-// report counts what was done, and names what failed besides the error that ends the command.
-func (c *ImportCmd) report(a *app.App, service string, results []store.Result, err error) error {
-	if a.Globals.JSON {
-		return a.PrintResults(results)
-	}
-	counts := map[store.Outcome]int{}
-	for _, r := range results {
-		counts[r.Outcome]++
-		if r.Err != nil && !errors.Is(err, r.Err) && !errors.Is(r.Err, context.Canceled) {
-			a.Say("%s", app.Sentence(r.Err))
-		}
-	}
-	var parts []string
-	for _, o := range []store.Outcome{store.Created, store.Updated, store.Unchanged, store.Deleted, store.Failed, store.Left} {
-		if counts[o] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", counts[o], o))
-		}
-	}
-	if len(parts) == 0 {
-		parts = []string{"nothing to import"}
-	}
-	a.Note("%s: %s", service, strings.Join(parts, ", "))
-	return nil
-}
-
-// table prints a plan: a row for each secret, never a value.
-func (c *ImportCmd) table(a *app.App, results []store.Result) error {
-	app.SortResults(results)
-	if a.Globals.JSON {
-		return a.PrintResults(results)
-	}
-	t := a.Table("Key", "Version", "Change")
-	for _, r := range results {
-		change := string(r.Outcome)
-		if r.Err != nil {
-			change = app.Sentence(r.Err)
-		}
-		var version any
-		if r.Meta.Version > 0 {
-			version = r.Meta.Version
-		}
-		t.Row(r.Meta.ID.Key, version, change)
-	}
-	return t.Print()
 }

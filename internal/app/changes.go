@@ -128,7 +128,7 @@ func (a *App) ReportChanges(service string, results []store.Result, ending error
 		a.Note("%s: %s", service, text)
 	}
 	for _, r := range results {
-		if r.Err != nil && !errors.Is(ending, r.Err) {
+		if r.Err != nil && !errors.Is(ending, r.Err) && !errors.Is(r.Err, context.Canceled) {
 			a.Say("%s", Sentence(r.Err))
 		}
 	}

@@ -1,0 +1,99 @@
+// Package importer plans an import: what of a file is new to a service, and what of the service the
+// file does not have.
+package importer
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/coffer-secrets/coffer/internal/app"
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// DropExisting takes out what the service has, whatever its case.
+func DropExisting(values map[string]store.Value, contents store.Contents) {
+	keys := contents.Keys()
+	for name := range values {
+		if _, err := store.Lookup(name, keys); !errors.Is(err, store.ErrNotFound) {
+			delete(values, name)
+		}
+	}
+}
+
+// Stale returns the secrets that the file does not have, whatever their case. What cannot be
+// read, or is under another alias, the file could not have brought: it stays.
+func Stale(a *app.App, values map[string]store.Value, contents store.Contents) ([]string, error) {
+	if len(values) == 0 {
+		return nil, app.Hinted(app.Usage("the file has no secrets: --prune would delete the whole service"), "coffer delete "+contents.Service+" --service does that")
+	}
+	inFile := make(map[string]bool, len(values))
+	for name := range values {
+		inFile[strings.ToLower(name)] = true
+	}
+	alias := a.InForce.AliasOfWrites()
+	var out []string
+	kept := len(contents.Hidden)
+	for _, s := range contents.Secrets {
+		switch {
+		case inFile[strings.ToLower(s.ID.Key)]:
+		case alias != "" && s.KeyAlias != "" && s.KeyAlias != alias:
+			kept++
+		default:
+			out = append(out, s.ID.Key)
+		}
+	}
+	if kept > 0 {
+		a.Note("%s: --prune leaves %s alone: hidden from you, or under another key alias", contents.Service, app.Count(kept, "secret"))
+	}
+	return out, nil
+}
+
+// Plan returns what an import would do, without doing it.
+func Plan(service string, values map[string]store.Value, contents store.Contents, stale []string, preserveCase bool) ([]store.Result, error) {
+	stored := map[string]string{} // as it will be -> as the file has it
+	keys, newest := contents.Keys(), map[string]store.Secret{}
+	for _, s := range contents.Secrets {
+		newest[s.ID.Key] = s
+	}
+	var results []store.Result
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		value := values[name]
+		id, err := store.NewID(service, name)
+		if err == nil {
+			err = value.Check()
+		}
+		if !preserveCase {
+			id.Key = strings.ToLower(id.Key)
+		}
+		if twin, ok := stored[id.Key]; ok && err == nil {
+			err = fmt.Errorf("%w: %q and %q would be stored as one key", store.ErrInvalid, twin, name)
+		}
+		if err != nil {
+			return nil, &store.Error{Op: "import", ID: store.ID{Service: service, Key: name}, Err: err}
+		}
+		stored[id.Key] = name
+		r := store.Result{Meta: store.Meta{ID: id}, Outcome: store.Created}
+		switch key, err := store.Lookup(name, keys); {
+		case errors.Is(err, store.ErrAmbiguousName):
+			r.Outcome, r.Err = store.Failed, &store.Error{Op: "import", ID: id, Err: err}
+		case errors.Is(err, store.ErrNotFound):
+			if err := store.CheckNewKey(id.Key); err != nil {
+				r.Outcome, r.Err = store.Failed, &store.Error{Op: "import", ID: id, Err: err}
+			}
+		case err == nil:
+			r.Meta, r.Outcome = newest[key].Meta, store.Updated
+			r.Meta.ID = store.ID{Service: service, Key: key}
+			if newest[key].Value == value {
+				r.Outcome = store.Unchanged
+			}
+		}
+		results = append(results, r)
+	}
+	for _, key := range stale {
+		results = append(results, store.Result{Meta: newest[key].Meta, Outcome: store.Deleted})
+	}
+	return results, nil
+}
