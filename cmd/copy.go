@@ -41,7 +41,7 @@ func (c *CopyCmd) Run(ctx context.Context, a *app.App) error {
 	}
 	changes, results := c.plan(destination, wanted, here)
 	if c.DryRun {
-		return a.PrintPlan(results)
+		return a.PrintPlannedChanges(results)
 	}
 	if err := c.refuse(a, results); err != nil {
 		return err

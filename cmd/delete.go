@@ -106,11 +106,7 @@ func printDeleted(a *app.App, results []store.Result, err error) error {
 	if printErr := a.PrintResults(done); printErr != nil {
 		return errors.Join(err, printErr)
 	}
-	for _, r := range results {
-		if r.Err != nil && !errors.Is(err, r.Err) {
-			a.Say("%s", app.Sentence(r.Err))
-		}
-	}
+	a.ReportFailures(results, err)
 	return err
 }
 

@@ -64,7 +64,7 @@ func (c *ImportCmd) Run(ctx context.Context, a *app.App) error {
 			if err != nil {
 				return err
 			}
-			return a.PrintPlan(results)
+			return a.PrintPlannedChanges(results)
 		}
 	}
 	if err := c.confirm(a, service, stale); err != nil {

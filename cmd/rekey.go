@@ -116,9 +116,7 @@ func (c *RekeyCmd) tell(a *app.App, service string, results []store.Result, all 
 	var moved, back int
 	for _, r := range results {
 		switch r.Outcome {
-		case store.Left: // the error that ends the command tells how many
-		case store.Failed:
-			a.Say("%s", app.Sentence(r.Err))
+		case store.Left, store.Failed: // the error that ends the command tells how many are left
 		case store.Returned:
 			back++
 			a.Say("%s was put back under %s by another writer", r.Meta.ID, r.Meta.KeyAlias)
@@ -126,6 +124,7 @@ func (c *RekeyCmd) tell(a *app.App, service string, results []store.Result, all 
 			moved++
 		}
 	}
+	a.ReportFailures(results, nil)
 	switch {
 	case len(results) == 0 && done == "moved":
 		a.Note("%s: nothing to move", service)
@@ -141,7 +140,7 @@ func (c *RekeyCmd) progress(a *app.App, service string, total int) (step func(st
 		return func(r store.Result) {
 			mu.Lock()
 			defer mu.Unlock()
-			_ = render.JSONLine(a.Stdout, app.ResultJSON{SecretJSON: app.Described(r.Meta), Outcome: r.Outcome, Error: errorText(r.Err)})
+			_ = render.JSONLine(a.Stdout, app.ResultOf(r))
 		}, func() {}
 	}
 	if a.Globals.Quiet {
@@ -151,25 +150,11 @@ func (c *RekeyCmd) progress(a *app.App, service string, total int) (step func(st
 	return func(store.Result) { line.Add() }, line.Done
 }
 
-func errorText(err error) string {
-	if err == nil {
-		return ""
-	}
-	return app.Sentence(err)
-}
-
-// print prints a plan: a row for each secret, never a value.
+// print prints a plan.
 func (c *RekeyCmd) print(a *app.App, plan []store.Result) error {
-	if a.Globals.JSON {
-		return a.PrintResults(plan)
+	rows := make([]app.PlanRow, len(plan))
+	for i, r := range plan {
+		rows[i] = app.PlanRow{Cells: []any{r.Meta.ID.Service, r.Meta.ID.Key, r.Meta.Version, r.Meta.KeyAlias}, Change: "move", Err: r.Err}
 	}
-	t := a.Table("Service", "Key", "Version", "From", "Change")
-	for _, r := range plan {
-		change := "move"
-		if r.Err != nil {
-			change = app.Sentence(r.Err)
-		}
-		t.Row(r.Meta.ID.Service, r.Meta.ID.Key, r.Meta.Version, r.Meta.KeyAlias, change)
-	}
-	return t.Print()
+	return a.PrintPlan([]string{"Service", "Key", "Version", "From"}, rows, func() error { return a.PrintResults(plan) })
 }

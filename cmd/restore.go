@@ -173,7 +173,7 @@ func printCandidates(a *app.App, service string, found []admin.Candidate) error 
 	if a.Globals.JSON {
 		out := make([]candidateJSON, len(found))
 		for i, c := range found {
-			out[i] = candidateJSON{app.Described(c.Meta), c.State, c.Versions, c.Stored, c.Deleted, errorText(c.Err)}
+			out[i] = candidateJSON{app.Described(c.Meta), c.State, c.Versions, c.Stored, c.Deleted, app.ErrorText(c.Err)}
 		}
 		return render.JSON(a.Stdout, out)
 	}

@@ -127,12 +127,18 @@ func (a *App) ReportChanges(service string, results []store.Result, ending error
 	if text := CountOutcomes(results); text != "" {
 		a.Note("%s: %s", service, text)
 	}
+	a.ReportFailures(results, ending)
+	return nil
+}
+
+// ReportFailures tells what failed, but for the failure that ends the command, and what an
+// interrupt or the end of a session has left.
+func (a *App) ReportFailures(results []store.Result, ending error) {
 	for _, r := range results {
-		if r.Err != nil && !errors.Is(ending, r.Err) && !errors.Is(r.Err, context.Canceled) {
+		if r.Err != nil && r.Outcome != store.Left && !errors.Is(ending, r.Err) && !errors.Is(r.Err, context.Canceled) {
 			a.Say("%s", Sentence(r.Err))
 		}
 	}
-	return nil
 }
 
 // CountOutcomes writes how many results there are of each outcome: "2 created, 1 failed"; "" of none.
@@ -148,23 +154,6 @@ func CountOutcomes(results []store.Result) string {
 		}
 	}
 	return strings.Join(parts, ", ")
-}
-
-// PrintPlan prints a row for each secret, never a value.
-func (a *App) PrintPlan(results []store.Result) error {
-	SortResults(results)
-	if a.Globals.JSON {
-		return a.PrintResults(results)
-	}
-	t := a.Table("Key", "Version", "Change")
-	for _, r := range results {
-		change := string(r.Outcome)
-		if r.Err != nil {
-			change = Sentence(r.Err)
-		}
-		t.Row(r.Meta.ID.Key, OrNone(r.Meta.Version), change)
-	}
-	return t.Print()
 }
 
 // ErrOtherValue is a secret that would be overwritten by another value.

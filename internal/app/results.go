@@ -15,16 +15,26 @@ type ResultJSON struct {
 	Error   string        `json:"error,omitempty"`
 }
 
+// ResultOf is what is printed of a result with --json.
+func ResultOf(r store.Result) ResultJSON {
+	return ResultJSON{SecretJSON: Described(r.Meta), Outcome: r.Outcome, Error: ErrorText(r.Err)}
+}
+
+// ErrorText is the sentence of an error, "" of none.
+func ErrorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return Sentence(err)
+}
+
 // PrintResults tells what became of each secret: to a person on standard error, as JSON on
 // standard output.
 func (a *App) PrintResults(results []store.Result) error {
 	if a.Globals.JSON {
 		out := make([]ResultJSON, len(results))
 		for i, r := range results {
-			out[i] = ResultJSON{SecretJSON: Described(r.Meta), Outcome: r.Outcome}
-			if r.Err != nil {
-				out[i].Error = Sentence(r.Err)
-			}
+			out[i] = ResultOf(r)
 		}
 		return render.JSON(a.Stdout, out)
 	}
@@ -58,4 +68,37 @@ func resultLine(r store.Result) string {
 // SortResults sorts by key.
 func SortResults(results []store.Result) {
 	sort.Slice(results, func(i, j int) bool { return results[i].Meta.ID.Key < results[j].Meta.ID.Key })
+}
+
+// PlanRow is what a command would do with one secret, or why it cannot.
+type PlanRow struct {
+	Cells  []any // never a value of a secret
+	Change string
+	Err    error
+}
+
+// PrintPlan prints what a command would do, a row for each secret. With --json it prints data.
+func (a *App) PrintPlan(columns []string, rows []PlanRow, data func() error) error {
+	if a.Globals.JSON {
+		return data()
+	}
+	t := a.Table(append(columns, "Change")...)
+	for _, r := range rows {
+		change := r.Change
+		if r.Err != nil {
+			change = Sentence(r.Err)
+		}
+		t.Row(append(r.Cells, change)...)
+	}
+	return t.Print()
+}
+
+// PrintPlannedChanges prints what would become of the secrets of one service.
+func (a *App) PrintPlannedChanges(results []store.Result) error {
+	SortResults(results)
+	rows := make([]PlanRow, len(results))
+	for i, r := range results {
+		rows[i] = PlanRow{Cells: []any{r.Meta.ID.Key, OrNone(r.Meta.Version)}, Change: string(r.Outcome), Err: r.Err}
+	}
+	return a.PrintPlan([]string{"Key", "Version"}, rows, func() error { return a.PrintResults(results) })
 }

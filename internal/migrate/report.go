@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -46,33 +47,20 @@ func (m *Migration) Report() error {
 	if slices.ContainsFunc(m.moves, func(v *move) bool { return len(v.rest) > 1 }) {
 		m.app.Note("older versions have their values and their order; their dates and writers are those of this migration")
 	}
-	out := make([]moveJSON, len(m.moves))
-	for i, v := range m.moves {
-		out[i] = moveJSON{
-			Service: v.source.ID.Service, Key: v.key, Versions: len(v.written), Version: v.version, Outcome: v.outcome, Note: v.note,
-		}
-		if m.DryRun {
-			out[i].Versions = len(v.rest)
-		}
-		if v.err != nil {
-			out[i].Error = app.Sentence(v.err)
-		}
-	}
-	switch {
-	case m.app.Globals.JSON:
-		return render.JSON(m.app.Stdout, out)
-	case !m.DryRun:
+	if !m.DryRun && !m.app.Globals.JSON {
 		return nil
 	}
-	t := m.app.Table("Service", "Key", "Versions to write", "Change")
-	for _, v := range out {
-		change := string(v.Outcome)
-		for _, more := range []string{v.Note, v.Error} {
-			if more != "" {
-				change = more
-			}
+	out, rows := make([]moveJSON, len(m.moves)), make([]app.PlanRow, len(m.moves))
+	for i, v := range m.moves {
+		versions := len(v.written)
+		if m.DryRun {
+			versions = len(v.rest)
 		}
-		t.Row(v.Service, v.Key, v.Versions, change)
+		out[i] = moveJSON{
+			Service: v.source.ID.Service, Key: v.key, Versions: versions, Version: v.version,
+			Outcome: v.outcome, Note: v.note, Error: app.ErrorText(v.err),
+		}
+		rows[i] = app.PlanRow{Cells: []any{v.source.ID.Service, v.key, versions}, Change: cmp.Or(v.note, string(v.outcome)), Err: v.err}
 	}
-	return t.Print()
+	return m.app.PrintPlan([]string{"Service", "Key", "Versions to write"}, rows, func() error { return render.JSON(m.app.Stdout, out) })
 }
