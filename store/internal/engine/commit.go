@@ -52,8 +52,8 @@ func (w *writing) commit(ctx context.Context, c *change) error {
 		if o, info, err = w.afterwards(ctx, n, c.key, failed); err != nil {
 			return err
 		}
-		if number, ok := o.has(v, base.newest()); ok {
-			if o.newest() == number && o.alias == next.alias { // nobody wrote on top: it is what the put made
+		if number, ok := o.has(v, base.Newest()); ok {
+			if o.Newest() == number && o.Alias == next.Alias { // nobody wrote on top: it is what the put made
 				if err := w.checkPut(ctx, o, info, base); err != nil {
 					return err
 				}
@@ -64,7 +64,7 @@ func (w *writing) commit(ctx context.Context, c *change) error {
 		if errors.Is(failed, bucket.ErrUnsupported) {
 			return failed
 		}
-		if o.absent() && !base.absent() {
+		if o.Absent() && !base.Absent() {
 			return fmt.Errorf("%w, %w: it was deleted while it was being written", store.ErrConflict, store.ErrUnknown)
 		}
 		if doubtful(failed) {
@@ -78,7 +78,7 @@ func (w *writing) commit(ctx context.Context, c *change) error {
 
 // afterwards reads an object again whose put failed for the n-th time, if that can change
 // anything. An error that it returns is that of the write.
-func (w *writing) afterwards(ctx context.Context, n int, key string, failed error) (*secretObject, bucket.Info, error) {
+func (w *writing) afterwards(ctx context.Context, n int, key string, failed error) (*Document, bucket.Info, error) {
 	if ended(ctx, failed) || errors.Is(failed, bucket.ErrVoid) {
 		return nil, bucket.Info{}, w.unknown(failed)
 	}
@@ -88,7 +88,7 @@ func (w *writing) afterwards(ctx context.Context, n int, key string, failed erro
 	if err := w.e.pause(ctx, n); err != nil {
 		return nil, bucket.Info{}, w.unknown(failed)
 	}
-	o, info, err := w.e.getObject(ctx, w.v.service, key)
+	o, info, err := w.e.ReadDocument(ctx, w.v.Service, key)
 	switch {
 	case err == nil:
 		return o, info, nil
@@ -119,14 +119,14 @@ func ended(ctx context.Context, err error) bool {
 // brought up to date in any case.
 func (w *writing) unknown(err error) error {
 	w.setBehind()
-	return fmt.Errorf("%w: it may or may not be stored: %w", store.ErrUnknown, storageError(err))
+	return fmt.Errorf("%w: it may or may not be stored: %w", store.ErrUnknown, StorageError(err))
 }
 
 // check holds a change against what is stored. done means: nothing is to be written.
-func (w *writing) check(ctx context.Context, c *change, o *secretObject, info bucket.Info) (done bool, err error) {
+func (w *writing) check(ctx context.Context, c *change, o *Document, info bucket.Info) (done bool, err error) {
 	have := 0
-	if !o.absent() {
-		have = o.newest()
+	if !o.Absent() {
+		have = o.Newest()
 	}
 	if want := w.o.IfVersion; want != nil && *want != have {
 		return false, &store.VersionError{Have: have, Want: *want}
@@ -137,13 +137,13 @@ func (w *writing) check(ctx context.Context, c *change, o *secretObject, info bu
 	if err := w.guard(ctx, o, info); err != nil { // W2
 		return false, err
 	}
-	if !w.o.SkipUnchanged || o.versions[have].value != c.value || w.adopts(ctx, o, info) {
+	if !w.o.SkipUnchanged || o.Versions[have].Value != c.value || w.adopts(ctx, o, info) {
 		return false, nil
 	}
-	if w.e.checkRollback(w.v.service, c.key, have, w.v.readable()) != nil {
+	if w.e.checkRollback(w.v.Service, c.key, have, w.v.Readable()) != nil {
 		return false, nil // it is not what it was at last: the write decides that it is to be this
 	}
-	c.meta, c.outcome = o.meta(have, w.e.Alias), store.Unchanged
+	c.meta, c.outcome = o.Meta(have, w.e.Alias), store.Unchanged
 	if !vouches(w.own, c.key, info.Tag) {
 		w.setBehind()
 	}
@@ -158,34 +158,34 @@ func (w *writing) setBehind() {
 
 // next makes the object to put. Versions are never reused: they count on from what any
 // index remembers, of a deleted secret or of an object that was put back to an old state.
-func (w *writing) next(o *secretObject, key string, tag bucket.Tag, v version) (*secretObject, int, error) {
+func (w *writing) next(o *Document, key string, tag bucket.Tag, v Version) (*Document, int, error) {
 	last := o.highest()
-	if o.absent() || !vouches(w.own, key, tag) {
+	if o.Absent() || !vouches(w.own, key, tag) {
 		if err := w.others(); err != nil {
 			return nil, 0, err
 		}
 	}
-	for _, s := range w.v.readable() {
-		if o.absent() {
-			last = max(last, s.idx.Highest(key))
+	for _, s := range w.v.Readable() {
+		if o.Absent() {
+			last = max(last, s.Index.Highest(key))
 		} else {
-			last = max(last, s.idx.Known(key))
+			last = max(last, s.Index.Known(key))
 		}
 	}
 	if last == math.MaxInt {
-		return nil, 0, &store.CorruptError{Object: objectName(w.v.service, key), Offset: -1, Reason: "no version number is left"}
+		return nil, 0, &store.CorruptError{Object: ObjectName(w.v.Service, key), Offset: -1, Reason: "no version number is left"}
 	}
 	number := last + 1
 	if o == nil {
-		o = &secretObject{service: w.v.service, key: key}
+		o = &Document{service: w.v.Service, key: key}
 	}
 	next := o.add(number, v)
-	next.alias, next.nonce = w.e.Alias, w.e.Nonce()
+	next.Alias, next.nonce = w.e.Alias, w.e.Nonce()
 	return next, number, nil
 }
 
 // put stores an object on the condition that it is still in the state that was read.
-func (w *writing) put(ctx context.Context, o *secretObject, tag bucket.Tag, options bucket.PutOptions) (bucket.Info, error) {
+func (w *writing) put(ctx context.Context, o *Document, tag bucket.Tag, options bucket.PutOptions) (bucket.Info, error) {
 	body, err := o.encode()
 	if err != nil {
 		return bucket.Info{}, err
@@ -198,14 +198,14 @@ func (w *writing) put(ctx context.Context, o *secretObject, tag bucket.Tag, opti
 	// was made, and the index could not have it.
 	ctx, cancel := outlive(ctx, putGrace)
 	defer cancel()
-	return w.e.Bucket.Put(ctx, objectName(o.service, o.key), body, options)
+	return w.e.Bucket.Put(ctx, ObjectName(o.service, o.key), body, options)
 }
 
 // checkPut holds the storage's answer to a put against what was asked (W3). A new object
 // that is not sealed as it must be is taken back at once; an older one stays, with the
 // versions that it had before.
-func (w *writing) checkPut(ctx context.Context, o *secretObject, put bucket.Info, base *secretObject) error {
-	name := objectName(o.service, o.key)
+func (w *writing) checkPut(ctx context.Context, o *Document, put bucket.Info, base *Document) error {
+	name := ObjectName(o.service, o.key)
 	err := w.e.Vouch(name, put.Seal)
 	if err == nil {
 		err = w.checkKey(name, put.Seal)
@@ -213,7 +213,7 @@ func (w *writing) checkPut(ctx context.Context, o *secretObject, put bucket.Info
 	if err == nil {
 		return nil
 	}
-	if !base.absent() {
+	if !base.Absent() {
 		return fmt.Errorf("%w; the new version is stored", err)
 	}
 	ctx = waiting.Beyond(ctx)
@@ -222,7 +222,7 @@ func (w *writing) checkPut(ctx context.Context, o *secretObject, put bucket.Info
 		left = w.e.Bucket.Delete(ctx, name, bucket.If{})
 	}
 	if left != nil && !errors.Is(left, bucket.ErrNotFound) { // which a repeated request says of what the first has deleted
-		return fmt.Errorf("%w; it could not be taken back: %w", err, storageError(left))
+		return fmt.Errorf("%w; it could not be taken back: %w", err, StorageError(left))
 	}
 	return err
 }
@@ -234,7 +234,7 @@ func (w *writing) checkKey(name string, s bucket.Seal) error {
 	w.putKey = s.KeyID
 	w.mu.Unlock()
 	switch {
-	case s.KeyID == "" || alias == "" || s.KeyID == w.own.seal.KeyID:
+	case s.KeyID == "" || alias == "" || s.KeyID == w.own.Seal.KeyID:
 		return nil
 	case s.KeyID == alias || strings.HasSuffix(s.KeyID, ":"+alias):
 		return nil // servers that name keys by their aliases
@@ -246,13 +246,13 @@ func (w *writing) checkKey(name string, s bucket.Seal) error {
 }
 
 // committed notes a secret that is stored.
-func (w *writing) committed(c *change, o *secretObject, number int, tag bucket.Tag, base *secretObject) {
-	c.meta, c.outcome = o.meta(number, w.e.Alias), store.Updated
-	if base.absent() && number == o.newest() && len(o.versions) == 1 {
+func (w *writing) committed(c *change, o *Document, number int, tag bucket.Tag, base *Document) {
+	c.meta, c.outcome = o.Meta(number, w.e.Alias), store.Updated
+	if base.Absent() && number == o.Newest() && len(o.Versions) == 1 {
 		c.outcome = store.Created
 	}
 	w.tellLost(base, c.key, fmt.Sprintf("; this is version %d", number))
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.known[c.key] = known{tag: tag, object: o, version: number, created: base.absent()}
+	w.known[c.key] = known{tag: tag, object: o, version: number, created: base.Absent()}
 }

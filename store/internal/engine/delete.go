@@ -97,7 +97,7 @@ func (e *Engine) deleteKeys(ctx context.Context, service string, keys []string, 
 
 func (w *writing) resolveExactly(changes []*change) {
 	for _, c := range changes {
-		if _, listed := w.v.objects[c.key]; !listed {
+		if _, listed := w.v.Objects[c.key]; !listed {
 			c.err = &store.NotFoundError{What: "secret"}
 		}
 	}
@@ -112,13 +112,13 @@ func (w *writing) prepare(ctx context.Context, c *change) error {
 	if err != nil {
 		return err
 	}
-	if o.absent() {
+	if o.Absent() {
 		return &store.NotFoundError{What: "secret"}
 	}
 	if err := w.guard(ctx, o, info); err != nil {
 		return err
 	}
-	c.meta, c.condemned = o.meta(o.newest(), w.e.Alias), &fetched{o: o, info: info}
+	c.meta, c.condemned = o.Meta(o.Newest(), w.e.Alias), &fetched{o: o, info: info}
 	return nil
 }
 
@@ -128,13 +128,13 @@ func (w *writing) record(ctx context.Context, changes []*change) error {
 	unknown := func() *index.Index {
 		x := index.New(w.e.Alias)
 		for _, c := range changes {
-			if c.err == nil && (w.own.idx == nil || w.own.idx.Highest(c.key) < c.meta.Version) {
+			if c.err == nil && (w.own.Index == nil || w.own.Index.Highest(c.key) < c.meta.Version) {
 				x.Learn(c.key, c.meta.Version)
 			}
 		}
 		return x
 	}
-	if !unknown().Remembers() || w.v.service == store.Scratch {
+	if !unknown().Remembers() || w.v.Service == store.Scratch {
 		return nil
 	}
 	// As an entry first: who has just made it knows it by that for his own.
@@ -143,7 +143,7 @@ func (w *writing) record(ctx context.Context, changes []*change) error {
 		if err := r.run(ctx); err != nil {
 			return err
 		}
-		w.own = w.v.indexes[w.own.file]
+		w.own = w.v.Indexes[w.own.File]
 		r = &reconciliation{e: w.e, v: w.v, alias: w.e.Alias, legacy: unknown()}
 		if !r.legacy.Remembers() {
 			break
@@ -171,7 +171,7 @@ func (w *writing) remove(ctx context.Context, c *change) error {
 		switch {
 		case err != nil:
 			return err
-		case now.absent():
+		case now.Absent():
 			w.removed(c, known{tag: nowInfo.Tag, object: now})
 			return nil
 		case nowInfo.Tag != info.Tag && doubtful(failed):
@@ -197,8 +197,8 @@ func (w *writing) removed(c *change, gone known) {
 // drop deletes an object in the state that was read. Where the storage cannot delete under a
 // condition, a tombstone takes the object's place, under the condition of a put: deleting
 // without one could take a newer secret away.
-func (w *writing) drop(ctx context.Context, o *secretObject, tag bucket.Tag) (known, error) {
-	name := objectName(o.service, o.key)
+func (w *writing) drop(ctx context.Context, o *Document, tag bucket.Tag) (known, error) {
+	name := ObjectName(o.service, o.key)
 	err := w.e.Bucket.Delete(ctx, name, bucket.IfMatch(tag))
 	if errors.Is(err, bucket.ErrUnsupported) && o.service == store.Scratch {
 		err = w.e.Bucket.Delete(ctx, name, bucket.If{})
@@ -206,9 +206,9 @@ func (w *writing) drop(ctx context.Context, o *secretObject, tag bucket.Tag) (kn
 	if !errors.Is(err, bucket.ErrUnsupported) {
 		return known{}, err
 	}
-	tombstone := &secretObject{
-		service: o.service, key: o.key, versions: map[int]version{},
-		alias: o.alias, nonce: w.e.Nonce(), deleted: true, last: w.highest(o), extra: o.extra,
+	tombstone := &Document{
+		service: o.service, key: o.key, Versions: map[int]Version{},
+		Alias: o.Alias, nonce: w.e.Nonce(), Deleted: true, Last: w.highest(o), extra: o.extra,
 	}
 	put, err := w.put(ctx, tombstone, tag, bucket.PutOptions{KeyAlias: w.e.Alias})
 	return known{tag: put.Tag, object: tombstone}, err
@@ -224,25 +224,25 @@ func (w *writing) purge(ctx context.Context, changes []*change) error {
 	ctx, cancel := outlive(ctx, indexGrace)
 	defer cancel()
 	others := w.holding(changes, gone)
-	if !w.own.missing || len(w.known) > 0 || w.behind {
-		r := &reconciliation{e: w.e, v: w.v, alias: w.e.Alias, own: w.own, known: w.known, force: true, dropEmpty: w.v.service == store.Scratch}
+	if !w.own.Missing || len(w.known) > 0 || w.behind {
+		r := &reconciliation{e: w.e, v: w.v, alias: w.e.Alias, own: w.own, known: w.known, force: true, dropEmpty: w.v.Service == store.Scratch}
 		err := r.run(ctx)
 		if errors.Is(err, bucket.ErrDenied) && !w.behind && !slices.ContainsFunc(changes, w.leaves) {
 			err = nil // a reader, and nothing was there: to fence is for who may write
 		}
 		if err != nil {
-			return fmt.Errorf("%w: %w", store.ErrIndexBehind, storageError(err))
+			return fmt.Errorf("%w: %w", store.ErrIndexBehind, StorageError(err))
 		}
 	}
 	for _, c := range changes { // the listing is new: it shows whether the storage has told the truth
-		if listed := w.v.objects[c.key].Tag; c.outcome == store.Deleted && listed == c.deleted {
+		if listed := w.v.Objects[c.key].Tag; c.outcome == store.Deleted && listed == c.deleted {
 			c.err = fmt.Errorf("%w: the storage says that it was deleted, and lists it all the same", store.ErrUnavailable)
 		}
 	}
 	for _, alias := range others {
 		r := &reconciliation{e: w.e, v: w.v, alias: alias, known: w.known, force: true}
 		if err := r.run(ctx); err != nil {
-			return fmt.Errorf("%w: the value is still in %s/%s: %w", store.ErrIndexBehind, w.v.service, index.FileName(alias), storageError(err))
+			return fmt.Errorf("%w: the value is still in %s/%s: %w", store.ErrIndexBehind, w.v.Service, index.FileName(alias), StorageError(err))
 		}
 	}
 	return nil
@@ -250,9 +250,9 @@ func (w *writing) purge(ctx context.Context, changes []*change) error {
 
 // leaves reports whether an index could still hold the value of a secret that is gone.
 func (w *writing) leaves(c *change) bool {
-	for _, s := range w.v.indexes {
-		if s.idx != nil {
-			if _, ghost := s.idx.Entries[c.key]; ghost {
+	for _, s := range w.v.Indexes {
+		if s.Index != nil {
+			if _, ghost := s.Index.Entries[c.key]; ghost {
 				return true
 			}
 		}
@@ -264,10 +264,10 @@ func (w *writing) leaves(c *change) bool {
 // are gone.
 func (w *writing) holding(changes []*change, gone func(*change) bool) []string {
 	var aliases []string
-	for _, s := range w.v.readable() {
-		held := func(c *change) bool { _, ok := s.idx.Entries[c.key]; return ok && gone(c) }
-		if s.file != w.own.file && slices.ContainsFunc(changes, held) {
-			aliases = append(aliases, s.idx.Alias)
+	for _, s := range w.v.Readable() {
+		held := func(c *change) bool { _, ok := s.Index.Entries[c.key]; return ok && gone(c) }
+		if s.File != w.own.File && slices.ContainsFunc(changes, held) {
+			aliases = append(aliases, s.Index.Alias)
 		}
 	}
 	return aliases

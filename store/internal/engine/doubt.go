@@ -11,15 +11,15 @@ import (
 // confirmDenied asks once more for what was allowed, where a load was denied something by a
 // storage that calls a session that has ended denied too ([Options.DeniedWhenExpired]):
 // denied as well now, it is the session, and not what the caller may read.
-func (e *Engine) confirmDenied(ctx context.Context, v *view, c *store.Contents) error {
+func (e *Engine) confirmDenied(ctx context.Context, v *View, c *store.Contents) error {
 	if !e.DeniedWhenExpired || len(c.Denied)+len(c.Hidden) == 0 && !c.Unlisted {
 		return nil
 	}
 	var err error
 	if !c.Unlisted {
 		err = e.listsStill(ctx, v)
-	} else if readable := v.readable(); len(readable) > 0 {
-		_, err = e.Bucket.Head(ctx, v.service+"/"+readable[0].file)
+	} else if readable := v.Readable(); len(readable) > 0 {
+		_, err = e.Bucket.Head(ctx, v.Service+"/"+readable[0].File)
 	}
 	return ended403(err)
 }
@@ -36,8 +36,8 @@ func ended403(err error) error {
 }
 
 // listsStill fetches the first page of what the view was listed by.
-func (e *Engine) listsStill(ctx context.Context, v *view) error {
-	prefix := v.service + "/"
+func (e *Engine) listsStill(ctx context.Context, v *View) error {
+	prefix := v.Service + "/"
 	if v.denied != nil {
 		prefix += e.indexPrefix()
 	}
@@ -49,7 +49,7 @@ func (e *Engine) listsStill(ctx context.Context, v *view) error {
 
 // indexPrefix is what the names of indexes begin with, without the service.
 func (e *Engine) indexPrefix() string {
-	if e.plain() {
+	if e.Plain() {
 		return "__"
 	}
 	return "__kms"

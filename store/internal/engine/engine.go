@@ -63,9 +63,9 @@ type Options struct {
 }
 
 const (
-	readers       = 16                    // objects read at once
+	Readers       = 16                    // objects read at once
 	writers       = 64                    // objects written at once: an import is two waves, not ten
-	maxVersions   = 100                   // how far back versions are kept
+	MaxVersions   = 100                   // how far back versions are kept
 	deletions     = 3                     // how often a delete is repeated
 	doubts        = 10                    // how often a change is repeated that ends without a clear answer
 	patience      = 60 * time.Second      // for a change that keeps meeting others
@@ -106,13 +106,13 @@ func New(o Options) *Engine {
 	return &Engine{o}
 }
 
-func (e *Engine) plain() bool { return e.Alias == "" }
+func (e *Engine) Plain() bool { return e.Alias == "" }
 
-func objectName(service, key string) string { return service + "/" + key + ".json" }
+func ObjectName(service, key string) string { return service + "/" + key + ".json" }
 
-// keyOf returns the key of a secret object's name within its service; ok is false for an
+// KeyOf returns the key of a secret object's name within its service; ok is false for an
 // index and for what is not ours.
-func keyOf(service, object string) (key string, ok bool) {
+func KeyOf(service, object string) (key string, ok bool) {
 	base := strings.TrimPrefix(object, service+"/")
 	key, ok = strings.CutSuffix(base, ".json")
 	return key, ok && store.CheckKey(key) == nil

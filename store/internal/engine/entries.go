@@ -11,7 +11,7 @@ import (
 
 // next is X3: an entry stays while the listing vouches for it, and any other is made anew from its object.
 func (r *reconciliation) next(ctx context.Context) (*index.Index, error) {
-	before := r.own.idx
+	before := r.own.Index
 	if before == nil || !r.sealedRight() {
 		// An index under another key vouches for nothing.
 		empty := index.New(r.alias)
@@ -24,7 +24,7 @@ func (r *reconciliation) next(ctx context.Context) (*index.Index, error) {
 	next := before.Next(r.e.Nonce())
 	var unknown []string
 	for _, key := range r.v.keys() {
-		tag := string(r.v.objects[key].Tag)
+		tag := string(r.v.Objects[key].Tag)
 		entry, verified := before.Verified(key, tag)
 		switch k, ours := r.known[key]; {
 		case tag != "" && r.moving[key].Tag == tag:
@@ -32,7 +32,7 @@ func (r *reconciliation) next(ctx context.Context) (*index.Index, error) {
 				next.Entries[key] = r.moving[key]
 			}
 		case ours && k.object != nil && string(k.tag) == tag:
-			r.enter(ctx, next, k.object, r.v.objects[key])
+			r.enter(ctx, next, k.object, r.v.Objects[key])
 		case ours && k.object != nil && !r.looked[key]:
 			unknown = append(unknown, key) // whatever the index says of it: is ours still there?
 		case verified && !r.disputed(entry, key, tag):
@@ -70,16 +70,16 @@ func (r *reconciliation) readUnknown(ctx context.Context, next *index.Index, key
 			ask = append(ask, key)
 		}
 	}
-	objects, infos := make([]*secretObject, len(ask)), make([]bucket.Info, len(ask))
-	err := pace.Each(ctx, readers, len(ask), func(ctx context.Context, i int) error {
+	objects, infos := make([]*Document, len(ask)), make([]bucket.Info, len(ask))
+	err := pace.Each(ctx, Readers, len(ask), func(ctx context.Context, i int) error {
 		var err error
-		objects[i], infos[i], err = r.e.getObject(ctx, r.v.service, ask[i])
+		objects[i], infos[i], err = r.e.ReadDocument(ctx, r.v.Service, ask[i])
 		if !errors.Is(err, bucket.ErrDenied) {
 			return err
 		}
-		infos[i], err = r.e.Bucket.Head(ctx, objectName(r.v.service, ask[i]))
+		infos[i], err = r.e.Bucket.Head(ctx, ObjectName(r.v.Service, ask[i]))
 		if errors.Is(err, bucket.ErrDenied) || errors.Is(err, bucket.ErrRefused) {
-			infos[i], err = r.v.objects[ask[i]], nil // it is there, and that is all that is known
+			infos[i], err = r.v.Objects[ask[i]], nil // it is there, and that is all that is known
 		}
 		return ignore(err, bucket.ErrNotFound)
 	})
@@ -88,7 +88,7 @@ func (r *reconciliation) readUnknown(ctx context.Context, next *index.Index, key
 	}
 	for i, key := range ask {
 		o := objects[i]
-		if k, ours := r.known[key]; ours && k.object != nil && o != nil && !o.deleted { // W5
+		if k, ours := r.known[key]; ours && k.object != nil && o != nil && !o.Deleted { // W5
 			r.look(key, o.overwrote(k.object, k.version))
 		}
 		if o != nil {
@@ -116,7 +116,7 @@ func (r *reconciliation) look(key string, overwritten bool) {
 
 // elsewhere notes a key for which another readable index vouches, and one alone: of two, the object decides.
 func (r *reconciliation) elsewhere(next *index.Index, key string) bool {
-	tag := string(r.v.objects[key].Tag)
+	tag := string(r.v.Objects[key].Tag)
 	entries, gone := r.v.vouching(key, tag)
 	_, verified := r.before.Verified(key, tag)
 	switch {
@@ -124,7 +124,7 @@ func (r *reconciliation) elsewhere(next *index.Index, key string) bool {
 		return false
 	case len(entries) == 1:
 		for file, e := range entries {
-			if file == r.own.file || r.keepOlder(next, key, e.Version) {
+			if file == r.own.File || r.keepOlder(next, key, e.Version) {
 				return false
 			}
 			next.Other[key], r.away[key] = tag, e.Version
@@ -137,19 +137,19 @@ func (r *reconciliation) elsewhere(next *index.Index, key string) bool {
 }
 
 // enter puts the newest version of an object into the index, if it belongs there.
-func (r *reconciliation) enter(ctx context.Context, next *index.Index, o *secretObject, info bucket.Info) {
-	if o.absent() {
+func (r *reconciliation) enter(ctx context.Context, next *index.Index, o *Document, info bucket.Info) {
+	if o.Absent() {
 		next.Gone[o.key] = string(info.Tag)
-		next.Learn(o.key, o.last)
+		next.Learn(o.key, o.Last)
 		return
 	}
-	n := o.newest()
+	n := o.Newest()
 	if r.keepOlder(next, o.key, n) {
 		return
 	}
-	owner := o.alias
+	owner := o.Alias
 	if owner == "" && r.alias != "" {
-		if owner = r.e.owner(ctx, r.v, o, info, r.own, r.putKey); owner == "" {
+		if owner = r.e.Owner(ctx, r.v, o, info, r.own, r.putKey); owner == "" {
 			// It may be anybody's: no mark, so that the next one looks again. What an index says of it stays.
 			if entry, ok := r.before.Entries[o.key]; ok {
 				next.Entries[o.key] = entry
@@ -157,14 +157,14 @@ func (r *reconciliation) enter(ctx context.Context, next *index.Index, o *secret
 			return
 		}
 	}
-	if owner != r.alias && (!r.shared || index.FileName(owner) != r.own.file) {
+	if owner != r.alias && (!r.shared || index.FileName(owner) != r.own.File) {
 		next.Other[o.key], r.away[o.key] = string(info.Tag), n
 		return
 	}
 	r.seenElsewhere(next, o.key, n)
-	m := o.meta(n, r.alias)
+	m := o.Meta(n, r.alias)
 	next.Entries[o.key] = index.Entry{
-		Version: n, Value: o.versions[n].value, Alias: owner, Tag: string(info.Tag),
+		Version: n, Value: o.Versions[n].Value, Alias: owner, Tag: string(info.Tag),
 		Created: m.Created, CreatedBy: m.CreatedBy,
 	}
 }
@@ -175,7 +175,7 @@ func (r *reconciliation) keepDenied(next *index.Index, key string, info bucket.I
 	if info.Tag == "" {
 		return
 	}
-	if id := info.Seal.KeyID; id != "" && id != r.own.seal.KeyID && id != r.putKey && !r.shared {
+	if id := info.Seal.KeyID; id != "" && id != r.own.Seal.KeyID && id != r.putKey && !r.shared {
 		next.Other[key] = string(info.Tag)
 		r.keepSeen(next, key)
 		return

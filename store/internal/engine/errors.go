@@ -17,15 +17,15 @@ func wrap(op, service, key string, err error) error {
 	if errors.As(err, &done) {
 		return err
 	}
-	return &store.Error{Op: op, ID: store.ID{Service: service, Key: key}, Err: storageError(err)}
+	return &store.Error{Op: op, ID: store.ID{Service: service, Key: key}, Err: StorageError(err)}
 }
 
 // Fail is the error of an operation that works on the bucket beside the engine: what the
 // bucket said in the words of the store. Nil stays nil.
 func Fail(op string, id store.ID, err error) error { return wrap(op, id.Service, id.Key, err) }
 
-// storageError translates an error of the bucket; any other passes.
-func storageError(err error) error {
+// StorageError translates an error of the bucket; any other passes.
+func StorageError(err error) error {
 	var refused *bucket.Error
 	var ended *store.CredentialsError
 	switch {

@@ -36,9 +36,9 @@ type target struct {
 }
 
 func (in *inspection) add(f fault) {
-	f.ID.Service = in.v.service
+	f.ID.Service = in.v.Service
 	if f.Object == "" && f.ID.Key != "" {
-		f.Object = objectName(in.v.service, f.ID.Key)
+		f.Object = ObjectName(in.v.Service, f.ID.Key)
 	}
 	f.Mendable = f.index != nil || f.tombstone != nil || f.leftover != nil
 	in.faults = append(in.faults, &f)
@@ -50,12 +50,12 @@ func (in *inspection) found(check string) bool {
 
 // judge finds what is wrong. It makes no request but for the keys of aliases.
 func (in *inspection) judge(ctx context.Context) {
-	own := in.v.indexes[index.FileName(in.e.Alias)]
+	own := in.v.Indexes[index.FileName(in.e.Alias)]
 	for _, s := range in.secrets {
 		if s.by != nil {
-			s.alias = s.by.aliasOf(s.key)
+			s.alias = s.by.AliasOf(s.key)
 		} else if s.object != nil {
-			s.alias = cmp.Or(s.object.alias, in.e.owner(ctx, in.v, s.object, s.info, own, ""))
+			s.alias = cmp.Or(s.object.Alias, in.e.Owner(ctx, in.v, s.object, s.info, own, ""))
 		}
 	}
 	in.judgeRollbacks() // first: an index that knows more than its secret is evidence, and is left as it is
@@ -76,28 +76,28 @@ func (in *inspection) judge(ctx context.Context) {
 // judgeRollbacks looks for objects that are older than an entry that was made from them (R5).
 func (in *inspection) judgeRollbacks() {
 	for _, s := range in.secrets {
-		newest := s.object.newest()
+		newest := s.object.Newest()
 		if s.by != nil {
-			newest = s.by.idx.Entries[s.key].Version
+			newest = s.by.Index.Entries[s.key].Version
 		}
 		if s.gone || newest == 0 {
 			continue
 		}
-		for _, x := range in.v.readable() {
-			n := x.idx.Newest(s.key)
+		for _, x := range in.v.Readable() {
+			n := x.Index.Newest(s.key)
 			if n <= newest {
 				continue
 			}
 			f := fault{Finding: admin.Finding{
-				Check: admin.CheckRollback, Severity: admin.Serious, ID: store.ID{Key: s.key}, KeyAlias: x.idx.Alias,
+				Check: admin.CheckRollback, Severity: admin.Serious, ID: store.ID{Key: s.key}, KeyAlias: x.Index.Alias,
 				Text: fmt.Sprintf("holds version %d, and %s/%s was made from version %d: somebody put an older state back, or another program "+
-					"deleted it and made it anew. No command reads the service until that is accepted", newest, in.v.service, x.file, n),
+					"deleted it and made it anew. No command reads the service until that is accepted", newest, in.v.Service, x.File, n),
 			}}
 			if in.e.AllowRollback {
-				f.index = in.target(x.idx.Alias)
+				f.index = in.target(x.Index.Alias)
 				f.heir = in.target(s.alias) // the next version goes by that one
 			} else {
-				in.targets[x.file] = nil
+				in.targets[x.File] = nil
 			}
 			in.add(f)
 		}
@@ -107,7 +107,7 @@ func (in *inspection) judgeRollbacks() {
 // target returns the index of an alias if it can be brought up to date: it is missing, or it is
 // read, and is of that alias alone.
 func (in *inspection) target(alias string) *target {
-	if (alias == "") != in.e.plain() {
+	if (alias == "") != in.e.Plain() {
 		return nil
 	}
 	file := index.FileName(alias)
@@ -120,11 +120,11 @@ func (in *inspection) target(alias string) *target {
 	}
 	t = &target{alias: alias}
 	for _, s := range in.indexes {
-		if s.file != file {
+		if s.File != file {
 			continue
 		}
-		t.rebuild = s.corrupt != nil
-		if s.idx == nil && !t.rebuild || writable(s.indexState) != nil && !t.rebuild || s.idx != nil && len(s.idx.Entries) > 0 && s.idx.Alias != alias {
+		t.rebuild = s.Corrupt != nil
+		if s.Index == nil && !t.rebuild || s.IndexState.Writable() != nil && !t.rebuild || s.Index != nil && len(s.Index.Entries) > 0 && s.Index.Alias != alias {
 			t = nil
 		}
 		break
@@ -135,18 +135,18 @@ func (in *inspection) target(alias string) *target {
 
 // aliasFor returns the alias of an index, unless it can only be guessed from its name.
 func (in *inspection) aliasFor(s *seenIndex) (alias string, ok bool) {
-	if s.file == index.FileName(in.e.Alias) {
+	if s.File == index.FileName(in.e.Alias) {
 		return in.e.Alias, true
 	}
-	if s.idx != nil {
-		for _, e := range s.idx.Entries {
-			if e.Alias != "" && e.Alias == s.idx.Alias {
+	if s.Index != nil {
+		for _, e := range s.Index.Entries {
+			if e.Alias != "" && e.Alias == s.Index.Alias {
 				return e.Alias, true
 			}
 		}
 	}
 	for _, secret := range in.secrets {
-		if secret.alias != "" && index.FileName(secret.alias) == s.file {
+		if secret.alias != "" && index.FileName(secret.alias) == s.File {
 			return secret.alias, true
 		}
 	}
@@ -181,8 +181,8 @@ func (in *inspection) judgeNames() {
 		}
 	}
 	var foreign []string
-	for _, name := range in.v.foreign {
-		foreign = append(foreign, strings.TrimPrefix(name, in.v.service+"/"))
+	for _, name := range in.v.Foreign {
+		foreign = append(foreign, strings.TrimPrefix(name, in.v.Service+"/"))
 	}
 	if len(foreign) > 0 {
 		in.add(fault{Finding: admin.Finding{

@@ -15,15 +15,15 @@ import (
 
 // judgeIndex looks at one index.
 func (in *inspection) judgeIndex(ctx context.Context, s *seenIndex) {
-	object := in.v.service + "/" + s.file
+	object := in.v.Service + "/" + s.File
 	finding := func(check string, severity admin.Severity, format string, args ...any) fault {
 		return fault{Finding: admin.Finding{
-			Check: check, Severity: severity, Object: object, KeyAlias: s.alias(in.e), Text: fmt.Sprintf(format, args...),
+			Check: check, Severity: severity, Object: object, KeyAlias: s.KeyAlias(in.e), Text: fmt.Sprintf(format, args...),
 		}}
 	}
 	switch bad := unsealed(s.err, ""); {
 	case bad != nil:
-		bad.KeyAlias = s.alias(in.e)
+		bad.KeyAlias = s.KeyAlias(in.e)
 		in.add(*bad)
 		return
 	case errors.Is(s.err, bucket.ErrDenied):
@@ -32,8 +32,8 @@ func (in *inspection) judgeIndex(ctx context.Context, s *seenIndex) {
 	case errors.Is(s.err, bucket.ErrKey):
 		in.judgeUnusable(s, finding)
 		return
-	case s.corrupt != nil:
-		f := finding(admin.CheckCorruptIndex, admin.Serious, "is not a valid index: %s. Readers ask for each secret, chamber stops, and nobody can write under this alias", said(s.corrupt))
+	case s.Corrupt != nil:
+		f := finding(admin.CheckCorruptIndex, admin.Serious, "is not a valid index: %s. Readers ask for each secret, chamber stops, and nobody can write under this alias", said(s.Corrupt))
 		f.index = in.mend(s)
 		in.add(f)
 		return
@@ -41,16 +41,16 @@ func (in *inspection) judgeIndex(ctx context.Context, s *seenIndex) {
 		in.add(finding(admin.CheckCorruptIndex, admin.Serious, "cannot be read, which stops every reader: %s", said(s.err)))
 		return
 	}
-	if other, foreign := s.idx.Foreign(); foreign {
-		f := finding(admin.CheckNameClash, admin.Serious, "has entries of %s and of %s, two aliases in one index: nobody can write under either", other, s.idx.Alias)
-		if f.KeyAlias = other; index.FileName(other) != s.file { // no alias that could give way: the entry is false
+	if other, foreign := s.Index.Foreign(); foreign {
+		f := finding(admin.CheckNameClash, admin.Serious, "has entries of %s and of %s, two aliases in one index: nobody can write under either", other, s.Index.Alias)
+		if f.KeyAlias = other; index.FileName(other) != s.File { // no alias that could give way: the entry is false
 			f.Check = admin.CheckCorruptIndex
 		}
 		in.add(f)
 	}
-	if want, ok := in.aliasFor(s); ok && !in.e.plain() {
-		if key := in.e.KeyID(ctx, want); key != "" && other(s.seal.KeyID, key, want) {
-			in.add(finding(admin.CheckOtherKey, admin.Warning, "is under %s, and %s stands for %s now", s.seal.KeyID, want, key))
+	if want, ok := in.aliasFor(s); ok && !in.e.Plain() {
+		if key := in.e.KeyID(ctx, want); key != "" && other(s.Seal.KeyID, key, want) {
+			in.add(finding(admin.CheckOtherKey, admin.Warning, "is under %s, and %s stands for %s now", s.Seal.KeyID, want, key))
 		}
 	}
 	in.judgeEntries(s, finding)
@@ -64,14 +64,14 @@ func other(key, want, alias string) bool {
 }
 
 // said is an error in the words of the store.
-func said(err error) string { return storageError(err).Error() }
+func said(err error) string { return StorageError(err).Error() }
 
 // judgeUnusable looks at an index whose key cannot be used. An index is a cache: where nothing
 // else is under its key, it can go unread.
 func (in *inspection) judgeUnusable(s *seenIndex, finding func(string, admin.Severity, string, ...any) fault) {
-	needed := s.info.Tag == "" || s.seal.KeyID == ""
+	needed := s.info.Tag == "" || s.Seal.KeyID == ""
 	for _, secret := range in.secrets {
-		needed = needed || secret.blind || secret.info.Seal.KeyID == "" || secret.info.Seal.KeyID == s.seal.KeyID
+		needed = needed || secret.blind || secret.info.Seal.KeyID == "" || secret.info.Seal.KeyID == s.Seal.KeyID
 	}
 	if needed {
 		in.add(finding(admin.CheckDisabledKey, admin.Serious, "is under a key that cannot be used, which stops every reader, chamber's too: %s", said(s.err)))
@@ -85,12 +85,12 @@ func (in *inspection) judgeUnusable(s *seenIndex, finding func(string, admin.Sev
 // judgeLeftover looks at an index without entries. When its key is disabled one day, it stops
 // every reader.
 func (in *inspection) judgeLeftover(s *seenIndex, finding func(string, admin.Severity, string, ...any) fault) {
-	own := s.file == index.FileName(in.e.Alias)
-	if len(s.idx.Entries) > 0 || own && len(in.secrets) > 0 {
+	own := s.File == index.FileName(in.e.Alias)
+	if len(s.Index.Entries) > 0 || own && len(in.secrets) > 0 {
 		return
 	}
 	for _, secret := range in.secrets {
-		if secret.alias != "" && index.FileName(secret.alias) == s.file {
+		if secret.alias != "" && index.FileName(secret.alias) == s.File {
 			return // it is to hold that
 		}
 	}
@@ -98,7 +98,7 @@ func (in *inspection) judgeLeftover(s *seenIndex, finding func(string, admin.Sev
 	if f.leftover = s; own {
 		f.Severity, f.Text = admin.Remark, "is all that is left of the service: it has no entries"
 	}
-	if s.idx.Remembers() && in.heir(s) == nil {
+	if s.Index.Remembers() && in.heir(s) == nil {
 		f.Severity, f.leftover = admin.Remark, nil
 		f.Text = "has no entries: it keeps the version numbers of deleted secrets, so that none is given twice"
 	}
@@ -116,7 +116,7 @@ func (in *inspection) judgeEntries(s *seenIndex, finding func(string, admin.Seve
 		secrets[secret.key] = secret
 	}
 	unverifiable := 0
-	for _, key := range slices.Sorted(maps.Keys(s.idx.Entries)) {
+	for _, key := range slices.Sorted(maps.Keys(s.Index.Entries)) {
 		check, severity, text := in.judgeEntry(s, key, secrets[key])
 		if check == admin.CheckUnverifiable {
 			unverifiable++
@@ -142,28 +142,28 @@ func (in *inspection) judgeEntries(s *seenIndex, finding func(string, admin.Seve
 
 // judgeEntry holds one entry against its object; nil: it has none.
 func (in *inspection) judgeEntry(s *seenIndex, key string, secret *seenSecret) (check string, severity admin.Severity, text string) {
-	entry, place := s.idx.Entries[key], "the index of "+s.idx.Alias
-	if in.e.plain() {
+	entry, place := s.Index.Entries[key], "the index of "+s.Index.Alias
+	if in.e.Plain() {
 		place = "the index"
 	}
 	switch {
 	case secret == nil || secret.gone:
 		return admin.CheckGhost, admin.Serious, "is deleted, and its value still stands in " + place + ", where chamber reads it"
-	case entry.Moving && secret.by != nil && secret.by != s.indexState && entry.Tag == string(secret.info.Tag):
-		return admin.CheckMoving, admin.Warning, fmt.Sprintf("is being moved from %s to %s, or a rekey was interrupted: its value stands in both indexes", secret.alias, s.idx.Alias)
-	case secret.alias != "" && secret.alias != s.idx.Alias && secret.alias != entry.Alias: // else two aliases have met in the file
+	case entry.Moving && secret.by != nil && secret.by != s.IndexState && entry.Tag == string(secret.info.Tag):
+		return admin.CheckMoving, admin.Warning, fmt.Sprintf("is being moved from %s to %s, or a rekey was interrupted: its value stands in both indexes", secret.alias, s.Index.Alias)
+	case secret.alias != "" && secret.alias != s.Index.Alias && secret.alias != entry.Alias: // else two aliases have met in the file
 		return admin.CheckStray, admin.Serious, fmt.Sprintf("is under %s, and a value of it stands in %s, where chamber reads it", secret.alias, place)
-	case secret.hidden && secret.info.Seal.KeyID != "" && s.seal.KeyID != "" && secret.info.Seal.KeyID != s.seal.KeyID:
+	case secret.hidden && secret.info.Seal.KeyID != "" && s.Seal.KeyID != "" && secret.info.Seal.KeyID != s.Seal.KeyID:
 		return admin.CheckStray, admin.Serious, "is under another key, and a value of it stands in " + place + ", where chamber reads it"
-	case secret.by == s.indexState || secret.object == nil:
+	case secret.by == s.IndexState || secret.object == nil:
 		return "", "", ""
 	}
-	newest := secret.object.newest()
-	right := secret.object.versions[newest].value == entry.Value && (entry.Version == newest || in.e.plain() && entry.Version == 0)
+	newest := secret.object.Newest()
+	right := secret.object.Versions[newest].Value == entry.Value && (entry.Version == newest || in.e.Plain() && entry.Version == 0)
 	switch {
 	case entry.Tag != "" && entry.Version > newest:
 		return "", "", "" // a rollback, and told as that
-	case !right && (entry.Version == newest || in.e.plain() && entry.Version == 0):
+	case !right && (entry.Version == newest || in.e.Plain() && entry.Version == 0):
 		return admin.CheckDrift, admin.Warning, fmt.Sprintf("has another value in version %d than in %s, where chamber reads it", newest, place)
 	case !right:
 		return admin.CheckDrift, admin.Warning, fmt.Sprintf("is at version %d, and %s, where chamber reads it, has version %d", newest, place, entry.Version)

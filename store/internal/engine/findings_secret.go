@@ -23,7 +23,7 @@ func (in *inspection) judgeSecret(s *seenSecret) {
 	}
 	bad := unsealed(s.err, s.key)
 	if bad == nil && !s.blind {
-		bad = unsealed(in.e.Vouch(objectName(in.v.service, s.key), s.info.Seal), s.key)
+		bad = unsealed(in.e.Vouch(ObjectName(in.v.Service, s.key), s.info.Seal), s.key)
 	}
 	switch {
 	case bad != nil:
@@ -49,7 +49,7 @@ func (in *inspection) judgeSecret(s *seenSecret) {
 // judgeTombstone looks at what stands in the place of a deleted secret.
 func (in *inspection) judgeTombstone(s *seenSecret, finding func(string, admin.Severity, string, ...any) fault) {
 	f := finding(admin.CheckTombstone, admin.Remark, "was deleted on %s; what marks it as deleted goes after 24 hours", s.info.Modified.UTC().Format(time.DateOnly))
-	if known := s.object == nil || s.object.deleted; known && !s.info.Modified.IsZero() && in.e.Now().Sub(s.info.Modified) >= tombstoneAge {
+	if known := s.object == nil || s.object.Deleted; known && !s.info.Modified.IsZero() && in.e.Now().Sub(s.info.Modified) >= tombstoneAge {
 		f.tombstone = s
 		f.Text = fmt.Sprintf("was deleted on %s; what marks it as deleted is no longer needed", s.info.Modified.UTC().Format(time.DateOnly))
 	}
@@ -63,10 +63,10 @@ func (in *inspection) orphaned(s *seenSecret) bool {
 		return false
 	}
 	for _, x := range in.indexes {
-		if _, held := entryIn(x.indexState, s.key); held && (s.alias == "" || x.aliasOf(s.key) == s.alias) {
+		if _, held := x.IndexState.Entry(s.key); held && (s.alias == "" || x.AliasOf(s.key) == s.alias) {
 			return false
 		}
-		if x.idx == nil && (s.alias == "" || x.file == index.FileName(s.alias)) {
+		if x.Index == nil && (s.alias == "" || x.File == index.FileName(s.alias)) {
 			return false // it cannot be told, or the index itself is the fault
 		}
 	}
@@ -79,17 +79,17 @@ func (in *inspection) lost(s *seenSecret) []int {
 	if s.object == nil {
 		return nil
 	}
-	numbers := slices.Sorted(maps.Keys(s.object.versions))
+	numbers := slices.Sorted(maps.Keys(s.object.Versions))
 	var gone []int
 	for i, n := range numbers[1:] {
-		for between := numbers[i] + 1; between < n && n-numbers[i] <= maxVersions; between++ {
+		for between := numbers[i] + 1; between < n && n-numbers[i] <= MaxVersions; between++ {
 			gone = append(gone, between)
 		}
 	}
-	for _, x := range in.v.readable() {
-		e := x.idx.Entries[s.key]
-		v, ok := s.object.versions[e.Version]
-		if e.Tag != "" && ok && v.value != e.Value && !slices.Contains(gone, e.Version) {
+	for _, x := range in.v.Readable() {
+		e := x.Index.Entries[s.key]
+		v, ok := s.object.Versions[e.Version]
+		if e.Tag != "" && ok && v.Value != e.Value && !slices.Contains(gone, e.Version) {
 			gone = append(gone, e.Version)
 		}
 	}
@@ -108,10 +108,10 @@ func (in *inspection) judgeKeys(ctx context.Context) {
 		case s.err == nil && !s.gone && in.orphaned(s):
 			orphans[s.alias] = append(orphans[s.alias], s.key)
 		}
-		if in.e.plain() || s.gone {
+		if in.e.Plain() || s.gone {
 			continue
 		}
-		if s.object != nil && s.object.alias == "" {
+		if s.object != nil && s.object.Alias == "" {
 			silent = append(silent, s.key)
 		}
 		if want := in.keyOf(ctx, s.alias); s.alias != "" && !s.hidden && other(s.info.Seal.KeyID, want, s.alias) {
@@ -129,7 +129,7 @@ func (in *inspection) judgeKeys(ctx context.Context) {
 	}
 	for alias, keys := range orphans {
 		text := "in no index, unseen by chamber and asked for anew by each reader"
-		if alias == "" && !in.e.plain() {
+		if alias == "" && !in.e.Plain() {
 			text += ", of an alias that cannot be told"
 		}
 		of(admin.CheckOrphan, admin.Warning, keys, alias, text)
@@ -153,8 +153,8 @@ func (in *inspection) keyOf(ctx context.Context, alias string) string {
 	if key := in.e.KeyID(ctx, alias); key != "" {
 		return key
 	}
-	if s := in.v.indexes[index.FileName(alias)]; s != nil && s.idx != nil && s.idx.Alias == alias {
-		return s.seal.KeyID
+	if s := in.v.Indexes[index.FileName(alias)]; s != nil && s.Index != nil && s.Index.Alias == alias {
+		return s.Seal.KeyID
 	}
 	return ""
 }

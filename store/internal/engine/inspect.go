@@ -37,11 +37,11 @@ func (e *Engine) Occupied(ctx context.Context, prefix string) ([]string, error) 
 		if err != nil {
 			return nil, wrap("list services", prefix, "", err)
 		}
-		service, base, ok := cutLast(info.Name)
+		service, base, ok := CutLast(info.Name)
 		if !ok || store.CheckService(service) != nil || !strings.HasPrefix(service, prefix) {
 			continue
 		}
-		if _, secret := keyOf(service, info.Name); secret || index.Is(base, e.plain()) {
+		if _, secret := KeyOf(service, info.Name); secret || index.Is(base, e.Plain()) {
 			found[service] = true
 		}
 	}
@@ -51,7 +51,7 @@ func (e *Engine) Occupied(ctx context.Context, prefix string) ([]string, error) 
 // inspection is what is seen of one service.
 type inspection struct {
 	e       *Engine
-	v       *view
+	v       *View
 	indexes []*seenIndex  // by name
 	secrets []*seenSecret // by key
 	faults  []*fault
@@ -61,7 +61,7 @@ type inspection struct {
 
 // seenIndex is an index as it was read, and as a HEAD told it afterwards.
 type seenIndex struct {
-	*indexState
+	*IndexState
 	info bucket.Info // of the HEAD; no Tag where that was refused
 	err  error       // why it could not be read
 }
@@ -70,13 +70,13 @@ type seenIndex struct {
 type seenSecret struct {
 	key    string
 	info   bucket.Info
-	by     *indexState   // the index that vouches for it
-	object *secretObject // as it was opened
-	alias  string        // that it is under, "" where that cannot be told
-	hidden bool          // the caller may not read it
-	blind  bool          // nor ask for its state: the listing alone tells of it
-	gone   bool          // a tombstone
-	err    error         // why it could not be read, other than for want of permission
+	by     *IndexState // the index that vouches for it
+	object *Document   // as it was opened
+	alias  string      // that it is under, "" where that cannot be told
+	hidden bool        // the caller may not read it
+	blind  bool        // nor ask for its state: the listing alone tells of it
+	gone   bool        // a tombstone
+	err    error       // why it could not be read, other than for want of permission
 }
 
 // inspect looks at a service, again if an index was put meanwhile, and finds what is wrong with it.
@@ -87,7 +87,7 @@ func (e *Engine) inspect(ctx context.Context, service string) (*inspection, erro
 	for n := 1; ; n++ {
 		in := &inspection{
 			e: e.remembering(), targets: map[string]*target{},
-			v: &view{service: service, indexes: map[string]*indexState{}},
+			v: &View{Service: service, Indexes: map[string]*IndexState{}},
 		}
 		for _, step := range []func(context.Context) error{in.list, in.readIndexes, in.headSecrets, in.open, in.headIndexes} {
 			if err := step(ctx); err != nil {
@@ -116,32 +116,32 @@ func (e *Engine) remembering() *Engine {
 	return &Engine{o}
 }
 
-func (in *inspection) list(ctx context.Context) error { return in.e.list(ctx, in.v) }
+func (in *inspection) list(ctx context.Context) error { return in.e.List(ctx, in.v) }
 
 // readIndexes opens every index. They are read before the objects: an object that is newer
 // than its entry is then drift, and never a mistake of ours.
 func (in *inspection) readIndexes(ctx context.Context) error {
 	own := index.FileName(in.e.Alias)
-	in.v.indexes[own] = &indexState{file: own, missing: true}
-	files := slices.Sorted(maps.Keys(in.v.files))
+	in.v.Indexes[own] = &IndexState{File: own, Missing: true}
+	files := slices.Sorted(maps.Keys(in.v.Files))
 	seen := make([]*seenIndex, len(files))
-	err := pace.Each(ctx, readers, len(files), func(ctx context.Context, i int) error {
-		s, err := in.e.getIndex(ctx, in.v.service, files[i])
+	err := pace.Each(ctx, Readers, len(files), func(ctx context.Context, i int) error {
+		s, err := in.e.ReadIndex(ctx, in.v.Service, files[i])
 		if err != nil && !visible(err) {
 			return err
 		}
 		if err != nil {
-			s = &indexState{file: files[i], denied: err}
+			s = &IndexState{File: files[i], Denied: err}
 		}
-		seen[i] = &seenIndex{indexState: s, err: cmp.Or(s.denied, s.corrupt)}
+		seen[i] = &seenIndex{IndexState: s, err: cmp.Or(s.Denied, s.Corrupt)}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
 	for _, s := range seen {
-		in.v.indexes[s.file] = s.indexState
-		if !s.missing { // else it was deleted since the listing
+		in.v.Indexes[s.File] = s.IndexState
+		if !s.Missing { // else it was deleted since the listing
 			in.indexes = append(in.indexes, s)
 		}
 	}
@@ -162,9 +162,9 @@ func visible(err error) bool {
 // headSecrets asks for the state and the key of every object that is listed, and of every
 // entry without one: it may have been made since.
 func (in *inspection) headSecrets(ctx context.Context) error {
-	keys := maps.Clone(in.v.objects)
-	for _, s := range in.v.readable() {
-		for key := range s.idx.Entries {
+	keys := maps.Clone(in.v.Objects)
+	for _, s := range in.v.Readable() {
+		for key := range s.Index.Entries {
 			if _, listed := keys[key]; !listed && store.CheckKey(key) == nil {
 				keys[key] = bucket.Info{}
 			}
@@ -172,8 +172,8 @@ func (in *inspection) headSecrets(ctx context.Context) error {
 	}
 	names := slices.Sorted(maps.Keys(keys))
 	seen := make([]*seenSecret, len(names))
-	err := pace.Each(ctx, readers, len(names), func(ctx context.Context, i int) error {
-		info, err := in.e.Bucket.Head(ctx, objectName(in.v.service, names[i]))
+	err := pace.Each(ctx, Readers, len(names), func(ctx context.Context, i int) error {
+		info, err := in.e.Bucket.Head(ctx, ObjectName(in.v.Service, names[i]))
 		listed := keys[names[i]]
 		switch {
 		case errors.Is(err, bucket.ErrNotFound), err != nil && listed.Tag == "" && visible(err):
@@ -201,7 +201,7 @@ func (in *inspection) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return pace.Each(ctx, readers, len(in.secrets), func(ctx context.Context, i int) error {
+	return pace.Each(ctx, Readers, len(in.secrets), func(ctx context.Context, i int) error {
 		s := in.secrets[i]
 		in.vouch(s)
 		if s.by != nil || s.gone || s.hidden || s.err != nil {
@@ -211,7 +211,7 @@ func (in *inspection) open(ctx context.Context) error {
 			s.hidden, s.alias = true, alias
 			return nil
 		}
-		o, info, err := in.e.getObject(ctx, in.v.service, s.key)
+		o, info, err := in.e.ReadDocument(ctx, in.v.Service, s.key)
 		switch {
 		case errors.Is(err, bucket.ErrDenied):
 			s.hidden = true
@@ -220,7 +220,7 @@ func (in *inspection) open(ctx context.Context) error {
 		case err != nil:
 			return err
 		case o != nil:
-			s.object, s.info, s.gone = o, info, o.absent()
+			s.object, s.info, s.gone = o, info, o.Absent()
 			in.vouch(s)
 		}
 		return nil
@@ -231,12 +231,12 @@ func (in *inspection) open(ctx context.Context) error {
 // indexes, neither is believed.
 func (in *inspection) vouch(s *seenSecret) {
 	tag := string(s.info.Tag)
-	var by []*indexState
-	for _, x := range in.v.readable() {
-		if e, ok := x.idx.Verified(s.key, tag); ok && !e.Moving {
+	var by []*IndexState
+	for _, x := range in.v.Readable() {
+		if e, ok := x.Index.Verified(s.key, tag); ok && !e.Moving {
 			by = append(by, x)
 		}
-		s.gone = s.gone || tag != "" && x.idx.Gone[s.key] == tag
+		s.gone = s.gone || tag != "" && x.Index.Gone[s.key] == tag
 	}
 	if len(by) == 1 {
 		s.by = by[0]
@@ -252,16 +252,16 @@ func (in *inspection) deniedKeys(ctx context.Context) (map[string]string, error)
 		if !errors.Is(s.err, bucket.ErrDenied) {
 			continue
 		}
-		info, err := in.e.Bucket.Head(ctx, in.v.service+"/"+s.file)
+		info, err := in.e.Bucket.Head(ctx, in.v.Service+"/"+s.File)
 		if err != nil && !visible(err) {
 			return nil, err
 		}
 		if info.Seal.KeyID != "" {
-			keys[info.Seal.KeyID] = in.e.aliasOf(s.file)
+			keys[info.Seal.KeyID] = in.e.AliasOfFile(s.File)
 		}
 	}
-	for _, s := range in.v.readable() { // two aliases may share a key
-		delete(keys, s.seal.KeyID)
+	for _, s := range in.v.Readable() { // two aliases may share a key
+		delete(keys, s.Seal.KeyID)
 	}
 	return keys, nil
 }
@@ -271,26 +271,26 @@ func (in *inspection) deniedKeys(ctx context.Context) (map[string]string, error)
 func (in *inspection) headIndexes(ctx context.Context) error {
 	return pace.Each(ctx, 1, len(in.indexes), func(ctx context.Context, i int) error {
 		s := in.indexes[i]
-		info, err := in.e.Bucket.Head(ctx, in.v.service+"/"+s.file)
+		info, err := in.e.Bucket.Head(ctx, in.v.Service+"/"+s.File)
 		if err != nil && !visible(err) {
 			return err
 		}
 		s.info = info
-		s.seal = cmp.Or(s.seal, info.Seal)
-		in.moved = in.moved || errors.Is(err, bucket.ErrNotFound) || s.tag != "" && info.Tag != "" && s.tag != info.Tag
+		s.Seal = cmp.Or(s.Seal, info.Seal)
+		in.moved = in.moved || errors.Is(err, bucket.ErrNotFound) || s.Tag != "" && info.Tag != "" && s.Tag != info.Tag
 		return nil
 	})
 }
 
 // report is what is told of all that.
 func (in *inspection) report() admin.Inspection {
-	out := admin.Inspection{Service: in.v.service, Foreign: in.v.foreign}
+	out := admin.Inspection{Service: in.v.Service, Foreign: in.v.Foreign}
 	for _, s := range in.secrets {
-		m := store.Meta{ID: store.ID{Service: in.v.service, Key: s.key}, KeyAlias: s.alias}
+		m := store.Meta{ID: store.ID{Service: in.v.Service, Key: s.key}, KeyAlias: s.alias}
 		if s.by != nil {
-			m = secretOf(in.v.service, s.key, s.by.idx.Entries[s.key]).Meta
+			m = SecretOf(in.v.Service, s.key, s.by.Index.Entries[s.key]).Meta
 		} else if s.object != nil && !s.gone {
-			m = s.object.meta(s.object.newest(), s.alias)
+			m = s.object.Meta(s.object.Newest(), s.alias)
 		}
 		out.Secrets = append(out.Secrets, admin.Inspected{
 			Meta: m, Sealed: s.info.Seal.Method, KeyID: s.info.Seal.KeyID, Hidden: s.hidden, Gone: s.gone,
@@ -298,11 +298,11 @@ func (in *inspection) report() admin.Inspection {
 	}
 	for _, s := range in.indexes {
 		x := admin.InspectedIndex{
-			Object: in.v.service + "/" + s.file, KeyAlias: s.alias(in.e), Sealed: s.seal.Method, KeyID: s.seal.KeyID,
-			Err: wrap("inspect", in.v.service, "", s.err),
+			Object: in.v.Service + "/" + s.File, KeyAlias: s.KeyAlias(in.e), Sealed: s.Seal.Method, KeyID: s.Seal.KeyID,
+			Err: wrap("inspect", in.v.Service, "", s.err),
 		}
-		if s.idx != nil {
-			x.Entries = len(s.idx.Entries)
+		if s.Index != nil {
+			x.Entries = len(s.Index.Entries)
 		}
 		out.Indexes = append(out.Indexes, x)
 	}

@@ -63,7 +63,7 @@ func (m *mending) tombstones(ctx context.Context) {
 			faults = slices.DeleteFunc(slices.Clone(faults), func(g *fault) bool { return g == f })
 		}
 	}
-	_ = pace.Each(ctx, readers, len(faults), func(ctx context.Context, i int) error {
+	_ = pace.Each(ctx, Readers, len(faults), func(ctx context.Context, i int) error {
 		done, err := m.in.collect(ctx, faults[i].tombstone.key)
 		m.note(faults[i], done, err)
 		return nil
@@ -75,12 +75,12 @@ func (in *inspection) noted(ctx context.Context, s *seenSecret) error {
 	if s.object == nil {
 		return nil // an index knows it to be a tombstone, and has its number
 	}
-	for _, x := range in.v.readable() {
-		if x.idx.Highest(s.key) >= s.object.last {
+	for _, x := range in.v.Readable() {
+		if x.Index.Highest(s.key) >= s.object.Last {
 			return nil
 		}
 	}
-	r := &reconciliation{e: in.e, v: in.v, alias: cmp.Or(s.object.alias, in.e.Alias)}
+	r := &reconciliation{e: in.e, v: in.v, alias: cmp.Or(s.object.Alias, in.e.Alias)}
 	return r.run(ctx)
 }
 
@@ -88,13 +88,13 @@ func (in *inspection) noted(ctx context.Context, s *seenSecret) error {
 // the storage cannot delete under a condition the tombstone stays, unless the caller has said
 // that nobody else writes.
 func (in *inspection) collect(ctx context.Context, key string) (done bool, err error) {
-	name := objectName(in.v.service, key)
+	name := ObjectName(in.v.Service, key)
 	old := func() (tag bucket.Tag, gone bool, err error) {
-		o, info, err := in.e.getObject(ctx, in.v.service, key)
+		o, info, err := in.e.ReadDocument(ctx, in.v.Service, key)
 		if err != nil || o == nil {
 			return "", err == nil, err
 		}
-		if !o.deleted || in.e.Now().Sub(info.Modified) < tombstoneAge {
+		if !o.Deleted || in.e.Now().Sub(info.Modified) < tombstoneAge {
 			return "", false, nil // it was written anew, and perhaps deleted again
 		}
 		return info.Tag, false, nil
@@ -161,14 +161,14 @@ func (m *mending) leftovers(ctx context.Context) {
 
 // heir returns the index that is to know what a leftover one remembers of deleted secrets: our own,
 // else the first that has secrets; nil: there is none.
-func (in *inspection) heir(of *seenIndex) *indexState {
-	var first *indexState
-	for _, s := range in.v.readable() {
+func (in *inspection) heir(of *seenIndex) *IndexState {
+	var first *IndexState
+	for _, s := range in.v.Readable() {
 		switch {
-		case s.file == of.file || writable(s) != nil:
-		case s.file == index.FileName(in.e.Alias):
+		case s.File == of.File || s.Writable() != nil:
+		case s.File == index.FileName(in.e.Alias):
 			return s
-		case first == nil && len(s.idx.Entries) > 0:
+		case first == nil && len(s.Index.Entries) > 0:
 			first = s
 		}
 	}
@@ -177,19 +177,19 @@ func (in *inspection) heir(of *seenIndex) *indexState {
 
 // handOn has another index know what a leftover one remembers.
 func (in *inspection) handOn(ctx context.Context, s *seenIndex) error {
-	if s.idx == nil || !s.idx.Remembers() {
+	if s.Index == nil || !s.Index.Remembers() {
 		return nil
 	}
 	heir := in.heir(s)
 	if heir == nil {
 		return nil // judgeLeftover has not let it go
 	}
-	all := index.New(heir.idx.Alias)
-	all.Inherit(s.idx, nil)
-	if heir.idx.Covers(all) {
+	all := index.New(heir.Index.Alias)
+	all.Inherit(s.Index, nil)
+	if heir.Index.Covers(all) {
 		return nil
 	}
-	r := &reconciliation{e: in.e, v: in.v, alias: heir.idx.Alias, legacy: all}
+	r := &reconciliation{e: in.e, v: in.v, alias: heir.Index.Alias, legacy: all}
 	return r.run(ctx)
 }
 
@@ -197,7 +197,7 @@ func (in *inspection) handOn(ctx context.Context, s *seenIndex) error {
 // condition it may take a new entry along: that costs readers a request until the next write,
 // and no secret.
 func (in *inspection) dropLeftover(ctx context.Context, s *seenIndex) (done bool, err error) {
-	name, tag := in.v.service+"/"+s.file, cmp.Or(s.tag, s.info.Tag)
+	name, tag := in.v.Service+"/"+s.File, cmp.Or(s.Tag, s.info.Tag)
 	err = in.e.Bucket.Delete(ctx, name, bucket.IfMatch(tag))
 	if errors.Is(err, bucket.ErrUnsupported) {
 		var now bucket.Info

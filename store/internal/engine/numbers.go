@@ -17,7 +17,7 @@ import (
 // and a number that a deleted version had is never given again.
 
 // tell says something of a service once in a command.
-func (e *Engine) tell(v *view, format string, args ...any) {
+func (e *Engine) tell(v *View, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -31,13 +31,13 @@ func (e *Engine) tell(v *view, format string, args ...any) {
 }
 
 // checkRollback holds the newest version of a secret against those that the indexes have seen (R5).
-func (e *Engine) checkRollback(service, key string, newest int, states []*indexState) error {
+func (e *Engine) checkRollback(service, key string, newest int, states []*IndexState) error {
 	if e.AllowRollback {
 		return nil
 	}
 	for _, s := range states {
-		if n := s.idx.Newest(key); n > newest {
-			return &store.RollbackError{Object: objectName(service, key), Have: newest, Newest: n}
+		if n := s.Index.Newest(key); n > newest {
+			return &store.RollbackError{Object: ObjectName(service, key), Have: newest, Newest: n}
 		}
 	}
 	return nil
@@ -45,13 +45,13 @@ func (e *Engine) checkRollback(service, key string, newest int, states []*indexS
 
 // vouching returns the entries of readable indexes that vouch for an object, by file, without
 // those that a rekey has made ahead, and whether an index knows the object to be a tombstone.
-func (v *view) vouching(key, tag string) (entries map[string]index.Entry, gone bool) {
+func (v *View) vouching(key, tag string) (entries map[string]index.Entry, gone bool) {
 	entries = map[string]index.Entry{}
-	for _, s := range v.readable() {
-		if e, ok := s.idx.Verified(key, tag); ok && !e.Moving {
-			entries[s.file] = e
+	for _, s := range v.Readable() {
+		if e, ok := s.Index.Verified(key, tag); ok && !e.Moving {
+			entries[s.File] = e
 		}
-		gone = gone || tag != "" && s.idx.Gone[key] == tag
+		gone = gone || tag != "" && s.Index.Gone[key] == tag
 	}
 	return entries, gone
 }
@@ -60,7 +60,7 @@ func (v *view) vouching(key, tag string) (entries map[string]index.Entry, gone b
 // ours vouches. A rekey has made entries ahead that say the same.
 func (r *reconciliation) disputed(mine index.Entry, key, tag string) bool {
 	entries, gone := r.v.vouching(key, tag)
-	delete(entries, r.own.file)
+	delete(entries, r.own.File)
 	for _, e := range entries {
 		gone = gone || !mine.Moving || !mine.Says(e)
 	}
@@ -70,7 +70,7 @@ func (r *reconciliation) disputed(mine index.Entry, key, tag string) bool {
 // keepOlder keeps the evidence that a secret had a higher version than it has now: an index that
 // forgot it would let readers take the older value. It reports whether that settles the entry.
 func (r *reconciliation) keepOlder(next *index.Index, key string, newest int) bool {
-	x := r.own.idx
+	x := r.own.Index
 	if x == nil || r.e.AllowRollback || x.Newest(key) <= newest {
 		return false
 	}
@@ -87,7 +87,7 @@ func (r *reconciliation) keepOlder(next *index.Index, key string, newest int) bo
 func (r *reconciliation) tellOlder(key string, newest, seen int) {
 	r.e.tell(r.v, "%s/%s is at version %d, but version %d was written: an older state was put back. Reading %s fails until you decide: run "+
 		"coffer restore %s %s --version %d, or coffer doctor --fix --allow-rollback %s",
-		r.v.service, key, newest, seen, r.v.service, r.v.service, key, newest, r.v.service)
+		r.v.Service, key, newest, seen, r.v.Service, r.v.Service, key, newest, r.v.Service)
 }
 
 // seenElsewhere takes over what another index alone knows of a secret that is entered in ours: it had
@@ -95,10 +95,10 @@ func (r *reconciliation) tellOlder(key string, newest, seen int) {
 // nothing had been, its next version would get the number of the one that is lost.
 func (r *reconciliation) seenElsewhere(next *index.Index, key string, newest int) {
 	seen := 0
-	for _, s := range r.v.readable() {
-		if s.file != r.own.file && s.idx.Known(key) > newest {
-			next.Learn(key, s.idx.Known(key))
-			seen = max(seen, s.idx.Newest(key))
+	for _, s := range r.v.Readable() {
+		if s.File != r.own.File && s.Index.Known(key) > newest {
+			next.Learn(key, s.Index.Known(key))
+			seen = max(seen, s.Index.Newest(key))
 		}
 	}
 	if seen > newest && !r.e.AllowRollback {
@@ -109,7 +109,7 @@ func (r *reconciliation) seenElsewhere(next *index.Index, key string, newest int
 
 // keepSeen keeps the number of a secret whose object was not read.
 func (r *reconciliation) keepSeen(next *index.Index, key string) {
-	if x := r.own.idx; x != nil && x.Newest(key) > next.Entries[key].Version {
+	if x := r.own.Index; x != nil && x.Newest(key) > next.Entries[key].Version {
 		next.Seen[key] = x.Newest(key)
 	}
 }
@@ -117,11 +117,11 @@ func (r *reconciliation) keepSeen(next *index.Index, key string) {
 // remember has the next index know every number that this one does, of entries that it loses
 // above all, and those of what the caller has deleted.
 func (r *reconciliation) remember(next *index.Index) {
-	if r.v.service == store.Scratch {
+	if r.v.Service == store.Scratch {
 		next.Last = map[string]int{} // its keys are random
 		return
 	}
-	if x := r.own.idx; x != nil {
+	if x := r.own.Index; x != nil {
 		next.Floor = x.Floor
 		for key, n := range x.Last {
 			next.Learn(key, n)
@@ -136,7 +136,7 @@ func (r *reconciliation) remember(next *index.Index) {
 		}
 	}
 	for key, k := range r.known {
-		if k.object.absent() {
+		if k.object.Absent() {
 			next.Learn(key, k.version)
 		}
 	}
@@ -165,13 +165,13 @@ func (e *takenError) Error() string { return "a version number was taken" }
 // what stands there after it.
 func (r *reconciliation) unique(ctx context.Context, first bool) error {
 	made := maps.Clone(r.known)
-	maps.DeleteFunc(made, func(key string, k known) bool { return !k.created || r.v.objects[key].Tag != k.tag })
+	maps.DeleteFunc(made, func(key string, k known) bool { return !k.created || r.v.Objects[key].Tag != k.tag })
 	if len(made) == 0 || first { // an index that is made is looked at again
 		return nil
 	}
-	for file, s := range r.v.indexes {
-		if s.idx != nil && file != r.own.file && r.v.files[file].Tag != s.tag {
-			delete(r.v.indexes, file) // it was put since
+	for file, s := range r.v.Indexes {
+		if s.Index != nil && file != r.own.File && r.v.Files[file].Tag != s.Tag {
+			delete(r.v.Indexes, file) // it was put since
 		}
 	}
 	if err := r.e.readIndexes(ctx, r.v); err != nil {
@@ -179,9 +179,9 @@ func (r *reconciliation) unique(ctx context.Context, first bool) error {
 	}
 	above := map[string]int{}
 	for key, k := range made {
-		for _, s := range r.v.readable() {
+		for _, s := range r.v.Readable() {
 			if r.taken(s, key, k) {
-				above[key] = max(above[key], s.idx.Highest(key), s.idx.Floor)
+				above[key] = max(above[key], s.Index.Highest(key), s.Index.Floor)
 			}
 		}
 	}
@@ -192,12 +192,12 @@ func (r *reconciliation) unique(ctx context.Context, first bool) error {
 }
 
 // taken reports whether an index knows the number of a new secret from another write.
-func (r *reconciliation) taken(s *indexState, key string, k known) bool {
+func (r *reconciliation) taken(s *IndexState, key string, k known) bool {
 	if !k.created {
 		return false
 	}
-	n := max(s.idx.Last[key], s.idx.Seen[key], s.idx.Floor)
-	if e := s.idx.Entries[key]; e.Tag != string(k.tag) {
+	n := max(s.Index.Last[key], s.Index.Seen[key], s.Index.Floor)
+	if e := s.Index.Entries[key]; e.Tag != string(k.tag) {
 		n = max(n, e.Version)
 	}
 	return n >= k.version
@@ -207,14 +207,14 @@ func (r *reconciliation) taken(s *indexState, key string, k known) bool {
 // was told the first.
 func (w *writing) renumber(ctx context.Context, key string, above int) error {
 	k := w.known[key]
-	v := k.object.versions[k.version]
+	v := k.object.Versions[k.version]
 	base := *k.object
-	base.versions = maps.Clone(base.versions)
-	delete(base.versions, k.version)
+	base.Versions = maps.Clone(base.Versions)
+	delete(base.Versions, k.version)
 	next := base.add(above+1, v)
 	for n := 0; ; n++ {
 		next.nonce = w.e.Nonce()
-		head, err := w.e.Bucket.Head(ctx, objectName(w.v.service, key))
+		head, err := w.e.Bucket.Head(ctx, ObjectName(w.v.Service, key))
 		if err != nil && !errors.Is(err, bucket.ErrNotFound) {
 			return err
 		}
@@ -253,30 +253,30 @@ func (w *writing) renumberAll(ctx context.Context, taken *takenError) error {
 }
 
 // vouches reports whether an index vouches for an object in this state.
-func vouches(s *indexState, key string, tag bucket.Tag) bool {
-	if s.idx == nil {
+func vouches(s *IndexState, key string, tag bucket.Tag) bool {
+	if s.Index == nil {
 		return false
 	}
-	_, ok := s.idx.Verified(key, string(tag))
+	_, ok := s.Index.Verified(key, string(tag))
 	return ok
 }
 
 // tellLost says of a secret that was changed in this state that it had been put back before.
-func (w *writing) tellLost(o *secretObject, key, then string) {
+func (w *writing) tellLost(o *Document, key, then string) {
 	seen := 0
-	for _, s := range w.v.readable() {
-		seen = max(seen, s.idx.Newest(key))
+	for _, s := range w.v.Readable() {
+		seen = max(seen, s.Index.Newest(key))
 	}
-	if n := o.newest(); !o.absent() && seen > n && !w.e.AllowRollback {
-		w.e.tell(w.v, "%s/%s was at version %d, though version %d had been written: an older state had been put back%s", w.v.service, key, n, seen, then)
+	if n := o.Newest(); !o.Absent() && seen > n && !w.e.AllowRollback {
+		w.e.tell(w.v, "%s/%s was at version %d, though version %d had been written: an older state had been put back%s", w.v.Service, key, n, seen, then)
 	}
 }
 
 // highest returns the highest version that a secret is known to have had.
-func (w *writing) highest(o *secretObject) int {
+func (w *writing) highest(o *Document) int {
 	n := o.highest()
-	for _, s := range w.v.readable() {
-		n = max(n, s.idx.Known(o.key))
+	for _, s := range w.v.Readable() {
+		n = max(n, s.Index.Known(o.key))
 	}
 	return n
 }

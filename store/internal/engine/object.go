@@ -8,19 +8,19 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// secretObject is the document of one secret: every version that is kept.
-type secretObject struct {
+// Document is the document of one secret: every version that is kept.
+type Document struct {
 	service, key string
-	versions     map[int]version
-	alias        string // "" where another program wrote it
+	Versions     map[int]Version
+	Alias        string // "" where another program wrote it
 	nonce        string
-	deleted      bool // a tombstone: on servers that cannot delete under a condition
-	last         int  // of a tombstone: the highest version that the secret had
+	Deleted      bool // a tombstone: on servers that cannot delete under a condition
+	Last         int  // of a tombstone: the highest version that the secret had
 	extra        strictjson.Rest
 }
 
-type version struct {
-	value     store.Value
+type Version struct {
+	Value     store.Value
 	created   string // as stored: another program's clock is kept as it is
 	createdBy string
 	extra     strictjson.Rest
@@ -47,8 +47,8 @@ type versionJSON struct {
 
 // parseObject reads a secret object that stands under the given name. An object that names
 // another secret inside was moved there by somebody, and is refused.
-func parseObject(service, key string, body []byte) (*secretObject, error) {
-	name := objectName(service, key)
+func parseObject(service, key string, body []byte) (*Document, error) {
+	name := ObjectName(service, key)
 	var f objectJSON
 	if err := strictjson.Unmarshal(body, &f); err != nil {
 		return nil, corrupt(name, err)
@@ -56,9 +56,9 @@ func parseObject(service, key string, body []byte) (*secretObject, error) {
 	if f.Service != service || f.Key != "/"+service+"/"+key {
 		return nil, &store.CorruptError{Object: name, Offset: -1, Reason: "it names another secret inside: " + strconv.Quote(f.Key)}
 	}
-	o := &secretObject{
-		service: service, key: key, alias: f.Alias, nonce: f.Nonce, deleted: f.Deleted, last: f.Last, extra: f.Extra,
-		versions: make(map[int]version, len(f.Values)),
+	o := &Document{
+		service: service, key: key, Alias: f.Alias, nonce: f.Nonce, Deleted: f.Deleted, Last: f.Last, extra: f.Extra,
+		Versions: make(map[int]Version, len(f.Values)),
 	}
 	for number, v := range f.Values {
 		n, err := strconv.Atoi(number)
@@ -68,19 +68,19 @@ func parseObject(service, key string, body []byte) (*secretObject, error) {
 		if v.Value == nil {
 			return nil, &store.CorruptError{Object: name, Offset: -1, Reason: "version " + number + " has no value"}
 		}
-		o.versions[n] = version{value: store.NewValue(*v.Value), created: v.Created, createdBy: v.CreatedBy, extra: v.Extra}
+		o.Versions[n] = Version{Value: store.NewValue(*v.Value), created: v.Created, createdBy: v.CreatedBy, extra: v.Extra}
 	}
 	return o, nil
 }
 
 // encode returns the bytes to store.
-func (o *secretObject) encode() ([]byte, error) {
+func (o *Document) encode() ([]byte, error) {
 	f := objectJSON{
-		Service: o.service, Key: "/" + o.service + "/" + o.key, Values: make(map[string]versionJSON, len(o.versions)),
-		Alias: o.alias, Nonce: o.nonce, Deleted: o.deleted, Last: o.last, Extra: o.extra,
+		Service: o.service, Key: "/" + o.service + "/" + o.key, Values: make(map[string]versionJSON, len(o.Versions)),
+		Alias: o.Alias, Nonce: o.nonce, Deleted: o.Deleted, Last: o.Last, Extra: o.extra,
 	}
-	for n, v := range o.versions {
-		value := v.value.Reveal()
+	for n, v := range o.Versions {
+		value := v.Value.Reveal()
 		f.Values[strconv.Itoa(n)] = versionJSON{Created: v.created, CreatedBy: v.createdBy, Version: n, Value: &value, Extra: v.extra}
 	}
 	return strictjson.Marshal(f)
@@ -88,37 +88,37 @@ func (o *secretObject) encode() ([]byte, error) {
 
 // highest returns the highest version that the secret is known to have had, also where the object
 // is a tombstone.
-func (o *secretObject) highest() int {
+func (o *Document) highest() int {
 	if o == nil {
 		return 0
 	}
-	return max(o.newest(), o.last)
+	return max(o.Newest(), o.Last)
 }
 
-// newest returns the highest version, 0 when there is none.
-func (o *secretObject) newest() int {
+// Newest returns the highest version, 0 when there is none.
+func (o *Document) Newest() int {
 	if o == nil {
 		return 0
 	}
 	top := 0
-	for n := range o.versions {
+	for n := range o.Versions {
 		top = max(top, n)
 	}
 	return top
 }
 
-// absent reports whether the object stands for no secret: nil, a tombstone, or no version.
-func (o *secretObject) absent() bool { return o == nil || o.deleted || len(o.versions) == 0 }
+// Absent reports whether the object stands for no secret: nil, a tombstone, or no version.
+func (o *Document) Absent() bool { return o == nil || o.Deleted || len(o.Versions) == 0 }
 
 // add returns a copy with one more version as the newest. Versions older than
 // the newest by more than 100 are dropped, as chamber does.
-func (o *secretObject) add(n int, v version) *secretObject {
+func (o *Document) add(n int, v Version) *Document {
 	next := *o
-	next.deleted, next.last = false, 0
-	next.versions = map[int]version{n: v}
-	for old, v := range o.versions {
-		if old >= n-maxVersions {
-			next.versions[old] = v
+	next.Deleted, next.Last = false, 0
+	next.Versions = map[int]Version{n: v}
+	for old, v := range o.Versions {
+		if old >= n-MaxVersions {
+			next.Versions[old] = v
 		}
 	}
 	return &next
@@ -126,12 +126,12 @@ func (o *secretObject) add(n int, v version) *secretObject {
 
 // has returns the number, above a given one, of a version that is the same write as v: a
 // put whose answer was lost is recognised by it, whoever wrote on top since.
-func (o *secretObject) has(v version, above int) (int, bool) {
+func (o *Document) has(v Version, above int) (int, bool) {
 	if o == nil {
 		return 0, false
 	}
-	for n, w := range o.versions {
-		if n > above && w.created == v.created && w.createdBy == v.createdBy && w.value == v.value {
+	for n, w := range o.Versions {
+		if n > above && w.created == v.created && w.createdBy == v.createdBy && w.Value == v.Value {
 			return n, true
 		}
 	}
@@ -142,26 +142,26 @@ func (o *secretObject) has(v version, above int) (int, bool) {
 // which is not so old that it was dropped: a program that writes without conditions was at
 // work. A secret that was deleted and created anew has lost nothing: it holds no version of
 // before at all.
-func (o *secretObject) overwrote(before *secretObject, n int) bool {
-	if _, ok := o.has(before.versions[n], 0); ok || o.newest()-maxVersions > n {
+func (o *Document) overwrote(before *Document, n int) bool {
+	if _, ok := o.has(before.Versions[n], 0); ok || o.Newest()-MaxVersions > n {
 		return false
 	}
 	if o.nonce == "" {
 		return true
 	}
-	for number, v := range before.versions {
-		w := o.versions[number]
-		if number != n && w.created == v.created && w.createdBy == v.createdBy && w.value == v.value {
+	for number, v := range before.Versions {
+		w := o.Versions[number]
+		if number != n && w.created == v.created && w.createdBy == v.createdBy && w.Value == v.Value {
 			return true
 		}
 	}
 	return false
 }
 
-func (o *secretObject) meta(n int, alias string) store.Meta {
-	v := o.versions[n]
-	if o.alias != "" {
-		alias = o.alias
+func (o *Document) Meta(n int, alias string) store.Meta {
+	v := o.Versions[n]
+	if o.Alias != "" {
+		alias = o.Alias
 	}
 	return store.Meta{
 		ID: store.ID{Service: o.service, Key: o.key}, Version: n,
@@ -169,6 +169,6 @@ func (o *secretObject) meta(n int, alias string) store.Meta {
 	}
 }
 
-func newVersion(v store.Value, now time.Time, author string) version {
-	return version{value: v, created: strictjson.FormatTime(now), createdBy: author}
+func newVersion(v store.Value, now time.Time, author string) Version {
+	return Version{Value: v, created: strictjson.FormatTime(now), createdBy: author}
 }

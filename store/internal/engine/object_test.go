@@ -55,8 +55,8 @@ func TestWhatIsNoSecretObjectIsCorrupt(t *testing.T) {
 }
 
 func TestObjectsThatStandForNothingAreAbsent(t *testing.T) {
-	var missing *secretObject
-	if !missing.absent() || missing.newest() != 0 {
+	var missing *Document
+	if !missing.Absent() || missing.Newest() != 0 {
 		t.Error("a missing object is not absent")
 	}
 	for body, absent := range map[string]bool{
@@ -66,24 +66,24 @@ func TestObjectsThatStandForNothingAreAbsent(t *testing.T) {
 		`{"service":"api","key":"/api/k","values":{"1":{"value":""}}}`:                false,
 	} {
 		o, err := parseObject("api", "k", []byte(body))
-		if err != nil || o.absent() != absent {
-			t.Errorf("%s: absent %v, error %v", body, o.absent(), err)
+		if err != nil || o.Absent() != absent {
+			t.Errorf("%s: absent %v, error %v", body, o.Absent(), err)
 		}
 	}
 }
 
 func TestOverwrote(t *testing.T) {
-	v := func(s string) version { return version{value: store.NewValue(s), created: s, createdBy: s} }
-	before := &secretObject{nonce: "n", versions: map[int]version{1: v("a"), 2: v("ours")}}
+	v := func(s string) Version { return Version{Value: store.NewValue(s), created: s, createdBy: s} }
+	before := &Document{nonce: "n", Versions: map[int]Version{1: v("a"), 2: v("ours")}}
 	for name, test := range map[string]struct {
-		now  *secretObject
+		now  *Document
 		want bool
 	}{
-		"still there":             {&secretObject{nonce: "m", versions: map[int]version{1: v("a"), 2: v("ours"), 3: v("b")}}, false},
-		"chamber":                 {&secretObject{versions: map[int]version{1: v("a"), 2: v("theirs")}}, true},
-		"put back":                {&secretObject{nonce: "m", versions: map[int]version{1: v("a")}}, true},
-		"deleted and made anew":   {&secretObject{nonce: "m", versions: map[int]version{3: v("theirs")}}, false},
-		"dropped for its old age": {&secretObject{nonce: "m", versions: map[int]version{103: v("z")}}, false},
+		"still there":             {&Document{nonce: "m", Versions: map[int]Version{1: v("a"), 2: v("ours"), 3: v("b")}}, false},
+		"chamber":                 {&Document{Versions: map[int]Version{1: v("a"), 2: v("theirs")}}, true},
+		"put back":                {&Document{nonce: "m", Versions: map[int]Version{1: v("a")}}, true},
+		"deleted and made anew":   {&Document{nonce: "m", Versions: map[int]Version{3: v("theirs")}}, false},
+		"dropped for its old age": {&Document{nonce: "m", Versions: map[int]Version{103: v("z")}}, false},
 	} {
 		if got := test.now.overwrote(before, 2); got != test.want {
 			t.Errorf("%s: %v", name, got)
@@ -92,7 +92,7 @@ func TestOverwrote(t *testing.T) {
 }
 
 func TestBadValueIsNotEncoded(t *testing.T) {
-	o := &secretObject{service: "api", key: "k", versions: map[int]version{1: {value: store.NewValue(secretText + "\xff")}}}
+	o := &Document{service: "api", key: "k", Versions: map[int]Version{1: {Value: store.NewValue(secretText + "\xff")}}}
 	if _, err := o.encode(); err == nil || strings.Contains(err.Error(), secretText) {
 		t.Errorf("error %v", err)
 	}
@@ -145,23 +145,23 @@ func FuzzObject(f *testing.F) {
 		if err != nil || !bytes.Equal(encoded, twice) {
 			t.Errorf("the encoding is not stable (error %v)", err)
 		}
-		if len(again.versions) != len(o.versions) || again.newest() != o.newest() || again.absent() != o.absent() || again.alias != o.alias || again.nonce != o.nonce {
+		if len(again.Versions) != len(o.Versions) || again.Newest() != o.Newest() || again.Absent() != o.Absent() || again.Alias != o.Alias || again.nonce != o.nonce {
 			t.Error("parsed again, it is another object")
 		}
-		for n, v := range o.versions {
-			w := again.versions[n]
-			if v.value != w.value || v.created != w.created || v.createdBy != w.createdBy {
+		for n, v := range o.Versions {
+			w := again.Versions[n]
+			if v.Value != w.Value || v.created != w.created || v.createdBy != w.createdBy {
 				t.Errorf("parsed again, version %d is another", n)
 			}
 		}
 		// A version more never drops the newest hundred.
-		if n := o.newest(); n < 1<<62 {
-			next := o.add(n+1, version{value: store.NewValue("new")})
-			if next.newest() != n+1 || next.absent() {
-				t.Errorf("version %d added, and the newest is %d", n+1, next.newest())
+		if n := o.Newest(); n < 1<<62 {
+			next := o.add(n+1, Version{Value: store.NewValue("new")})
+			if next.Newest() != n+1 || next.Absent() {
+				t.Errorf("version %d added, and the newest is %d", n+1, next.Newest())
 			}
-			for old := range o.versions {
-				if _, kept := next.versions[old]; kept != (old >= n+1-maxVersions) {
+			for old := range o.Versions {
+				if _, kept := next.Versions[old]; kept != (old >= n+1-MaxVersions) {
 					t.Error(fmt.Errorf("version %d of %d is kept: %v", old, n+1, kept))
 				}
 			}

@@ -39,9 +39,9 @@ func (e *Engine) past(ctx context.Context, service string) (*past, error) {
 			return nil, err
 		}
 		base := strings.TrimPrefix(v.Name, service+"/")
-		if index.Is(base, e.plain()) {
+		if index.Is(base, e.Plain()) {
 			p.indexes[base] = append(p.indexes[base], v)
-		} else if key, ok := keyOf(service, v.Name); ok {
+		} else if key, ok := KeyOf(service, v.Name); ok {
 			p.secrets[key] = append(p.secrets[key], v)
 		}
 	}
@@ -77,8 +77,8 @@ func (p *past) states(key string) []bucket.Version {
 }
 
 // stateOf reads one state of a secret.
-func (e *Engine) stateOf(ctx context.Context, p *past, key, id string) (*secretObject, bucket.Info, error) {
-	o, err := p.GetVersion(ctx, objectName(p.service, key), id)
+func (e *Engine) stateOf(ctx context.Context, p *past, key, id string) (*Document, bucket.Info, error) {
+	o, err := p.GetVersion(ctx, ObjectName(p.service, key), id)
 	if err != nil {
 		return nil, bucket.Info{}, err
 	}
@@ -93,38 +93,38 @@ func unreadable(err error) bool {
 // deleted tells which of the keys stand for no secret now: a mark is the newest version, or a
 // tombstone is.
 func (e *Engine) deleted(ctx context.Context, p *past, keys []string) (map[string]bool, error) {
-	gone, v := map[string]bool{}, &view{
-		service: p.service, objects: map[string]bucket.Info{}, files: map[string]bucket.Info{}, indexes: map[string]*indexState{},
+	gone, v := map[string]bool{}, &View{
+		Service: p.service, Objects: map[string]bucket.Info{}, Files: map[string]bucket.Info{}, Indexes: map[string]*IndexState{},
 	}
 	for _, key := range keys {
 		if newest := p.secrets[key][0]; newest.Mark {
 			gone[key] = true
 		} else {
-			v.objects[key] = newest.Info
+			v.Objects[key] = newest.Info
 		}
 	}
-	if len(v.objects) == 0 {
+	if len(v.Objects) == 0 {
 		return gone, nil
 	}
 	for file, versions := range p.indexes {
 		if !versions[0].Mark {
-			v.files[file] = versions[0].Info
+			v.Files[file] = versions[0].Info
 		}
 	}
 	if err := e.readIndexes(ctx, v); err != nil {
 		return nil, err
 	}
-	verified, unknown := index.Merge(v.tags(), indexesOf(v.readable())...)
+	verified, unknown := index.Merge(v.tags(), indexesOf(v.Readable())...)
 	tombs := make([]bool, len(unknown))
-	err := pace.Each(ctx, readers, len(unknown), func(ctx context.Context, i int) error {
-		o, _, err := e.getObject(ctx, p.service, unknown[i])
+	err := pace.Each(ctx, Readers, len(unknown), func(ctx context.Context, i int) error {
+		o, _, err := e.ReadDocument(ctx, p.service, unknown[i])
 		if err != nil && !unreadable(err) {
 			return err
 		}
-		tombs[i] = err == nil && o.absent()
+		tombs[i] = err == nil && o.Absent()
 		return nil
 	})
-	for key := range v.objects {
+	for key := range v.Objects {
 		_, live := verified[key]
 		i, asked := slices.BinarySearch(unknown, key)
 		gone[key] = !live && (!asked || tombs[i])

@@ -140,7 +140,7 @@ func (e *Engine) sweep(ctx context.Context, service string, keys []string) ([]ad
 	}
 	for _, key := range keys {
 		secrets = append(secrets, p.secrets[key]...)
-		s.note(objectName(service, key)).ID.Key = key
+		s.note(ObjectName(service, key)).ID.Key = key
 	}
 	err = s.states(ctx, indexes)
 	if err == nil {
@@ -257,7 +257,7 @@ func (s *sweeping) tombstones(ctx context.Context, keys []string) error {
 		}
 		o, _, err := s.e.stateOf(ctx, s.p, key, versions[0].ID)
 		switch {
-		case err == nil && o.absent():
+		case err == nil && o.Absent():
 			err = s.remove(ctx, versions[0])
 		case err == nil, errors.Is(err, bucket.ErrNotFound), unreadable(err):
 			err = nil

@@ -22,13 +22,13 @@ func (e *Engine) Read(ctx context.Context, id store.ID, n int) (store.Secret, er
 		return store.Secret{}, wrap("read", id.Service, id.Key, err)
 	}
 	if n == store.Latest {
-		n = o.newest()
+		n = o.Newest()
 	}
-	v, ok := o.versions[n]
+	v, ok := o.Versions[n]
 	if !ok {
 		return store.Secret{}, wrap("read", id.Service, id.Key, &store.NotFoundError{What: "version"})
 	}
-	return store.Secret{Meta: o.meta(n, ""), Value: v.value}, nil
+	return store.Secret{Meta: o.Meta(n, ""), Value: v.Value}, nil
 }
 
 // History implements [store.Store].
@@ -38,24 +38,24 @@ func (e *Engine) History(ctx context.Context, id store.ID) ([]store.Meta, error)
 		return nil, wrap("history", id.Service, id.Key, err)
 	}
 	var out []store.Meta
-	for _, n := range slices.Sorted(maps.Keys(o.versions)) {
-		out = append(out, o.meta(n, ""))
+	for _, n := range slices.Sorted(maps.Keys(o.Versions)) {
+		out = append(out, o.Meta(n, ""))
 	}
 	return out, nil
 }
 
 // find reads the object of a secret by its exact name, else by the one name that differs
 // only in case.
-func (e *Engine) find(ctx context.Context, id store.ID) (*secretObject, error) {
+func (e *Engine) find(ctx context.Context, id store.ID) (*Document, error) {
 	if _, err := store.NewID(id.Service, id.Key); err != nil {
 		return nil, err
 	}
-	o, _, denied := e.getObject(ctx, id.Service, id.Key)
-	if denied != nil && !errors.Is(denied, bucket.ErrDenied) || denied == nil && !o.absent() {
+	o, _, denied := e.ReadDocument(ctx, id.Service, id.Key)
+	if denied != nil && !errors.Is(denied, bucket.ErrDenied) || denied == nil && !o.Absent() {
 		return o, denied
 	}
-	v := &view{service: id.Service}
-	switch err := e.list(ctx, v); {
+	v := &View{Service: id.Service}
+	switch err := e.List(ctx, v); {
 	case err != nil && denied != nil:
 		return nil, denied
 	case errors.Is(err, bucket.ErrDenied):
@@ -63,15 +63,15 @@ func (e *Engine) find(ctx context.Context, id store.ID) (*secretObject, error) {
 	case err != nil:
 		return nil, err
 	}
-	if _, listed := v.objects[id.Key]; listed && denied != nil {
+	if _, listed := v.Objects[id.Key]; listed && denied != nil {
 		return nil, denied // else it is missing: who may list by prefix alone gets a 403 for that
 	}
-	delete(v.objects, id.Key) // it was just seen to be missing, or a tombstone
+	delete(v.Objects, id.Key) // it was just seen to be missing, or a tombstone
 	key, err := store.Lookup(id.Key, v.keys())
 	if err != nil {
 		return nil, err
 	}
-	if o, _, err = e.getObject(ctx, id.Service, key); err == nil && o.absent() {
+	if o, _, err = e.ReadDocument(ctx, id.Service, key); err == nil && o.Absent() {
 		err = &store.NotFoundError{What: "secret"}
 	}
 	return o, err
@@ -97,8 +97,8 @@ func (e *Engine) IDs(ctx context.Context, prefix string) ([]store.ID, error) {
 		if err != nil {
 			return nil, wrap("list services", prefix, "", err)
 		}
-		service, _, ok := cutLast(info.Name)
-		if key, isKey := keyOf(service, info.Name); ok && isKey && strings.HasPrefix(service, prefix) && store.CheckService(service) == nil {
+		service, _, ok := CutLast(info.Name)
+		if key, isKey := KeyOf(service, info.Name); ok && isKey && strings.HasPrefix(service, prefix) && store.CheckService(service) == nil {
 			ids = append(ids, store.ID{Service: service, Key: key})
 		}
 	}
@@ -108,8 +108,8 @@ func (e *Engine) IDs(ctx context.Context, prefix string) ([]store.ID, error) {
 	return ids, nil
 }
 
-// cutLast splits a name at its last "/".
-func cutLast(name string) (before, after string, found bool) {
+// CutLast splits a name at its last "/".
+func CutLast(name string) (before, after string, found bool) {
 	i := strings.LastIndexByte(name, '/')
 	if i < 0 {
 		return name, "", false
@@ -147,7 +147,7 @@ func (e *Engine) load(ctx context.Context, service string) (store.Contents, erro
 		}
 	}
 	c.Denied = e.deniedIndexes(v)
-	readable := v.readable()
+	readable := v.Readable()
 	c.Notices = append(c.Notices, e.notices(v)...)
 
 	// R3: the entries that the listing vouches for.
@@ -158,7 +158,7 @@ func (e *Engine) load(ctx context.Context, service string) (store.Contents, erro
 			unknown = append(unknown, key)
 			continue
 		}
-		c.Secrets = append(c.Secrets, secretOf(service, key, entry))
+		c.Secrets = append(c.Secrets, SecretOf(service, key, entry))
 	}
 	slices.Sort(unknown)
 
@@ -171,21 +171,21 @@ func (e *Engine) load(ctx context.Context, service string) (store.Contents, erro
 		switch o := read[i]; {
 		case o == nil:
 			c.Hidden = append(c.Hidden, key)
-		case o.absent():
+		case o.Absent():
 			c.Listed--
 		default:
-			n := o.newest()
+			n := o.Newest()
 			if err := e.checkRollback(service, key, n, readable); err != nil { // R5
 				return store.Contents{}, err
 			}
-			c.Secrets = append(c.Secrets, store.Secret{Meta: o.meta(n, aliasIn(key, readable)), Value: o.versions[n].value})
+			c.Secrets = append(c.Secrets, store.Secret{Meta: o.Meta(n, aliasIn(key, readable)), Value: o.Versions[n].Value})
 		}
 	}
 	sort.Slice(c.Secrets, func(i, j int) bool { return c.Secrets[i].ID.Key < c.Secrets[j].ID.Key })
 	return c, e.confirmDenied(ctx, v, &c)
 }
 
-func secretOf(service, key string, entry index.Entry) store.Secret {
+func SecretOf(service, key string, entry index.Entry) store.Secret {
 	return store.Secret{
 		Meta: store.Meta{
 			ID: store.ID{Service: service, Key: key}, Version: entry.Version,
@@ -196,9 +196,9 @@ func secretOf(service, key string, entry index.Entry) store.Secret {
 }
 
 // aliasIn returns the alias of an object that does not name it itself, as the indexes have it.
-func aliasIn(key string, states []*indexState) string {
+func aliasIn(key string, states []*IndexState) string {
 	for _, s := range states {
-		if entry, ok := s.idx.Entries[key]; ok {
+		if entry, ok := s.Index.Entries[key]; ok {
 			return entry.Alias
 		}
 	}
@@ -207,24 +207,24 @@ func aliasIn(key string, states []*indexState) string {
 
 // readUnknown reads the objects of keys, 16 at a time. The result of a key that the caller
 // may not read is nil; one that is gone is an absent object.
-func (e *Engine) readUnknown(ctx context.Context, v *view, keys []string) ([]*secretObject, error) {
+func (e *Engine) readUnknown(ctx context.Context, v *View, keys []string) ([]*Document, error) {
 	hidden, err := e.hiddenKeys(ctx, v, keys)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]*secretObject, len(keys))
-	err = pace.Each(ctx, readers, len(keys), func(ctx context.Context, i int) error {
+	out := make([]*Document, len(keys))
+	err = pace.Each(ctx, Readers, len(keys), func(ctx context.Context, i int) error {
 		if hidden[keys[i]] {
 			return nil
 		}
-		o, _, err := e.getObject(ctx, v.service, keys[i])
+		o, _, err := e.ReadDocument(ctx, v.Service, keys[i])
 		switch {
 		case errors.Is(err, bucket.ErrDenied):
 			return nil
 		case err != nil:
-			return wrap("load", v.service, keys[i], err)
+			return wrap("load", v.Service, keys[i], err)
 		case o == nil:
-			o = &secretObject{deleted: true}
+			o = &Document{Deleted: true}
 		}
 		out[i] = o
 		return nil
@@ -236,11 +236,11 @@ func (e *Engine) readUnknown(ctx context.Context, v *view, keys []string) ([]*se
 // caller may not use: a readable index remembers it, or a HEAD, which opens no seal, names
 // the key of a denied index. It spares a refused request for each, and the alarms that
 // refused requests raise.
-func (e *Engine) hiddenKeys(ctx context.Context, v *view, keys []string) (map[string]bool, error) {
+func (e *Engine) hiddenKeys(ctx context.Context, v *View, keys []string) (map[string]bool, error) {
 	hidden := map[string]bool{}
 	var deniedFiles []string
-	for file, s := range v.indexes {
-		if s.denied != nil {
+	for file, s := range v.Indexes {
+		if s.Denied != nil {
 			deniedFiles = append(deniedFiles, file)
 		}
 	}
@@ -248,11 +248,11 @@ func (e *Engine) hiddenKeys(ctx context.Context, v *view, keys []string) (map[st
 		return hidden, nil
 	}
 	var ask []string
-	readable := v.readable()
+	readable := v.Readable()
 	for _, key := range keys {
-		tag := string(v.objects[key].Tag)
+		tag := string(v.Objects[key].Tag)
 		// Only if no readable index could have it: one alone may know that it is another's.
-		ours := slices.ContainsFunc(readable, func(s *indexState) bool { return !s.idx.Elsewhere(key, tag) })
+		ours := slices.ContainsFunc(readable, func(s *IndexState) bool { return !s.Index.Elsewhere(key, tag) })
 		if len(readable) > 0 && !ours {
 			hidden[key] = true
 		} else {
@@ -263,21 +263,21 @@ func (e *Engine) hiddenKeys(ctx context.Context, v *view, keys []string) (map[st
 		return hidden, nil
 	}
 	deniedKeys := make([]string, len(deniedFiles))
-	err := pace.Each(ctx, readers, len(deniedFiles), func(ctx context.Context, i int) error {
-		info, err := e.Bucket.Head(ctx, v.service+"/"+deniedFiles[i])
+	err := pace.Each(ctx, Readers, len(deniedFiles), func(ctx context.Context, i int) error {
+		info, err := e.Bucket.Head(ctx, v.Service+"/"+deniedFiles[i])
 		deniedKeys[i] = info.Seal.KeyID
 		return ignore(err, bucket.ErrDenied, bucket.ErrNotFound, bucket.ErrRefused)
 	})
 	deniedKeys = slices.DeleteFunc(deniedKeys, func(id string) bool {
 		// Two aliases may share a key: one that opens an index can be used.
-		return id == "" || slices.ContainsFunc(readable, func(s *indexState) bool { return s.seal.KeyID == id })
+		return id == "" || slices.ContainsFunc(readable, func(s *IndexState) bool { return s.Seal.KeyID == id })
 	})
 	if err != nil || len(deniedKeys) == 0 {
 		return hidden, err
 	}
 	found := make([]bool, len(ask))
-	err = pace.Each(ctx, readers, len(ask), func(ctx context.Context, i int) error {
-		info, err := e.Bucket.Head(ctx, objectName(v.service, ask[i]))
+	err = pace.Each(ctx, Readers, len(ask), func(ctx context.Context, i int) error {
+		info, err := e.Bucket.Head(ctx, ObjectName(v.Service, ask[i]))
 		found[i] = err == nil && slices.Contains(deniedKeys, info.Seal.KeyID)
 		return ignore(err, bucket.ErrDenied, bucket.ErrNotFound, bucket.ErrRefused)
 	})
@@ -298,19 +298,19 @@ func ignore(err error, expected ...error) error {
 	return err
 }
 
-func (e *Engine) deniedIndexes(v *view) []store.DeniedIndex {
+func (e *Engine) deniedIndexes(v *View) []store.DeniedIndex {
 	var out []store.DeniedIndex
-	for _, file := range slices.Sorted(maps.Keys(v.indexes)) {
-		s := v.indexes[file]
-		if s.denied == nil {
+	for _, file := range slices.Sorted(maps.Keys(v.Indexes)) {
+		s := v.Indexes[file]
+		if s.Denied == nil {
 			continue
 		}
-		d := store.DeniedIndex{Object: v.service + "/" + file, KeyAlias: index.Label(file)}
+		d := store.DeniedIndex{Object: v.Service + "/" + file, KeyAlias: index.Label(file)}
 		if file == index.FileName(e.Alias) {
 			d.KeyAlias = e.Alias
 		}
 		var refused *bucket.Error
-		if errors.As(s.denied, &refused) {
+		if errors.As(s.Denied, &refused) {
 			d.Reason = refused.Reason
 		}
 		out = append(out, d)
@@ -319,19 +319,19 @@ func (e *Engine) deniedIndexes(v *view) []store.DeniedIndex {
 }
 
 // notices tells of indexes that cost more than they should.
-func (e *Engine) notices(v *view) []string {
+func (e *Engine) notices(v *View) []string {
 	var out []string
-	for _, file := range slices.Sorted(maps.Keys(v.indexes)) {
-		s := v.indexes[file]
-		if s.corrupt != nil {
-			out = append(out, fmt.Sprintf("%v; its secrets were read one by one", s.corrupt))
+	for _, file := range slices.Sorted(maps.Keys(v.Indexes)) {
+		s := v.Indexes[file]
+		if s.Corrupt != nil {
+			out = append(out, fmt.Sprintf("%v; its secrets were read one by one", s.Corrupt))
 		}
-		if s.idx == nil {
+		if s.Index == nil {
 			continue
 		}
-		if n := len(s.idx.Unverifiable()); n > 0 && n > len(v.objects)/2 {
+		if n := len(s.Index.Unverifiable()); n > 0 && n > len(v.Objects)/2 {
 			out = append(out, fmt.Sprintf("%s/%s was written by a program that does not verify: its %d secrets are read one by one until the next write, or coffer doctor --fix %s",
-				v.service, file, n, v.service))
+				v.Service, file, n, v.Service))
 		}
 	}
 	return out
@@ -339,8 +339,8 @@ func (e *Engine) notices(v *view) []string {
 
 // lookUnlisted makes up for a listing that was denied: the indexes are listed alone, or tried
 // by name, and each entry is verified by asking for its object's state.
-func (e *Engine) lookUnlisted(ctx context.Context, v *view, c *store.Contents) error {
-	for info, err := range e.Bucket.List(ctx, v.service+"/"+e.indexPrefix()) {
+func (e *Engine) lookUnlisted(ctx context.Context, v *View, c *store.Contents) error {
+	for info, err := range e.Bucket.List(ctx, v.Service+"/"+e.indexPrefix()) {
 		if errors.Is(err, bucket.ErrDenied) {
 			c.Unlisted = true
 			break
@@ -348,28 +348,28 @@ func (e *Engine) lookUnlisted(ctx context.Context, v *view, c *store.Contents) e
 		if err != nil {
 			return err
 		}
-		if file := strings.TrimPrefix(info.Name, v.service+"/"); index.Is(file, e.plain()) {
-			v.files[file] = info
+		if file := strings.TrimPrefix(info.Name, v.Service+"/"); index.Is(file, e.Plain()) {
+			v.Files[file] = info
 		}
 	}
 	if err := e.readIndexes(ctx, v); err != nil {
 		return err
 	}
-	own := v.indexes[index.FileName(e.Alias)]
-	if c.Unlisted && own.denied != nil {
+	own := v.Indexes[index.FileName(e.Alias)]
+	if c.Unlisted && own.Denied != nil {
 		return nil // 403 may mean missing: it stays a denied index, and nothing was read
 	}
-	if _, listed := v.files[own.file]; !listed && own.denied != nil {
-		v.indexes[own.file] = &indexState{file: own.file, missing: true}
+	if _, listed := v.Files[own.File]; !listed && own.Denied != nil {
+		v.Indexes[own.File] = &IndexState{File: own.File, Missing: true}
 	}
 	entries := map[string]index.Entry{}
-	for _, s := range v.readable() {
-		maps.Copy(entries, s.idx.Entries)
+	for _, s := range v.Readable() {
+		maps.Copy(entries, s.Index.Entries)
 	}
 	keys := slices.Sorted(maps.Keys(entries))
 	infos := make([]*bucket.Info, len(keys))
-	err := pace.Each(ctx, readers, len(keys), func(ctx context.Context, i int) error {
-		info, err := e.Bucket.Head(ctx, objectName(v.service, keys[i]))
+	err := pace.Each(ctx, Readers, len(keys), func(ctx context.Context, i int) error {
+		info, err := e.Bucket.Head(ctx, ObjectName(v.Service, keys[i]))
 		if errors.Is(err, bucket.ErrNotFound) {
 			return nil
 		}
@@ -384,7 +384,7 @@ func (e *Engine) lookUnlisted(ctx context.Context, v *view, c *store.Contents) e
 	}
 	for i, key := range keys {
 		if infos[i] != nil {
-			v.objects[key] = *infos[i]
+			v.Objects[key] = *infos[i]
 		}
 	}
 	c.Notices = append(c.Notices, "the service may not be listed: a secret that is in none of its indexes cannot be seen")

@@ -16,11 +16,11 @@ import (
 // others' changes along.
 type reconciliation struct {
 	e     *Engine
-	v     *view // the service; its listing is renewed
+	v     *View // the service; its listing is renewed
 	alias string
 
 	// own is the index as it was read before the caller changed any object; nil: read it.
-	own *indexState
+	own *IndexState
 	// known spares requests for objects in a state that the caller has made or seen. A known
 	// object of nil was deleted.
 	known map[string]known
@@ -74,23 +74,23 @@ func (r *reconciliation) run(ctx context.Context) error {
 			}
 		}
 		if r.own == nil { // X1
-			own, err := r.e.getIndex(ctx, r.v.service, file)
+			own, err := r.e.ReadIndex(ctx, r.v.Service, file)
 			if err != nil {
 				return err
 			}
 			r.own = own
 		}
-		if err := writable(r.own); err != nil && (!r.rebuild || r.own.corrupt == nil) && (!r.shared || r.own.idx == nil) {
+		if err := r.own.Writable(); err != nil && (!r.rebuild || r.own.Corrupt == nil) && (!r.shared || r.own.Index == nil) {
 			return err
 		}
 		first := r.first && n == 0
 		if first {
 			r.addKnown()
-		} else if err := r.e.list(ctx, r.v); err != nil { // X2
+		} else if err := r.e.List(ctx, r.v); err != nil { // X2
 			return err
 		}
-		if r.v.files[file].Tag == r.own.tag { // else it was put meanwhile
-			r.v.indexes[file] = r.own
+		if r.v.Files[file].Tag == r.own.Tag { // else it was put meanwhile
+			r.v.Indexes[file] = r.own
 			if n > 0 && r.carried() {
 				return nil
 			}
@@ -101,11 +101,11 @@ func (r *reconciliation) run(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if r.own.missing && !r.force {
+			if r.own.Missing && !r.force {
 				r.made = next.Nonce
 			}
 			err = r.swap(ctx, file, next)
-			if made := r.own.missing && !r.v.indexes[file].missing; err == nil && (first || made && len(r.moving) == 0) {
+			if made := r.own.Missing && !r.v.Indexes[file].Missing; err == nil && (first || made && len(r.moving) == 0) {
 				return r.lookAgain(ctx, file)
 			}
 			if err == nil || !retryable(err) {
@@ -119,7 +119,7 @@ func (r *reconciliation) run(ctx context.Context) error {
 		}
 		r.own = nil
 		if r.e.Now().After(deadline) {
-			return fmt.Errorf("%w: %s/%s keeps changing", store.ErrUnavailable, r.v.service, file)
+			return fmt.Errorf("%w: %s/%s keeps changing", store.ErrUnavailable, r.v.Service, file)
 		}
 	}
 }
@@ -128,7 +128,7 @@ func (r *reconciliation) run(ctx context.Context) error {
 // after a rekey has deleted the index that it left empty, so that this condition does not tell
 // that the listing is of today: what was made then of a secret that has moved since is taken back.
 func (r *reconciliation) lookAgain(ctx context.Context, file string) error {
-	r.own, r.force, r.first = r.v.indexes[file], false, false
+	r.own, r.force, r.first = r.v.Indexes[file], false, false
 	return r.run(ctx)
 }
 
@@ -136,7 +136,7 @@ func (r *reconciliation) lookAgain(ctx context.Context, file string) error {
 func (r *reconciliation) addKnown() {
 	for key, k := range r.known {
 		if k.object != nil {
-			r.v.objects[key] = bucket.Info{Name: objectName(r.v.service, key), Tag: k.tag}
+			r.v.Objects[key] = bucket.Info{Name: ObjectName(r.v.Service, key), Tag: k.tag}
 		}
 	}
 }
@@ -144,22 +144,22 @@ func (r *reconciliation) addKnown() {
 // swap puts the index if it differs, on the condition that it is still the one that was
 // read (X4).
 func (r *reconciliation) swap(ctx context.Context, file string, next *index.Index) error {
-	before := r.own.idx
+	before := r.own.Index
 	if before == nil {
 		before = index.New(r.alias)
 	}
 	empty := len(next.Entries) == 0
 	bare := empty && !next.Remembers()
-	if bare && (r.dropEmpty || r.own.corrupt != nil || r.made != "" && r.made == before.Nonce) {
+	if bare && (r.dropEmpty || r.own.Corrupt != nil || r.made != "" && r.made == before.Nonce) {
 		return r.drop(ctx, file)
 	}
-	if empty && r.dropEmpty && r.heir != nil && !r.own.missing {
+	if empty && r.dropEmpty && r.heir != nil && !r.own.Missing {
 		if err := r.heir(ctx, next); err != nil {
 			return err
 		}
 		return r.drop(ctx, file)
 	}
-	if !r.force && (before.Same(next) && r.sealedRight() || bare && r.own.missing) { // marks alone are no reason to make one
+	if !r.force && (before.Same(next) && r.sealedRight() || bare && r.own.Missing) { // marks alone are no reason to make one
 		return nil
 	}
 	if err := r.e.checkPin(ctx, r.v, r.alias); err != nil {
@@ -171,13 +171,13 @@ func (r *reconciliation) swap(ctx context.Context, file string, next *index.Inde
 	}
 	if len(body) > index.MaxSize {
 		return fmt.Errorf("%w: the index of %s would have %d bytes, more than the %d that are read: split the service", store.ErrInvalid,
-			r.v.service, len(body), index.MaxSize)
+			r.v.Service, len(body), index.MaxSize)
 	}
 	cond := bucket.IfAbsent()
-	if !r.own.missing {
-		cond = bucket.IfMatch(r.own.tag)
+	if !r.own.Missing {
+		cond = bucket.IfMatch(r.own.Tag)
 	}
-	name := r.v.service + "/" + file
+	name := r.v.Service + "/" + file
 	put, err := r.e.Bucket.Put(ctx, name, body, bucket.PutOptions{If: cond, KeyAlias: r.alias})
 	if err != nil {
 		return err
@@ -187,23 +187,23 @@ func (r *reconciliation) swap(ctx context.Context, file string, next *index.Inde
 		_ = r.e.Bucket.Delete(waiting.Beyond(ctx), name, bucket.IfMatch(put.Tag))
 		return err
 	}
-	r.v.indexes[file] = &indexState{file: file, idx: next, tag: put.Tag, seal: put.Seal}
+	r.v.Indexes[file] = &IndexState{File: file, Index: next, Tag: put.Tag, Seal: put.Seal}
 	return nil
 }
 
 // drop deletes the index. Where a delete has no condition it may take a new entry along:
 // that costs readers a request until the next write, and no secret.
 func (r *reconciliation) drop(ctx context.Context, file string) error {
-	if r.own.missing {
+	if r.own.Missing {
 		return nil
 	}
-	name := r.v.service + "/" + file
-	err := r.e.Bucket.Delete(ctx, name, bucket.IfMatch(r.own.tag))
+	name := r.v.Service + "/" + file
+	err := r.e.Bucket.Delete(ctx, name, bucket.IfMatch(r.own.Tag))
 	if errors.Is(err, bucket.ErrUnsupported) {
 		err = r.e.Bucket.Delete(ctx, name, bucket.If{})
 	}
 	if err == nil {
-		delete(r.v.indexes, file)
+		delete(r.v.Indexes, file)
 	}
 	return err
 }
@@ -211,21 +211,21 @@ func (r *reconciliation) drop(ctx context.Context, file string) error {
 // sealedRight reports whether the index is under the key that the storage uses for our
 // alias now. Where it is not, the alias was pointed at another key, or somebody planted the index.
 func (r *reconciliation) sealedRight() bool {
-	return r.own.missing || r.putKey == "" || r.own.seal.KeyID == "" || r.own.seal.KeyID == r.putKey
+	return r.own.Missing || r.putKey == "" || r.own.Seal.KeyID == "" || r.own.Seal.KeyID == r.putKey
 }
 
 // carried reports whether the writer who won the race for the index has taken all changes of
 // the caller along. Its listing then came after our puts, and so after those of every writer
 // that ended before we began: what else may be missing has a writer of its own.
 func (r *reconciliation) carried() bool {
-	if r.force || r.own.idx == nil || len(r.known) == 0 || r.whole || !r.sealedRight() {
+	if r.force || r.own.Index == nil || len(r.known) == 0 || r.whole || !r.sealedRight() {
 		return false
 	}
 	for key, k := range r.known {
-		if k.object == nil || r.v.objects[key].Tag != k.tag {
+		if k.object == nil || r.v.Objects[key].Tag != k.tag {
 			return false
 		}
-		if _, ok := r.own.idx.Verified(key, string(k.tag)); !ok || r.taken(r.own, key, k) {
+		if _, ok := r.own.Index.Verified(key, string(k.tag)); !ok || r.taken(r.own, key, k) {
 			return false
 		}
 	}

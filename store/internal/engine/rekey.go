@@ -25,7 +25,7 @@ var _ admin.Rekeyer = (*Engine)(nil)
 // Rekey implements [admin.Rekeyer]: K0 to K6 of the protocol. Every step derives its work from
 // the listing, the indexes and the objects, so that a run after a crash goes on where it was.
 func (e *Engine) Rekey(ctx context.Context, service string, o admin.RekeyOptions) ([]store.Result, error) {
-	if e.plain() {
+	if e.Plain() {
 		return nil, wrap("rekey", service, "", fmt.Errorf("%w: this backend knows no keys", store.ErrUnsupported))
 	}
 	r, err := e.beginRekey(ctx, service, o)
@@ -84,8 +84,8 @@ func (e *Engine) beginRekey(ctx context.Context, service string, o admin.RekeyOp
 	}
 	w.askKey()
 	r := &rekeying{writing: w, o: o, sources: map[string]string{}}
-	if o.From != "" && index.FileName(o.From) == w.own.file && o.From != e.Alias {
-		return nil, &store.AliasError{Have: o.From, Want: e.Alias, Index: w.own.file}
+	if o.From != "" && index.FileName(o.From) == w.own.File && o.From != e.Alias {
+		return nil, &store.AliasError{Have: o.From, Want: e.Alias, Index: w.own.File}
 	}
 	if err := r.plan(ctx); err != nil {
 		return nil, err
@@ -99,14 +99,14 @@ func (e *Engine) beginRekey(ctx context.Context, service string, o admin.RekeyOp
 func (r *rekeying) result(m *move) store.Result {
 	out := store.Result{
 		Meta: store.Meta{
-			ID: store.ID{Service: r.v.service, Key: m.key}, Version: m.entry.Version,
+			ID: store.ID{Service: r.v.Service, Key: m.key}, Version: m.entry.Version,
 			Created: m.entry.Created, CreatedBy: m.entry.CreatedBy, KeyAlias: m.from,
 		},
 		Outcome: store.Moved,
 	}
 	switch {
 	case m.err != nil:
-		out.Outcome, out.Err = store.Failed, wrap("rekey", r.v.service, m.key, m.err)
+		out.Outcome, out.Err = store.Failed, wrap("rekey", r.v.Service, m.key, m.err)
 		if isStopped(m.err) {
 			out.Outcome = store.Left
 		}
@@ -124,17 +124,17 @@ func (r *rekeying) plan(ctx context.Context) error {
 	}
 	var unknown []string
 	for _, key := range r.v.keys() {
-		tag := string(r.v.objects[key].Tag)
-		if entry, alias, ok := r.vouched(key, tag); !ok || r.e.checkRollback(r.v.service, key, entry.Version, r.v.readable()) != nil {
+		tag := string(r.v.Objects[key].Tag)
+		if entry, alias, ok := r.vouched(key, tag); !ok || r.e.checkRollback(r.v.Service, key, entry.Version, r.v.Readable()) != nil {
 			unknown = append(unknown, key)
 		} else if alias != r.e.Alias {
 			r.move(key, alias, entry)
 		}
 	}
-	objects, infos := make([]*secretObject, len(unknown)), make([]bucket.Info, len(unknown))
+	objects, infos := make([]*Document, len(unknown)), make([]bucket.Info, len(unknown))
 	failures := make([]error, len(unknown))
-	_ = pace.Each(ctx, readers, len(unknown), func(ctx context.Context, i int) error {
-		objects[i], infos[i], failures[i] = r.e.getObject(ctx, r.v.service, unknown[i])
+	_ = pace.Each(ctx, Readers, len(unknown), func(ctx context.Context, i int) error {
+		objects[i], infos[i], failures[i] = r.e.ReadDocument(ctx, r.v.Service, unknown[i])
 		return nil
 	})
 	for i, key := range unknown {
@@ -145,8 +145,8 @@ func (r *rekeying) plan(ctx context.Context) error {
 			// It may be of any alias: the one to move from is, as far as can be seen, not it.
 		case err != nil:
 			return err
-		case !o.absent():
-			alias := cmp.Or(o.alias, r.e.owner(ctx, r.v, o, infos[i], r.own, ""))
+		case !o.Absent():
+			alias := cmp.Or(o.Alias, r.e.Owner(ctx, r.v, o, infos[i], r.own, ""))
 			if alias == "" {
 				r.moves = append(r.moves, &move{key: key, err: &store.AliasError{Want: r.e.Alias}})
 			} else if alias != r.e.Alias {
@@ -167,16 +167,16 @@ func (r *rekeying) vouched(key, tag string) (index.Entry, string, bool) {
 		return index.Entry{}, "", false // of two, neither is believed
 	}
 	for file, entry := range entries {
-		return entry, r.v.indexes[file].aliasOf(key), true
+		return entry, r.v.Indexes[file].AliasOf(key), true
 	}
 	return index.Entry{}, "", false
 }
 
-func entryIn(s *indexState, key string) (index.Entry, bool) {
-	if s.idx == nil {
+func (s *IndexState) Entry(key string) (index.Entry, bool) {
+	if s.Index == nil {
 		return index.Entry{}, false
 	}
-	e, ok := s.idx.Entries[key]
+	e, ok := s.Index.Entries[key]
 	return e, ok
 }
 
@@ -186,7 +186,7 @@ func (r *rekeying) move(key, alias string, entry index.Entry) {
 	}
 	entry.Alias, entry.Moving = r.e.Alias, true
 	m := &move{key: key, from: alias, entry: entry}
-	m.err = r.e.checkRollback(r.v.service, key, entry.Version, r.v.readable()) // it stays where the evidence is
+	m.err = r.e.checkRollback(r.v.Service, key, entry.Version, r.v.Readable()) // it stays where the evidence is
 	r.moves = append(r.moves, m)
 	if m.err != nil {
 		return
@@ -200,10 +200,10 @@ func (r *rekeying) planRewrite(ctx context.Context) error {
 	want := r.keyID()
 	keys := r.v.keys()
 	infos, failures := make([]bucket.Info, len(keys)), make([]error, len(keys))
-	_ = pace.Each(ctx, readers, len(keys), func(ctx context.Context, i int) error {
-		infos[i], failures[i] = r.e.Bucket.Head(ctx, objectName(r.v.service, keys[i]))
+	_ = pace.Each(ctx, Readers, len(keys), func(ctx context.Context, i int) error {
+		infos[i], failures[i] = r.e.Bucket.Head(ctx, ObjectName(r.v.Service, keys[i]))
 		if errors.Is(failures[i], bucket.ErrRefused) { // the answer to a HEAD has no body that says why
-			_, infos[i], failures[i] = r.e.getObject(ctx, r.v.service, keys[i])
+			_, infos[i], failures[i] = r.e.ReadDocument(ctx, r.v.Service, keys[i])
 		}
 		return nil
 	})
@@ -218,17 +218,17 @@ func (r *rekeying) planRewrite(ctx context.Context) error {
 		if ok && alias != r.e.Alias || want != "" && infos[i].Seal.KeyID == want {
 			continue
 		}
-		entry, _ := entryIn(r.own, key)
+		entry, _ := r.own.Entry(key)
 		r.moves = append(r.moves, &move{key: key, from: r.e.Alias, entry: entry})
 	}
 	return nil
 }
 
-func (r *rekeying) entryOf(o *secretObject, info bucket.Info) index.Entry {
-	n := o.newest()
-	v := o.versions[n]
+func (r *rekeying) entryOf(o *Document, info bucket.Info) index.Entry {
+	n := o.Newest()
+	v := o.Versions[n]
 	return index.Entry{
-		Version: n, Value: v.value, Alias: r.e.Alias, Tag: string(info.Tag), Moving: true,
+		Version: n, Value: v.Value, Alias: r.e.Alias, Tag: string(info.Tag), Moving: true,
 		Created: strictjson.ParseTime(v.created), CreatedBy: v.createdBy,
 	}
 }
@@ -246,7 +246,7 @@ func (r *rekeying) run(ctx context.Context) error {
 		if behind := r.settle(ctx); behind != nil && stopped != nil {
 			noteBehind(stopped, store.ErrIndexBehind)
 		} else if behind != nil {
-			err = also(err, fmt.Errorf("%w: %w", store.ErrIndexBehind, storageError(behind)))
+			err = also(err, fmt.Errorf("%w: %w", store.ErrIndexBehind, StorageError(behind)))
 		} else if err == nil {
 			err = r.returned()
 		}
@@ -308,7 +308,7 @@ func (r *rekeying) stopMoves(all *batch.Batch, open []*move) *store.Error {
 			left = append(left, m)
 		}
 	}
-	stopped := all.Stop("rekey", r.v.service, len(left), storageError(all.Cause()))
+	stopped := all.Stop("rekey", r.v.Service, len(left), StorageError(all.Cause()))
 	for _, m := range left {
 		m.err = stopped
 	}
@@ -344,25 +344,25 @@ func (r *rekeying) carry(ctx context.Context, m *move) (done bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return false, context.Cause(ctx)
 	}
-	o, info, err := r.e.getObject(ctx, r.v.service, m.key)
+	o, info, err := r.e.ReadDocument(ctx, r.v.Service, m.key)
 	switch {
 	case err != nil:
 		return false, err
-	case o.absent():
+	case o.Absent():
 		m.gone = true
 		return true, nil
-	case o.alias == r.e.Alias && !r.o.Rewrite:
+	case o.Alias == r.e.Alias && !r.o.Rewrite:
 		r.note(m.key, o, info.Tag)
 		return true, nil // another run was faster, or an answer was lost
-	case cmp.Or(o.alias, r.e.owner(ctx, r.v, o, info, r.own, "")) != m.from:
+	case cmp.Or(o.Alias, r.e.Owner(ctx, r.v, o, info, r.own, "")) != m.from:
 		m.gone = true
 		return true, nil
 	case string(info.Tag) != m.entry.Tag && !r.o.Rewrite:
 		m.entry = r.entryOf(o, info)
-		return false, r.e.checkRollback(r.v.service, m.key, o.newest(), r.v.readable())
+		return false, r.e.checkRollback(r.v.Service, m.key, o.Newest(), r.v.Readable())
 	}
 	next := *o
-	next.alias, next.nonce = r.e.Alias, r.e.Nonce()
+	next.Alias, next.nonce = r.e.Alias, r.e.Nonce()
 	tags, err := r.tags(ctx, m.key, info)
 	if err != nil {
 		return false, err
@@ -381,10 +381,10 @@ func (r *rekeying) carry(ctx context.Context, m *move) (done bool, err error) {
 	return true, nil
 }
 
-func (r *rekeying) note(key string, o *secretObject, tag bucket.Tag) {
+func (r *rekeying) note(key string, o *Document, tag bucket.Tag) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.known[key] = known{tag: tag, object: o, version: o.newest()}
+	r.known[key] = known{tag: tag, object: o, version: o.Newest()}
 }
 
 // settle is K3 to K5: the new index, then the old ones.
@@ -402,7 +402,7 @@ func (r *rekeying) settle(ctx context.Context) error {
 
 // inherit has our index know what an old one remembers that is about to be deleted.
 func (r *rekeying) inherit(ctx context.Context, old *index.Index) error {
-	if s := r.v.indexes[r.own.file]; s != nil && s.idx != nil && s.idx.Covers(old) {
+	if s := r.v.Indexes[r.own.File]; s != nil && s.Index != nil && s.Index.Covers(old) {
 		return nil
 	}
 	b := r.reconciliation()
@@ -419,29 +419,29 @@ func (r *rekeying) clear(ctx context.Context) error {
 		for _, alias := range left {
 			file := index.FileName(alias)
 			a := &reconciliation{e: r.e, v: r.v, alias: alias, known: r.known, force: r.sources[file] != "" && n == 0, dropEmpty: true, heir: r.inherit}
-			if s := r.v.indexes[file]; s != nil && s.idx != nil {
-				_, a.shared = s.idx.Foreign()
+			if s := r.v.Indexes[file]; s != nil && s.Index != nil {
+				_, a.shared = s.Index.Foreign()
 			}
 			if err := a.run(ctx); err != nil {
 				return err
 			}
-			if r.v.indexes[file] == nil {
-				dropped[file] = a.own.tag
+			if r.v.Indexes[file] == nil {
+				dropped[file] = a.own.Tag
 			}
 		}
 		if len(r.moves) == 0 && len(dropped) == 0 {
 			return nil
 		}
-		if err := r.e.list(ctx, r.v); err != nil {
+		if err := r.e.List(ctx, r.v); err != nil {
 			return err
 		}
 		lies = ""
 		left = slices.DeleteFunc(left, func(alias string) bool {
 			file, tag := index.FileName(alias), bucket.Tag("")
-			if s := r.v.indexes[file]; s != nil {
-				tag = s.tag
+			if s := r.v.Indexes[file]; s != nil {
+				tag = s.Tag
 			}
-			listed := r.v.files[file].Tag
+			listed := r.v.Files[file].Tag
 			if listed != "" && listed == dropped[file] {
 				lies = file
 			}
@@ -449,7 +449,7 @@ func (r *rekeying) clear(ctx context.Context) error {
 		})
 	}
 	if lies != "" {
-		return fmt.Errorf("%w: the storage says that %s/%s was deleted, and lists it all the same", store.ErrUnavailable, r.v.service, lies)
+		return fmt.Errorf("%w: the storage says that %s/%s was deleted, and lists it all the same", store.ErrUnavailable, r.v.Service, lies)
 	}
 	return nil
 }
@@ -460,10 +460,10 @@ func (r *rekeying) clear(ctx context.Context) error {
 // is from now on that of the alias whose secrets stay.
 func (r *rekeying) old() []string {
 	files := maps.Clone(r.sources)
-	for _, s := range r.v.readable() {
-		files[s.file] = s.idx.Alias
-		if other, foreign := s.idx.Foreign(); foreign && s.idx.Alias == r.o.From && index.FileName(other) == s.file {
-			files[s.file] = other
+	for _, s := range r.v.Readable() {
+		files[s.File] = s.Index.Alias
+		if other, foreign := s.Index.Foreign(); foreign && s.Index.Alias == r.o.From && index.FileName(other) == s.File {
+			files[s.File] = other
 		}
 	}
 	from := index.FileName(r.o.From)
@@ -483,12 +483,12 @@ func (r *rekeying) returned() error {
 	}
 	var back, more []string
 	for _, alias := range r.old() {
-		s := r.v.indexes[index.FileName(alias)]
-		if s == nil || s.idx == nil {
+		s := r.v.Indexes[index.FileName(alias)]
+		if s == nil || s.Index == nil {
 			continue
 		}
-		for _, key := range slices.Sorted(maps.Keys(s.idx.Entries)) {
-			if m := planned[key]; m == nil && r.o.From != "" && s.aliasOf(key) != r.o.From {
+		for _, key := range slices.Sorted(maps.Keys(s.Index.Entries)) {
+			if m := planned[key]; m == nil && r.o.From != "" && s.AliasOf(key) != r.o.From {
 				continue // it shares the index, and stays
 			} else if m == nil {
 				more = append(more, key)

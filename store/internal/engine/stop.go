@@ -45,7 +45,7 @@ func (w *writing) stop(op string, b *batch.Batch, changes []*change, behind erro
 			n++
 		}
 	}
-	stopped := b.Stop(op, w.v.service, n, storageError(b.Cause()))
+	stopped := b.Stop(op, w.v.Service, n, StorageError(b.Cause()))
 	if stopped == nil {
 		return nil
 	}

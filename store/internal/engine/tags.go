@@ -27,7 +27,7 @@ func (w *writing) tags(ctx context.Context, key string, info bucket.Info) (map[s
 	if !ok {
 		return nil, nil
 	}
-	tags, err := tagger.Tags(ctx, objectName(w.v.service, key))
+	tags, err := tagger.Tags(ctx, ObjectName(w.v.Service, key))
 	if errors.Is(err, bucket.ErrNotFound) {
 		return w.o.Tags, nil // deleted meanwhile: the put finds that out
 	}
@@ -44,11 +44,11 @@ func (w *writing) retag(ctx context.Context, key string, info bucket.Info) error
 	if !ok {
 		return errNoTags
 	}
-	name, tags := objectName(w.v.service, key), map[string]string{}
+	name, tags := ObjectName(w.v.Service, key), map[string]string{}
 	if info.Tags > 0 {
 		have, err := tagger.Tags(ctx, name)
 		if err != nil {
-			return storageError(err)
+			return StorageError(err)
 		}
 		maps.Copy(tags, have)
 	}
@@ -57,7 +57,7 @@ func (w *writing) retag(ctx context.Context, key string, info bucket.Info) error
 	if maps.Equal(before, tags) {
 		return nil
 	}
-	return storageError(tagger.SetTags(ctx, name, tags))
+	return StorageError(tagger.SetTags(ctx, name, tags))
 }
 
 // located finds a secret, and hands its object's name to do.
@@ -68,7 +68,7 @@ func (e *Engine) located(ctx context.Context, op string, id store.ID, do func(t 
 	}
 	o, err := e.find(ctx, id)
 	if err == nil {
-		err = do(tagger, objectName(o.service, o.key))
+		err = do(tagger, ObjectName(o.service, o.key))
 	}
 	return wrap(op, id.Service, id.Key, err)
 }

@@ -48,14 +48,14 @@ func (e *Engine) candidates(ctx context.Context, service string, names []string)
 		}
 	}
 	kept := make([]bool, len(all))
-	err = pace.Each(ctx, readers, len(all), func(ctx context.Context, i int) error {
+	err = pace.Each(ctx, Readers, len(all), func(ctx context.Context, i int) error {
 		c := &all[i]
 		o, _, err := e.stateOf(ctx, p, c.ID.Key, c.State)
 		switch {
-		case err == nil && o.absent(), errors.Is(err, bucket.ErrNotFound):
+		case err == nil && o.Absent(), errors.Is(err, bucket.ErrNotFound):
 			return nil // a tombstone, or removed meanwhile
 		case err == nil:
-			c.Meta, c.Versions = o.meta(o.newest(), ""), len(o.versions)
+			c.Meta, c.Versions = o.Meta(o.Newest(), ""), len(o.Versions)
 		case unreadable(err):
 			c.Err = wrap("restore", service, c.ID.Key, err)
 		default:
@@ -105,7 +105,7 @@ func (e *Engine) undelete(ctx context.Context, id store.ID, o admin.UndeleteOpti
 	}
 	w.o.Adopt, w.author = o.Adopt, author
 	w.askKey()
-	for twin := range w.v.objects {
+	for twin := range w.v.Objects {
 		if twin != key && strings.EqualFold(twin, key) {
 			return nil, fmt.Errorf("%w: %q, which differs from it in case alone, exists", store.ErrConflict, twin)
 		}
@@ -116,15 +116,15 @@ func (e *Engine) undelete(ctx context.Context, id store.ID, o admin.UndeleteOpti
 
 // former is a state of a secret that is to be restored.
 type former struct {
-	object *secretObject
+	object *Document
 	info   bucket.Info
 	last   int // the highest version that any state has had from this one on, as far as is known
 }
 
 // newest is the version that was the newest, and its number.
-func (f *former) newest() (version, int) {
-	n := f.object.newest()
-	return f.object.versions[n], n
+func (f *former) newest() (Version, int) {
+	n := f.object.Newest()
+	return f.object.Versions[n], n
 }
 
 // former finds a state of a secret: by its id, by the number of its newest version, or the
@@ -145,11 +145,11 @@ func (e *Engine) former(ctx context.Context, p *past, key, at string, live bool)
 		case err != nil:
 			hidden++ // of which all that is known is: a write makes one version
 			continue
-		case o.absent():
+		case o.Absent():
 			continue
 		}
-		top = max(top, o.newest())
-		if wanted || at == strconv.Itoa(o.newest()) {
+		top = max(top, o.Newest())
+		if wanted || at == strconv.Itoa(o.Newest()) {
 			return &former{o, info, top + hidden}, nil
 		}
 	}
@@ -166,17 +166,17 @@ func (w *writing) bringBack(ctx context.Context, c *change, p *past, at string) 
 	if err != nil {
 		return err
 	}
-	f, err := w.e.former(ctx, p, c.key, at, !o.absent())
-	if errors.Is(err, store.ErrNotFound) && !o.absent() {
+	f, err := w.e.former(ctx, p, c.key, at, !o.Absent())
+	if errors.Is(err, store.ErrNotFound) && !o.Absent() {
 		return notDeleted(o)
 	}
 	if err != nil {
 		return err
 	}
-	var next *secretObject
+	var next *Document
 	deadline := w.e.Now().Add(waiting.Limit(ctx, patience))
 	for n := 0; ; n++ {
-		if !o.absent() {
+		if !o.Absent() {
 			return w.there(ctx, c, o, info, f, next)
 		}
 		if next == nil {
@@ -198,7 +198,7 @@ func (w *writing) bringBack(ctx context.Context, c *change, p *past, at string) 
 		if o, info, err = w.afterwards(ctx, n, c.key, failed); err != nil {
 			return err
 		}
-		if errors.Is(failed, bucket.ErrUnsupported) && o.absent() || w.e.Now().After(deadline) {
+		if errors.Is(failed, bucket.ErrUnsupported) && o.Absent() || w.e.Now().After(deadline) {
 			return failed
 		}
 	}
@@ -206,9 +206,9 @@ func (w *writing) bringBack(ctx context.Context, c *change, p *past, at string) 
 
 // there settles a secret that exists: it is what was put, or it is what was to be restored, or
 // it is another one, and stays.
-func (w *writing) there(ctx context.Context, c *change, o *secretObject, info bucket.Info, f *former, put *secretObject) error {
+func (w *writing) there(ctx context.Context, c *change, o *Document, info bucket.Info, f *former, put *Document) error {
 	if put != nil {
-		if _, ours := o.has(put.versions[put.newest()], 0); ours {
+		if _, ours := o.has(put.Versions[put.Newest()], 0); ours {
 			if o.nonce == put.nonce {
 				if err := w.checkPut(ctx, o, info, nil); err != nil {
 					return err
@@ -219,47 +219,47 @@ func (w *writing) there(ctx context.Context, c *change, o *secretObject, info bu
 		}
 	}
 	v, _ := f.newest()
-	n := o.newest()
-	if _, same := o.has(v, 0); !same || o.versions[n].value != v.value {
+	n := o.Newest()
+	if _, same := o.has(v, 0); !same || o.Versions[n].Value != v.Value {
 		return notDeleted(o)
 	}
 	if err := w.guard(ctx, o, info); err != nil {
 		return err
 	}
-	c.meta, c.outcome = o.meta(n, w.e.Alias), store.Unchanged
-	if _, ok := entryIn(w.own, c.key); !ok || w.own.idx.Entries[c.key].Tag != string(info.Tag) {
+	c.meta, c.outcome = o.Meta(n, w.e.Alias), store.Unchanged
+	if _, ok := w.own.Entry(c.key); !ok || w.own.Index.Entries[c.key].Tag != string(info.Tag) {
 		w.setBehind()
 	}
 	return nil
 }
 
-func notDeleted(o *secretObject) error {
-	return fmt.Errorf("%w: it is not deleted, but at version %d", store.ErrConflict, o.newest())
+func notDeleted(o *Document) error {
+	return fmt.Errorf("%w: it is not deleted, but at version %d", store.ErrConflict, o.Newest())
 }
 
 // revived makes the object to put. What a later state, or an index, had a version of keeps its
 // number: the newest value gets one above it.
-func (w *writing) revived(f *former) (*secretObject, error) {
+func (w *writing) revived(f *former) (*Document, error) {
 	v, n := f.newest()
 	last := f.last
-	for _, s := range w.v.readable() {
-		last = max(last, s.idx.Highest(f.object.key))
+	for _, s := range w.v.Readable() {
+		last = max(last, s.Index.Highest(f.object.key))
 	}
 	next := *f.object
 	switch {
 	case last == math.MaxInt:
-		return nil, &store.CorruptError{Object: objectName(w.v.service, next.key), Offset: -1, Reason: "no version number is left"}
+		return nil, &store.CorruptError{Object: ObjectName(w.v.Service, next.key), Offset: -1, Reason: "no version number is left"}
 	case last > n:
-		next = *next.add(last+1, newVersion(v.value, w.now, w.author()))
+		next = *next.add(last+1, newVersion(v.Value, w.now, w.author()))
 	}
-	next.alias, next.nonce = w.e.Alias, w.e.Nonce()
+	next.Alias, next.nonce = w.e.Alias, w.e.Nonce()
 	return &next, nil
 }
 
 // restored notes a secret that is there again.
-func (w *writing) restored(c *change, o *secretObject, tag bucket.Tag) {
-	n := o.newest()
-	c.meta, c.outcome = o.meta(n, w.e.Alias), store.Restored
+func (w *writing) restored(c *change, o *Document, tag bucket.Tag) {
+	n := o.Newest()
+	c.meta, c.outcome = o.Meta(n, w.e.Alias), store.Restored
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.known[c.key] = known{tag: tag, object: o, version: n}

@@ -13,44 +13,44 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// view is what one command sees of one service: a listing, and the indexes it has read.
-type view struct {
-	service string
-	objects map[string]bucket.Info // the secret objects, by key
-	files   map[string]bucket.Info // the indexes, by file name
-	foreign []string               // the names of all other objects
+// View is what one command sees of one service: a listing, and the indexes it has read.
+type View struct {
+	Service string
+	Objects map[string]bucket.Info // the secret objects, by key
+	Files   map[string]bucket.Info // the indexes, by file name
+	Foreign []string               // the names of all other objects
 	denied  error                  // why the service could not be listed; nil when it was
-	indexes map[string]*indexState // those that were asked for, by file name
+	Indexes map[string]*IndexState // those that were asked for, by file name
 	pinned  []string               // the aliases that are known to stand for a pinned key
 
 	mu   sync.Mutex
 	told map[string]bool // what a person was told of it
 }
 
-// indexState is one index as it was read: exactly one of missing, denied, corrupt and idx says how.
-type indexState struct {
-	file    string
-	missing bool
-	denied  error // the caller may not read it
-	corrupt error // it does not parse
-	idx     *index.Index
-	tag     bucket.Tag
-	seal    bucket.Seal
+// IndexState is one index as it was read: exactly one of missing, denied, corrupt and idx says how.
+type IndexState struct {
+	File    string
+	Missing bool
+	Denied  error // the caller may not read it
+	Corrupt error // it does not parse
+	Index   *index.Index
+	Tag     bucket.Tag
+	Seal    bucket.Seal
 }
 
 // look makes a view: the listing and the index of the configured alias at once (R1), then
 // whatever other indexes the listing shows, if all are wanted (R2).
-func (e *Engine) look(ctx context.Context, service string, all bool) (*view, error) {
-	v := &view{service: service, indexes: map[string]*indexState{}}
+func (e *Engine) look(ctx context.Context, service string, all bool) (*View, error) {
+	v := &View{Service: service, Indexes: map[string]*IndexState{}}
 	own := index.FileName(e.Alias)
-	var ownState *indexState
+	var ownState *IndexState
 	err := pace.All(ctx,
 		func(ctx context.Context) (err error) {
-			ownState, err = e.getIndex(ctx, service, own)
+			ownState, err = e.ReadIndex(ctx, service, own)
 			return err
 		},
 		func(ctx context.Context) error {
-			err := e.list(ctx, v)
+			err := e.List(ctx, v)
 			if !errors.Is(err, bucket.ErrDenied) {
 				return err
 			}
@@ -61,57 +61,57 @@ func (e *Engine) look(ctx context.Context, service string, all bool) (*view, err
 	if err != nil {
 		return nil, err
 	}
-	if _, listed := v.files[own]; listed && ownState.missing {
+	if _, listed := v.Files[own]; listed && ownState.Missing {
 		// Made between the two requests.
 		var err error
-		if ownState, err = e.getIndex(ctx, service, own); err != nil {
+		if ownState, err = e.ReadIndex(ctx, service, own); err != nil {
 			return nil, err
 		}
-	} else if v.denied == nil && !listed && ownState.denied != nil {
+	} else if v.denied == nil && !listed && ownState.Denied != nil {
 		// Without permission to list, S3 answers 403 for what is missing; the listing, which
 		// was allowed, knows better.
-		ownState = &indexState{file: own, missing: true}
+		ownState = &IndexState{File: own, Missing: true}
 	}
-	v.indexes[own] = ownState
+	v.Indexes[own] = ownState
 	if all {
 		return v, e.readIndexes(ctx, v)
 	}
 	return v, nil
 }
 
-// list fills the view from one listing. On an error the view is as if nothing were listed.
-func (e *Engine) list(ctx context.Context, v *view) error {
-	v.objects, v.files, v.foreign = map[string]bucket.Info{}, map[string]bucket.Info{}, nil
-	for info, err := range e.Bucket.List(ctx, v.service+"/") {
+// List fills the view from one listing. On an error the view is as if nothing were listed.
+func (e *Engine) List(ctx context.Context, v *View) error {
+	v.Objects, v.Files, v.Foreign = map[string]bucket.Info{}, map[string]bucket.Info{}, nil
+	for info, err := range e.Bucket.List(ctx, v.Service+"/") {
 		if err != nil {
-			v.objects, v.files = map[string]bucket.Info{}, map[string]bucket.Info{}
+			v.Objects, v.Files = map[string]bucket.Info{}, map[string]bucket.Info{}
 			return err
 		}
-		base := strings.TrimPrefix(info.Name, v.service+"/")
-		if index.Is(base, e.plain()) {
-			v.files[base] = info
-		} else if key, ok := keyOf(v.service, info.Name); ok {
-			v.objects[key] = info
+		base := strings.TrimPrefix(info.Name, v.Service+"/")
+		if index.Is(base, e.Plain()) {
+			v.Files[base] = info
+		} else if key, ok := KeyOf(v.Service, info.Name); ok {
+			v.Objects[key] = info
 		} else {
-			v.foreign = append(v.foreign, info.Name)
+			v.Foreign = append(v.Foreign, info.Name)
 		}
 	}
 	return nil
 }
 
 // readIndexes reads the listed indexes that the view does not have yet.
-func (e *Engine) readIndexes(ctx context.Context, v *view) error {
+func (e *Engine) readIndexes(ctx context.Context, v *View) error {
 	var missing []string
 	v.mu.Lock()
-	for file := range v.files {
-		if v.indexes[file] == nil {
+	for file := range v.Files {
+		if v.Indexes[file] == nil {
 			missing = append(missing, file)
 		}
 	}
 	v.mu.Unlock()
-	states := make([]*indexState, len(missing))
-	err := pace.Each(ctx, readers, len(missing), func(ctx context.Context, i int) (err error) {
-		states[i], err = e.getIndex(ctx, v.service, missing[i])
+	states := make([]*IndexState, len(missing))
+	err := pace.Each(ctx, Readers, len(missing), func(ctx context.Context, i int) (err error) {
+		states[i], err = e.ReadIndex(ctx, v.Service, missing[i])
 		return err
 	})
 	if err != nil {
@@ -120,22 +120,22 @@ func (e *Engine) readIndexes(ctx context.Context, v *view) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, s := range states {
-		v.indexes[s.file] = s
+		v.Indexes[s.File] = s
 	}
 	return nil
 }
 
-// getIndex reads one index. Missing, denied and corrupt are states, not errors.
-func (e *Engine) getIndex(ctx context.Context, service, file string) (*indexState, error) {
+// ReadIndex reads one index. Missing, denied and corrupt are states, not errors.
+func (e *Engine) ReadIndex(ctx context.Context, service, file string) (*IndexState, error) {
 	name := service + "/" + file
-	s := &indexState{file: file}
+	s := &IndexState{File: file}
 	o, err := e.Bucket.Get(ctx, name)
 	switch {
 	case errors.Is(err, bucket.ErrNotFound):
-		s.missing = true
+		s.Missing = true
 		return s, nil
 	case errors.Is(err, bucket.ErrDenied):
-		s.denied = err
+		s.Denied = err
 		return s, nil
 	case err != nil:
 		return nil, err
@@ -143,65 +143,65 @@ func (e *Engine) getIndex(ctx context.Context, service, file string) (*indexStat
 	if err := e.Vouch(name, o.Seal); err != nil {
 		return nil, err
 	}
-	s.tag, s.seal = o.Tag, o.Seal
+	s.Tag, s.Seal = o.Tag, o.Seal
 	alias := ""
-	if !e.plain() {
-		alias = e.aliasOf(file)
+	if !e.Plain() {
+		alias = e.AliasOfFile(file)
 	}
-	if s.idx, err = index.Parse(alias, o.Body); err != nil {
-		s.corrupt = corrupt(name, err)
+	if s.Index, err = index.Parse(alias, o.Body); err != nil {
+		s.Corrupt = corrupt(name, err)
 		return s, nil
 	}
 	// What another alias' entries say of themselves beats what the file name suggests.
-	if owner, foreign := s.idx.Foreign(); foreign && file != index.FileName(e.Alias) && index.FileName(owner) == file {
-		s.idx.Alias = owner
+	if owner, foreign := s.Index.Foreign(); foreign && file != index.FileName(e.Alias) && index.FileName(owner) == file {
+		s.Index.Alias = owner
 	}
 	return s, nil
 }
 
-// aliasOf returns the alias that an index is most likely of.
-func (e *Engine) aliasOf(file string) string {
+// AliasOfFile returns the alias that an index is most likely of.
+func (e *Engine) AliasOfFile(file string) string {
 	if file == index.FileName(e.Alias) {
 		return e.Alias
 	}
 	return "alias/" + strings.TrimPrefix(index.Label(file), "alias_")
 }
 
-func (v *view) keys() []string { return slices.Sorted(maps.Keys(v.objects)) }
+func (v *View) keys() []string { return slices.Sorted(maps.Keys(v.Objects)) }
 
-func (v *view) tags() map[string]string {
-	tags := make(map[string]string, len(v.objects))
-	for key, info := range v.objects {
+func (v *View) tags() map[string]string {
+	tags := make(map[string]string, len(v.Objects))
+	for key, info := range v.Objects {
 		tags[key] = string(info.Tag)
 	}
 	return tags
 }
 
-// readable returns the indexes that parse, in the order of their names. Of several writes at once
+// Readable returns the indexes that parse, in the order of their names. Of several writes at once
 // one may be reading more of them meanwhile.
-func (v *view) readable() []*indexState {
+func (v *View) Readable() []*IndexState {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	var out []*indexState
-	for _, file := range slices.Sorted(maps.Keys(v.indexes)) {
-		if s := v.indexes[file]; s.idx != nil {
+	var out []*IndexState
+	for _, file := range slices.Sorted(maps.Keys(v.Indexes)) {
+		if s := v.Indexes[file]; s.Index != nil {
 			out = append(out, s)
 		}
 	}
 	return out
 }
 
-func indexesOf(states []*indexState) []*index.Index {
+func indexesOf(states []*IndexState) []*index.Index {
 	out := make([]*index.Index, len(states))
 	for i, s := range states {
-		out[i] = s.idx
+		out[i] = s.Index
 	}
 	return out
 }
 
-// getObject reads one secret object. A missing one is nil with no error.
-func (e *Engine) getObject(ctx context.Context, service, key string) (*secretObject, bucket.Info, error) {
-	name := objectName(service, key)
+// ReadDocument reads one secret object. A missing one is nil with no error.
+func (e *Engine) ReadDocument(ctx context.Context, service, key string) (*Document, bucket.Info, error) {
+	name := ObjectName(service, key)
 	o, err := e.Bucket.Get(ctx, name)
 	if errors.Is(err, bucket.ErrNotFound) {
 		return nil, bucket.Info{}, nil
@@ -213,8 +213,8 @@ func (e *Engine) getObject(ctx context.Context, service, key string) (*secretObj
 }
 
 // open reads what stands in an object, once its seal is acceptable.
-func (e *Engine) open(service, key string, o bucket.Object) (*secretObject, bucket.Info, error) {
-	if err := e.Vouch(objectName(service, key), o.Seal); err != nil {
+func (e *Engine) open(service, key string, o bucket.Object) (*Document, bucket.Info, error) {
+	if err := e.Vouch(ObjectName(service, key), o.Seal); err != nil {
 		return nil, bucket.Info{}, err
 	}
 	s, err := parseObject(service, key, o.Body)

@@ -46,7 +46,7 @@ func (e *Engine) WriteAll(ctx context.Context, service string, values map[string
 	w.o, w.author = o, author
 	if len(changes) > 1 {
 		w.askKey()
-	} else if w.own.missing {
+	} else if w.own.Missing {
 		// For one secret alone the question is not worth a request: what the storage says that it
 		// used is held against key_arns here, against the index from now on, and against KMS by doctor.
 		w.keyID = func() string { return "" }
@@ -119,7 +119,7 @@ type change struct {
 
 type fetched struct {
 	key  string
-	o    *secretObject
+	o    *Document
 	info bucket.Info
 	err  error
 }
@@ -165,8 +165,8 @@ func (e *Engine) plan(service string, values map[string]store.Value, o store.Wri
 type writing struct {
 	e      *Engine
 	o      store.WriteOptions
-	v      *view
-	own    *indexState   // the index of our alias, read before any object changed (X1)
+	v      *View
+	own    *IndexState   // the index of our alias, read before any object changed (X1)
 	author func() string // of new versions
 	now    time.Time
 
@@ -182,7 +182,7 @@ type writing struct {
 // known is a state of an object that this command has seen or made.
 type known struct {
 	tag     bucket.Tag
-	object  *secretObject
+	object  *Document
 	version int  // of ours in it; of what was deleted, the highest that it had
 	created bool // where nothing was
 }
@@ -190,7 +190,7 @@ type known struct {
 // begin does W1: at once the listing, our index, and for a single secret its object, in the hope
 // that the name is the stored one. Where keys are pinned, it refuses an alias that stands for another.
 func (e *Engine) begin(ctx context.Context, service string, changes []*change) (*writing, error) {
-	var v *view
+	var v *View
 	var pinned string
 	var unpinned error
 	requests := []func(context.Context) error{func(ctx context.Context) (err error) {
@@ -207,7 +207,7 @@ func (e *Engine) begin(ctx context.Context, service string, changes []*change) (
 		c := changes[0]
 		c.fetched = &fetched{key: c.key}
 		requests = append(requests, func(ctx context.Context) error {
-			c.fetched.o, c.fetched.info, c.fetched.err = e.getObject(ctx, service, c.key)
+			c.fetched.o, c.fetched.info, c.fetched.err = e.ReadDocument(ctx, service, c.key)
 			return nil // whether it matters is decided with the listing at hand
 		})
 	}
@@ -221,8 +221,8 @@ func (e *Engine) begin(ctx context.Context, service string, changes []*change) (
 		return nil, unpinned
 	}
 	v.pinned = []string{e.Alias}
-	own := v.indexes[index.FileName(e.Alias)]
-	if err := writable(own); err != nil {
+	own := v.Indexes[index.FileName(e.Alias)]
+	if err := own.Writable(); err != nil {
 		return nil, err
 	}
 	w := &writing{e: e, v: v, own: own, now: e.Now(), known: map[string]known{}}
@@ -238,7 +238,7 @@ func (e *Engine) begin(ctx context.Context, service string, changes []*change) (
 
 // askKey asks beside the puts for the key that no index tells.
 func (w *writing) askKey() {
-	if w.own.missing && !w.e.plain() {
+	if w.own.Missing && !w.e.Plain() {
 		w.keyID = async(w.keyID)
 	}
 }
@@ -250,18 +250,18 @@ func async(f func() string) func() string {
 	return sync.OnceValue(func() string { return <-result })
 }
 
-// writable reports why an index must be left alone: it could not be read (I8), or it
+// Writable reports why an index must be left alone: it could not be read (I8), or it
 // belongs to another alias.
-func writable(s *indexState) error {
-	if s.denied != nil {
-		return s.denied
+func (s *IndexState) Writable() error {
+	if s.Denied != nil {
+		return s.Denied
 	}
-	if s.corrupt != nil {
-		return s.corrupt
+	if s.Corrupt != nil {
+		return s.Corrupt
 	}
-	if s.idx != nil {
-		if owner, foreign := s.idx.Foreign(); foreign {
-			return &store.AliasError{Have: owner, Want: s.idx.Alias, Index: s.file}
+	if s.Index != nil {
+		if owner, foreign := s.Index.Foreign(); foreign {
+			return &store.AliasError{Have: owner, Want: s.Index.Alias, Index: s.File}
 		}
 	}
 	return nil
@@ -271,7 +271,7 @@ func writable(s *indexState) error {
 // stays as planned; what that means, isNew decides.
 func (w *writing) resolve(changes []*change, isNew func(*change) error) {
 	stored := map[string][]string{} // by the name in lower case
-	for key := range w.v.objects {
+	for key := range w.v.Objects {
 		lower := strings.ToLower(key)
 		stored[lower] = append(stored[lower], key)
 	}
@@ -292,19 +292,19 @@ func (w *writing) resolve(changes []*change, isNew func(*change) error) {
 }
 
 // base reads what a change builds upon. What the listing does not show is not asked for.
-func (w *writing) base(ctx context.Context, c *change) (*secretObject, bucket.Info, error) {
+func (w *writing) base(ctx context.Context, c *change) (*Document, bucket.Info, error) {
 	if f := c.fetched; f != nil && f.key == c.key {
 		c.fetched = nil
-		_, listed := w.v.objects[c.key]
+		_, listed := w.v.Objects[c.key]
 		if !listed && errors.Is(f.err, bucket.ErrDenied) {
 			return nil, bucket.Info{}, nil // 403 for what is missing
 		}
 		return f.o, f.info, f.err
 	}
-	if _, listed := w.v.objects[c.key]; !listed {
+	if _, listed := w.v.Objects[c.key]; !listed {
 		return nil, bucket.Info{}, nil
 	}
-	return w.e.getObject(ctx, w.v.service, c.key)
+	return w.e.ReadDocument(ctx, w.v.Service, c.key)
 }
 
 // finish brings the index up to date (W4) and looks whether what was stored is still there (W5).
@@ -314,7 +314,7 @@ func (w *writing) finish(ctx context.Context) error {
 	}
 	ctx, cancel := outlive(ctx, indexGrace)
 	defer cancel()
-	r := &reconciliation{e: w.e, v: w.v, alias: w.e.Alias, own: w.own, known: w.known, putKey: w.putKey, first: w.own.missing}
+	r := &reconciliation{e: w.e, v: w.v, alias: w.e.Alias, own: w.own, known: w.known, putKey: w.putKey, first: w.own.Missing}
 	err := r.run(ctx)
 	for range rounds {
 		var taken *takenError
@@ -328,7 +328,7 @@ func (w *writing) finish(ctx context.Context) error {
 		err = r.run(ctx)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", store.ErrIndexBehind, storageError(err))
+		return fmt.Errorf("%w: %w", store.ErrIndexBehind, StorageError(err))
 	}
 	if len(r.overwritten) > 0 {
 		return fmt.Errorf("%w: %s: overwritten by a program that writes without conditions; write again",
