@@ -21,7 +21,7 @@ import (
 // judgeEntry returns first.
 func checksOfSource(t *testing.T) []string {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join("..", "..", "store", "internal", "engine", "findings*.go"))
+	paths, err := filepath.Glob(filepath.Join("..", "..", "store", "internal", "engine", "inspect", "findings*.go"))
 	if err != nil || len(paths) != 3 {
 		t.Fatalf("%q, error %v", paths, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/dirbucket"
 	"github.com/coffer-secrets/coffer/store/internal/engine"
+	"github.com/coffer-secrets/coffer/store/internal/engine/inspect"
 )
 
 // DefaultAlias is the alias of who names none.
@@ -46,7 +47,7 @@ func New(o Options) (store.Store, error) {
 		return nil, fmt.Errorf("%w: the local backend has no KMS to resolve %s; name an alias", store.ErrConfiguration, o.KeyAlias)
 	}
 	files := dirbucket.New(dirbucket.Options{Dir: o.Dir, KeyDir: o.KeyDir})
-	return &secrets{engine.New(engine.Options{
+	e := engine.New(engine.Options{
 		Bucket: files,
 		Alias:  alias,
 		KeyID: func(_ context.Context, alias string) string {
@@ -57,12 +58,14 @@ func New(o Options) (store.Store, error) {
 		Now:    o.Now,
 
 		AllowRollback: o.AllowRollback, Notice: o.Notice,
-	}), files}, nil
+	})
+	return &secrets{e, inspect.New(e), files}, nil
 }
 
 // secrets is the engine's store with what is known of its identities.
 type secrets struct {
 	*engine.Engine
+	*inspect.Inspector
 	files *dirbucket.Bucket
 }
 

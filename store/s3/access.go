@@ -8,12 +8,14 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/s3bucket"
 	"github.com/coffer-secrets/coffer/store/internal/engine"
+	"github.com/coffer-secrets/coffer/store/internal/engine/inspect"
 	"github.com/coffer-secrets/coffer/store/internal/sharing"
 )
 
 // secrets is the engine's store with what S3 can do beside it.
 type secrets struct {
 	*engine.Engine
+	*inspect.Inspector
 	bucket s3bucket.Whole
 	admin.Sharer
 	admin.Prober
@@ -39,7 +41,7 @@ func (s *secrets) Inquire(ctx context.Context, service string) ([]admin.Inquiry,
 
 func (o Options) secrets(b s3bucket.Whole, e *engine.Engine) *secrets {
 	return &secrets{
-		Engine: e, bucket: b,
+		Engine: e, Inspector: inspect.New(e), bucket: b,
 		Sharer: sharing.Shares{Bucket: b, Read: e.Read, Vouch: o.vouch, Now: e.Now},
 		Prober: permissions{b},
 	}

@@ -11,12 +11,14 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/s3bucket"
 	"github.com/coffer-secrets/coffer/store/internal/engine"
+	"github.com/coffer-secrets/coffer/store/internal/engine/inspect"
 	"github.com/coffer-secrets/coffer/store/internal/sharing"
 )
 
 // secrets is the engine's store with what S3 and KMS can do beside it.
 type secrets struct {
 	*engine.Engine
+	*inspect.Inspector
 	bucket s3bucket.Whole
 	admin.Sharer
 	admin.Prober
@@ -43,7 +45,7 @@ func (s *secrets) Inquire(ctx context.Context, service string) ([]admin.Inquiry,
 
 func (o Options) secrets(b s3bucket.Whole, e *engine.Engine, keys *awsconf.Keys) *secrets {
 	return &secrets{
-		Engine: e, bucket: b,
+		Engine: e, Inspector: inspect.New(e), bucket: b,
 		Sharer: sharing.Shares{Bucket: b, Read: e.Read, Vouch: o.vouch, Pinned: e.PinnedKey, Now: e.Now},
 		Prober: &permissions{bucket: b, keys: keys, alias: e.Alias, names: o.KeyNames},
 

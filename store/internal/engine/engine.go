@@ -62,6 +62,7 @@ type Options struct {
 	Nonce func() string                                    // nil: 128 random bits
 }
 
+// Limits of the work and the time of one command.
 const (
 	Readers       = 16                    // objects read at once
 	writers       = 64                    // objects written at once: an import is two waves, not ten
@@ -106,8 +107,10 @@ func New(o Options) *Engine {
 	return &Engine{o}
 }
 
+// Plain reports whether the store has one index and no key aliases.
 func (e *Engine) Plain() bool { return e.Alias == "" }
 
+// ObjectName returns the name of the object of a secret.
 func ObjectName(service, key string) string { return service + "/" + key + ".json" }
 
 // KeyOf returns the key of a secret object's name within its service; ok is false for an

@@ -80,6 +80,7 @@ func (s *IndexState) AliasOf(key string) string {
 	return s.Index.Alias
 }
 
+// KeyAlias returns the alias of an index: as it says, or else as its name tells.
 func (s *IndexState) KeyAlias(e *Engine) string {
 	if s.Index != nil {
 		return s.Index.Alias

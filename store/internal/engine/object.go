@@ -19,6 +19,7 @@ type Document struct {
 	extra        strictjson.Rest
 }
 
+// Version is one version of a secret.
 type Version struct {
 	Value     store.Value
 	created   string // as stored: another program's clock is kept as it is
@@ -158,6 +159,7 @@ func (o *Document) overwrote(before *Document, n int) bool {
 	return false
 }
 
+// Meta says everything about a version but its value.
 func (o *Document) Meta(n int, alias string) store.Meta {
 	v := o.Versions[n]
 	if o.Alias != "" {

@@ -185,6 +185,7 @@ func (e *Engine) load(ctx context.Context, service string) (store.Contents, erro
 	return c, e.confirmDenied(ctx, v, &c)
 }
 
+// SecretOf returns the secret that an index entry holds.
 func SecretOf(service, key string, entry index.Entry) store.Secret {
 	return store.Secret{
 		Meta: store.Meta{

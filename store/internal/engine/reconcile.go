@@ -11,6 +11,19 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
+// ReconcileOptions refine [Engine.Reconcile].
+type ReconcileOptions struct {
+	Rebuild bool         // make an index anew that does not parse
+	Inherit *index.Index // what the index is to know of deleted secrets beside its own; nil: nothing
+}
+
+// Reconcile brings the index of an alias up to date with the secret objects (X1 to X4). It renews
+// the listing of the view.
+func (e *Engine) Reconcile(ctx context.Context, v *View, alias string, o ReconcileOptions) error {
+	r := &reconciliation{e: e, v: v, alias: alias, rebuild: o.Rebuild, legacy: o.Inherit}
+	return r.run(ctx)
+}
+
 // reconciliation makes one index say what the secret objects say: X1 to X4 of the protocol.
 // Every command that changes secrets ends with it, and whoever wins a race takes the
 // others' changes along.

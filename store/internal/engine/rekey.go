@@ -172,6 +172,7 @@ func (r *rekeying) vouched(key, tag string) (index.Entry, string, bool) {
 	return index.Entry{}, "", false
 }
 
+// Entry returns the entry of a key, if the index was read and has one.
 func (s *IndexState) Entry(key string) (index.Entry, bool) {
 	if s.Index == nil {
 		return index.Entry{}, false

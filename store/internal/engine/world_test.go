@@ -23,6 +23,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket/buckettest"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
 	"github.com/coffer-secrets/coffer/store/internal/engine"
+	"github.com/coffer-secrets/coffer/store/internal/engine/inspect"
 )
 
 const (
@@ -70,6 +71,7 @@ func (w *world) Sleep(ctx context.Context, d time.Duration) error {
 // client is one engine with grants of its own, whose requests are recorded.
 type client struct {
 	*engine.Engine
+	*inspect.Inspector
 	w      *world
 	mem    *membucket.Bucket
 	bucket *buckettest.Faulty
@@ -105,6 +107,7 @@ func (w *world) client(alias string, options ...func(*engine.Options)) *client {
 		change(&o)
 	}
 	c.Engine = engine.New(o)
+	c.Inspector = inspect.New(c.Engine)
 	return c
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
+	"github.com/coffer-secrets/coffer/store/internal/engine/inspect"
 )
 
 const (
@@ -91,7 +92,7 @@ func (t task) run(ctx context.Context, c *client, b bucket.Bucket) (o outcome) {
 	case "rekey", "rewrite":
 		_, o.err = e.Rekey(ctx, service, admin.RekeyOptions{Rewrite: t.op == "rewrite"})
 	case "mend":
-		_, o.err = e.Mend(ctx, service)
+		_, o.err = inspect.New(e).Mend(ctx, service)
 	case "chamber":
 		o.err = chamber(ctx, b, t)
 	}

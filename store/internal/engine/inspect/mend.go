@@ -1,4 +1,4 @@
-package engine
+package inspect
 
 import (
 	"cmp"
@@ -10,17 +10,19 @@ import (
 
 	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/internal/pace"
+	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
+	"github.com/coffer-secrets/coffer/store/internal/engine"
 )
 
 // Mend implements [admin.Inspector]: tombstones first, then each index that is not what its
 // objects say, then the indexes that nothing needs. Every step is one conditional request, and
 // is derived from what is there: a run that was killed is run again.
-func (e *Engine) Mend(ctx context.Context, service string) ([]admin.Finding, error) {
-	in, err := e.inspect(ctx, service)
+func (i *Inspector) Mend(ctx context.Context, service string) ([]admin.Finding, error) {
+	in, err := inspect(ctx, i.e, service)
 	if err != nil {
-		return nil, wrap("mend", service, "", err)
+		return nil, engine.Fail("mend", store.ID{Service: service}, err)
 	}
 	m := &mending{in: in, done: map[*fault]bool{}}
 	m.tombstones(ctx)
@@ -32,7 +34,7 @@ func (e *Engine) Mend(ctx context.Context, service string) ([]admin.Finding, err
 			mended = append(mended, f.Finding)
 		}
 	}
-	return mended, wrap("mend", service, "", m.err)
+	return mended, engine.Fail("mend", store.ID{Service: service}, m.err)
 }
 
 // mending is one run of it. One failure does not end the others.
@@ -63,7 +65,7 @@ func (m *mending) tombstones(ctx context.Context) {
 			faults = slices.DeleteFunc(slices.Clone(faults), func(g *fault) bool { return g == f })
 		}
 	}
-	_ = pace.Each(ctx, Readers, len(faults), func(ctx context.Context, i int) error {
+	_ = pace.Each(ctx, engine.Readers, len(faults), func(ctx context.Context, i int) error {
 		done, err := m.in.collect(ctx, faults[i].tombstone.key)
 		m.note(faults[i], done, err)
 		return nil
@@ -80,15 +82,14 @@ func (in *inspection) noted(ctx context.Context, s *seenSecret) error {
 			return nil
 		}
 	}
-	r := &reconciliation{e: in.e, v: in.v, alias: cmp.Or(s.object.Alias, in.e.Alias)}
-	return r.run(ctx)
+	return in.e.Reconcile(ctx, in.v, cmp.Or(s.object.Alias, in.e.Alias), engine.ReconcileOptions{})
 }
 
 // collect deletes a tombstone. What was written in its place meanwhile is never deleted: where
 // the storage cannot delete under a condition the tombstone stays, unless the caller has said
 // that nobody else writes.
 func (in *inspection) collect(ctx context.Context, key string) (done bool, err error) {
-	name := ObjectName(in.v.Service, key)
+	name := engine.ObjectName(in.v.Service, key)
 	old := func() (tag bucket.Tag, gone bool, err error) {
 		o, info, err := in.e.ReadDocument(ctx, in.v.Service, key)
 		if err != nil || o == nil {
@@ -139,8 +140,7 @@ func (m *mending) indexes(ctx context.Context) {
 	for _, t := range targets {
 		// Not forced: what a delete must fence it has fenced, or the ghost of it is there and goes
 		// with a put. Forced, an index that a rekey has just deleted would come back, empty.
-		r := &reconciliation{e: m.in.e, v: m.in.v, alias: t.alias, rebuild: t.rebuild}
-		err := r.run(ctx)
+		err := m.in.e.Reconcile(ctx, m.in.v, t.alias, engine.ReconcileOptions{Rebuild: t.rebuild})
 		for _, f := range faults[t] {
 			m.note(f, true, err)
 		}
@@ -161,8 +161,8 @@ func (m *mending) leftovers(ctx context.Context) {
 
 // heir returns the index that is to know what a leftover one remembers of deleted secrets: our own,
 // else the first that has secrets; nil: there is none.
-func (in *inspection) heir(of *seenIndex) *IndexState {
-	var first *IndexState
+func (in *inspection) heir(of *seenIndex) *engine.IndexState {
+	var first *engine.IndexState
 	for _, s := range in.v.Readable() {
 		switch {
 		case s.File == of.File || s.Writable() != nil:
@@ -189,8 +189,7 @@ func (in *inspection) handOn(ctx context.Context, s *seenIndex) error {
 	if heir.Index.Covers(all) {
 		return nil
 	}
-	r := &reconciliation{e: in.e, v: in.v, alias: heir.Index.Alias, legacy: all}
-	return r.run(ctx)
+	return in.e.Reconcile(ctx, in.v, heir.Index.Alias, engine.ReconcileOptions{Inherit: all})
 }
 
 // dropLeftover deletes an index in the state in which it was seen (K5). Where a delete has no

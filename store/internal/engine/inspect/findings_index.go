@@ -1,4 +1,4 @@
-package engine
+package inspect
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
+	"github.com/coffer-secrets/coffer/store/internal/engine"
 )
 
 // judgeIndex looks at one index.
@@ -33,7 +34,7 @@ func (in *inspection) judgeIndex(ctx context.Context, s *seenIndex) {
 		in.judgeUnusable(s, finding)
 		return
 	case s.Corrupt != nil:
-		f := finding(admin.CheckCorruptIndex, admin.Serious, "is not a valid index: %s. Readers ask for each secret, chamber stops, and nobody can write under this alias", said(s.Corrupt))
+		f := finding(admin.CheckCorruptIndex, admin.Serious, "is not a valid index: %s. engine.Readers ask for each secret, chamber stops, and nobody can write under this alias", said(s.Corrupt))
 		f.index = in.mend(s)
 		in.add(f)
 		return
@@ -64,7 +65,7 @@ func other(key, want, alias string) bool {
 }
 
 // said is an error in the words of the store.
-func said(err error) string { return StorageError(err).Error() }
+func said(err error) string { return engine.StorageError(err).Error() }
 
 // judgeUnusable looks at an index whose key cannot be used. An index is a cache: where nothing
 // else is under its key, it can go unread.

@@ -1,4 +1,4 @@
-package engine
+package inspect
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
+	"github.com/coffer-secrets/coffer/store/internal/engine"
 )
 
 // judgeSecret looks at one secret object.
@@ -23,7 +24,7 @@ func (in *inspection) judgeSecret(s *seenSecret) {
 	}
 	bad := unsealed(s.err, s.key)
 	if bad == nil && !s.blind {
-		bad = unsealed(in.e.Vouch(ObjectName(in.v.Service, s.key), s.info.Seal), s.key)
+		bad = unsealed(in.e.Vouch(engine.ObjectName(in.v.Service, s.key), s.info.Seal), s.key)
 	}
 	switch {
 	case bad != nil:
@@ -63,7 +64,7 @@ func (in *inspection) orphaned(s *seenSecret) bool {
 		return false
 	}
 	for _, x := range in.indexes {
-		if _, held := x.IndexState.Entry(s.key); held && (s.alias == "" || x.AliasOf(s.key) == s.alias) {
+		if _, held := x.Entry(s.key); held && (s.alias == "" || x.AliasOf(s.key) == s.alias) {
 			return false
 		}
 		if x.Index == nil && (s.alias == "" || x.File == index.FileName(s.alias)) {
@@ -82,7 +83,7 @@ func (in *inspection) lost(s *seenSecret) []int {
 	numbers := slices.Sorted(maps.Keys(s.object.Versions))
 	var gone []int
 	for i, n := range numbers[1:] {
-		for between := numbers[i] + 1; between < n && n-numbers[i] <= MaxVersions; between++ {
+		for between := numbers[i] + 1; between < n && n-numbers[i] <= engine.MaxVersions; between++ {
 			gone = append(gone, between)
 		}
 	}

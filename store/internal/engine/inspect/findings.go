@@ -1,4 +1,4 @@
-package engine
+package inspect
 
 import (
 	"cmp"
@@ -13,6 +13,7 @@ import (
 	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
+	"github.com/coffer-secrets/coffer/store/internal/engine"
 )
 
 const (
@@ -32,13 +33,13 @@ type fault struct {
 // target is an index that can be brought up to date.
 type target struct {
 	alias   string
-	rebuild bool // see [reconciliation.rebuild]
+	rebuild bool // see [engine.ReconcileOptions]
 }
 
 func (in *inspection) add(f fault) {
 	f.ID.Service = in.v.Service
 	if f.Object == "" && f.ID.Key != "" {
-		f.Object = ObjectName(in.v.Service, f.ID.Key)
+		f.Object = engine.ObjectName(in.v.Service, f.ID.Key)
 	}
 	f.Mendable = f.index != nil || f.tombstone != nil || f.leftover != nil
 	in.faults = append(in.faults, &f)
@@ -124,7 +125,7 @@ func (in *inspection) target(alias string) *target {
 			continue
 		}
 		t.rebuild = s.Corrupt != nil
-		if s.Index == nil && !t.rebuild || s.IndexState.Writable() != nil && !t.rebuild || s.Index != nil && len(s.Index.Entries) > 0 && s.Index.Alias != alias {
+		if s.Index == nil && !t.rebuild || s.Writable() != nil && !t.rebuild || s.Index != nil && len(s.Index.Entries) > 0 && s.Index.Alias != alias {
 			t = nil
 		}
 		break

@@ -1,4 +1,7 @@
-package engine
+// Package inspect finds out what is wrong with a service and repairs what needs no decision of its
+// owner: what doctor, keys and audit ask of the engine. It looks at every object and index of a service
+// through the engine, and changes something only with [Inspector.Mend].
+package inspect
 
 import (
 	"cmp"
@@ -13,35 +16,42 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
+	"github.com/coffer-secrets/coffer/store/internal/engine"
 )
 
-var _ admin.Inspector = (*Engine)(nil)
+// Inspector is an [admin.Inspector] over an engine.
+type Inspector struct{ e *engine.Engine }
+
+var _ admin.Inspector = (*Inspector)(nil)
+
+// New returns the inspector of an engine's bucket.
+func New(e *engine.Engine) *Inspector { return &Inspector{e} }
 
 // inspections bounds how often a service is looked at that others change meanwhile.
 const inspections = 3
 
 // Inspect implements [admin.Inspector]. It costs a listing, two requests for each index, a HEAD
 // of each object, and a GET of those for which no index vouches.
-func (e *Engine) Inspect(ctx context.Context, service string) (admin.Inspection, error) {
-	in, err := e.inspect(ctx, service)
+func (i *Inspector) Inspect(ctx context.Context, service string) (admin.Inspection, error) {
+	in, err := inspect(ctx, i.e, service)
 	if err != nil {
-		return admin.Inspection{}, wrap("inspect", service, "", err)
+		return admin.Inspection{}, engine.Fail("inspect", store.ID{Service: service}, err)
 	}
 	return in.report(), nil
 }
 
 // Occupied implements [admin.Inspector].
-func (e *Engine) Occupied(ctx context.Context, prefix string) ([]string, error) {
+func (i *Inspector) Occupied(ctx context.Context, prefix string) ([]string, error) {
 	found := map[string]bool{}
-	for info, err := range e.Bucket.Walk(ctx, prefix) {
+	for info, err := range i.e.Bucket.Walk(ctx, prefix) {
 		if err != nil {
-			return nil, wrap("list services", prefix, "", err)
+			return nil, engine.Fail("list services", store.ID{Service: prefix}, err)
 		}
-		service, base, ok := CutLast(info.Name)
+		service, base, ok := engine.CutLast(info.Name)
 		if !ok || store.CheckService(service) != nil || !strings.HasPrefix(service, prefix) {
 			continue
 		}
-		if _, secret := KeyOf(service, info.Name); secret || index.Is(base, e.Plain()) {
+		if _, secret := engine.KeyOf(service, info.Name); secret || index.Is(base, i.e.Plain()) {
 			found[service] = true
 		}
 	}
@@ -50,8 +60,8 @@ func (e *Engine) Occupied(ctx context.Context, prefix string) ([]string, error) 
 
 // inspection is what is seen of one service.
 type inspection struct {
-	e       *Engine
-	v       *View
+	e       *engine.Engine
+	v       *engine.View
 	indexes []*seenIndex  // by name
 	secrets []*seenSecret // by key
 	faults  []*fault
@@ -61,7 +71,7 @@ type inspection struct {
 
 // seenIndex is an index as it was read, and as a HEAD told it afterwards.
 type seenIndex struct {
-	*IndexState
+	*engine.IndexState
 	info bucket.Info // of the HEAD; no Tag where that was refused
 	err  error       // why it could not be read
 }
@@ -70,24 +80,24 @@ type seenIndex struct {
 type seenSecret struct {
 	key    string
 	info   bucket.Info
-	by     *IndexState // the index that vouches for it
-	object *Document   // as it was opened
-	alias  string      // that it is under, "" where that cannot be told
-	hidden bool        // the caller may not read it
-	blind  bool        // nor ask for its state: the listing alone tells of it
-	gone   bool        // a tombstone
-	err    error       // why it could not be read, other than for want of permission
+	by     *engine.IndexState // the index that vouches for it
+	object *engine.Document   // as it was opened
+	alias  string             // that it is under, "" where that cannot be told
+	hidden bool               // the caller may not read it
+	blind  bool               // nor ask for its state: the listing alone tells of it
+	gone   bool               // a tombstone
+	err    error              // why it could not be read, other than for want of permission
 }
 
 // inspect looks at a service, again if an index was put meanwhile, and finds what is wrong with it.
-func (e *Engine) inspect(ctx context.Context, service string) (*inspection, error) {
+func inspect(ctx context.Context, e *engine.Engine, service string) (*inspection, error) {
 	if err := store.CheckService(service); err != nil {
 		return nil, err
 	}
 	for n := 1; ; n++ {
 		in := &inspection{
-			e: e.remembering(), targets: map[string]*target{},
-			v: &View{Service: service, Indexes: map[string]*IndexState{}},
+			e: remembering(e), targets: map[string]*target{},
+			v: &engine.View{Service: service, Indexes: map[string]*engine.IndexState{}},
 		}
 		for _, step := range []func(context.Context) error{in.list, in.readIndexes, in.headSecrets, in.open, in.headIndexes} {
 			if err := step(ctx); err != nil {
@@ -103,7 +113,7 @@ func (e *Engine) inspect(ctx context.Context, service string) (*inspection, erro
 }
 
 // remembering returns an engine that asks for the key behind an alias once.
-func (e *Engine) remembering() *Engine {
+func remembering(e *engine.Engine) *engine.Engine {
 	o, known := e.Options, map[string]string{}
 	o.KeyID = func(ctx context.Context, alias string) string {
 		id, ok := known[alias]
@@ -113,7 +123,7 @@ func (e *Engine) remembering() *Engine {
 		}
 		return id
 	}
-	return &Engine{o}
+	return engine.New(o)
 }
 
 func (in *inspection) list(ctx context.Context) error { return in.e.List(ctx, in.v) }
@@ -122,16 +132,16 @@ func (in *inspection) list(ctx context.Context) error { return in.e.List(ctx, in
 // than its entry is then drift, and never a mistake of ours.
 func (in *inspection) readIndexes(ctx context.Context) error {
 	own := index.FileName(in.e.Alias)
-	in.v.Indexes[own] = &IndexState{File: own, Missing: true}
+	in.v.Indexes[own] = &engine.IndexState{File: own, Missing: true}
 	files := slices.Sorted(maps.Keys(in.v.Files))
 	seen := make([]*seenIndex, len(files))
-	err := pace.Each(ctx, Readers, len(files), func(ctx context.Context, i int) error {
+	err := pace.Each(ctx, engine.Readers, len(files), func(ctx context.Context, i int) error {
 		s, err := in.e.ReadIndex(ctx, in.v.Service, files[i])
 		if err != nil && !visible(err) {
 			return err
 		}
 		if err != nil {
-			s = &IndexState{File: files[i], Denied: err}
+			s = &engine.IndexState{File: files[i], Denied: err}
 		}
 		seen[i] = &seenIndex{IndexState: s, err: cmp.Or(s.Denied, s.Corrupt)}
 		return nil
@@ -172,8 +182,8 @@ func (in *inspection) headSecrets(ctx context.Context) error {
 	}
 	names := slices.Sorted(maps.Keys(keys))
 	seen := make([]*seenSecret, len(names))
-	err := pace.Each(ctx, Readers, len(names), func(ctx context.Context, i int) error {
-		info, err := in.e.Bucket.Head(ctx, ObjectName(in.v.Service, names[i]))
+	err := pace.Each(ctx, engine.Readers, len(names), func(ctx context.Context, i int) error {
+		info, err := in.e.Bucket.Head(ctx, engine.ObjectName(in.v.Service, names[i]))
 		listed := keys[names[i]]
 		switch {
 		case errors.Is(err, bucket.ErrNotFound), err != nil && listed.Tag == "" && visible(err):
@@ -201,7 +211,7 @@ func (in *inspection) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return pace.Each(ctx, Readers, len(in.secrets), func(ctx context.Context, i int) error {
+	return pace.Each(ctx, engine.Readers, len(in.secrets), func(ctx context.Context, i int) error {
 		s := in.secrets[i]
 		in.vouch(s)
 		if s.by != nil || s.gone || s.hidden || s.err != nil {
@@ -231,7 +241,7 @@ func (in *inspection) open(ctx context.Context) error {
 // indexes, neither is believed.
 func (in *inspection) vouch(s *seenSecret) {
 	tag := string(s.info.Tag)
-	var by []*IndexState
+	var by []*engine.IndexState
 	for _, x := range in.v.Readable() {
 		if e, ok := x.Index.Verified(s.key, tag); ok && !e.Moving {
 			by = append(by, x)
@@ -288,7 +298,7 @@ func (in *inspection) report() admin.Inspection {
 	for _, s := range in.secrets {
 		m := store.Meta{ID: store.ID{Service: in.v.Service, Key: s.key}, KeyAlias: s.alias}
 		if s.by != nil {
-			m = SecretOf(in.v.Service, s.key, s.by.Index.Entries[s.key]).Meta
+			m = engine.SecretOf(in.v.Service, s.key, s.by.Index.Entries[s.key]).Meta
 		} else if s.object != nil && !s.gone {
 			m = s.object.Meta(s.object.Newest(), s.alias)
 		}
@@ -299,7 +309,7 @@ func (in *inspection) report() admin.Inspection {
 	for _, s := range in.indexes {
 		x := admin.InspectedIndex{
 			Object: in.v.Service + "/" + s.File, KeyAlias: s.KeyAlias(in.e), Sealed: s.Seal.Method, KeyID: s.Seal.KeyID,
-			Err: wrap("inspect", in.v.Service, "", s.err),
+			Err: engine.Fail("inspect", store.ID{Service: in.v.Service}, s.err),
 		}
 		if s.Index != nil {
 			x.Entries = len(s.Index.Entries)
