@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/coffer-secrets/coffer/cmd"
+	"github.com/coffer-secrets/coffer/internal/testing/need"
 	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 )
 
@@ -66,9 +67,7 @@ func forEachShell(t *testing.T, test func(t *testing.T, shell string)) {
 	t.Helper()
 	for shell := range shells {
 		t.Run(shell, func(t *testing.T) {
-			if _, err := exec.LookPath(shell); err != nil {
-				t.Skip("this machine has no " + shell)
-			}
+			need.Program(t, shell, "apt-get install "+shell)
 			t.Parallel()
 			test(t, shell)
 		})

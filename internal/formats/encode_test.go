@@ -155,7 +155,7 @@ func TestLimitsAreExact(t *testing.T) {
 }
 
 func TestDockerReadsTheLongestLineThatIsCarried(t *testing.T) {
-	need(t, "docker")
+	needs(t, "docker")
 	consumers := consumers()
 	i := slices.IndexFunc(consumers, func(c consumer) bool { return c.format == "docker" })
 	docker := consumers[i]

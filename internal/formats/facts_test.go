@@ -52,7 +52,7 @@ func TestWhatReadersMakeOfDotenv(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			for _, tool := range c.tools {
-				need(t, tool)
+				needs(t, tool)
 			}
 			var file bytes.Buffer
 			want := map[string]string{}
@@ -132,7 +132,7 @@ func TestDockerAndPodmanKeepQuotesAndDropACarriageReturn(t *testing.T) {
 	want := map[string]string{"KEY_A": `"q"`, "KEY_B": "'q'", "KEY_C": " x ", "KEY_D": "x", "KEY_E": "a\rb", "KEY_F": "$KEY_A #"}
 	for tool, read := range map[string]func(*testing.T, string) map[string]string{"docker": readDocker, "podman": readPodman} {
 		t.Run(tool, func(t *testing.T) {
-			need(t, tool)
+			needs(t, tool)
 			if diff := cmp.Diff(want, read(t, file)); diff != "" {
 				t.Errorf("(-documented +read)\n%s", diff)
 			}
@@ -146,7 +146,7 @@ func TestCRLFInTOMLIsKeptAndTomllibMakesLFOfIt(t *testing.T) {
 	if diff := cmp.Diff([]string{"a=x\r\ny", "b=x\r\ny"}, got); diff != "" || err != nil {
 		t.Errorf("coffer: %v (-documented +read)\n%s", err, diff)
 	}
-	need(t, "python3:tomllib")
+	needs(t, "python3:tomllib")
 	file := filepath.Join(t.TempDir(), "crlf.toml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -158,7 +158,7 @@ func TestCRLFInTOMLIsKeptAndTomllibMakesLFOfIt(t *testing.T) {
 }
 
 func TestPythonCSVNeedsALargerFieldLimitAbove128KiB(t *testing.T) {
-	need(t, "python3")
+	needs(t, "python3")
 	const script = "import csv,sys\nif sys.argv[2]: csv.field_size_limit(1<<30)\nprint(sum(len(v) for k,v in csv.reader(open(sys.argv[1],newline='',encoding='utf-8'))))"
 	for _, test := range []struct {
 		size   int
@@ -181,7 +181,7 @@ func TestAShellSetsMoreThanAProgramCanBeStartedWith(t *testing.T) {
 		t.Skip("128 KiB for one variable is Linux's limit")
 	}
 	for _, shell := range []string{"bash", "dash"} {
-		need(t, shell)
+		needs(t, shell)
 		file := filepath.Join(t.TempDir(), "env.sh")
 		pairs := pairsOf([]string{strings.Repeat("x", 128<<10)}, numbered)
 		if err := os.WriteFile(file, encode(t, "shell", pairs, single), 0o600); err != nil {
@@ -196,7 +196,7 @@ func TestAShellSetsMoreThanAProgramCanBeStartedWith(t *testing.T) {
 
 func TestNoShellReadsEscapedStrings(t *testing.T) {
 	for _, shell := range []string{"bash", "dash"} {
-		need(t, shell)
+		needs(t, shell)
 		file := filepath.Join(t.TempDir(), "env.sh")
 		if err := os.WriteFile(file, encode(t, "shell-escaped", pairsOf([]string{"a\nb"}, numbered), single), 0o600); err != nil {
 			t.Fatal(err)

@@ -34,7 +34,7 @@ func python(name string) *reader {
 
 func (r *reader) files(t *testing.T, files ...string) []answer {
 	t.Helper()
-	need(t, r.tool)
+	needs(t, r.tool)
 	var answers []answer
 	body := run(t, r.command[0], append(r.command[1:], files...)...)
 	if err := json.Unmarshal(body, &answers); err != nil || len(answers) != len(files) {

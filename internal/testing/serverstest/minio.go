@@ -34,7 +34,7 @@ type MinIO struct {
 func StartMinIO(t testing.TB) *MinIO {
 	t.Helper()
 	m, err := runningMinIO()
-	need(t, err)
+	started(t, err)
 	return m
 }
 

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/coffer-secrets/coffer/internal/testing/need"
 )
 
 // The versions that `make test-servers` builds; a test compares them with the Makefile.
@@ -51,13 +53,13 @@ func binary(name, version string) (string, error) {
 	return path, err
 }
 
-// need ends the test when its server did not start: a server that was never built skips it,
+// started ends the test when its server did not start: a server that was never built skips it,
 // but where the variable CI is set.
-func need(t testing.TB, err error) {
+func started(t testing.TB, err error) {
 	t.Helper()
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && os.Getenv("CI") == "":
-		t.Skipf("%v: make test-servers builds them", err)
+	case errors.Is(err, fs.ErrNotExist):
+		need.Missing(t, err.Error(), "make test-servers builds it")
 	case err != nil:
 		t.Fatal(err)
 	}

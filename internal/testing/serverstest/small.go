@@ -19,7 +19,7 @@ type Small struct {
 func StartGofakes3(t testing.TB) *Small {
 	t.Helper()
 	s, err := runningGofakes3()
-	need(t, err)
+	started(t, err)
 	return s
 }
 
@@ -27,7 +27,7 @@ func StartGofakes3(t testing.TB) *Small {
 func StartRclone(t testing.TB) *Small {
 	t.Helper()
 	s, err := runningRclone()
-	need(t, err)
+	started(t, err)
 	return s
 }
 

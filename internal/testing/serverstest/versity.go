@@ -33,7 +33,7 @@ type Versity struct {
 func StartVersity(t testing.TB) *Versity {
 	t.Helper()
 	v, err := runningVersity()
-	need(t, err)
+	started(t, err)
 	return v
 }
 

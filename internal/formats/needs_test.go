@@ -1,0 +1,54 @@
+package formats
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/coffer-secrets/coffer/internal/testing/need"
+)
+
+// installs are the packages of Debian that have what the tests need; others are called as the program.
+var installs = map[string]string{
+	"kubectl": "kubernetes-client", "node": "nodejs", "java": "default-jdk-headless", "docker": "docker.io", "systemd-tmpfiles": "systemd",
+	"python3:dotenv": "python3-dotenv", "python3:yaml": "python3-yaml", "python3:tomllib": "python3", "ruby:dotenv": "ruby-dotenv", "ruby:yaml": "ruby",
+}
+
+// needs ends the test where a program, or a module of python ("python3:yaml"), is missing.
+func needs(t *testing.T, tool string) {
+	t.Helper()
+	program, module, _ := strings.Cut(tool, ":")
+	_, err := exec.LookPath(program)
+	switch {
+	case tool == "readers":
+		if _, err = os.Stat(golib("").command[0]); err != nil || os.Getenv(readersVariable) == "" { // installed last
+			need.Missing(t, "the readers of dotenv and YAML", "make test installs them with npm (apt-get install npm)")
+		}
+	case err == nil && program == "ruby":
+		err = exec.Command(program, "-r", module, "-e", "").Run()
+	case err == nil && module != "":
+		err = exec.Command(program, "-c", "import "+module).Run()
+	}
+	if err != nil {
+		debian, ok := installs[tool]
+		if !ok {
+			debian = tool
+		}
+		need.Missing(t, tool, "apt-get install "+debian)
+	}
+}
+
+func run(t *testing.T, name string, args ...string) []byte {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	// A bare environment: nothing of the caller's may answer for a secret.
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "LC_ALL=C.UTF-8", readersVariable + "=" + os.Getenv(readersVariable)}
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s: %v\n%.2000s", name, err, stderr.String())
+	}
+	return stdout.Bytes()
+}
