@@ -9,7 +9,6 @@ MOTO          := 5.2.1
 
 TOOLS    ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/coffer-tools
 FUZZTIME ?= 1m
-WALK     ?= full
 VERSION  ?= $(shell git describe --tags --dirty 2>/dev/null || echo dev)
 COMMIT   ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 
@@ -22,18 +21,22 @@ rclone        := $(TOOLS)/rclone@$(RCLONE)/rclone
 moto          := $(TOOLS)/moto-$(MOTO)
 readers       := $(TOOLS)/readers-$(firstword $(shell cd internal/formats/readers && cat package-lock.json go.sum main.go | cksum))
 
+# What is built, tested and linted is compiled once: with the same flags, and without C.
+export GOFLAGS := $(strip $(shell go env GOFLAGS) -trimpath)
+export CGO_ENABLED ?= 0
+
 export PATH := $(PATH):$(moto)/bin
 export COFFER_TEST_READERS := $(readers)
 
 .DEFAULT_GOAL := build
-.PHONY: help build moto readers test test-servers race lint lint-selftest fmt vuln cross fuzz cover walk mutants bench tools clean
+.PHONY: help build moto readers test prove proofs walk schedules fuzz test-servers race cover mutants lint lint-selftest fmt vuln cross bench tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # What go install builds, but for the symbols and the version.
 build: ## ./coffer, one static binary
-	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)" -o coffer .
+	go build -trimpath -ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)" -o coffer .
 
 moto: ## moto_server, when it is missing and Python can install it
 	@command -v moto_server >/dev/null || { echo "installing moto_server $(MOTO)" && \
@@ -44,18 +47,37 @@ readers: ## programs that read what coffer exports: packages of npm, and a progr
 	@test -e "$(readers)/readers" || { echo "installing readers of dotenv and YAML" && mkdir -p "$(readers)" && \
 		cp internal/formats/readers/package*.json "$(readers)" && \
 		(cd "$(readers)" && npm ci --ignore-scripts --no-audit --no-fund --loglevel error) && \
-		CGO_ENABLED=0 go build -C internal/formats/readers -o "$(readers)/readers" .; } || \
+		go build -C internal/formats/readers -o "$(readers)/readers" .; } || \
 		echo "the readers could not be installed: tests of them say so and are skipped, or fail where CI is set"
 
 # Many tests wait, for time-outs and for processes, more than they compute.
-test: moto readers ## every test; installs the server that many of them talk to
-	go test -timeout 20m -parallel 8 ./...
+test: moto readers ## every test, once (3 minutes); lists what was skipped, and what installs it
+	@go run ./internal/testing/gotest -timeout 20m -parallel 8 ./...
+
+# What make test does a sample of, in full, and what needs more than it does.
+PROOFS := walk schedules fuzz test-servers race
+
+prove: $(PROOFS) ## all that is too long for make test: walks, schedules, fuzzing, other servers, the race detector (25 minutes)
+
+proofs:
+	@echo $(PROOFS)
+
+# A walk prints how many cases it met.
+walks = COFFER_PROVE=1 go test -count 1 -timeout 30m -v -run '$(1)' $(2) | grep -v '^ *\(===\|--- PASS: .*/\)'
+
+walk: SHELL := bash -o pipefail
+walk: moto ## each command x request x fault, by the engine and by the program; killed, interrupted, expired (10 minutes)
+	$(call walks,FaultWalk|TwoFaults|UnderFaults|WithTheProgramsClient,./store/...)
+	$(call walks,FaultWalk|Killed|Interrupted|Expires|Clock|NoCommandTells|SurvivesEach|LostAnswer|CannotBeTold|CutOff|Wire$$,./cmd)
+
+schedules: ## the order of requests of several clients: each of two, many of three
+	COFFER_PROVE=1 go test -count 1 -timeout 20m ./store/internal/engine/schedule
 
 test-servers: $(minio) $(versitygw) $(gofakes3) $(rclone) moto ## the tests on MinIO, versitygw, gofakes3 and rclone, which it builds once (5 minutes)
 	COFFER_TEST_TOOLS=$(TOOLS) go test -count 1 -tags servers -run 'On(MinIO|Versitygw|EachServer)' -timeout 20m ./store/... ./cmd
 
 race: moto readers ## every test under the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race -short -timeout 25m ./...
+	CGO_ENABLED=1 go test -race -timeout 25m ./...
 
 lint: $(golangci-lint) ## go vet, golangci-lint with the layer rules, formatting
 	go vet ./...
@@ -72,8 +94,8 @@ vuln: $(govulncheck) ## known vulnerabilities in what we call
 	.ci/vuln $(govulncheck)
 
 cross: ## vet for the other systems we build for
-	GOOS=windows CGO_ENABLED=0 go vet ./...
-	GOOS=darwin CGO_ENABLED=0 go vet ./...
+	GOOS=windows go vet ./...
+	GOOS=darwin go vet ./...
 
 fuzz: ## every fuzz target for FUZZTIME (1m)
 	.ci/fuzz $(FUZZTIME)
@@ -81,17 +103,12 @@ fuzz: ## every fuzz target for FUZZTIME (1m)
 cover: moto readers ## coverage of the packages that promise some
 	.ci/cover
 
-walk: SHELL := bash -o pipefail
-walk: moto ## the whole fault walk of the program: every command, request and fault; killed, interrupted, expired (10 minutes)
-	COFFER_WALK=$(WALK) go test -count 1 -timeout 30m -v -run 'WithTheProgramsClient' ./store/... | grep -v '^ *\(===\|--- PASS: .*/\)'
-	COFFER_WALK=$(WALK) go test -count 1 -timeout 30m -v -run 'FaultWalk|Killed|Interrupted|Expires|Clock|NoCommandTells|SurvivesEach|LostAnswer|CannotBeTold' ./cmd | grep -v '^ *\(===\|--- PASS: .*/\)'
-
 mutants: ## plant mistakes in the protocol, one at a time, and expect the tests to find them (15 minutes)
 	.ci/mutants
 
 bench: moto ## benchmarks, and what each command costs on the wire
 	go test -run '^$$' -bench . -benchmem ./...
-	go test -run Wire -count 1 -v ./cmd/...
+	COFFER_PROVE=1 go test -run Wire -count 1 -v ./cmd/...
 
 tools: $(golangci-lint) $(govulncheck) ## build the tools
 
@@ -105,14 +122,14 @@ $(TOOLS)/govulncheck@%/govulncheck:
 	GOBIN=$(@D) go install golang.org/x/vuln/cmd/govulncheck@$*
 
 $(TOOLS)/minio@%/minio:
-	CGO_ENABLED=0 GOBIN=$(@D) go install github.com/minio/minio@$*
+	GOBIN=$(@D) go install github.com/minio/minio@$*
 
 # The small ones are programs of a module of their own, whose go.mod has their versions.
 $(TOOLS)/gofakes3@%/gofakes3:
-	cd internal/testing/serverstest/servers && CGO_ENABLED=0 GOBIN=$(@D) go install ./gofakes3
+	cd internal/testing/serverstest/servers && GOBIN=$(@D) go install ./gofakes3
 
 $(TOOLS)/rclone@%/rclone:
-	cd internal/testing/serverstest/servers && CGO_ENABLED=0 GOBIN=$(@D) go install ./rclone
+	cd internal/testing/serverstest/servers && GOBIN=$(@D) go install ./rclone
 
 $(TOOLS)/versitygw@%/versitygw:
-	CGO_ENABLED=0 GOBIN=$(@D) go install github.com/versity/versitygw/cmd/versitygw@$*
+	GOBIN=$(@D) go install github.com/versity/versitygw/cmd/versitygw@$*

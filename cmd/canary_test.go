@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/coffer-secrets/coffer/cmd"
+	"github.com/coffer-secrets/coffer/internal/testing/proof"
 	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 )
 
@@ -61,7 +62,7 @@ var everyCommand = map[string][]struct {
 // with something wrong at each of its requests: no stream, file or argument has a value that
 // was not asked for.
 func TestNoCommandTellsAValue(t *testing.T) {
-	const most = 20 // requests of a command line that meet a fault outside of the walk
+	const most = 8 // requests of a command line that meet a fault in make test
 	t.Parallel()
 	for _, name := range commandsOf(reflect.TypeFor[cmd.CLI]()) {
 		lines, ok := everyCommand[name]
@@ -102,15 +103,12 @@ func TestNoCommandTellsAValue(t *testing.T) {
 				}
 				faults := faultsBeforeAndAfter()
 				for i, at := range spots {
-					if os.Getenv("COFFER_WALK") == "" && i%(len(spots)/most+1) != 0 {
+					if !proof.Whole() && i%(len(spots)/most+1) != 0 {
 						continue // init and doctor make a hundred requests each
 					}
 					// A few faults at each request, all of them in the course of the walk.
-					for j := range 3 {
+					for j := range proof.Bounded(1, 3) {
 						f := faults[(3*i+j)%len(faults)]
-						if os.Getenv("COFFER_WALK") == "" && j > 0 {
-							continue
-						}
 						s.reset()
 						s.meets(at, f)
 						got := s.perform(line, c.stdin)

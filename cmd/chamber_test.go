@@ -627,6 +627,7 @@ func TestParametersThatChamberLeft(t *testing.T) {
 }
 
 func TestAScriptWrittenForChamber(t *testing.T) {
+	t.Parallel()
 	for _, backend := range []string{"s3-kms", "s3"} {
 		t.Run(backend, func(t *testing.T) {
 			t.Parallel()

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coffer-secrets/coffer/internal/testing/proof"
 	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 )
 
@@ -111,6 +112,7 @@ func works(b *bench) {
 // left out and told, the rest is made, nothing remains of the trials, and the bucket works. A second
 // run makes nothing.
 func TestInitLeavesOutWhatAServerDoesNotBear(t *testing.T) {
+	t.Parallel()
 	for name, server := range playedServers() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -201,6 +203,7 @@ func wantNothingOfATrial(b *bench) {
 // Every error of a setting's change, and a kill, before it is applied and after: the bucket works, an
 // init that did not end well says which part, and the next one ends as if nothing had been.
 func TestInitThatIsCutOffAnywhereLeavesABucketThatWorks(t *testing.T) {
+	t.Parallel()
 	const easy = "a server that bears all"
 	servers := map[string]s3test.Quirks{
 		easy:           {},
@@ -226,12 +229,9 @@ func TestInitThatIsCutOffAnywhereLeavesABucketThatWorks(t *testing.T) {
 				}
 			}
 			want := b.bucket.Settings()
-			every := 1
+			every := proof.Bounded(3, 1)
 			if name == easy {
-				every = 3 // each change is like the others there
-			}
-			if testing.Short() {
-				every = 5
+				every = proof.Bounded(5, 1) // each change is like the others there
 			}
 			if len(changes) < 12 {
 				t.Fatalf("%d changes: %v", len(changes), changes)
@@ -312,6 +312,7 @@ func dropInit(b *bench, n int, after bool) outcome {
 // Who does all that doctor recommends has a bucket that works, and a doctor that finds nothing worse
 // than before and does not recommend the same again.
 func TestDoctorRecommendsWhatInitDoes(t *testing.T) {
+	t.Parallel()
 	for name, server := range playedServers() {
 		if server.quirks.NoConditions {
 			continue // init is tried there above; each put takes two seconds

@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/coffer-secrets/coffer/internal/testing/mototest"
+	"github.com/coffer-secrets/coffer/internal/testing/proof"
 	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 )
 
@@ -163,10 +164,10 @@ func TestMigrateBetweenBackendsOfOneAccount(t *testing.T) {
 }
 
 // A run that is killed at any of its puts has done no harm, and the next one ends what it began.
+// make test kills it at every third, make prove at each.
 func TestAMigrationKilledAtEachPutGoesOn(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: it kills the program some twenty times")
-	}
+	t.Parallel()
+	step := int32(proof.Bounded(3, 1))
 	b := newBench(t, s3test.Options{})
 	b.contexts("")
 	want := map[string][]string{"a": {"1", "2", "1"}, "b": {"1"}, "c": {"1", "1", "3", "1"}}
@@ -177,7 +178,7 @@ func TestAMigrationKilledAtEachPutGoesOn(t *testing.T) {
 		}
 	}
 	const line = "migrate team --from-context desk --to-context bucket"
-	for at, finished := int32(1), false; !finished; at++ {
+	for at, finished := int32(1), false; !finished; at += step {
 		for _, o := range b.bucket.Objects() {
 			b.bucket.Delete(o.Name)
 		}

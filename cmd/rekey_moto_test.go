@@ -27,6 +27,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/coffer-secrets/coffer/internal/testing/mototest"
+	"github.com/coffer-secrets/coffer/internal/testing/proof"
 )
 
 const (
@@ -34,16 +35,12 @@ const (
 	movedTo   = "alias/rekeyed-2027"
 )
 
-// TestARekeyKilledTwentyTimesEndsRight moves 200 secrets on moto with `make walk`, else 50, is
+// TestARekeyKilledTwentyTimesEndsRight moves 200 secrets on moto in make prove, else 50, is
 // killed at twenty random requests, and is run again each time. COFFER_KILLS, the seed that it
 // prints, chooses the same again.
 func TestARekeyKilledTwentyTimesEndsRight(t *testing.T) {
 	t.Parallel()
-	keys, kills := 200, 20
-	if os.Getenv("COFFER_WALK") == "" {
-		keys = 50
-		t.Logf("%d secrets; make walk moves 200", keys)
-	}
+	keys, kills := proof.Bounded(50, 200), 20
 	seed := uint64(time.Now().UnixNano())
 	if text, ok := os.LookupEnv("COFFER_KILLS"); ok {
 		var err error

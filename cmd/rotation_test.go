@@ -401,6 +401,7 @@ func (e *estate) wantFenced(alias string) {
 }
 
 func TestTheGuideToRotationHoldsTrue(t *testing.T) {
+	t.Parallel()
 	found := readGuide(t, filepath.Join("..", "docs", "rotation.md"))
 	for section := range found {
 		if _, ok := sections[section]; !ok {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/coffer-secrets/coffer/internal/testing/proof"
 	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 )
 
@@ -16,9 +17,9 @@ import (
 func TestASecretSurvivesEachCommandOnAServerThatIgnoresSubresources(t *testing.T) {
 	t.Parallel()
 	const all = "tagging x-amz-tagging versionId versions policy lifecycle encryption publicAccessBlock versioning"
-	for _, ignored := range append(strings.Fields(all), all) {
+	for i, ignored := range append(strings.Fields(all), all) {
 		for _, versions := range []bool{true, false} {
-			if !versions && ignored != all && os.Getenv("COFFER_WALK") == "" {
+			if ignored != all && versions != (i%2 == 0) && !proof.Whole() {
 				continue
 			}
 			t.Run(fmt.Sprintf("%s, versions %v", ignored, versions), func(t *testing.T) {

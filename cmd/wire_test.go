@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/coffer-secrets/coffer/internal/testing/mototest"
+	"github.com/coffer-secrets/coffer/internal/testing/proof"
 	"github.com/coffer-secrets/coffer/internal/testing/wire"
 )
 
@@ -55,7 +56,7 @@ func TestWire(t *testing.T) {
 		{what: "import, 100 new keys (with STS)", line: "import new-%d " + l.file("new", "alias/app", 100), requests: 106, depth: 8},
 	} {
 		t.Run(c.what, func(t *testing.T) {
-			// The least of three runs: a busy machine can only pull requests apart.
+			// The least of three runs, or the first as good as it should be: a busy machine can only pull requests apart.
 			requests, depth := 1<<30, 1<<30
 			for n := range 3 {
 				if c.unknown {
@@ -63,6 +64,9 @@ func TestWire(t *testing.T) {
 				}
 				got := l.count(strings.ReplaceAll(c.line, "%d", fmt.Sprint(n)), c.stdin)
 				requests, depth = min(requests, got.Requests), min(depth, got.Depth)
+				if requests <= c.requests && depth <= c.depth && !proof.Whole() {
+					break
+				}
 			}
 			t.Logf("| %s | %d | %d |", c.what, requests, depth)
 			if requests > c.requests || depth > c.depth {

@@ -3,12 +3,12 @@ package mototest
 import (
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/coffer-secrets/coffer/internal/testing/proof"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -33,16 +33,16 @@ func Told(results []store.Result) []string {
 // program has. One lost answer is nobody else's doing: the command succeeds, says what an
 // undisturbed one says, which is want, and leaves what that leaves. run makes a service of its own.
 //
-// Without COFFER_WALK=full it takes two faults, and the operations in short alone; none of a
-// command for which there are none.
-func Walk(t *testing.T, want, short []string, run func(t *testing.T, choose func(Request) *Fault) Run) {
+// Where the whole proof is not asked for it takes two faults, and the operations in bounded alone;
+// none of a command for which there are none.
+func Walk(t *testing.T, want, bounded []string, run func(t *testing.T, choose func(Request) *Fault) Run) {
 	t.Helper()
-	full := os.Getenv("COFFER_WALK") == "full"
-	if short == nil && !full {
+	whole := proof.Whole()
+	if bounded == nil && !whole {
 		return
 	}
 	faults := Faults()
-	if !full {
+	if !whole {
 		maps.DeleteFunc(faults, func(name string, _ Fault) bool { return name != "made, answer lost" && name != "dropped" })
 	}
 	undisturbed := run(t, nil)
@@ -53,7 +53,7 @@ func Walk(t *testing.T, want, short []string, run func(t *testing.T, choose func
 		t.Error(diff)
 	}
 	for _, at := range undisturbed.Seen {
-		if !full && !slices.Contains(short, at.Operation) {
+		if !whole && !slices.Contains(bounded, at.Operation) {
 			continue
 		}
 		for fault, f := range faults {

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/coffer-secrets/coffer/internal/testing/proof"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
@@ -296,12 +297,16 @@ func TestFaultWalk(t *testing.T) {
 	var cases, struck atomic.Int64
 	t.Cleanup(func() { t.Logf("%d cases, in %d of which the fault struck", cases.Load(), struck.Load()) })
 	walk(t, func(t *testing.T, cmd command, stage func(*testing.T) *scene) {
+		take := proof.Sample(3)
 		for _, at := range requests(cmd, stage(t)) {
 			for _, f := range faults() {
 				if !slices.Contains(strings.Fields(f.ops), at.op) {
 					continue
 				}
 				for _, after := range []bool{false, true} {
+					if !take() {
+						continue
+					}
 					s := stage(t)
 					cases.Add(1)
 					c := s.client(app)
@@ -335,7 +340,7 @@ func TestTwoFaults(t *testing.T) {
 		if mode := stage(t).mode; cmd.wants == nil || cmd.name == "import 5" || mode.ETags == membucket.MD5ETags && !mode.NoConditionalDelete {
 			return // one mode with MD5 ETags is enough
 		}
-		all, n := requests(cmd, stage(t)), 0
+		all, take := requests(cmd, stage(t)), proof.Sample(7)
 		for _, first := range all {
 			for _, second := range repeated(all) {
 				if !mutating(first) {
@@ -346,7 +351,7 @@ func TestTwoFaults(t *testing.T) {
 						if !mutating(second) && errors.Is(two.Err, bucket.ErrChanged) {
 							continue
 						}
-						if n++; testing.Short() && n%5 > 0 {
+						if !take() {
 							continue
 						}
 						cases.Add(1)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/coffer-secrets/coffer/internal/testing/proof"
 	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
@@ -370,7 +371,7 @@ func TestMendUnderFaultsOnS3(t *testing.T) {
 	wounded(origin)
 	seed := origin.mem.Objects()
 	w.transplant(server, seed)
-	n := 0
+	take := proof.Sample(7)
 	for _, at := range requests(mending(), &scene{world: w}) {
 		for _, f := range s3test.Faults() {
 			for _, f.After = range []bool{false, true} {
@@ -378,7 +379,7 @@ func TestMendUnderFaultsOnS3(t *testing.T) {
 				if f.After && !changes || f.Kind == s3test.FlipBody && at.op == "list" {
 					continue // a read that is lost was not made; nothing but TLS protects a listing
 				}
-				if n++; testing.Short() && n%8 > 0 {
+				if !take() {
 					continue
 				}
 				w.transplant(server, seed)

@@ -3,7 +3,6 @@ package engine_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/testing/clienttest"
 	"github.com/coffer-secrets/coffer/internal/testing/mototest"
+	"github.com/coffer-secrets/coffer/internal/testing/proof"
 	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/buckettest"
@@ -54,7 +54,7 @@ func TestFaultWalkOnS3WithTheProgramsClient(t *testing.T) {
 	mototest.Isolate(t)
 	t.Setenv("AWS_ACCESS_KEY_ID", s3test.AdminKeyID)
 	t.Setenv("AWS_SECRET_ACCESS_KEY", s3test.AdminSecret)
-	full := os.Getenv("COFFER_WALK") == "full"
+	full := proof.Whole()
 	cases := 0
 	for mode, quirks := range map[string]s3test.Quirks{"unique ETags": {}, "MD5 ETags": {MD5Tags: true}, "versions": {}} {
 		keeps := mode == "versions"
@@ -113,5 +113,5 @@ func TestFaultWalkOnS3WithTheProgramsClient(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d cases; make walk does them all", cases)
+	t.Logf("%d cases; make prove does them all", cases)
 }

@@ -1,6 +1,10 @@
 package schedule
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/coffer-secrets/coffer/internal/testing/proof"
+)
 
 func mend() task { return task{op: "mend", alias: aliasA} }
 
@@ -22,7 +26,7 @@ func mends() []scenario {
 
 // TestSchedulesOfADoctor explores a part of those of three clients, and all in the long form.
 func TestSchedulesOfADoctor(t *testing.T) {
-	limit := 5000
+	limit := proof.Bounded(1000, 5000)
 	if _, asked := long(t); asked {
 		limit = all
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/coffer-secrets/coffer/internal/testing/proof"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
 )
@@ -33,10 +34,7 @@ func numbers() []scenario {
 
 // TestSchedulesOfNumbers explores a part of those of three clients, and all in the long form.
 func TestSchedulesOfNumbers(t *testing.T) {
-	limit := 700
-	if testing.Short() {
-		limit = 250
-	}
+	limit := proof.Bounded(250, 700)
 	if _, asked := long(t); asked {
 		limit = all
 	}

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/coffer-secrets/coffer/internal/testing/proof"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
 )
 
@@ -121,15 +122,12 @@ func clone(b *membucket.Bucket) *membucket.Bucket {
 const all = math.MaxInt
 
 // long returns how many random schedules COFFER_SCHEDULES asks for. With it, the other tests
-// run their long form too: about ten minutes on two cores.
+// run their long form too, an hour or more on two cores, which make prove does not.
 func long(t *testing.T) (schedules int, asked bool) {
 	t.Helper()
 	text, asked := os.LookupEnv("COFFER_SCHEDULES")
-	switch {
-	case !asked && testing.Short():
-		return 500, false
-	case !asked:
-		return 5000, false
+	if !asked {
+		return proof.Bounded(1000, 5000), false
 	}
 	schedules, err := strconv.Atoi(text)
 	if err != nil {
@@ -150,8 +148,8 @@ func exploreEach(t *testing.T, each []scenario, limit int) {
 	}
 }
 
-// TestAllSchedulesOfTwoClients lets each schedule lose one answer; none with -short, for the
-// race detector, and two in the long form.
+// TestAllSchedulesOfTwoClients lets no schedule lose an answer in make test, each one in make
+// prove, and each two in the long form.
 func TestAllSchedulesOfTwoClients(t *testing.T) {
 	each := scenarios()
 	_, asked := long(t)
@@ -159,7 +157,7 @@ func TestAllSchedulesOfTwoClients(t *testing.T) {
 		switch {
 		case asked:
 			each[i].lost *= 2
-		case testing.Short():
+		case !proof.Whole():
 			each[i].lost = 0
 		}
 	}
@@ -169,10 +167,7 @@ func TestAllSchedulesOfTwoClients(t *testing.T) {
 // TestAllSchedulesOfARekey loses an answer where the rekey is alone; two rekeys are cut off
 // after a part. In the long form there is no end, and each schedule may lose an answer.
 func TestAllSchedulesOfARekey(t *testing.T) {
-	each, limit := rekeys(), 6000
-	if testing.Short() {
-		limit = 500
-	}
+	each, limit := rekeys(), proof.Bounded(1000, 6000)
 	if _, asked := long(t); asked {
 		limit = all
 	} else {
@@ -187,7 +182,7 @@ func TestAllSchedulesOfARekey(t *testing.T) {
 
 // TestSchedulesOfThreeClients explores a part of them, and all in the long form.
 func TestSchedulesOfThreeClients(t *testing.T) {
-	limit := 1200
+	limit := proof.Bounded(400, 1200)
 	if _, asked := long(t); asked {
 		limit = all
 	}
