@@ -230,37 +230,6 @@ func TestEveryDependencyIsExplained(t *testing.T) {
 	}
 }
 
-// TestEveryPackageHasItsRoom: docs/design/architecture.md names each folder that has Go code.
-func TestEveryPackageHasItsRoom(t *testing.T) {
-	text, err := os.ReadFile("docs/design/architecture.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rooms, _ := strings.Cut(string(text), "```\n")
-	rooms, _, _ = strings.Cut(rooms, "```")
-	packages := 0
-	err = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && (d.Name() == "testdata" || d.Name() == "servers" || strings.HasPrefix(d.Name(), ".") && path != "."):
-			return filepath.SkipDir
-		case d.IsDir() && path != ".":
-			if found, err := filepath.Glob(filepath.Join(path, "*.go")); len(found) == 0 || err != nil {
-				return err
-			}
-			packages++
-			if !regexp.MustCompile(`(?m)(^|[ /])` + d.Name() + `([/ ]|$)`).MatchString(rooms) {
-				t.Errorf("docs/design/architecture.md has no room for %s", path)
-			}
-		}
-		return nil
-	})
-	if err != nil || packages < 30 {
-		t.Errorf("%d packages: %v", packages, err)
-	}
-}
-
 // TestSectionsAreThere: the protocol's sections are numbered one by one, and what refers to one by
 // its number refers to one that there is; a note that is referred to stands below, once.
 func TestSectionsAreThere(t *testing.T) {
