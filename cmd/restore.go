@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"context"
-
 	"errors"
 	"fmt"
 	"time"

@@ -161,6 +161,7 @@ type Table struct {
 // Table begins a table.
 func (a *App) Table(header ...string) *Table { return &Table{app: a, header: header} }
 
+// Row adds a row, of as many cells as the header has.
 func (t *Table) Row(cells ...any) { t.Rows = append(t.Rows, cells) }
 
 // Print writes the table to standard output, in the manner of where that goes.

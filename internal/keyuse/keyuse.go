@@ -247,6 +247,7 @@ func (u *Use) classify(keys map[string]admin.Key) {
 	}
 }
 
+// Objects counts the objects of uses.
 func Objects(uses []*Use) int {
 	n := 0
 	for _, u := range uses {
