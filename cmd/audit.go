@@ -169,7 +169,7 @@ func (c *AuditCmd) reads(ctx context.Context, a *app.App, service string) error 
 	if err != nil {
 		return err
 	}
-	c.tellLimits(a, &o, service, cfg.Region)
+	c.noteLimits(a, &o, service, cfg.Region)
 	return nil
 }
 
@@ -208,8 +208,8 @@ func printOpenings(a *app.App, o *trail.Opened, service string) error {
 	return t.Print()
 }
 
-// tellLimits says what the answer cannot know: an empty one is no proof that nobody read.
-func (c *AuditCmd) tellLimits(a *app.App, o *trail.Opened, service, region string) {
+// noteLimits says what the answer cannot know: an empty one is no proof that nobody read.
+func (c *AuditCmd) noteLimits(a *app.App, o *trail.Opened, service, region string) {
 	of := service
 	if c.Key != "" {
 		of += "/" + c.Key

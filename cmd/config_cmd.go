@@ -18,7 +18,7 @@ func (*ConfigCmd) Run(ctx context.Context, a *app.App) error {
 		return err
 	}
 	rows := []app.ConfigRow{
-		app.Row("backend", s.Backend),
+		app.Row("backend", s.Backend), //nolint:forbidigo // it is printed
 		app.Row("bucket", s.Bucket),
 		app.Row("kms_key_alias", s.KMSKeyAlias),
 		app.Row("region", s.Region),

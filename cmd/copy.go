@@ -80,7 +80,7 @@ func (c *CopyCmd) plan(service string, wanted []store.Secret, here store.Content
 	for _, s := range wanted {
 		id := store.ID{Service: service, Key: s.ID.Key}
 		r := store.Result{Meta: store.Meta{ID: id}, Outcome: store.Created}
-		stands, err := app.Twin(id, here)
+		stands, err := app.Existing(id, here)
 		switch {
 		case err != nil:
 			r.Outcome, r.Err = store.Failed, err

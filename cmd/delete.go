@@ -29,14 +29,14 @@ func (c *DeleteCmd) Run(ctx context.Context, a *app.App) error {
 	if c.Whole == (len(c.Keys) > 0) {
 		return app.Usage("name the keys to delete, or give --service to delete them all")
 	}
-	if err := refuseTwice(c.Keys); err != nil {
+	if err := refuseDuplicates(c.Keys); err != nil {
 		return err
 	}
 	s, err := a.Open(ctx)
 	if err != nil {
 		return err
 	}
-	if err := c.refuseMeetingKeys(ctx, s, service); err != nil {
+	if err := c.refuseSameSecret(ctx, s, service); err != nil {
 		return err
 	}
 	if c.Purge {
@@ -49,7 +49,7 @@ func (c *DeleteCmd) Run(ctx context.Context, a *app.App) error {
 		}
 	}
 	if c.ExactKey {
-		if err := c.refuseTwins(ctx, s, service); err != nil {
+		if err := c.refuseOtherCase(ctx, s, service); err != nil {
 			return err
 		}
 	}
@@ -57,8 +57,8 @@ func (c *DeleteCmd) Run(ctx context.Context, a *app.App) error {
 	return printDeleted(a, results, err)
 }
 
-// refuseTwice ends the command when a key is named twice: who does that may have meant another.
-func refuseTwice(keys []string) error {
+// refuseDuplicates ends the command when a key is named twice: who does that may have meant another.
+func refuseDuplicates(keys []string) error {
 	for i, key := range keys {
 		if slices.Contains(keys[:i], key) {
 			return app.Usage("key %q is named twice", key)
@@ -67,9 +67,9 @@ func refuseTwice(keys []string) error {
 	return nil
 }
 
-// refuseMeetingKeys ends the command when two of its keys, which differ in case, stand for one
+// refuseSameSecret ends the command when two of its keys, which differ in case, stand for one
 // secret. Only such keys cost a look.
-func (c *DeleteCmd) refuseMeetingKeys(ctx context.Context, s store.Store, service string) error {
+func (c *DeleteCmd) refuseSameSecret(ctx context.Context, s store.Store, service string) error {
 	lower := map[string]bool{}
 	for _, key := range c.Keys {
 		lower[strings.ToLower(key)] = true
@@ -110,8 +110,8 @@ func printDeleted(a *app.App, results []store.Result, err error) error {
 	return err
 }
 
-// refuseTwins ends the command when one of its keys would be answered by a key in another case.
-func (c *DeleteCmd) refuseTwins(ctx context.Context, s store.Store, service string) error {
+// refuseOtherCase ends the command when one of its keys would be answered by a key in another case.
+func (c *DeleteCmd) refuseOtherCase(ctx context.Context, s store.Store, service string) error {
 	contents, err := s.Load(ctx, service)
 	if err != nil {
 		return err

@@ -70,7 +70,7 @@ func (c *DoctorCmd) Run(ctx context.Context, a *app.App) error {
 		if len(c.Services) > 0 && len(seen.Secrets)+len(seen.Indexes)+len(seen.Mended) == 0 {
 			return &store.Error{Op: "inspect", ID: store.ID{Service: seen.Service}, Err: &store.NotFoundError{What: "service"}}
 		}
-		found = append(found, doctor.FindingsOf(a, seen, doctor.TombstonesStay(ctx, s, a))...)
+		found = append(found, doctor.FindingsOf(a, seen, doctor.TombstonesRemain(ctx, s, a))...)
 	}
 	return printFindings(a, found)
 }

@@ -44,20 +44,20 @@ func (c *InitCmd) Run(ctx context.Context, a *app.App) error {
 	}
 	site.Unconditional = c.AllowUnconditional
 	if c.Print != "" {
-		return a.Print(site.Scope.Setup(c.AllowUnconditional, c.unprinted(a, site)))
+		return a.Print(site.Scope.Setup(c.AllowUnconditional, c.leftOutOfTerraform(a, site)))
 	}
-	parts, err := c.look(ctx, a, site)
+	parts, err := c.inspect(ctx, a, site)
 	if err != nil {
 		return err
 	}
 	return c.make(ctx, a, site, parts)
 }
 
-// unprinted says of what Terraform shall not be told: what is left to others, and on a server that
+// leftOutOfTerraform says of what Terraform shall not be told: what is left to others, and on a server that
 // is not AWS's what can cut off everybody there, unless an init has tried it.
-func (c *InitCmd) unprinted(a *app.App, s *site.Site) map[string]string {
+func (c *InitCmd) leftOutOfTerraform(a *app.App, s *site.Site) map[string]string {
 	out := map[string]string{}
-	tried := site.TriedSettings(a, s)
+	tried := site.TrialResults(a, s)
 	for _, name := range []string{admin.CheckPublicAccess, admin.CheckVersions, admin.CheckPolicy} {
 		switch verdict, known := tried[name]; {
 		case s.Other == "" || known && verdict == "":
@@ -108,7 +108,7 @@ func (c *InitCmd) make(ctx context.Context, a *app.App, s *site.Site, parts []si
 	if err := c.confirm(a, s, parts); err != nil {
 		return err
 	}
-	t := &site.Trier{App: a, Site: s, Out: map[string]string{}}
+	t := &site.Setup{App: a, Site: s, Out: map[string]string{}}
 	for i := range parts {
 		if !parts[i].Open() {
 			continue
@@ -180,11 +180,11 @@ func printParts(a *app.App, parts []site.Part) error {
 	return t.Print()
 }
 
-// look finds out what is there. What a server knows nothing of is left out.
-func (c *InitCmd) look(ctx context.Context, a *app.App, s *site.Site) ([]site.Part, error) {
+// inspect finds out what is there. What a server knows nothing of is left out.
+func (c *InitCmd) inspect(ctx context.Context, a *app.App, s *site.Site) ([]site.Part, error) {
 	var parts []site.Part
 	if len(s.Scope.Keys) > 0 {
-		key, err := site.LookForKey(ctx, s)
+		key, err := site.FindKey(ctx, s)
 		switch {
 		case errors.Is(err, store.ErrUnsupported):
 			a.Note("left out: the key: %s", app.Sentence(err))
@@ -203,7 +203,7 @@ func (c *InitCmd) look(ctx context.Context, a *app.App, s *site.Site) ([]site.Pa
 		Name: "bucket", State: bucket + " in " + s.Scope.Region, Done: exists,
 		Make: func(ctx context.Context) error { return s.Buckets.Create(ctx, bucket) },
 	})
-	tried := site.TriedSettings(a, s)
+	tried := site.TrialResults(a, s)
 	if s.Scope.PlainHTTP && !slices.Contains(c.Without, admin.CheckPolicy) {
 		a.Note("left out: the policy that refuses requests without TLS: this connection has none, and would be cut off")
 	}
@@ -217,7 +217,7 @@ func (c *InitCmd) look(ctx context.Context, a *app.App, s *site.Site) ([]site.Pa
 		}
 		switch {
 		case errors.Is(err, store.ErrUnsupported):
-			a.Note("left out: %s: %s", setting.Title, site.Lacks(err))
+			a.Note("left out: %s: %s", setting.Title, site.UnsupportedText(err))
 		case err != nil:
 			return nil, err
 		default:

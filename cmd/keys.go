@@ -42,7 +42,7 @@ func (c *KeysCmd) Run(ctx context.Context, a *app.App) error {
 	if err := printKeyUses(a, uses); err != nil {
 		return err
 	}
-	tellKeyUses(a, uses)
+	noteOtherKeys(a, uses)
 	if c.Key != "" {
 		a.Note("%s under %s; old versions that the bucket keeps are not counted", app.Count(keyuse.Objects(uses), "object"), c.Key)
 	}
@@ -70,8 +70,8 @@ func printKeyUses(a *app.App, uses []*keyuse.Use) error {
 	return t.Print()
 }
 
-// tellKeyUses tells of what is under a key that its alias does not stand for any more.
-func tellKeyUses(a *app.App, uses []*keyuse.Use) {
+// noteOtherKeys tells of what is under a key that its alias does not stand for any more.
+func noteOtherKeys(a *app.App, uses []*keyuse.Use) {
 	names := keyuse.ShortNames(uses)
 	for _, u := range uses {
 		if u.Current == keyuse.No && u.Secrets > 0 {

@@ -286,7 +286,7 @@ func (d *door) watch(t *trap) {
 func (d *door) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	d.mu.Lock()
 	d.inside++
-	defer d.leave()
+	defer d.markLeft()
 	changes := q.Method == http.MethodPut || q.Method == http.MethodDelete
 	t := d.trap
 	if changes || t == nil || !t.changes {
@@ -333,7 +333,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	_, _ = w.Write(answer.Body.Bytes())
 }
 
-func (d *door) leave() {
+func (d *door) markLeft() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.inside--

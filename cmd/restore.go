@@ -93,11 +93,11 @@ func (c *RestoreCmd) undelete(ctx context.Context, a *app.App) error {
 	}
 	restorer, ok := s.(admin.Restorer)
 	if !ok {
-		return keepsNothing(a)
+		return nothingKept(a)
 	}
 	found, err := restorer.Deleted(ctx, service, keys...)
 	if errors.Is(err, store.ErrUnsupported) && !notKept(err) {
-		return keepsNothing(a)
+		return nothingKept(a)
 	}
 	if err != nil {
 		return err
@@ -108,11 +108,11 @@ func (c *RestoreCmd) undelete(ctx context.Context, a *app.App) error {
 	for _, f := range found {
 		a.Note("%s", candidateLine(f))
 	}
-	return c.bringBack(ctx, a, restorer, store.ID{Service: service, Key: c.Key})
+	return c.restoreDeleted(ctx, a, restorer, store.ID{Service: service, Key: c.Key})
 }
 
-// keepsNothing is for a backend, or a server, that has no versions of objects.
-func keepsNothing(a *app.App) error {
+// nothingKept is for a backend, or a server, that has no versions of objects.
+func nothingKept(a *app.App) error {
 	err := fmt.Errorf("%w: %s keeps nothing of what is deleted", store.ErrUnsupported, storage(a))
 	return app.Hinted(err, app.Listed(app.BackendsThat(func(b app.Backend) bool { return b.Versions }))+" can bring it back, from a bucket with versioning")
 }
@@ -125,7 +125,7 @@ func storage(a *app.App) string {
 	return "this server"
 }
 
-func (c *RestoreCmd) bringBack(ctx context.Context, a *app.App, restorer admin.Restorer, id store.ID) error {
+func (c *RestoreCmd) restoreDeleted(ctx context.Context, a *app.App, restorer admin.Restorer, id store.ID) error {
 	result, err := restorer.Undelete(ctx, id, admin.UndeleteOptions{At: c.At, Adopt: c.Adopt})
 	if errors.Is(err, store.ErrNotFound) {
 		err = app.Hinted(err, "only a bucket with versioning keeps what is deleted, until its lifecycle removes it; coffer restore "+id.Service+" --deleted lists it")

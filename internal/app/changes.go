@@ -59,7 +59,7 @@ func WriteChanges(ctx context.Context, s store.Store, service string, changes []
 	var first error
 	for _, version := range slices.Sorted(maps.Keys(byVersion)) {
 		if errors.Is(first, store.ErrCredentials) {
-			first = leave(first, service, byVersion[version], &all)
+			first = markLeft(first, service, byVersion[version], &all)
 			continue
 		}
 		o.IfVersion = &version
@@ -67,7 +67,7 @@ func WriteChanges(ctx context.Context, s store.Store, service string, changes []
 		if errors.Is(err, store.ErrCredentials) {
 			err = stoppedBy(err, service, len(all))
 			if len(results) == 0 {
-				err = leave(err, service, byVersion[version], &all)
+				err = markLeft(err, service, byVersion[version], &all)
 			}
 			first = err // and no failure of one secret before
 		}
@@ -88,8 +88,8 @@ func stoppedBy(err error, service string, before int) error {
 	return &store.Error{Op: "write", ID: store.ID{Service: service}, Err: &store.StoppedError{Of: before, Err: cause(err)}}
 }
 
-// leave adds changes to those that a session's end has left.
-func leave(err error, service string, values map[string]store.Value, results *[]store.Result) error {
+// markLeft adds changes to those that a session's end has left.
+func markLeft(err error, service string, values map[string]store.Value, results *[]store.Result) error {
 	var stopped *store.StoppedError
 	if errors.As(err, &stopped) {
 		stopped.Left, stopped.Of = stopped.Left+len(values), stopped.Of+len(values)
@@ -100,9 +100,9 @@ func leave(err error, service string, values map[string]store.Value, results *[]
 	return err
 }
 
-// Twin finds the secret of a service that a key would be written to: the one of the same
+// Existing finds the secret of a service that a key would be written to: the one of the same
 // name, whatever its case; nil where there is none. The error says why it must not be.
-func Twin(id store.ID, c store.Contents) (*store.Secret, error) {
+func Existing(id store.ID, c store.Contents) (*store.Secret, error) {
 	key, err := store.Lookup(id.Key, c.Keys())
 	switch {
 	case errors.Is(err, store.ErrNotFound):

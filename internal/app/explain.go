@@ -70,7 +70,7 @@ func (e *hintError) Unwrap() error { return e.error }
 // Fail prints an error with its hint and returns the exit code. It is the one place where
 // errors become sentences.
 func (a *App) Fail(err error) int {
-	err = a.gaveUp(err)
+	err = a.withChanges(err)
 	code := exitCode(err)
 	var exit *ExitError
 	if errors.As(err, &exit) && exit.Err == nil {

@@ -64,9 +64,9 @@ func (a *App) WaitFor(r waiting.Report) {
 	a.Say("waiting for %s (Ctrl-C to stop)", r)
 }
 
-// gaveUp returns the error of a command that waited for too long, or was interrupted, with what
+// withChanges returns the error of a command that waited for too long, or was interrupted, with what
 // is known of its changes; any other error as it is.
-func (a *App) gaveUp(err error) error {
+func (a *App) withChanges(err error) error {
 	if a.Watch == nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (e *cutShortError) Unwrap() error { return e.error }
 // changes says what was changed, as far as that is known.
 func (a *App) changes() string {
 	made, doubtful := a.Watch.Changes()
-	made, doubtful = ofSecrets(made), ofSecrets(doubtful)
+	made, doubtful = secretNames(made), secretNames(doubtful)
 	behind := slices.ContainsFunc(doubtful, isIndex)
 	made, doubtful = slices.DeleteFunc(made, isIndex), slices.DeleteFunc(doubtful, isIndex)
 	var said []string
@@ -116,8 +116,8 @@ func (a *App) changes() string {
 	return strings.Join(said, "; ")
 }
 
-// ofSecrets makes names of secrets from those of objects, and leaves out what a server was only tried with.
-func ofSecrets(objects []string) []string {
+// secretNames makes names of secrets from those of objects, and leaves out what a server was only tried with.
+func secretNames(objects []string) []string {
 	var names []string
 	for _, object := range objects {
 		if !strings.Contains(object, "/__probe/") {

@@ -11,9 +11,9 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 )
 
-// mends has the command for every check of an inspection, and for some of their kinds: on S3, and
+// commands has the command for every check of an inspection, and for some of their kinds: on S3, and
 // on the local backend where that is another. Words in capitals are for the reader to fill in.
-var mends = [...]struct{ check, onS3, onLocal string }{
+var commands = [...]struct{ check, onS3, onLocal string }{
 	{check: "mendable", onS3: "coffer doctor --fix {service}"},
 	{check: admin.CheckTombstone, onS3: "coffer doctor --fix {service}"}, // a young one: its text says when it can go
 	{check: admin.CheckLeftIndex, onS3: "coffer doctor --fix {service}"}, // likewise
@@ -42,8 +42,8 @@ var mends = [...]struct{ check, onS3, onLocal string }{
 	{admin.CheckForeign, "aws s3 mv s3://{bucket}/{object} .", "mv {file} ."},
 }
 
-// mendedBy is the command that mends a finding.
-func mendedBy(a *app.App, f *admin.Finding, seen *admin.Inspection) string {
+// commandFor is the command that mends a finding.
+func commandFor(a *app.App, f *admin.Finding, seen *admin.Inspection) string {
 	f = blocker(f, seen)
 	keys := formats.ShellQuote(a.InForce.KeyDir.Value)
 	var from, key, under, identities string
@@ -72,8 +72,8 @@ func mendedBy(a *app.App, f *admin.Finding, seen *admin.Inspection) string {
 	}
 	command, onLocal, all := "", a.InForce.Kind().Directory, ""
 	kind := kindOf(f, key, onLocal)
-	for i := range mends {
-		if m := &mends[i]; m.check == kind {
+	for i := range commands {
+		if m := &commands[i]; m.check == kind {
 			if command = m.onS3; onLocal && m.onLocal != "" {
 				command = m.onLocal
 			}

@@ -108,19 +108,19 @@ func TestEveryKindOfFindingNamesItsCommand(t *testing.T) {
 						Service: "api", Foreign: []string{"api/notes.txt"}, Findings: []admin.Finding{f},
 						Secrets: []admin.Inspected{{Meta: store.Meta{ID: store.ID{Service: "api", Key: "k"}, KeyAlias: "alias/app"}, KeyID: "K"}},
 					}
-					command := mendedBy(a, &f, seen)
+					command := commandFor(a, &f, seen)
 					if command == "" || strings.ContainsAny(command, "{}") || strings.HasPrefix(command, " ") {
-						t.Errorf("%s: a %s of %q, %s: the command is %q", backend, check, about(f), f.Severity, command)
+						t.Errorf("%s: a %s of %q, %s: the command is %q", backend, check, subject(f), f.Severity, command)
 					}
 					if f.KeyAlias != "" && f.ID.Key != "" && strings.Contains(command, "''") {
-						t.Errorf("%s: a %s of %q: something is not filled in: %q", backend, check, about(f), command)
+						t.Errorf("%s: a %s of %q: something is not filled in: %q", backend, check, subject(f), command)
 					}
 				}
 			}
 		}
 	}
 	rows := map[string]bool{}
-	for _, m := range mends {
+	for _, m := range commands {
 		if m.onS3 == "" || rows[m.check] {
 			t.Errorf("the row of %q is empty, or there twice", m.check)
 		}
@@ -232,7 +232,7 @@ func TestCommandsOfFindings(t *testing.T) {
 			Backend: app.Setting{Value: test.backend}, Bucket: app.Setting{Value: "b"}, KMSKeyAlias: app.Setting{Value: "alias/app"},
 			Dir: app.Setting{Value: "/my data"}, KeyDir: app.Setting{Value: "/keys"},
 		}}
-		if got := mendedBy(a, &test.finding, &test.seen); got != test.want {
+		if got := commandFor(a, &test.finding, &test.seen); got != test.want {
 			t.Errorf("%s: %s\nwant %s", name, got, test.want)
 		}
 	}

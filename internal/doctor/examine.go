@@ -38,15 +38,15 @@ func Examine(ctx context.Context, a *app.App, s admin.Inspector, services []stri
 		if !slices.ContainsFunc(all[i].Findings, func(f admin.Finding) bool { return f.Mendable }) {
 			continue
 		}
-		if err := mend(ctx, a, s, &all[i]); err != nil {
+		if err := repair(ctx, a, s, &all[i]); err != nil {
 			return nil, err
 		}
 	}
 	return all, nil
 }
 
-// mend mends a service and looks at it again. What cannot be mended is said, and stays a finding.
-func mend(ctx context.Context, a *app.App, s admin.Inspector, seen *Inspected) error {
+// repair mends a service and looks at it again. What cannot be mended is said, and stays a finding.
+func repair(ctx context.Context, a *app.App, s admin.Inspector, seen *Inspected) error {
 	mended, failed := s.Mend(ctx, seen.Service)
 	if ctx.Err() != nil {
 		return failed
@@ -68,9 +68,9 @@ func mend(ctx context.Context, a *app.App, s admin.Inspector, seen *Inspected) e
 	return nil
 }
 
-// TombstonesStay reports whether the server is known to delete under no condition, so that a
+// TombstonesRemain reports whether the server is known to delete under no condition, so that a
 // tombstone can only be collected by one who says that nobody else writes.
-func TombstonesStay(ctx context.Context, s store.Store, a *app.App) bool {
+func TombstonesRemain(ctx context.Context, s store.Store, a *app.App) bool {
 	prober, ok := s.(admin.ConditionProber)
 	if !ok || a.Globals.SingleWriter || a.InForce.File.SingleWriter {
 		return false
@@ -80,25 +80,25 @@ func TombstonesStay(ctx context.Context, s store.Store, a *app.App) bool {
 }
 
 // FindingsOf says what was found in a service, and which command mends it.
-func FindingsOf(a *app.App, seen Inspected, tombstonesStay bool) []site.Finding {
+func FindingsOf(a *app.App, seen Inspected, tombstonesRemain bool) []site.Finding {
 	var found []site.Finding
 	for _, f := range seen.Mended {
-		found = append(found, site.Finding{Severity: f.Severity, Check: f.Check, About: about(f), Text: f.Text, Mended: true})
+		found = append(found, site.Finding{Severity: f.Severity, Check: f.Check, About: subject(f), Text: f.Text, Mended: true})
 	}
 	for i := range seen.Findings {
 		f := &seen.Findings[i]
-		mend := mendedBy(a, f, &seen.Inspection)
-		if f.Check == admin.CheckTombstone && tombstonesStay {
-			mend += " --single-writer"
+		repair := commandFor(a, f, &seen.Inspection)
+		if f.Check == admin.CheckTombstone && tombstonesRemain {
+			repair += " --single-writer"
 			f.Text += ", and can go while nobody else writes: this server deletes under no condition"
 		}
-		found = append(found, site.Finding{Severity: f.Severity, Check: f.Check, About: about(*f), Text: f.Text, Mend: mend})
+		found = append(found, site.Finding{Severity: f.Severity, Check: f.Check, About: subject(*f), Text: f.Text, Mend: repair})
 	}
 	return found
 }
 
-// about is what a finding is about, in as few words as tell it.
-func about(f admin.Finding) string {
+// subject is what a finding is about, in as few words as tell it.
+func subject(f admin.Finding) string {
 	if f.ID.Key != "" {
 		return f.ID.String()
 	}

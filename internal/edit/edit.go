@@ -136,7 +136,7 @@ func (e *Edit) compare(pairs []formats.Pair) (changes, error) {
 		if err != nil {
 			return changes{}, &store.Error{Op: "edit", ID: store.ID{Service: e.before.Service, Key: name}, Err: err}
 		}
-		stands, err := app.Twin(id, e.before)
+		stands, err := app.Existing(id, e.before)
 		if err != nil {
 			return changes{}, err
 		}

@@ -112,7 +112,7 @@ func (m *Migration) plan(ctx context.Context, service string, there, here store.
 	for i, s := range wanted {
 		v := &move{source: s, key: s.ID.Key, outcome: store.Unchanged}
 		moves[i] = v
-		stands, err := app.Twin(store.ID{Service: service, Key: s.ID.Key}, here)
+		stands, err := app.Existing(store.ID{Service: service, Key: s.ID.Key}, here)
 		if stands != nil {
 			v.key, v.version = stands.ID.Key, stands.Version
 			if taken[v.key] {

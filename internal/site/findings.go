@@ -24,7 +24,7 @@ func Findings(ctx context.Context, a *app.App, s store.Store, services []string,
 		return nil, err
 	}
 	site.Unconditional = true // what chamber needs is no fault
-	tried := TriedSettings(a, site)
+	tried := TrialResults(a, site)
 	service := ProbedService(services)
 	checks := []func(context.Context) []Finding{
 		func(ctx context.Context) []Finding { return clockFindings(ctx, a, site) },
@@ -42,7 +42,7 @@ func Findings(ctx context.Context, a *app.App, s store.Store, services []string,
 	}
 	found := make([][]Finding, len(checks))
 	_ = pace.Each(ctx, len(checks), len(checks), func(ctx context.Context, i int) error {
-		found[i] = site.untried(checks[i](ctx), tried)
+		found[i] = site.noteUntried(checks[i](ctx), tried)
 		return nil
 	})
 	var all []Finding
@@ -57,10 +57,10 @@ func Findings(ctx context.Context, a *app.App, s store.Store, services []string,
 	return all, ctx.Err()
 }
 
-// untried adds to findings that init would mend on a server where none has run from here that it
+// noteUntried adds to findings that init would mend on a server where none has run from here that it
 // tries first whether the server bears the setting: what it does not bear is left out, and no
 // finding any more.
-func (s *Site) untried(found []Finding, tried map[string]string) []Finding {
+func (s *Site) noteUntried(found []Finding, tried map[string]string) []Finding {
 	if s.Other == "" || tried != nil {
 		return found
 	}

@@ -11,18 +11,18 @@ import (
 	"github.com/coffer-secrets/coffer/internal/app"
 )
 
-// triedTime is how long doctor goes by what an init has found out; init never does.
-const triedTime = 30 * 24 * time.Hour
+// trialAge is how long doctor goes by what an init has found out; init never does.
+const trialAge = 30 * 24 * time.Hour
 
-// triedFile is what an init has found out of a server that is not AWS's.
-type triedFile struct {
+// trialFile is what an init has found out of a server that is not AWS's.
+type trialFile struct {
 	Endpoint string            `json:"endpoint"`
 	Bucket   string            `json:"bucket"`
 	Tried    time.Time         `json:"tried"`
 	LeftOut  map[string]string `json:"left_out"` // by setting: the reason, "" for one that was made
 }
 
-func triedPath(a *app.App, s *Site) string {
+func trialPath(a *app.App, s *Site) string {
 	base := a.CacheDirectory()
 	if base == "" {
 		return ""
@@ -31,14 +31,14 @@ func triedPath(a *app.App, s *Site) string {
 	return filepath.Join(base, "init-"+hex.EncodeToString(sum[:8])+".json")
 }
 
-// rememberTried keeps why settings were left out. Where it cannot, doctor recommends an init that
+// saveTrial keeps why settings were left out. Where it cannot, doctor recommends an init that
 // leaves them out again.
-func rememberTried(a *app.App, s *Site, leftOut map[string]string) {
-	path := triedPath(a, s)
+func saveTrial(a *app.App, s *Site, leftOut map[string]string) {
+	path := trialPath(a, s)
 	if s.Other == "" || path == "" {
 		return
 	}
-	f := triedFile{Endpoint: s.Other, Bucket: s.Scope.Bucket, Tried: a.Now().UTC(), LeftOut: TriedSettings(a, s)}
+	f := trialFile{Endpoint: s.Other, Bucket: s.Scope.Bucket, Tried: a.Now().UTC(), LeftOut: TrialResults(a, s)}
 	if f.LeftOut == nil {
 		f.LeftOut = map[string]string{}
 	}
@@ -52,10 +52,10 @@ func rememberTried(a *app.App, s *Site, leftOut map[string]string) {
 	_ = os.WriteFile(path, append(text, '\n'), 0o600)
 }
 
-// TriedSettings are those that an init has tried in the last thirty days: the reason why each was
+// TrialResults are those that an init has tried in the last thirty days: the reason why each was
 // left out, "" for one that was made.
-func TriedSettings(a *app.App, s *Site) map[string]string {
-	path := triedPath(a, s)
+func TrialResults(a *app.App, s *Site) map[string]string {
+	path := trialPath(a, s)
 	if s.Other == "" || path == "" {
 		return nil
 	}
@@ -66,11 +66,11 @@ func TriedSettings(a *app.App, s *Site) map[string]string {
 	if err != nil {
 		return nil
 	}
-	var f triedFile
+	var f trialFile
 	if json.Unmarshal(text, &f) != nil || f.Endpoint != s.Other || f.Bucket != s.Scope.Bucket {
 		return nil
 	}
-	if age := a.Now().Sub(f.Tried); age > triedTime || age < -time.Hour {
+	if age := a.Now().Sub(f.Tried); age > trialAge || age < -time.Hour {
 		return nil
 	}
 	return f.LeftOut

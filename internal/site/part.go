@@ -23,8 +23,8 @@ type Part struct {
 // Open tells whether a part is to be made.
 func (p *Part) Open() bool { return !p.Done && p.LeftOut == "" }
 
-// LookForKey can make a key for an alias alone: an id is KMS's to give.
-func LookForKey(ctx context.Context, s *Site) (Part, error) {
+// FindKey can make a key for an alias alone: an id is KMS's to give.
+func FindKey(ctx context.Context, s *Site) (Part, error) {
 	alias := s.Scope.Keys[0].Alias
 	info, found, err := s.key(ctx)
 	switch {

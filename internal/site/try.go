@@ -15,9 +15,9 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 )
 
-// Trier makes the settings of a bucket, and takes back what the bucket does not bear (protocol.md,
+// Setup makes the settings of a bucket, and takes back what the bucket does not bear (protocol.md,
 // section 18). On a server that is not AWS's every setting is tried on a bucket of its own first.
-type Trier struct {
+type Setup struct {
 	App  *app.App
 	Site *Site
 
@@ -29,11 +29,11 @@ type Trier struct {
 }
 
 // MakePart makes one part, or says in it why it is left out. The error ends the whole.
-func (t *Trier) MakePart(ctx context.Context, parts []Part, i int) (err error) {
+func (t *Setup) MakePart(ctx context.Context, parts []Part, i int) (err error) {
 	p := &parts[i]
 	if p.Setting == nil {
 		if err = p.Make(ctx); errors.Is(err, store.ErrUnsupported) {
-			p.LeftOut = Lacks(err)
+			p.LeftOut = UnsupportedText(err)
 			return nil
 		}
 		p.Done = err == nil
@@ -51,22 +51,22 @@ func (t *Trier) MakePart(ctx context.Context, parts []Part, i int) (err error) {
 }
 
 // setting makes one, unless it is known that it is better left out.
-func (t *Trier) setting(ctx context.Context, name string) (leftOut string, err error) {
+func (t *Setup) setting(ctx context.Context, name string) (leftOut string, err error) {
 	tried, known := t.Out[name]
 	switch {
 	case known && tried != "":
 		return tried, nil
 	case known || t.Site.Other == "":
 	case name == admin.CheckVersions:
-		return t.byHand(), nil
+		return t.manualVersions(), nil
 	case !t.last.Right():
 		return "it could not be tried: this server " + t.last.Wrong(), nil
 	}
 	return t.Site.change(ctx, name, t.trial, &t.last)
 }
 
-// byHand is for the one setting that no second thought takes back.
-func (t *Trier) byHand() string {
+// manualVersions is for the one setting that no second thought takes back.
+func (t *Setup) manualVersions() string {
 	s := t.Site
 	return fmt.Sprintf("no server turns it off again, and it could not be tried on another bucket (%s). By hand: make a bucket, turn versioning on in it, and run "+
 		"coffer doctor --probe --bucket THAT; if nothing is said of conditions, aws s3api put-bucket-versioning --bucket %s --versioning-configuration Status=Enabled --endpoint-url %s",
@@ -74,7 +74,7 @@ func (t *Trier) byHand() string {
 }
 
 // begin tries the settings on a bucket of their own, and the bucket as it is.
-func (t *Trier) begin(ctx context.Context, parts []Part) error {
+func (t *Setup) begin(ctx context.Context, parts []Part) error {
 	if t.begun {
 		return nil
 	}
@@ -86,7 +86,7 @@ func (t *Trier) begin(ctx context.Context, parts []Part) error {
 		}
 	}
 	if t.Site.Other != "" {
-		if t.why = t.rehearse(ctx, names); t.why != "" && ctx.Err() == nil {
+		if t.why = t.tryOnScratch(ctx, names); t.why != "" && ctx.Err() == nil {
 			t.App.Note("could not try the settings on a separate bucket: %s", t.why)
 		}
 	}
@@ -95,13 +95,13 @@ func (t *Trier) begin(ctx context.Context, parts []Part) error {
 	if t.last, err = t.trial.Run(ctx); err != nil {
 		return err
 	}
-	t.ignored(t.Site, t.last)
+	t.checkConditions(t.Site, t.last)
 	return nil
 }
 
-// ignored leaves the rule about conditions out where the server ignores them: it would stop
+// checkConditions leaves the rule about conditions out where the server ignores them: it would stop
 // the writers of single_writer, and protect nothing.
-func (t *Trier) ignored(s *Site, o awsconf.Outcome) {
+func (t *Setup) checkConditions(s *Site, o awsconf.Outcome) {
 	if s.Other == "" || !o.Right() || o.KeepsConditions() || s.Unconditional {
 		return
 	}
@@ -113,8 +113,8 @@ func (t *Trier) ignored(s *Site, o awsconf.Outcome) {
 
 // End removes what the trials have left, those of runs that were killed too, and remembers for doctor
 // what this server bears.
-func (t *Trier) End(ctx context.Context, parts []Part) {
-	ctx, cancel := afterwards(ctx)
+func (t *Setup) End(ctx context.Context, parts []Part) {
+	ctx, cancel := cleanupContext(ctx)
 	defer cancel()
 	if t.trial != nil {
 		if err := t.trial.Clean(ctx); err != nil {
@@ -132,7 +132,7 @@ func (t *Trier) End(ctx context.Context, parts []Part) {
 			t.Out[p.Setting.Name] = ""
 		}
 	}
-	rememberTried(t.App, t.Site, t.Out)
+	saveTrial(t.App, t.Site, t.Out)
 }
 
 // trialPrefix begins the names of all objects of trials.
@@ -154,9 +154,9 @@ func (s *Site) ScratchName() string {
 	return strings.TrimRight(s.Scope.Bucket[:min(len(s.Scope.Bucket), 63-len(suffix))], ".-") + suffix
 }
 
-// rehearse makes a bucket, tries the settings in it one upon the other, and removes it. The reason is
+// tryOnScratch makes a bucket, tries the settings in it one upon the other, and removes it. The reason is
 // why that was not possible.
-func (t *Trier) rehearse(ctx context.Context, names []string) (reason string) {
+func (t *Setup) tryOnScratch(ctx context.Context, names []string) (reason string) {
 	scratch := *t.Site
 	scratch.Scope.Bucket = t.Site.ScratchName()
 	b := scratch.Buckets
@@ -171,7 +171,7 @@ func (t *Trier) rehearse(ctx context.Context, names []string) (reason string) {
 		return app.Sentence(err)
 	}
 	defer func() {
-		ctx, cancel := afterwards(ctx)
+		ctx, cancel := cleanupContext(ctx)
 		defer cancel()
 		t.removeScratch(ctx)
 	}()
@@ -183,7 +183,7 @@ func (t *Trier) rehearse(ctx context.Context, names []string) (reason string) {
 	case !last.Right():
 		return "in a new bucket this server " + last.Wrong()
 	}
-	t.ignored(&scratch, last)
+	t.checkConditions(&scratch, last)
 	for _, name := range names {
 		leftOut, err := scratch.change(ctx, name, trial, &last)
 		if err != nil {
@@ -197,7 +197,7 @@ func (t *Trier) rehearse(ctx context.Context, names []string) (reason string) {
 	return ""
 }
 
-func (t *Trier) removeScratch(ctx context.Context) {
+func (t *Setup) removeScratch(ctx context.Context) {
 	name := t.Site.ScratchName()
 	err := t.Site.Buckets.Remove(ctx, name, trialPrefix)
 	if err != nil && !errors.Is(err, store.ErrConflict) { // somebody's bucket of that name is not of a trial
@@ -226,7 +226,7 @@ func (s *Site) change(ctx context.Context, name string, trial *awsconf.Trial, la
 	}
 	switch {
 	case errors.Is(err, store.ErrUnsupported):
-		return Lacks(err), nil
+		return UnsupportedText(err), nil
 	case err != nil && (undo == nil || !errors.Is(err, store.ErrUnavailable)) && ctx.Err() == nil:
 		return "", err
 	}
@@ -238,7 +238,7 @@ func (s *Site) change(ctx context.Context, name string, trial *awsconf.Trial, la
 	if leftOut == "" && err == nil {
 		return "", nil
 	}
-	return leftOut, s.takeBack(ctx, setting, undo, leftOut, err)
+	return leftOut, s.revert(ctx, setting, undo, leftOut, err)
 }
 
 // tryChange reads a setting back and tries the bucket. Sent is the error of the change.
@@ -267,10 +267,10 @@ func (s *Site) tryChange(ctx context.Context, setting BucketSetting, sent error,
 	return "", nil
 }
 
-// takeBack undoes a change for a reason, or because of an error, which it returns. That it was
+// revert undoes a change for a reason, or because of an error, which it returns. That it was
 // read back before makes it safe: see [awsconf.Undo].
-func (s *Site) takeBack(ctx context.Context, setting BucketSetting, undo awsconf.Undo, reason string, failed error) error {
-	ctx, cancel := afterwards(ctx)
+func (s *Site) revert(ctx context.Context, setting BucketSetting, undo awsconf.Undo, reason string, failed error) error {
+	ctx, cancel := cleanupContext(ctx)
 	defer cancel()
 	if holds, err := setting.Holds(ctx); err == nil && !holds {
 		return failed
@@ -289,11 +289,11 @@ func (s *Site) takeBack(ctx context.Context, setting BucketSetting, undo awsconf
 		reason = app.Sentence(failed)
 	}
 	return app.Hinted(fmt.Errorf("it is set, or may be, and could not be taken back (%s): %s: %w", app.Sentence(err), reason, store.ErrUnavailable),
-		"the bucket's owner can undo it: aws s3api "+byHandCommand[setting.Name]+" --bucket "+s.Scope.Bucket)
+		"the bucket's owner can undo it: aws s3api "+revertCommand[setting.Name]+" --bucket "+s.Scope.Bucket)
 }
 
-// byHandCommand takes a setting back.
-var byHandCommand = map[string]string{
+// revertCommand takes a setting back.
+var revertCommand = map[string]string{
 	admin.CheckEncryption: "delete-bucket-encryption", admin.CheckPublicAccess: "delete-public-access-block", admin.CheckPolicy: "delete-bucket-policy",
 	admin.CheckLifecycle: "delete-bucket-lifecycle", admin.CheckVersions: "put-bucket-versioning --versioning-configuration Status=Suspended",
 }
@@ -303,13 +303,13 @@ func (s *Site) named(name string) BucketSetting {
 	return all[slices.IndexFunc(all, func(b BucketSetting) bool { return b.Name == name })]
 }
 
-// afterwards is a context for what must be done after all, also when the command was interrupted.
-func afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
+// cleanupContext is a context for what must be done after all, also when the command was interrupted.
+func cleanupContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 }
 
-// Lacks says that a server does not have something, with its answer.
-func Lacks(err error) string {
+// UnsupportedText says that a server does not have something, with its answer.
+func UnsupportedText(err error) string {
 	var e *store.StorageError
 	if errors.As(err, &e) && e.Status > 0 {
 		verb := "have"

@@ -17,16 +17,16 @@ import (
 func (c *DeleteCmd) purge(ctx context.Context, a *app.App, s store.Store, service string) error {
 	purger, ok := s.(admin.Purger)
 	if !ok {
-		return purgesNothing(a)
+		return nothingToPurge(a)
 	}
 	if c.ExactKey {
-		if err := c.refuseTwins(ctx, s, service); err != nil {
+		if err := c.refuseOtherCase(ctx, s, service); err != nil {
 			return err
 		}
 	}
 	kept, err := purger.Residue(ctx, service, c.Keys...)
 	if errors.Is(err, store.ErrUnsupported) && !notKept(err) {
-		return purgesNothing(a)
+		return nothingToPurge(a)
 	}
 	if err != nil {
 		return err
@@ -37,7 +37,7 @@ func (c *DeleteCmd) purge(ctx context.Context, a *app.App, s store.Store, servic
 			return &store.Error{Op: "purge", ID: store.ID{Service: service}, Err: &store.NotFoundError{What: "service"}}
 		}
 	}
-	if err := c.agreed(a, kept); err != nil {
+	if err := c.confirmPurge(a, kept); err != nil {
 		return err
 	}
 	results, removed, err := purger.Purge(ctx, service, keys...)
@@ -59,9 +59,9 @@ func notKept(err error) bool {
 	return errors.As(err, &refused) && refused.Code == "NotKept"
 }
 
-// purgesNothing is for a backend, or a server, that has no versions of objects: what a plain
+// nothingToPurge is for a backend, or a server, that has no versions of objects: what a plain
 // delete leaves is nothing.
-func purgesNothing(a *app.App) error {
+func nothingToPurge(a *app.App) error {
 	err := fmt.Errorf("%w: %s keeps nothing that could be purged", store.ErrUnsupported, storage(a))
 	return app.Hinted(err, "delete without --purge leaves nothing there")
 }
@@ -76,8 +76,8 @@ func keysOf(kept []admin.Kept) []string {
 	return keys
 }
 
-// agreed says what goes, and asks. Where there is nothing, Purge has the answer.
-func (c *DeleteCmd) agreed(a *app.App, kept []admin.Kept) error {
+// confirmPurge says what goes, and asks. Where there is nothing, Purge has the answer.
+func (c *DeleteCmd) confirmPurge(a *app.App, kept []admin.Kept) error {
 	if len(kept) == 0 {
 		return nil
 	}
@@ -87,7 +87,7 @@ func (c *DeleteCmd) agreed(a *app.App, kept []admin.Kept) error {
 		tell = a.Note
 	}
 	for _, k := range kept {
-		tell("%s", goes(k))
+		tell("%s", purgeLine(k))
 		old += k.Old + k.Marks
 	}
 	if old == 0 {
@@ -106,8 +106,8 @@ func (c *DeleteCmd) agreed(a *app.App, kept []admin.Kept) error {
 	return err
 }
 
-// goes says what a purge takes of one object.
-func goes(k admin.Kept) string {
+// purgeLine says what a purge takes of one object.
+func purgeLine(k admin.Kept) string {
 	var parts []string
 	if k.ID.Key != "" && k.Live {
 		parts = append(parts, "the present state")
