@@ -3,17 +3,14 @@
 package s3
 
 import (
-	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
-	"github.com/coffer-secrets/coffer/store/internal/bucket/s3bucket"
-	"github.com/coffer-secrets/coffer/store/internal/engine"
+	"github.com/coffer-secrets/coffer/store/internal/s3open"
 )
 
 // Options say where the secrets are. Bucket is required.
@@ -43,40 +40,19 @@ type Options struct {
 
 // New returns the store. It makes no request.
 func New(cfg aws.Config, o Options) (store.Store, error) {
-	if o.Bucket == "" {
-		return nil, fmt.Errorf("%w: no bucket", store.ErrConfiguration)
+	shared, err := o.shared().WithDefaults()
+	if err != nil {
+		return nil, err
 	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	b := o.bucket(cfg)
-	return o.secrets(b, engine.New(engine.Options{
-		Bucket:     b,
-		Vouch:      o.vouch,
-		Author:     awsconf.Author(cfg, o.Log),
-		Unverified: o.Unverified, AllowRollback: o.AllowRollback, SingleWriter: o.SingleWriter,
-		DeniedWhenExpired: awsconf.OtherServer(cfg) != "",
-		Notice:            o.Notice,
-		Now:               o.Now,
-	})), nil
+	return s3open.New(cfg, s3open.Bucket(cfg, shared), shared), nil
 }
 
-func (o Options) bucket(cfg aws.Config) s3bucket.Whole {
-	server := awsconf.OtherServer(cfg)
-	b := s3bucket.New(awsconf.S3(cfg), s3bucket.Options{
-		Bucket: o.Bucket, ExpectedOwner: o.ExpectedOwner, Encryption: "AES256", ConditionalDelete: server == "",
-	})
-	if server == "" {
-		return b
+func (o Options) shared() s3open.Options {
+	return s3open.Options{
+		Bucket: o.Bucket, ExpectedOwner: o.ExpectedOwner, Encryption: "AES256", Vouch: o.vouch,
+		SingleWriter: o.SingleWriter, Notice: o.Notice, CacheDir: o.CacheDir, PrivateDir: o.PrivateDir,
+		Unverified: o.Unverified, AllowRollback: o.AllowRollback, Now: o.Now, Log: o.Log,
 	}
-	now := o.Now
-	if now == nil {
-		now = time.Now //nolint:forbidigo // the default of a library; the command line hands its own in
-	}
-	return s3bucket.Probed(b, s3bucket.ProbeOptions{
-		Vouch: o.vouch, SingleWriter: o.SingleWriter, Notice: o.Notice,
-		Endpoint: server, CacheDir: o.CacheDir, PrivateDir: o.PrivateDir, Now: now,
-	})
 }
 
 func (o Options) vouch(object string, s bucket.Seal) error {

@@ -16,8 +16,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
-	"github.com/coffer-secrets/coffer/store/internal/bucket/s3bucket"
-	"github.com/coffer-secrets/coffer/store/internal/engine"
+	"github.com/coffer-secrets/coffer/store/internal/s3open"
 )
 
 // Options say where the secrets are and under which key. Bucket and KeyAlias are required.
@@ -58,9 +57,11 @@ const describeTimeout = 3 * time.Second
 
 // New returns the store. It makes no request unless KeyAlias names a key by id or ARN.
 func New(ctx context.Context, cfg aws.Config, o Options) (store.Store, error) {
-	if o.Bucket == "" {
-		return nil, fmt.Errorf("%w: no bucket", store.ErrConfiguration)
+	shared, err := o.shared().WithDefaults()
+	if err != nil {
+		return nil, err
 	}
+	o.Log = shared.Log
 	alias, err := store.NormalizeAlias(o.KeyAlias)
 	if err != nil {
 		return nil, err
@@ -71,40 +72,18 @@ func New(ctx context.Context, cfg aws.Config, o Options) (store.Store, error) {
 			return nil, fmt.Errorf("key %s: %w", o.KeyAlias, err)
 		}
 	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	b := o.bucket(cfg, alias)
-	return o.secrets(b, engine.New(engine.Options{
-		Bucket:     b,
-		Alias:      alias,
-		Vouch:      o.vouch,
-		KeyID:      o.keyID(keys),
-		PinnedKey:  o.pinnedKey(b, keys),
-		Author:     awsconf.Author(cfg, o.Log),
-		Unverified: o.Unverified, AllowRollback: o.AllowRollback, SingleWriter: o.SingleWriter,
-		DeniedWhenExpired: awsconf.OtherServer(cfg) != "",
-		Notice:            o.Notice,
-		Now:               o.Now,
-	}), keys), nil
+	shared.KeyAlias = alias
+	b := s3open.Bucket(cfg, shared)
+	shared.KeyID, shared.PinnedKey = o.keyID(keys), o.pinnedKey(b, keys)
+	return &secrets{s3open.New(cfg, b, shared), describer{keys, o.KeyNames}}, nil
 }
 
-func (o Options) bucket(cfg aws.Config, alias string) s3bucket.Whole {
-	server := awsconf.OtherServer(cfg)
-	b := s3bucket.New(awsconf.S3(cfg), s3bucket.Options{
-		Bucket: o.Bucket, ExpectedOwner: o.ExpectedOwner, Encryption: "aws:kms", KeyNames: o.KeyNames, ConditionalDelete: server == "",
-	})
-	if server == "" {
-		return b
+func (o Options) shared() s3open.Options {
+	return s3open.Options{
+		Bucket: o.Bucket, ExpectedOwner: o.ExpectedOwner, Encryption: "aws:kms", KeyNames: o.KeyNames, Vouch: o.vouch,
+		SingleWriter: o.SingleWriter, Notice: o.Notice, CacheDir: o.CacheDir, PrivateDir: o.PrivateDir,
+		Unverified: o.Unverified, AllowRollback: o.AllowRollback, Now: o.Now, Log: o.Log,
 	}
-	now := o.Now
-	if now == nil {
-		now = time.Now //nolint:forbidigo // the default of a library; the command line hands its own in
-	}
-	return s3bucket.Probed(b, s3bucket.ProbeOptions{
-		KeyAlias: alias, Vouch: o.vouch, SingleWriter: o.SingleWriter, Notice: o.Notice,
-		Endpoint: server, CacheDir: o.CacheDir, PrivateDir: o.PrivateDir, Now: now,
-	})
 }
 
 // vouch accepts what S3 has sealed with KMS, under a pinned key where keys are pinned. S3

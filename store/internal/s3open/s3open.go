@@ -1,0 +1,128 @@
+// Package s3open has what the backends s3 and s3kms share: how a bucket is opened, and what a store
+// on S3 can do beside keeping secrets.
+package s3open
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/coffer-secrets/coffer/index"
+	"github.com/coffer-secrets/coffer/internal/awsconf"
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+	"github.com/coffer-secrets/coffer/store/internal/bucket/s3bucket"
+	"github.com/coffer-secrets/coffer/store/internal/engine"
+	"github.com/coffer-secrets/coffer/store/internal/engine/inspect"
+	"github.com/coffer-secrets/coffer/store/internal/sharing"
+)
+
+// Options say where the secrets are and how they are sealed. The backends' own options explain
+// those that they pass on.
+type Options struct {
+	Bucket        string // required
+	ExpectedOwner string
+	SingleWriter  bool
+	Notice        func(text string)
+	CacheDir      string
+	PrivateDir    string
+	Unverified    bool
+	AllowRollback bool
+	Now           func() time.Time
+	Log           *slog.Logger
+
+	Encryption string            // of what is put: "AES256" or "aws:kms"
+	KeyAlias   string            // "" without keys
+	KeyNames   map[string]string // how another server names the key of an alias
+	Vouch      func(object string, s bucket.Seal) error
+
+	// KeyID and PinnedKey are those of [engine.Options].
+	KeyID     func(ctx context.Context, alias string) string
+	PinnedKey func(ctx context.Context, service, alias string) (string, error)
+}
+
+// WithDefaults checks the options and fills in what nobody has set.
+func (o Options) WithDefaults() (Options, error) {
+	if o.Bucket == "" {
+		return o, fmt.Errorf("%w: no bucket", store.ErrConfiguration)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now //nolint:forbidigo // the default of a library; the command line hands its own in
+	}
+	return o, nil
+}
+
+// Bucket opens the bucket. It makes no request. A server other than AWS is probed before the first change.
+func Bucket(cfg aws.Config, o Options) s3bucket.Whole {
+	server := awsconf.OtherServer(cfg)
+	b := s3bucket.New(awsconf.S3(cfg), s3bucket.Options{
+		Bucket: o.Bucket, ExpectedOwner: o.ExpectedOwner, Encryption: o.Encryption, KeyNames: o.KeyNames, ConditionalDelete: server == "",
+	})
+	if server == "" {
+		return b
+	}
+	return s3bucket.Probed(b, s3bucket.ProbeOptions{
+		KeyAlias: o.KeyAlias, Vouch: o.Vouch, SingleWriter: o.SingleWriter, Notice: o.Notice,
+		Endpoint: server, CacheDir: o.CacheDir, PrivateDir: o.PrivateDir, Now: o.Now,
+	})
+}
+
+// Store is the engine's store with what S3 can do beside it.
+type Store struct {
+	*engine.Engine
+	*inspect.Inspector
+	admin.Sharer
+	bucket s3bucket.Whole
+}
+
+// New returns the store of a bucket. It makes no request.
+func New(cfg aws.Config, b s3bucket.Whole, o Options) *Store {
+	e := engine.New(engine.Options{
+		Bucket:     b,
+		Alias:      o.KeyAlias,
+		Vouch:      o.Vouch,
+		KeyID:      o.KeyID,
+		PinnedKey:  o.PinnedKey,
+		Author:     awsconf.Author(cfg, o.Log),
+		Unverified: o.Unverified, AllowRollback: o.AllowRollback, SingleWriter: o.SingleWriter,
+		DeniedWhenExpired: awsconf.OtherServer(cfg) != "",
+		Notice:            o.Notice,
+		Now:               o.Now,
+	})
+	return &Store{
+		Engine: e, Inspector: inspect.New(e), bucket: b,
+		Sharer: sharing.Shares{Bucket: b, Read: e.Read, Vouch: o.Vouch, Pinned: e.PinnedKey, Now: e.Now},
+	}
+}
+
+// Conditions implements [admin.ConditionProber].
+func (s *Store) Conditions(ctx context.Context, service string, ask bool) (admin.Conditions, error) {
+	c, err := s3bucket.Conditions(ctx, s.bucket, service+"/conditions", ask)
+	return c, engine.Fail("ask about conditions", store.ID{Service: service}, err)
+}
+
+// Inquire implements [admin.Inquirer].
+func (s *Store) Inquire(ctx context.Context, service string) ([]admin.Inquiry, error) {
+	all, err := s.bucket.Inquire(ctx, service+"/inquiry", s.Alias)
+	return all, engine.Fail("ask the server", store.ID{Service: service}, err)
+}
+
+// Try implements [admin.Prober] for the actions of S3, and for those of KMS that S3 needs.
+func (s *Store) Try(ctx context.Context, service string, actions []string) ([]admin.Trial, error) {
+	trials, err := s.bucket.Try(ctx, service, service+"/"+index.FileName(s.Alias), s.Alias, actions)
+	if err != nil {
+		return nil, engine.Fail("try permissions", store.ID{Service: service}, err)
+	}
+	out := make([]admin.Trial, len(actions))
+	for i, action := range actions {
+		out[i] = trials[action]
+	}
+	return out, nil
+}
