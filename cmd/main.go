@@ -48,7 +48,10 @@ func Main(args []string, a *app.App) int {
 	if err != nil {
 		return a.Fail(usageError(args, err))
 	}
-	a.Patience = timeoutOf(parsed)
+	a.Patience = app.ChangeTimeout
+	if parsed.Selected().Tag.Has("reads") {
+		a.Patience = app.ReadTimeout
+	}
 	if err := parsed.Run(); err != nil {
 		return a.Fail(err)
 	}

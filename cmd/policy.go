@@ -18,9 +18,9 @@ import (
 
 // PolicyCmd prints and checks permissions.
 type PolicyCmd struct {
-	Reader   PolicyReaderCmd   `cmd:"" help:"Print the policies of one who reads services."`
-	Writer   PolicyWriterCmd   `cmd:"" help:"Print the policies of one who reads and writes them."`
-	Operator PolicyOperatorCmd `cmd:"" help:"Print the policies of one who keeps them: other keys, versions, bucket settings, shares."`
+	Reader   PolicyReaderCmd   `cmd:"" reads:"" help:"Print the policies of one who reads services."`
+	Writer   PolicyWriterCmd   `cmd:"" reads:"" help:"Print the policies of one who reads and writes them."`
+	Operator PolicyOperatorCmd `cmd:"" reads:"" help:"Print the policies of one who keeps them: other keys, versions, bucket settings, shares."`
 	Check    PolicyCheckCmd    `cmd:"" help:"Try each permission of a role as the caller."`
 }
 

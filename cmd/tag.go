@@ -14,7 +14,7 @@ import (
 
 // TagCmd reads and writes the tags of a secret.
 type TagCmd struct {
-	Read   TagReadCmd   `cmd:"" help:"Print the tags of a secret."`
+	Read   TagReadCmd   `cmd:"" reads:"" help:"Print the tags of a secret."`
 	Write  TagWriteCmd  `cmd:"" help:"Set tags of a secret."`
 	Delete TagDeleteCmd `cmd:"" help:"Delete tags of a secret."`
 }
