@@ -3,13 +3,9 @@
 package cmd_test
 
 import (
-	"bytes"
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -23,59 +19,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/coffer-secrets/coffer/internal/testing/mototest"
-	"github.com/coffer-secrets/coffer/internal/testing/s3test"
-	"github.com/coffer-secrets/coffer/internal/testing/wire"
 )
 
-// guide is the document, cut at its headings: the commands below each.
-type guide map[string]string
-
 var (
-	fence   = regexp.MustCompile("(?m)^( *)```(.*)$")
-	heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
-	inProse = regexp.MustCompile("`((?:coffer|aws) [^`]*)`")
 	// A program, and the first word or two behind it.
 	invoked   = regexp.MustCompile(`(?m)(?:^ *|\$\()((?:coffer|aws) \S+(?: [a-z]\S*)?)`)
 	inTheLog  = regexp.MustCompile(`(?m)^\++ ((?:coffer|aws) \S+(?: [a-z]\S*)?)`)
 	awsFailed = regexp.MustCompile(`aws: .*`)
 )
-
-// readGuide takes the blocks of commands out of a document. There is nothing else in it that
-// looks like a command.
-func readGuide(t *testing.T, path string) guide {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	found, section, block, indent := guide{}, "", false, ""
-	for line := range strings.Lines(string(text)) {
-		switch f := fence.FindStringSubmatch(line); {
-		case f != nil && block && f[2] == "":
-			block = false
-		case f != nil:
-			if f[2] != "sh" || block {
-				t.Fatalf("%s: a block is no sh: %q", path, line)
-			}
-			block, indent = true, f[1]
-		case block:
-			found[section] += strings.TrimPrefix(line, indent)
-		default:
-			if h := heading.FindStringSubmatch(line); h != nil {
-				section = h[1]
-			}
-			if m := inProse.FindStringSubmatch(line); m != nil {
-				t.Errorf("%s: %q stands in no block, and is run by nobody", path, m[1])
-			}
-		}
-	}
-	if block {
-		t.Fatalf("%s: a block does not end", path)
-	}
-	return found
-}
 
 // estate is a bucket with versions, the secrets in it, and who looks at them from outside.
 type estate struct {
@@ -84,89 +35,6 @@ type estate struct {
 	awsClients
 	before map[string]any // what its services hold
 	told   string         // by the commands of the guide
-}
-
-// rotationServers are where the guide is followed. Moto has all of KMS's requests, and lets a
-// disabled key open objects; of policies of buckets it ignores the conditions, so that there
-// doctor finds fault with a bucket that has none. The other one holds everybody to the state
-// and the policy of a key.
-var rotationServers = map[string]func(t *testing.T, region string) *bench{
-	"moto": func(t *testing.T, region string) *bench {
-		b := newMotoBench(t, mototest.Start(t), "rotation-"+region)
-		b.env = append(b.env, "AWS_REGION="+region, "COFFER_KMS_KEY_ALIAS=alias/app", "AWS_ENDPOINT_URL="+mototest.Start(t))
-		b.do("init --yes --without policy --without check", "")
-		return b
-	},
-	"a strict KMS": func(t *testing.T, _ string) *bench {
-		b := newBench(t, s3test.Options{})
-		front := httptest.NewServer(&keyKeeper{T: t, s3: b.Server, policies: map[string]string{}, rest: through(t, b.URL)})
-		t.Cleanup(front.Close)
-		b.env = append(b.env, "AWS_ENDPOINT_URL="+front.URL, "COFFER_ENDPOINT_URL="+front.URL)
-		b.do("init --yes --without check", "")
-		return b
-	},
-}
-
-func through(t *testing.T, address string) http.Handler {
-	upstream, err := url.Parse(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return wire.New(upstream, 0)
-}
-
-// keyKeeper serves what s3test has as methods only: how the keys of a KMS are kept.
-type keyKeeper struct {
-	*testing.T
-	s3       *s3test.Server
-	policies map[string]string // by key
-	rest     http.Handler
-}
-
-func (k *keyKeeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var in struct {
-		KeyID       string `json:"KeyId"`
-		TargetKeyID string `json:"TargetKeyId"`
-
-		AliasName, Policy string
-	}
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		k.Error(err)
-	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	_, target, ok := strings.Cut(r.Header.Get("X-Amz-Target"), "TrentService.")
-	if ok {
-		if err := json.Unmarshal(body, &in); err != nil {
-			k.Error(err)
-		}
-	}
-	answer := map[string]string{}
-	switch target {
-	case "UpdateAlias":
-		k.s3.KMS.PointAlias(in.AliasName, in.TargetKeyID)
-	case "DisableKey":
-		k.s3.KMS.SetState(in.KeyID, s3test.Disabled)
-	case "ScheduleKeyDeletion":
-		k.s3.KMS.SetState(in.KeyID, s3test.PendingDeletion)
-	case "PutKeyPolicy":
-		k.policies[in.KeyID] = in.Policy
-		if strings.Contains(in.Policy, "kms:GenerateDataKey") {
-			k.s3.SetPolicy(dev.AccessKeyID, s3test.Policy{DenyGenerateDataKey: []string{in.KeyID}})
-		}
-	case "GetKeyPolicy":
-		answer["Policy"] = k.policies[in.KeyID]
-		if answer["Policy"] == "" { // as KMS prints it
-			answer["Policy"] = "{\n  \"Version\" : \"2012-10-17\",\n  \"Statement\" : [ {\n    \"Sid\" : \"Root\", \"Effect\" : \"Allow\"\n  } ]\n}"
-		}
-	default:
-		k.rest.ServeHTTP(w, r)
-		return
-	}
-	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	if err := json.NewEncoder(w).Encode(answer); err != nil {
-		k.Error(err)
-	}
 }
 
 // newEstate has two services with secrets of two versions under alias/app.

@@ -1,0 +1,113 @@
+//go:build unix
+
+package cmd_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coffer-secrets/coffer/internal/testing/s3test"
+)
+
+// dev has a session, as most people have today. Tests write with it, and then take
+// permissions away from it.
+var dev = s3test.Principal{Name: "dev", AccessKeyID: "ASIADEV", SecretKey: "dev-secret", SessionToken: "dev-token"}
+
+// bench is a server with the bucket "b" and the keys of alias/app and alias/ops, and a
+// person who works on it with the program.
+type bench struct {
+	*testing.T
+	*s3test.Server
+	bucket *s3test.Bucket
+	env    []string
+
+	singleWriter bool // its configuration says so
+}
+
+func newBench(t *testing.T, o s3test.Options) *bench {
+	t.Helper()
+	o.Buckets, o.Principals = []string{"b"}, []s3test.Principal{dev}
+	server := s3test.New(o)
+	t.Cleanup(server.Close)
+	server.KMS.CreateKey("alias/app")
+	server.KMS.CreateKey("alias/ops")
+	b := &bench{T: t, Server: server, bucket: server.Bucket("b"), env: append(ownEnvironment(t.TempDir()),
+		"PATH="+os.Getenv("PATH"),
+		"AWS_ACCESS_KEY_ID="+dev.AccessKeyID,
+		"AWS_SECRET_ACCESS_KEY="+dev.SecretKey,
+		"AWS_SESSION_TOKEN="+dev.SessionToken,
+		"AWS_REGION=us-east-1",
+		"COFFER_S3_BUCKET=b",
+		"COFFER_KMS_KEY_ALIAS=alias/app",
+		"COFFER_ENDPOINT_URL="+server.URL,
+		"COFFER_RETRIES=1",
+	)}
+	if o.TLS {
+		b.env = append(b.env, "AWS_CA_BUNDLE="+b.scratch("ca.pem", string(server.Certificate())))
+	}
+	return b
+}
+
+// command is one run of the program. Arguments are split at spaces.
+func (b *bench) command(line string) *exec.Cmd {
+	b.Helper()
+	program, err := exec.LookPath("coffer") // put there by TestMain
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
+	b.Cleanup(cancel)
+	c := exec.CommandContext(ctx, program, strings.Fields(line)...)
+	c.Env = b.env
+	return c
+}
+
+type outcome struct {
+	exit           int
+	stdout, stderr string
+}
+
+func (b *bench) run(line, stdin string) outcome {
+	b.Helper()
+	c := b.command(line)
+	var stdout, stderr bytes.Buffer
+	c.Stdin, c.Stdout, c.Stderr = strings.NewReader(stdin), &stdout, &stderr
+	err := c.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		b.Fatal(err)
+	}
+	return outcome{exitCode(exit), stdout.String(), stderr.String()}
+}
+
+// do is a run that must succeed.
+func (b *bench) do(line, stdin string) {
+	b.Helper()
+	if got := b.run(line, stdin); got.exit != 0 {
+		b.Fatalf("coffer %s: exit code %d\n%s", line, got.exit, got.stderr)
+	}
+}
+
+// team has two secrets of service team, one under each alias.
+func team(b *bench) {
+	b.do("write team db_url -", canary+" of app")
+	b.do("write team pager - --kms-key-alias alias/ops", canary+" of ops")
+}
+
+// after gives a setup that follows team.
+func after(more func(*bench)) func(*bench) {
+	return func(b *bench) {
+		team(b)
+		more(b)
+	}
+}
+
+func policy(p s3test.Policy) func(*bench) {
+	return func(b *bench) { b.SetPolicy(dev.AccessKeyID, p) }
+}
