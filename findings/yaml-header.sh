@@ -1,6 +1,13 @@
 #!/usr/bin/env bash
 # go.yaml.in/yaml v4.0.0, a reader of YAML 1.2, refuses a file that says so: "%YAML 1.2" is an
-# incompatible document to it and "%YAML 1.1" is not. js-yaml and yaml of npm take both.
+# incompatible document to it and "%YAML 1.1" is not. js-yaml and yaml of npm take both. Seen on 2026-11-28, a line for each version and reader:
+#
+#	1.1 go-yaml-v4.0.0 x
+#	1.1 js-yaml-5.5.0 x
+#	1.1 yaml-2.9.1 x
+#	1.2 go-yaml-v4.0.0 yaml: line 1: found incompatible YAML document
+#	1.2 js-yaml-5.5.0 x
+#	1.2 yaml-2.9.1 x
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'chmod -R u+w "$dir"; rm -rf "$dir"' EXIT
