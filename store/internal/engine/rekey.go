@@ -3,17 +3,14 @@ package engine
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"sort"
 	"strings"
 	"sync"
 
 	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/internal/pace"
-	"github.com/coffer-secrets/coffer/internal/strictjson"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/batch"
@@ -68,170 +65,6 @@ type move struct {
 	gone     bool // deleted meanwhile, or no longer of the alias to move from
 	returned bool // put back by another writer
 	err      error
-}
-
-// beginRekey is K0: what is there, what moves, what cannot.
-func (e *Engine) beginRekey(ctx context.Context, service string, o admin.RekeyOptions) (*rekeying, error) {
-	if err := store.CheckService(service); err != nil {
-		return nil, err
-	}
-	w, err := e.begin(ctx, service, nil)
-	if err == nil {
-		err = w.others()
-	}
-	if err != nil {
-		return nil, err
-	}
-	w.askKey()
-	r := &rekeying{writing: w, o: o, sources: map[string]string{}}
-	if o.From != "" && index.FileName(o.From) == w.own.File && o.From != e.Alias {
-		return nil, &store.AliasError{Have: o.From, Want: e.Alias, Index: w.own.File}
-	}
-	if err := r.plan(ctx); err != nil {
-		return nil, err
-	}
-	for _, m := range r.moves {
-		r.results = append(r.results, r.result(m))
-	}
-	return r, nil
-}
-
-func (r *rekeying) result(m *move) store.Result {
-	out := store.Result{
-		Meta: store.Meta{
-			ID: store.ID{Service: r.v.Service, Key: m.key}, Version: m.entry.Version,
-			Created: m.entry.Created, CreatedBy: m.entry.CreatedBy, KeyAlias: m.from,
-		},
-		Outcome: store.Moved,
-	}
-	switch {
-	case m.err != nil:
-		out.Outcome, out.Err = store.Failed, wrap("rekey", r.v.Service, m.key, m.err)
-		if isStopped(m.err) {
-			out.Outcome = store.Left
-		}
-	case m.returned:
-		out.Outcome = store.Returned
-	}
-	return out
-}
-
-// plan finds the secrets to move: those for which the index of another alias vouches, and
-// those whose object, which must be read then, is under another alias.
-func (r *rekeying) plan(ctx context.Context) error {
-	if r.o.Rewrite {
-		return r.planRewrite(ctx)
-	}
-	var unknown []string
-	for _, key := range r.v.keys() {
-		tag := string(r.v.Objects[key].Tag)
-		if entry, alias, ok := r.vouched(key, tag); !ok || r.e.checkRollback(r.v.Service, key, entry.Version, r.v.Readable()) != nil {
-			unknown = append(unknown, key)
-		} else if alias != r.e.Alias {
-			r.move(key, alias, entry)
-		}
-	}
-	objects, infos := make([]*Document, len(unknown)), make([]bucket.Info, len(unknown))
-	failures := make([]error, len(unknown))
-	_ = pace.Each(ctx, Readers, len(unknown), func(ctx context.Context, i int) error {
-		objects[i], infos[i], failures[i] = r.e.ReadDocument(ctx, r.v.Service, unknown[i])
-		return nil
-	})
-	for i, key := range unknown {
-		switch o, err := objects[i], failures[i]; {
-		case errors.Is(err, bucket.ErrDenied) && r.o.From == "":
-			r.moves = append(r.moves, &move{key: key, err: err})
-		case errors.Is(err, bucket.ErrDenied):
-			// It may be of any alias: the one to move from is, as far as can be seen, not it.
-		case err != nil:
-			return err
-		case !o.Absent():
-			alias := cmp.Or(o.Alias, r.e.Owner(ctx, r.v, o, infos[i], r.own, ""))
-			if alias == "" {
-				r.moves = append(r.moves, &move{key: key, err: &store.AliasError{Want: r.e.Alias}})
-			} else if alias != r.e.Alias {
-				r.move(key, alias, r.entryOf(o, infos[i]))
-			}
-		}
-	}
-	sort.Slice(r.moves, func(i, j int) bool { return r.moves[i].key < r.moves[j].key })
-	return nil
-}
-
-// vouched returns the entry of the index that vouches for an object, and the alias under
-// which the object is. Of a secret that is being moved two indexes vouch, and the new one
-// says that it does so ahead.
-func (r *rekeying) vouched(key, tag string) (index.Entry, string, bool) {
-	entries, gone := r.v.vouching(key, tag)
-	if len(entries) != 1 || gone {
-		return index.Entry{}, "", false // of two, neither is believed
-	}
-	for file, entry := range entries {
-		return entry, r.v.Indexes[file].AliasOf(key), true
-	}
-	return index.Entry{}, "", false
-}
-
-// Entry returns the entry of a key, if the index was read and has one.
-func (s *IndexState) Entry(key string) (index.Entry, bool) {
-	if s.Index == nil {
-		return index.Entry{}, false
-	}
-	e, ok := s.Index.Entries[key]
-	return e, ok
-}
-
-func (r *rekeying) move(key, alias string, entry index.Entry) {
-	if r.o.From != "" && alias != r.o.From {
-		return
-	}
-	entry.Alias, entry.Moving = r.e.Alias, true
-	m := &move{key: key, from: alias, entry: entry}
-	m.err = r.e.checkRollback(r.v.Service, key, entry.Version, r.v.Readable()) // it stays where the evidence is
-	r.moves = append(r.moves, m)
-	if m.err != nil {
-		return
-	}
-	r.sources[index.FileName(alias)] = alias
-}
-
-// planRewrite finds the secrets of our own alias that are under another key than the alias
-// stands for now. A HEAD tells the key, and opens nothing.
-func (r *rekeying) planRewrite(ctx context.Context) error {
-	want := r.keyID()
-	keys := r.v.keys()
-	infos, failures := make([]bucket.Info, len(keys)), make([]error, len(keys))
-	_ = pace.Each(ctx, Readers, len(keys), func(ctx context.Context, i int) error {
-		infos[i], failures[i] = r.e.Bucket.Head(ctx, ObjectName(r.v.Service, keys[i]))
-		if errors.Is(failures[i], bucket.ErrRefused) { // the answer to a HEAD has no body that says why
-			_, infos[i], failures[i] = r.e.ReadDocument(ctx, r.v.Service, keys[i])
-		}
-		return nil
-	})
-	for i, key := range keys {
-		if errors.Is(failures[i], bucket.ErrNotFound) {
-			continue
-		}
-		if failures[i] != nil {
-			return failures[i]
-		}
-		_, alias, ok := r.vouched(key, string(infos[i].Tag))
-		if ok && alias != r.e.Alias || want != "" && infos[i].Seal.KeyID == want {
-			continue
-		}
-		entry, _ := r.own.Entry(key)
-		r.moves = append(r.moves, &move{key: key, from: r.e.Alias, entry: entry})
-	}
-	return nil
-}
-
-func (r *rekeying) entryOf(o *Document, info bucket.Info) index.Entry {
-	n := o.Newest()
-	v := o.Versions[n]
-	return index.Entry{
-		Version: n, Value: v.Value, Alias: r.e.Alias, Tag: string(info.Tag), Moving: true,
-		Created: strictjson.ParseTime(v.created), CreatedBy: v.createdBy,
-	}
 }
 
 // rounds bounds how often a secret is taken up again that others write while it is moved.
