@@ -18,24 +18,39 @@ import (
 // than all else that most commands do. The whole one is for lines that name no command, for help
 // and mistakes, and for completion.
 func parserFor(ctx context.Context, a *app.App, args []string, exited *bool) (parser *kong.Kong, name string, err error) {
-	if i := slices.IndexFunc(args, isCommand); i >= 0 {
-		if parser, err = newParser(ctx, a, grammarOf(args[i]), exited); err != nil {
+	for _, word := range args {
+		command := commandField(word)
+		if command == nil {
+			continue
+		}
+		if parser, err = newCommandParser(ctx, a, command, exited); err != nil {
 			return nil, "", err
 		}
-		if name = commandName(parser.Model, args); name == args[i] {
+		if name = commandName(parser.Model, args); name == word {
 			return parser, name, nil
-		} // it was the value of a flag, or of what is no command
+		}
+		break // it was the value of a flag, or of what is no command
 	}
-	if parser, err = newParser(ctx, a, &CLI{}, exited); err != nil {
+	whole := &CLI{}
+	if parser, err = newParser(ctx, a, whole, &whole.Globals, exited); err != nil {
 		return nil, "", err
 	}
 	return parser, commandName(parser.Model, args), nil
 }
 
-// newParser makes the parser of a grammar, which embeds the global flags.
-func newParser(ctx context.Context, a *app.App, grammar any, exited *bool) (*kong.Kong, error) {
-	a.Globals = reflect.ValueOf(grammar).Elem().FieldByName("Globals").Addr().Interface().(*app.Globals)
-	return kong.New(grammar,
+// newCommandParser makes a parser of the global flags and one command, a field of [CLI].
+func newCommandParser(ctx context.Context, a *app.App, command *reflect.StructField, exited *bool) (*kong.Kong, error) {
+	var flags struct {
+		app.Globals `group:"Global flags:"` // as in CLI
+	}
+	return newParser(ctx, a, &flags, &flags.Globals, exited, kong.DynamicCommand(
+		strings.ToLower(command.Name), command.Tag.Get("help"), "", reflect.New(command.Type).Interface(), string(command.Tag)))
+}
+
+// newParser makes the parser of a grammar.
+func newParser(ctx context.Context, a *app.App, grammar any, globals *app.Globals, exited *bool, more ...kong.Option) (*kong.Kong, error) {
+	a.Globals = globals
+	return kong.New(grammar, append(more,
 		kong.Name("coffer"),
 		kong.Description("Encrypted secrets in a bucket: S3 with KMS, or a directory. No server to run."),
 		kong.Writers(a.Stdout, a.Stderr),
@@ -43,18 +58,8 @@ func newParser(ctx context.Context, a *app.App, grammar any, exited *bool) (*kon
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(a),
-	)
+	)...)
 }
-
-// grammarOf returns a pointer to a struct of two fields of [CLI]: the global flags and one command.
-func grammarOf(command string) any {
-	globals, _ := reflect.TypeFor[CLI]().FieldByName("Globals")
-	globals.Anonymous = false // reflect could not embed a struct with methods; kong takes the tag for it
-	globals.Tag += ` embed:""`
-	return reflect.New(reflect.StructOf([]reflect.StructField{globals, *commandField(command)})).Interface()
-}
-
-func isCommand(word string) bool { return commandField(word) != nil }
 
 // commandField returns the field of a command, by its name or an alias; nil when there is none.
 // Hidden ones are not found: they look at the whole grammar.

@@ -34,9 +34,9 @@ func commandPaths(node *kong.Node) [][]string {
 	return paths
 }
 
-// parse returns all that a grammar makes of a command line: what is printed, the exit code, and
+// parse returns all that a parser makes of a command line: what is printed, the exit code, and
 // what the command gets.
-func parse(t *testing.T, grammar any, args []string) string {
+func parse(t *testing.T, newParser func(*app.App, *bool) (*kong.Kong, error), args []string) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "output")
 	output, err := os.Create(name)
@@ -46,7 +46,7 @@ func parse(t *testing.T, grammar any, args []string) string {
 	defer func() { _ = output.Close() }()
 	a := &app.App{Stdout: output, Stderr: output}
 	var exited bool
-	parser, err := newParser(t.Context(), a, grammar, &exited)
+	parser, err := newParser(a, &exited)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,12 +73,19 @@ func parse(t *testing.T, grammar any, args []string) string {
 
 func TestOneCommandsGrammarTellsWhatTheWholeOneTells(t *testing.T) {
 	t.Parallel()
-	whole, err := newParser(t.Context(), &app.App{Stdout: os.Stdout, Stderr: os.Stderr}, &CLI{}, new(bool))
+	ofAll := func(a *app.App, exited *bool) (*kong.Kong, error) {
+		whole := &CLI{}
+		return newParser(t.Context(), a, whole, &whole.Globals, exited)
+	}
+	whole, err := ofAll(&app.App{Stdout: os.Stdout, Stderr: os.Stderr}, new(bool))
 	if err != nil {
 		t.Fatal(err)
 	}
 	helps, refusals := 0, 0
 	for _, path := range commandPaths(whole.Model.Node) {
+		ofOne := func(a *app.App, exited *bool) (*kong.Kong, error) {
+			return newCommandParser(t.Context(), a, commandField(path[0]), exited)
+		}
 		for _, words := range [][]string{
 			{"--help"}, {"--no-such-flag"}, {"--jso"}, {"--backend"}, {}, {"api", "--", "read"}, {"api", "db_url"}, {"api", "x", "y", "z"},
 		} {
@@ -86,7 +93,7 @@ func TestOneCommandsGrammarTellsWhatTheWholeOneTells(t *testing.T) {
 			if len(args)%2 == 0 { // the global flags stand anywhere
 				args = append([]string{"-qb", "local", "--context", "read"}, args...)
 			}
-			one, all := parse(t, grammarOf(path[0]), args), parse(t, &CLI{}, args)
+			one, all := parse(t, ofOne, args), parse(t, ofAll, args)
 			if one != all {
 				t.Errorf("coffer %s:\n%s\nwith the whole grammar:\n%s", strings.Join(args, " "), one, all)
 			}

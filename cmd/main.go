@@ -18,7 +18,7 @@ import (
 // Main runs one command line and returns the exit code.
 func Main(args []string, a *app.App) int {
 	debug.SetTraceback("none") // a trace of a crash tells arguments
-	debug.SetGCPercent(200)    // tables of the SDK fill half of what a collection waits for: most commands end before one
+	debug.SetGCPercent(200)    // a read or a write of few secrets ends before the first collection
 	a.Restore = run.ForbidCore()
 	a.Watch, a.Line = waiting.New(context.Background(), a.WaitFor), new(atomic.Pointer[progress.Line])
 	defer a.Watch.Close()
