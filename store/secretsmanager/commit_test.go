@@ -140,31 +140,34 @@ func TestWritersLoseNothingOfOneAnother(t *testing.T) {
 	}
 }
 
+// lostAnswers are the ways in which the answer of a change can get lost.
+var lostAnswers = map[string]struct {
+	operation string
+	apply     bool   // the change is made before its answer is lost
+	repeat    bool   // and then made once more, as the SDK does
+	refused   string // or refused as if another one had made it
+	after     string // what chamber writes then
+	blind     bool   // nothing can be read afterwards
+	want      error
+}{
+	"create, stored":                 {operation: "CreateSecret", apply: true},
+	"create, not stored":             {operation: "CreateSecret", want: store.ErrUnavailable},
+	"create, cannot be told":         {operation: "CreateSecret", apply: true, blind: true, want: store.ErrUnknown},
+	"create, stored and moved on":    {operation: "CreateSecret", apply: true, after: "other"},
+	"create, stored and repeated":    {operation: "CreateSecret", apply: true, repeat: true},
+	"create, stored and refused":     {operation: "CreateSecret", apply: true, refused: "ResourceExistsException"}, // by servers that know no tokens
+	"swap, stored":                   {operation: swap, apply: true},
+	"swap, repeated, cannot be told": {operation: swap, apply: true, repeat: true, blind: true, want: store.ErrUnknown},
+	"swap, stored and repeated":      {operation: swap, apply: true, repeat: true},
+	"swap, not stored":               {operation: swap, want: store.ErrUnavailable},
+	"swap, cannot be told":           {operation: swap, apply: true, blind: true, want: store.ErrUnknown},
+	"swap, stored and moved on":      {operation: swap, apply: true, after: "other"},
+	"swap, stored and overwritten":   {operation: swap, apply: true, after: "k", want: store.ErrUnknown},
+	"put":                            {operation: "PutSecretValue", apply: true, want: store.ErrUnavailable},
+}
+
 func TestALostAnswerIsLookedUp(t *testing.T) {
-	for name, c := range map[string]struct {
-		operation string
-		apply     bool   // the change is made before its answer is lost
-		repeat    bool   // and then made once more, as the SDK does
-		refused   string // or refused as if another one had made it
-		after     string // what chamber writes then
-		blind     bool   // nothing can be read afterwards
-		want      error
-	}{
-		"create, stored":                 {operation: "CreateSecret", apply: true},
-		"create, not stored":             {operation: "CreateSecret", want: store.ErrUnavailable},
-		"create, cannot be told":         {operation: "CreateSecret", apply: true, blind: true, want: store.ErrUnknown},
-		"create, stored and moved on":    {operation: "CreateSecret", apply: true, after: "other"},
-		"create, stored and repeated":    {operation: "CreateSecret", apply: true, repeat: true},
-		"create, stored and refused":     {operation: "CreateSecret", apply: true, refused: "ResourceExistsException"}, // by servers that know no tokens
-		"swap, stored":                   {operation: swap, apply: true},
-		"swap, repeated, cannot be told": {operation: swap, apply: true, repeat: true, blind: true, want: store.ErrUnknown},
-		"swap, stored and repeated":      {operation: swap, apply: true, repeat: true},
-		"swap, not stored":               {operation: swap, want: store.ErrUnavailable},
-		"swap, cannot be told":           {operation: swap, apply: true, blind: true, want: store.ErrUnknown},
-		"swap, stored and moved on":      {operation: swap, apply: true, after: "other"},
-		"swap, stored and overwritten":   {operation: swap, apply: true, after: "k", want: store.ErrUnknown},
-		"put":                            {operation: "PutSecretValue", apply: true, want: store.ErrUnavailable},
-	} {
+	for name, c := range lostAnswers {
 		t.Run(name, func(t *testing.T) {
 			moto, api := serve(t, nil), serviceName(t)
 			other := chamber{t, newClient(moto)}

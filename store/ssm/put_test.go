@@ -12,6 +12,22 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
+// firstPut has the first put meet a fault, and does something to a parameter before the n-th request
+// of an operation.
+func firstPut(operation string, n int, fault *mototest.Fault, act func(name string)) func(name string) func(mototest.Request) *mototest.Fault {
+	return func(name string) func(mototest.Request) *mototest.Fault {
+		return func(r mototest.Request) *mototest.Fault {
+			if r.Operation == "PutParameter" && r.N == 1 {
+				return fault
+			}
+			if r.Operation == operation && r.N == n {
+				act(name)
+			}
+			return nil
+		}
+	}
+}
+
 // TestAPutWhoseAnswerIsLostAmongOthers has other writers and the network meet: our own put is told
 // from theirs, and is made once.
 func TestAPutWhoseAnswerIsLostAmongOthers(t *testing.T) {
@@ -19,19 +35,6 @@ func TestAPutWhoseAnswerIsLostAmongOthers(t *testing.T) {
 	mototest.Isolate(t)
 	two := 2
 	lost, dropped := &mototest.Fault{Applied: true}, &mototest.Fault{}
-	at := func(operation string, n int, fault *mototest.Fault, act func(name string)) func(name string) func(mototest.Request) *mototest.Fault {
-		return func(name string) func(mototest.Request) *mototest.Fault {
-			return func(r mototest.Request) *mototest.Fault {
-				if r.Operation == "PutParameter" && r.N == 1 {
-					return fault
-				}
-				if r.Operation == operation && r.N == n {
-					act(name)
-				}
-				return nil
-			}
-		}
-	}
 	theirs := func(name string) { put(t, moto, name, "theirs", "3") }
 	arrives := func(name string) { put(t, moto, name, canary, "3") }
 	const ours, other = " " + canary + " " + testAlias, " theirs " + testAlias
@@ -43,20 +46,20 @@ func TestAPutWhoseAnswerIsLostAmongOthers(t *testing.T) {
 		history []string // beyond the second version
 	}{
 		"another one is on top": {
-			fault: at("GetParameters", 2, lost, func(name string) { put(t, moto, name, "theirs", "4") }), only: true,
+			fault: firstPut("GetParameters", 2, lost, func(name string) { put(t, moto, name, "theirs", "4") }), only: true,
 			version: 3, history: []string{"3 3" + ours, "4 4" + other},
 		},
 		"another one came instead": {
-			fault: at("GetParameters", 2, dropped, theirs), version: 4, history: []string{"3 3" + other, "4 4" + ours},
+			fault: firstPut("GetParameters", 2, dropped, theirs), version: 4, history: []string{"3 3" + other, "4 4" + ours},
 		},
 		"another one came instead, and the condition does not hold": {
-			fault: at("GetParameters", 2, dropped, theirs), only: true, want: store.ErrConflict, history: []string{"3 3" + other},
+			fault: firstPut("GetParameters", 2, dropped, theirs), only: true, want: store.ErrConflict, history: []string{"3 3" + other},
 		},
 		"it arrives behind the look": {
-			fault: at("PutParameter", 2, dropped, arrives), only: true, version: 3, history: []string{"3 3" + ours, "4 3" + ours},
+			fault: firstPut("PutParameter", 2, dropped, arrives), only: true, version: 3, history: []string{"3 3" + ours, "4 3" + ours},
 		},
 		"another one comes behind the look, and the condition does not hold": {
-			fault: at("PutParameter", 2, dropped, theirs), only: true, want: store.ErrConflict, history: []string{"3 3" + other, "4 3" + ours},
+			fault: firstPut("PutParameter", 2, dropped, theirs), only: true, want: store.ErrConflict, history: []string{"3 3" + other, "4 3" + ours},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -52,14 +52,8 @@ func (w *writing) commit(ctx context.Context, c *change) error {
 		if o, info, err = w.afterwards(ctx, n, c.key, failed); err != nil {
 			return err
 		}
-		if number, ok := o.has(v, base.Newest()); ok {
-			if o.Newest() == number && o.Alias == next.Alias { // nobody wrote on top: it is what the put made
-				if err := w.checkPut(ctx, o, info, base); err != nil {
-					return err
-				}
-			}
-			w.committed(c, o, number, info.Tag, base)
-			return nil
+		if made, err := w.wasMade(ctx, c, o, info, base, v); made || err != nil {
+			return err
 		}
 		if errors.Is(failed, bucket.ErrUnsupported) {
 			return failed
@@ -243,6 +237,21 @@ func (w *writing) checkKey(name string, s bucket.Seal) error {
 		return &store.SealError{Object: name, Method: s.Method, KeyID: s.KeyID, Want: alias + ", which is " + want}
 	}
 	return nil
+}
+
+// wasMade reports whether a put whose answer was lost was made over base: whether its version is in
+// what stands there now.
+func (w *writing) wasMade(ctx context.Context, c *change, o *Document, info bucket.Info, base *Document, v Version) (bool, error) {
+	if number, ok := o.has(v, base.Newest()); ok {
+		if o.Newest() == number && o.Alias == w.e.Alias { // nobody wrote on top: it is what the put made
+			if err := w.checkPut(ctx, o, info, base); err != nil {
+				return false, err
+			}
+		}
+		w.committed(c, o, number, info.Tag, base)
+		return true, nil
+	}
+	return false, nil
 }
 
 // committed notes a secret that is stored.

@@ -76,6 +76,15 @@ func (e *Engine) deleteKeys(ctx context.Context, service string, keys []string, 
 	each(w.remove) // or they are left
 	purged := w.purge(ctx, changes)
 	stopped := w.stop("delete", all, changes, purged)
+	results := w.deleted(changes, purged)
+	if stopped != nil {
+		return results, stopped
+	}
+	return results, wrap("delete", service, sole(changes), purged)
+}
+
+// deleted returns the results of a delete. purged is why an index still holds what was deleted.
+func (w *writing) deleted(changes []*change, purged error) []store.Result {
 	results := make([]store.Result, len(changes))
 	for i, c := range changes {
 		if purged != nil && errors.Is(c.err, store.ErrNotFound) && w.leaves(c) {
@@ -83,16 +92,13 @@ func (e *Engine) deleteKeys(ctx context.Context, service string, keys []string, 
 		}
 		results[i] = store.Result{Meta: c.meta, Outcome: c.outcome}
 		if c.err != nil {
-			results[i].Outcome, results[i].Err = store.Failed, wrap("delete", service, c.name, c.err)
+			results[i].Outcome, results[i].Err = store.Failed, wrap("delete", w.v.Service, c.name, c.err)
 		}
 		if isStopped(c.err) {
 			results[i].Outcome = store.Left
 		}
 	}
-	if stopped != nil {
-		return results, stopped
-	}
-	return results, wrap("delete", service, sole(changes), purged)
+	return results
 }
 
 func (w *writing) resolveExactly(changes []*change) {

@@ -50,59 +50,61 @@ func heard(notices *[]string) func(*engine.Options) {
 	return func(o *engine.Options) { o.Notice = func(text string) { *notices = append(*notices, text) } }
 }
 
+// rollbackSteps are what commands do to a service in which a secret was put back.
+var rollbackSteps = map[string]struct {
+	alias  string // "" the plain backend: of the others too, unless noted
+	silent bool   // it has nothing to do with the index
+	do     func(ctx context.Context, c *client) error
+}{
+	"write": {app, false, func(_ context.Context, c *client) error {
+		_, err := c.write("other", "o2", store.WriteOptions{})
+		return err
+	}},
+	"write on the plain backend": {"", false, func(_ context.Context, c *client) error {
+		_, err := c.write("other", "o2", store.WriteOptions{})
+		return err
+	}},
+	"a new secret": {app, false, func(_ context.Context, c *client) error {
+		_, err := c.write("new", "n1", store.WriteOptions{})
+		return err
+	}},
+	"write of another key's": {ops, true, func(_ context.Context, c *client) error {
+		_, err := c.write("elsewhere", "e2", store.WriteOptions{})
+		return err
+	}},
+	"import": {app, false, func(ctx context.Context, c *client) error {
+		_, err := c.WriteAll(ctx, service, map[string]store.Value{"a": store.NewValue("1"), "other": store.NewValue("2")}, store.WriteOptions{})
+		return err
+	}},
+	"delete": {app, false, func(_ context.Context, c *client) error { return c.remove("other") }},
+	"delete of nothing": {app, false, func(_ context.Context, c *client) error {
+		if err := c.remove("nothing"); !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		return nil
+	}},
+	"purge":   {app, false, func(ctx context.Context, c *client) error { _, _, err := c.Purge(ctx, service, "other"); return err }},
+	"restore": {app, false, func(_ context.Context, c *client) error { _, err := c.undelete("dead", ""); return err }},
+	"doctor":  {app, true, func(ctx context.Context, c *client) error { _, err := c.Mend(ctx, service); return err }},
+	"rekey to another key": {ops, false, func(ctx context.Context, c *client) error {
+		results, err := c.Rekey(ctx, service, admin.RekeyOptions{})
+		var rollback *store.RollbackError
+		if !errors.As(err, &rollback) || len(results) == 0 {
+			c.w.Errorf("rekey: %+v, error %v; want other moved, and password left", results, err)
+		}
+		return nil
+	}},
+	"rekey to the key that the alias stands for": {app, false, func(ctx context.Context, c *client) error {
+		_, err := c.Rekey(ctx, service, admin.RekeyOptions{Rewrite: true})
+		return err
+	}},
+}
+
 // No step that is about something else takes the evidence of a rollback away, and each that
 // meets it says so.
 func TestARollbackStaysUntilItIsDecided(t *testing.T) {
 	versioned := membucket.Options{Versioned: true}
-	steps := map[string]struct {
-		alias  string // "" the plain backend: of the others too, unless noted
-		silent bool   // it has nothing to do with the index
-		do     func(ctx context.Context, c *client) error
-	}{
-		"write": {app, false, func(_ context.Context, c *client) error {
-			_, err := c.write("other", "o2", store.WriteOptions{})
-			return err
-		}},
-		"write on the plain backend": {"", false, func(_ context.Context, c *client) error {
-			_, err := c.write("other", "o2", store.WriteOptions{})
-			return err
-		}},
-		"a new secret": {app, false, func(_ context.Context, c *client) error {
-			_, err := c.write("new", "n1", store.WriteOptions{})
-			return err
-		}},
-		"write of another key's": {ops, true, func(_ context.Context, c *client) error {
-			_, err := c.write("elsewhere", "e2", store.WriteOptions{})
-			return err
-		}},
-		"import": {app, false, func(ctx context.Context, c *client) error {
-			_, err := c.WriteAll(ctx, service, map[string]store.Value{"a": store.NewValue("1"), "other": store.NewValue("2")}, store.WriteOptions{})
-			return err
-		}},
-		"delete": {app, false, func(_ context.Context, c *client) error { return c.remove("other") }},
-		"delete of nothing": {app, false, func(_ context.Context, c *client) error {
-			if err := c.remove("nothing"); !errors.Is(err, store.ErrNotFound) {
-				return err
-			}
-			return nil
-		}},
-		"purge":   {app, false, func(ctx context.Context, c *client) error { _, _, err := c.Purge(ctx, service, "other"); return err }},
-		"restore": {app, false, func(_ context.Context, c *client) error { _, err := c.undelete("dead", ""); return err }},
-		"doctor":  {app, true, func(ctx context.Context, c *client) error { _, err := c.Mend(ctx, service); return err }},
-		"rekey to another key": {ops, false, func(ctx context.Context, c *client) error {
-			results, err := c.Rekey(ctx, service, admin.RekeyOptions{})
-			var rollback *store.RollbackError
-			if !errors.As(err, &rollback) || len(results) == 0 {
-				c.w.Errorf("rekey: %+v, error %v; want other moved, and password left", results, err)
-			}
-			return nil
-		}},
-		"rekey to the key that the alias stands for": {app, false, func(ctx context.Context, c *client) error {
-			_, err := c.Rekey(ctx, service, admin.RekeyOptions{Rewrite: true})
-			return err
-		}},
-	}
-	for name, step := range steps {
+	for name, step := range rollbackSteps {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, versioned)
 			home := step.alias

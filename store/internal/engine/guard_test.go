@@ -73,81 +73,83 @@ func TestWriteUnderADeniedIndexIsRefused(t *testing.T) {
 	}
 }
 
+// chambersObjects are objects that don't name their alias, and whose they are.
+var chambersObjects = map[string]struct {
+	prepare func(w *world)
+	keys    struct{ app, ops string } // behind the aliases, where KMS may be asked
+	options store.WriteOptions
+	refused bool
+	have    string // of the refusal
+}{
+	"an entry of ours": {prepare: func(w *world) {
+		w.chamberPuts(app, "k", "v")
+		w.chamberIndexes(app, map[string]string{"k": "v"})
+	}},
+	"an entry of another": {prepare: func(w *world) {
+		w.chamberPuts(ops, "k", "v")
+		w.chamberIndexes(ops, map[string]string{"k": "v"})
+	}, refused: true, have: ops},
+	"an entry of another, adopted": {prepare: func(w *world) {
+		w.chamberPuts(ops, "k", "v")
+		w.chamberIndexes(ops, map[string]string{"k": "v"})
+	}, options: store.WriteOptions{Adopt: true}, refused: true, have: ops},
+	"a verified entry of another beats ours": {prepare: func(w *world) {
+		w.chamberPuts(ops, "k", "v")
+		w.chamberIndexes(app, map[string]string{"k": "stale"})
+		w.plant(indexName(ops), map[string]any{"latest": map[string]any{
+			"k": map[string]any{"version": 1, "value": "v", "KMSAlias": ops, "etag": w.object("k").tag},
+		}}, w.kms(ops))
+	}, refused: true, have: ops},
+	"entries of both, the key decides for us": {prepare: func(w *world) {
+		w.chamberPuts(app, "k", "v")
+		w.chamberIndexes(app, map[string]string{"k": "v"})
+		w.chamberIndexes(ops, map[string]string{"k": "v"})
+	}},
+	"entries of both, the key decides for the other": {prepare: func(w *world) {
+		w.chamberPuts(ops, "k", "v")
+		w.chamberIndexes(app, map[string]string{"k": "v"})
+		w.chamberIndexes(ops, map[string]string{"k": "v"})
+	}, refused: true, have: ops},
+	"entries of both, under a third key": {prepare: func(w *world) {
+		w.chamberPuts(web, "k", "v")
+		w.chamberIndexes(app, map[string]string{"k": "v"})
+		w.chamberIndexes(ops, map[string]string{"k": "v"})
+	}, refused: true},
+	"no entry, the key of our index": {prepare: func(w *world) {
+		w.chamberPuts(app, "k", "v")
+		w.chamberIndexes(app, map[string]string{"x": "v"})
+	}},
+	"no entry, another key": {prepare: func(w *world) {
+		w.chamberPuts(ops, "k", "v")
+		w.chamberIndexes(app, map[string]string{"x": "v"})
+	}, refused: true},
+	"no entry, another key, adopted": {prepare: func(w *world) {
+		w.chamberPuts(ops, "k", "v")
+		w.chamberIndexes(app, map[string]string{"x": "v"})
+	}, options: store.WriteOptions{Adopt: true}},
+	"no index, KMS knows the key": {
+		prepare: func(w *world) { w.chamberPuts(app, "k", "v") },
+		keys:    struct{ app, ops string }{app: membucket.KeyID(app)},
+	},
+	"no index, KMS knows another key": {
+		prepare: func(w *world) { w.chamberPuts(app, "k", "v") },
+		keys:    struct{ app, ops string }{app: "arn:other"}, refused: true,
+	},
+	"no index, KMS knows nothing": {prepare: func(w *world) { w.chamberPuts(app, "k", "v") }, refused: true},
+	"no index, nothing known, adopted": {
+		prepare: func(w *world) { w.chamberPuts(app, "k", "v") },
+		options: store.WriteOptions{Adopt: true},
+	},
+	"no key is told": {prepare: func(w *world) {
+		w.chamberPuts(app, "k", "v")
+		w.mem.Plant("api/k.json", w.mem.Objects()["api/k.json"].Body, bucket.Seal{Method: "aws:kms"})
+		w.chamberIndexes(app, map[string]string{"x": "v"})
+	}, refused: true},
+}
+
 // Whose is an object that does not say so? (W2)
 func TestOwnerOfChambersObjects(t *testing.T) {
-	type services struct{ app, ops string } // the keys behind the aliases, where KMS may be asked
-	for name, test := range map[string]struct {
-		prepare func(w *world)
-		keys    services
-		options store.WriteOptions
-		refused bool
-		have    string // of the refusal
-	}{
-		"an entry of ours": {prepare: func(w *world) {
-			w.chamberPuts(app, "k", "v")
-			w.chamberIndexes(app, map[string]string{"k": "v"})
-		}},
-		"an entry of another": {prepare: func(w *world) {
-			w.chamberPuts(ops, "k", "v")
-			w.chamberIndexes(ops, map[string]string{"k": "v"})
-		}, refused: true, have: ops},
-		"an entry of another, adopted": {prepare: func(w *world) {
-			w.chamberPuts(ops, "k", "v")
-			w.chamberIndexes(ops, map[string]string{"k": "v"})
-		}, options: store.WriteOptions{Adopt: true}, refused: true, have: ops},
-		"a verified entry of another beats ours": {prepare: func(w *world) {
-			w.chamberPuts(ops, "k", "v")
-			w.chamberIndexes(app, map[string]string{"k": "stale"})
-			w.plant(indexName(ops), map[string]any{"latest": map[string]any{
-				"k": map[string]any{"version": 1, "value": "v", "KMSAlias": ops, "etag": w.object("k").tag},
-			}}, w.kms(ops))
-		}, refused: true, have: ops},
-		"entries of both, the key decides for us": {prepare: func(w *world) {
-			w.chamberPuts(app, "k", "v")
-			w.chamberIndexes(app, map[string]string{"k": "v"})
-			w.chamberIndexes(ops, map[string]string{"k": "v"})
-		}},
-		"entries of both, the key decides for the other": {prepare: func(w *world) {
-			w.chamberPuts(ops, "k", "v")
-			w.chamberIndexes(app, map[string]string{"k": "v"})
-			w.chamberIndexes(ops, map[string]string{"k": "v"})
-		}, refused: true, have: ops},
-		"entries of both, under a third key": {prepare: func(w *world) {
-			w.chamberPuts(web, "k", "v")
-			w.chamberIndexes(app, map[string]string{"k": "v"})
-			w.chamberIndexes(ops, map[string]string{"k": "v"})
-		}, refused: true},
-		"no entry, the key of our index": {prepare: func(w *world) {
-			w.chamberPuts(app, "k", "v")
-			w.chamberIndexes(app, map[string]string{"x": "v"})
-		}},
-		"no entry, another key": {prepare: func(w *world) {
-			w.chamberPuts(ops, "k", "v")
-			w.chamberIndexes(app, map[string]string{"x": "v"})
-		}, refused: true},
-		"no entry, another key, adopted": {prepare: func(w *world) {
-			w.chamberPuts(ops, "k", "v")
-			w.chamberIndexes(app, map[string]string{"x": "v"})
-		}, options: store.WriteOptions{Adopt: true}},
-		"no index, KMS knows the key": {
-			prepare: func(w *world) { w.chamberPuts(app, "k", "v") },
-			keys:    services{app: membucket.KeyID(app)},
-		},
-		"no index, KMS knows another key": {
-			prepare: func(w *world) { w.chamberPuts(app, "k", "v") },
-			keys:    services{app: "arn:other"}, refused: true,
-		},
-		"no index, KMS knows nothing": {prepare: func(w *world) { w.chamberPuts(app, "k", "v") }, refused: true},
-		"no index, nothing known, adopted": {
-			prepare: func(w *world) { w.chamberPuts(app, "k", "v") },
-			options: store.WriteOptions{Adopt: true},
-		},
-		"no key is told": {prepare: func(w *world) {
-			w.chamberPuts(app, "k", "v")
-			w.mem.Plant("api/k.json", w.mem.Objects()["api/k.json"].Body, bucket.Seal{Method: "aws:kms"})
-			w.chamberIndexes(app, map[string]string{"x": "v"})
-		}, refused: true},
-	} {
+	for name, test := range chambersObjects {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, membucket.Options{})
 			test.prepare(w)

@@ -105,25 +105,7 @@ func TestNonces(t *testing.T) {
 }
 
 func FuzzObject(f *testing.F) {
-	fixtures, err := filepath.Glob(filepath.Join("testdata", "s3-kms", "*", "[a-zA-Z]*.json"))
-	if err != nil || len(fixtures) == 0 {
-		f.Fatalf("%d fixtures, error %v", len(fixtures), err)
-	}
-	for _, name := range fixtures {
-		body, err := os.ReadFile(name)
-		if err != nil {
-			f.Fatal(err)
-		}
-		service := filepath.Base(filepath.Dir(name))
-		f.Add(service, strings.TrimSuffix(filepath.Base(name), ".json"), body)
-	}
-	for _, body := range []string{
-		`{}`, `[`, `null`, `{"service":"api","key":"/api/k","values":{}}`,
-		`{"service":"api","key":"/api/k","values":{"1":{"value":"v","x":1},"7":{"value":"w","created":"?"}},"kms_alias":"alias/app","nonce":"n","deleted":true,"y":{"b":1,"a":2}}`,
-		`{"service":"api","key":"/api/k","values":{"1":{},"1":{}}}`, `{"service":"api","key":"/api/k","values":{"01":{"value":"c4n4ry"}}}`,
-	} {
-		f.Add("api", "k", []byte(body))
-	}
+	addObjects(f)
 	f.Fuzz(func(t *testing.T, service, key string, body []byte) {
 		o, err := parseObject(service, key, body)
 		if err != nil {
@@ -167,4 +149,27 @@ func FuzzObject(f *testing.F) {
 			}
 		}
 	})
+}
+
+func addObjects(f *testing.F) {
+	f.Helper()
+	fixtures, err := filepath.Glob(filepath.Join("testdata", "s3-kms", "*", "[a-zA-Z]*.json"))
+	if err != nil || len(fixtures) == 0 {
+		f.Fatalf("%d fixtures, error %v", len(fixtures), err)
+	}
+	for _, name := range fixtures {
+		body, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		service := filepath.Base(filepath.Dir(name))
+		f.Add(service, strings.TrimSuffix(filepath.Base(name), ".json"), body)
+	}
+	for _, body := range []string{
+		`{}`, `[`, `null`, `{"service":"api","key":"/api/k","values":{}}`,
+		`{"service":"api","key":"/api/k","values":{"1":{"value":"v","x":1},"7":{"value":"w","created":"?"}},"kms_alias":"alias/app","nonce":"n","deleted":true,"y":{"b":1,"a":2}}`,
+		`{"service":"api","key":"/api/k","values":{"1":{},"1":{}}}`, `{"service":"api","key":"/api/k","values":{"01":{"value":"c4n4ry"}}}`,
+	} {
+		f.Add("api", "k", []byte(body))
+	}
 }

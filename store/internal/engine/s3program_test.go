@@ -90,28 +90,34 @@ func TestFaultWalkOnS3WithTheProgramsClient(t *testing.T) {
 						w.T = t
 						defer func() { w.T = outer }()
 						reset()
-						s := &scene{world: w, before: w.truth()}
-						c := s.client(app)
-						driver := s3bucket.New(clienttest.S3(t, server.URL), s3bucket.Options{Bucket: "b", Encryption: "aws:kms", ConditionalDelete: true})
-						c.bucket = buckettest.NewFaulty(driver, nil)
-						c.Bucket = c.bucket
-						hit := strike(server, at, f)
-						results, err := cmd.run(t.Context(), c)
-						server.Fault(nil)
-						if !hit.Load() {
-							t.Error("the fault did not strike")
-						}
-						if err != nil {
-							t.Errorf("error: %v", err)
-						}
-						s.check(cmd, results, err, nil, false)
-						if !strings.HasSuffix(cmd.name, "only") { // whose condition does not hold again
-							s.converges(cmd)
-						}
+						runWithProgramsClient(t, w, server, cmd, at, f)
 					})
 				}
 			}
 		}
 	}
 	t.Logf("%d cases; make prove does them all", cases)
+}
+
+// runWithProgramsClient runs a command, one request of which meets a fault that passes.
+func runWithProgramsClient(t *testing.T, w *world, server *s3test.Server, cmd command, at request, f s3test.Fault) {
+	t.Helper()
+	s := &scene{world: w, before: w.truth()}
+	c := s.client(app)
+	driver := s3bucket.New(clienttest.S3(t, server.URL), s3bucket.Options{Bucket: "b", Encryption: "aws:kms", ConditionalDelete: true})
+	c.bucket = buckettest.NewFaulty(driver, nil)
+	c.Bucket = c.bucket
+	hit := strike(server, at, f)
+	results, err := cmd.run(t.Context(), c)
+	server.Fault(nil)
+	if !hit.Load() {
+		t.Error("the fault did not strike")
+	}
+	if err != nil {
+		t.Errorf("error: %v", err)
+	}
+	s.check(cmd, results, err, nil, false)
+	if !strings.HasSuffix(cmd.name, "only") { // whose condition does not hold again
+		s.converges(cmd)
+	}
 }

@@ -176,25 +176,8 @@ func TestFaultWalkOnS3(t *testing.T) {
 							f.After = after
 							cases.Add(1)
 							reset()
-							s := &scene{world: w, before: w.truth()}
-							patience := time.Minute
-							if f.Kind == s3test.Hang {
-								patience = 200 * time.Millisecond
-							}
-							c := s.client(app)
-							c.bucket = buckettest.NewFaulty(driver(server, patience), nil)
-							c.Bucket = c.bucket
-							hit := strike(server, at, f)
-							results, err := cmd.run(t.Context(), c)
-							server.Fault(nil)
-							if hit.Load() {
+							if runOnS3(t, w, server, cmd, at, f) {
 								struck.Add(1)
-							}
-							final := f.Kind == s3test.Answer && (f.Status == 400 || f.Status == 403)
-							s.check(cmd, results, err, s3Allowed(f), after && final)
-							s.converges(cmd)
-							if t.Failed() {
-								t.Fatalf("%v at %+v: %v", f, at, err)
 							}
 						}
 					}
@@ -202,6 +185,29 @@ func TestFaultWalkOnS3(t *testing.T) {
 			})
 		}
 	}
+}
+
+// runOnS3 runs a command, one request of which meets a fault, and reports whether it struck.
+func runOnS3(t *testing.T, w *world, server *s3test.Server, cmd command, at request, f s3test.Fault) bool {
+	t.Helper()
+	s := &scene{world: w, before: w.truth()}
+	patience := time.Minute
+	if f.Kind == s3test.Hang {
+		patience = 200 * time.Millisecond
+	}
+	c := s.client(app)
+	c.bucket = buckettest.NewFaulty(driver(server, patience), nil)
+	c.Bucket = c.bucket
+	hit := strike(server, at, f)
+	results, err := cmd.run(t.Context(), c)
+	server.Fault(nil)
+	final := f.Kind == s3test.Answer && (f.Status == 400 || f.Status == 403)
+	s.check(cmd, results, err, s3Allowed(f), f.After && final)
+	s.converges(cmd)
+	if t.Failed() {
+		t.Fatalf("%v at %+v: %v", f, at, err)
+	}
+	return hit.Load()
 }
 
 // strike makes one request go wrong, and tells whether it came.

@@ -44,79 +44,82 @@ func wantSentinel(t *testing.T, err, want error) *bucket.Error {
 	return e
 }
 
+// refusals are what servers answer, and the sentinel of each.
+var refusals = []struct {
+	op      string
+	status  int
+	code    string
+	message string
+	want    error
+}{
+	{"get", 404, "NoSuchKey", "The specified key does not exist.", bucket.ErrNotFound},
+	{"get", 404, "NoSuchBucket", "The specified bucket does not exist", bucket.ErrNoBucket},
+	{"get", 404, "", "", bucket.ErrNotFound},
+	{"get", 404, "NoSuchUpload", "another thing is missing", bucket.ErrRefused},
+	{"list", 404, "NoSuchBucket", "The specified bucket does not exist", bucket.ErrNoBucket},
+	{"list", 404, "NoSuchKey", "a gateway's word", bucket.ErrNoBucket},
+	{"list", 404, "", "", bucket.ErrNoBucket},
+	{"put", 404, "NoSuchKey", "The specified key does not exist.", bucket.ErrNotFound},
+	{"put", 404, "NoSuchBucket", "The specified bucket does not exist", bucket.ErrNoBucket},
+	{"delete", 404, "NoSuchKey", "The specified key does not exist.", bucket.ErrNotFound},
+
+	{"get", 403, "AccessDenied", "User: arn:aws:iam::1:user/a is not authorized to perform: kms:Decrypt", bucket.ErrDenied},
+	{"get", 403, "AccessDenied", "", bucket.ErrDenied}, // Ceph
+	{"list", 403, "AccessDenied", "Access Denied", bucket.ErrDenied},
+	{"put", 403, "AccessDenied", "Access Denied", bucket.ErrDenied},
+	{"delete", 403, "AccessDenied", "Access Denied", bucket.ErrDenied},
+	{"get", 403, "", "", bucket.ErrRefused}, // a proxy: nobody who knows said "denied"
+	{"get", 403, "AllAccessDisabled", "All access to this object has been disabled", bucket.ErrRefused},
+	{"get", 403, "InvalidPayer", "", bucket.ErrRefused},
+
+	{"get", 400, "KMS.DisabledException", "arn:aws:kms:us-east-1:1:key/1 is disabled.", bucket.ErrKey},
+	{"put", 400, "KMS.DisabledException", "arn:aws:kms:us-east-1:1:key/1 is disabled.", bucket.ErrKey},
+	{"get", 400, "KMS.KMSInvalidStateException", "arn:aws:kms:us-east-1:1:key/1 is pending deletion.", bucket.ErrKey},
+	{"put", 400, "KMS.NotFoundException", "Invalid arn us-west-2", bucket.ErrKey},
+	{"put", 400, "KMS.InvalidKeyUsageException", "", bucket.ErrKey},
+	{"put", 404, "kms:KeyNotFound", "", bucket.ErrKey},   // MinIO
+	{"get", 403, "kms:NotAuthorized", "", bucket.ErrKey}, // MinIO
+	{"get", 503, "SlowDown", "Please reduce your request rate for operations involving AWS KMS.", bucket.ErrUnavailable},
+	{"get", 400, "KMS.ThrottlingException", "", bucket.ErrUnavailable},
+
+	{"get", 400, "ExpiredToken", "The provided token has expired.", bucket.ErrCredentials},
+	{"get", 400, "TokenRefreshRequired", "", bucket.ErrCredentials},
+	{"get", 403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.", bucket.ErrCredentials},
+	{"get", 403, "SignatureDoesNotMatch", "", bucket.ErrCredentials},
+	{"get", 403, "RequestTimeTooSkewed", "", bucket.ErrCredentials},
+	{"get", 400, "InvalidToken", "", bucket.ErrCredentials},
+	{"get", 401, "", "", bucket.ErrCredentials},
+
+	{"put", 412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold", bucket.ErrChanged},
+	{"put", 412, "", "", bucket.ErrChanged},
+	{"delete", 412, "PreconditionFailed", "", bucket.ErrChanged},
+	{"put", 409, "ConditionalRequestConflict", "", bucket.ErrBusy},
+	{"put", 409, "OperationAborted", "", bucket.ErrBusy},
+	{"put", 409, "", "", bucket.ErrBusy},
+	{"put", 501, "NotImplemented", "A header you provided implies functionality that is not implemented", bucket.ErrUnsupported},
+
+	{"get", 500, "InternalError", "We encountered an internal error. Please try again.", bucket.ErrUnavailable},
+	{"get", 502, "", "", bucket.ErrUnavailable},
+	{"put", 503, "ServiceUnavailable", "", bucket.ErrUnavailable},
+	{"get", 504, "", "", bucket.ErrUnavailable},
+	{"put", 400, "RequestTimeout", "", bucket.ErrUnavailable},
+	{"get", 429, "TooManyRequests", "", bucket.ErrUnavailable},
+
+	{"get", 400, "AuthorizationHeaderMalformed", "the region 'us-east-1' is wrong; expecting 'eu-west-1'", bucket.ErrRefused},
+	{"get", 301, "PermanentRedirect", "", bucket.ErrRefused},
+	{"put", 400, "InvalidArgument", "", bucket.ErrRefused},
+	{"put", 405, "MethodNotAllowed", "", bucket.ErrRefused},
+
+	{"head", 404, "", "", bucket.ErrNotFound},
+	{"head", 403, "", "", bucket.ErrDenied},
+	{"head", 400, "", "", bucket.ErrRefused},
+	{"head", 412, "", "", bucket.ErrChanged},
+	{"head", 503, "", "", bucket.ErrUnavailable},
+}
+
 // The answers are AWS's where facts.md marks them as recorded, else those of the server named.
 func TestRefusalsBecomeSentinels(t *testing.T) {
-	for _, test := range []struct {
-		op      string
-		status  int
-		code    string
-		message string
-		want    error
-	}{
-		{"get", 404, "NoSuchKey", "The specified key does not exist.", bucket.ErrNotFound},
-		{"get", 404, "NoSuchBucket", "The specified bucket does not exist", bucket.ErrNoBucket},
-		{"get", 404, "", "", bucket.ErrNotFound},
-		{"get", 404, "NoSuchUpload", "another thing is missing", bucket.ErrRefused},
-		{"list", 404, "NoSuchBucket", "The specified bucket does not exist", bucket.ErrNoBucket},
-		{"list", 404, "NoSuchKey", "a gateway's word", bucket.ErrNoBucket},
-		{"list", 404, "", "", bucket.ErrNoBucket},
-		{"put", 404, "NoSuchKey", "The specified key does not exist.", bucket.ErrNotFound},
-		{"put", 404, "NoSuchBucket", "The specified bucket does not exist", bucket.ErrNoBucket},
-		{"delete", 404, "NoSuchKey", "The specified key does not exist.", bucket.ErrNotFound},
-
-		{"get", 403, "AccessDenied", "User: arn:aws:iam::1:user/a is not authorized to perform: kms:Decrypt", bucket.ErrDenied},
-		{"get", 403, "AccessDenied", "", bucket.ErrDenied}, // Ceph
-		{"list", 403, "AccessDenied", "Access Denied", bucket.ErrDenied},
-		{"put", 403, "AccessDenied", "Access Denied", bucket.ErrDenied},
-		{"delete", 403, "AccessDenied", "Access Denied", bucket.ErrDenied},
-		{"get", 403, "", "", bucket.ErrRefused}, // a proxy: nobody who knows said "denied"
-		{"get", 403, "AllAccessDisabled", "All access to this object has been disabled", bucket.ErrRefused},
-		{"get", 403, "InvalidPayer", "", bucket.ErrRefused},
-
-		{"get", 400, "KMS.DisabledException", "arn:aws:kms:us-east-1:1:key/1 is disabled.", bucket.ErrKey},
-		{"put", 400, "KMS.DisabledException", "arn:aws:kms:us-east-1:1:key/1 is disabled.", bucket.ErrKey},
-		{"get", 400, "KMS.KMSInvalidStateException", "arn:aws:kms:us-east-1:1:key/1 is pending deletion.", bucket.ErrKey},
-		{"put", 400, "KMS.NotFoundException", "Invalid arn us-west-2", bucket.ErrKey},
-		{"put", 400, "KMS.InvalidKeyUsageException", "", bucket.ErrKey},
-		{"put", 404, "kms:KeyNotFound", "", bucket.ErrKey},   // MinIO
-		{"get", 403, "kms:NotAuthorized", "", bucket.ErrKey}, // MinIO
-		{"get", 503, "SlowDown", "Please reduce your request rate for operations involving AWS KMS.", bucket.ErrUnavailable},
-		{"get", 400, "KMS.ThrottlingException", "", bucket.ErrUnavailable},
-
-		{"get", 400, "ExpiredToken", "The provided token has expired.", bucket.ErrCredentials},
-		{"get", 400, "TokenRefreshRequired", "", bucket.ErrCredentials},
-		{"get", 403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.", bucket.ErrCredentials},
-		{"get", 403, "SignatureDoesNotMatch", "", bucket.ErrCredentials},
-		{"get", 403, "RequestTimeTooSkewed", "", bucket.ErrCredentials},
-		{"get", 400, "InvalidToken", "", bucket.ErrCredentials},
-		{"get", 401, "", "", bucket.ErrCredentials},
-
-		{"put", 412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold", bucket.ErrChanged},
-		{"put", 412, "", "", bucket.ErrChanged},
-		{"delete", 412, "PreconditionFailed", "", bucket.ErrChanged},
-		{"put", 409, "ConditionalRequestConflict", "", bucket.ErrBusy},
-		{"put", 409, "OperationAborted", "", bucket.ErrBusy},
-		{"put", 409, "", "", bucket.ErrBusy},
-		{"put", 501, "NotImplemented", "A header you provided implies functionality that is not implemented", bucket.ErrUnsupported},
-
-		{"get", 500, "InternalError", "We encountered an internal error. Please try again.", bucket.ErrUnavailable},
-		{"get", 502, "", "", bucket.ErrUnavailable},
-		{"put", 503, "ServiceUnavailable", "", bucket.ErrUnavailable},
-		{"get", 504, "", "", bucket.ErrUnavailable},
-		{"put", 400, "RequestTimeout", "", bucket.ErrUnavailable},
-		{"get", 429, "TooManyRequests", "", bucket.ErrUnavailable},
-
-		{"get", 400, "AuthorizationHeaderMalformed", "the region 'us-east-1' is wrong; expecting 'eu-west-1'", bucket.ErrRefused},
-		{"get", 301, "PermanentRedirect", "", bucket.ErrRefused},
-		{"put", 400, "InvalidArgument", "", bucket.ErrRefused},
-		{"put", 405, "MethodNotAllowed", "", bucket.ErrRefused},
-
-		{"head", 404, "", "", bucket.ErrNotFound},
-		{"head", 403, "", "", bucket.ErrDenied},
-		{"head", 400, "", "", bucket.ErrRefused},
-		{"head", 412, "", "", bucket.ErrChanged},
-		{"head", 503, "", "", bucket.ErrUnavailable},
-	} {
+	for _, test := range refusals {
 		t.Run(fmt.Sprint(test.op, " ", test.status, " ", test.code), func(t *testing.T) {
 			c, _ := recorder(t, func(w http.ResponseWriter, _ *http.Request) { refuse(w, test.status, test.code, test.message) })
 			e := wantSentinel(t, eachRequest(t, sealed(c))[test.op], test.want)

@@ -161,43 +161,46 @@ func fine(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// putHeaders are the headers that a put has to send.
+var putHeaders = map[string]struct {
+	options s3bucket.Options
+	put     bucket.PutOptions
+	want    map[string]string
+}{
+	"KMS and match": {
+		s3bucket.Options{Encryption: "aws:kms"},
+		bucket.PutOptions{KeyAlias: "alias/app", If: bucket.IfMatch("0123abcd")},
+		map[string]string{
+			"If-Match":                     "0123abcd", // no quotes
+			"X-Amz-Server-Side-Encryption": "aws:kms",
+			"X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id":     "alias/app",
+			"X-Amz-Server-Side-Encryption-Bucket-Key-Enabled": "false",
+		},
+	},
+	"another name for the key": {
+		s3bucket.Options{Encryption: "aws:kms", KeyNames: map[string]string{"alias/app": "my-key"}},
+		bucket.PutOptions{KeyAlias: "alias/app", If: bucket.IfAbsent()},
+		map[string]string{
+			"If-None-Match":                                   "*",
+			"X-Amz-Server-Side-Encryption":                    "aws:kms",
+			"X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id":     "my-key",
+			"X-Amz-Server-Side-Encryption-Bucket-Key-Enabled": "false",
+		},
+	},
+	"SSE-S3": {
+		s3bucket.Options{Encryption: "AES256"},
+		bucket.PutOptions{KeyAlias: "alias/app"},
+		map[string]string{"X-Amz-Server-Side-Encryption": "AES256"},
+	},
+	"owner": {
+		s3bucket.Options{ExpectedOwner: "111122223333"},
+		bucket.PutOptions{},
+		map[string]string{"X-Amz-Expected-Bucket-Owner": "111122223333"},
+	},
+}
+
 func TestPutSendsEncryptionAndCondition(t *testing.T) {
-	for name, test := range map[string]struct {
-		options s3bucket.Options
-		put     bucket.PutOptions
-		want    map[string]string
-	}{
-		"KMS and match": {
-			s3bucket.Options{Encryption: "aws:kms"},
-			bucket.PutOptions{KeyAlias: "alias/app", If: bucket.IfMatch("0123abcd")},
-			map[string]string{
-				"If-Match":                     "0123abcd", // no quotes
-				"X-Amz-Server-Side-Encryption": "aws:kms",
-				"X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id":     "alias/app",
-				"X-Amz-Server-Side-Encryption-Bucket-Key-Enabled": "false",
-			},
-		},
-		"another name for the key": {
-			s3bucket.Options{Encryption: "aws:kms", KeyNames: map[string]string{"alias/app": "my-key"}},
-			bucket.PutOptions{KeyAlias: "alias/app", If: bucket.IfAbsent()},
-			map[string]string{
-				"If-None-Match":                                   "*",
-				"X-Amz-Server-Side-Encryption":                    "aws:kms",
-				"X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id":     "my-key",
-				"X-Amz-Server-Side-Encryption-Bucket-Key-Enabled": "false",
-			},
-		},
-		"SSE-S3": {
-			s3bucket.Options{Encryption: "AES256"},
-			bucket.PutOptions{KeyAlias: "alias/app"},
-			map[string]string{"X-Amz-Server-Side-Encryption": "AES256"},
-		},
-		"owner": {
-			s3bucket.Options{ExpectedOwner: "111122223333"},
-			bucket.PutOptions{},
-			map[string]string{"X-Amz-Expected-Bucket-Owner": "111122223333"},
-		},
-	} {
+	for name, test := range putHeaders {
 		t.Run(name, func(t *testing.T) {
 			c, requests := recorder(t, fine)
 			test.options.Bucket = bucketName
