@@ -9,7 +9,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/clipperhouse/displaywidth"
+	"github.com/olekukonko/ll"
+	"github.com/olekukonko/tablewriter"
+	"github.com/olekukonko/tablewriter/pkg/twwidth"
+	"github.com/olekukonko/tablewriter/tw"
 )
 
 // Style says for whom a text is.
@@ -32,12 +35,21 @@ const gap = "  "
 //
 // Errors: of the writer, and for a row that has not as many cells as the header.
 func Table(w io.Writer, style Style, header []string, rows [][]any) error {
-	lines := make([][]string, 0, 1+len(rows))
+	var out bytes.Buffer
+	table := tablewriter.NewTable(&out,
+		tablewriter.WithRenderer(&columns{bold: style.Color}),
+		tablewriter.WithEastAsian(tw.Off),
+		tablewriter.WithPadding(tw.Padding{Right: gap, Overwrite: true}),
+		tablewriter.WithHeaderAutoFormat(tw.Off),
+		tablewriter.WithHeaderAutoWrap(tw.WrapNone),
+		tablewriter.WithRowAutoWrap(tw.WrapNone),
+		tablewriter.WithTrimSpace(tw.Off),
+	)
 	titles := make([]string, len(header))
 	for i, title := range header {
 		titles[i] = style.cell(title)
 	}
-	lines = append(lines, titles)
+	table.Header(titles)
 	for i, row := range rows {
 		if len(row) != len(header) {
 			return fmt.Errorf("render a table: row %d has %d cells, the header %d", i, len(row), len(header))
@@ -46,37 +58,14 @@ func Table(w io.Writer, style Style, header []string, rows [][]any) error {
 		for j, c := range row {
 			cells[j] = style.cell(c)
 		}
-		lines = append(lines, cells)
-	}
-	return write(w, align(lines, style.Color))
-}
-
-// align pads the cells of each column to the widest of them. The first line, the header, is bold
-// where asked for.
-func align(lines [][]string, bold bool) []byte {
-	widths := make([]int, len(lines[0]))
-	for _, line := range lines {
-		for i, cell := range line {
-			widths[i] = max(widths[i], width(cell))
+		if err := table.Append(cells); err != nil {
+			return fmt.Errorf("render a table: %w", err)
 		}
 	}
-	var out bytes.Buffer
-	for n, line := range lines {
-		if bold && n == 0 {
-			out.WriteString("\x1b[1m")
-		}
-		for i, cell := range line {
-			out.WriteString(cell)
-			if i < len(line)-1 { // nothing stands at the end of a line
-				out.WriteString(strings.Repeat(" ", widths[i]-width(cell)) + gap)
-			}
-		}
-		if bold && n == 0 {
-			out.WriteString("\x1b[0m")
-		}
-		out.WriteByte('\n')
+	if err := table.Render(); err != nil {
+		return fmt.Errorf("render a table: %w", err)
 	}
-	return out.Bytes()
+	return write(w, out.Bytes())
 }
 
 // cell is the text of one cell, in which nothing is left that a terminal would obey.
@@ -101,8 +90,82 @@ func (s Style) cell(c any) string {
 	return Quoted(text)
 }
 
+// columns draws the lines of a table for tablewriter, whose own renderer measures each cell
+// several times over, may cut it, and leaves spaces at the ends of lines.
+type columns struct {
+	w    io.Writer
+	line []byte
+	bold bool
+}
+
+// Start implements [tw.Renderer].
+func (c *columns) Start(w io.Writer) error {
+	c.w = w
+	return nil
+}
+
+// Header implements [tw.Renderer]. It is called once for each line of the header.
+func (c *columns) Header(_ [][]string, ctx tw.Formatting) {
+	c.draw(ctx.Row)
+	if c.bold {
+		c.line = append(append([]byte("\x1b[1m"), c.line...), "\x1b[0m"...)
+	}
+	c.end()
+}
+
+// Row implements [tw.Renderer].
+func (c *columns) Row(_ []string, ctx tw.Formatting) {
+	c.draw(ctx.Row)
+	c.end()
+}
+
+func (c *columns) draw(row tw.RowContext) {
+	c.line = c.line[:0]
+	for i := range len(row.Current) {
+		if i > 0 {
+			before := row.Widths.Get(i-1) - width(row.Current[i-1].Data)
+			c.line = append(c.line, strings.Repeat(" ", max(before, 0))...)
+		}
+		c.line = append(c.line, row.Current[i].Data...)
+	}
+}
+
+// end writes the line. The writer is a buffer, which never fails.
+func (c *columns) end() {
+	c.line = append(c.line, '\n')
+	_, _ = c.w.Write(c.line)
+}
+
 // width is how many columns of a terminal a text takes.
-func width(s string) int { return displaywidth.String(s) }
+func width(s string) int {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return twwidth.Width(s)
+		}
+	}
+	return len(s)
+}
+
+// Footer implements [tw.Renderer]: there is none.
+func (*columns) Footer([][]string, tw.Formatting) {}
+
+// Line implements [tw.Renderer]: there are none.
+func (*columns) Line(tw.Formatting) {}
+
+// Close implements [tw.Renderer].
+func (*columns) Close() error { return nil }
+
+// Logger implements [tw.Renderer]: nothing is logged.
+func (*columns) Logger(*ll.Logger) {}
+
+// Config implements [tw.Renderer]: columns alone.
+func (*columns) Config() tw.Rendition {
+	return tw.Rendition{
+		Borders:  tw.BorderNone,
+		Symbols:  tw.NewSymbols(tw.StyleNone),
+		Settings: tw.Settings{Lines: tw.LinesNone, Separators: tw.SeparatorsNone},
+	}
+}
 
 // write writes in one call, so that no half table is mixed with other output.
 func write(w io.Writer, text []byte) error {
