@@ -29,7 +29,7 @@ export PATH := $(PATH):$(moto)/bin
 export COFFER_TEST_READERS := $(readers)
 
 .DEFAULT_GOAL := build
-.PHONY: help build moto readers test prove proofs walk schedules fuzz test-servers race cover mutants lint lint-selftest fmt vuln cross bench tools clean
+.PHONY: help build start moto readers test prove proofs walk schedules fuzz test-servers race cover mutants lint lint-selftest fmt vuln cross bench tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ help: ## list the targets
 # What go install builds, but for the symbols and the version.
 build: ## ./coffer, one static binary
 	go build -trimpath -ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)" -o coffer .
+
+start: build ## what the program allocates before main.main, against docs/benchmarks.md
+	.ci/start ./coffer
 
 moto: ## moto_server, when it is missing and Python can install it
 	@command -v moto_server >/dev/null || { echo "installing moto_server $(MOTO)" && \

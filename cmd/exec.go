@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"runtime"
 
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/environ"
@@ -43,6 +44,10 @@ func (c *ExecCmd) Run(ctx context.Context, a *app.App) error {
 	path, err := run.FindCommand(command[0])
 	if err != nil {
 		return err
+	}
+	if s, err := a.Settings(); err == nil && s.Kind().Service != "" {
+		// It waits far more than it computes: on one processor nobody spins while it waits.
+		runtime.GOMAXPROCS(1)
 	}
 	a.Unverified = c.Unverified
 	all, err := a.Load(ctx, c.Services)

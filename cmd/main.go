@@ -4,7 +4,6 @@ package cmd
 
 import (
 	"context"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync/atomic"
@@ -34,8 +33,6 @@ func Main(args []string, a *app.App) int {
 		return a.Fail(err)
 	}
 	if name == "exec" || name == "run" {
-		// It waits far more than it computes: on one processor nobody spins while it waits.
-		runtime.GOMAXPROCS(1)
 		// Here, not in the grammar: to it everything behind "--" is more services.
 		if at := slices.Index(args, "--"); at >= 0 {
 			args, a.Behind = args[:at], args[at+1:]
