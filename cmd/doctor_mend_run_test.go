@@ -123,44 +123,46 @@ func newLocalBench(t *testing.T) (b *bench, home string) {
 	return &bench{T: t, env: append(ownEnvironment(home), "PATH="+os.Getenv("PATH"))}, home
 }
 
+var localRepairs = map[string]struct {
+	wound func(b *bench, home string)
+	exit  int    // of doctor then
+	after int    // and once the command was run
+	moved string // the file that is found in the current directory
+	lost  string
+}{
+	"corrupt-secret": {
+		wound: func(b *bench, home string) {
+			spoil(b, filepath.Join(home, "data", "coffer", "api", "+lost.json"))
+			if got := b.run("write api Lost -", canary); got.exit != 8 {
+				b.Errorf("a write over it: exit code %d\n%s", got.exit, got.stderr)
+			}
+		},
+		exit: 1, moved: "+lost.json", lost: "Lost 1",
+	},
+	"corrupt-index": {
+		wound: func(b *bench, home string) {
+			spoil(b, filepath.Join(home, "data", "coffer", "api", "__kms_alias_default__latest.json"))
+		},
+		exit: 1, moved: "__kms_alias_default__latest.json",
+	},
+	"foreign": {
+		wound: func(b *bench, home string) { spoil(b, filepath.Join(home, "data", "coffer", "api", "+notes.txt")) },
+		moved: "+notes.txt",
+	},
+	"hidden":       {wound: loseIdentity, after: 1},
+	"denied-index": {wound: loseIdentity, after: 1},
+	"disabled-key": {
+		wound: func(b *bench, home string) {
+			if err := os.Chmod(filepath.Join(home, "config", "coffer", "keys", "alias_ops.age"), 0o644); err != nil {
+				b.Fatal(err)
+			}
+		},
+		exit: 1,
+	},
+}
+
 func TestWhatDoctorNamesMendsTheLocalBackend(t *testing.T) {
-	for check, test := range map[string]struct {
-		wound func(b *bench, home string)
-		exit  int    // of doctor then
-		after int    // and once the command was run
-		moved string // the file that is found in the current directory
-		lost  string
-	}{
-		"corrupt-secret": {
-			wound: func(b *bench, home string) {
-				spoil(b, filepath.Join(home, "data", "coffer", "api", "+lost.json"))
-				if got := b.run("write api Lost -", canary); got.exit != 8 {
-					b.Errorf("a write over it: exit code %d\n%s", got.exit, got.stderr)
-				}
-			},
-			exit: 1, moved: "+lost.json", lost: "Lost 1",
-		},
-		"corrupt-index": {
-			wound: func(b *bench, home string) {
-				spoil(b, filepath.Join(home, "data", "coffer", "api", "__kms_alias_default__latest.json"))
-			},
-			exit: 1, moved: "__kms_alias_default__latest.json",
-		},
-		"foreign": {
-			wound: func(b *bench, home string) { spoil(b, filepath.Join(home, "data", "coffer", "api", "+notes.txt")) },
-			moved: "+notes.txt",
-		},
-		"hidden":       {wound: loseIdentity, after: 1},
-		"denied-index": {wound: loseIdentity, after: 1},
-		"disabled-key": {
-			wound: func(b *bench, home string) {
-				if err := os.Chmod(filepath.Join(home, "config", "coffer", "keys", "alias_ops.age"), 0o644); err != nil {
-					b.Fatal(err)
-				}
-			},
-			exit: 1,
-		},
-	} {
+	for check, test := range localRepairs {
 		t.Run(check, func(t *testing.T) {
 			t.Parallel()
 			b, home := newLocalBench(t)

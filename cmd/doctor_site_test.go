@@ -146,60 +146,62 @@ func TestDoctorMissesWhatInitMakesOnMoto(t *testing.T) {
 	}
 }
 
+var keyAndPermissionCases = map[string]struct {
+	quirks s3test.Quirks
+	setup  func(*bench)
+	args   string
+	want   []string // beside what the settings of the bucket lack
+	mend   string
+	text   string
+}{
+	"a disabled key": {
+		setup: func(b *bench) { b.KMS.SetState("alias/app", s3test.Disabled) },
+		want:  []string{"error key", "note permission?"}, mend: "aws kms enable-key --key-id 0000", text: "is disabled",
+	},
+	"a key that is about to be deleted": {
+		setup: func(b *bench) { b.KMS.SetState("alias/app", s3test.PendingDeletion) },
+		want:  []string{"error key", "note permission?"}, mend: "aws kms cancel-key-deletion --key-id 0000", text: "is about to be deleted",
+	},
+	"an alias of no key": {
+		setup: func(b *bench) { b.KMS.DeleteAlias("alias/app") },
+		want:  []string{"error key"}, mend: "coffer init --allow-unconditional", text: "is not a key of this account",
+	},
+	"KMS that tells nothing": {
+		setup: policy(s3test.Policy{DenyDescribe: true}),
+		want:  []string{"note key?"}, text: "not told: describing key alias/app",
+	},
+	"no permission to decrypt": {
+		setup: policy(s3test.Policy{DenyDecrypt: []string{"alias/app"}}),
+		want:  []string{"note permission"}, mend: "coffer policy reader team", text: "you may not kms:Decrypt: ",
+	},
+	"a reader": {
+		setup: policy(s3test.Policy{DenyPut: []string{"*"}, DenyDelete: []string{"*"}}),
+		want:  nil,
+	},
+	"a reader who probes": {
+		setup: policy(s3test.Policy{DenyPut: []string{"*"}, DenyDelete: []string{"*"}}), args: "--probe",
+		want: slices.Concat([]string{"note conditions?"}, slices.Repeat([]string{"note permission"}, 2), slices.Repeat([]string{"note permission?"}, 8)),
+		mend: "coffer policy operator team", text: "you may not s3:DeleteObject: ",
+	},
+	"one who may do everything": {
+		args: "--probe", want: []string{"note permission"}, text: "you may s3:ListBucket, s3:GetObject, s3:PutObject, ",
+	},
+	"a server that keeps no conditions": {
+		quirks: s3test.Quirks{NoConditions: true}, args: "--probe",
+		want: []string{"note permission", "warning conditions"}, text: "ignores the conditions of puts",
+	},
+	"a server that does not keep those of deletes": {
+		quirks: s3test.Quirks{DeleteIgnoresMatch: true},
+		want:   []string{"note conditions"}, text: "leaves a tombstone",
+	},
+	"a server that was not asked": {
+		setup: func(b *bench) { b.env = append(b.env, "XDG_CACHE_HOME="+b.TempDir()) },
+		want:  []string{"note conditions?"}, mend: "coffer doctor --probe", text: "not asked in the last seven days",
+	},
+}
+
 func TestDoctorLooksAtTheKeyAndPermissions(t *testing.T) {
-	for name, test := range map[string]struct {
-		quirks s3test.Quirks
-		setup  func(*bench)
-		args   string
-		want   []string // beside what the settings of the bucket lack
-		mend   string
-		text   string
-	}{
-		"a disabled key": {
-			setup: func(b *bench) { b.KMS.SetState("alias/app", s3test.Disabled) },
-			want:  []string{"error key", "note permission?"}, mend: "aws kms enable-key --key-id 0000", text: "is disabled",
-		},
-		"a key that is about to be deleted": {
-			setup: func(b *bench) { b.KMS.SetState("alias/app", s3test.PendingDeletion) },
-			want:  []string{"error key", "note permission?"}, mend: "aws kms cancel-key-deletion --key-id 0000", text: "is about to be deleted",
-		},
-		"an alias of no key": {
-			setup: func(b *bench) { b.KMS.DeleteAlias("alias/app") },
-			want:  []string{"error key"}, mend: "coffer init --allow-unconditional", text: "is not a key of this account",
-		},
-		"KMS that tells nothing": {
-			setup: policy(s3test.Policy{DenyDescribe: true}),
-			want:  []string{"note key?"}, text: "not told: describing key alias/app",
-		},
-		"no permission to decrypt": {
-			setup: policy(s3test.Policy{DenyDecrypt: []string{"alias/app"}}),
-			want:  []string{"note permission"}, mend: "coffer policy reader team", text: "you may not kms:Decrypt: ",
-		},
-		"a reader": {
-			setup: policy(s3test.Policy{DenyPut: []string{"*"}, DenyDelete: []string{"*"}}),
-			want:  nil,
-		},
-		"a reader who probes": {
-			setup: policy(s3test.Policy{DenyPut: []string{"*"}, DenyDelete: []string{"*"}}), args: "--probe",
-			want: slices.Concat([]string{"note conditions?"}, slices.Repeat([]string{"note permission"}, 2), slices.Repeat([]string{"note permission?"}, 8)),
-			mend: "coffer policy operator team", text: "you may not s3:DeleteObject: ",
-		},
-		"one who may do everything": {
-			args: "--probe", want: []string{"note permission"}, text: "you may s3:ListBucket, s3:GetObject, s3:PutObject, ",
-		},
-		"a server that keeps no conditions": {
-			quirks: s3test.Quirks{NoConditions: true}, args: "--probe",
-			want: []string{"note permission", "warning conditions"}, text: "ignores the conditions of puts",
-		},
-		"a server that does not keep those of deletes": {
-			quirks: s3test.Quirks{DeleteIgnoresMatch: true},
-			want:   []string{"note conditions"}, text: "leaves a tombstone",
-		},
-		"a server that was not asked": {
-			setup: func(b *bench) { b.env = append(b.env, "XDG_CACHE_HOME="+b.TempDir()) },
-			want:  []string{"note conditions?"}, mend: "coffer doctor --probe", text: "not asked in the last seven days",
-		},
-	} {
+	for name, test := range keyAndPermissionCases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, s3test.Options{Quirks: test.quirks})
