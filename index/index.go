@@ -19,9 +19,9 @@ import (
 const MaxSize = 16 << 20
 
 const (
-	plainName = "__latest.json"
-	prefix    = "__kms"
-	suffix    = "__latest.json"
+	plainName = store.ReservedPrefix + "latest" + store.ObjectSuffix
+	prefix    = store.ReservedPrefix + "kms"
+	suffix    = plainName
 )
 
 // FileName returns the name, within its service, of the index of an alias. The alias ""
@@ -32,6 +32,14 @@ func FileName(alias string) string {
 		return plainName
 	}
 	return prefix + "_" + strings.ReplaceAll(alias, "/", "_") + suffix
+}
+
+// Prefix returns what the names of all indexes begin with; with plain, on the plain S3 backend.
+func Prefix(plain bool) string {
+	if plain {
+		return store.ReservedPrefix
+	}
+	return prefix
 }
 
 // Is reports whether an object of this name, within its service, is the index of some

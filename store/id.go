@@ -15,8 +15,18 @@ const (
 // What is deleted from it leaves neither a tombstone nor an empty index.
 const Scratch = "coffer-init-check"
 
+const (
+	// ObjectSuffix ends the name of a secret's object.
+	ObjectSuffix = ".json"
+	// ReservedPrefix begins the names, within a service, of everything that is not a secret.
+	ReservedPrefix = "__"
+)
+
 // ID names one secret. Make it with [NewID]; the zero ID is invalid.
 type ID struct{ Service, Key string }
+
+// Object returns the name of the secret's object in a bucket.
+func (id ID) Object() string { return id.Service + "/" + id.Key + ObjectSuffix }
 
 func (id ID) String() string { return id.Service + "/" + id.Key }
 
@@ -29,10 +39,11 @@ func NewID(service, key string) (ID, error) {
 	if err := CheckKey(key); err != nil {
 		return ID{}, err
 	}
-	if n := len(service) + len("/") + len(key) + len(".json"); n > MaxObject {
+	id := ID{Service: service, Key: key}
+	if n := len(id.Object()); n > MaxObject {
 		return ID{}, invalid("service and key make an object name of %d bytes; at most %d are allowed", n, MaxObject)
 	}
-	return ID{Service: service, Key: key}, nil
+	return id, nil
 }
 
 // CheckService reports why a string cannot name a service: it is made of segments of
@@ -78,8 +89,8 @@ func checkSegment(what, whole, segment string) error {
 		return invalid("%s %q has an empty part", what, whole)
 	case segment == "." || segment == "..":
 		return invalid("%s %q: \"%s\" is not a name", what, whole, segment)
-	case strings.HasPrefix(segment, "__"):
-		return invalid("%s %q: names that begin with \"__\" are kept for indexes", what, whole)
+	case strings.HasPrefix(segment, ReservedPrefix):
+		return invalid("%s %q: names that begin with %q are kept for indexes", what, whole, ReservedPrefix)
 	}
 	for _, r := range segment {
 		if !nameRune(r) {

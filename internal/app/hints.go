@@ -8,6 +8,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/internal/environ"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 )
 
 // hint tells the way out, where there is one.
@@ -37,7 +38,7 @@ func ownHint(err error) string {
 		return aliasHint(alias)
 	case errors.As(err, &pin):
 		return "nothing was stored: whoever pins other keys could not read it. Add the key to key_arns everywhere first (docs/rotation.md), or point the alias back"
-	case errors.As(err, &seal) && seal.Method == "" && strings.Contains(seal.Object, "/__probe/"):
+	case errors.As(err, &seal) && seal.Method == "" && strings.Contains(seal.Object, admin.ProbeDir):
 		return "nothing of yours was sent. allow_unencrypted: true in the configuration file accepts a server that does not encrypt"
 	case errors.As(err, &seal):
 		return "somebody may have replaced it, or the store does not encrypt; nothing that it says was used"

@@ -11,6 +11,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 )
 
 // How long a command waits without progress, where nobody says otherwise.
@@ -120,15 +121,15 @@ func (a *App) changes() string {
 func secretNames(objects []string) []string {
 	var names []string
 	for _, object := range objects {
-		if !strings.Contains(object, "/__probe/") {
-			names = append(names, strings.TrimPrefix(strings.TrimSuffix(object, ".json"), "/"))
+		if !strings.Contains(object, admin.ProbeDir) {
+			names = append(names, strings.TrimPrefix(strings.TrimSuffix(object, store.ObjectSuffix), "/"))
 		}
 	}
 	return names
 }
 
 func isIndex(name string) bool {
-	return strings.HasPrefix(path.Base(name), "__") && !strings.HasPrefix(name, "__")
+	return strings.HasPrefix(path.Base(name), store.ReservedPrefix) && !strings.HasPrefix(name, store.ReservedPrefix)
 }
 
 // changesTo begins a sentence about changes, and has its verb.

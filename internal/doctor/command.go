@@ -2,9 +2,11 @@ package doctor
 
 import (
 	"errors"
+	"path"
 	"slices"
 	"strings"
 
+	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/formats"
 	"github.com/coffer-secrets/coffer/store"
@@ -58,7 +60,7 @@ func commandFor(a *app.App, f *admin.Finding, seen *admin.Inspection) string {
 			key = x.KeyID
 		}
 		if errors.Is(x.Err, store.ErrDenied) && (f.Object == "" || x.Object == f.Object) {
-			_, file, _ := strings.Cut(strings.TrimSuffix(x.Object, "__latest.json"), "/__kms_")
+			file := index.Label(path.Base(x.Object))
 			// Added to the file: another identity may have been made there since.
 			identities += "; cat BACKUP/" + file + ".age >> " + keys + "/" + file + ".age"
 		}

@@ -136,7 +136,7 @@ func (t *Setup) End(ctx context.Context, parts []Part) {
 }
 
 // trialPrefix begins the names of all objects of trials.
-const trialPrefix = store.Scratch + "/__probe/init-"
+const trialPrefix = store.Scratch + admin.ProbeDir + "init-"
 
 // trial is one of the bucket.
 func (s *Site) trial() *awsconf.Trial {

@@ -85,7 +85,7 @@ func openedObject(name, service string) Opening {
 	if !ok || strings.Contains(rest, "/") { // of a service below it
 		return Opening{}
 	}
-	key, isSecret := strings.CutSuffix(rest, ".json")
+	key, isSecret := strings.CutSuffix(rest, store.ObjectSuffix)
 	switch {
 	case index.Is(rest, false):
 		return Opening{Kind: OfIndex, Object: name}

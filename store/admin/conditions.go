@@ -3,7 +3,12 @@ package admin
 import (
 	"context"
 	"time"
+
+	"github.com/coffer-secrets/coffer/store"
 )
+
+// ProbeDir is the folder, within a service, of the objects that probes and trials make and delete again.
+const ProbeDir = "/" + store.ReservedPrefix + "probe/"
 
 // Conditions is what a server keeps of the conditions of changes (protocol.md, section 14).
 type Conditions struct {

@@ -11,7 +11,7 @@ import (
 const MaxShare = 7 * 24 * time.Hour
 
 // SharePrefix begins the names of the objects that links read.
-const SharePrefix = "__share/"
+const SharePrefix = store.ReservedPrefix + "share/"
 
 // Share is one value laid open to whoever holds its link.
 type Share struct {

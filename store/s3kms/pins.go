@@ -10,6 +10,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
@@ -42,7 +43,7 @@ func (o Options) pinnedKey(b bucket.Bucket, keys *awsconf.Keys) func(ctx context
 // tryKey returns the key of which the answer to a put under an alias tells; "" where the
 // storage does not encrypt, and need not.
 func (o Options) tryKey(ctx context.Context, b bucket.Bucket, service, alias string) (string, error) {
-	name := service + "/__probe/" + rand.Text()
+	name := service + admin.ProbeDir + rand.Text()
 	put, err := b.Put(ctx, name, []byte("{}"), bucket.PutOptions{If: bucket.IfAbsent(), KeyAlias: alias})
 	if err != nil {
 		return "", fmt.Errorf("looking which key %s stands for: %w", alias, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
@@ -39,18 +40,10 @@ func ended403(err error) error {
 func (e *Engine) listsStill(ctx context.Context, v *View) error {
 	prefix := v.Service + "/"
 	if v.denied != nil {
-		prefix += e.indexPrefix()
+		prefix += index.Prefix(e.Plain())
 	}
 	for _, err := range e.Bucket.List(ctx, prefix) {
 		return err
 	}
 	return nil
-}
-
-// indexPrefix is what the names of indexes begin with, without the service.
-func (e *Engine) indexPrefix() string {
-	if e.Plain() {
-		return "__"
-	}
-	return "__kms"
 }

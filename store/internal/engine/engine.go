@@ -111,13 +111,13 @@ func New(o Options) *Engine {
 func (e *Engine) Plain() bool { return e.Alias == "" }
 
 // ObjectName returns the name of the object of a secret.
-func ObjectName(service, key string) string { return service + "/" + key + ".json" }
+func ObjectName(service, key string) string { return store.ID{Service: service, Key: key}.Object() }
 
 // KeyOf returns the key of a secret object's name within its service; ok is false for an
 // index and for what is not ours.
 func KeyOf(service, object string) (key string, ok bool) {
 	base := strings.TrimPrefix(object, service+"/")
-	key, ok = strings.CutSuffix(base, ".json")
+	key, ok = strings.CutSuffix(base, store.ObjectSuffix)
 	return key, ok && store.CheckKey(key) == nil
 }
 

@@ -341,7 +341,7 @@ func (e *Engine) notices(v *View) []string {
 // lookUnlisted makes up for a listing that was denied: the indexes are listed alone, or tried
 // by name, and each entry is verified by asking for its object's state.
 func (e *Engine) lookUnlisted(ctx context.Context, v *View, c *store.Contents) error {
-	for info, err := range e.Bucket.List(ctx, v.Service+"/"+e.indexPrefix()) {
+	for info, err := range e.Bucket.List(ctx, v.Service+"/"+index.Prefix(e.Plain())) {
 		if errors.Is(err, bucket.ErrDenied) {
 			c.Unlisted = true
 			break

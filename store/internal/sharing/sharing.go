@@ -111,7 +111,7 @@ func (s Shares) keyOf(ctx context.Context, m store.Meta) (string, error) {
 		}
 		return m.KeyAlias, nil
 	}
-	info, err := s.Bucket.Head(ctx, m.ID.String()+".json") // by chamber, which names no alias in it
+	info, err := s.Bucket.Head(ctx, m.ID.Object()) // by chamber, which names no alias in it
 	return info.Seal.KeyID, err
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
@@ -82,13 +83,13 @@ func taken(errno syscall.Errno) bool {
 func clash(name string, errno syscall.Errno) string {
 	at := name
 	if errno == syscall.ENOTDIR {
-		for at = path.Dir(name); at != "." && !strings.HasSuffix(at, ".json"); {
+		for at = path.Dir(name); at != "." && !strings.HasSuffix(at, store.ObjectSuffix); {
 			at = path.Dir(at)
 		}
 	}
 	service, file := path.Split(at)
 	return fmt.Sprintf("a directory cannot hold both the secret %q of service %q and the service %q: they are a file and a directory of one name; choose another name",
-		strings.TrimSuffix(file, ".json"), strings.TrimSuffix(service, "/"), at)
+		strings.TrimSuffix(file, store.ObjectSuffix), strings.TrimSuffix(service, "/"), at)
 }
 
 // passing reports whether the same request may succeed soon: others hold what it needs, or a

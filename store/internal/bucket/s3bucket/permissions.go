@@ -42,7 +42,7 @@ type prober struct {
 func (b *Bucket) Try(ctx context.Context, service, index, alias string, wanted []string) (Trials, error) {
 	p := &prober{
 		b: b, service: service, alias: alias, wanted: wanted, trials: Trials{},
-		probe: service + "/__probe/" + rand.Text(),
+		probe: service + admin.ProbeDir + rand.Text(),
 	}
 	object, err := p.list(ctx, index)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/internal/waiting"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
@@ -144,7 +145,7 @@ func (p *probed) probeOnce(ctx context.Context, beside string) (f *findings, err
 func (p *probed) newTrial(beside string) *trial {
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // never fails
-	return &trial{b: p.Bucket, name: path.Dir(beside) + "/__probe/" + hex.EncodeToString(random[:]), key: p.o.KeyAlias}
+	return &trial{b: p.Bucket, name: path.Dir(beside) + admin.ProbeDir + hex.EncodeToString(random[:]), key: p.o.KeyAlias}
 }
 
 func (t *trial) put(ctx context.Context, letter, body string, cond bucket.If) (placed, error) {
