@@ -8,40 +8,19 @@ import (
 	"github.com/coffer-secrets/coffer/internal/awsconf"
 )
 
-// call is one operation of the service.
-type call[In, Out any] func(ctx context.Context, in *In, o ...func(*awsssm.Options)) (*Out, error)
-
-// api holds the operations that are used, not the client. Behind an interface the linker would
-// keep all of its 150 operations, 5 MB of them, beyond the bound on the program's size: kong looks
-// methods up by name (docs/design/kong-547.md).
-type api struct {
-	addTagsToResource      call[awsssm.AddTagsToResourceInput, awsssm.AddTagsToResourceOutput]
-	deleteParameters       call[awsssm.DeleteParametersInput, awsssm.DeleteParametersOutput]
-	describeParameters     call[awsssm.DescribeParametersInput, awsssm.DescribeParametersOutput]
-	getParameter           call[awsssm.GetParameterInput, awsssm.GetParameterOutput]
-	getParameterHistory    call[awsssm.GetParameterHistoryInput, awsssm.GetParameterHistoryOutput]
-	getParameters          call[awsssm.GetParametersInput, awsssm.GetParametersOutput]
-	getParametersByPath    call[awsssm.GetParametersByPathInput, awsssm.GetParametersByPathOutput]
-	labelParameterVersion  call[awsssm.LabelParameterVersionInput, awsssm.LabelParameterVersionOutput]
-	listTagsForResource    call[awsssm.ListTagsForResourceInput, awsssm.ListTagsForResourceOutput]
-	putParameter           call[awsssm.PutParameterInput, awsssm.PutParameterOutput]
-	removeTagsFromResource call[awsssm.RemoveTagsFromResourceInput, awsssm.RemoveTagsFromResourceOutput]
-}
-
-func newAPI(c *awsssm.Client) api {
-	return api{
-		addTagsToResource:      c.AddTagsToResource,
-		deleteParameters:       c.DeleteParameters,
-		describeParameters:     c.DescribeParameters,
-		getParameter:           c.GetParameter,
-		getParameterHistory:    c.GetParameterHistory,
-		getParameters:          c.GetParameters,
-		getParametersByPath:    c.GetParametersByPath,
-		labelParameterVersion:  c.LabelParameterVersion,
-		listTagsForResource:    c.ListTagsForResource,
-		putParameter:           c.PutParameter,
-		removeTagsFromResource: c.RemoveTagsFromResource,
-	}
+// api is what is used of the client.
+type api interface {
+	AddTagsToResource(context.Context, *awsssm.AddTagsToResourceInput, ...func(*awsssm.Options)) (*awsssm.AddTagsToResourceOutput, error)
+	DeleteParameters(context.Context, *awsssm.DeleteParametersInput, ...func(*awsssm.Options)) (*awsssm.DeleteParametersOutput, error)
+	DescribeParameters(context.Context, *awsssm.DescribeParametersInput, ...func(*awsssm.Options)) (*awsssm.DescribeParametersOutput, error)
+	GetParameter(context.Context, *awsssm.GetParameterInput, ...func(*awsssm.Options)) (*awsssm.GetParameterOutput, error)
+	GetParameterHistory(context.Context, *awsssm.GetParameterHistoryInput, ...func(*awsssm.Options)) (*awsssm.GetParameterHistoryOutput, error)
+	GetParameters(context.Context, *awsssm.GetParametersInput, ...func(*awsssm.Options)) (*awsssm.GetParametersOutput, error)
+	GetParametersByPath(context.Context, *awsssm.GetParametersByPathInput, ...func(*awsssm.Options)) (*awsssm.GetParametersByPathOutput, error)
+	LabelParameterVersion(context.Context, *awsssm.LabelParameterVersionInput, ...func(*awsssm.Options)) (*awsssm.LabelParameterVersionOutput, error)
+	ListTagsForResource(context.Context, *awsssm.ListTagsForResourceInput, ...func(*awsssm.Options)) (*awsssm.ListTagsForResourceOutput, error)
+	PutParameter(context.Context, *awsssm.PutParameterInput, ...func(*awsssm.Options)) (*awsssm.PutParameterOutput, error)
+	RemoveTagsFromResource(context.Context, *awsssm.RemoveTagsFromResourceInput, ...func(*awsssm.Options)) (*awsssm.RemoveTagsFromResourceOutput, error)
 }
 
 // once is an option of requests that must not be obeyed twice.

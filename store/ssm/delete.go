@@ -127,7 +127,7 @@ func (s *Store) deleteBatch(ctx context.Context, names []string) (failed map[str
 	deleted, err := awserror.Change[[]string]{
 		Retryer: s.retryer,
 		Send: func() ([]string, error) {
-			out, err := s.api.deleteParameters(ctx, &awsssm.DeleteParametersInput{Names: names}, once)
+			out, err := s.api.DeleteParameters(ctx, &awsssm.DeleteParametersInput{Names: names}, once)
 			if err != nil {
 				return nil, err
 			}

@@ -87,7 +87,7 @@ func (s *Store) recorded(ctx context.Context, id store.ID, decrypt bool) ([]hist
 	}
 	var all []historical
 	for {
-		page, err := s.api.getParameterHistory(ctx, in)
+		page, err := s.api.GetParameterHistory(ctx, in)
 		if err != nil {
 			return nil, storageError(ctx, "GetParameterHistory", parameterName(id), err)
 		}

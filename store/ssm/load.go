@@ -96,7 +96,7 @@ func (s *Store) byPath(ctx context.Context, service, label string) ([]types.Para
 	}
 	var all []types.Parameter
 	for {
-		page, err := s.api.getParametersByPath(ctx, in)
+		page, err := s.api.GetParametersByPath(ctx, in)
 		if err != nil {
 			return nil, storageError(ctx, "GetParametersByPath", *in.Path, err)
 		}

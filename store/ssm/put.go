@@ -43,7 +43,7 @@ func (w *writing) send(ctx context.Context, in *awsssm.PutParameterInput, c *cha
 
 // putOnce returns the number of the parameter that it puts. Its error is the SDK's.
 func (s *Store) putOnce(ctx context.Context, in *awsssm.PutParameterInput) (int64, error) {
-	out, err := s.api.putParameter(ctx, in, once)
+	out, err := s.api.PutParameter(ctx, in, once)
 	if err != nil {
 		return 0, err
 	}

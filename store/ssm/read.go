@@ -233,7 +233,7 @@ func (s *Store) getNames(ctx context.Context, names []string, decrypt bool) ([]t
 	batches := slices.Collect(slices.Chunk(names, getBatch))
 	pages := make([][]types.Parameter, len(batches))
 	err := pace.Each(ctx, requests, len(batches), func(ctx context.Context, i int) error {
-		out, err := s.api.getParameters(ctx, &awsssm.GetParametersInput{Names: batches[i], WithDecryption: aws.Bool(decrypt)})
+		out, err := s.api.GetParameters(ctx, &awsssm.GetParametersInput{Names: batches[i], WithDecryption: aws.Bool(decrypt)})
 		if err != nil {
 			return storageError(ctx, "GetParameters", batches[i][0], err)
 		}
@@ -264,7 +264,7 @@ func (s *Store) describe(ctx context.Context, key, option string, values ...stri
 	}
 	var all []types.ParameterMetadata
 	for {
-		page, err := s.api.describeParameters(ctx, in)
+		page, err := s.api.DescribeParameters(ctx, in)
 		if err != nil {
 			return nil, storageError(ctx, "DescribeParameters", values[0], err)
 		}

@@ -349,7 +349,7 @@ func (r *rekeying) label(ctx context.Context, h historical, labels []string) err
 	// The put is made: an interrupt does not tear the two apart.
 	ctx, cancel := context.WithTimeout(waiting.Beyond(ctx), labelGrace)
 	defer cancel()
-	out, err := r.api.labelParameterVersion(ctx, &awsssm.LabelParameterVersionInput{
+	out, err := r.api.LabelParameterVersion(ctx, &awsssm.LabelParameterVersionInput{
 		Name: aws.String(parameterName(h.ID)), ParameterVersion: aws.Int64(h.number), Labels: labels,
 	})
 	if err != nil {

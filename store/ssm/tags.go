@@ -24,7 +24,7 @@ var ErrTagsBehind = errors.New("the secret is stored, its tags are not")
 // The errors are those of [store.Store.Read].
 func (s *Store) ReadTags(ctx context.Context, id store.ID) (map[string]string, error) {
 	tags, err := answer(ctx, s, id, func(id store.ID) (map[string]string, error) {
-		out, err := s.api.listTagsForResource(ctx, &awsssm.ListTagsForResourceInput{
+		out, err := s.api.ListTagsForResource(ctx, &awsssm.ListTagsForResourceInput{
 			ResourceType: types.ResourceTypeForTaggingParameter, ResourceId: aws.String(parameterName(id)),
 		})
 		if err != nil {
@@ -103,7 +103,7 @@ func (s *Store) refuseRequired(ctx context.Context, keys []string) error {
 }
 
 func (s *Store) tag(ctx context.Context, id store.ID, tags map[string]string) error {
-	_, err := s.api.addTagsToResource(ctx, &awsssm.AddTagsToResourceInput{
+	_, err := s.api.AddTagsToResource(ctx, &awsssm.AddTagsToResourceInput{
 		ResourceType: types.ResourceTypeForTaggingParameter, ResourceId: aws.String(parameterName(id)), Tags: tagList(tags),
 	})
 	if err != nil {
@@ -113,7 +113,7 @@ func (s *Store) tag(ctx context.Context, id store.ID, tags map[string]string) er
 }
 
 func (s *Store) untag(ctx context.Context, id store.ID, keys []string) error {
-	_, err := s.api.removeTagsFromResource(ctx, &awsssm.RemoveTagsFromResourceInput{
+	_, err := s.api.RemoveTagsFromResource(ctx, &awsssm.RemoveTagsFromResourceInput{
 		ResourceType: types.ResourceTypeForTaggingParameter, ResourceId: aws.String(parameterName(id)), TagKeys: keys,
 	})
 	if err != nil {
@@ -159,7 +159,7 @@ func (w *writing) checkRequired() error {
 // requiredTags reads chamber's configuration of the store, a secret of its own. A
 // configuration that may not be read is an error, as in chamber: it may require something.
 func (s *Store) requiredTags(ctx context.Context) ([]string, error) {
-	out, err := s.api.getParameter(ctx, &awsssm.GetParameterInput{Name: aws.String(configName), WithDecryption: aws.Bool(true)})
+	out, err := s.api.GetParameter(ctx, &awsssm.GetParameterInput{Name: aws.String(configName), WithDecryption: aws.Bool(true)})
 	if err != nil {
 		if err = storageError(ctx, "GetParameter", configName, err); absent(err) {
 			return nil, nil
