@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"sort"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/coffer-secrets/coffer/internal/app"
@@ -16,7 +14,7 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// AuditCmd tells who wrote the secrets of a service, or who read them.
+// AuditCmd lists who wrote the secrets of a service, or who read them.
 type AuditCmd struct {
 	Service string `arg:"" help:"Service."`
 	Key     string `arg:"" optional:"" help:"Key; without it, every secret."`
@@ -25,13 +23,13 @@ type AuditCmd struct {
 	Since string `placeholder:"TIME" help:"From then on: a span back from now such as 24h or 7d, or a date (with --cloudtrail: 24h)."`
 	Until string `placeholder:"TIME" help:"Up to then."`
 
-	from, to time.Time // of the flags; zero: no bound
+	from, to time.Time // --since and --until; the zero time is no limit
 }
 
-// Run prints a row for each version that was written, or for each time that something was
-// opened, the newest last.
+// Run prints a row for each version that was written or, with --cloudtrail, for each decryption.
+// The newest comes last.
 func (c *AuditCmd) Run(ctx context.Context, a *app.App) error {
-	if err := c.span(a.Now()); err != nil {
+	if err := c.parseTimes(a.Now()); err != nil {
 		return err
 	}
 	service := app.ServiceName(c.Service)
@@ -44,17 +42,17 @@ func (c *AuditCmd) Run(ctx context.Context, a *app.App) error {
 		}
 	}
 	if c.Trail {
-		return c.reads(ctx, a, service)
+		return c.listReads(ctx, a, service)
 	}
-	return c.writes(ctx, a, service)
+	return c.listWrites(ctx, a, service)
 }
 
-// span reads the flags that bound the time.
-func (c *AuditCmd) span(now time.Time) (err error) {
-	if c.from, err = moment("--since", c.Since, now); err != nil {
+// parseTimes parses --since and --until.
+func (c *AuditCmd) parseTimes(now time.Time) (err error) {
+	if c.from, err = parseTime("--since", c.Since, now); err != nil {
 		return err
 	}
-	if c.to, err = moment("--until", c.Until, now); err != nil {
+	if c.to, err = parseTime("--until", c.Until, now); err != nil {
 		return err
 	}
 	if !c.from.IsZero() && !c.to.IsZero() && c.to.Before(c.from) {
@@ -63,8 +61,9 @@ func (c *AuditCmd) span(now time.Time) (err error) {
 	return nil
 }
 
-// moment reads a span back from now, or a date with or without a time, in UTC unless it says so.
-func moment(flag, text string, now time.Time) (time.Time, error) {
+// parseTime parses a duration before now, or a date with or without a time. A date without a time
+// zone is in UTC.
+func parseTime(flag, text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
@@ -73,25 +72,20 @@ func moment(flag, text string, now time.Time) (time.Time, error) {
 			return at.UTC(), nil
 		}
 	}
-	back, err := time.ParseDuration(text)
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		var n int
-		n, err = strconv.Atoi(days)
-		back = time.Duration(min(n, 100_000)) * 24 * time.Hour
-	}
+	back, err := parseDuration(text)
 	if err != nil || back < 0 {
 		return time.Time{}, app.Usage("%s: %q is neither a span such as 90m, 24h or 7d, nor a date such as 2026-11-22 or 2026-11-22T10:00:00Z", flag, text)
 	}
 	return now.Add(-back).UTC(), nil
 }
 
-// within reports whether something without a date, or with one in the span, is to be told.
-func (c *AuditCmd) within(at time.Time) bool {
+// inRange reports whether a time is between --since and --until. A version without a date always is.
+func (c *AuditCmd) inRange(at time.Time) bool {
 	return at.IsZero() || (c.from.IsZero() || !at.Before(c.from)) && (c.to.IsZero() || !at.After(c.to))
 }
 
-// writes tells who wrote each version that the store still has.
-func (c *AuditCmd) writes(ctx context.Context, a *app.App, service string) error {
+// listWrites prints who wrote each version that the store still has.
+func (c *AuditCmd) listWrites(ctx context.Context, a *app.App, service string) error {
 	s, err := a.Open(ctx)
 	if err != nil {
 		return err
@@ -109,7 +103,7 @@ func (c *AuditCmd) writes(ctx context.Context, a *app.App, service string) error
 	if err != nil {
 		return err
 	}
-	versions = slices.DeleteFunc(versions, func(m store.Meta) bool { return !c.within(m.Created) })
+	versions = slices.DeleteFunc(versions, func(m store.Meta) bool { return !c.inRange(m.Created) })
 	sort.SliceStable(versions, func(i, j int) bool {
 		a, b := versions[i], versions[j]
 		return a.Created.Before(b.Created) || a.Created.Equal(b.Created) && a.ID.Key < b.ID.Key
@@ -124,7 +118,7 @@ func printWrites(a *app.App, versions []store.Meta) error {
 	if a.Globals.JSON {
 		out := make([]app.SecretJSON, len(versions))
 		for i, m := range versions {
-			out[i] = app.Described(m)
+			out[i] = app.NewSecretJSON(m)
 		}
 		return render.JSON(a.Stdout, out)
 	}
@@ -135,8 +129,9 @@ func printWrites(a *app.App, versions []store.Meta) error {
 	return t.Print()
 }
 
-// reads tells who had KMS open something of the service. It needs no right to the secrets.
-func (c *AuditCmd) reads(ctx context.Context, a *app.App, service string) error {
+// listReads prints which objects of the service KMS decrypted, and for whom. It needs no permission
+// to read the secrets.
+func (c *AuditCmd) listReads(ctx context.Context, a *app.App, service string) error {
 	s, err := a.Settings()
 	if err == nil {
 		err = s.Check()
@@ -160,7 +155,7 @@ func (c *AuditCmd) reads(ctx context.Context, a *app.App, service string) error 
 	}
 	var o trail.Opened
 	o.Senseless, err = client.Decrypts(ctx, c.from, c.to, func(d awsconf.Decrypt) { o.Take(d, s, service, c.Key) })
-	if err == nil || len(o.Openings) > 0 { // what was found before a refusal is worth having
+	if err == nil || len(o.Openings) > 0 { // print what was found before an error, too
 		slices.Reverse(o.Openings)
 		if printed := printOpenings(a, &o, service); printed != nil {
 			return printed
@@ -173,7 +168,7 @@ func (c *AuditCmd) reads(ctx context.Context, a *app.App, service string) error 
 	return nil
 }
 
-// openingJSON is how an opening is printed with --json.
+// openingJSON is an opening as --json prints it.
 type openingJSON struct {
 	Time      string     `json:"time"`
 	User      string     `json:"user"`
@@ -208,7 +203,7 @@ func printOpenings(a *app.App, o *trail.Opened, service string) error {
 	return t.Print()
 }
 
-// noteLimits says what the answer cannot know: an empty one is no proof that nobody read.
+// noteLimits prints what CloudTrail doesn't record: an empty list is no proof that nobody read.
 func (c *AuditCmd) noteLimits(a *app.App, o *trail.Opened, service, region string) {
 	of := service
 	if c.Key != "" {

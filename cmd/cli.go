@@ -2,8 +2,8 @@ package cmd
 
 import "github.com/coffer-secrets/coffer/internal/app"
 
-// CLI is the whole grammar. Each command is a struct in a file of its own. The tag reads marks those
-// that change nothing in a store.
+// CLI is the whole grammar. Each command is a struct in a file of its own. The tag reads marks the
+// commands that change nothing in a store.
 type CLI struct {
 	app.Globals `group:"Global flags:"`
 

@@ -16,16 +16,17 @@ type CompletionCmd struct {
 	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
 }
 
-// Run prints it. The script asks this program for the words, so that it knows services and keys.
+// Run prints the script. The script calls coffer __complete for the words, so it knows services
+// and keys.
 func (c *CompletionCmd) Run(a *app.App) error {
 	return a.Print(completion.Script(c.Shell))
 }
 
-// completionTime bounds what a press of the tab key may cost.
+// completionTime is how long a completion may take.
 const completionTime = time.Second
 
-// completeCmd prints the words that can stand last on a command line, one a line. It never
-// says anything else, and never fails: a shell is in the middle of a line.
+// completeCmd prints the completions of the last word of a command line, one per line. It never
+// prints an error and never fails, as that would disturb the line that a person is typing.
 type completeCmd struct {
 	Words []string `arg:"" optional:"" passthrough:""`
 }
@@ -43,7 +44,7 @@ func (c *completeCmd) Run(ctx context.Context, a *app.App, parsed *kong.Context)
 	select {
 	case words := <-found:
 		return a.Print(strings.Join(append(words, ""), "\n"))
-	case <-ctx.Done(): // also where something does not heed it, such as a file system that hangs
+	case <-ctx.Done(): // Words itself may not return, for example when a file system hangs
 		return nil
 	}
 }

@@ -10,15 +10,15 @@ import (
 // ConfigCmd prints the settings in force.
 type ConfigCmd struct{}
 
-// Run prints a row for each setting with where it came from. Those of which most stores have
-// none come last, where they are set.
+// Run prints a row for each setting and where it comes from. Settings that most stores don't have
+// come last, and only when they are set.
 func (*ConfigCmd) Run(ctx context.Context, a *app.App) error {
 	s, err := a.Settings()
 	if err != nil {
 		return err
 	}
 	rows := []app.ConfigRow{
-		app.Row("backend", s.Backend), //nolint:forbidigo // it is printed
+		app.Row("backend", s.Backend), //nolint:forbidigo // the name is only printed
 		app.Row("bucket", s.Bucket),
 		app.Row("kms_key_alias", s.KMSKeyAlias),
 		app.Row("region", s.Region),
@@ -30,7 +30,7 @@ func (*ConfigCmd) Run(ctx context.Context, a *app.App) error {
 		app.Row("dir", s.Dir),
 		app.Row("key_dir", s.KeyDir),
 	}
-	rows = append(rows, s.More(a.Globals)...)
+	rows = append(rows, s.OptionalRows(a.Globals)...)
 	if s.Kind().Service != "" {
 		rows = append(rows, stsRow(ctx, a, s))
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// CopyCmd copies the newest values of a service to another.
+// CopyCmd copies the newest values of one service to another.
 type CopyCmd struct {
 	Source      string `arg:"" name:"service" help:"Service to read."`
 	Destination string `arg:"" help:"Service to write; made if there is none."`
@@ -20,8 +20,8 @@ type CopyCmd struct {
 	Adopt     bool `help:"Take over secrets whose key alias cannot be told."`
 }
 
-// Run copies all that was chosen or, when a secret stands in the way, nothing. Secrets that
-// have the value already stay as they are.
+// Run copies all selected secrets. If any of them can't be copied, it copies none. Secrets that
+// already have the value stay unchanged.
 func (c *CopyCmd) Run(ctx context.Context, a *app.App) error {
 	source, destination := app.ServiceName(c.Source), app.ServiceName(c.Destination)
 	from, to, err := c.Open(ctx, a)
@@ -31,19 +31,19 @@ func (c *CopyCmd) Run(ctx context.Context, a *app.App) error {
 	if source == destination && from.Same(to) {
 		return app.Usage("%s would be copied onto itself", source)
 	}
-	there, here, err := app.LoadBoth(ctx, from, source, to, destination)
+	src, dst, err := app.LoadBoth(ctx, from, source, to, destination)
 	if err != nil {
 		return err
 	}
-	wanted, err := c.wanted(a, there, here)
+	selected, err := c.selectSecrets(a, src, dst)
 	if err != nil {
 		return err
 	}
-	changes, results := c.plan(destination, wanted, here)
+	changes, results := c.plan(destination, selected, dst)
 	if c.DryRun {
 		return a.PrintPlannedChanges(results)
 	}
-	if err := c.refuse(a, results); err != nil {
+	if err := c.reportConflicts(a, results); err != nil {
 		return err
 	}
 	written, err := app.WriteChanges(ctx, to, destination, changes, store.WriteOptions{PreserveCase: true, Adopt: c.Adopt})
@@ -56,47 +56,48 @@ func (c *CopyCmd) Run(ctx context.Context, a *app.App) error {
 	return err
 }
 
-// wanted returns the secrets to copy, and tells what the caller does not see.
-func (c *CopyCmd) wanted(a *app.App, there, here store.Contents) ([]store.Secret, error) {
-	if err := app.RefuseUnlisted(there, here); err != nil {
+// selectSecrets returns the secrets to copy. It prints how many are hidden from the caller.
+func (c *CopyCmd) selectSecrets(a *app.App, src, dst store.Contents) ([]store.Secret, error) {
+	if err := app.RefuseUnlisted(src, dst); err != nil {
 		return nil, err
 	}
-	if err := a.RefuseUnreadable([]store.Contents{there}); err != nil {
+	if err := a.RefuseUnreadable([]store.Contents{src}); err != nil {
 		return nil, err
 	}
-	if len(there.Secrets) == 0 {
-		return nil, app.NoSecrets("copy", there.Service)
+	if len(src.Secrets) == 0 {
+		return nil, app.NoSecrets("copy", src.Service)
 	}
-	wanted, err := c.Choose(there)
-	if err == nil && len(wanted) == 0 {
-		err = app.NoKey(there.Service, c.Keys, c.Except)
+	selected, err := c.Select(src)
+	if err == nil && len(selected) == 0 {
+		err = app.NoKey(src.Service, c.Keys, c.Except)
 	}
-	return wanted, err
+	return selected, err
 }
 
-// plan holds the secrets against what stands at the destination.
-func (c *CopyCmd) plan(service string, wanted []store.Secret, here store.Contents) (changes []app.Change, results []store.Result) {
+// plan compares the secrets with those of the destination. It returns the values to write, and a
+// result for each secret.
+func (c *CopyCmd) plan(service string, selected []store.Secret, dst store.Contents) (changes []app.Change, results []store.Result) {
 	taken := map[string]bool{}
-	for _, s := range wanted {
+	for _, s := range selected {
 		id := store.ID{Service: service, Key: s.ID.Key}
 		r := store.Result{Meta: store.Meta{ID: id}, Outcome: store.Created}
-		stands, err := app.Existing(id, here)
+		existing, err := app.Existing(id, dst)
 		switch {
 		case err != nil:
 			r.Outcome, r.Err = store.Failed, err
-		case stands == nil:
-		case taken[stands.ID.Key]:
-			r.Outcome, r.Err = store.Failed, &store.Error{Op: "copy", ID: id, Err: &store.AmbiguousNameError{Keys: []string{stands.ID.Key}}}
-		case stands.Value == s.Value:
-			r.Meta, r.Outcome = stands.Meta, store.Unchanged
+		case existing == nil:
+		case taken[existing.ID.Key]:
+			r.Outcome, r.Err = store.Failed, &store.Error{Op: "copy", ID: id, Err: &store.AmbiguousNameError{Keys: []string{existing.ID.Key}}}
+		case existing.Value == s.Value:
+			r.Meta, r.Outcome = existing.Meta, store.Unchanged
 		case c.Overwrite:
-			r.Meta, r.Outcome = stands.Meta, store.Updated
+			r.Meta, r.Outcome = existing.Meta, store.Updated
 		default:
-			r.Meta, r.Outcome = stands.Meta, store.Failed
-			r.Err = &store.Error{Op: "copy", ID: stands.ID, Err: app.ErrOtherValue}
+			r.Meta, r.Outcome = existing.Meta, store.Failed
+			r.Err = &store.Error{Op: "copy", ID: existing.ID, Err: app.ErrOtherValue}
 		}
-		if stands != nil {
-			taken[stands.ID.Key] = true
+		if existing != nil {
+			taken[existing.ID.Key] = true
 		}
 		if r.Outcome == store.Created || r.Outcome == store.Updated {
 			changes = append(changes, app.Change{Key: r.Meta.ID.Key, Value: s.Value, Version: r.Meta.Version})
@@ -106,8 +107,9 @@ func (c *CopyCmd) plan(service string, wanted []store.Secret, here store.Content
 	return changes, results
 }
 
-// refuse ends the command when a secret stands in the way of another: it names all of them.
-func (c *CopyCmd) refuse(a *app.App, results []store.Result) error {
+// reportConflicts prints the errors of the plan but the last, which it returns. It returns nil when
+// every secret can be copied.
+func (c *CopyCmd) reportConflicts(a *app.App, results []store.Result) error {
 	var last error
 	for _, r := range results {
 		if r.Err == nil {
@@ -119,7 +121,7 @@ func (c *CopyCmd) refuse(a *app.App, results []store.Result) error {
 		last = r.Err
 	}
 	if errors.Is(last, app.ErrOtherValue) {
-		last = app.Hinted(last, "nothing was written; --overwrite writes a new version, and diff shows what differs")
+		last = app.WithHint(last, "nothing was written; --overwrite writes a new version, and diff shows what differs")
 	}
 	return last
 }

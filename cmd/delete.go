@@ -23,7 +23,7 @@ type DeleteCmd struct {
 	ExactKey bool `help:"Delete no key that differs in case from the one given."`
 }
 
-// Run deletes the keys, or all of the service, and tells what is gone.
+// Run deletes the keys, or the whole service, and prints what it deleted.
 func (c *DeleteCmd) Run(ctx context.Context, a *app.App) error {
 	service := app.ServiceName(c.Service)
 	if c.Whole == (len(c.Keys) > 0) {
@@ -44,7 +44,7 @@ func (c *DeleteCmd) Run(ctx context.Context, a *app.App) error {
 	}
 	keys := c.Keys
 	if c.Whole {
-		if keys, err = c.all(ctx, a, s, service); err != nil {
+		if keys, err = c.confirmAll(ctx, a, s, service); err != nil {
 			return err
 		}
 	}
@@ -57,7 +57,7 @@ func (c *DeleteCmd) Run(ctx context.Context, a *app.App) error {
 	return printDeleted(a, results, err)
 }
 
-// refuseDuplicates ends the command when a key is named twice: who does that may have meant another.
+// refuseDuplicates returns an error if a key is given twice, as one of them is probably a mistake.
 func refuseDuplicates(keys []string) error {
 	for i, key := range keys {
 		if slices.Contains(keys[:i], key) {
@@ -67,8 +67,8 @@ func refuseDuplicates(keys []string) error {
 	return nil
 }
 
-// refuseSameSecret ends the command when two of its keys, which differ in case, stand for one
-// secret. Only such keys cost a look.
+// refuseSameSecret returns an error if two keys that differ only in case name one secret. It reads
+// the service only if there are such keys.
 func (c *DeleteCmd) refuseSameSecret(ctx context.Context, s store.Store, service string) error {
 	lower := map[string]bool{}
 	for _, key := range c.Keys {
@@ -81,11 +81,11 @@ func (c *DeleteCmd) refuseSameSecret(ctx context.Context, s store.Store, service
 	if err != nil {
 		return err
 	}
-	named := map[string]string{} // stored key -> the name that stands for it
+	named := map[string]string{} // stored key -> the key as given
 	for _, key := range c.Keys {
 		found, err := store.Lookup(key, contents.Keys())
 		if err != nil {
-			continue // the delete tells
+			continue // Delete reports it
 		}
 		if other, ok := named[found]; ok {
 			return app.Usage("keys %q and %q name the same secret, %q", other, key, found)
@@ -95,7 +95,7 @@ func (c *DeleteCmd) refuseSameSecret(ctx context.Context, s store.Store, service
 	return nil
 }
 
-// printDeleted tells what is gone, and what is not but for the failure that ends the command.
+// printDeleted prints what was deleted, and each failure but err, which the caller reports.
 func printDeleted(a *app.App, results []store.Result, err error) error {
 	done := results[:0:0]
 	for _, r := range results {
@@ -110,7 +110,7 @@ func printDeleted(a *app.App, results []store.Result, err error) error {
 	return err
 }
 
-// refuseOtherCase ends the command when one of its keys would be answered by a key in another case.
+// refuseOtherCase returns an error if a key matches a stored key only without regard to case.
 func (c *DeleteCmd) refuseOtherCase(ctx context.Context, s store.Store, service string) error {
 	contents, err := s.Load(ctx, service)
 	if err != nil {
@@ -125,8 +125,8 @@ func (c *DeleteCmd) refuseOtherCase(ctx context.Context, s store.Store, service 
 	return nil
 }
 
-// all returns every key of a service after a person has seen them and agreed.
-func (c *DeleteCmd) all(ctx context.Context, a *app.App, s store.Store, service string) ([]string, error) {
+// confirmAll prints every key of a service, asks, and returns them.
+func (c *DeleteCmd) confirmAll(ctx context.Context, a *app.App, s store.Store, service string) ([]string, error) {
 	contents, err := s.Load(ctx, service)
 	if err != nil {
 		return nil, err

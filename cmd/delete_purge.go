@@ -12,8 +12,8 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 )
 
-// purge deletes keys, or all of the service, with everything that the bucket keeps of them, once
-// it has said what that is.
+// purge prints what the bucket keeps of the keys, or of the whole service, asks, and deletes it all:
+// the secrets, their older versions and their delete markers.
 func (c *DeleteCmd) purge(ctx context.Context, a *app.App, s store.Store, service string) error {
 	purger, ok := s.(admin.Purger)
 	if !ok {
@@ -25,7 +25,7 @@ func (c *DeleteCmd) purge(ctx context.Context, a *app.App, s store.Store, servic
 		}
 	}
 	kept, err := purger.Residue(ctx, service, c.Keys...)
-	if errors.Is(err, store.ErrUnsupported) && !notKept(err) {
+	if errors.Is(err, store.ErrUnsupported) && !ignoresVersions(err) {
 		return nothingToPurge(a)
 	}
 	if err != nil {
@@ -52,18 +52,18 @@ func (c *DeleteCmd) purge(ctx context.Context, a *app.App, s store.Store, servic
 	return err
 }
 
-// notKept reports that a server would take the request for another one: that is to be told, and
-// not that there is nothing.
-func notKept(err error) bool {
+// ignoresVersions reports whether an error says that the server ignores part of a request for
+// versions of an object, and so would do something else. It must not be reported as "nothing to purge".
+func ignoresVersions(err error) bool {
 	var refused *store.StorageError
 	return errors.As(err, &refused) && refused.Code == "NotKept"
 }
 
-// nothingToPurge is for a backend, or a server, that has no versions of objects: what a plain
-// delete leaves is nothing.
+// nothingToPurge is the error for a backend or a server that keeps no versions of objects, where a
+// plain delete leaves nothing.
 func nothingToPurge(a *app.App) error {
-	err := fmt.Errorf("%w: %s keeps nothing that could be purged", store.ErrUnsupported, storage(a))
-	return app.Hinted(err, "delete without --purge leaves nothing there")
+	err := fmt.Errorf("%w: %s keeps nothing that could be purged", store.ErrUnsupported, backendOrServer(a))
+	return app.WithHint(err, "delete without --purge leaves nothing there")
 }
 
 func keysOf(kept []admin.Kept) []string {
@@ -76,22 +76,23 @@ func keysOf(kept []admin.Kept) []string {
 	return keys
 }
 
-// confirmPurge says what goes, and asks. Where there is nothing, Purge has the answer.
+// confirmPurge prints what will be removed, and asks. It does neither if there is nothing: Purge
+// reports that.
 func (c *DeleteCmd) confirmPurge(a *app.App, kept []admin.Kept) error {
 	if len(kept) == 0 {
 		return nil
 	}
 	old, secrets := 0, len(keysOf(kept))
-	tell := a.Say // who is asked must know what about
+	show := a.Say // a question needs its subject, even with --quiet
 	if c.Yes {
-		tell = a.Note
+		show = a.Note
 	}
 	for _, k := range kept {
-		tell("%s", purgeLine(k))
+		show("%s", purgeLine(k))
 		old += k.Old + k.Marks
 	}
 	if old == 0 {
-		tell("the bucket shows no older states of them: it keeps no versions, or nothing was replaced yet")
+		show("the bucket shows no older states of them: it keeps no versions, or nothing was replaced yet")
 	}
 	if c.Yes {
 		return nil
@@ -106,7 +107,7 @@ func (c *DeleteCmd) confirmPurge(a *app.App, kept []admin.Kept) error {
 	return err
 }
 
-// purgeLine says what a purge takes of one object.
+// purgeLine describes what a purge removes of one object.
 func purgeLine(k admin.Kept) string {
 	var parts []string
 	if k.ID.Key != "" && k.Live {

@@ -24,7 +24,7 @@ type DiffCmd struct {
 	Reveal   bool  `help:"Print the values too."`
 }
 
-// What a comparison finds of a key.
+// The states of a key in a comparison.
 const (
 	same         = "same"
 	differs      = "differs"
@@ -33,14 +33,14 @@ const (
 	hiddenKey    = "hidden"
 )
 
-// difference is what the two sides have of one key; nil: nothing.
+// difference is one key of a comparison, with the secret of each side. A side without it is nil.
 type difference struct {
 	key, state  string
 	left, right *store.Secret
 }
 
-// Run prints a row for each key. It ends with exit code 1 when anything is not the same, or
-// hidden, so that nobody can say.
+// Run prints a row for each key. The exit code is 1 if any key differs, or is hidden and so can't
+// be compared.
 func (c *DiffCmd) Run(ctx context.Context, a *app.App) error {
 	from, to, err := c.Open(ctx, a)
 	if err != nil {
@@ -69,7 +69,7 @@ func (c *DiffCmd) services(ctx context.Context, a *app.App, from, to app.Place) 
 		right = left
 	}
 	if left == right && from.Same(to) {
-		return nil, app.Hinted(app.Usage("%s would be compared with itself", left), "name another service, or --from-context and --to-context")
+		return nil, app.WithHint(app.Usage("%s would be compared with itself", left), "name another service, or --from-context and --to-context")
 	}
 	l, r, err := app.LoadBoth(ctx, from, left, to, right)
 	if err != nil {
@@ -92,7 +92,8 @@ func (c *DiffCmd) services(ctx context.Context, a *app.App, from, to app.Place) 
 	return c.compare(l, r)
 }
 
-// compare pairs keys that differ only in case, as copy would.
+// compare pairs the secrets of two services by key. Keys that differ only in case make a pair, as
+// copy would write one over the other.
 func (c *DiffCmd) compare(l, r store.Contents) ([]difference, error) {
 	byKey := map[string]*difference{}
 	at := func(key string) *difference {
@@ -101,11 +102,11 @@ func (c *DiffCmd) compare(l, r store.Contents) ([]difference, error) {
 		}
 		return byKey[key]
 	}
-	left, err := c.Choose(l)
+	left, err := c.Select(l)
 	if err != nil {
 		return nil, err
 	}
-	right, err := c.Choose(r)
+	right, err := c.Select(r)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +121,7 @@ func (c *DiffCmd) compare(l, r store.Contents) ([]difference, error) {
 		at(key).right = &right[i]
 	}
 	for _, key := range slices.Concat(l.Hidden, r.Hidden) {
-		if ok, _ := c.Chosen(key); ok { // the patterns are known to be well formed
+		if ok, _ := c.Selected(key); ok { // Select has checked the patterns
 			at(key).state = hiddenKey
 		}
 	}
@@ -129,12 +130,13 @@ func (c *DiffCmd) compare(l, r store.Contents) ([]difference, error) {
 	}
 	var found []difference
 	for _, key := range slices.Sorted(maps.Keys(byKey)) {
-		found = append(found, byKey[key].judged())
+		found = append(found, byKey[key].withState())
 	}
 	return found, nil
 }
 
-func (d difference) judged() difference {
+// withState returns the difference with its state set. The state hidden stays.
+func (d difference) withState() difference {
 	switch {
 	case d.state == hiddenKey:
 	case d.left == nil:
@@ -167,10 +169,10 @@ func (c *DiffCmd) versions(ctx context.Context, _ *app.App, from, to app.Place) 
 	if err != nil {
 		return nil, err
 	}
-	return []difference{difference{key: secrets[0].ID.Key, left: &secrets[0], right: &secrets[1]}.judged()}, nil
+	return []difference{difference{key: secrets[0].ID.Key, left: &secrets[0], right: &secrets[1]}.withState()}, nil
 }
 
-// differenceJSON is how a difference is printed with --json.
+// differenceJSON is a difference as --json prints it.
 type differenceJSON struct {
 	Key          string  `json:"key"`
 	State        string  `json:"state"`
@@ -198,9 +200,9 @@ func (c *DiffCmd) print(a *app.App, found []difference) error {
 	counts := map[string]int{}
 	for _, d := range out {
 		counts[d.State]++
-		row := []any{d.Key, d.State, app.OrNone(d.LeftVersion), app.OrNone(d.RightVersion)}
+		row := []any{d.Key, d.State, app.VersionCell(d.LeftVersion), app.VersionCell(d.RightVersion)}
 		if c.Reveal {
-			row = append(row, app.Shown(d.Left), app.Shown(d.Right))
+			row = append(row, app.ValueCell(d.Left), app.ValueCell(d.Right))
 		}
 		t.Row(row...)
 	}
@@ -217,7 +219,7 @@ func (c *DiffCmd) print(a *app.App, found []difference) error {
 	return nil
 }
 
-// side returns what is printed of one side.
+// side returns the version and, with --reveal, the value to print for one side.
 func (c *DiffCmd) side(s *store.Secret) (version int, value *string) {
 	if s == nil {
 		return 0, nil

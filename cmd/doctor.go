@@ -14,7 +14,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 )
 
-// DoctorCmd finds out what is wrong with services and their bucket, and mends it.
+// DoctorCmd finds problems of services and of their bucket, and repairs some of them.
 type DoctorCmd struct {
 	Services []string `arg:"" optional:"" name:"service" help:"Services; without any, all of them, and the bucket."`
 
@@ -22,8 +22,8 @@ type DoctorCmd struct {
 	Fix   bool `help:"Mend what needs no decision of yours: indexes, tombstones. No secret is written or deleted."`
 }
 
-// Run prints a row for each finding, the worst first. It ends with exit code 1 when one is more
-// than a note. Without --fix nothing is changed.
+// Run prints a row for each finding, the worst first. The exit code is 1 if any of them is worse
+// than a note. It changes nothing without --fix.
 func (c *DoctorCmd) Run(ctx context.Context, a *app.App) error {
 	services := app.ServiceNames(c.Services)
 	for _, name := range services {
@@ -42,12 +42,12 @@ func (c *DoctorCmd) Run(ctx context.Context, a *app.App) error {
 		return printFindings(a, nil)
 	case !ok:
 		return fmt.Errorf("%w: the %s backend keeps no indexes that could be wrong; %s do", store.ErrUnsupported, backend,
-			app.Listed(app.BackendsThat(func(b app.Backend) bool { return b.Index })))
+			app.JoinNames(app.BackendsThat(func(b app.Backend) bool { return b.Index })))
 	}
 	if len(services) == 0 {
 		services, err = inspector.Occupied(ctx, "")
 		if errors.Is(err, store.ErrDenied) {
-			err = app.Hinted(err, "coffer doctor SERVICE looks at a service that you may list")
+			err = app.WithHint(err, "coffer doctor SERVICE looks at a service that you may list")
 		}
 		if err != nil {
 			return err
@@ -75,7 +75,7 @@ func (c *DoctorCmd) Run(ctx context.Context, a *app.App) error {
 	return printFindings(a, found)
 }
 
-// printFindings says what was mended, prints the rest, and counts it.
+// printFindings prints what was repaired, then the other findings. Its error is the exit code.
 func printFindings(a *app.App, found []site.Finding) error {
 	sort.SliceStable(found, func(i, j int) bool { return found[i].Severity.Rank() < found[j].Severity.Rank() })
 	if err := printServer(a, found); err != nil {
@@ -111,7 +111,7 @@ func printFindings(a *app.App, found []site.Finding) error {
 	return nil
 }
 
-// printServer prints those rows as a table of their own.
+// printServer prints the answers of the server to --probe as a table of their own.
 func printServer(a *app.App, found []site.Finding) error {
 	t := a.Table("Probe", "Kept", "Seen")
 	for _, f := range found {

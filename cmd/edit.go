@@ -18,8 +18,8 @@ type EditCmd struct {
 	Adopt        bool   `help:"Take over secrets whose key alias cannot be told."`
 }
 
-// Run opens the editor on a file that only the caller can read, and writes what was changed
-// in it, each secret on the condition that it is still as it was read.
+// Run opens an editor on a file that only the caller can read, and writes the secrets that were
+// changed. Each write is conditional on the version that was read.
 func (c *EditCmd) Run(ctx context.Context, a *app.App) error {
 	service := app.ServiceName(c.Service)
 	if err := store.CheckService(service); err != nil {
@@ -43,9 +43,9 @@ func (c *EditCmd) Run(ctx context.Context, a *app.App) error {
 		return err
 	}
 	e := edit.New(a, before, edit.Options{Format: c.Format, Yes: c.Yes, PreserveCase: c.PreserveCase, Adopt: c.Adopt})
-	kept, err := e.Run(s)
-	if kept != "" {
-		a.Say("what you edited is kept in %s; remove it when you are done", kept)
+	path, err := e.Run(s)
+	if path != "" {
+		a.Say("what you edited is kept in %s; remove it when you are done", path)
 	}
 	return err
 }

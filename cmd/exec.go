@@ -22,7 +22,7 @@ type ExecCmd struct {
 	NoAWSEnv    bool   `name:"no-aws-env" help:"Take AWS credentials out of the command's environment."`
 }
 
-// EnvFlags select secrets and say how they become variables.
+// EnvFlags select secrets and set how they become variables.
 type EnvFlags struct {
 	Prefix   string   `placeholder:"TEXT" help:"Put before each variable made of a secret."`
 	Only     []string `placeholder:"GLOB" help:"Only keys that match."`
@@ -35,9 +35,9 @@ func (f EnvFlags) rules() environ.Rules {
 	return environ.Rules{Prefix: f.Prefix, Only: f.Only, Except: f.Except, Skip: f.Skip, AllowEnv: f.AllowEnv}
 }
 
-// Run replaces the process by the command. It returns only when that fails, but on Windows.
+// Run replaces the process by the command. It returns only on failure, except on Windows.
 func (c *ExecCmd) Run(ctx context.Context, a *app.App) error {
-	command := a.Behind
+	command := a.CommandLine
 	if len(command) == 0 {
 		return app.Usage("no command to run: coffer exec SERVICE... -- COMMAND")
 	}

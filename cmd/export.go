@@ -15,7 +15,7 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// ExportCmd prints the secrets of services in a format of another program.
+// ExportCmd prints the secrets of services in a format that other programs read.
 type ExportCmd struct {
 	Services []string `arg:"" name:"service" help:"Services. Of two that hold one key the later wins."`
 
@@ -26,7 +26,7 @@ type ExportCmd struct {
 	Name   string `placeholder:"NAME" help:"Name of the Kubernetes Secret (the last part of the first service)."`
 }
 
-// Run exports, or writes nothing at all.
+// Run prints all secrets or, on an error, nothing.
 func (c *ExportCmd) Run(ctx context.Context, a *app.App) error {
 	variables, err := formats.Variables(c.Format)
 	switch {
@@ -61,8 +61,8 @@ func (c *ExportCmd) Run(ctx context.Context, a *app.App) error {
 	return a.PrintValues(out.String())
 }
 
-// pairs merges services, of which the later wins, and tells what a person should know. What
-// becomes an environment is held to the rules of exec.
+// pairs merges the secrets of several services, of which the later wins, and prints the notices.
+// For a format of variables, the rules of exec apply.
 func pairs(a *app.App, layers []environ.Layer, rules environ.Rules, variables bool) ([]formats.Pair, error) {
 	rules.Pristine = true
 	var notices []environ.Notice
@@ -80,7 +80,7 @@ func pairs(a *app.App, layers []environ.Layer, rules environ.Rules, variables bo
 	}
 	leftOut := 0
 	for _, n := range notices {
-		if n.Kind == environ.LeftOut { // an error of one secret
+		if n.Kind == environ.LeftOut { // an error, so --quiet doesn't hide it
 			leftOut++
 			a.Say("%s", n.Text)
 		} else {
@@ -93,7 +93,7 @@ func pairs(a *app.App, layers []environ.Layer, rules environ.Rules, variables bo
 	return pairs, err
 }
 
-// merge goes by keys, and says once which of them several services hold.
+// merge merges the secrets of several services by key, and prints which keys are in more than one.
 func merge(a *app.App, layers []environ.Layer) []formats.Pair {
 	at := map[string]int{}
 	var pairs []formats.Pair
@@ -128,7 +128,8 @@ type EnvCmd struct {
 	EscapeStrings bool `short:"e" help:"Double quotes and escapes such as \\n, for a reader that expands them."`
 }
 
-// Run prints one export line for each secret; what cannot be a variable is reported and left out.
+// Run prints one export line for each secret. It reports and leaves out secrets that cannot be
+// variables.
 func (c *EnvCmd) Run(ctx context.Context, a *app.App) error {
 	a.Unverified = c.Unverified
 	all, err := a.Load(ctx, c.Services)

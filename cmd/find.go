@@ -18,8 +18,8 @@ type FindCmd struct {
 	ByValue bool   `short:"v" help:"Find the secrets that have a value."`
 }
 
-// Run prints a row for each match. Secrets whose value is hidden from the caller are counted; a
-// service that cannot be read at all is an error.
+// Run prints a row for each match, and the number of secrets whose value is hidden from the caller.
+// A service that cannot be read at all is an error.
 func (c *FindCmd) Run(ctx context.Context, a *app.App) error {
 	text, err := c.text(a)
 	if err != nil {
@@ -39,7 +39,7 @@ func (c *FindCmd) Run(ctx context.Context, a *app.App) error {
 	if a.Globals.JSON {
 		out := make([]app.SecretJSON, len(matches))
 		for i, id := range matches {
-			out[i] = app.Described(store.Meta{ID: id})
+			out[i] = app.NewSecretJSON(store.Meta{ID: id})
 		}
 		return render.JSON(a.Stdout, out)
 	}
@@ -54,7 +54,7 @@ func (c *FindCmd) text(a *app.App) (string, error) {
 	switch {
 	case c.Text != "" && c.Text != "-":
 		if c.ByValue && a.Interactive() {
-			a.Note("%s", argumentSeen)
+			a.Note("%s", valueOnCommandLine)
 		}
 		return c.Text, nil
 	case !c.ByValue:
@@ -65,13 +65,13 @@ func (c *FindCmd) text(a *app.App) (string, error) {
 	}
 	text, err := term.Password(a.Stdin, a.Stderr, "Value to find: ")
 	if errors.Is(err, term.ErrNoTerminal) {
-		return "", app.Hinted(app.Usage("no value to find"), "give - to read it from standard input, or run it at a terminal to be asked")
+		return "", app.WithHint(app.Usage("no value to find"), "give - to read it from standard input, or run it at a terminal to be asked")
 	}
-	return text, unanswered(err)
+	return text, refuseEOF(err)
 }
 
-// search goes through every service. Keys are named by the backend where it can do that, which
-// reads no value; else, and for values, each service is loaded.
+// search searches every service. To find keys it lists them if the backend can do that without
+// reading values. Otherwise it loads each service.
 func (c *FindCmd) search(ctx context.Context, a *app.App, s store.Store, text string) ([]store.ID, error) {
 	if lister, ok := s.(store.Lister); ok && !c.ByValue {
 		ids, err := lister.IDs(ctx, "")
@@ -111,7 +111,7 @@ func (c *FindCmd) search(ctx context.Context, a *app.App, s store.Store, text st
 	return found, nil
 }
 
-// matching returns the secrets whose key is the text, or matches it as a glob, whatever the case.
+// matching returns the IDs whose key matches the glob, without regard to case.
 func matching(ids []store.ID, text string) []store.ID {
 	var found []store.ID
 	for _, id := range ids {

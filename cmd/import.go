@@ -33,8 +33,8 @@ type ImportCmd struct {
 	Adopt         bool   `help:"Take over secrets whose key alias cannot be told."`
 }
 
-// Run imports with one update of the index. Secrets that have the value already stay as they
-// are, so that an import that was interrupted can be run again.
+// Run imports all secrets with one update of the index. Secrets that already have the value stay
+// unchanged, so an interrupted import can be run again.
 func (c *ImportCmd) Run(ctx context.Context, a *app.App) error {
 	service := app.ServiceName(c.Service)
 	values, err := c.read(a)
@@ -91,12 +91,12 @@ func (c *ImportCmd) Run(ctx context.Context, a *app.App) error {
 		return errors.Join(err, printErr)
 	}
 	if errors.Is(err, context.Canceled) {
-		return app.Hinted(err, "what is stored stays; the same import again does the rest")
+		return app.WithHint(err, "what is stored stays; the same import again does the rest")
 	}
 	return err
 }
 
-// read decodes the file before anything is asked of a store.
+// read decodes the file. It needs no store, so a bad file costs no request.
 func (c *ImportCmd) read(a *app.App) (map[string]store.Value, error) {
 	body, err := c.body(a)
 	if err != nil {
@@ -108,7 +108,7 @@ func (c *ImportCmd) read(a *app.App) (map[string]store.Value, error) {
 	}
 	pairs, err := formats.Decode(bytes.NewReader(body), format, formats.Options{Flatten: c.Flatten})
 	if err != nil {
-		return nil, c.unread(err, format, body)
+		return nil, c.explain(err, format, body)
 	}
 	values := make(map[string]store.Value, len(pairs))
 	for _, p := range pairs {
@@ -117,8 +117,8 @@ func (c *ImportCmd) read(a *app.App) (map[string]store.Value, error) {
 	return values, nil
 }
 
-// body reads all of the file, and one byte more than can be decoded, so that a larger one is
-// refused rather than cut.
+// body reads the file, up to one byte more than the largest that can be decoded, so that Decode
+// refuses a larger file instead of reading only its beginning.
 func (c *ImportCmd) body(a *app.App) ([]byte, error) {
 	var in io.Reader = a.Stdin
 	if c.File != "-" {
@@ -132,7 +132,7 @@ func (c *ImportCmd) body(a *app.App) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(in, formats.MaxInput+1))
 }
 
-// guess tells the format by the file's name, or else by how it begins.
+// guess returns the format that the file's name suggests, or else its first bytes.
 func (c *ImportCmd) guess(body []byte) string {
 	if c.File != "-" {
 		if format := formats.ByName(c.File); format != "" {
@@ -142,9 +142,9 @@ func (c *ImportCmd) guess(body []byte) string {
 	return formats.ByContent(body)
 }
 
-// unread names the file in an error of its text. Where the format was guessed it tells so, and
-// which ones the file might be.
-func (c *ImportCmd) unread(err error, format string, body []byte) error {
+// explain adds the file's name to a syntax error. If the format was guessed, it adds a hint with
+// the formats that the file might have.
+func (c *ImportCmd) explain(err error, format string, body []byte) error {
 	var syntax *formats.SyntaxError
 	var twice *formats.DuplicateError
 	if !errors.As(err, &syntax) && !errors.As(err, &twice) {
@@ -157,18 +157,18 @@ func (c *ImportCmd) unread(err error, format string, body []byte) error {
 	err = fmt.Errorf("%s: %w", name, err)
 	switch {
 	case syntax != nil && syntax.Nested:
-		return app.Hinted(err, "--flatten _ joins the keys: a_b of b within a")
+		return app.WithHint(err, "--flatten _ joins the keys: a_b of b within a")
 	case c.Format != "":
 		return err
 	}
 	others := formats.Candidates(body, formats.Options{Flatten: c.Flatten})
 	if len(others) == 0 && (!utf8.Valid(body) || twice != nil || syntax.Path != "" && !strings.Contains(syntax.Path, "?")) {
-		return err // the format is right, or none is: it is about a key, or about the bytes
+		return err // another format would not help: the error is about a key or about invalid UTF-8
 	}
 	if len(others) == 0 {
-		return app.Hinted(err, "it was taken for "+format+"; --format names another: "+strings.Join(formats.ImportNames(), ", "))
+		return app.WithHint(err, "it was taken for "+format+"; --format names another: "+strings.Join(formats.ImportNames(), ", "))
 	}
-	return app.Hinted(err, "it was taken for "+format+", and reads as "+strings.Join(others, ", as ")+": --format "+others[0])
+	return app.WithHint(err, "it was taken for "+format+", and reads as "+strings.Join(others, ", as ")+": --format "+others[0])
 }
 
 func (c *ImportCmd) confirm(a *app.App, service string, stale []string) error {

@@ -17,7 +17,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 )
 
-// InitCmd makes what a store needs.
+// InitCmd creates the bucket and the key of a store, and changes their settings.
 type InitCmd struct {
 	Yes   bool   `short:"y" help:"Do not ask."`
 	Print string `enum:",terraform" default:"" placeholder:"FORMAT" help:"Make nothing; print it all as terraform."`
@@ -28,8 +28,8 @@ type InitCmd struct {
 	AllowUnconditional bool     `help:"Let other programs put without conditions, as chamber does: what they do not see they overwrite."`
 }
 
-// Run shows what is there and what is to be made, asks, makes it, and stores, reads and
-// deletes a secret. Where everything is there, it makes nothing.
+// Run shows what exists and what is missing, asks, creates what is missing, and then writes, reads
+// and deletes a secret as a check. If nothing is missing, it only makes the check.
 func (c *InitCmd) Run(ctx context.Context, a *app.App) error {
 	s, err := a.Settings()
 	if err != nil {
@@ -53,8 +53,9 @@ func (c *InitCmd) Run(ctx context.Context, a *app.App) error {
 	return c.make(ctx, a, site, parts)
 }
 
-// leftOutOfTerraform says of what Terraform shall not be told: what is left to others, and on a server that
-// is not AWS's what can cut off everybody there, unless an init has tried it.
+// leftOutOfTerraform returns the parts that --print leaves out, with the reason: those of --without
+// and, on a server other than AWS, the settings that can make it refuse every request, unless an
+// earlier init has tried them successfully.
 func (c *InitCmd) leftOutOfTerraform(a *app.App, s *site.Site) map[string]string {
 	out := map[string]string{}
 	tried := site.TrialResults(a, s)
@@ -73,7 +74,7 @@ func (c *InitCmd) leftOutOfTerraform(a *app.App, s *site.Site) map[string]string
 	return out
 }
 
-// local tells where things are. They are made by the first write.
+// local prints where the secrets and the identity are. The first write creates them.
 func (c *InitCmd) local(a *app.App, s *app.Settings) error {
 	if c.Print != "" {
 		return app.Usage("the local backend needs nothing of Terraform")
@@ -135,7 +136,7 @@ func (c *InitCmd) make(ctx context.Context, a *app.App, s *site.Site, parts []si
 	return nil
 }
 
-// confirm asks whether the parts that lack shall be made.
+// confirm asks whether to create the missing parts.
 func (c *InitCmd) confirm(a *app.App, s *site.Site, parts []site.Part) error {
 	open, settings := 0, 0
 	for _, p := range parts {
@@ -168,19 +169,20 @@ func printParts(a *app.App, parts []site.Part) error {
 	}
 	t := a.Table("Part", "There", "What")
 	for _, p := range parts {
-		there := "yes"
+		exists := "yes"
 		switch {
 		case p.LeftOut != "":
-			there = "left out"
+			exists = "left out"
 		case !p.Done:
-			there = "no"
+			exists = "no"
 		}
-		t.Row(p.Name, there, p.State)
+		t.Row(p.Name, exists, p.State)
 	}
 	return t.Print()
 }
 
-// inspect finds out what is there. What a server knows nothing of is left out.
+// inspect returns the parts of a store and whether each exists. It leaves out what the server
+// doesn't support.
 func (c *InitCmd) inspect(ctx context.Context, a *app.App, s *site.Site) ([]site.Part, error) {
 	var parts []site.Part
 	if len(s.Scope.Keys) > 0 {

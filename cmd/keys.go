@@ -10,7 +10,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 )
 
-// KeysCmd tells which keys secrets are under.
+// KeysCmd lists the keys that encrypt secrets.
 type KeysCmd struct {
 	Services []string `arg:"" optional:"" name:"service" help:"Services. Without any: all."`
 
@@ -35,7 +35,7 @@ func (c *KeysCmd) Run(ctx context.Context, a *app.App) error {
 			return err
 		}
 	}
-	uses, untold, failures := keyuse.List(ctx, a, s, services, c.Key)
+	uses, unknown, failures := keyuse.List(ctx, a, s, services, c.Key)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -46,16 +46,10 @@ func (c *KeysCmd) Run(ctx context.Context, a *app.App) error {
 	if c.Key != "" {
 		a.Note("%s under %s; old versions that the bucket keeps are not counted", app.Count(keyuse.Objects(uses), "object"), c.Key)
 	}
-	if untold > 0 {
-		a.Note("of %s the storage does not tell the key", app.Count(untold, "object"))
+	if unknown > 0 {
+		a.Note("of %s the storage does not tell the key", app.Count(unknown, "object"))
 	}
-	for i, err := range failures {
-		if i == len(failures)-1 {
-			return err
-		}
-		a.Say("%s", app.Sentence(err))
-	}
-	return nil
+	return a.SayAllButLast(failures)
 }
 
 func printKeyUses(a *app.App, uses []*keyuse.Use) error {
@@ -70,7 +64,7 @@ func printKeyUses(a *app.App, uses []*keyuse.Use) error {
 	return t.Print()
 }
 
-// noteOtherKeys tells of what is under a key that its alias does not stand for any more.
+// noteOtherKeys prints the secrets that are under an older key than the one of their alias.
 func noteOtherKeys(a *app.App, uses []*keyuse.Use) {
 	names := keyuse.ShortNames(uses)
 	for _, u := range uses {

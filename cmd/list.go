@@ -19,7 +19,7 @@ type ListCmd struct {
 	Version bool `short:"v" aliases:"sort-by-version" help:"Sort by version."`
 }
 
-// Run prints one table for all services, from their indexes: no request for each secret.
+// Run prints one table for all services. It reads their indexes alone, not each secret.
 func (c *ListCmd) Run(ctx context.Context, a *app.App) error {
 	all, err := a.Load(ctx, c.Services)
 	if err != nil {
@@ -36,8 +36,8 @@ func (c *ListCmd) Run(ctx context.Context, a *app.App) error {
 	if a.Globals.JSON {
 		out := make([]app.SecretJSON, len(secrets))
 		for i, s := range secrets {
-			if out[i] = app.Described(s.Meta); c.Expand {
-				out[i] = app.Valued(s)
+			if out[i] = app.NewSecretJSON(s.Meta); c.Expand {
+				out[i] = app.NewSecretJSONWithValue(s)
 			}
 		}
 		return render.JSON(a.Stdout, out)
@@ -65,7 +65,7 @@ func (c *ListCmd) Run(ctx context.Context, a *app.App) error {
 
 func (c *ListCmd) sort(secrets []store.Secret) {
 	sort.SliceStable(secrets, func(i, j int) bool {
-		switch a, b := secrets[i], secrets[j]; { // of several, as in chamber, version beats user beats time
+		switch a, b := secrets[i], secrets[j]; { // of several flags one counts, in the same order as in chamber
 		case c.Version:
 			return a.Version < b.Version
 		case c.User:
@@ -73,7 +73,7 @@ func (c *ListCmd) sort(secrets []store.Secret) {
 		case c.Time:
 			return a.Created.Before(b.Created)
 		}
-		return false // they come by service and key
+		return false // already sorted by service and key
 	})
 }
 
@@ -83,7 +83,7 @@ type ServicesCmd struct {
 	Secrets bool   `short:"s" help:"Print service/key of each secret."`
 }
 
-// Run prints one name a line, so that a script can read them.
+// Run prints one name per line, for scripts.
 func (c *ServicesCmd) Run(ctx context.Context, a *app.App) error {
 	s, err := a.Open(ctx)
 	if err != nil {
@@ -121,7 +121,7 @@ type HistoryCmd struct {
 	Key     string `arg:"" help:"Key."`
 }
 
-// Run prints a row for each version that is kept, oldest first.
+// Run prints a row for each version that the store still has, the oldest first.
 func (c *HistoryCmd) Run(ctx context.Context, a *app.App) error {
 	id, err := app.NewID(c.Service, c.Key)
 	if err != nil {
@@ -138,7 +138,7 @@ func (c *HistoryCmd) Run(ctx context.Context, a *app.App) error {
 	if a.Globals.JSON {
 		out := make([]app.SecretJSON, len(versions))
 		for i, m := range versions {
-			out[i] = app.Described(m)
+			out[i] = app.NewSecretJSON(m)
 		}
 		return render.JSON(a.Stdout, out)
 	}

@@ -35,7 +35,7 @@ func Main(args []string, a *app.App) int {
 	if name == "exec" || name == "run" {
 		// Here, not in the grammar: to it everything behind "--" is more services.
 		if at := slices.Index(args, "--"); at >= 0 {
-			args, a.Behind = args[:at], args[at+1:]
+			args, a.CommandLine = args[:at], args[at+1:]
 		}
 	}
 	parsed, err := parser.Parse(attachValues(args))
@@ -45,9 +45,9 @@ func Main(args []string, a *app.App) int {
 	if err != nil {
 		return a.Fail(usageError(args, err))
 	}
-	a.Patience = app.ChangeTimeout
+	a.DefaultTimeout = app.ChangeTimeout
 	if parsed.Selected().Tag.Has("reads") {
-		a.Patience = app.ReadTimeout
+		a.DefaultTimeout = app.ReadTimeout
 	}
 	if err := parsed.Run(); err != nil {
 		return a.Fail(err)

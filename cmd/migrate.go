@@ -32,8 +32,8 @@ type MigrateCmd struct {
 	Adopt     bool `help:"Take over secrets whose key alias cannot be told."`
 }
 
-// Run migrates the services one after the other. Nothing is ever deleted or changed at the
-// source. It can be killed and run again at any time, and again when the source has gone on.
+// Run migrates the services one after the other. It never changes the source. It can be killed and
+// run again at any time, and again after the source has changed.
 func (c *MigrateCmd) Run(ctx context.Context, a *app.App) error {
 	from, to, err := c.places(ctx, a)
 	if err != nil {
@@ -51,13 +51,13 @@ func (c *MigrateCmd) Run(ctx context.Context, a *app.App) error {
 		err := m.Service(ctx, service)
 		switch {
 		case err == nil:
-		case errors.Is(err, store.ErrCredentials): // which stops the others too
+		case errors.Is(err, store.ErrCredentials): // the other services would fail in the same way
 			if left := len(services) - i - 1; left > 0 {
 				a.Note("%s after it left", app.Count(left, "service"))
 			}
 			return errors.Join(err, m.Report())
 		case ctx.Err() != nil:
-			return app.Hinted(err, "what is written stays; the same command again goes on from there")
+			return app.WithHint(err, "what is written stays; the same command again goes on from there")
 		case first == nil:
 			first = err
 		default:
@@ -79,7 +79,7 @@ func (c *MigrateCmd) places(ctx context.Context, a *app.App) (from, to app.Place
 		return from, to, err
 	}
 	if from.Same(to) {
-		err = app.Hinted(app.Usage("source and destination are the same: %s", to), "--from-backend and --to-backend, or --from-context and --to-context, name them")
+		err = app.WithHint(app.Usage("source and destination are the same: %s", to), "--from-backend and --to-backend, or --from-context and --to-context, name them")
 	}
 	return from, to, err
 }
@@ -98,15 +98,15 @@ func (c *MigrateCmd) place(ctx context.Context, a *app.App, side, fileContext, b
 	return a.Place(ctx)
 }
 
-// services lists what is to be migrated.
+// services returns the services to migrate.
 func (c *MigrateCmd) services(ctx context.Context, from app.Place) ([]string, error) {
-	ways := 0
+	selectors := 0
 	for _, given := range []bool{len(c.Services) > 0, c.Prefix != "", c.AllServices} {
 		if given {
-			ways++
+			selectors++
 		}
 	}
-	if ways != 1 {
+	if selectors != 1 {
 		return nil, app.Usage("name the services, or give --prefix or --all-services")
 	}
 	if len(c.Services) > 0 {
@@ -114,7 +114,7 @@ func (c *MigrateCmd) services(ctx context.Context, from app.Place) ([]string, er
 	}
 	prefix := strings.ToLower(c.Prefix)
 	names, err := from.Services(ctx, prefix)
-	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, prefix) }) // a store takes "api/" for api's secrets
+	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, prefix) }) // Services finds service api by "api/", too
 	if err == nil && len(names) == 0 {
 		err = fmt.Errorf("%w: %s holds no service", store.ErrNotFound, from)
 		if c.Prefix != "" {

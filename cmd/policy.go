@@ -24,7 +24,7 @@ type PolicyCmd struct {
 	Check    PolicyCheckCmd    `cmd:"" help:"Try each permission of a role as the caller."`
 }
 
-// PolicyFlags say for what a policy is.
+// PolicyFlags are the flags of the commands that print policies.
 type PolicyFlags struct {
 	Services []string `arg:"" name:"service" help:"Services, each with those below it."`
 
@@ -44,17 +44,17 @@ type PolicyWriterCmd struct{ PolicyFlags }
 // PolicyOperatorCmd prints the policies of an operator.
 type PolicyOperatorCmd struct{ PolicyFlags }
 
-// Run prints them.
+// Run prints the policies.
 func (c *PolicyReaderCmd) Run(ctx context.Context, a *app.App) error {
 	return c.print(ctx, a, policy.Reader)
 }
 
-// Run prints them.
+// Run prints the policies.
 func (c *PolicyWriterCmd) Run(ctx context.Context, a *app.App) error {
 	return c.print(ctx, a, policy.Writer)
 }
 
-// Run prints them.
+// Run prints the policies.
 func (c *PolicyOperatorCmd) Run(ctx context.Context, a *app.App) error {
 	return c.print(ctx, a, policy.Operator)
 }
@@ -89,12 +89,13 @@ func (c *PolicyFlags) print(ctx context.Context, a *app.App, role policy.Role) e
 	return render.JSON(a.Stdout, d)
 }
 
-// inBuckets names the backends that policies are for.
-func inBuckets() string {
-	return app.Listed(app.BackendsThat(func(b app.Backend) bool { return b.Bucket }))
+// bucketBackends lists the backends that policies are for: "s3-kms and s3".
+func bucketBackends() string {
+	return app.JoinNames(app.BackendsThat(func(b app.Backend) bool { return b.Bucket }))
 }
 
-// policyScope is what the settings say about bucket, region and keys, for some services.
+// policyScope returns the bucket, region and keys of the settings, for the services given. The keys
+// are that of the settings and those of aliases.
 func policyScope(ctx context.Context, a *app.App, services, aliases []string) (policy.Scope, error) {
 	s, err := a.Settings()
 	if err != nil {
@@ -104,7 +105,7 @@ func policyScope(ctx context.Context, a *app.App, services, aliases []string) (p
 		return policy.Scope{}, err
 	}
 	if !s.Kind().Bucket {
-		return policy.Scope{}, fmt.Errorf("%w: policies are for the %s backends, not for %s", store.ErrUnsupported, inBuckets(), s.Kind())
+		return policy.Scope{}, fmt.Errorf("%w: policies are for the %s backends, not for %s", store.ErrUnsupported, bucketBackends(), s.Kind())
 	}
 	out := policy.Scope{Bucket: s.Bucket.Value}
 	for _, service := range services {
@@ -128,7 +129,8 @@ func policyScope(ctx context.Context, a *app.App, services, aliases []string) (p
 	return out, err
 }
 
-// policyKeys finds the keys behind aliases. One that KMS does not tell stays without ARN, and is said.
+// policyKeys finds the keys of aliases. If KMS doesn't describe a key, it prints a note and leaves
+// the ARN empty.
 func policyKeys(ctx context.Context, a *app.App, kms *awsconf.Keys, names []string) ([]policy.Key, error) {
 	var keys []policy.Key
 	for _, name := range names {
@@ -172,7 +174,7 @@ type trialJSON struct {
 	Reason     string        `json:"reason,omitempty"`
 }
 
-// Run prints a row for each permission. It ends with exit code 5 when one is refused.
+// Run tries each permission and prints a row for it. The exit code is 5 if any of them is denied.
 func (c *PolicyCheckCmd) Run(ctx context.Context, a *app.App) error {
 	service := app.ServiceName(c.Service)
 	if err := store.CheckService(service); err != nil {
@@ -184,15 +186,15 @@ func (c *PolicyCheckCmd) Run(ctx context.Context, a *app.App) error {
 	}
 	prober, ok := s.(admin.Prober)
 	if !ok {
-		return fmt.Errorf("%w: permissions are those of the %s backends, not of %s", store.ErrUnsupported, inBuckets(), a.InForce.Kind())
+		return fmt.Errorf("%w: permissions are those of the %s backends, not of %s", store.ErrUnsupported, bucketBackends(), a.InForce.Kind())
 	}
 	scope := policy.Scope{Bucket: a.InForce.Bucket.Value, Tags: c.Tags}
 	if a.InForce.Kind().KMS {
 		scope.Keys = []policy.Key{{Alias: a.InForce.KMSKeyAlias.Value}}
 	}
-	wanted := scope.Permissions(policy.Role(c.Role), service)
-	actions := make([]string, len(wanted))
-	for i, p := range wanted {
+	permissions := scope.Permissions(policy.Role(c.Role), service)
+	actions := make([]string, len(permissions))
+	for i, p := range permissions {
 		actions[i] = p.Action
 	}
 	trials, err := prober.Try(ctx, service, actions)
@@ -201,9 +203,9 @@ func (c *PolicyCheckCmd) Run(ctx context.Context, a *app.App) error {
 	}
 	rows := make([]trialJSON, len(trials))
 	for i, t := range trials {
-		rows[i] = trialJSON{t.Action, wanted[i].On, t.Verdict, t.Reason}
+		rows[i] = trialJSON{t.Action, permissions[i].On, t.Verdict, t.Reason}
 	}
-	return errors.Join(printTrials(a, rows), lacking(c.Role, rows))
+	return errors.Join(printTrials(a, rows), missingPermissions(c.Role, rows))
 }
 
 func printTrials(a *app.App, rows []trialJSON) error {
@@ -217,7 +219,8 @@ func printTrials(a *app.App, rows []trialJSON) error {
 	return t.Print()
 }
 
-func lacking(role string, rows []trialJSON) error {
+// missingPermissions returns an error that names the denied actions; nil if there are none.
+func missingPermissions(role string, rows []trialJSON) error {
 	var actions []string
 	for _, r := range rows {
 		if r.Allowed == admin.Refused {
@@ -227,6 +230,6 @@ func lacking(role string, rows []trialJSON) error {
 	if len(actions) == 0 {
 		return nil
 	}
-	return app.Hinted(fmt.Errorf("%w: the %s lacks %s", store.ErrDenied, role, strings.Join(actions, ", ")),
+	return app.WithHint(fmt.Errorf("%w: the %s lacks %s", store.ErrDenied, role, strings.Join(actions, ", ")),
 		"coffer policy "+role+" prints what is needed")
 }

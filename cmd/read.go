@@ -23,8 +23,8 @@ type ReadCmd struct {
 	Out       string      `placeholder:"FILE" help:"Write the bare value to a file that only you can read."`
 }
 
-// versionFlag is a number that may be -1 in an argument of its own, which stands for the newest
-// version as in chamber. To the parser that would be another flag.
+// versionFlag is the number of a version. -1 is the newest, as in chamber. It has a decoder of its
+// own because kong takes the argument -1 for a flag.
 type versionFlag int
 
 // Decode reads the number.
@@ -64,7 +64,7 @@ func (c *ReadCmd) Run(ctx context.Context, a *app.App) error {
 	case a.Globals.Quiet:
 		return a.PrintValues(value + "\n")
 	case a.Globals.JSON:
-		return render.JSON(a.Stdout, app.Valued(secret))
+		return render.JSON(a.Stdout, app.NewSecretJSONWithValue(secret))
 	}
 	t := a.Table("Key", "Value", "Version", "Last modified", "User")
 	t.Row(secret.ID.Key, value, secret.Version, secret.Created, secret.CreatedBy)

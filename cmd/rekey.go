@@ -24,7 +24,7 @@ type RekeyCmd struct {
 	DryRun      bool   `help:"Print what would be moved, and move nothing."`
 }
 
-// Run moves the services one after the other, each whole. It can be run again at any time.
+// Run moves one service after the other. It can be interrupted and run again at any time.
 func (c *RekeyCmd) Run(ctx context.Context, a *app.App) error {
 	s, err := c.open(ctx, a)
 	if err != nil {
@@ -53,21 +53,14 @@ func (c *RekeyCmd) Run(ctx context.Context, a *app.App) error {
 			break
 		}
 	}
-	for i, err := range failures {
-		if i < len(failures)-1 {
-			a.Say("%s", app.Sentence(err))
-		} else {
-			return err
-		}
-	}
-	return nil
+	return a.SayAllButLast(failures)
 }
 
-// open checks the flags against one another and opens the store under the new alias.
+// open checks the flags and opens the store under the new alias.
 func (c *RekeyCmd) open(ctx context.Context, a *app.App) (store.Store, error) {
 	switch {
 	case c.To == "" && !c.Same:
-		return nil, app.Hinted(app.Usage("no key to move to"), "--to ALIAS names it; --same stores anew under the same alias")
+		return nil, app.WithHint(app.Usage("no key to move to"), "--to ALIAS names it; --same stores anew under the same alias")
 	case c.AllServices == (len(c.Services) > 0):
 		return nil, app.Usage("name the services, or give --all-services")
 	case c.Same && c.From != "":
@@ -90,7 +83,7 @@ func (c *RekeyCmd) open(ctx context.Context, a *app.App) (store.Store, error) {
 	return a.Open(ctx)
 }
 
-// service prints the plan, moves the secrets of one service, and tells what became of them.
+// service prints the plan, moves the secrets of one service, and prints the results.
 func (c *RekeyCmd) service(ctx context.Context, a *app.App, rekeyer admin.Rekeyer, service string) error {
 	o := admin.RekeyOptions{From: c.From, Rewrite: c.Same, DryRun: true}
 	plan, err := rekeyer.Rekey(ctx, service, o)
@@ -100,25 +93,25 @@ func (c *RekeyCmd) service(ctx context.Context, a *app.App, rekeyer admin.Rekeye
 	if c.DryRun {
 		return errors.Join(c.print(a, plan), err)
 	}
-	c.tell(a, service, plan, len(plan), "to move")
+	c.report(a, service, plan, len(plan), "to move")
 	step, done := c.progress(a, service, len(plan))
 	o.DryRun, o.Progress = false, step
 	results, err := rekeyer.Rekey(ctx, service, o)
 	done()
 	if err == nil || len(results) > 0 {
-		c.tell(a, service, results, len(plan), "moved")
+		c.report(a, service, results, len(plan), "moved")
 	}
 	return err
 }
 
-// tell counts what moves, of all that was to, and names what cannot and why.
-func (c *RekeyCmd) tell(a *app.App, service string, results []store.Result, all int, done string) {
-	var moved, back int
+// report prints how many of the planned secrets were moved, and why others were not. done is the
+// verb of the count: "to move" or "moved".
+func (c *RekeyCmd) report(a *app.App, service string, results []store.Result, planned int, done string) {
+	var moved int
 	for _, r := range results {
 		switch r.Outcome {
-		case store.Left, store.Failed: // the error that ends the command tells how many are left
+		case store.Left, store.Failed: // the final error counts those that are left
 		case store.Returned:
-			back++
 			a.Say("%s was put back under %s by another writer", r.Meta.ID, r.Meta.KeyAlias)
 		default:
 			moved++
@@ -129,18 +122,19 @@ func (c *RekeyCmd) tell(a *app.App, service string, results []store.Result, all 
 	case len(results) == 0 && done == "moved":
 		a.Note("%s: nothing to move", service)
 	case len(results) > 0:
-		a.Note("%s: %d of %s %s", service, moved, app.Count(max(all, len(results)), "secret"), done)
+		a.Note("%s: %d of %s %s", service, moved, app.Count(max(planned, len(results)), "secret"), done)
 	}
 }
 
-// progress counts on a terminal, and prints an event a line with --json.
+// progress returns what to call for each secret that was moved, and at the end. On a terminal it
+// draws a progress bar; with --json it prints one event per line.
 func (c *RekeyCmd) progress(a *app.App, service string, total int) (step func(store.Result), done func()) {
 	if a.Globals.JSON {
 		var mu sync.Mutex
 		return func(r store.Result) {
 			mu.Lock()
 			defer mu.Unlock()
-			_ = render.JSONLine(a.Stdout, app.ResultOf(r))
+			_ = render.JSONLine(a.Stdout, app.NewResultJSON(r))
 		}, func() {}
 	}
 	if a.Globals.Quiet {
@@ -150,7 +144,7 @@ func (c *RekeyCmd) progress(a *app.App, service string, total int) (step func(st
 	return func(store.Result) { line.Add() }, line.Done
 }
 
-// print prints a plan.
+// print prints the plan of --dry-run.
 func (c *RekeyCmd) print(a *app.App, plan []store.Result) error {
 	rows := make([]app.PlanRow, len(plan))
 	for i, r := range plan {

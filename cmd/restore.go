@@ -23,13 +23,13 @@ type RestoreCmd struct {
 	Adopt   bool   `help:"Take over a secret whose key alias cannot be told."`
 }
 
-// Run restores, or lists what can be.
+// Run restores a secret, or lists the deleted ones that can be restored.
 func (c *RestoreCmd) Run(ctx context.Context, a *app.App) error {
 	switch {
 	case c.Deleted && c.Version != nil:
-		return app.Hinted(app.Usage("--version is of a secret that is there"), "--at chooses the state of a deleted one")
+		return app.WithHint(app.Usage("--version is of a secret that is there"), "--at chooses the state of a deleted one")
 	case !c.Deleted && c.Version == nil:
-		return app.Hinted(app.Usage("no version to restore"), "--version N names it; --deleted brings a deleted secret back")
+		return app.WithHint(app.Usage("no version to restore"), "--version N names it; --deleted brings a deleted secret back")
 	case c.At != "" && (!c.Deleted || c.Key == ""):
 		return app.Usage("--at goes with --deleted and a key")
 	case !c.Deleted && c.Key == "":
@@ -40,8 +40,8 @@ func (c *RestoreCmd) Run(ctx context.Context, a *app.App) error {
 	return c.version(ctx, a, *c.Version)
 }
 
-// version writes the value of the old version as a new one, unless the newest has it already. A
-// write that comes between is a conflict, and stands.
+// version writes the value of an old version as a new version, unless the newest already has that
+// value. If another writer comes first, that is a conflict and nothing is written.
 func (c *RestoreCmd) version(ctx context.Context, a *app.App, version int) error {
 	id, err := app.NewID(c.Service, c.Key)
 	if err != nil {
@@ -62,7 +62,7 @@ func (c *RestoreCmd) version(ctx context.Context, a *app.App, version int) error
 	if err != nil {
 		return err
 	}
-	// The store knows whether an equal value settles it: not for a secret that was put back from outside.
+	// The store compares the values: after a rollback it must write even an equal one.
 	result, err := s.Write(ctx, newest.ID, old.Value, store.WriteOptions{IfVersion: &newest.Version, SkipUnchanged: true, Adopt: c.Adopt})
 	if result.Outcome == "" || result.Err != nil {
 		return err
@@ -93,11 +93,11 @@ func (c *RestoreCmd) undelete(ctx context.Context, a *app.App) error {
 	}
 	restorer, ok := s.(admin.Restorer)
 	if !ok {
-		return nothingKept(a)
+		return noVersions(a)
 	}
 	found, err := restorer.Deleted(ctx, service, keys...)
-	if errors.Is(err, store.ErrUnsupported) && !notKept(err) {
-		return nothingKept(a)
+	if errors.Is(err, store.ErrUnsupported) && !ignoresVersions(err) {
+		return noVersions(a)
 	}
 	if err != nil {
 		return err
@@ -111,14 +111,14 @@ func (c *RestoreCmd) undelete(ctx context.Context, a *app.App) error {
 	return c.restoreDeleted(ctx, a, restorer, store.ID{Service: service, Key: c.Key})
 }
 
-// nothingKept is for a backend, or a server, that has no versions of objects.
-func nothingKept(a *app.App) error {
-	err := fmt.Errorf("%w: %s keeps nothing of what is deleted", store.ErrUnsupported, storage(a))
-	return app.Hinted(err, app.Listed(app.BackendsThat(func(b app.Backend) bool { return b.Versions }))+" can bring it back, from a bucket with versioning")
+// noVersions is the error for a backend or a server that keeps no versions of objects.
+func noVersions(a *app.App) error {
+	err := fmt.Errorf("%w: %s keeps nothing of what is deleted", store.ErrUnsupported, backendOrServer(a))
+	return app.WithHint(err, app.JoinNames(app.BackendsThat(func(b app.Backend) bool { return b.Versions }))+" can bring it back, from a bucket with versioning")
 }
 
-// storage says what it is that cannot: the backend, or a server that has no versions.
-func storage(a *app.App) string {
+// backendOrServer names the one that keeps no versions.
+func backendOrServer(a *app.App) string {
 	if b := a.InForce.Kind(); !b.Versions {
 		return "the " + b.String() + " backend"
 	}
@@ -128,7 +128,7 @@ func storage(a *app.App) string {
 func (c *RestoreCmd) restoreDeleted(ctx context.Context, a *app.App, restorer admin.Restorer, id store.ID) error {
 	result, err := restorer.Undelete(ctx, id, admin.UndeleteOptions{At: c.At, Adopt: c.Adopt})
 	if errors.Is(err, store.ErrNotFound) {
-		err = app.Hinted(err, "only a bucket with versioning keeps what is deleted, until its lifecycle removes it; coffer restore "+id.Service+" --deleted lists it")
+		err = app.WithHint(err, "only a bucket with versioning keeps what is deleted, until its lifecycle removes it; coffer restore "+id.Service+" --deleted lists it")
 	}
 	if result.Outcome == "" {
 		return err
@@ -139,7 +139,7 @@ func (c *RestoreCmd) restoreDeleted(ctx context.Context, a *app.App, restorer ad
 	return err
 }
 
-// candidateLine says in a line what can be restored.
+// candidateLine describes a state that can be restored, on one line.
 func candidateLine(c admin.Candidate) string {
 	if c.Err != nil {
 		return fmt.Sprintf("kept: a state that cannot be read (--at %s): %s", c.State, app.Sentence(c.Err))
@@ -154,7 +154,7 @@ func candidateLine(c admin.Candidate) string {
 	return line + fmt.Sprintf(" (--at %s)", c.State)
 }
 
-// candidateJSON is how a state that can be restored is printed with --json.
+// candidateJSON is a state that can be restored as --json prints it.
 type candidateJSON struct {
 	app.SecretJSON
 	State    string    `json:"state"`
@@ -167,12 +167,12 @@ type candidateJSON struct {
 func printCandidates(a *app.App, service string, found []admin.Candidate) error {
 	if len(found) == 0 {
 		err := &store.Error{Op: "restore", ID: store.ID{Service: service}, Err: fmt.Errorf("%w: nothing is kept of a deleted secret", store.ErrNotFound)}
-		return app.Hinted(err, "only a bucket with versioning keeps what is deleted, until its lifecycle removes it")
+		return app.WithHint(err, "only a bucket with versioning keeps what is deleted, until its lifecycle removes it")
 	}
 	if a.Globals.JSON {
 		out := make([]candidateJSON, len(found))
 		for i, c := range found {
-			out[i] = candidateJSON{app.Described(c.Meta), c.State, c.Versions, c.Stored, c.Deleted, app.ErrorText(c.Err)}
+			out[i] = candidateJSON{app.NewSecretJSON(c.Meta), c.State, c.Versions, c.Stored, c.Deleted, app.ErrorText(c.Err)}
 		}
 		return render.JSON(a.Stdout, out)
 	}
@@ -182,7 +182,7 @@ func printCandidates(a *app.App, service string, found []admin.Candidate) error 
 		if c.Err != nil {
 			unread = append(unread, c)
 		}
-		t.Row(c.ID.Key, app.OrNone(c.Version), c.Created, c.CreatedBy, c.KeyAlias, c.Deleted, c.State)
+		t.Row(c.ID.Key, app.VersionCell(c.Version), c.Created, c.CreatedBy, c.KeyAlias, c.Deleted, c.State)
 	}
 	if err := t.Print(); err != nil {
 		return err

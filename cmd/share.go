@@ -14,7 +14,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 )
 
-// ShareCmd makes a link to one value.
+// ShareCmd creates a link to one value.
 type ShareCmd struct {
 	Service string `arg:"" optional:"" help:"Service."`
 	Key     string `arg:"" optional:"" help:"Key."`
@@ -24,13 +24,13 @@ type ShareCmd struct {
 	List    bool   `help:"List what is shared, of the service or of all."`
 }
 
-// Run prints the link on standard output, and what it means on standard error.
+// Run prints the link to standard output, and who can use it and for how long to standard error.
 func (c *ShareCmd) Run(ctx context.Context, a *app.App) error {
 	named := c.Service != "" && c.Key != ""
 	if c.Revoke != "" && (c.Service != "" || c.List) || c.List && c.Key != "" || c.Revoke == "" && !c.List && !named {
 		return app.Usage("name a service and a key, or give --revoke LINK, or --list")
 	}
-	lasts, err := parseSpan(c.Expires)
+	lifetime, err := parseLifetime(c.Expires)
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (c *ShareCmd) Run(ctx context.Context, a *app.App) error {
 	sharer, ok := s.(admin.Sharer)
 	if !ok {
 		return fmt.Errorf("%w: the %s backend has no links: %s have", store.ErrUnsupported, a.InForce.Kind(),
-			app.Listed(app.BackendsThat(func(b app.Backend) bool { return b.Links })))
+			app.JoinNames(app.BackendsThat(func(b app.Backend) bool { return b.Links })))
 	}
 	switch {
 	case c.Revoke != "":
@@ -53,31 +53,38 @@ func (c *ShareCmd) Run(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
-	share, err := sharer.Share(ctx, id, lasts)
+	share, err := sharer.Share(ctx, id, lifetime)
 	if err != nil {
 		return err
 	}
 	return printShare(a, id, share)
 }
 
-// parseSpan reads a duration; days too, which Go's have not.
-func parseSpan(text string) (time.Duration, error) {
-	lasts, err := time.ParseDuration(text)
-	if days, isDays := strings.CutSuffix(text, "d"); isDays {
-		var n int
-		n, err = strconv.Atoi(days)
-		lasts = time.Duration(min(n, 1000)) * 24 * time.Hour
+// parseDuration parses a duration. Besides the units of [time.ParseDuration] it knows whole days, as
+// in "7d".
+func parseDuration(text string) (time.Duration, error) {
+	days, ok := strings.CutSuffix(text, "d")
+	if !ok {
+		return time.ParseDuration(text)
 	}
+	n, err := strconv.Atoi(days)
+	n = max(-1, min(n, 100_000)) // more would overflow
+	return time.Duration(n) * 24 * time.Hour, err
+}
+
+// parseLifetime parses --expires.
+func parseLifetime(text string) (time.Duration, error) {
+	lifetime, err := parseDuration(text)
 	switch {
 	case err != nil:
 		return 0, app.Usage("--expires: %q is not a time such as 90s, 10m, 12h or 7d", text)
-	case lasts < time.Second || lasts > admin.MaxShare:
+	case lifetime < time.Second || lifetime > admin.MaxShare:
 		return 0, app.Usage("--expires %s: a link is valid for one second up to seven days", text)
 	}
-	return lasts, nil
+	return lifetime, nil
 }
 
-// shareJSON is how a share is printed with --json.
+// shareJSON is a share as --json prints it.
 type shareJSON struct {
 	Link        string     `json:"link,omitempty"`
 	ID          string     `json:"id"`
@@ -109,7 +116,7 @@ func printShare(a *app.App, id store.ID, s admin.Share) error {
 	return a.Print(s.Link.Reveal() + "\n")
 }
 
-// shareID is what people call a share: its object without what all have in common.
+// shareID returns the ID of a share: the name of its object without the common prefix.
 func shareID(s admin.Share) string { return strings.TrimPrefix(s.Object, admin.SharePrefix) }
 
 func printShares(ctx context.Context, a *app.App, sharer admin.Sharer, service string) error {
@@ -131,11 +138,11 @@ func printShares(ctx context.Context, a *app.App, sharer admin.Sharer, service s
 	return t.Print()
 }
 
-// revoke takes the link itself too: it is what people have at hand.
+// revoke deletes a share, by its ID or its link.
 func revoke(ctx context.Context, a *app.App, sharer admin.Sharer, link string) error {
 	id := link
 	if u, err := url.Parse(link); err == nil {
-		id = u.Path // without the query, which is what signs it
+		id = u.Path // without the query, which is the signature
 	}
 	if _, after, found := strings.Cut(id, admin.SharePrefix); found {
 		id = after

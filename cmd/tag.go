@@ -19,7 +19,7 @@ type TagCmd struct {
 	Delete TagDeleteCmd `cmd:"" help:"Delete tags of a secret."`
 }
 
-// tagger opens a store that keeps tags.
+// tagger opens the store, which must support tags.
 func tagger(ctx context.Context, a *app.App, service, key string) (store.Tagger, store.ID, error) {
 	id, err := app.NewID(service, key)
 	if err != nil {
@@ -75,7 +75,7 @@ type TagWriteCmd struct {
 	DeleteOtherTags bool `help:"Delete the tags that are not named."`
 }
 
-// Run sets the tags, and prints them.
+// Run sets the tags and prints those that were given.
 func (c *TagWriteCmd) Run(ctx context.Context, a *app.App) error {
 	tags := map[string]string{}
 	for _, tag := range c.Tags {
@@ -109,7 +109,7 @@ type TagDeleteCmd struct {
 	Names   []string `arg:"" name:"tag" help:"Names of tags."`
 }
 
-// Run deletes the tags; one that is not there is no error.
+// Run deletes the tags. A tag that doesn't exist is no error.
 func (c *TagDeleteCmd) Run(ctx context.Context, a *app.App) error {
 	tagger, id, err := tagger(ctx, a, c.Service, c.Key)
 	if err != nil {

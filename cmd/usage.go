@@ -10,8 +10,8 @@ import (
 	"github.com/coffer-secrets/coffer/internal/app"
 )
 
-// usageError is what kong says of a command line, in our words where kong would repeat an
-// argument that may be a secret.
+// usageError turns an error of the parser into one with a hint. For commands whose arguments may be
+// secrets it replaces kong's text, which quotes them.
 func usageError(args []string, err error) error {
 	text := err.Error()
 	if slices.ContainsFunc(args, func(a string) bool { return a == "write" || a == "set" || a == "find" }) {
@@ -20,7 +20,7 @@ func usageError(args []string, err error) error {
 			text = "an unknown flag (a value that begins with - goes behind --, or better: is asked for)"
 		case strings.HasPrefix(text, "unexpected argument"):
 			text = "too many arguments: a value with spaces needs quotes"
-		case strings.HasPrefix(text, "--"): // a flag of ours, and what stands there as its value
+		case strings.HasPrefix(text, "--"): // a known flag, then its value
 			if flag, _, ok := strings.Cut(text, ": "); ok {
 				text = flag + ": its value is not understood"
 			}
@@ -35,5 +35,5 @@ func usageError(args []string, err error) error {
 			command = node.Name + " " + command
 		}
 	}
-	return app.Hinted(app.Usage("%s", text), "coffer "+command+" shows how")
+	return app.WithHint(app.Usage("%s", text), "coffer "+command+" shows how")
 }

@@ -10,7 +10,7 @@ import (
 // VersionCmd prints the version.
 type VersionCmd struct{}
 
-// Run prints it.
+// Run prints the version and the platform.
 func (*VersionCmd) Run(a *app.App) error {
 	if a.Globals.JSON {
 		return render.JSON(a.Stdout, map[string]string{

@@ -12,14 +12,14 @@ import (
 	"github.com/coffer-secrets/coffer/internal/render"
 )
 
-// WhoamiCmd tells who the caller is, and where the store is.
+// WhoamiCmd prints who the caller is, and where the store is.
 type WhoamiCmd struct{}
 
 type whoamiJSON struct {
 	Identity    string         `json:"identity"`
 	Account     string         `json:"account,omitempty"`
-	Credentials string         `json:"credentials,omitempty"` // which part of the SDK's chain has them
-	Expires     *time.Time     `json:"expires,omitempty"`     // of a session
+	Credentials string         `json:"credentials,omitempty"` // the provider of the SDK's chain that found them
+	Expires     *time.Time     `json:"expires,omitempty"`     // the end of the session
 	Backend     string         `json:"backend"`
 	Bucket      string         `json:"bucket,omitempty"`
 	KMSKeyAlias string         `json:"kms_key_alias,omitempty"`
@@ -30,11 +30,11 @@ type whoamiJSON struct {
 
 type endpointJSON struct {
 	Service string `json:"service"`
-	URL     string `json:"url"` // "" when it isn't known
+	URL     string `json:"url"` // "" if it isn't known
 	From    string `json:"from"`
 }
 
-// Run asks STS and nobody else: it works without any permission.
+// Run asks STS alone, so it needs no permission.
 func (*WhoamiCmd) Run(ctx context.Context, a *app.App) error {
 	s, err := a.Settings()
 	if err != nil {
@@ -46,7 +46,7 @@ func (*WhoamiCmd) Run(ctx context.Context, a *app.App) error {
 	out := whoamiJSON{Identity: a.UserName(), Backend: s.Kind().String()}
 	switch {
 	case s.Kind().Service != "":
-		if err := out.ask(ctx, a, s); err != nil {
+		if err := out.askSTS(ctx, a, s); err != nil {
 			return err
 		}
 	case s.Kind().Directory:
@@ -58,8 +58,8 @@ func (*WhoamiCmd) Run(ctx context.Context, a *app.App) error {
 	return out.print(a)
 }
 
-// ask fills in what AWS, or another server, tells.
-func (w *whoamiJSON) ask(ctx context.Context, a *app.App, s *app.Settings) error {
+// askSTS fills in the caller's identity, and where the services of AWS or of another server are.
+func (w *whoamiJSON) askSTS(ctx context.Context, a *app.App, s *app.Settings) error {
 	cfg, err := a.AWS(ctx, s)
 	if err != nil {
 		return err
@@ -87,18 +87,18 @@ func (w *whoamiJSON) ask(ctx context.Context, a *app.App, s *app.Settings) error
 	if b.KMS {
 		w.KMSKeyAlias = s.KMSKeyAlias.Value
 	}
-	if b.Bucket && b.KMS { // Parameter Store asks KMS itself
+	if b.Bucket && b.KMS { // Parameter Store calls KMS itself
 		services = append(services, "KMS")
 	}
 	for _, service := range append(services, "STS") {
-		row := placeOf(ctx, s, cfg, service)
+		row := endpointOf(ctx, s, cfg, service)
 		w.Endpoints = append(w.Endpoints, endpointJSON{service, row.Value, row.From})
 	}
 	return nil
 }
 
-// placeOf tells where a service is and why, in the words of the settings.
-func placeOf(ctx context.Context, s *app.Settings, cfg awsconf.Config, service string) app.Setting {
+// endpointOf returns the URL of a service and where that setting comes from.
+func endpointOf(ctx context.Context, s *app.Settings, cfg awsconf.Config, service string) app.Setting {
 	at := awsconf.PlaceOf(ctx, cfg, service)
 	if u, err := url.Parse(at.URL); err == nil {
 		at.URL = u.Redacted()
@@ -114,8 +114,8 @@ func placeOf(ctx context.Context, s *app.Settings, cfg awsconf.Config, service s
 	return app.Setting{Value: at.URL, From: at.From}
 }
 
-// stsRow tells which STS is asked for sessions. Where the AWS configuration cannot be loaded
-// it tells why not: the other rows are what helps then.
+// stsRow is the row of the STS endpoint. If the AWS configuration cannot be loaded, it says why not:
+// coffer config must print the other settings all the same.
 func stsRow(ctx context.Context, a *app.App, s *app.Settings) app.ConfigRow {
 	o, err := a.AWSOptions(s)
 	o.Offline = true
@@ -126,7 +126,7 @@ func stsRow(ctx context.Context, a *app.App, s *app.Settings) app.ConfigRow {
 	if err != nil {
 		return app.ConfigRow{Name: "sts_endpoint", From: "not known: " + app.Sentence(err)}
 	}
-	at := placeOf(ctx, s, cfg, "STS")
+	at := endpointOf(ctx, s, cfg, "STS")
 	return app.Row("sts_endpoint", at)
 }
 

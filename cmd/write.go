@@ -32,7 +32,7 @@ type WriteCmd struct {
 	Tags          map[string]string `short:"t" mapsep:"," placeholder:"NAME=VALUE,..." help:"Set tags."`
 }
 
-// Run stores the secret and tells its version.
+// Run stores the secret and prints its version.
 func (c *WriteCmd) Run(ctx context.Context, a *app.App) error {
 	id, err := app.NewID(c.Service, c.Key)
 	if err != nil {
@@ -44,7 +44,7 @@ func (c *WriteCmd) Run(ctx context.Context, a *app.App) error {
 	}
 	if err := value.Check(); err != nil {
 		if !c.Base64 && value.Len() <= store.MaxValue {
-			err = app.Hinted(err, "--base64 keeps bytes that are not text")
+			err = app.WithHint(err, "--base64 keeps bytes that are not text")
 		}
 		return &store.Error{Op: "write", ID: id, Err: err}
 	}
@@ -64,7 +64,8 @@ func (c *WriteCmd) Run(ctx context.Context, a *app.App) error {
 	return err
 }
 
-// value finds the value: made, from a file, from standard input, from the argument, or asked.
+// value returns the value: generated, from a file, from standard input, from the argument, or from
+// the prompt.
 func (c *WriteCmd) value(a *app.App) (store.Value, error) {
 	if c.Value != nil && (c.FromFile != "" || c.Generate != nil) {
 		return store.Value{}, app.Usage("give the value once: as an argument, with --from-file or with --generate")
@@ -95,31 +96,31 @@ func (c *WriteCmd) read(a *app.App) (string, error) {
 		return readLimited("standard input", a.OpenStdin)
 	case c.Value != nil:
 		if a.Interactive() {
-			a.Note("%s", argumentSeen)
+			a.Note("%s", valueOnCommandLine)
 		}
 		return *c.Value, nil
 	}
 	text, err := term.Password(a.Stdin, a.Stderr, fmt.Sprintf("Value of %s/%s: ", c.Service, c.Key))
 	if errors.Is(err, term.ErrNoTerminal) {
-		return "", app.Hinted(app.Usage("no value"), "give - to read it from standard input, --from-file FILE, or run it at a terminal to be asked")
+		return "", app.WithHint(app.Usage("no value"), "give - to read it from standard input, --from-file FILE, or run it at a terminal to be asked")
 	}
-	return text, unanswered(err)
+	return text, refuseEOF(err)
 }
 
-// unanswered says what it means that a question for a value got the end of input (Ctrl-D) for an
-// answer. An empty line is an empty value.
-func unanswered(err error) error {
+// refuseEOF turns the end of input (Ctrl-D) at a prompt for a value into an error with a reason. An
+// empty line is an empty value.
+func refuseEOF(err error) error {
 	if errors.Is(err, io.EOF) {
 		return app.Usage("no value was given")
 	}
 	return err
 }
 
-// argumentSeen warns of a value among the arguments.
-const argumentSeen = "a value on the command line can be seen by every process and stays in the shell's history; leave it out to be asked"
+// valueOnCommandLine is the warning about a value among the arguments.
+const valueOnCommandLine = "a value on the command line can be seen by every process and stays in the shell's history; leave it out to be asked"
 
-// readLimited reads a value with one byte more than can be kept, so that a larger one is
-// refused rather than cut.
+// readLimited reads a value, up to one byte more than the largest that can be stored, so that the
+// check refuses a larger one instead of storing only its beginning.
 func readLimited(name string, open func() (io.ReadCloser, error)) (string, error) {
 	r, err := open()
 	if err != nil {
@@ -133,7 +134,7 @@ func readLimited(name string, open func() (io.ReadCloser, error)) (string, error
 	return string(data), nil
 }
 
-// generate makes a random text of letters and digits: 5.9 bits each.
+// generate returns n random letters and digits, with 5.9 bits of entropy each.
 func generate(n int) (string, error) {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 	if n < 1 || n > store.MaxValue {
@@ -144,7 +145,7 @@ func generate(n int) (string, error) {
 	for len(out) < n {
 		_, _ = rand.Read(draw) // never fails
 		for _, b := range draw {
-			// A byte from 248 up would make the first letters likelier than the others.
+			// 248 is 4 * 62. Higher bytes would make the first letters more likely than the others.
 			if int(b) < 4*len(letters) && len(out) < n {
 				out = append(out, letters[int(b)%len(letters)])
 			}
@@ -153,7 +154,7 @@ func generate(n int) (string, error) {
 	return string(out), nil
 }
 
-// execLimit is what Linux can pass to a program as one NAME=value, without its NUL.
+// execLimit is the longest NAME=value that Linux passes to a program, in bytes without the NUL.
 const execLimit = 131_071
 
 func warnSize(a *app.App, id store.ID, v store.Value) {

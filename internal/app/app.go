@@ -1,5 +1,5 @@
-// Package app is what every command works with: the process's streams, environment and clock, the
-// settings in force, the backends, and how results and errors are told to people and programs.
+// Package app is what every command works with: the streams, the environment and the clock of the
+// process, the settings in force, the backends, and how results and errors are printed.
 package app
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/waiting"
 )
 
-// App is what a command works with. It is all that it knows of the world.
+// App is what a command works with. A command reads no global state beside it.
 type App struct {
 	Stdin          *os.File
 	Stdout, Stderr *os.File
@@ -27,16 +27,16 @@ type App struct {
 	Now            func() time.Time
 	Version        string
 
-	Behind  []string // what stands behind the first "--" of an exec
-	Globals *Globals
-	InForce *Settings // once resolved
+	CommandLine []string // of exec: the arguments after the first "--"
+	Globals     *Globals
+	InForce     *Settings // set by [App.Settings]
 
-	Watch    *waiting.Watch
-	Patience time.Duration                  // of the command, unless a setting says otherwise
-	Line     *atomic.Pointer[progress.Line] // what is drawn at the terminal now
+	Watch          *waiting.Watch
+	DefaultTimeout time.Duration                  // of the command; a setting overrides it
+	Line           *atomic.Pointer[progress.Line] // the progress bar on the terminal now
 
-	Restore    func() // puts the limits back that exec's command shall have
-	Unverified bool   // of ReadFlags: what the store must know before it is opened
+	Restore    func() // resets the limits of the process before exec runs its command
+	Unverified bool   // ReadFlags.Unverified, which the store needs when it is opened
 }
 
 // Process returns the App of this process.
@@ -56,7 +56,7 @@ func (a *App) Getenv(name string) string {
 	return v
 }
 
-// lookupEnv takes the last of variables that stand twice, as most programs do.
+// lookupEnv returns the last variable of a name, as most programs do when there are several.
 func (a *App) lookupEnv(name string) (value string, ok bool) {
 	for _, entry := range slices.Backward(a.Environ) {
 		if found, value, ok := strings.Cut(entry, "="); ok && (found == name || FoldNames && strings.EqualFold(found, name)) {
@@ -66,31 +66,31 @@ func (a *App) lookupEnv(name string) (value string, ok bool) {
 	return "", false
 }
 
-// Say tells a person one sentence. What comes from storage is escaped here.
+// Say prints a sentence to standard error, with control characters escaped.
 func (a *App) Say(format string, args ...any) {
 	fmt.Fprintln(a.Stderr, "coffer: "+render.Escape(fmt.Sprintf(format, args...)))
 }
 
-// Note is say, silent under --quiet.
+// Note is [App.Say], but prints nothing with --quiet.
 func (a *App) Note(format string, args ...any) {
 	if !a.Globals.Quiet {
 		a.Say(format, args...)
 	}
 }
 
-// noteOnce returns a note for one goroutine that says nothing twice, as what makes a plan and then
-// carries it out would.
+// noteOnce returns a function that prints each note once, for a command that plans first and then
+// does the same again. It is not for several goroutines.
 func (a *App) noteOnce() func(text string) {
-	said := map[string]bool{}
+	printed := map[string]bool{}
 	return func(text string) {
-		if !said[text] {
-			said[text] = true
+		if !printed[text] {
+			printed[text] = true
 			a.Note("%s", text)
 		}
 	}
 }
 
-// Logger returns the logger of requests, which only --verbose lets speak.
+// Logger returns the logger of requests. It discards everything without --verbose.
 func (a *App) Logger() *slog.Logger {
 	if !a.Globals.Verbose {
 		return slog.New(slog.DiscardHandler)
@@ -98,14 +98,14 @@ func (a *App) Logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-// Print writes a command's data.
+// Print writes the output of a command to standard output.
 func (a *App) Print(data string) error {
 	_, err := io.WriteString(a.Stdout, data)
 	return err
 }
 
-// PrintValues writes data that is made of values. At a terminal, what could command it is
-// escaped; programs get it as it is.
+// PrintValues writes output that contains values. On a terminal it escapes control characters;
+// a pipe or a file gets the exact bytes.
 func (a *App) PrintValues(data string) error {
 	if !term.IsTerminal(a.Stdout) {
 		return a.Print(data)
@@ -126,7 +126,7 @@ func (a *App) PrintValues(data string) error {
 	return a.Print(out.String())
 }
 
-// Progress returns a line that counts, for a person who waits; nil, which is silent, for others.
+// Progress returns a progress bar; nil, which draws nothing, with --quiet or without a terminal.
 func (a *App) Progress(total int, what string) *progress.Line {
 	if a.Globals.Quiet {
 		return nil
@@ -138,20 +138,20 @@ func (a *App) Progress(total int, what string) *progress.Line {
 	return line
 }
 
-// hideProgress takes the line of [App.Progress] away, until it is drawn again.
+// hideProgress clears the progress bar until its next step.
 func (a *App) hideProgress() {
 	if a.Line != nil {
 		a.Line.Load().Hide()
 	}
 }
 
-// OpenStdin returns standard input for readers that close what they have read.
+// OpenStdin returns standard input. Closing it does nothing.
 func (a *App) OpenStdin() (io.ReadCloser, error) { return io.NopCloser(a.Stdin), nil }
 
-// Interactive reports whether a person can be asked.
+// Interactive reports whether a person can be asked: standard input and standard error are a terminal.
 func (a *App) Interactive() bool { return term.IsTerminal(a.Stdin) && term.IsTerminal(a.Stderr) }
 
-// Table collects the rows of one output.
+// Table collects the rows of a table.
 type Table struct {
 	app    *App
 	header []string
@@ -164,7 +164,8 @@ func (a *App) Table(header ...string) *Table { return &Table{app: a, header: hea
 // Row adds a row, of as many cells as the header has.
 func (t *Table) Row(cells ...any) { t.Rows = append(t.Rows, cells) }
 
-// Print writes the table to standard output, in the manner of where that goes.
+// Print writes the table to standard output, in columns on a terminal and as text for programs
+// otherwise.
 func (t *Table) Print() error {
 	a := t.app
 	terminal := term.IsTerminal(a.Stdout)
@@ -174,5 +175,5 @@ func (t *Table) Print() error {
 	}, t.header, t.Rows)
 }
 
-// FoldNames reports whether names of variables are compared without case, as Windows does.
+// FoldNames reports whether names of environment variables ignore case, as on Windows.
 const FoldNames = runtime.GOOS == "windows"

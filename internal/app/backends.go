@@ -15,32 +15,32 @@ import (
 	"github.com/coffer-secrets/coffer/store/ssm"
 )
 
-// Backend is a row of the table of backends: all that the program knows of one by its name.
+// Backend is a row of the table of backends. No other code compares the name of a backend.
 type Backend struct {
 	name    string
 	Service string // the AWS service that keeps the secrets, as the SDK calls it; "" without one
 
-	// Where secrets are. At most one is set; with none, it is the region and the endpoint.
+	// Where secrets are. At most one is set; if none is, region and endpoint tell stores apart.
 	Bucket    bool // in an S3 bucket
 	Directory bool // in a directory of this machine
-	Nowhere   bool // nothing is kept
+	Nowhere   bool // writes are discarded
 
-	// What a store of it has.
+	// What the backend has.
 	Keys     bool // a key alias for each secret
-	KMS      bool // and the keys are KMS's
+	KMS      bool // the keys are KMS keys
 	Index    bool // an index of the newest values for each alias
 	Links    bool // links that read one value
 	Tags     bool
-	Versions bool // what is deleted can be kept, and restored
-	Grouped  bool // all secrets of a service are one secret of the service that keeps them
+	Versions bool // deleted secrets can be restored, if the bucket has versioning
+	Grouped  bool // all secrets of a service are in one object of the storage
 
-	DefaultAlias     string // for new secrets, where no alias is configured
-	RetryMode        string // where none is configured; "": the program's default
-	RetryReason      string
-	EndpointVariable string // of chamber, beside COFFER_ENDPOINT_URL
+	DefaultAlias     string // of new secrets, if no alias is configured
+	RetryMode        string // if none is configured; "": the default of the program
+	RetryReason      string // why RetryMode is not the default
+	EndpointVariable string // chamber's variable for what COFFER_ENDPOINT_URL sets
 
-	ops    string // how the operations of its errors begin, as in "ssm:GetParameters"; "" for those of S3
-	askFor string // the actions that a caller who was denied needs
+	opPrefix string // the operations in its errors begin with this, as in "ssm:GetParameters"; "" for S3
+	actions  string // for hints: the IAM actions that reading and writing need
 
 	open func(context.Context, *App, *Settings) (store.Store, error)
 }
@@ -65,12 +65,12 @@ func backends() []Backend {
 			DefaultAlias: chamberAlias,
 			RetryMode:    awsconf.PatientRetryMode, RetryReason: "Parameter Store throttles early",
 			EndpointVariable: "CHAMBER_AWS_SSM_ENDPOINT",
-			ops:              "ssm:", askFor: "ssm:GetParametersByPath, ssm:GetParameters and kms:Decrypt to read; ssm:PutParameter, ssm:DeleteParameters and kms:Encrypt to write",
+			opPrefix:         "ssm:", actions: "ssm:GetParametersByPath, ssm:GetParameters and kms:Decrypt to read; ssm:PutParameter, ssm:DeleteParameters and kms:Encrypt to write",
 			open: openSSM,
 		},
 		{
 			name: "secretsmanager", Service: "Secrets Manager", Grouped: true,
-			ops: "secretsmanager:", askFor: "secretsmanager:GetSecretValue to read; secretsmanager:PutSecretValue and secretsmanager:UpdateSecretVersionStage to write",
+			opPrefix: "secretsmanager:", actions: "secretsmanager:GetSecretValue to read; secretsmanager:PutSecretValue and secretsmanager:UpdateSecretVersionStage to write",
 			open: openSecretsManager,
 		},
 		{
@@ -85,16 +85,16 @@ func backends() []Backend {
 	}
 }
 
-// chamberAlias is chamber's default, in its own buckets and parameters.
+// chamberAlias is the default alias of chamber.
 const chamberAlias = "alias/parameter_store_key"
 
-// Backends returns the names of all.
+// Backends returns the names of all backends.
 func Backends() []string { return BackendsThat(func(Backend) bool { return true }) }
 
-// String returns the name. It is for people: what a backend has is in its row.
+// String returns the name, for messages. To decide something, use the other fields of the row.
 func (b Backend) String() string { return b.name }
 
-// BackendsThat returns the names of those that have something.
+// BackendsThat returns the names of the backends for which have is true.
 func BackendsThat(have func(Backend) bool) []string {
 	var names []string
 	for _, b := range backends() {
@@ -105,15 +105,15 @@ func BackendsThat(have func(Backend) bool) []string {
 	return names
 }
 
-// Listed writes names as a sentence does: "s3-kms, s3 and local".
-func Listed(names []string) string {
+// JoinNames joins names for a sentence: "s3-kms, s3 and local".
+func JoinNames(names []string) string {
 	if len(names) < 2 {
 		return strings.Join(names, "")
 	}
 	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
 }
 
-// backend returns a row of the table; without a name that is in it, an empty one.
+// backend returns the row of a name, in any case; the zero Backend for an unknown name.
 func backend(name string) Backend {
 	table := backends()
 	if i := slices.IndexFunc(table, func(b Backend) bool { return b.name == strings.ToLower(name) }); i >= 0 {
@@ -125,30 +125,31 @@ func backend(name string) Backend {
 // Kind returns the row of the backend in force.
 func (s *Settings) Kind() Backend { return backend(s.Backend.Value) }
 
-// askFor returns the actions that a caller needs who was denied an operation; "" for those of S3.
-func askFor(op string) string {
+// neededActions returns the IAM actions of the backend that an operation belongs to; "" for S3.
+func neededActions(op string) string {
 	for _, b := range backends() {
-		if b.ops != "" && strings.HasPrefix(op, b.ops) {
-			return b.askFor
+		if b.opPrefix != "" && strings.HasPrefix(op, b.opPrefix) {
+			return b.actions
 		}
 	}
 	return ""
 }
 
-// defaultBackend is the one of who names none.
+// defaultBackend returns the backend to use when none is configured. chamber reports whether a
+// CHAMBER_ variable is set.
 func defaultBackend(s *Settings, chamber bool) Setting {
 	switch {
 	case s.Bucket.Value != "":
 		return Setting{"s3-kms", "default, because a bucket is set"}
 	case chamber:
-		// Its default. A secret of a team on chamber must not end in a directory.
+		// It is chamber's default. The secrets of a team on chamber must not end up in a directory.
 		return Setting{"ssm", "default, because CHAMBER_ variables are set"}
 	}
 	return Setting{"local", fromDefault}
 }
 
-// LocalAliases returns the aliases that this machine has identities of; none but of the backend
-// in a directory.
+// LocalAliases returns the aliases of the identities on this machine, if the backend keeps secrets
+// in a directory; otherwise none.
 func (s *Settings) LocalAliases() []string {
 	if !s.Kind().Directory {
 		return nil
@@ -156,7 +157,7 @@ func (s *Settings) LocalAliases() []string {
 	return local.Aliases(s.KeyDir.Value)
 }
 
-// LocalFile returns the file of an object of the backend in a directory.
+// LocalFile returns the path of an object of the local backend.
 func (s *Settings) LocalFile(object string) string { return local.File(s.Dir.Value, object) }
 
 func openLocal(_ context.Context, a *App, s *Settings) (store.Store, error) {

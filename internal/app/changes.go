@@ -13,40 +13,41 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// KeyFlags choose secrets of a service.
+// KeyFlags select secrets of a service by key.
 type KeyFlags struct {
 	Keys   []string `placeholder:"GLOB" help:"Only keys that match."`
 	Except []string `placeholder:"GLOB" help:"No key that matches."`
 }
 
-// Chosen reports whether the flags let a key through. [store.ErrInvalid] for a pattern that is none.
-func (f KeyFlags) Chosen(key string) (bool, error) { return environ.Selected(key, f.Keys, f.Except) }
+// Selected reports whether the flags select a key. The error is [store.ErrInvalid], for a malformed
+// pattern.
+func (f KeyFlags) Selected(key string) (bool, error) { return environ.Selected(key, f.Keys, f.Except) }
 
-// Choose returns the secrets whose keys the flags let through.
-func (f KeyFlags) Choose(c store.Contents) ([]store.Secret, error) {
-	var chosen []store.Secret
+// Select returns the secrets that the flags select. Its error is that of [KeyFlags.Selected].
+func (f KeyFlags) Select(c store.Contents) ([]store.Secret, error) {
+	var selected []store.Secret
 	for _, s := range c.Secrets {
-		ok, err := f.Chosen(s.ID.Key)
+		ok, err := f.Selected(s.ID.Key)
 		if err != nil {
 			return nil, err
 		}
 		if ok {
-			chosen = append(chosen, s)
+			selected = append(selected, s)
 		}
 	}
-	return chosen, nil
+	return selected, nil
 }
 
-// Change is a value to store on the condition that the newest version of the secret is still
-// the one that was read; 0: there was none.
+// Change is a value to write if Version is still the newest version of the secret. 0 means that the
+// secret doesn't exist.
 type Change struct {
 	Key     string
 	Value   store.Value
 	Version int
 }
 
-// WriteChanges stores changes of one service, each under its own condition, with as few
-// updates of the index as there are different versions. The error is the first failure.
+// WriteChanges writes changes of one service, each if its version is still the newest. It updates
+// the index once per distinct version. The error is the first failure.
 func WriteChanges(ctx context.Context, s store.Store, service string, changes []Change, o store.WriteOptions) ([]store.Result, error) {
 	byVersion := map[int]map[string]store.Value{}
 	for _, c := range changes {
@@ -69,7 +70,7 @@ func WriteChanges(ctx context.Context, s store.Store, service string, changes []
 			if len(results) == 0 {
 				err = markLeft(err, service, byVersion[version], &all)
 			}
-			first = err // and no failure of one secret before
+			first = err // replaces the failure of a single secret
 		}
 		all = append(all, results...)
 		first = cmp.Or(first, err)
@@ -78,7 +79,8 @@ func WriteChanges(ctx context.Context, s store.Store, service string, changes []
 	return all, first
 }
 
-// stoppedBy is the error of changes that end with a session, of which so many came before.
+// stoppedBy returns the error of a batch that stopped because the session ended, after the given
+// number of changes.
 func stoppedBy(err error, service string, before int) error {
 	var stopped *store.StoppedError
 	if errors.As(err, &stopped) {
@@ -88,7 +90,8 @@ func stoppedBy(err error, service string, before int) error {
 	return &store.Error{Op: "write", ID: store.ID{Service: service}, Err: &store.StoppedError{Of: before, Err: cause(err)}}
 }
 
-// markLeft adds changes to those that a session's end has left.
+// markLeft adds a result for each value that was not written because the session ended, and counts
+// them in the error.
 func markLeft(err error, service string, values map[string]store.Value, results *[]store.Result) error {
 	var stopped *store.StoppedError
 	if errors.As(err, &stopped) {
@@ -100,8 +103,8 @@ func markLeft(err error, service string, values map[string]store.Value, results 
 	return err
 }
 
-// Existing finds the secret of a service that a key would be written to: the one of the same
-// name, whatever its case; nil where there is none. The error says why it must not be.
+// Existing returns the secret that a write of id would change: the one with the same key, in any
+// case; nil if there is none. The error says why the key must not be written.
 func Existing(id store.ID, c store.Contents) (*store.Secret, error) {
 	key, err := store.Lookup(id.Key, c.Keys())
 	switch {
@@ -118,8 +121,8 @@ func Existing(id store.ID, c store.Contents) (*store.Secret, error) {
 	return nil, &store.Error{Op: "write", ID: id, Err: fmt.Errorf("%w: it exists, and is hidden from you", store.ErrDenied)}
 }
 
-// ReportChanges tells what was done to a service: counts, and what failed. It leaves out the
-// failure that ends the command, which is told anyway.
+// ReportChanges prints the results for a service: how many of each outcome, and the failures. It
+// leaves out the failure ending, which the caller returns.
 func (a *App) ReportChanges(service string, results []store.Result, ending error) error {
 	if a.Globals.JSON {
 		return a.PrintResults(results)
@@ -131,8 +134,8 @@ func (a *App) ReportChanges(service string, results []store.Result, ending error
 	return nil
 }
 
-// ReportFailures tells what failed, but for the failure that ends the command, and what an
-// interrupt or the end of a session has left.
+// ReportFailures prints the failures, except ending, which the caller returns, and changes that were
+// not tried because of an interrupt or the end of a session.
 func (a *App) ReportFailures(results []store.Result, ending error) {
 	for _, r := range results {
 		if r.Err != nil && r.Outcome != store.Left && !errors.Is(ending, r.Err) && !errors.Is(r.Err, context.Canceled) {
@@ -141,7 +144,7 @@ func (a *App) ReportFailures(results []store.Result, ending error) {
 	}
 }
 
-// CountOutcomes writes how many results there are of each outcome: "2 created, 1 failed"; "" of none.
+// CountOutcomes returns how many results there are of each outcome: "2 created, 1 failed"; "" for none.
 func CountOutcomes(results []store.Result) string {
 	counts := map[store.Outcome]int{}
 	for _, r := range results {
@@ -156,5 +159,5 @@ func CountOutcomes(results []store.Result) string {
 	return strings.Join(parts, ", ")
 }
 
-// ErrOtherValue is a secret that would be overwritten by another value.
+// ErrOtherValue is the error of a secret that exists with another value and must not be overwritten.
 var ErrOtherValue = fmt.Errorf("%w: it has another value there", store.ErrConflict)

@@ -19,17 +19,16 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// FileConfig is the configuration file: settings, and named contexts whose settings beat
-// those outside them.
+// FileConfig is the configuration file: settings, and named contexts that override them.
 type FileConfig struct {
 	FileSettings `yaml:",inline"`
 
-	Context  string                  `yaml:"context"` // the one that holds when none is named
+	Context  string                  `yaml:"context"` // the default context
 	Contexts map[string]FileSettings `yaml:"contexts"`
 
 	path    string
-	Chosen  Setting      // the name of the context in force
-	context map[any]bool // pointers to the settings that are the context's
+	Chosen  Setting      // the name of the context in use
+	context map[any]bool // pointers to the fields that the context sets
 }
 
 // FileSettings are the settings that the configuration file and each of its contexts may have.
@@ -48,14 +47,14 @@ type FileSettings struct {
 
 	ExpectedBucketOwner string            `yaml:"expected_bucket_owner"`
 	KeyARNs             []string          `yaml:"key_arns"`
-	Keys                map[string]string `yaml:"keys"` // alias -> the name by which this server knows its key
+	Keys                map[string]string `yaml:"keys"` // alias -> the server's name for its key
 	AllowUnencrypted    bool              `yaml:"allow_unencrypted"`
 	SingleWriter        bool              `yaml:"single_writer"`
 	AllowHTTP           bool              `yaml:"allow_http"`
 }
 
-// ConfigFile reads the configuration file. Only one that was asked for by name must exist;
-// none is ever taken from the working directory, which may be anybody's.
+// ConfigFile reads the configuration file. It must exist only if it was configured by name. The
+// working directory is never searched: it may belong to another user.
 func (a *App) ConfigFile() (*FileConfig, error) {
 	where := a.resolve("--config", a.Globals.Config, []string{"COFFER_CONFIG"}, "", "", "")
 	path := where.Value
@@ -77,10 +76,10 @@ func (a *App) ConfigFile() (*FileConfig, error) {
 	if fault := file.decode(body); fault != "" {
 		return nil, fmt.Errorf("%w: %s: %s", store.ErrConfiguration, path, fault)
 	}
-	return file, file.choose(a.resolve("--context", a.Globals.Context, []string{"COFFER_CONTEXT"}, path, file.Context, ""))
+	return file, file.useContext(a.resolve("--context", a.Globals.Context, []string{"COFFER_CONTEXT"}, path, file.Context, ""))
 }
 
-// decode reads the one document of a file, and tells the first fault in it.
+// decode parses a file, which must have one document. It returns a description of the first fault.
 func (f *FileConfig) decode(body []byte) (fault string) {
 	decoder := yaml.NewDecoder(bytes.NewReader(body))
 	decoder.KnownFields(true)
@@ -96,8 +95,8 @@ func (f *FileConfig) decode(body []byte) (fault string) {
 	return ""
 }
 
-// choose lays the settings of a context over the others.
-func (f *FileConfig) choose(name Setting) error {
+// useContext overrides the settings with those of a context.
+func (f *FileConfig) useContext(name Setting) error {
 	if name.Value == "" {
 		return nil
 	}
@@ -107,36 +106,37 @@ func (f *FileConfig) choose(name Setting) error {
 		return fmt.Errorf("%w: %s: there is no context %q in %s (it has: %s)", store.ErrConfiguration, name.From, name.Value, f.path, cmp.Or(known, "none"))
 	}
 	f.Chosen = name
-	over := func(to *string, v string) {
+	override := func(to *string, v string) {
 		if v != "" {
 			*to, f.context[to] = v, true
 		}
 	}
-	over(&f.Backend, c.Backend)
-	over(&f.Bucket, c.Bucket)
-	over(&f.KMSKeyAlias, c.KMSKeyAlias)
-	over(&f.Region, c.Region)
-	over(&f.Profile, c.Profile)
-	over(&f.EndpointURL, c.EndpointURL)
-	over(&f.Retries, c.Retries)
-	over(&f.RetryMode, c.RetryMode)
-	over(&f.Timeout, c.Timeout)
-	over(&f.Dir, c.Dir)
-	over(&f.KeyDir, c.KeyDir)
-	over(&f.ExpectedBucketOwner, c.ExpectedBucketOwner)
+	override(&f.Backend, c.Backend)
+	override(&f.Bucket, c.Bucket)
+	override(&f.KMSKeyAlias, c.KMSKeyAlias)
+	override(&f.Region, c.Region)
+	override(&f.Profile, c.Profile)
+	override(&f.EndpointURL, c.EndpointURL)
+	override(&f.Retries, c.Retries)
+	override(&f.RetryMode, c.RetryMode)
+	override(&f.Timeout, c.Timeout)
+	override(&f.Dir, c.Dir)
+	override(&f.KeyDir, c.KeyDir)
+	override(&f.ExpectedBucketOwner, c.ExpectedBucketOwner)
 	if len(c.KeyARNs) > 0 {
 		f.KeyARNs, f.context[&f.KeyARNs] = c.KeyARNs, true
 	}
 	if len(c.Keys) > 0 {
 		f.Keys, f.context[&f.Keys] = c.Keys, true
 	}
-	// What loosens a check holds only where it is said, not in every context.
+	// A setting that weakens a check applies only in the context that sets it.
 	f.AllowUnencrypted, f.SingleWriter, f.AllowHTTP = c.AllowUnencrypted, c.SingleWriter, c.AllowHTTP
 	f.context[&f.AllowUnencrypted], f.context[&f.SingleWriter], f.context[&f.AllowHTTP] = true, true, true
 	return nil
 }
 
-// from says where a setting of the file stands; it takes a pointer to it.
+// from returns where a setting was set: the file, with the context if it is the context's. The
+// argument is a pointer to the field.
 func (f *FileConfig) from(setting any) string {
 	if f.context[setting] {
 		return f.path + " (" + f.Chosen.Value + ")"
@@ -144,10 +144,10 @@ func (f *FileConfig) from(setting any) string {
 	return f.path
 }
 
-// yamlFault tells the first fault in words of the file rather than of this program, and
-// without its values: somebody may have named a file of secrets.
+// yamlFault describes the first fault of a file without quoting values, as the file may be one of
+// secrets, and without the names of Go types.
 func yamlFault(err error) string {
-	// What the decoder says of a file, which is no YAML otherwise.
+	// The errors of the decoder. Any other one means that the file is not YAML.
 	var (
 		unknownField = regexp.MustCompile(`line (\d+): field (\S+) not found`)
 		wrongType    = regexp.MustCompile(`line (\d+): cannot unmarshal .*into (bool|string|\[\]string|)`)
@@ -162,26 +162,26 @@ func yamlFault(err error) string {
 		return fmt.Sprintf("line %s: %q stands on line %s too", m[1], m[2], m[3])
 	}
 	if m := wrongType.FindStringSubmatch(text); m != nil {
-		wanted := map[string]string{"bool": "true or false", "string": "one text", "[]string": "a list of texts", "": "names with settings"}[m[2]]
-		return fmt.Sprintf("line %s: wanted is %s", m[1], wanted)
+		expected := map[string]string{"bool": "true or false", "string": "one text", "[]string": "a list of texts", "": "names with settings"}[m[2]]
+		return fmt.Sprintf("line %s: wanted is %s", m[1], expected)
 	}
 	return cmp.Or(faultLine.FindString(text), "it") + ": not YAML"
 }
 
-// ConfigRow is a setting in force as `coffer config` prints it.
+// ConfigRow is a setting as coffer config prints it.
 type ConfigRow struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
 	From  string `json:"from"`
 }
 
-// Row is the row of a setting.
+// Row returns the row of a setting.
 func Row(name string, s Setting) ConfigRow {
 	return ConfigRow{Name: name, Value: s.Value, From: s.From}
 }
 
-// More are the settings that most stores do without, where they are set.
-func (s *Settings) More(g *Globals) []ConfigRow {
+// OptionalRows returns the rows of settings that most stores don't need, if they are set.
+func (s *Settings) OptionalRows(g *Globals) []ConfigRow {
 	var rows []ConfigRow
 	add := func(name string, v Setting) {
 		if v.Value != "" {
@@ -194,7 +194,7 @@ func (s *Settings) More(g *Globals) []ConfigRow {
 	for _, alias := range slices.Sorted(maps.Keys(f.Keys)) {
 		add("keys."+alias, Setting{f.Keys[alias], f.from(&f.Keys)})
 	}
-	for _, loose := range []struct {
+	for _, v := range []struct {
 		name   string
 		inFile *bool
 		flag   string
@@ -204,10 +204,10 @@ func (s *Settings) More(g *Globals) []ConfigRow {
 		{"single_writer", &f.SingleWriter, "--single-writer", g.SingleWriter},
 		{"allow_http", &f.AllowHTTP, "--allow-http", g.AllowHTTP},
 	} {
-		if loose.given {
-			add(loose.name, Setting{"true", loose.flag})
-		} else if *loose.inFile {
-			add(loose.name, Setting{"true", f.from(loose.inFile)})
+		if v.given {
+			add(v.name, Setting{"true", v.flag})
+		} else if *v.inFile {
+			add(v.name, Setting{"true", f.from(v.inFile)})
 		}
 	}
 	return rows

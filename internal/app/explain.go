@@ -14,7 +14,7 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// The exit codes; docs/design/architecture.md lists them for users.
+// The exit codes, as in docs/design/architecture.md.
 const (
 	ExitDone          = 0
 	ExitOther         = 1
@@ -30,7 +30,7 @@ const (
 	exitInterrupted   = 130
 )
 
-// ExitError ends the program with a code of its own. Without an error it says nothing.
+// ExitError ends the program with an exit code of its own. If Err is nil, nothing is printed.
 type ExitError struct {
 	Code int
 	Err  error
@@ -45,20 +45,21 @@ func (e *ExitError) Error() string {
 
 func (e *ExitError) Unwrap() error { return e.Err }
 
-// Usage is an error of the command line.
+// Usage returns an error of the command line, with exit code 2.
 func Usage(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", errUsage, fmt.Sprintf(format, args...))
 }
 
 var errUsage = errors.New("usage")
 
-// NoTerminal refuses what asks for a confirmation where nobody can give one; way is how to do without.
-func NoTerminal(way string) error {
-	return Hinted(Usage("there is no terminal to confirm this on"), way)
+// NoTerminal returns the error of a command that must ask but has no terminal. The hint says which
+// flag makes it go on without asking.
+func NoTerminal(hint string) error {
+	return WithHint(Usage("there is no terminal to confirm this on"), hint)
 }
 
-// Hinted adds the way out to an error.
-func Hinted(err error, hint string) error { return &hintError{err, hint} }
+// WithHint adds a hint to an error: what a person can do about it.
+func WithHint(err error, hint string) error { return &hintError{err, hint} }
 
 type hintError struct {
 	error
@@ -67,8 +68,7 @@ type hintError struct {
 
 func (e *hintError) Unwrap() error { return e.error }
 
-// Fail prints an error with its hint and returns the exit code. It is the one place where
-// errors become sentences.
+// Fail prints an error with its hint and returns the exit code. No other code does that.
 func (a *App) Fail(err error) int {
 	err = a.withChanges(err)
 	code := exitCode(err)
@@ -118,11 +118,11 @@ func exitCode(err error) int {
 	return ExitOther
 }
 
-// Sentence says what went wrong, naming the thing.
+// Sentence returns the message of an error for a person. It names the secret, if there is one.
 func Sentence(err error) string {
-	var short *cutShortError
-	if errors.As(err, &short) {
-		return Sentence(short.error) + "; " + short.changes
+	var partial *partialError
+	if errors.As(err, &partial) {
+		return Sentence(partial.error) + "; " + partial.changes
 	}
 	var op *store.Error
 	if !errors.As(err, &op) {
@@ -131,7 +131,7 @@ func Sentence(err error) string {
 	name := subject(op.ID)
 	var missing *store.NotFoundError
 	var version *store.VersionError
-	var twins *store.AmbiguousNameError
+	var ambiguous *store.AmbiguousNameError
 	switch {
 	case errors.As(err, &missing) && missing.What == "version":
 		return fmt.Sprintf("%s has no such version", name)
@@ -139,8 +139,8 @@ func Sentence(err error) string {
 		return fmt.Sprintf("service %q has no secrets%s", op.ID.Service, nearest(missing))
 	case errors.As(err, &missing):
 		return fmt.Sprintf("no %s%s", name, nearest(missing))
-	case errors.As(err, &twins):
-		return fmt.Sprintf("%q in service %q can mean several keys: %s; write it exactly", op.ID.Key, op.ID.Service, strings.Join(twins.Keys, ", "))
+	case errors.As(err, &ambiguous):
+		return fmt.Sprintf("%q in service %q can mean several keys: %s; write it exactly", op.ID.Key, op.ID.Service, strings.Join(ambiguous.Keys, ", "))
 	case errors.As(err, &version):
 		if version.Have == 0 {
 			return fmt.Sprintf("%s does not exist; version %d was expected, and nothing was written", name, version.Want)
@@ -172,7 +172,8 @@ func subject(id store.ID) string {
 	return "the store"
 }
 
-// cause drops the sentinel that the sentence has already put in words.
+// cause returns the last of several wrapped errors: the sentinels before it are already part of the
+// sentence.
 func cause(err error) error {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		if all := joined.Unwrap(); len(all) > 1 {
@@ -182,7 +183,7 @@ func cause(err error) error {
 	return err
 }
 
-// plainSentence says an error that names no secret.
+// plainSentence returns the message of an error without the name of a secret.
 func plainSentence(err error) string {
 	var refused *store.StorageError
 	var path *fs.PathError
@@ -207,7 +208,7 @@ func plainSentence(err error) string {
 	return text
 }
 
-// stoppedSentence tells why a batch ended, once, and how much of it is left.
+// stoppedSentence says why a batch stopped and how many secrets of it are left.
 func stoppedSentence(e *store.StoppedError) string {
 	text := fmt.Sprintf("%d of %s left: %s", e.Left, Count(e.Of, "secret"), plainSentence(cause(e.Err)))
 	if e.Behind {
@@ -221,7 +222,7 @@ func isStopped(err error) bool {
 	return errors.As(err, &stopped)
 }
 
-// refusal says what the storage refused, with its own words behind ours.
+// refusal returns the message of an error of the storage, followed by the storage's own text.
 func refusal(e *store.StorageError, err error) string {
 	what := fmt.Sprintf("%s %s failed", e.Op, e.Object)
 	switch {
@@ -246,5 +247,5 @@ func refusal(e *store.StorageError, err error) string {
 	return what
 }
 
-// opLookAtBucket is the first question of init, a HEAD of the bucket.
+// opLookAtBucket is the operation of the first request of init, HeadBucket.
 const opLookAtBucket = "look at the bucket"

@@ -1,7 +1,7 @@
 package app
 
-// Globals are the flags of every command. Empty means: see the environment, then the
-// configuration file, then the default. settings.go has the names.
+// Globals are the flags of every command. For an empty one, [App.Settings] takes the environment,
+// then the configuration file, then the default.
 type Globals struct {
 	Backend       string `short:"b" placeholder:"NAME" help:"Where secrets are kept: s3-kms, s3, ssm, secretsmanager, local or null ($COFFER_BACKEND)."`
 	Bucket        string `aliases:"backend-s3-bucket" placeholder:"NAME" help:"S3 bucket ($COFFER_S3_BUCKET)."`
@@ -19,7 +19,7 @@ type Globals struct {
 	Config  string `placeholder:"FILE" help:"Configuration file ($COFFER_CONFIG; coffer/config.yaml in $XDG_CONFIG_HOME or ~/.config)."`
 	Context string `placeholder:"NAME" help:"Context of the configuration file ($COFFER_CONTEXT)."`
 
-	MinThrottleDelay string `hidden:""` // of chamber's older versions; without effect there too
+	MinThrottleDelay string `hidden:""` // accepted for older versions of chamber, which ignored it too
 
 	JSON    bool `name:"json" help:"Print data as JSON."`
 	Quiet   bool `short:"q" help:"Say nothing but errors; read prints the bare value."`

@@ -11,15 +11,16 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 )
 
-// hint tells the way out, where there is one.
+// hint returns what a person can do about an error; "" if nothing is known.
 func hint(err error) string {
-	way := ownHint(err)
-	if way != "" && isStopped(err) {
-		way += "; what is done stays, and the same command again does the rest"
+	text := ownHint(err)
+	if text != "" && isStopped(err) {
+		text += "; what is done stays, and the same command again does the rest"
 	}
-	return way
+	return text
 }
 
+// ownHint returns the hint of an error alone, without regard to a batch that it stopped.
 func ownHint(err error) string {
 	var own *hintError
 	var alias *store.AliasError
@@ -67,7 +68,7 @@ func aliasHint(e *store.AliasError) string {
 }
 
 func storageHint(e *store.StorageError) string {
-	if e.Code == "AccessDenied" && errors.Is(e, store.ErrCredentials) { // what was allowed is denied
+	if e.Code == "AccessDenied" && errors.Is(e, store.ErrCredentials) { // denied after the same was allowed
 		return "the session has ended: get new credentials (aws sso login, or assume the role again)"
 	}
 	switch e.Code {
@@ -109,17 +110,17 @@ func storageHint(e *store.StorageError) string {
 		return "some servers answer so for a key that they do not have: does the alias exist there?"
 	case denied && strings.HasPrefix(e.Op, "cloudtrail:"):
 		return "ask for cloudtrail:LookupEvents"
-	case denied && askFor(e.Op) != "":
-		return "ask for " + askFor(e.Op)
+	case denied && neededActions(e.Op) != "":
+		return "ask for " + neededActions(e.Op)
 	case denied && strings.HasSuffix(e.Op, "of") && strings.Contains(e.Op, "version"):
 		return "ask for what coffer policy operator prints: s3:ListBucketVersions, s3:GetObjectVersion and s3:DeleteObjectVersion; and kms:Decrypt"
 	case denied && e.Op == opLookAtBucket:
 		return "it may be somebody else's, since a name is taken once for all accounts: then take another name; if it is yours, ask for s3:ListBucket on it"
 	case denied:
 		return "ask for s3:GetObject, s3:ListBucket and kms:Decrypt to read; s3:PutObject, s3:DeleteObject and kms:GenerateDataKey to write"
-	case e.Code == "Forbidden": // not AWS's word: moto's, by a bucket's policy
+	case e.Code == "Forbidden": // not a code of AWS: moto's, for a bucket policy
 		return "if the server does not know the conditions of the bucket's policy, take the policy away there: coffer init --without policy makes none"
-	case e.Op == opLookAtBucket && e.Status == http.StatusBadRequest: // a HEAD has no words
+	case e.Op == opLookAtBucket && e.Status == http.StatusBadRequest: // the answer to HEAD has no body
 		return "is the region right (--region, or COFFER_AWS_REGION), and are the credentials this server's?"
 	case errors.Is(e, store.ErrCredentials):
 		return "no usable credentials: set up a profile, a role or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"

@@ -10,7 +10,7 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// Load opens the store and reads services, all at once.
+// Load opens the store and reads services in parallel.
 func (a *App) Load(ctx context.Context, services []string) ([]store.Contents, error) {
 	s, err := a.Open(ctx)
 	if err != nil {
@@ -29,7 +29,7 @@ func (a *App) Load(ctx context.Context, services []string) ([]store.Contents, er
 	return a.LoadFrom(ctx, s, names)
 }
 
-// CutLabel splits service:label, as chamber writes it.
+// CutLabel splits "service:label", chamber's syntax for a label of Parameter Store.
 func CutLabel(name string) (service, label string) {
 	service, label, _ = strings.Cut(name, ":")
 	return service, label
@@ -40,7 +40,7 @@ func (a *App) NoLabels(label string) error {
 	return fmt.Errorf("%w: the %s backend has no labels such as %q; they are Parameter Store's", store.ErrUnsupported, a.InForce.Kind(), label)
 }
 
-// LoadFrom reads services of an open store, 16 at once.
+// LoadFrom reads services of an open store, up to 16 in parallel.
 func (a *App) LoadFrom(ctx context.Context, s store.Store, services []string) ([]store.Contents, error) {
 	all := make([]store.Contents, len(services))
 	err := pace.Each(ctx, 16, len(services), func(ctx context.Context, i int) (err error) {
@@ -54,7 +54,8 @@ func (a *App) LoadFrom(ctx context.Context, s store.Store, services []string) ([
 	return all, err
 }
 
-// ReadFlags decide what an incomplete service means to a command that hands its secrets on.
+// ReadFlags are the flags of commands that pass secrets to another program. They set which missing
+// secrets are errors.
 type ReadFlags struct {
 	AllowEmpty bool     `help:"Go on with a service that has no secrets."`
 	RequireAll bool     `help:"Refuse when any secret is hidden from you."`
@@ -62,8 +63,8 @@ type ReadFlags struct {
 	Unverified bool     `help:"Trust the index of a service that you may not list."`
 }
 
-// RefuseUnreadable ends a command when nothing of a service could be read for lack of
-// permission, and tells what is hidden otherwise (protocol.md, section 10).
+// RefuseUnreadable returns an error if the caller may read none of the secrets of a service. If some
+// are hidden, it prints how many (protocol.md, section 10).
 func (a *App) RefuseUnreadable(all []store.Contents) error {
 	for _, c := range all {
 		for _, notice := range c.Notices {
@@ -79,8 +80,8 @@ func (a *App) RefuseUnreadable(all []store.Contents) error {
 	return nil
 }
 
-// RefuseIncomplete adds to refuseUnreadable what matters to a program that will run with
-// these secrets.
+// RefuseIncomplete returns an error if secrets are missing that a program needs: besides those of
+// [App.RefuseUnreadable], an empty service, an unverified index, and what the flags require.
 func (a *App) RefuseIncomplete(all []store.Contents, f ReadFlags) error {
 	if err := a.RefuseUnreadable(all); err != nil {
 		return err
@@ -92,10 +93,10 @@ func (a *App) RefuseIncomplete(all []store.Contents, f ReadFlags) error {
 		}
 		switch {
 		case c.Unlisted && !f.Unverified:
-			return Hinted(&unreadableError{c}, "--unverified trusts the index: secrets deleted or changed behind its back cannot be seen")
+			return WithHint(&unreadableError{c}, "--unverified trusts the index: secrets deleted or changed behind its back cannot be seen")
 		case len(c.Secrets) == 0 && !f.AllowEmpty && !a.InForce.Kind().Nowhere:
 			err := &store.Error{Op: "load", ID: store.ID{Service: c.Service}, Err: &store.NotFoundError{What: "service"}}
-			return Hinted(err, "is the name right? --allow-empty goes on without secrets")
+			return WithHint(err, "is the name right? --allow-empty goes on without secrets")
 		case f.RequireAll && len(c.Denied)+len(c.Hidden) > 0:
 			return &unreadableError{c}
 		}
@@ -116,7 +117,7 @@ func serviceList(all []store.Contents) string {
 	return strings.Join(names, ", ")
 }
 
-// unreadableError is a service of which nothing, or not all that was demanded, could be read.
+// unreadableError is the error of a service that the caller may not read, or not completely.
 type unreadableError struct{ contents store.Contents }
 
 func (e *unreadableError) Error() string {
@@ -145,7 +146,7 @@ func (e *unreadableError) Error() string {
 
 func (e *unreadableError) Unwrap() error { return store.ErrDenied }
 
-// hiddenNotice counts what could not be read.
+// hiddenNotice says how many secrets could not be read.
 func hiddenNotice(c store.Contents) string {
 	text := fmt.Sprintf("%s: %s could be read", c.Service, Count(len(c.Secrets), "secret"))
 	if n := len(c.Hidden); n > 0 {
@@ -161,7 +162,7 @@ func hiddenNotice(c store.Contents) string {
 	return text
 }
 
-// Count writes a number of things: "1 secret", "2 secrets".
+// Count returns a number with its noun: "1 secret", "2 secrets", "2 indexes".
 func Count(n int, thing string) string {
 	switch {
 	case n == 1:
@@ -172,11 +173,12 @@ func Count(n int, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
-// ServiceName is a service as chamber stores it: in lower case.
+// ServiceName returns a service's name as it is stored: in lower case, as chamber does, without a
+// slash at its end.
 func ServiceName(name string) string { return strings.ToLower(strings.TrimSuffix(name, "/")) }
 
-// ServiceNames are services as they are stored, each once: of two that are the same the later
-// stands, as it is the one that wins.
+// ServiceNames returns the names as they are stored, without duplicates. The last of the same name
+// stays, as later services override earlier ones.
 func ServiceNames(names []string) []string {
 	var out []string
 	for _, name := range names {
@@ -186,8 +188,8 @@ func ServiceNames(names []string) []string {
 	return out
 }
 
-// DistinctServices is serviceNames for a command that changes them: who names one twice may
-// have meant another.
+// DistinctServices is [ServiceNames] for commands that change services. A name given twice is an
+// error, as one of them is probably a mistake.
 func DistinctServices(names []string) ([]string, error) {
 	for i, name := range names {
 		if slices.ContainsFunc(names[:i], func(other string) bool { return ServiceName(other) == ServiceName(name) }) {
@@ -197,5 +199,5 @@ func DistinctServices(names []string) ([]string, error) {
 	return ServiceNames(names), nil
 }
 
-// NewID returns the ID of a secret that a person names. [store.ErrInvalid] for what is no name.
+// NewID returns the ID of a secret. The error is [store.ErrInvalid], for an invalid name.
 func NewID(service, key string) (store.ID, error) { return store.NewID(ServiceName(service), key) }

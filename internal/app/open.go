@@ -22,7 +22,7 @@ func (a *App) Open(ctx context.Context) (store.Store, error) {
 	return s.Kind().open(ctx, a, s)
 }
 
-// Check refuses settings that contradict one another, before anything is asked of a store.
+// Check returns an error if settings are missing or contradict one another. It makes no request.
 func (s *Settings) Check() error {
 	b := s.Kind()
 	switch {
@@ -33,14 +33,14 @@ func (s *Settings) Check() error {
 	case b.Bucket && s.Bucket.Value == "":
 		return fmt.Errorf("%w: the %s backend needs a bucket: --bucket, or COFFER_S3_BUCKET", store.ErrConfiguration, b.name)
 	case len(s.PinnedARNs()) == 0 && (s.KeyARNs.Value != "" || len(s.File.KeyARNs) > 0):
-		// Believing every key then would be the opposite of what was meant.
+		// Without this error, every key would be accepted: the opposite of what was meant.
 		return fmt.Errorf("%w: key_arns, or COFFER_KEY_ARNS, names no key", store.ErrConfiguration)
 	}
 	return nil
 }
 
-// AliasOfWrites returns the alias that new versions go under, "" where it cannot be told
-// without asking KMS, and for backends without keys.
+// AliasOfWrites returns the key alias of new versions; "" if the key is configured by its ID or ARN,
+// and for backends without keys.
 func (s *Settings) AliasOfWrites() string {
 	name := s.KMSKeyAlias.Value
 	if name == "" && s.Kind().Directory {
@@ -53,7 +53,7 @@ func (s *Settings) AliasOfWrites() string {
 	return alias
 }
 
-// AWS loads the AWS configuration.
+// AWS loads the AWS configuration of the settings.
 func (a *App) AWS(ctx context.Context, s *Settings) (awsconf.Config, error) {
 	o, err := a.AWSOptions(s)
 	if err != nil {
@@ -62,13 +62,13 @@ func (a *App) AWS(ctx context.Context, s *Settings) (awsconf.Config, error) {
 	return awsconf.Load(ctx, o)
 }
 
-// AWSOptions are what the settings say about AWS.
+// AWSOptions returns the options for [awsconf.Load].
 func (a *App) AWSOptions(s *Settings) (awsconf.Options, error) {
 	retries, err := s.retries()
 	if err != nil {
 		return awsconf.Options{}, err
 	}
-	timeout, err := a.limit(s)
+	timeout, err := a.setTimeout(s)
 	return awsconf.Options{
 		Timeout: timeout,
 		Region:  s.Region.Value, Profile: s.Profile.Value, EndpointURL: s.EndpointURL.Value, Service: s.Kind().Service,

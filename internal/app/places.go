@@ -10,13 +10,13 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// Contexts name the stores of a command that has two; without one, it is the store in force.
+// Contexts are the flags of a command with two stores. Without them both are the configured store.
 type Contexts struct {
 	FromContext string `placeholder:"NAME" help:"Context of the configuration file that the first service is in."`
 	ToContext   string `placeholder:"NAME" help:"Context of the configuration file that the second service is in."`
 }
 
-// Open opens both.
+// Open opens both stores.
 func (c Contexts) Open(ctx context.Context, app *App) (from, to Place, err error) {
 	if from, err = app.OpenPlace(ctx, c.FromContext); err == nil {
 		to, err = app.OpenPlace(ctx, c.ToContext)
@@ -24,14 +24,13 @@ func (c Contexts) Open(ctx context.Context, app *App) (from, to Place, err error
 	return from, to, err
 }
 
-// Place is an open store, and what tells it from another.
+// Place is an open store with its settings.
 type Place struct {
 	store.Store
 	*Settings
 }
 
-// OpenPlace opens the store that a command with two of them means; without a context, the one
-// that is in force.
+// OpenPlace opens the store of a context of the configuration file; "" is the configured store.
 func (a *App) OpenPlace(ctx context.Context, fileContext string) (Place, error) {
 	if fileContext != "" {
 		a = a.InContext(fileContext)
@@ -39,7 +38,7 @@ func (a *App) OpenPlace(ctx context.Context, fileContext string) (Place, error) 
 	return a.Place(ctx)
 }
 
-// Place opens the store in force.
+// Place opens the configured store.
 func (a *App) Place(ctx context.Context) (Place, error) {
 	s, err := a.Open(ctx)
 	if err != nil {
@@ -48,8 +47,8 @@ func (a *App) Place(ctx context.Context) (Place, error) {
 	return Place{s, a.InForce}, nil
 }
 
-// InContext returns an App for the store of a context of the configuration file. Flags and
-// variables that describe a store do not reach it: they would make one store of two contexts.
+// InContext returns an App for the store of a context of the configuration file. It ignores flags
+// and variables that describe a store: with them, both contexts would be the same store.
 func (a *App) InContext(name string) *App {
 	g := a.Globals
 	other := *a
@@ -63,7 +62,7 @@ func (a *App) InContext(name string) *App {
 	return &other
 }
 
-// describesStore reports whether a variable of the environment says where secrets are.
+// describesStore reports whether an entry of the environment sets where secrets are.
 func describesStore(entry string) bool {
 	name, _, _ := strings.Cut(entry, "=")
 	if FoldNames {
@@ -75,7 +74,7 @@ func describesStore(entry string) bool {
 	return strings.HasPrefix(name, "COFFER_") || strings.HasPrefix(name, "CHAMBER_")
 }
 
-// OnBackend returns an App for another backend, or another bucket, than the one in force.
+// OnBackend returns an App for another backend or bucket. An empty argument changes nothing.
 func (a *App) OnBackend(name, bucket string) *App {
 	g, other := *a.Globals, *a
 	if name != "" {
@@ -85,13 +84,13 @@ func (a *App) OnBackend(name, bucket string) *App {
 		g.Bucket = bucket
 	}
 	if of := backend(name); name != "" && !of.Keys {
-		g.KMSKeyAlias = "" // it is the other side's
+		g.KMSKeyAlias = "" // --kms-key-alias is for the other store
 	}
 	other.Globals, other.InForce = &g, nil
 	return &other
 }
 
-// String names the place for people.
+// String returns the backend and the bucket, directory or region, for messages.
 func (p Place) String() string {
 	switch b := p.Kind(); {
 	case b.Bucket:
@@ -105,8 +104,8 @@ func (p Place) String() string {
 	}
 }
 
-// Same reports whether two places are known to be one. Two backends in one bucket are: their
-// secrets have the same names.
+// Same reports whether two places are the same store, as far as the settings show. Two backends on
+// one bucket are: their objects have the same names.
 func (p Place) Same(q Place) bool {
 	switch {
 	case p.Kind().Bucket && q.Kind().Bucket:
@@ -119,27 +118,27 @@ func (p Place) Same(q Place) bool {
 	return p.Region.Value == q.Region.Value && p.Profile.Value == q.Profile.Value && p.EndpointURL.Value == q.EndpointURL.Value
 }
 
-// LoadBoth reads a service of each of two places, at once.
-func LoadBoth(ctx context.Context, from Place, source string, to Place, destination string) (there, here store.Contents, err error) {
+// LoadBoth reads a service of the source and one of the destination, in parallel.
+func LoadBoth(ctx context.Context, from Place, source string, to Place, destination string) (src, dst store.Contents, err error) {
 	for _, service := range []string{source, destination} {
 		if err := store.CheckService(service); err != nil {
-			return there, here, err
+			return src, dst, err
 		}
 	}
 	err = pace.All(ctx,
 		func(ctx context.Context) (err error) {
-			there, err = from.Load(ctx, source)
+			src, err = from.Load(ctx, source)
 			return err
 		},
 		func(ctx context.Context) (err error) {
-			here, err = to.Load(ctx, destination)
+			dst, err = to.Load(ctx, destination)
 			return err
 		},
 	)
-	return there, here, err
+	return src, dst, err
 }
 
-// RefuseUnlisted ends a command that must know which secrets there are.
+// RefuseUnlisted returns an error if a service may not be listed, for commands that need all keys.
 func RefuseUnlisted(all ...store.Contents) error {
 	for _, c := range all {
 		if c.Unlisted {
@@ -149,12 +148,12 @@ func RefuseUnlisted(all ...store.Contents) error {
 	return nil
 }
 
-// NoSecrets is the error of a service that holds none.
+// NoSecrets returns the error of a service without secrets.
 func NoSecrets(op, service string) error {
 	return &store.Error{Op: op, ID: store.ID{Service: service}, Err: &store.NotFoundError{What: "service"}}
 }
 
-// NoKey is the error of patterns that no key of a service matches.
+// NoKey returns the error of patterns that select no key of a service.
 func NoKey(service string, only, except []string) error {
 	flags := make([]string, 0, len(only)+len(except))
 	for _, glob := range only {

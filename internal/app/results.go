@@ -8,19 +8,19 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// ResultJSON is how the outcome of a change is printed with --json.
+// ResultJSON is the result of a change as --json prints it.
 type ResultJSON struct {
 	SecretJSON
 	Outcome store.Outcome `json:"outcome"`
 	Error   string        `json:"error,omitempty"`
 }
 
-// ResultOf is what is printed of a result with --json.
-func ResultOf(r store.Result) ResultJSON {
-	return ResultJSON{SecretJSON: Described(r.Meta), Outcome: r.Outcome, Error: ErrorText(r.Err)}
+// NewResultJSON returns a result as --json prints it.
+func NewResultJSON(r store.Result) ResultJSON {
+	return ResultJSON{SecretJSON: NewSecretJSON(r.Meta), Outcome: r.Outcome, Error: ErrorText(r.Err)}
 }
 
-// ErrorText is the sentence of an error, "" of none.
+// ErrorText returns [Sentence] of an error; "" for nil.
 func ErrorText(err error) string {
 	if err == nil {
 		return ""
@@ -28,13 +28,25 @@ func ErrorText(err error) string {
 	return Sentence(err)
 }
 
-// PrintResults tells what became of each secret: to a person on standard error, as JSON on
+// SayAllButLast prints every error but the last, and returns the last for the caller to return; nil
+// if there are none.
+func (a *App) SayAllButLast(errs []error) error {
+	if len(errs) == 0 {
+		return nil
+	}
+	for _, err := range errs[:len(errs)-1] {
+		a.Say("%s", Sentence(err))
+	}
+	return errs[len(errs)-1]
+}
+
+// PrintResults prints the result of each secret: as text to standard error, or with --json to
 // standard output.
 func (a *App) PrintResults(results []store.Result) error {
 	if a.Globals.JSON {
 		out := make([]ResultJSON, len(results))
 		for i, r := range results {
-			out[i] = ResultOf(r)
+			out[i] = NewResultJSON(r)
 		}
 		return render.JSON(a.Stdout, out)
 	}
@@ -65,19 +77,20 @@ func resultLine(r store.Result) string {
 	return fmt.Sprintf("%s: version %d", r.Meta.ID, r.Meta.Version)
 }
 
-// SortResults sorts by key.
+// SortResults sorts results by key.
 func SortResults(results []store.Result) {
 	sort.Slice(results, func(i, j int) bool { return results[i].Meta.ID.Key < results[j].Meta.ID.Key })
 }
 
-// PlanRow is what a command would do with one secret, or why it cannot.
+// PlanRow is what a command would do with a secret, or why it can't.
 type PlanRow struct {
-	Cells  []any // never a value of a secret
+	Cells  []any // never the value of a secret
 	Change string
 	Err    error
 }
 
-// PrintPlan prints what a command would do, a row for each secret. With --json it prints data.
+// PrintPlan prints a row for each secret, with the planned change as the last column. With --json it
+// calls data instead.
 func (a *App) PrintPlan(columns []string, rows []PlanRow, data func() error) error {
 	if a.Globals.JSON {
 		return data()
@@ -93,12 +106,12 @@ func (a *App) PrintPlan(columns []string, rows []PlanRow, data func() error) err
 	return t.Print()
 }
 
-// PrintPlannedChanges prints what would become of the secrets of one service.
+// PrintPlannedChanges prints the plan for the secrets of one service.
 func (a *App) PrintPlannedChanges(results []store.Result) error {
 	SortResults(results)
 	rows := make([]PlanRow, len(results))
 	for i, r := range results {
-		rows[i] = PlanRow{Cells: []any{r.Meta.ID.Key, OrNone(r.Meta.Version)}, Change: string(r.Outcome), Err: r.Err}
+		rows[i] = PlanRow{Cells: []any{r.Meta.ID.Key, VersionCell(r.Meta.Version)}, Change: string(r.Outcome), Err: r.Err}
 	}
 	return a.PrintPlan([]string{"Key", "Version"}, rows, func() error { return a.PrintResults(results) })
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// SecretJSON is how a secret is printed with --json.
+// SecretJSON is a secret as --json prints it.
 type SecretJSON struct {
 	Service   string  `json:"service"`
 	Key       string  `json:"key"`
@@ -20,22 +20,22 @@ type SecretJSON struct {
 	Value     *string `json:"value,omitempty"`
 }
 
-// Described is what is printed of a secret with --json, without its value.
-func Described(m store.Meta) SecretJSON {
+// NewSecretJSON returns a secret as --json prints it, without its value.
+func NewSecretJSON(m store.Meta) SecretJSON {
 	return SecretJSON{
 		Service: m.ID.Service, Key: m.ID.Key, Version: m.Version, Created: Timestamp(m.Created),
 		CreatedBy: m.CreatedBy, KeyAlias: m.KeyAlias,
 	}
 }
 
-// Valued is described with the value, for a command that was asked to print it.
-func Valued(s store.Secret) SecretJSON {
-	out, value := Described(s.Meta), s.Value.Reveal()
+// NewSecretJSONWithValue is [NewSecretJSON] with the value, for commands that were asked to print it.
+func NewSecretJSONWithValue(s store.Secret) SecretJSON {
+	out, value := NewSecretJSON(s.Meta), s.Value.Reveal()
 	out.Value = &value
 	return out
 }
 
-// Timestamp is a time in RFC 3339, in UTC; "" of none.
+// Timestamp formats a time as RFC 3339 in UTC; "" for the zero time.
 func Timestamp(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -43,23 +43,23 @@ func Timestamp(t time.Time) string {
 	return t.UTC().Format(time.RFC3339Nano)
 }
 
-// OrNone is the cell of a version: empty where there is none.
-func OrNone(version int) any {
+// VersionCell returns a version for a table; an empty cell for 0.
+func VersionCell(version int) any {
 	if version == 0 {
 		return nil
 	}
 	return version
 }
 
-// Shown is the cell of a value: empty where there is none.
-func Shown(value *string) any {
+// ValueCell returns a value for a table; an empty cell for nil.
+func ValueCell(value *string) any {
 	if value == nil {
 		return nil
 	}
 	return *value
 }
 
-// SecretIDs names the secrets of a service, hidden ones too.
+// SecretIDs returns the IDs of the secrets of a service, including hidden ones.
 func SecretIDs(ctx context.Context, a *App, s store.Store, service string) ([]store.ID, error) {
 	var found []store.ID
 	if lister, ok := s.(store.Lister); ok {
@@ -81,8 +81,8 @@ func SecretIDs(ctx context.Context, a *App, s store.Store, service string) ([]st
 	return found, err
 }
 
-// Histories reads the histories of secrets, eight at once, and counts those that the caller may
-// not read. named says that one was asked for, which must be there and be readable.
+// Histories reads the histories of secrets, eight in parallel, and counts the secrets that the caller
+// may not read. With named, a secret that is missing or denied is an error instead.
 func Histories(ctx context.Context, s store.Store, ids []store.ID, named bool) (all []store.Meta, hidden int, err error) {
 	each, denied := make([][]store.Meta, len(ids)), make([]bool, len(ids))
 	err = pace.Each(ctx, 8, len(ids), func(ctx context.Context, i int) (err error) {
@@ -91,7 +91,7 @@ func Histories(ctx context.Context, s store.Store, ids []store.ID, named bool) (
 		case named:
 		case errors.Is(err, store.ErrDenied):
 			denied[i], err = true, nil
-		case errors.Is(err, store.ErrNotFound): // deleted meanwhile
+		case errors.Is(err, store.ErrNotFound): // deleted in the meantime
 			err = nil
 		}
 		return err

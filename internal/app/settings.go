@@ -15,11 +15,11 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// Setting is one value in force, and where it came from.
+// Setting is the value of a setting, and where it comes from.
 type Setting struct{ Value, From string }
 
-// Settings are the values in force: a flag beats the environment, which beats the
-// configuration file, which beats the default.
+// Settings are the settings in force. A flag overrides the environment, which overrides the
+// configuration file, which overrides the default.
 type Settings struct {
 	Backend, Bucket, KMSKeyAlias, Region, Profile, EndpointURL, Retries, RetryMode, Timeout Setting
 
@@ -27,16 +27,16 @@ type Settings struct {
 
 	ExpectedBucketOwner, KeyARNs Setting // of a bucket; ARNs are joined by ", "
 
-	File *FileConfig // with what only the file can say
+	File *FileConfig // has the settings that only the file can set
 }
 
 const (
 	defaultTimeout = "30s to read, 60s to change"
 
-	fromDefault = "default" // where a setting came from that nobody made
+	fromDefault = "default" // [Setting.From] of a default
 )
 
-// Settings resolves what is in force, once.
+// Settings returns the settings in force. It reads the configuration file the first time only.
 func (a *App) Settings() (*Settings, error) {
 	if a.InForce != nil {
 		return a.InForce, nil
@@ -70,21 +70,21 @@ func (a *App) Settings() (*Settings, error) {
 		*v.to = a.resolve(v.flag, v.given, v.variables, file.from(v.inFile), *v.inFile, v.fallback)
 	}
 	s.KeyARNs = a.resolve("", "", []string{"COFFER_KEY_ARNS"}, file.from(&file.KeyARNs), strings.Join(file.KeyARNs, ", "), "")
-	s.complete(slices.ContainsFunc(a.Environ, func(v string) bool { return strings.HasPrefix(v, "CHAMBER_") && !strings.HasSuffix(v, "=") }))
+	s.setDefaults(slices.ContainsFunc(a.Environ, func(v string) bool { return strings.HasPrefix(v, "CHAMBER_") && !strings.HasSuffix(v, "=") }))
 	if variable := s.Kind().EndpointVariable; variable != "" {
 		s.EndpointURL = a.resolve("--endpoint-url", g.EndpointURL, []string{"COFFER_ENDPOINT_URL", variable}, file.from(&file.EndpointURL), file.EndpointURL, "")
 	}
 	if err := a.directories(s); err != nil {
 		return nil, err
 	}
-	if _, err := a.limit(s); err != nil {
+	if _, err := a.setTimeout(s); err != nil {
 		return nil, err
 	}
 	a.InForce = s
 	return s, nil
 }
 
-// resolve finds one setting. An empty variable counts as unset.
+// resolve returns one setting. An empty variable counts as unset.
 func (a *App) resolve(flag, given string, variables []string, file, inFile, fallback string) Setting {
 	if given != "" {
 		return Setting{given, flag}
@@ -100,8 +100,8 @@ func (a *App) resolve(flag, given string, variables []string, file, inFile, fall
 	return Setting{fallback, fromDefault}
 }
 
-// complete fills in the defaults that depend on other settings.
-func (s *Settings) complete(chamber bool) {
+// setDefaults sets the defaults that depend on other settings.
+func (s *Settings) setDefaults(chamber bool) {
 	if s.Backend.Value == "" {
 		s.Backend = defaultBackend(s, chamber)
 	}
@@ -118,8 +118,8 @@ func (s *Settings) complete(chamber bool) {
 	}
 }
 
-// directories finds where the local backend keeps objects and identities: in the XDG base
-// directories, where nothing else is said.
+// directories sets where the local backend keeps objects and identities. The defaults are in the
+// XDG base directories.
 func (a *App) directories(s *Settings) error {
 	data, config := a.baseDirectory("XDG_DATA_HOME", ".local", "share"), a.baseDirectory("XDG_CONFIG_HOME", ".config")
 	if s.Dir.Value == "" && data != "" {
@@ -134,9 +134,9 @@ func (a *App) directories(s *Settings) error {
 	return nil
 }
 
-// baseDirectory returns an XDG base directory, "" where there is no home.
+// baseDirectory returns an XDG base directory; "" if there is no home directory.
 func (a *App) baseDirectory(variable string, below ...string) string {
-	if dir := a.Getenv(variable); filepath.IsAbs(dir) { // the specification has relative ones ignored
+	if dir := a.Getenv(variable); filepath.IsAbs(dir) { // the specification says to ignore relative paths
 		return dir
 	}
 	home := a.Getenv("HOME")
@@ -149,7 +149,8 @@ func (a *App) baseDirectory(variable string, below ...string) string {
 	return filepath.Join(append([]string{home}, below...)...)
 }
 
-// CacheDirectory is where things are kept that can be found out again; "" where there is no home.
+// CacheDirectory returns the directory for files that can be recreated; "" if there is no home
+// directory.
 func (a *App) CacheDirectory() string {
 	base := a.baseDirectory("XDG_CACHE_HOME", ".cache")
 	if base == "" {
@@ -158,13 +159,13 @@ func (a *App) CacheDirectory() string {
 	return filepath.Join(base, "coffer")
 }
 
-// PinnedARNs returns the pinned keys, none where no key is pinned.
+// PinnedARNs returns the ARNs of the pinned keys; none if no keys are pinned.
 func (s *Settings) PinnedARNs() []string {
 	return strings.FieldsFunc(s.KeyARNs.Value, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 }
 
-// privateDirectory is where they are kept when the cache directory cannot be written: in a
-// container, or by a user without a home. It need not exist.
+// privateDirectory returns the directory to use if the cache directory can't be written, as in a
+// container or without a home directory. It may not exist.
 func (a *App) privateDirectory() string {
 	if dir := a.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "coffer")
@@ -172,7 +173,7 @@ func (a *App) privateDirectory() string {
 	return filepath.Join(os.TempDir(), "coffer-"+strconv.Itoa(os.Geteuid()))
 }
 
-// retries returns the number of attempts.
+// retries returns the number of attempts for a request, at least 1.
 func (s *Settings) retries() (int, error) {
 	n, err := strconv.Atoi(s.Retries.Value)
 	if err != nil || n < 0 {
@@ -181,7 +182,7 @@ func (s *Settings) retries() (int, error) {
 	return max(n, 1), nil
 }
 
-// UserName names who writes to a local store.
+// UserName returns the user of this process, as the author of versions in a local store.
 func (a *App) UserName() string {
 	for _, name := range []string{"USER", "LOGNAME", "USERNAME"} {
 		if v := a.Getenv(name); v != "" {

@@ -14,16 +14,16 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 )
 
-// How long a command waits without progress, where nobody says otherwise.
+// The default time that a command waits without progress.
 const (
 	ReadTimeout   = 30 * time.Second
 	ChangeTimeout = 60 * time.Second
 )
 
-// KeyTimeout is how long the key service has to describe keys, for all of them.
+// KeyTimeout limits the time to describe keys, for all keys together.
 const KeyTimeout = 3 * time.Second
 
-// timeout returns the setting; 0 is the command's default.
+// timeout returns the configured timeout; 0 if the default of the command applies.
 func (s *Settings) timeout() (time.Duration, error) {
 	if s.Timeout.From == fromDefault {
 		return 0, nil
@@ -38,86 +38,87 @@ func (s *Settings) timeout() (time.Duration, error) {
 	return d, nil
 }
 
-// limit sets how long the command waits, and returns it.
-func (a *App) limit(s *Settings) (time.Duration, error) {
+// setTimeout sets how long the command waits without progress, and returns it.
+func (a *App) setTimeout(s *Settings) (time.Duration, error) {
 	d, err := s.timeout()
 	if err != nil {
 		return 0, err
 	}
-	d = cmp.Or(d, a.Patience, ChangeTimeout)
+	d = cmp.Or(d, a.DefaultTimeout, ChangeTimeout)
 	if a.Watch != nil {
 		a.Watch.Limit(d)
 	}
 	return d, nil
 }
 
-// WaitFor tells a person what is waited for.
+// WaitFor prints what the command is waiting for.
 func (a *App) WaitFor(r waiting.Report) {
 	if a.Globals == nil || a.Globals.Quiet {
 		return
 	}
 	a.hideProgress()
-	const less = 10 * time.Second
-	if r.Limit > less {
-		a.Say("waiting for %s (Ctrl-C to stop, --timeout %s to wait less)", r, less)
+	const shorter = 10 * time.Second
+	if r.Limit > shorter {
+		a.Say("waiting for %s (Ctrl-C to stop, --timeout %s to wait less)", r, shorter)
 		return
 	}
 	a.Say("waiting for %s (Ctrl-C to stop)", r)
 }
 
-// withChanges returns the error of a command that waited for too long, or was interrupted, with what
-// is known of its changes; any other error as it is.
+// withChanges adds to the error of a timeout, an interrupt or a network failure which changes were
+// made. It returns any other error unchanged.
 func (a *App) withChanges(err error) error {
 	if a.Watch == nil {
 		return err
 	}
 	if ended := a.Watch.Ended(); ended != nil {
-		return Hinted(fmt.Errorf("gave up: %w; %s", ended, a.changes()), "--timeout "+waiting.Words(4*ended.Limit)+" waits longer")
+		return WithHint(fmt.Errorf("gave up: %w; %s", ended, a.changes()), "--timeout "+waiting.Words(4*ended.Limit)+" waits longer")
 	}
 	var exit *ExitError
 	switch code := exitCode(err); {
 	case errors.As(err, &exit):
 		return err
 	case code == exitInterrupted,
-		code == exitUnavailable && a.Patience != ReadTimeout && !errors.Is(err, store.ErrUnknown) && !errors.Is(err, store.ErrIndexBehind):
-		return &cutShortError{err, a.changes()}
+		code == exitUnavailable && a.DefaultTimeout != ReadTimeout && !errors.Is(err, store.ErrUnknown) && !errors.Is(err, store.ErrIndexBehind):
+		return &partialError{err, a.changes()}
 	}
 	return err
 }
 
-// cutShortError is an interrupt, or a network that failed, with what is known of the changes.
-type cutShortError struct {
+// partialError is an interrupt or a network failure, with the changes that were made before it.
+type partialError struct {
 	error
 	changes string
 }
 
-func (e *cutShortError) Unwrap() error { return e.error }
+func (e *partialError) Unwrap() error { return e.error }
 
-// changes says what was changed, as far as that is known.
+// changes describes which changes were made, and which may have been made.
 func (a *App) changes() string {
-	made, doubtful := a.Watch.Changes()
-	made, doubtful = secretNames(made), secretNames(doubtful)
-	behind := slices.ContainsFunc(doubtful, isIndex)
-	made, doubtful = slices.DeleteFunc(made, isIndex), slices.DeleteFunc(doubtful, isIndex)
-	var said []string
+	made, unknown := a.Watch.Changes()
+	made, unknown = secretNames(made), secretNames(unknown)
+	behind := slices.ContainsFunc(unknown, isIndex)
+	made, unknown = slices.DeleteFunc(made, isIndex), slices.DeleteFunc(unknown, isIndex)
+	var parts []string
 	if len(made) > 0 {
 		subject, verb := changesTo(made)
-		said = append(said, subject+" "+verb+" made")
+		parts = append(parts, subject+" "+verb+" made")
 	}
-	if len(doubtful) > 0 {
-		subject, _ := changesTo(doubtful)
-		said = append(said, subject+" may have been made: run "+look(doubtful, a.InForce)+" to see")
+	if len(unknown) > 0 {
+		subject, _ := changesTo(unknown)
+		parts = append(parts, subject+" may have been made: run "+commandToCheck(unknown, a.InForce)+" to see")
 	}
-	if len(said) == 0 {
-		said = append(said, "nothing was changed")
+	if len(parts) == 0 {
+		parts = append(parts, "nothing was changed")
 	}
 	if behind {
-		said = append(said, "an index may be behind: coffer doctor --fix mends it")
+		parts = append(parts, "an index may be behind: coffer doctor --fix mends it")
 	}
-	return strings.Join(said, "; ")
+	return strings.Join(parts, "; ")
 }
 
-// secretNames makes names of secrets from those of objects, and leaves out what a server was only tried with.
+// secretNames returns the names of secrets for those of their objects. It leaves out the objects of
+// probes.
 func secretNames(objects []string) []string {
 	var names []string
 	for _, object := range objects {
@@ -132,7 +133,7 @@ func isIndex(name string) bool {
 	return strings.HasPrefix(path.Base(name), store.ReservedPrefix) && !strings.HasPrefix(name, store.ReservedPrefix)
 }
 
-// changesTo begins a sentence about changes, and has its verb.
+// changesTo returns the subject and the verb of a sentence about changes.
 func changesTo(names []string) (subject, verb string) {
 	const most = 3
 	switch n := len(names); {
@@ -145,9 +146,9 @@ func changesTo(names []string) (subject, verb string) {
 	}
 }
 
-// look is the command that shows what became of changes. Secrets Manager keeps a service in one
-// secret, so that there a name is that of a service.
-func look(names []string, s *Settings) string {
+// commandToCheck returns the command that shows whether changes were made. On a Grouped backend the
+// names are those of services.
+func commandToCheck(names []string, s *Settings) string {
 	name, _, several := strings.Cut(names[0], ", ")
 	service, key := path.Split(name)
 	switch service = strings.TrimSuffix(service, "/"); {

@@ -13,7 +13,7 @@ func TestTheCommandToLookWithIsOfTheBackend(t *testing.T) {
 		{"secretsmanager", "api", "coffer list api"},
 		{"secretsmanager", "team/api", "coffer list team/api"},
 	} {
-		if got := look([]string{test.name}, &Settings{Backend: Setting{Value: test.backend}}); got != test.want {
+		if got := commandToCheck([]string{test.name}, &Settings{Backend: Setting{Value: test.backend}}); got != test.want {
 			t.Errorf("%s on %s: %q, want %q", test.name, test.backend, got, test.want)
 		}
 	}

@@ -29,7 +29,7 @@ func (e *Edit) encode() ([]byte, error) {
 		if e.Format == "dotenv" {
 			name, err := environ.Name(s.ID.Key, "")
 			if err != nil {
-				return nil, app.Hinted(err, "--format yaml carries every key")
+				return nil, app.WithHint(err, "--format yaml carries every key")
 			}
 			e.keys[name] = s.ID.Key
 		}
@@ -43,7 +43,7 @@ func (e *Edit) encode() ([]byte, error) {
 	}
 	err := formats.Encode(&body, format, pairs, formats.Options{})
 	if err != nil && e.Format != "yaml" {
-		err = app.Hinted(err, "--format yaml carries every key and every value")
+		err = app.WithHint(err, "--format yaml carries every key and every value")
 	}
 	return body.Bytes(), err
 }

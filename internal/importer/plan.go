@@ -27,7 +27,7 @@ func DropExisting(values map[string]store.Value, contents store.Contents) {
 // read, or is under another alias, the file could not have brought: it stays.
 func Stale(a *app.App, values map[string]store.Value, contents store.Contents) ([]string, error) {
 	if len(values) == 0 {
-		return nil, app.Hinted(app.Usage("the file has no secrets: --prune would delete the whole service"), "coffer delete "+contents.Service+" --service does that")
+		return nil, app.WithHint(app.Usage("the file has no secrets: --prune would delete the whole service"), "coffer delete "+contents.Service+" --service does that")
 	}
 	inFile := make(map[string]bool, len(values))
 	for name := range values {

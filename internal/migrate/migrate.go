@@ -92,7 +92,7 @@ func (m *Migration) failure(there store.Contents, moves []*move) error {
 		}
 	}
 	if errors.Is(first, app.ErrOtherValue) {
-		first = app.Hinted(first, "--overwrite writes the source's value as a new version")
+		first = app.WithHint(first, "--overwrite writes the source's value as a new version")
 	}
 	if first == nil && len(there.Hidden) > 0 {
 		first = fmt.Errorf("%w: %s of service %q hidden from you were not migrated", store.ErrDenied, app.Count(len(there.Hidden), "secret"), there.Service)
@@ -102,7 +102,7 @@ func (m *Migration) failure(there store.Contents, moves []*move) error {
 
 // plan finds out what the destination lacks of each secret.
 func (m *Migration) plan(ctx context.Context, service string, there, here store.Contents) ([]*move, error) {
-	wanted, err := m.Choose(there)
+	wanted, err := m.Select(there)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +142,7 @@ func (m *Migration) compare(ctx context.Context, v *move, stands *store.Secret) 
 	var err error
 	if m.History {
 		if source, err = versions(ctx, m.from, v.source); err != nil {
-			return app.Hinted(err, "--no-history migrates the newest values alone")
+			return app.WithHint(err, "--no-history migrates the newest values alone")
 		}
 	}
 	if stands != nil {
@@ -192,7 +192,7 @@ func (m *Migration) round(ctx context.Context, service string, changes []app.Cha
 		PreserveCase: true, Adopt: m.Adopt, Progress: func(store.Result) { line.Add() },
 	})
 	if len(results) == 0 && errors.Is(err, store.ErrInvalid) {
-		return app.Hinted(err, "--except leaves it out")
+		return app.WithHint(err, "--except leaves it out")
 	}
 	failed := false
 	for _, r := range results {

@@ -23,7 +23,7 @@ func FindCommand(name string) (string, error) {
 	switch {
 	case implicit:
 		err := fmt.Errorf("%q is found in the current directory or through a relative directory in PATH, and not run from there", name)
-		return "", &app.ExitError{Code: app.ExitNoCommand, Err: app.Hinted(err, "to run it: "+"."+string(filepath.Separator)+path)}
+		return "", &app.ExitError{Code: app.ExitNoCommand, Err: app.WithHint(err, "to run it: "+"."+string(filepath.Separator)+path)}
 	case err == nil:
 		return path, nil
 	case errors.Is(err, fs.ErrPermission):

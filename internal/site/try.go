@@ -288,7 +288,7 @@ func (s *Site) revert(ctx context.Context, setting BucketSetting, undo awsconf.U
 	if failed != nil {
 		reason = app.Sentence(failed)
 	}
-	return app.Hinted(fmt.Errorf("it is set, or may be, and could not be taken back (%s): %s: %w", app.Sentence(err), reason, store.ErrUnavailable),
+	return app.WithHint(fmt.Errorf("it is set, or may be, and could not be taken back (%s): %s: %w", app.Sentence(err), reason, store.ErrUnavailable),
 		"the bucket's owner can undo it: aws s3api "+revertCommand[setting.Name]+" --bucket "+s.Scope.Bucket)
 }
 
@@ -330,6 +330,6 @@ func (s *Site) BlockHint(ctx context.Context, err error) error {
 	if failed != nil || !blocked {
 		return err
 	}
-	return app.Hinted(err, "the bucket has a public access block, under which some servers deny every put, the owner's too (Ceph 16.2): aws s3api delete-public-access-block --bucket "+
+	return app.WithHint(err, "the bucket has a public access block, under which some servers deny every put, the owner's too (Ceph 16.2): aws s3api delete-public-access-block --bucket "+
 		s.Scope.Bucket+" --endpoint-url "+s.Other+", then coffer init --without public-access; else ask for s3:PutObject, s3:GetObject and s3:DeleteObject")
 }
