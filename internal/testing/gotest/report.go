@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -66,7 +67,7 @@ func (r *report) take(e event) {
 		r.failed[e.Package] = append(r.failed[e.Package], e.Test)
 	case e.Action == "skip" && e.Test != "":
 		why := r.reason(e)
-		r.skips[why] = append(r.skips[why], e.Test)
+		r.skips[why] = append(r.skips[why], path.Base(e.Package)+": "+e.Test)
 	case e.Test == "" && slices.Contains([]string{"pass", "fail", "skip"}, e.Action):
 		r.ended(e.Package, e.Action == "fail")
 	}

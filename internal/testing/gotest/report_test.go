@@ -82,13 +82,13 @@ func TestSkipsAreListedWithTheirReasons(t *testing.T) {
 	want := `
 Skipped because a program is missing; to run them, install it:
   zsh is missing: apt-get install zsh
-      TestPlayedSkips/missing
+      m: TestPlayedSkips/missing
 
 Skipped because they do not apply here:
   no reason given
-      TestPlayedSkips/silent
+      m: TestPlayedSkips/silent
   there is nothing to try
-      TestPlayedSkips/x and 1 more
+      m: TestPlayedSkips/x and 1 more
 `
 	if diff := cmp.Diff(want, reported); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
