@@ -40,7 +40,7 @@ func (v Value) Reveal() string {
 func (v Value) Len() int { return len(v.Reveal()) }
 
 // Check reports why a value cannot be kept: it is not UTF-8 (JSON would replace the
-// bytes in silence), holds a NUL (no environment can carry it) or is larger than
+// bytes in silence), holds a NUL (no environment can hold it) or is larger than
 // [MaxValue]. The error wraps [ErrInvalid] and tells the offset or size, never the value.
 func (v Value) Check() error {
 	text := v.Reveal()

@@ -54,7 +54,7 @@ func checkAnswers(stack *middleware.Stack) error {
 	}), middleware.After)
 }
 
-// checkAnswer goes by what an answer is not: moto 5.2 calls its VersioningConfiguration a
+// checkAnswer looks at what an answer is not: moto 5.2 calls its VersioningConfiguration a
 // GetBucketVersioningResponse.
 func checkAnswer(want string, body []byte) error {
 	body = bytes.TrimSpace(body)
@@ -62,7 +62,7 @@ func checkAnswer(want string, body []byte) error {
 	root := rootOf(body)
 	switch {
 	case len(body) == 0, want == "" && isJSON, root == want && want != "":
-		return nil // an empty one is judged by who asked
+		return nil // whether an empty one is right, the caller knows
 	case isJSON:
 		return notKnown("the object itself")
 	case root == "ListBucketResult", root == "ListAllMyBucketsResult", root == "LocationConstraint":

@@ -67,7 +67,7 @@ func (e *ContactError) Unwrap() []error {
 	return []error{e.Err, kind}
 }
 
-// RetryableError is what every retryer of the SDK goes by.
+// RetryableError is what every retryer of the SDK asks.
 func (e *ContactError) RetryableError() bool { return e.again }
 
 // contacts knows which servers have answered. Who never did is given up soon; one that did is
@@ -88,9 +88,9 @@ func (c *contacts) met(host string) {
 	c.answered[host] = true
 }
 
-// judge returns err, as a [*ContactError] where it is one of the n-th attempt that began so
+// classify returns err, as a [*ContactError] where it is one of the n-th attempt that began so
 // long after the first.
-func (c *contacts) judge(host string, n int, after time.Duration, err error) error {
+func (c *contacts) classify(host string, n int, after time.Duration, err error) error {
 	code, missed := contactFault(err)
 	if !missed {
 		return err

@@ -112,7 +112,7 @@ func checkEndpoint(service, address string, allowHTTP bool) error {
 	return nil
 }
 
-// loopback goes by the name alone: a look-up could be answered by somebody else.
+// loopback looks at the name alone: a DNS server could give any answer.
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()

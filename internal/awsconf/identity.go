@@ -59,7 +59,7 @@ func Identity(ctx context.Context, cfg aws.Config) (Caller, error) {
 }
 
 // Author returns a function that names the caller for what they write. Where that cannot
-// be told, writing goes on: the reason is logged, and the name is "".
+// be told, writing continues: the reason is logged, and the name is "".
 func Author(cfg aws.Config, log *slog.Logger) func(context.Context) string {
 	return func(ctx context.Context) string {
 		caller, err := Identity(ctx, cfg)

@@ -148,7 +148,7 @@ func speaksKMS(err error) bool {
 		identityFailed(err) || errors.As(err, &api) && strings.HasSuffix(api.ErrorCode(), "Exception")
 }
 
-// keySentinel goes by the code first and the status second. KMS words its codes in its own
+// keySentinel looks at the code first and the status second. KMS words its codes in its own
 // way (facts.md, section 4).
 func keySentinel(err error) error {
 	var contact *ContactError

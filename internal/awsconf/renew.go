@@ -18,7 +18,7 @@ import (
 const mostRepeats = 3
 
 // renewal has a request whose session has ended sent once more with new credentials, of
-// whatever service. [session] goes by the clock; the server's word comes after that.
+// whatever service. [session] looks at the clock; this looks at what the server says.
 type renewal struct{ session *session }
 
 // insert puts it within the attempts of a request, before that is signed. A request that is

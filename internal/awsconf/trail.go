@@ -38,7 +38,7 @@ func NewTrail(cfg aws.Config, pace time.Duration) *Trail {
 	t := &Trail{region: cfg.Region, pace: cmp.Or(pace, trailPace)}
 	t.client = cloudtrail.NewFromConfig(cfg, func(o *cloudtrail.Options) {
 		if t.other = o.BaseEndpoint != nil && !ofAWS(*o.BaseEndpoint); t.other {
-			o.Retryer = unlessStranger(o.Retryer)
+			o.Retryer = stopWithoutCloudTrail(o.Retryer)
 		}
 	})
 	return t
@@ -120,24 +120,24 @@ func parseDecrypt(text string) (d Decrypt, ours bool, err error) {
 	}, e.EventSource == "kms.amazonaws.com" && e.EventName == "Decrypt", nil
 }
 
-// unlessStranger returns a retryer that asks a server no more that fails without a word of
+// stopWithoutCloudTrail returns a retryer that asks a server no more that fails without a word of
 // CloudTrail's: it has none. It is for servers that are not AWS's.
-func unlessStranger(r aws.Retryer) aws.Retryer {
+func stopWithoutCloudTrail(r aws.Retryer) aws.Retryer {
 	if v2, ok := r.(aws.RetryerV2); ok {
-		return strangers{v2}
+		return withoutCloudTrail{v2}
 	}
 	return r
 }
 
-type strangers struct{ aws.RetryerV2 }
+type withoutCloudTrail struct{ aws.RetryerV2 }
 
 // IsErrorRetryable implements [aws.Retryer].
-func (s strangers) IsErrorRetryable(err error) bool {
-	return !isStranger(err) && s.RetryerV2.IsErrorRetryable(err)
+func (s withoutCloudTrail) IsErrorRetryable(err error) bool {
+	return !lacksCloudTrail(err) && s.RetryerV2.IsErrorRetryable(err)
 }
 
-// isStranger tells a failure that is no answer of CloudTrail's.
-func isStranger(err error) bool {
+// lacksCloudTrail tells a failure that is no answer of CloudTrail's.
+func lacksCloudTrail(err error) bool {
 	return answered(err) == http.StatusInternalServerError && trailCode(err) == ""
 }
 
@@ -170,7 +170,7 @@ func (t *Trail) fail(ctx context.Context, err error) error {
 	case answered(err) != 0:
 		out.Status, out.Code = answered(err), trailCode(err)
 		out.Kind = trailKind(out.Code, out.Status)
-		if t.other && isStranger(err) {
+		if t.other && lacksCloudTrail(err) {
 			out.Kind = store.ErrUnsupported
 		}
 		if out.Reason = ""; errors.As(err, &api) && out.Code != "" {

@@ -147,7 +147,7 @@ func (t *Trial) After(ctx context.Context, before Outcome, but ...string) (now O
 	}
 }
 
-// fresh goes through the life of an object.
+// fresh creates, reads, replaces and deletes an object.
 func (t *Trial) fresh(ctx context.Context, o *Outcome) {
 	s := t.named(strings.ToLower(rand.Text()))
 	first := t.create(ctx, o, stepCreate, "refuses a new object", &s)

@@ -104,7 +104,7 @@ func (o *operation) answered(ctx context.Context, to *url.URL, r *smithyhttp.Res
 		if to.Scheme == "http" && !o.contacts.hasMet(to.Host) && brokeOff(err) && speaksTLS(ctx, to.Host) {
 			err = &smithyhttp.RequestSendError{Err: errOnlyTLS}
 		}
-		err = o.contacts.judge(to.Host, o.n, time.Since(o.began), err) //nolint:forbidigo // as above
+		err = o.contacts.classify(to.Host, o.n, time.Since(o.began), err) //nolint:forbidigo // as above
 		var contact *ContactError
 		o.missed = errors.As(err, &contact) && contact.first
 		o.wait.Lost(reason(err), false, true)
@@ -112,7 +112,7 @@ func (o *operation) answered(ctx context.Context, to *url.URL, r *smithyhttp.Res
 	}
 	if wantsTLS(r) {
 		_ = r.Body.Close()
-		err := o.contacts.judge(to.Host, o.n, 0, &smithyhttp.RequestSendError{Err: errOnlyTLS})
+		err := o.contacts.classify(to.Host, o.n, 0, &smithyhttp.RequestSendError{Err: errOnlyTLS})
 		o.wait.Lost(reason(err), true, false)
 		return err
 	}
@@ -127,8 +127,7 @@ func (o *operation) answered(ctx context.Context, to *url.URL, r *smithyhttp.Res
 	return err
 }
 
-// outcome tells how far an operation has settled what it was about. An answer that asks to come
-// again later settles nothing.
+// outcome says how an operation ended. An answer that asks to try again later ends nothing.
 func outcome(err error) waiting.Outcome {
 	if err == nil {
 		return waiting.Done

@@ -99,7 +99,7 @@ func commandFor(a *app.App, f *admin.Finding, seen *admin.Inspection) string {
 // blocker is the finding that must be mended before another one is mendable: about the same index.
 func blocker(f *admin.Finding, seen *admin.Inspection) *admin.Finding {
 	ofIndex := []string{admin.CheckDrift, admin.CheckUnverifiable, admin.CheckGhost, admin.CheckStray, admin.CheckOrphan}
-	if f.Mendable || !slices.Contains(ofIndex, f.Check) {
+	if f.Repairable || !slices.Contains(ofIndex, f.Check) {
 		return f
 	}
 	for i := range seen.Findings {
@@ -115,7 +115,7 @@ func blocker(f *admin.Finding, seen *admin.Inspection) *admin.Finding {
 func kindOf(f *admin.Finding, key string, onLocal bool) string {
 	kind := f.Check
 	switch {
-	case f.Mendable:
+	case f.Repairable:
 		kind = "mendable"
 	case kind == admin.CheckOrphan && f.KeyAlias == "":
 		kind = "orphan of nobody"

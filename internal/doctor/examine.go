@@ -35,7 +35,7 @@ func Examine(ctx context.Context, a *app.App, s admin.Inspector, services []stri
 	}
 	line.Done()
 	for i := range all {
-		if !slices.ContainsFunc(all[i].Findings, func(f admin.Finding) bool { return f.Mendable }) {
+		if !slices.ContainsFunc(all[i].Findings, func(f admin.Finding) bool { return f.Repairable }) {
 			continue
 		}
 		if err := repair(ctx, a, s, &all[i]); err != nil {
@@ -47,7 +47,7 @@ func Examine(ctx context.Context, a *app.App, s admin.Inspector, services []stri
 
 // repair mends a service and looks at it again. What cannot be mended is said, and stays a finding.
 func repair(ctx context.Context, a *app.App, s admin.Inspector, seen *Inspected) error {
-	mended, failed := s.Mend(ctx, seen.Service)
+	mended, failed := s.Repair(ctx, seen.Service)
 	if ctx.Err() != nil {
 		return failed
 	}

@@ -77,11 +77,11 @@ func largestOf(env Environment) []Sized {
 	return sized[:min(largest, len(sized))]
 }
 
-// NULError is a variable with a NUL in it, which no environment can carry.
+// NULError is a variable with a NUL in it, which no environment can hold.
 type NULError struct{ Service, Key, Name string } // Service and Key are empty for an inherited one
 
 func (e *NULError) Error() string {
-	return describe(e.Service, e.Key, e.Name) + " holds a NUL, which no environment can carry"
+	return describe(e.Service, e.Key, e.Name) + " holds a NUL, which no environment can hold"
 }
 
 // Unwrap returns [store.ErrInvalid].

@@ -5,7 +5,7 @@ import "strings"
 const nameBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 
 // Name returns the variable that a secret's key becomes: the prefix as it stands, then the
-// key in upper case with "_" for "-" and "."; before a digit at the front goes a "_". The
+// key in upper case with "_" for "-" and "."; a "_" is put before a leading digit. The
 // result matches [A-Za-z_][A-Za-z0-9_]*, or the error is a [*NameError]. Only ASCII letters
 // change: no two letters of another script meet in one.
 func Name(key, prefix string) (string, error) {

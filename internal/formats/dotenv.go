@@ -124,13 +124,13 @@ func readDotenv(body []byte, c *collector) error {
 	return nil
 }
 
-// skip goes over n bytes and the newline after them.
+// skip passes n bytes and the newline after them.
 func (r *dotenvReader) skip(n int) {
 	r.line += strings.Count(r.rest[:n], "\n") + 1
 	r.rest = strings.TrimPrefix(r.rest[n:], "\n")
 }
 
-// key goes over `export KEY =` and the blanks after it.
+// key passes `export KEY =` and the blanks after it.
 func (r *dotenvReader) key(line string) (string, bool) {
 	key, _, found := strings.Cut(line, "=")
 	if !found {
@@ -144,7 +144,7 @@ func (r *dotenvReader) key(line string) (string, bool) {
 	return key, true
 }
 
-// value goes to the next line.
+// value passes to the next line.
 func (r *dotenvReader) value() (value, reason string) {
 	line, _, _ := strings.Cut(r.rest, "\n")
 	if line != "" && strings.IndexByte("'\"`", line[0]) >= 0 {

@@ -6,7 +6,7 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// ValueError tells that a format cannot carry a value. It wraps [store.ErrInvalid].
+// ValueError says that a format cannot hold a value. It wraps [store.ErrInvalid].
 type ValueError struct{ Format, Key, Reason string }
 
 func (e *ValueError) Error() string {

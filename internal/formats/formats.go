@@ -1,7 +1,7 @@
 // Package formats turns the secrets of a service into the files that other programs read,
 // and such files into secrets. It is pure: pairs in, text out, and back.
 //
-// A value is carried exactly or not at all: a format that cannot carry one refuses with a
+// A value is written exactly or not at all: a format that cannot hold one refuses with a
 // [*ValueError] that names the key. No error of this package quotes a value or any other
 // part of a file than key names.
 package formats
@@ -50,7 +50,7 @@ type format struct {
 // encoder is how a format is written.
 type encoder struct {
 	name  func(key string, o Options) (string, error) // what the format calls a key; nil: the key itself
-	check func(e entry) string                        // why an entry cannot be carried; "" when it can; nil: all can
+	check func(e entry) string                        // why an entry cannot be written; "" when it can; nil: all can
 	write func(b *bytes.Buffer, entries []entry, o Options) error
 }
 

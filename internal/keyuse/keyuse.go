@@ -122,7 +122,7 @@ func usesIn(in admin.Inspection) []*Use {
 			alias = same[0] // the one that is known to use the key
 		}
 		u := use(alias, s.KeyID, s.Sealed)
-		if s.Gone {
+		if s.Deleted {
 			u.Tombstones++
 			continue
 		}

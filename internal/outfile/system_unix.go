@@ -35,7 +35,7 @@ func checkDirectory(dir *os.Root, path string) error {
 	}
 	for above != filepath.Dir(above) {
 		above = filepath.Dir(above)
-		// A directory that may not be looked at cannot be judged, and is no reason to fail.
+		// A directory that may not be read cannot be checked, which is no reason to fail.
 		if info, err := os.Stat(above); err == nil && replaceable(info) {
 			return refuse(above, ErrDirectory)
 		}

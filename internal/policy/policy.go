@@ -119,7 +119,7 @@ func (s Scope) objectActions(role Role) []string {
 		return actions
 	}
 	actions = append(actions, "s3:PutObject", "s3:DeleteObject")
-	if s.Tags || role == Operator { // a rekey carries tags along
+	if s.Tags || role == Operator { // a rekey copies tags
 		actions = append(actions, "s3:GetObjectTagging", "s3:PutObjectTagging", "s3:DeleteObjectTagging")
 	}
 	return actions
@@ -243,7 +243,7 @@ func (s Scope) BucketPolicy(unconditional bool) Document {
 		Resource: []string{s.bucketARN() + "/*"},
 		Condition: map[string]Condition{
 			"Null": {"s3:if-match": {"true"}, "s3:if-none-match": {"true"}},
-			// Not the parts of an upload, which can carry no condition: the request that ends it
+			// Not the parts of an upload, which can have no condition: the request that ends it
 			// must (Amazon S3 User Guide, "Enforce conditional writes on Amazon S3 buckets").
 			"Bool": {"s3:ObjectCreationOperation": {"true"}},
 		},

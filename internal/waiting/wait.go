@@ -12,22 +12,22 @@ const Rate = 16 << 10
 // Wait is one thing that is waited for. A nil Wait, of a context without a watch, takes every
 // call and does nothing.
 type Wait struct {
-	w      *Watch
-	report Report
-	change string // what it changes; "" for what only reads
-	sent   bool   // the attempt under way has reached its server, so far as is known
-	doubt  bool   // an attempt before may have made the change
-	over   bool
+	w         *Watch
+	report    Report
+	change    string // what it changes; "" for what only reads
+	sent      bool   // the attempt under way has reached its server, so far as is known
+	uncertain bool   // an attempt before may have made the change
+	over      bool
 }
 
 // Outcome is how a wait ended.
 type Outcome int
 
-// The outcomes. Done and Refused are progress: an answer came that settles the matter.
+// The outcomes. Done and Refused are progress: an answer came that is final.
 const (
 	Done    Outcome = iota // a change was made
 	Refused                // it was not, unless an earlier attempt has made it
-	Failed                 // there was no answer that settles it
+	Failed                 // there was no final answer
 )
 
 // Begin notes that something is waited for, until [Wait.End] is called.
@@ -71,7 +71,7 @@ func (t *Wait) Sent() {
 	t.sent = true
 }
 
-// Lost notes how an attempt failed, and whether it may have been carried out all the same. Of
+// Lost notes how an attempt failed, and whether it may have been made all the same. Of
 // one without an answer, that depends on whether it was sent.
 func (t *Wait) Lost(reason string, answered, doubt bool) {
 	if t == nil {
@@ -80,7 +80,7 @@ func (t *Wait) Lost(reason string, answered, doubt bool) {
 	t.w.mu.Lock()
 	defer t.w.mu.Unlock()
 	t.report.Last = firstLine(reason)
-	t.doubt = t.doubt || doubt && (answered || t.sent)
+	t.uncertain = t.uncertain || doubt && (answered || t.sent)
 	t.sent = false
 }
 
@@ -123,9 +123,9 @@ func (t *Wait) End(o Outcome) {
 	switch {
 	case t.change == "":
 	case o == Done:
-		w.settle(t.change, true)
-	case t.doubt || o == Failed && t.sent:
-		w.settle(t.change, false)
+		w.record(t.change, true)
+	case t.uncertain || o == Failed && t.sent:
+		w.record(t.change, false)
 	}
 	if o != Failed {
 		w.progress()

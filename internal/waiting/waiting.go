@@ -97,7 +97,7 @@ type Watch struct {
 	silentUntil time.Time
 	gap         time.Duration
 
-	made, doubtful []string // changes, in the order in which their outcome was known
+	made, uncertain []string // changes, in the order in which their outcome was known
 }
 
 type watchKey struct{}
@@ -163,9 +163,9 @@ func (w *Watch) Ended() *NoProgressError {
 func (w *Watch) Changes() (made, doubtful []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	doubtful = slices.Clone(w.doubtful)
+	doubtful = slices.Clone(w.uncertain)
 	for _, t := range w.open {
-		if t.change != "" && (t.doubt || t.sent) && !slices.Contains(doubtful, t.change) {
+		if t.change != "" && (t.uncertain || t.sent) && !slices.Contains(doubtful, t.change) {
 			doubtful = append(doubtful, t.change)
 		}
 	}
@@ -272,7 +272,7 @@ func from(ctx context.Context) *Watch {
 
 func now() time.Time { return time.Now() } //nolint:forbidigo // how long something took, on the monotonic clock; never shown
 
-// Beyond returns a context that goes on when ctx is interrupted, with its values. The end of
+// Beyond returns a context that continues when ctx is interrupted, with its values. The end of
 // its watch ends it.
 func Beyond(ctx context.Context) context.Context {
 	w := from(ctx)
@@ -308,26 +308,26 @@ func Made(ctx context.Context, name string) {
 	if w := from(ctx); w != nil {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.settle(name, true)
+		w.record(name, true)
 	}
 }
 
-// Doubt notes a change of which it is not known whether it was made.
-func Doubt(ctx context.Context, name string) {
+// MaybeMade notes a change of which it is not known whether it was made.
+func MaybeMade(ctx context.Context, name string) {
 	if w := from(ctx); w != nil {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.settle(name, false)
+		w.record(name, false)
 	}
 }
 
-// settle notes what became of a change. The last word on one name holds.
-func (w *Watch) settle(name string, made bool) {
+// record notes what became of a change. The last word on one name holds.
+func (w *Watch) record(name string, made bool) {
 	same := func(other string) bool { return other == name }
-	to := &w.doubtful
+	to := &w.uncertain
 	if made {
 		to = &w.made
-		w.doubtful = slices.DeleteFunc(w.doubtful, same)
+		w.uncertain = slices.DeleteFunc(w.uncertain, same)
 	}
 	if !slices.Contains(*to, name) {
 		*to = append(*to, name)

@@ -222,7 +222,7 @@ func TestWithoutAWatchNothingHappens(t *testing.T) {
 	wait.Beside().End(waiting.Done)
 	wait.End(waiting.Done)
 	waiting.Made(ctx, "a")
-	waiting.Doubt(ctx, "a")
+	waiting.MaybeMade(ctx, "a")
 	if d := waiting.Limit(ctx, time.Minute); d != time.Minute {
 		t.Errorf("a limit of %v", d)
 	}

@@ -29,13 +29,13 @@ func (s Severity) Rank() int {
 
 // Finding is one thing that an inspection found.
 type Finding struct {
-	Check    string // what was looked for, in a word for programs: "drift", "ghost", "other-key"
-	Severity Severity
-	ID       store.ID // the secret; the Key is empty where it is about an object or the whole service
-	Object   string   // the object that it is about; "" where there are several, or none
-	KeyAlias string   // the key alias that it is about; "" where it is about none
-	Text     string   // what it is and what follows, as a sentence without its subject. Partly the storage's words: to be escaped
-	Mendable bool     // [Inspector.Mend] mends it
+	Check      string // what was looked for, in a word for programs: "drift", "ghost", "other-key"
+	Severity   Severity
+	ID         store.ID // the secret; the Key is empty where it is about an object or the whole service
+	Object     string   // the object that it is about; "" where there are several, or none
+	KeyAlias   string   // the key alias that it is about; "" where it is about none
+	Text       string   // what it is and what follows, as a sentence without its subject. Partly the storage's words: to be escaped
+	Repairable bool     // [Inspector.Repair] can repair it
 }
 
 // Inspection is what a service really looks like.
@@ -54,7 +54,7 @@ type Inspected struct {
 	Sealed     string // how the storage sealed it, in its own word: "aws:kms"
 	KeyID      string // the key that it is really under, in the storage's words
 	Hidden     bool   // the caller may not read it
-	Gone       bool   // a tombstone
+	Deleted    bool   // a tombstone
 }
 
 // InspectedIndex is an index as the storage tells it.
@@ -67,8 +67,8 @@ type InspectedIndex struct {
 	Err      error // why it could not be read; nil when it was
 }
 
-// Inspector is a [store.Store] that can say what is wrong with a service, and mend what can be mended
-// without a decision of its owner.
+// Inspector is a [store.Store] that can say what is wrong with a service, and repair what needs no
+// decision of its owner.
 type Inspector interface {
 	// Occupied returns the services that begin with prefix and hold a secret or an index, sorted:
 	// also those of which only an index is left.
@@ -78,7 +78,7 @@ type Inspector interface {
 	// may not see is a finding, not an error. [store.ErrDenied] where the service may not be listed.
 	Inspect(ctx context.Context, service string) (Inspection, error)
 
-	// Mend mends the findings that are mendable and still hold, and returns those that it mended.
+	// Repair repairs the findings that are repairable and still true, and returns those that it repaired.
 	// It can be interrupted anywhere and run again.
-	Mend(ctx context.Context, service string) ([]Finding, error)
+	Repair(ctx context.Context, service string) ([]Finding, error)
 }

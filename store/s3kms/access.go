@@ -70,5 +70,5 @@ func (d describer) tryDescribe(ctx context.Context, alias string) admin.Trial {
 	ctx, cancel := context.WithTimeout(ctx, describeTimeout)
 	defer cancel()
 	_, err := d.keys.Describe(ctx, alias)
-	return s3bucket.Judged("kms:DescribeKey", err)
+	return s3bucket.TrialResult("kms:DescribeKey", err)
 }

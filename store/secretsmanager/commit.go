@@ -111,7 +111,7 @@ func (s *Store) describeBeside(ctx context.Context, service string) func() (desc
 	return func() (description, error) { <-wait; return d, err }
 }
 
-// holder returns the version that carries a label; "" where none does.
+// holder returns the version that has a label; "" where none does.
 func holder(stages map[string][]string, stage string) string {
 	for id, list := range stages {
 		if slices.Contains(list, stage) {
@@ -142,10 +142,10 @@ func (p *proposal) create(ctx context.Context, undescribed error) error {
 	err = putError(storageError(ctx, "CreateSecret", p.service, err))
 	var refusal *store.StorageError
 	if !errors.As(err, &refusal) || refusal.Code != "ResourceExistsException" {
-		return p.settle(ctx, err)
+		return p.lookUp(ctx, err)
 	}
 	// It may be our own, made by a request whose answer was lost.
-	err = p.settle(ctx, fmt.Errorf("%w: %w", errMoved, err))
+	err = p.lookUp(ctx, fmt.Errorf("%w: %w", errMoved, err))
 	if errors.Is(err, errMoved) && awserror.Is(undescribed, store.ErrDenied) {
 		return undescribed
 	}
@@ -167,7 +167,7 @@ func (p *proposal) replace(ctx context.Context, labels description) error {
 	})
 	switch {
 	case err != nil && p.old == "":
-		return p.settle(ctx, putError(storageError(ctx, "PutSecretValue", p.service, err)))
+		return p.lookUp(ctx, putError(storageError(ctx, "PutSecretValue", p.service, err)))
 	case err != nil:
 		return putError(storageError(ctx, "PutSecretValue", p.service, err))
 	case slices.Contains(out.VersionStages, stageCurrent):
@@ -176,7 +176,7 @@ func (p *proposal) replace(ctx context.Context, labels description) error {
 		return errMoved
 	}
 	if err = p.move(ctx, stageCurrent, p.token, p.old); err != nil {
-		err = p.settle(ctx, err)
+		err = p.lookUp(ctx, err)
 	}
 	if err != nil && !errors.Is(err, store.ErrUnknown) {
 		p.withdraw(ctx, stage)
@@ -249,9 +249,9 @@ func (p *proposal) move(ctx context.Context, stage, to, from string) error {
 	return err
 }
 
-// settle finds out what became of a change whose request failed. An answer may have been
+// lookUp finds out what became of a change whose request failed. An answer may have been
 // lost, and a repetition of the SDK refused because the first one was obeyed.
-func (p *proposal) settle(ctx context.Context, err error) error {
+func (p *proposal) lookUp(ctx context.Context, err error) error {
 	moved := errors.Is(err, errMoved)
 	if !moved && !awserror.Applied(err) {
 		return err
@@ -263,7 +263,7 @@ func (p *proposal) settle(ctx context.Context, err error) error {
 	switch {
 	case lookErr != nil:
 		return unknown(err)
-	case now.versionID == p.token || now.carries(p.document):
+	case now.versionID == p.token || now.contains(p.document):
 		return nil
 	case moved || now.versionID == p.old:
 		return err

@@ -200,9 +200,9 @@ func (d *document) remove(key string) {
 	d.changed = append(d.changed, key)
 }
 
-// carries reports whether a document holds the changes of another: it is that one, or was
+// contains reports whether a document holds the changes of another: it is that one, or was
 // made from it.
-func (d *document) carries(other *document) bool {
+func (d *document) contains(other *document) bool {
 	for _, key := range other.changed {
 		have, want := d.entries[key], other.entries[key]
 		if have.Version != want.Version || have.Created != want.Created || have.CreatedBy != want.CreatedBy {

@@ -123,7 +123,7 @@ func (s *Store) deleteBatch(ctx context.Context, names []string) (failed map[str
 	if blind != nil && !errors.Is(blind, store.ErrDenied) {
 		return nil, blind
 	}
-	inDoubt := false
+	uncertain := false
 	deleted, err := awserror.Change[[]string]{
 		Retryer: s.retryer,
 		Send: func() ([]string, error) {
@@ -136,7 +136,7 @@ func (s *Store) deleteBatch(ctx context.Context, names []string) (failed map[str
 		Fail:    func(err error) error { return storageError(ctx, "DeleteParameters", names[0], err) },
 		Unknown: func(err error) error { return unknown("deleted", err) },
 		Look: func(lost error) ([]string, bool, error) {
-			inDoubt = true
+			uncertain = true
 			left, err := s.present(ctx, names)
 			if err != nil {
 				return nil, false, unknown("deleted", lost)
@@ -150,8 +150,8 @@ func (s *Store) deleteBatch(ctx context.Context, names []string) (failed map[str
 	failed = map[string]error{}
 	for _, name := range names {
 		switch {
-		case slices.Contains(deleted, name), inDoubt && slices.Contains(before, name):
-		case inDoubt && blind != nil:
+		case slices.Contains(deleted, name), uncertain && slices.Contains(before, name):
+		case uncertain && blind != nil:
 			failed[name] = errGone
 		default:
 			failed[name] = &store.NotFoundError{What: "secret"}

@@ -25,7 +25,7 @@ func (s *Store) Load(ctx context.Context, service string) (store.Contents, error
 	return s.load(ctx, service, "")
 }
 
-// LoadLabel is [Store.Load] for the versions that carry a label of Parameter Store, which
+// LoadLabel is [Store.Load] for the versions that have a label of Parameter Store, which
 // chamber writes as "service:label". A secret without the label is left out.
 func (s *Store) LoadLabel(ctx context.Context, service, label string) (store.Contents, error) {
 	if label == "" {

@@ -15,7 +15,7 @@ import (
 // again: a put that is repeated blindly makes a version more, and a create refuses itself. The
 // error wraps errMeanwhile where another writer has changed it and nothing of ours is there.
 func (w *writing) send(ctx context.Context, in *awsssm.PutParameterInput, c *change) (int64, error) {
-	inDoubt := false
+	uncertain := false
 	number, err := awserror.Change[int64]{
 		Retryer: w.retryer,
 		Send:    func() (int64, error) { return w.putOnce(ctx, in) },
@@ -24,7 +24,7 @@ func (w *writing) send(ctx context.Context, in *awsssm.PutParameterInput, c *cha
 		},
 		Unknown: func(err error) error { return unknown("stored", err) },
 		Look: func(lost error) (int64, bool, error) {
-			inDoubt = true
+			uncertain = true
 			return w.look(ctx, in, c, lost)
 		},
 	}.Make(ctx)
@@ -32,9 +32,9 @@ func (w *writing) send(ctx context.Context, in *awsssm.PutParameterInput, c *cha
 	switch {
 	case errors.As(err, &refusal) && refusal.Code == "ParameterAlreadyExists":
 		return 0, errMeanwhile
-	case err == nil && inDoubt && number > c.newest.number+1:
+	case err == nil && uncertain && number > c.newest.number+1:
 		// The put that was not there yet may have arrived after all, before this one.
-		if first, made, err := w.lookBack(ctx, in, c); err == nil && made {
+		if first, made, err := w.lookUpPut(ctx, in, c); err == nil && made {
 			return first, nil
 		}
 	}
@@ -68,7 +68,7 @@ func (w *writing) look(ctx context.Context, in *awsssm.PutParameterInput, c *cha
 		(stands.undescribed != nil || stands.Version == c.newest.Version+1 && stands.keyID == *in.KeyId):
 		return stands.number, true, nil
 	}
-	number, made, err = w.lookBack(ctx, in, c)
+	number, made, err = w.lookUpPut(ctx, in, c)
 	switch {
 	case err != nil:
 		return 0, false, unknown("stored", lost)
@@ -78,8 +78,8 @@ func (w *writing) look(ctx context.Context, in *awsssm.PutParameterInput, c *cha
 	return number, true, nil
 }
 
-// lookBack finds the first of our puts in the history.
-func (w *writing) lookBack(ctx context.Context, in *awsssm.PutParameterInput, c *change) (number int64, made bool, err error) {
+// lookUpPut finds the first of our puts in the history.
+func (w *writing) lookUpPut(ctx context.Context, in *awsssm.PutParameterInput, c *change) (number int64, made bool, err error) {
 	id, _ := secretID(in.Name)
 	versions, err := w.recorded(ctx, id, true)
 	for _, h := range versions {

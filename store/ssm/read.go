@@ -79,7 +79,7 @@ func (s *Store) valueOf(ctx context.Context, id store.ID, number int64) (store.V
 	return store.NewValue(aws.ToString(values[0].Value)), nil
 }
 
-// ReadLabel returns the version of a secret that carries a label of Parameter Store. The
+// ReadLabel returns the version of a secret that has a label of Parameter Store. The
 // errors are those of [store.Store.Read].
 func (s *Store) ReadLabel(ctx context.Context, id store.ID, label string) (store.Secret, error) {
 	secret, err := answer(ctx, s, id, func(id store.ID) (store.Secret, error) {

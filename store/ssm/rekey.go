@@ -207,7 +207,7 @@ func (r *rekeying) run(ctx context.Context, all *batch.Batch) error {
 		if m.err != nil {
 			return nil
 		}
-		m.err = all.Do(func() error { return r.carry(ctx, m) })
+		m.err = all.Do(func() error { return r.moveSecret(ctx, m) })
 		if r.o.Progress != nil && !errors.Is(m.err, batch.ErrLeft) {
 			r.o.Progress(r.result(m))
 		}
@@ -219,8 +219,8 @@ func (r *rekeying) run(ctx context.Context, all *batch.Batch) error {
 	return r.returned(ctx)
 }
 
-// carry puts the newest version of a secret again, and then its labels on it.
-func (r *rekeying) carry(ctx context.Context, m *move) error {
+// moveSecret puts the newest version of a secret again, and then its labels on it.
+func (r *rekeying) moveSecret(ctx context.Context, m *move) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

@@ -27,7 +27,7 @@ func Wrap(op string, id store.ID, err error) error {
 }
 
 // Storage returns the [*store.StorageError] of a refused operation, such as
-// "ssm:GetParameter". The kind goes by the service's own codes first, then by the codes that
+// "ssm:GetParameter". The kind comes from the service's own codes first, then by the codes that
 // all services share, then by the status. A context that has ended is told as such.
 func Storage(ctx context.Context, op, object string, err error, own map[string]error) error {
 	if ctx.Err() != nil {

@@ -47,7 +47,7 @@ func (b *Batch) Do(change func() error) error {
 	return ErrLeft
 }
 
-// Cause is why the batch has ended, nil while it goes on.
+// Cause is why the batch has ended, nil before.
 func (b *Batch) Cause() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

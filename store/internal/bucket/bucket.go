@@ -91,7 +91,7 @@ type Bucket interface {
 	// the order of their names. [ErrDenied].
 	List(ctx context.Context, prefix string) iter.Seq2[Info, error]
 
-	// Walk is List without the rule about "/": it yields what lies deeper too.
+	// Walk is List without the rule about "/": it yields deeper levels too.
 	Walk(ctx context.Context, prefix string) iter.Seq2[Info, error]
 }
 
@@ -101,10 +101,10 @@ type Tagger interface {
 	SetTags(ctx context.Context, name string, tags map[string]string) error // all of them
 }
 
-// Doubter is a [Bucket] that rests on what it has found out about its server. Doubt says that
+// Rechecker is a [Bucket] that rests on what it has found out about its server. Recheck says that
 // the server has done something else: a change was lost that no condition should have let go.
 // Before the next change it finds out again.
-type Doubter interface{ Doubt() }
+type Rechecker interface{ Recheck() }
 
 // Version is one state of an object that the storage still has, or the mark of a deletion.
 type Version struct {

@@ -155,7 +155,7 @@ func TestAFalseAliasInAnIndexIsNoClash(t *testing.T) {
 	w.client(app).put("a", "1")
 	w.plant(indexName(app), map[string]any{"latest": map[string]any{"a": map[string]any{"version": 1, "value": "1", "KMSAlias": ops}}}, w.kms(app))
 	for _, f := range w.client(app).inspect().Findings {
-		if f.Check == "name-clash" || f.Mendable {
+		if f.Check == "name-clash" || f.Repairable {
 			t.Errorf("found %+v", f)
 		}
 	}

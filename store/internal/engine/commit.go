@@ -22,8 +22,8 @@ func (w *writing) commit(ctx context.Context, c *change) error {
 		return err
 	}
 	v := newVersion(c.value, w.now, w.author())
-	deadline := w.e.Now().Add(waiting.Limit(ctx, patience))
-	doubted := 0
+	deadline := w.e.Now().Add(waiting.Limit(ctx, retryTime))
+	unclearPuts := 0
 	for n := 0; ; n++ {
 		if done, err := w.check(ctx, c, o, info); done || err != nil {
 			if done && len(w.o.Tags) > 0 {
@@ -61,10 +61,10 @@ func (w *writing) commit(ctx context.Context, c *change) error {
 		if o.Absent() && !base.Absent() {
 			return fmt.Errorf("%w, %w: it was deleted while it was being written", store.ErrConflict, store.ErrUnknown)
 		}
-		if doubtful(failed) {
-			doubted++
+		if unclear(failed) {
+			unclearPuts++
 		}
-		if doubted == doubts || w.e.Now().After(deadline) {
+		if unclearPuts == maxUnclear || w.e.Now().After(deadline) {
 			return failed
 		}
 	}
@@ -86,7 +86,7 @@ func (w *writing) afterwards(ctx context.Context, n int, key string, failed erro
 	switch {
 	case err == nil:
 		return o, info, nil
-	case errors.Is(err, bucket.ErrDenied) && !doubtful(failed), errors.Is(err, store.ErrCorrupt):
+	case errors.Is(err, bucket.ErrDenied) && !unclear(failed), errors.Is(err, store.ErrCorrupt):
 		return nil, bucket.Info{}, err // somebody else's object stands there
 	}
 	return nil, bucket.Info{}, w.unknown(failed)
@@ -96,11 +96,11 @@ func (w *writing) afterwards(ctx context.Context, n int, key string, failed erro
 // faster, or it is not known whether it was made.
 func retryable(err error) bool {
 	return errors.Is(err, bucket.ErrChanged) || errors.Is(err, bucket.ErrNotFound) ||
-		errors.Is(err, bucket.ErrBusy) || doubtful(err)
+		errors.Is(err, bucket.ErrBusy) || unclear(err)
 }
 
-// doubtful reports whether a failed change may have been made all the same.
-func doubtful(err error) bool {
+// unclear reports whether a failed change may have been made all the same.
+func unclear(err error) bool {
 	return errors.Is(err, bucket.ErrUnavailable) || errors.Is(err, bucket.ErrTorn)
 }
 
@@ -260,7 +260,7 @@ func (w *writing) committed(c *change, o *Document, number int, tag bucket.Tag, 
 	if base.Absent() && number == o.Newest() && len(o.Versions) == 1 {
 		c.outcome = store.Created
 	}
-	w.tellLost(base, c.key, fmt.Sprintf("; this is version %d", number))
+	w.notifyRollback(base, c.key, fmt.Sprintf("; this is version %d", number))
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.known[c.key] = known{tag: tag, object: o, version: number, created: base.Absent()}

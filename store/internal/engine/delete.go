@@ -124,12 +124,12 @@ func (w *writing) prepare(ctx context.Context, c *change) error {
 	if err := w.guard(ctx, o, info); err != nil {
 		return err
 	}
-	c.meta, c.condemned = o.Meta(o.Newest(), w.e.Alias), &fetched{o: o, info: info}
+	c.meta, c.target = o.Meta(o.Newest(), w.e.Alias), &fetched{o: o, info: info}
 	return nil
 }
 
 // record has the index know the numbers of what is about to be deleted, where it is behind: who
-// makes the secret anew goes by that, and may be under way.
+// makes the secret anew reads that, and may be writing.
 func (w *writing) record(ctx context.Context, changes []*change) error {
 	unknown := func() *index.Index {
 		x := index.New(w.e.Alias)
@@ -150,8 +150,8 @@ func (w *writing) record(ctx context.Context, changes []*change) error {
 			return err
 		}
 		w.own = w.v.Indexes[w.own.File]
-		r = &reconciliation{e: w.e, v: w.v, alias: w.e.Alias, legacy: unknown()}
-		if !r.legacy.Remembers() {
+		r = &reconciliation{e: w.e, v: w.v, alias: w.e.Alias, inherited: unknown()}
+		if !r.inherited.Remembers() {
 			break
 		}
 	}
@@ -163,7 +163,7 @@ func (w *writing) remove(ctx context.Context, c *change) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
-	o, info := c.condemned.o, c.condemned.info
+	o, info := c.target.o, c.target.info
 	for n := 0; ; n++ {
 		c.deleted = info.Tag
 		gone, failed := w.drop(ctx, o, info.Tag) // D2
@@ -180,7 +180,7 @@ func (w *writing) remove(ctx context.Context, c *change) error {
 		case now.Absent():
 			w.removed(c, known{tag: nowInfo.Tag, object: now})
 			return nil
-		case nowInfo.Tag != info.Tag && doubtful(failed):
+		case nowInfo.Tag != info.Tag && unclear(failed):
 			return fmt.Errorf("%w, %w: it was written while it was being deleted; the newer version was left", store.ErrConflict, store.ErrUnknown)
 		case nowInfo.Tag != info.Tag:
 			return fmt.Errorf("%w: it changed while it was being deleted; the newer version was left", store.ErrConflict)
@@ -193,7 +193,7 @@ func (w *writing) remove(ctx context.Context, c *change) error {
 // removed notes a secret that is deleted.
 func (w *writing) removed(c *change, gone known) {
 	c.outcome = store.Deleted
-	w.tellLost(c.condemned.o, c.key, "")
+	w.notifyRollback(c.target.o, c.key, "")
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	gone.version = c.meta.Version

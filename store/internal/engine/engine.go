@@ -49,7 +49,7 @@ type Options struct {
 	// Notice is told what a person should know of a change, as a whole sentence. Nil: silent.
 	Notice func(text string)
 
-	// SingleWriter says that nobody else changes secrets: [Engine.Mend] then collects tombstones
+	// SingleWriter says that nobody else changes secrets: Repair of package inspect then collects tombstones
 	// also where the storage cannot delete under a condition.
 	SingleWriter bool
 
@@ -68,8 +68,8 @@ const (
 	writers       = 64                    // objects written at once: an import is two waves, not ten
 	MaxVersions   = 100                   // how far back versions are kept
 	deletions     = 3                     // how often a delete is repeated
-	doubts        = 10                    // how often a change is repeated that ends without a clear answer
-	patience      = 60 * time.Second      // for a change that keeps meeting others
+	maxUnclear    = 10                    // how often a change is repeated that ends without a clear answer
+	retryTime     = 60 * time.Second      // for a change that keeps meeting others
 	putGrace      = 5 * time.Second       // for what is being put when an interrupt comes
 	indexGrace    = 10 * time.Second      // for the index after an interrupt
 	shortestPause = 10 * time.Millisecond // the limit of the first pause; see [pace.Backoff]

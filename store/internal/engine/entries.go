@@ -20,7 +20,7 @@ func (r *reconciliation) next(ctx context.Context) (*index.Index, error) {
 		}
 		before = empty
 	}
-	r.before, r.away = before, map[string]int{}
+	r.before, r.movedAway = before, map[string]int{}
 	next := before.Next(r.e.Nonce())
 	var unknown []string
 	for _, key := range r.v.keys() {
@@ -33,7 +33,7 @@ func (r *reconciliation) next(ctx context.Context) (*index.Index, error) {
 			}
 		case ours && k.object != nil && string(k.tag) == tag:
 			r.enter(ctx, next, k.object, r.v.Objects[key])
-		case ours && k.object != nil && !r.looked[key]:
+		case ours && k.object != nil && !r.reread[key]:
 			unknown = append(unknown, key) // whatever the index says of it: is ours still there?
 		case verified && !r.disputed(entry, key, tag):
 			next.Entries[key] = entry
@@ -55,7 +55,7 @@ func (r *reconciliation) next(ctx context.Context) (*index.Index, error) {
 	return next, nil
 }
 
-// readUnknown settles the keys for which our index does not vouch: another index may, else
+// readUnknown reads the keys for which our index does not vouch: another index may, else
 // the object is read.
 func (r *reconciliation) readUnknown(ctx context.Context, next *index.Index, keys []string) error {
 	if len(keys) == 0 {
@@ -102,16 +102,16 @@ func (r *reconciliation) readUnknown(ctx context.Context, next *index.Index, key
 
 // look notes that an object which the caller has stored was read again, once.
 func (r *reconciliation) look(key string, overwritten bool) {
-	if r.looked == nil {
-		r.looked = map[string]bool{}
+	if r.reread == nil {
+		r.reread = map[string]bool{}
 	}
-	if overwritten && !r.looked[key] {
+	if overwritten && !r.reread[key] {
 		r.overwritten = append(r.overwritten, key)
-		if d, ok := r.e.Bucket.(bucket.Doubter); ok {
-			d.Doubt()
+		if d, ok := r.e.Bucket.(bucket.Rechecker); ok {
+			d.Recheck()
 		}
 	}
-	r.looked[key] = true
+	r.reread[key] = true
 }
 
 // elsewhere notes a key for which another readable index vouches, and one alone: of two, the object decides.
@@ -127,7 +127,7 @@ func (r *reconciliation) elsewhere(next *index.Index, key string) bool {
 			if file == r.own.File || r.keepOlder(next, key, e.Version) {
 				return false
 			}
-			next.Other[key], r.away[key] = tag, e.Version
+			next.Other[key], r.movedAway[key] = tag, e.Version
 		}
 		return true
 	case gone:
@@ -158,7 +158,7 @@ func (r *reconciliation) enter(ctx context.Context, next *index.Index, o *Docume
 		}
 	}
 	if owner != r.alias && (!r.shared || index.FileName(owner) != r.own.File) {
-		next.Other[o.key], r.away[o.key] = string(info.Tag), n
+		next.Other[o.key], r.movedAway[o.key] = string(info.Tag), n
 		return
 	}
 	r.seenElsewhere(next, o.key, n)
@@ -169,7 +169,7 @@ func (r *reconciliation) enter(ctx context.Context, next *index.Index, o *Docume
 	}
 }
 
-// keepDenied settles a key whose object is gone (no tag) or may not be read. One under
+// keepDenied enters a key whose object is deleted (no tag) or may not be read. One under
 // our own key keeps its entry as it was; one under another key is not ours.
 func (r *reconciliation) keepDenied(next *index.Index, key string, info bucket.Info) {
 	if info.Tag == "" {

@@ -85,7 +85,7 @@ var rollbackSteps = map[string]struct {
 	}},
 	"purge":   {app, false, func(ctx context.Context, c *client) error { _, _, err := c.Purge(ctx, service, "other"); return err }},
 	"restore": {app, false, func(_ context.Context, c *client) error { _, err := c.undelete("dead", ""); return err }},
-	"doctor":  {app, true, func(ctx context.Context, c *client) error { _, err := c.Mend(ctx, service); return err }},
+	"doctor":  {app, true, func(ctx context.Context, c *client) error { _, err := c.Repair(ctx, service); return err }},
 	"rekey to another key": {ops, false, func(ctx context.Context, c *client) error {
 		results, err := c.Rekey(ctx, service, admin.RekeyOptions{})
 		var rollback *store.RollbackError
@@ -127,7 +127,7 @@ func TestARollbackStaysUntilItIsDecided(t *testing.T) {
 			}
 
 			// Whoever accepts it ends it, and the next number is above all.
-			if _, err := w.client(home, func(o *engine.Options) { o.AllowRollback = true }).Mend(t.Context(), service); err != nil {
+			if _, err := w.client(home, func(o *engine.Options) { o.AllowRollback = true }).Repair(t.Context(), service); err != nil {
 				t.Fatal(err)
 			}
 			if got := values(w.client(home).load())["password"]; got != "two" {
@@ -214,7 +214,7 @@ func TestARollbackUnderAnotherKeyCanBeAccepted(t *testing.T) {
 			w.client(app).put("another", "a1") // index(app) vouches for version 1 from here
 			if accept {
 				both := w.client(ops, func(o *engine.Options) { o.AllowRollback = true })
-				if _, err := both.Mend(t.Context(), service); err != nil {
+				if _, err := both.Repair(t.Context(), service); err != nil {
 					t.Fatal(err)
 				}
 				w.client(ops).wantLoad(map[string]string{"password": "one", "other": "o2", "another": "a1"})

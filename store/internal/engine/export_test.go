@@ -1,7 +1,7 @@
 package engine
 
-// Patience is how long a change is tried that keeps meeting others.
-const Patience = patience
+// RetryTime is how long a change is tried that keeps meeting others.
+const RetryTime = retryTime
 
-// Doubts is how often a change is made that ends without a clear answer each time.
-const Doubts = doubts
+// MaxUnclear is how often a change is made that ends without a clear answer each time.
+const MaxUnclear = maxUnclear

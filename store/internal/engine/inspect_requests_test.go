@@ -97,7 +97,7 @@ func TestWhoMayNotListIsTold(t *testing.T) {
 	c.mem.DenyListing()
 	_, err := c.Inspect(t.Context(), service)
 	w.want(err, store.ErrDenied)
-	_, err = c.Mend(t.Context(), service)
+	_, err = c.Repair(t.Context(), service)
 	w.want(err, store.ErrDenied)
 	_, err = c.Occupied(t.Context(), "")
 	w.want(err, store.ErrDenied)

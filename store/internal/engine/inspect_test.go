@@ -52,7 +52,7 @@ func told(findings []admin.Finding) []string {
 			about = strings.TrimPrefix(f.Object, service+"/")
 		}
 		line := strings.TrimSpace(fmt.Sprintf("%s %s %s", f.Severity, f.Check, about))
-		if f.Mendable {
+		if f.Repairable {
 			line += ", mendable"
 		}
 		out = append(out, line)
@@ -71,7 +71,7 @@ func (c *client) wantTold(want ...string) {
 func (c *client) mend() []string {
 	c.w.Helper()
 	truth := c.w.truth()
-	mended, err := c.Mend(c.w.Context(), service)
+	mended, err := c.Repair(c.w.Context(), service)
 	if err != nil {
 		c.w.Fatalf("mend: %v", err)
 	}

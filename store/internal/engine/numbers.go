@@ -16,16 +16,16 @@ import (
 // makes that less. An object with a lower version than it once had is evidence of a rollback,
 // and a number that a deleted version had is never given again.
 
-// tell says something of a service once in a command.
-func (e *Engine) tell(v *View, format string, args ...any) {
+// notify says something of a service once in a command.
+func (e *Engine) notify(v *View, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.told == nil {
-		v.told = map[string]bool{}
+	if v.notified == nil {
+		v.notified = map[string]bool{}
 	}
-	if !v.told[text] {
-		v.told[text] = true
+	if !v.notified[text] {
+		v.notified[text] = true
 		e.Notice(text)
 	}
 }
@@ -68,13 +68,13 @@ func (r *reconciliation) disputed(mine index.Entry, key, tag string) bool {
 }
 
 // keepOlder keeps the evidence that a secret had a higher version than it has now: an index that
-// forgot it would let readers take the older value. It reports whether that settles the entry.
+// forgot it would let readers take the older value. It reports whether the entry is done.
 func (r *reconciliation) keepOlder(next *index.Index, key string, newest int) bool {
 	x := r.own.Index
 	if x == nil || r.e.AllowRollback || x.Newest(key) <= newest {
 		return false
 	}
-	r.tellOlder(key, newest, x.Newest(key))
+	r.notifyOlder(key, newest, x.Newest(key))
 	if e := x.Entries[key]; r.before == x && e.Tag != "" && e.Version > newest {
 		next.Entries[key] = e
 		r.keepSeen(next, key)
@@ -84,8 +84,8 @@ func (r *reconciliation) keepOlder(next *index.Index, key string, newest int) bo
 	return false
 }
 
-func (r *reconciliation) tellOlder(key string, newest, seen int) {
-	r.e.tell(r.v, "%s/%s is at version %d, but version %d was written: an older state was put back. Reading %s fails until you decide: run "+
+func (r *reconciliation) notifyOlder(key string, newest, seen int) {
+	r.e.notify(r.v, "%s/%s is at version %d, but version %d was written: an older state was put back. Reading %s fails until you decide: run "+
 		"coffer restore %s %s --version %d, or coffer doctor --fix --allow-rollback %s",
 		r.v.Service, key, newest, seen, r.v.Service, r.v.Service, key, newest, r.v.Service)
 }
@@ -103,7 +103,7 @@ func (r *reconciliation) seenElsewhere(next *index.Index, key string, newest int
 	}
 	if seen > newest && !r.e.AllowRollback {
 		next.Seen[key] = max(seen, next.Seen[key])
-		r.tellOlder(key, newest, seen)
+		r.notifyOlder(key, newest, seen)
 	}
 }
 
@@ -128,11 +128,11 @@ func (r *reconciliation) remember(next *index.Index) {
 		}
 		for key, e := range x.Entries {
 			if !next.Entries[key].Says(e) {
-				r.lose(next, key, e.Version)
+				r.keepNumber(next, key, e.Version)
 			}
 		}
 		for key, n := range x.Seen {
-			r.lose(next, key, n)
+			r.keepNumber(next, key, n)
 		}
 	}
 	for key, k := range r.known {
@@ -140,16 +140,16 @@ func (r *reconciliation) remember(next *index.Index) {
 			next.Learn(key, k.version)
 		}
 	}
-	if r.legacy != nil {
-		next.Inherit(r.legacy, r.v.tags())
+	if r.inherited != nil {
+		next.Inherit(r.inherited, r.v.tags())
 	}
-	maps.DeleteFunc(next.Last, func(key string, n int) bool { return next.Entries[key].Version > n || r.away[key] >= n })
+	maps.DeleteFunc(next.Last, func(key string, n int) bool { return next.Entries[key].Version > n || r.movedAway[key] >= n })
 	next.Fold()
 }
 
-// lose notes a number that an entry had, unless a newer entry or an object elsewhere has more.
-func (r *reconciliation) lose(next *index.Index, key string, n int) {
-	if next.Entries[key].Version <= n && r.away[key] < n && next.Seen[key] < n {
+// keepNumber notes a number that an entry had, unless a newer entry or an object elsewhere has more.
+func (r *reconciliation) keepNumber(next *index.Index, key string, n int) {
+	if next.Entries[key].Version <= n && r.movedAway[key] < n && next.Seen[key] < n {
 		next.Learn(key, n)
 	}
 }
@@ -261,14 +261,14 @@ func vouches(s *IndexState, key string, tag bucket.Tag) bool {
 	return ok
 }
 
-// tellLost says of a secret that was changed in this state that it had been put back before.
-func (w *writing) tellLost(o *Document, key, then string) {
+// notifyRollback says of a secret that was changed in this state that it had been put back before.
+func (w *writing) notifyRollback(o *Document, key, then string) {
 	seen := 0
 	for _, s := range w.v.Readable() {
 		seen = max(seen, s.Index.Newest(key))
 	}
 	if n := o.Newest(); !o.Absent() && seen > n && !w.e.AllowRollback {
-		w.e.tell(w.v, "%s/%s was at version %d, though version %d had been written: an older state had been put back%s", w.v.Service, key, n, seen, then)
+		w.e.notify(w.v, "%s/%s was at version %d, though version %d had been written: an older state had been put back%s", w.v.Service, key, n, seen, then)
 	}
 }
 

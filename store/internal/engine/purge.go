@@ -19,11 +19,11 @@ var _ admin.Purger = (*Engine)(nil)
 
 // Residue implements [admin.Purger].
 func (e *Engine) Residue(ctx context.Context, service string, keys ...string) ([]admin.Kept, error) {
-	p, err := e.past(ctx, service)
+	p, err := e.listVersions(ctx, service)
 	if err != nil {
 		return nil, wrap("look at", service, "", err)
 	}
-	found, err := p.named(keys)
+	found, err := p.resolve(keys)
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func keptOf(id store.ID, versions []bucket.Version) admin.Kept {
 // as long as anything is left, a second run finds them. And a mark that went before what is
 // below it would bring that back.
 func (e *Engine) Purge(ctx context.Context, service string, keys ...string) ([]store.Result, []admin.Kept, error) {
-	p, err := e.past(ctx, service)
+	p, err := e.listVersions(ctx, service)
 	if err != nil {
 		return nil, nil, wrap("purge", service, "", err)
 	}
@@ -110,7 +110,7 @@ func unfinished(results []store.Result, err error) []store.Result {
 
 // exact resolves names to keys, deleted ones too. One of which there is nothing stays as it is,
 // with its error.
-func (p *past) exact(names []string) (keys []string, missing []error, err error) {
+func (p *versionList) exact(names []string) (keys []string, missing []error, err error) {
 	keys, missing = make([]string, len(names)), make([]error, len(names))
 	for i, name := range names {
 		if keys[i], missing[i] = store.Lookup(name, p.keys()); errors.Is(missing[i], store.ErrAmbiguousName) {
@@ -129,7 +129,7 @@ func (p *past) exact(names []string) (keys []string, missing []error, err error)
 
 // sweep removes what is kept of the indexes, and then of secrets that are deleted.
 func (e *Engine) sweep(ctx context.Context, service string, keys []string) ([]admin.Kept, error) {
-	p, err := e.past(ctx, service)
+	p, err := e.listVersions(ctx, service)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +165,7 @@ func (e *Engine) sweep(ctx context.Context, service string, keys []string) ([]ad
 // sweeping is one removal of versions.
 type sweeping struct {
 	e       *Engine
-	p       *past
+	p       *versionList
 	mu      sync.Mutex
 	removed map[string]*admin.Kept // by object
 }

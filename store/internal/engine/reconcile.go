@@ -20,7 +20,7 @@ type ReconcileOptions struct {
 // Reconcile brings the index of an alias up to date with the secret objects (X1 to X4). It renews
 // the listing of the view.
 func (e *Engine) Reconcile(ctx context.Context, v *View, alias string, o ReconcileOptions) error {
-	r := &reconciliation{e: e, v: v, alias: alias, rebuild: o.Rebuild, legacy: o.Inherit}
+	r := &reconciliation{e: e, v: v, alias: alias, rebuild: o.Rebuild, inherited: o.Inherit}
 	return r.run(ctx)
 }
 
@@ -55,10 +55,10 @@ type reconciliation struct {
 	dropEmpty bool
 	// rebuild makes an index anew that does not parse. It is a cache, and the objects have all of it.
 	rebuild bool
-	// legacy is what other indexes of the service know of deleted secrets, and this one is to
-	// know. Before this one is deleted, heir makes another one know what it remembers.
-	legacy *index.Index
-	heir   func(ctx context.Context, x *index.Index) error
+	// inherited is what other indexes of the service know of deleted secrets, and this one is to
+	// know. Before this one is deleted, handOver copies what it knows to another one.
+	inherited *index.Index
+	handOver  func(ctx context.Context, x *index.Index) error
 	// first makes an index where there was none: the listing that the caller has already serves
 	// for the first round, since the one that follows the put holds it against what is there then.
 	first bool
@@ -68,9 +68,9 @@ type reconciliation struct {
 
 	before      *index.Index    // what of the index as it was can be relied on
 	made        string          // the nonce of the index that was put where there was none, unless forced
-	looked      map[string]bool // keys that the caller has stored, and whose object was read since (W5)
+	reread      map[string]bool // keys that the caller has stored, and whose object was read since (W5)
 	overwritten []string        // those of them whose object lacks it again
-	away        map[string]int  // the newest versions of secrets that were seen under another alias
+	movedAway   map[string]int  // the newest versions of secrets that were seen under another alias
 }
 
 // run repeats X1 to X4 until the index is right. The order of its steps matters: with the
@@ -78,8 +78,8 @@ type reconciliation struct {
 // is dropped, and the put still succeeds.
 func (r *reconciliation) run(ctx context.Context) error {
 	file := index.FileName(r.alias)
-	deadline := r.e.Now().Add(waiting.Limit(ctx, patience))
-	doubted := 0
+	deadline := r.e.Now().Add(waiting.Limit(ctx, retryTime))
+	unclearPuts := 0
 	for n := 0; ; n++ {
 		if n > 0 {
 			if err := r.e.pause(ctx, n); err != nil {
@@ -104,7 +104,7 @@ func (r *reconciliation) run(ctx context.Context) error {
 		}
 		if r.v.Files[file].Tag == r.own.Tag { // else it was put meanwhile
 			r.v.Indexes[file] = r.own
-			if n > 0 && r.carried() {
+			if n > 0 && r.committed() {
 				return nil
 			}
 			if err := r.unique(ctx, first); err != nil {
@@ -124,8 +124,8 @@ func (r *reconciliation) run(ctx context.Context) error {
 			if err == nil || !retryable(err) {
 				return err
 			}
-			if doubtful(err) {
-				if doubted++; doubted == doubts {
+			if unclear(err) {
+				if unclearPuts++; unclearPuts == maxUnclear {
 					return err
 				}
 			}
@@ -166,8 +166,8 @@ func (r *reconciliation) swap(ctx context.Context, file string, next *index.Inde
 	if bare && (r.dropEmpty || r.own.Corrupt != nil || r.made != "" && r.made == before.Nonce) {
 		return r.drop(ctx, file)
 	}
-	if empty && r.dropEmpty && r.heir != nil && !r.own.Missing {
-		if err := r.heir(ctx, next); err != nil {
+	if empty && r.dropEmpty && r.handOver != nil && !r.own.Missing {
+		if err := r.handOver(ctx, next); err != nil {
 			return err
 		}
 		return r.drop(ctx, file)
@@ -196,7 +196,7 @@ func (r *reconciliation) swap(ctx context.Context, file string, next *index.Inde
 		return err
 	}
 	if err := r.e.Vouch(name, put.Seal); err != nil {
-		// Every value lies open in it, and nothing is lost with it.
+		// Its values are not encrypted, and nothing is lost with it.
 		_ = r.e.Bucket.Delete(waiting.Beyond(ctx), name, bucket.IfMatch(put.Tag))
 		return err
 	}
@@ -227,10 +227,10 @@ func (r *reconciliation) sealedRight() bool {
 	return r.own.Missing || r.putKey == "" || r.own.Seal.KeyID == "" || r.own.Seal.KeyID == r.putKey
 }
 
-// carried reports whether the writer who won the race for the index has taken all changes of
-// the caller along. Its listing then came after our puts, and so after those of every writer
+// committed reports whether the writer who won the race for the index has committed all changes
+// of the caller too. Its listing then came after our puts, and so after those of every writer
 // that ended before we began: what else may be missing has a writer of its own.
-func (r *reconciliation) carried() bool {
+func (r *reconciliation) committed() bool {
 	if r.force || r.own.Index == nil || len(r.known) == 0 || r.whole || !r.sealedRight() {
 		return false
 	}

@@ -20,7 +20,7 @@ import (
 var _ admin.Rekeyer = (*Engine)(nil)
 
 // Rekey implements [admin.Rekeyer]: K0 to K6 of the protocol. Every step derives its work from
-// the listing, the indexes and the objects, so that a run after a crash goes on where it was.
+// the listing, the indexes and the objects, so that a run after a crash continues it.
 func (e *Engine) Rekey(ctx context.Context, service string, o admin.RekeyOptions) ([]store.Result, error) {
 	if e.Plain() {
 		return nil, wrap("rekey", service, "", fmt.Errorf("%w: this backend knows no keys", store.ErrUnsupported))
@@ -62,7 +62,7 @@ type move struct {
 	entry index.Entry // for the new index, made from the object in the state of its tag
 
 	done     bool // or there was nothing left to move
-	gone     bool // deleted meanwhile, or no longer of the alias to move from
+	deleted  bool // deleted meanwhile, or no longer of the alias to move from
 	returned bool // put back by another writer
 	err      error
 }
@@ -72,12 +72,12 @@ const rounds = 10
 
 // run does K1 to K6. From then on the results are of what was moved, or could not be.
 func (r *rekeying) run(ctx context.Context) error {
-	stopped, err := r.carryAll(ctx)
+	stopped, err := r.moveAll(ctx)
 	if stopped != nil {
 		err = stopped
 	}
 	if err == nil || len(r.known) > 0 {
-		if behind := r.settle(ctx); behind != nil && stopped != nil {
+		if behind := r.finish(ctx); behind != nil && stopped != nil {
 			noteBehind(stopped, store.ErrIndexBehind)
 		} else if behind != nil {
 			err = also(err, fmt.Errorf("%w: %w", store.ErrIndexBehind, StorageError(behind)))
@@ -87,16 +87,16 @@ func (r *rekeying) run(ctx context.Context) error {
 	}
 	r.results = nil
 	for _, m := range r.moves {
-		if m.err != nil || m.done && !m.gone {
+		if m.err != nil || m.done && !m.deleted {
 			r.results = append(r.results, r.result(m))
 		}
 	}
 	return err
 }
 
-// carryAll is K1 and K2, again for those that changed in between. stopped is not nil when the session
+// moveAll is K1 and K2, again for those that changed in between. stopped is not nil when the session
 // ended before all were moved.
-func (r *rekeying) carryAll(ctx context.Context) (stopped *store.Error, err error) {
+func (r *rekeying) moveAll(ctx context.Context) (stopped *store.Error, err error) {
 	open := slices.DeleteFunc(slices.Clone(r.moves), func(m *move) bool { return m.err != nil })
 	all := r.batch(ctx, len(open))
 	for n := 0; len(open) > 0 && n < rounds && all.Cause() == nil; n++ {
@@ -109,7 +109,7 @@ func (r *rekeying) carryAll(ctx context.Context) (stopped *store.Error, err erro
 		var again []*move
 		_ = pace.Each(context.WithoutCancel(ctx), writers, len(open), func(_ context.Context, i int) error {
 			m := open[i]
-			m.err = all.Do(func() (err error) { m.done, err = r.carry(ctx, m); return err }) // K2
+			m.err = all.Do(func() (err error) { m.done, err = r.moveOne(ctx, m); return err }) // K2
 			switch {
 			case !m.done && m.err == nil:
 				mu.Lock()
@@ -171,10 +171,10 @@ func (r *rekeying) reconciliation() *reconciliation {
 	return b
 }
 
-// carry is K2 for one secret: its object is stored anew under the new alias, on the condition
+// moveOne is K2 for one secret: its object is stored anew under the new alias, on the condition
 // that it is what was announced. It returns false, and the new entry to announce, when it
 // is not.
-func (r *rekeying) carry(ctx context.Context, m *move) (done bool, err error) {
+func (r *rekeying) moveOne(ctx context.Context, m *move) (done bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return false, context.Cause(ctx)
 	}
@@ -183,13 +183,13 @@ func (r *rekeying) carry(ctx context.Context, m *move) (done bool, err error) {
 	case err != nil:
 		return false, err
 	case o.Absent():
-		m.gone = true
+		m.deleted = true
 		return true, nil
 	case o.Alias == r.e.Alias && !r.o.Rewrite:
 		r.note(m.key, o, info.Tag)
 		return true, nil // another run was faster, or an answer was lost
 	case cmp.Or(o.Alias, r.e.Owner(ctx, r.v, o, info, r.own, "")) != m.from:
-		m.gone = true
+		m.deleted = true
 		return true, nil
 	case string(info.Tag) != m.entry.Tag && !r.o.Rewrite:
 		m.entry = r.entryOf(o, info)
@@ -221,8 +221,8 @@ func (r *rekeying) note(key string, o *Document, tag bucket.Tag) {
 	r.known[key] = known{tag: tag, object: o, version: o.Newest()}
 }
 
-// settle is K3 to K5: the new index, then the old ones.
-func (r *rekeying) settle(ctx context.Context) error {
+// finish is K3 to K5: the new index, then the old ones.
+func (r *rekeying) finish(ctx context.Context) error {
 	ctx, cancel := outlive(ctx, indexGrace)
 	defer cancel()
 	if err := r.reconciliation().run(ctx); err != nil { // K3
@@ -231,28 +231,28 @@ func (r *rekeying) settle(ctx context.Context) error {
 	if r.o.Rewrite {
 		return nil
 	}
-	return r.clear(ctx)
+	return r.clearSources(ctx)
 }
 
-// inherit has our index know what an old one remembers that is about to be deleted.
-func (r *rekeying) inherit(ctx context.Context, old *index.Index) error {
+// handOver has our index know what an old one remembers that is about to be deleted.
+func (r *rekeying) handOver(ctx context.Context, old *index.Index) error {
 	if s := r.v.Indexes[r.own.File]; s != nil && s.Index != nil && s.Index.Covers(old) {
 		return nil
 	}
 	b := r.reconciliation()
-	b.legacy = old
+	b.inherited = old
 	return b.run(ctx)
 }
 
-// clear is K4 and K5, and the look of K6 at what they have left: an index that is listed all the
+// clearSources is K4 and K5, and the look of K6 at what they have left: an index that is listed all the
 // same, or again, is taken up once more.
-func (r *rekeying) clear(ctx context.Context) error {
-	left, lies := r.old(), ""
+func (r *rekeying) clearSources(ctx context.Context) error {
+	left, stillListed := r.sourceAliases(), ""
 	for n := 0; len(left) > 0 && n < deletions; n++ {
 		dropped := map[string]bucket.Tag{}
 		for _, alias := range left {
 			file := index.FileName(alias)
-			a := &reconciliation{e: r.e, v: r.v, alias: alias, known: r.known, force: r.sources[file] != "" && n == 0, dropEmpty: true, heir: r.inherit}
+			a := &reconciliation{e: r.e, v: r.v, alias: alias, known: r.known, force: r.sources[file] != "" && n == 0, dropEmpty: true, handOver: r.handOver}
 			if s := r.v.Indexes[file]; s != nil && s.Index != nil {
 				_, a.shared = s.Index.Foreign()
 			}
@@ -269,7 +269,7 @@ func (r *rekeying) clear(ctx context.Context) error {
 		if err := r.e.List(ctx, r.v); err != nil {
 			return err
 		}
-		lies = ""
+		stillListed = ""
 		left = slices.DeleteFunc(left, func(alias string) bool {
 			file, tag := index.FileName(alias), bucket.Tag("")
 			if s := r.v.Indexes[file]; s != nil {
@@ -277,22 +277,22 @@ func (r *rekeying) clear(ctx context.Context) error {
 			}
 			listed := r.v.Files[file].Tag
 			if listed != "" && listed == dropped[file] {
-				lies = file
+				stillListed = file
 			}
 			return listed == tag
 		})
 	}
-	if lies != "" {
-		return fmt.Errorf("%w: the storage says that %s/%s was deleted, and lists it all the same", store.ErrUnavailable, r.v.Service, lies)
+	if stillListed != "" {
+		return fmt.Errorf("%w: the storage says that %s/%s was deleted, and lists it all the same", store.ErrUnavailable, r.v.Service, stillListed)
 	}
 	return nil
 }
 
-// old returns the aliases whose indexes are to lose what was moved: those that secrets came
+// sourceAliases returns the aliases whose indexes are to lose what was moved: those that secrets came
 // from, and of an earlier run that died, those that may hold its secrets still. An index of which
 // none is seen is looked for again: a writer may be about to put it. Where two aliases share one, it
 // is from now on that of the alias whose secrets stay.
-func (r *rekeying) old() []string {
+func (r *rekeying) sourceAliases() []string {
 	files := maps.Clone(r.sources)
 	for _, s := range r.v.Readable() {
 		files[s.File] = s.Index.Alias
@@ -316,7 +316,7 @@ func (r *rekeying) returned() error {
 		planned[m.key] = m
 	}
 	var back, more []string
-	for _, alias := range r.old() {
+	for _, alias := range r.sourceAliases() {
 		s := r.v.Indexes[index.FileName(alias)]
 		if s == nil || s.Index == nil {
 			continue
@@ -327,7 +327,7 @@ func (r *rekeying) returned() error {
 			} else if m == nil {
 				more = append(more, key)
 			} else if m.done {
-				m.gone, m.returned = false, true
+				m.deleted, m.returned = false, true
 				back = append(back, key)
 			}
 		}

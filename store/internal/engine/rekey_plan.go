@@ -72,7 +72,7 @@ func (r *rekeying) plan(ctx context.Context) error {
 		if entry, alias, ok := r.vouched(key, tag); !ok || r.e.checkRollback(r.v.Service, key, entry.Version, r.v.Readable()) != nil {
 			unknown = append(unknown, key)
 		} else if alias != r.e.Alias {
-			r.move(key, alias, entry)
+			r.addMove(key, alias, entry)
 		}
 	}
 	objects, infos := make([]*Document, len(unknown)), make([]bucket.Info, len(unknown))
@@ -94,7 +94,7 @@ func (r *rekeying) plan(ctx context.Context) error {
 			if alias == "" {
 				r.moves = append(r.moves, &move{key: key, err: &store.AliasError{Want: r.e.Alias}})
 			} else if alias != r.e.Alias {
-				r.move(key, alias, r.entryOf(o, infos[i]))
+				r.addMove(key, alias, r.entryOf(o, infos[i]))
 			}
 		}
 	}
@@ -125,7 +125,7 @@ func (s *IndexState) Entry(key string) (index.Entry, bool) {
 	return e, ok
 }
 
-func (r *rekeying) move(key, alias string, entry index.Entry) {
+func (r *rekeying) addMove(key, alias string, entry index.Entry) {
 	if r.o.From != "" && alias != r.o.From {
 		return
 	}

@@ -21,7 +21,7 @@ func (w *writing) batch(ctx context.Context, changes int) *batch.Batch {
 			// Whether that is the session is asked at the 1st denial, the 2nd, the 4th, ...: however many
 			// are genuine, it costs few requests.
 			if n := denied.Add(1); n&(n-1) == 0 {
-				if ended := ended403(w.e.listsStill(context.WithoutCancel(ctx), w.v)); errors.Is(ended, bucket.ErrCredentials) {
+				if ended := sessionEnded(w.e.listOnce(context.WithoutCancel(ctx), w.v)); errors.Is(ended, bucket.ErrCredentials) {
 					return ended
 				}
 			}

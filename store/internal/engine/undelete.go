@@ -24,11 +24,11 @@ func (e *Engine) Deleted(ctx context.Context, service string, keys ...string) ([
 }
 
 func (e *Engine) candidates(ctx context.Context, service string, names []string) ([]admin.Candidate, error) {
-	p, err := e.past(ctx, service)
+	p, err := e.listVersions(ctx, service)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := p.named(names)
+	keys, err := p.resolve(names)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func (e *Engine) undelete(ctx context.Context, id store.ID, o admin.UndeleteOpti
 	if _, err := store.NewID(id.Service, id.Key); err != nil {
 		return nil, err
 	}
-	p, err := e.past(ctx, id.Service)
+	p, err := e.listVersions(ctx, id.Service)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +129,7 @@ func (f *former) newest() (Version, int) {
 
 // former finds a state of a secret: by its id, by the number of its newest version, or the
 // last one. Of a secret that is there, the state that is there is none.
-func (e *Engine) former(ctx context.Context, p *past, key, at string, live bool) (*former, error) {
+func (e *Engine) former(ctx context.Context, p *versionList, key, at string, live bool) (*former, error) {
 	top, hidden := 0, 0
 	for _, v := range p.states(key) {
 		if live && v.Latest {
@@ -161,7 +161,7 @@ func (e *Engine) former(ctx context.Context, p *past, key, at string, live bool)
 
 // bringBack puts a former state on the condition that there is no secret: on a mark or in the
 // place of nothing, or on the tombstone that was read.
-func (w *writing) bringBack(ctx context.Context, c *change, p *past, at string) error {
+func (w *writing) bringBack(ctx context.Context, c *change, p *versionList, at string) error {
 	o, info, err := w.base(ctx, c)
 	if err != nil {
 		return err
@@ -174,7 +174,7 @@ func (w *writing) bringBack(ctx context.Context, c *change, p *past, at string) 
 		return err
 	}
 	var next *Document
-	deadline := w.e.Now().Add(waiting.Limit(ctx, patience))
+	deadline := w.e.Now().Add(waiting.Limit(ctx, retryTime))
 	for n := 0; ; n++ {
 		if !o.Absent() {
 			return w.there(ctx, c, o, info, f, next)
@@ -183,7 +183,7 @@ func (w *writing) bringBack(ctx context.Context, c *change, p *past, at string) 
 			if err := w.guard(ctx, f.object, f.info); err != nil { // W2
 				return err
 			}
-			if next, err = w.revived(f); err != nil {
+			if next, err = w.restoredObject(f); err != nil {
 				return err
 			}
 		}
@@ -204,7 +204,7 @@ func (w *writing) bringBack(ctx context.Context, c *change, p *past, at string) 
 	}
 }
 
-// there settles a secret that exists: it is what was put, or it is what was to be restored, or
+// there handles a secret that exists: it is what was put, or it is what was to be restored, or
 // it is another one, and stays.
 func (w *writing) there(ctx context.Context, c *change, o *Document, info bucket.Info, f *former, put *Document) error {
 	if put != nil {
@@ -237,9 +237,9 @@ func notDeleted(o *Document) error {
 	return fmt.Errorf("%w: it is not deleted, but at version %d", store.ErrConflict, o.Newest())
 }
 
-// revived makes the object to put. What a later state, or an index, had a version of keeps its
+// restoredObject makes the object to put. What a later state, or an index, had a version of keeps its
 // number: the newest value gets one above it.
-func (w *writing) revived(f *former) (*Document, error) {
+func (w *writing) restoredObject(f *former) (*Document, error) {
 	v, n := f.newest()
 	last := f.last
 	for _, s := range w.v.Readable() {

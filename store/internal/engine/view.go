@@ -23,8 +23,8 @@ type View struct {
 	Indexes map[string]*IndexState // those that were asked for, by file name
 	pinned  []string               // the aliases that are known to stand for a pinned key
 
-	mu   sync.Mutex
-	told map[string]bool // what a person was told of it
+	mu       sync.Mutex
+	notified map[string]bool // what a person was told of it
 }
 
 // IndexState is one index as it was read: exactly one of missing, denied, corrupt and idx says how.

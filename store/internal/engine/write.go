@@ -109,12 +109,12 @@ type change struct {
 	key   string // as it is stored
 	value store.Value
 
-	fetched   *fetched   // what W1 has read beside the listing; nil: nothing
-	condemned *fetched   // what is to be deleted
-	deleted   bucket.Tag // the state in which it was deleted
-	meta      store.Meta
-	outcome   store.Outcome
-	err       error
+	fetched *fetched   // what W1 has read beside the listing; nil: nothing
+	target  *fetched   // what is to be deleted
+	deleted bucket.Tag // the state in which it was deleted
+	meta    store.Meta
+	outcome store.Outcome
+	err     error
 }
 
 type fetched struct {
@@ -187,8 +187,8 @@ type known struct {
 	created bool // where nothing was
 }
 
-// begin does W1: at once the listing, our index, and for a single secret its object, in the hope
-// that the name is the stored one. Where keys are pinned, it refuses an alias that stands for another.
+// begin does W1: at once the listing, our index, and for a single secret its object,
+// as if the name were the stored one. Where keys are pinned, it refuses an alias that stands for another.
 func (e *Engine) begin(ctx context.Context, service string, changes []*change) (*writing, error) {
 	var v *View
 	var pinned string

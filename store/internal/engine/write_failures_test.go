@@ -161,7 +161,7 @@ func TestAWriteGivesUpInTime(t *testing.T) {
 	start := w.Now()
 	_, err := c.write("a", canary, store.WriteOptions{})
 	w.want(err, store.ErrUnavailable)
-	if took := w.Now().Sub(start); took < engine.Patience || took > 2*engine.Patience {
+	if took := w.Now().Sub(start); took < engine.RetryTime || took > 2*engine.RetryTime {
 		t.Errorf("it took %v", took)
 	}
 	// And for its index.
@@ -190,8 +190,8 @@ func TestAPutThatFailsAgainAndAgainIsGivenUp(t *testing.T) {
 				puts++
 			}
 		}
-		if puts != engine.Doubts {
-			t.Errorf("%s was put %d times, want %d", object, puts, engine.Doubts)
+		if puts != engine.MaxUnclear {
+			t.Errorf("%s was put %d times, want %d", object, puts, engine.MaxUnclear)
 		}
 	}
 }

@@ -78,23 +78,23 @@ func (b *Bucket) Head(ctx context.Context, name string) (bucket.Info, error) {
 // is no key but those of aliases: without one, Put is [bucket.ErrRefused].
 func (b *Bucket) Put(ctx context.Context, name string, body []byte, o bucket.PutOptions) (bucket.Info, error) {
 	info, err := b.put(ctx, name, body, o)
-	return info, settled(ctx, "put", name, err)
+	return info, record(ctx, "put", name, err)
 }
 
 // Delete implements [bucket.Bucket]. Without a condition a missing object is no error.
 // The directories above the object stay.
 func (b *Bucket) Delete(ctx context.Context, name string, cond bucket.If) error {
-	return settled(ctx, "delete", name, b.remove(ctx, name, cond))
+	return record(ctx, "delete", name, b.remove(ctx, name, cond))
 }
 
-// settled notes what became of a change, and returns its error.
-func settled(ctx context.Context, op, name string, err error) error {
+// record notes what became of a change, and returns its error.
+func record(ctx context.Context, op, name string, err error) error {
 	if err == nil {
 		waiting.Made(ctx, name)
 		return nil
 	}
 	if err = failure(op, name, err); errors.Is(err, bucket.ErrUnavailable) {
-		waiting.Doubt(ctx, name)
+		waiting.MaybeMade(ctx, name)
 	}
 	return err
 }

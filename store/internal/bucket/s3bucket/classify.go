@@ -129,7 +129,7 @@ var codes = map[string]error{
 	"KMS.ServiceUnavailableException": bucket.ErrUnavailable,
 }
 
-// ofAnswer goes by the code first. A denial has one code: every other 403 is a fault of the
+// ofAnswer looks at the code first. A denial has one code: every other 403 is a fault of the
 // credentials, the key or the account, which nobody may skip.
 func ofAnswer(op, code string, status int) error {
 	sentinel, known := codes[code]

@@ -35,12 +35,12 @@ func (b *Bucket) Inquire(ctx context.Context, beside, alias string) ([]admin.Inq
 		}
 		all = append(all, admin.Inquiry{Name: map[part]string{
 			partTags: "tags of objects", partVersions: "a version by its id", partLinks: "links that end",
-		}[wanted], Kept: judged(v.Kept, v.untold), Seen: v.Seen})
+		}[wanted], Kept: verdictOf(v.Kept, v.untold), Seen: v.Seen})
 	}
 	return append(all, b.aboutSettings(ctx)...), ctx.Err()
 }
 
-func judged(kept, untold bool) admin.Verdict {
+func verdictOf(kept, untold bool) admin.Verdict {
 	switch {
 	case untold:
 		return admin.Untold
@@ -55,7 +55,7 @@ func aboutConditions(f *findings, err error) []admin.Inquiry {
 	deletes := admin.Inquiry{Name: "conditions of deletes", Kept: admin.Untold, Seen: "not asked: those of puts are not kept"}
 	switch {
 	case err != nil:
-		puts.Kept, puts.Seen = judged(false, !errors.Is(err, bucket.ErrUnsupported)), reasonOf(err)
+		puts.Kept, puts.Seen = verdictOf(false, !errors.Is(err, bucket.ErrUnsupported)), reasonOf(err)
 	case f.unknown:
 		puts.Kept, puts.Seen = admin.Untold, "nothing could be stored for it"
 	case f.refusal != "":

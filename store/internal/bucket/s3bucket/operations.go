@@ -3,7 +3,7 @@ package s3bucket
 // Operation says of a request what a server that does not know all of S3 may overlook, and how it
 // is found out before that does harm.
 type Operation struct {
-	Parts string // the query parameters and headers that its meaning lies in
+	Parts string // the query parameters and headers that say what it does
 	Guard string // what is done on a server that is not AWS's; of one that only reads, what its answer is held against
 }
 

@@ -66,10 +66,10 @@ func (b *Bucket) Try(ctx context.Context, service, index, alias string, wanted [
 func (p *prober) wants(action string) bool { return slices.Contains(p.wanted, action) }
 
 // note records what came of an action.
-func (p *prober) note(action string, err error) { p.trials[action] = Judged(action, err) }
+func (p *prober) note(action string, err error) { p.trials[action] = TrialResult(action, err) }
 
-// Judged is the trial of an action whose request ended with err.
-func Judged(action string, err error) admin.Trial {
+// TrialResult is the trial of an action whose request ended with err.
+func TrialResult(action string, err error) admin.Trial {
 	t := admin.Trial{Action: action, Verdict: admin.Allowed}
 	if err != nil {
 		t.Verdict, t.Reason = admin.Untold, reasonOf(err)
@@ -130,7 +130,7 @@ func (p *prober) read(ctx context.Context, name string) {
 		p.note("s3:GetObject", nil)
 		p.note("kms:Decrypt", nil)
 	case errors.Is(err, bucket.ErrNotFound):
-		p.note("s3:GetObject", nil) // it is judged before the object is looked for
+		p.note("s3:GetObject", nil) // it is checked before the object is looked for
 		p.untold("nothing is stored under "+p.alias+" yet", "kms:Decrypt")
 	default:
 		_, headErr := p.b.Head(ctx, name)

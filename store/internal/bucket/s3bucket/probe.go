@@ -70,11 +70,11 @@ var errAgain = errors.New("the server's answers are not of one state of the buck
 //
 // Its requests are made in four round trips.
 type trial struct {
-	b       *Bucket
-	name    string // of the objects, without the letter
-	key     string // alias
-	a, bee  placed
-	pending []string // objects that may be there
+	b             *Bucket
+	name          string // of the objects, without the letter
+	key           string // alias
+	first, second placed
+	pending       []string // objects that may be there
 }
 
 // placed is an object of the trial as the answer to its put described it.
@@ -121,14 +121,14 @@ func (p *probed) probeOnce(ctx context.Context, beside string) (f *findings, err
 	case err != nil:
 		return nil, err
 	}
-	if err := p.o.Vouch(t.name+"a", t.a.Seal); err != nil {
+	if err := p.o.Vouch(t.name+"a", t.first.Seal); err != nil {
 		return nil, err
 	}
-	f.Versions = t.a.versions
+	f.Versions = t.first.versions
 	if f.Conditions, err = t.keepsPutConditions(ctx); err != nil || !f.Conditions { // 2
 		return f, err
 	}
-	if t.a.versions != f.Versions || t.bee.versions != f.Versions {
+	if t.first.versions != f.Versions || t.second.versions != f.Versions {
 		return nil, errAgain
 	}
 	deletes, err := t.tellsStates(ctx) // 3
@@ -158,8 +158,8 @@ func (t *trial) put(ctx context.Context, letter, body string, cond bucket.If) (p
 func (t *trial) place(ctx context.Context) error {
 	t.pending = []string{"a", "b"}
 	errs := together(ctx,
-		func() (err error) { t.a, err = t.put(ctx, "a", "1", bucket.IfAbsent()); return err },
-		func() (err error) { t.bee, err = t.put(ctx, "b", "1", bucket.IfAbsent()); return err },
+		func() (err error) { t.first, err = t.put(ctx, "a", "1", bucket.IfAbsent()); return err },
+		func() (err error) { t.second, err = t.put(ctx, "b", "1", bucket.IfAbsent()); return err },
 	)
 	if refused(errs[0]) && refused(errs[1]) {
 		t.pending = nil
@@ -191,7 +191,7 @@ func refused(err error) bool { return err != nil && unclear(err) == nil }
 // keepsPutConditions tells whether puts whose conditions do not hold are refused, and one whose
 // condition holds is made. Its ETag must be another one: the protocol rests on that.
 func (t *trial) keepsPutConditions(ctx context.Context) (bool, error) {
-	before, after := t.a.Tag, placed{}
+	before, after := t.first.Tag, placed{}
 	errs := together(ctx,
 		func() error { _, err := t.put(ctx, "b", "2", bucket.IfAbsent()); return err },
 		func() error { _, err := t.put(ctx, "b", "3", bucket.IfMatch("0")); return err },
@@ -213,7 +213,7 @@ func (t *trial) keepsPutConditions(ctx context.Context) (bool, error) {
 	case err != nil:
 		return false, err
 	}
-	t.a = after
+	t.first = after
 	if after.Tag == before {
 		return false, t.fault("the server gives two states of an object the same ETag")
 	}
@@ -226,7 +226,7 @@ func (t *trial) refusedMatch(ctx context.Context) error {
 	switch now, err := t.b.Head(ctx, t.name+"a"); {
 	case err != nil:
 		return err
-	case now.Tag == t.a.Tag:
+	case now.Tag == t.first.Tag:
 		return t.fault("the server refuses If-Match with the ETag that the object has")
 	}
 	return errAgain
@@ -256,11 +256,11 @@ func (t *trial) tellsStates(ctx context.Context) (deletes bool, err error) {
 		}
 	}
 	switch {
-	case got.Tag != t.a.Tag:
+	case got.Tag != t.first.Tag:
 		return false, t.fault("the server answers a put and a get with different ETags")
 	case listed.Tag == "":
 		return false, t.fault("the server does not list what was just stored")
-	case listed.Tag != t.a.Tag:
+	case listed.Tag != t.first.Tag:
 		return false, t.fault("the server lists other ETags than it answers with")
 	}
 	return deletes, nil
@@ -269,7 +269,7 @@ func (t *trial) tellsStates(ctx context.Context) (deletes bool, err error) {
 func (t *trial) list(ctx context.Context) (listed bucket.Info, err error) {
 	for info, err := range t.b.List(ctx, t.name+"a") {
 		if isAny(err, bucket.ErrDenied) {
-			return t.a.Info, nil // who may not list changes nothing either
+			return t.first.Info, nil // who may not list changes nothing either
 		}
 		if err != nil {
 			return listed, err
@@ -284,9 +284,9 @@ func (t *trial) list(ctx context.Context) (listed bucket.Info, err error) {
 // with a put take the new state away (facts.md, section 9).
 func (t *trial) keepsDeleteConditions(ctx context.Context) (bool, error) {
 	errs := together(ctx,
-		func() error { return t.removeRight(ctx, "a", t.a.Tag) },
-		func() error { return t.removeRight(ctx, "b", t.bee.Tag) },
-		func() error { return t.b.remove(ctx, t.name+"c", bucket.IfMatch(t.bee.Tag)) },
+		func() error { return t.removeRight(ctx, "a", t.first.Tag) },
+		func() error { return t.removeRight(ctx, "b", t.second.Tag) },
+		func() error { return t.b.remove(ctx, t.name+"c", bucket.IfMatch(t.second.Tag)) },
 	)
 	for _, err := range errs {
 		if err := unclear(err); err != nil {

@@ -37,7 +37,7 @@ func (p *probed) caches() []cache {
 // would refuse a change is asked again: the server may have learned.
 func (p *probed) cached() *findings {
 	p.mu.Lock()
-	doubted, hasVersions := p.doubted, p.hasVersions
+	doubted, hasVersions := p.recheck, p.hasVersions
 	p.mu.Unlock()
 	if doubted {
 		return nil
@@ -107,7 +107,7 @@ func (p *probed) forget() {
 // cache is a directory for files that can be made again.
 type cache struct {
 	dir     string
-	private bool // it lies where others can write: it must be the user's alone
+	private bool // others can write there: it must be the user's alone
 }
 
 var errNotOurs = errors.New("not a directory of this user alone")

@@ -42,7 +42,7 @@ type ProbeOptions struct {
 }
 
 // probed is a Bucket that knows, before the first change, what its server keeps of the
-// conditions of changes, and before a request whose meaning lies in a query parameter whether
+// conditions of changes, and before a request whose meaning is in a query parameter whether
 // the server knows that.
 type probed struct {
 	*Bucket
@@ -54,7 +54,7 @@ type probed struct {
 
 	mu          sync.Mutex
 	found       *findings
-	doubted     bool // what is remembered of an earlier run is not true any more
+	recheck     bool // what is remembered of an earlier run is not true any more
 	hasVersions bool // an object was read that has a version id
 	parts       map[part]verdict
 
@@ -248,7 +248,7 @@ func (p *probed) ask(ctx context.Context, op, name string) (*findings, error) {
 func (p *probed) adopt(f *findings) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.found, p.doubted = f, false
+	p.found, p.recheck = f, false
 	p.parts = map[part]verdict{}
 	for name, v := range f.Parts {
 		p.parts[name] = v

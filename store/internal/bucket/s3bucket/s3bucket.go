@@ -72,7 +72,7 @@ func (b *Bucket) Get(ctx context.Context, name string) (bucket.Object, error) {
 
 // get is Get with the version id in the answer, nil where there is none.
 func (b *Bucket) get(ctx context.Context, name string) (o bucket.Object, id *string, err error) {
-	o, err = untorn(func() (bucket.Object, error) {
+	o, err = retryTorn(func() (bucket.Object, error) {
 		var o bucket.Object
 		o, id, err = b.getVersion(ctx, "get", name, nil)
 		return o, err
@@ -202,7 +202,7 @@ func (b *Bucket) list(ctx context.Context, prefix string, delimiter *string) ite
 	return func(yield func(bucket.Info, error) bool) {
 		var from *string
 		for {
-			page, err := untorn(func() (*s3.ListObjectsV2Output, error) { return b.page(ctx, prefix, delimiter, from) })
+			page, err := retryTorn(func() (*s3.ListObjectsV2Output, error) { return b.page(ctx, prefix, delimiter, from) })
 			if err != nil {
 				yield(bucket.Info{}, err)
 				return
@@ -222,7 +222,7 @@ func (b *Bucket) list(ctx context.Context, prefix string, delimiter *string) ite
 	}
 }
 
-// page asks for names URL-encoded, which XML could not carry with every character else.
+// page asks for names URL-encoded, as XML cannot hold every character.
 func (b *Bucket) page(ctx context.Context, prefix string, delimiter, from *string) (*s3.ListObjectsV2Output, error) {
 	page, err := b.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
 		Bucket: &b.o.Bucket, Prefix: &prefix, ExpectedBucketOwner: b.owner,
@@ -271,8 +271,8 @@ func seal(method types.ServerSideEncryption, key *string) bucket.Seal {
 	return bucket.Seal{Method: string(method), KeyID: aws.ToString(key)}
 }
 
-// untorn reads again what came incomplete: a body is outside the SDK's own retries.
-func untorn[T any](read func() (T, error)) (answer T, err error) {
+// retryTorn reads again what came incomplete: a body is outside the SDK's own retries.
+func retryTorn[T any](read func() (T, error)) (answer T, err error) {
 	for range tornTries {
 		if answer, err = read(); !errors.Is(err, bucket.ErrTorn) {
 			return answer, err

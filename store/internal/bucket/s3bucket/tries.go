@@ -18,7 +18,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// try tries one part on an object of its own, which goes in the end.
+// try tries one part on an object of its own, and deletes it.
 func (t *trial) try(ctx context.Context, wanted part) (v verdict, err error) {
 	defer func() { t.clean(waiting.Beyond(ctx)) }()
 	switch wanted {

@@ -30,12 +30,12 @@ type refusal struct {
 	n    int
 }
 
-var _ bucket.Doubter = (*probed)(nil)
+var _ bucket.Rechecker = (*probed)(nil)
 
-// Doubt implements [bucket.Doubter].
-func (p *probed) Doubt() {
+// Recheck implements [bucket.Doubter].
+func (p *probed) Recheck() {
 	p.mu.Lock()
-	p.found, p.doubted = nil, true
+	p.found, p.recheck = nil, true
 	p.mu.Unlock()
 	p.forget()
 }
@@ -45,7 +45,7 @@ func (p *probed) drop(f *findings) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.found == f {
-		p.found, p.doubted = nil, true
+		p.found, p.recheck = nil, true
 	}
 }
 
@@ -83,7 +83,7 @@ func (p *probed) acknowledge(ctx context.Context, f *findings, name string, body
 		p.drop(f)
 		return nil
 	}
-	return p.judge(ctx, f, "put", name, state, func(ctx context.Context) error { return p.takeBack(ctx, name, body, id) })
+	return p.checkAgain(ctx, f, "put", name, state, func(ctx context.Context) error { return p.takeBack(ctx, name, body, id) })
 }
 
 // acknowledgeDelete does that for a delete. Its mark is taken away again where it was made
@@ -96,7 +96,7 @@ func (p *probed) acknowledgeDelete(ctx context.Context, f *findings, name string
 	if f.fits(state) {
 		return nil
 	}
-	return p.judge(ctx, f, "delete", name, state, func(ctx context.Context) error {
+	return p.checkAgain(ctx, f, "delete", name, state, func(ctx context.Context) error {
 		if err := p.keeps(ctx, "delete", name, partVersions); err != nil || state != enabled {
 			return fmt.Errorf("the mark of the deletion of %s stays: %w", tag, err)
 		}
@@ -104,9 +104,9 @@ func (p *probed) acknowledgeDelete(ctx context.Context, f *findings, name string
 	})
 }
 
-// judge settles a change that was made on a bucket which is not the verdict's: by a new verdict.
+// checkAgain probes the bucket again after a change that was made under an outdated verdict.
 // undo takes the change back.
-func (p *probed) judge(ctx context.Context, old *findings, op, name string, state versioning, undo func(context.Context) error) error {
+func (p *probed) checkAgain(ctx context.Context, old *findings, op, name string, state versioning, undo func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), takeBackTime)
 	defer cancel()
 	f, err := p.renewed(ctx, op, name, old, state)
@@ -192,12 +192,12 @@ func (p *probed) saw(ctx context.Context, name string, tag bucket.Tag, state ver
 	if r, ok := p.refused[name]; ok && r.tag == tag && r.at <= began {
 		r.seen = true
 		p.refused[name] = r
-		p.found, p.doubted = nil, true
+		p.found, p.recheck = nil, true
 	}
 	// An object tells of the bucket as it was when it was put: "null" and nothing say little.
 	contradicts := state == enabled && f != nil && !f.fits(state)
 	if contradicts {
-		p.found, p.doubted = nil, true
+		p.found, p.recheck = nil, true
 	}
 	p.hasVersions = p.hasVersions || state == enabled
 	p.mu.Unlock()
@@ -208,7 +208,7 @@ func (p *probed) saw(ctx context.Context, name string, tag bucket.Tag, state ver
 	if body == nil {
 		op = "delete"
 	}
-	return p.judge(ctx, f, op, name, state, func(ctx context.Context) error {
+	return p.checkAgain(ctx, f, op, name, state, func(ctx context.Context) error {
 		if body == nil {
 			return errors.New("its answer was lost")
 		}

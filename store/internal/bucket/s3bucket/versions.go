@@ -26,7 +26,7 @@ func (b *Bucket) Versions(ctx context.Context, prefix string) iter.Seq2[bucket.V
 	return func(yield func(bucket.Version, error) bool) {
 		var from versionsFrom
 		for {
-			page, err := untorn(func() (*s3.ListObjectVersionsOutput, error) { return b.versionsPage(ctx, prefix, from) })
+			page, err := retryTorn(func() (*s3.ListObjectVersionsOutput, error) { return b.versionsPage(ctx, prefix, from) })
 			if err != nil {
 				yield(bucket.Version{}, err)
 				return
@@ -111,7 +111,7 @@ func versionsOf(page *s3.ListObjectVersionsOutput) ([]bucket.Version, error) {
 
 // GetVersion implements [bucket.Versioned].
 func (b *Bucket) GetVersion(ctx context.Context, name, id string) (bucket.Object, error) {
-	o, err := untorn(func() (bucket.Object, error) {
+	o, err := retryTorn(func() (bucket.Object, error) {
 		o, _, err := b.getVersion(ctx, opGetVersion, name, &id)
 		return o, err
 	})

@@ -18,16 +18,16 @@ import (
 
 const (
 	tombstoneAge = 24 * time.Hour // from then on a tombstone is collected
-	leftoverAge  = time.Hour      // from then on an index that nothing needs is deleted: no writer still builds on it
+	unneededAge  = time.Hour      // from then on an index that nothing needs is deleted: no writer still builds on it
 )
 
-// fault is a finding with what mends it: one of these, or none.
+// fault is a finding with what repairs it: one of these, or none.
 type fault struct {
 	admin.Finding
 	index     *target     // is to be brought up to date
 	tombstone *seenSecret // is to be collected
-	leftover  *seenIndex  // is to be deleted
-	heir      *target     // is to know the number of what is lost, beside index
+	unneeded  *seenIndex  // is to be deleted
+	inheritor *target     // is to know the number of what is lost, beside index
 }
 
 // target is an index that can be brought up to date.
@@ -41,7 +41,7 @@ func (in *inspection) add(f fault) {
 	if f.Object == "" && f.ID.Key != "" {
 		f.Object = engine.ObjectName(in.v.Service, f.ID.Key)
 	}
-	f.Mendable = f.index != nil || f.tombstone != nil || f.leftover != nil
+	f.Repairable = f.index != nil || f.tombstone != nil || f.unneeded != nil
 	in.faults = append(in.faults, &f)
 }
 
@@ -49,39 +49,39 @@ func (in *inspection) found(check string) bool {
 	return slices.ContainsFunc(in.faults, func(f *fault) bool { return f.Check == check })
 }
 
-// judge finds what is wrong. It makes no request but for the keys of aliases.
-func (in *inspection) judge(ctx context.Context) {
+// check finds what is wrong. It makes no request but for the keys of aliases.
+func (in *inspection) check(ctx context.Context) {
 	own := in.v.Indexes[index.FileName(in.e.Alias)]
 	for _, s := range in.secrets {
-		if s.by != nil {
-			s.alias = s.by.AliasOf(s.key)
+		if s.vouchedBy != nil {
+			s.alias = s.vouchedBy.AliasOf(s.key)
 		} else if s.object != nil {
 			s.alias = cmp.Or(s.object.Alias, in.e.Owner(ctx, in.v, s.object, s.info, own, ""))
 		}
 	}
-	in.judgeRollbacks() // first: an index that knows more than its secret is evidence, and is left as it is
+	in.checkRollbacks() // first: an index that knows more than its secret is evidence, and is left as it is
 	for _, s := range in.indexes {
-		in.judgeIndex(ctx, s)
+		in.checkIndex(ctx, s)
 	}
 	for _, s := range in.secrets {
-		in.judgeSecret(s)
+		in.checkSecret(s)
 	}
-	in.judgeKeys(ctx)
-	in.judgeNames()
+	in.checkKeys(ctx)
+	in.checkNames()
 	sort.SliceStable(in.faults, func(i, j int) bool {
 		a, b := in.faults[i], in.faults[j]
 		return cmp.Or(a.Severity.Rank()-b.Severity.Rank(), strings.Compare(a.Object, b.Object), strings.Compare(a.ID.Key, b.ID.Key)) < 0
 	})
 }
 
-// judgeRollbacks looks for objects that are older than an entry that was made from them (R5).
-func (in *inspection) judgeRollbacks() {
+// checkRollbacks looks for objects that are older than an entry that was made from them (R5).
+func (in *inspection) checkRollbacks() {
 	for _, s := range in.secrets {
 		newest := s.object.Newest()
-		if s.by != nil {
-			newest = s.by.Index.Entries[s.key].Version
+		if s.vouchedBy != nil {
+			newest = s.vouchedBy.Index.Entries[s.key].Version
 		}
-		if s.gone || newest == 0 {
+		if s.deleted || newest == 0 {
 			continue
 		}
 		for _, x := range in.v.Readable() {
@@ -96,7 +96,7 @@ func (in *inspection) judgeRollbacks() {
 			}}
 			if in.e.AllowRollback {
 				f.index = in.target(x.Index.Alias)
-				f.heir = in.target(s.alias) // the next version goes by that one
+				f.inheritor = in.target(s.alias) // it numbers the next version
 			} else {
 				in.targets[x.File] = nil
 			}
@@ -154,8 +154,8 @@ func (in *inspection) aliasFor(s *seenIndex) (alias string, ok bool) {
 	return "", false
 }
 
-// mend returns the index that mends what is wrong with an index itself.
-func (in *inspection) mend(s *seenIndex) *target {
+// targetOf returns the index that has to be brought up to date to repair an index.
+func (in *inspection) targetOf(s *seenIndex) *target {
 	alias, ok := in.aliasFor(s)
 	if !ok {
 		return nil
@@ -163,11 +163,11 @@ func (in *inspection) mend(s *seenIndex) *target {
 	return in.target(alias)
 }
 
-// judgeNames looks at names alone.
-func (in *inspection) judgeNames() {
+// checkNames looks at names alone.
+func (in *inspection) checkNames() {
 	twins := map[string][]string{}
 	for _, s := range in.secrets {
-		if !s.gone {
+		if !s.deleted {
 			lower := strings.ToLower(s.key)
 			twins[lower] = append(twins[lower], s.key)
 		}

@@ -14,8 +14,8 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/engine"
 )
 
-// judgeIndex looks at one index.
-func (in *inspection) judgeIndex(ctx context.Context, s *seenIndex) {
+// checkIndex looks at one index.
+func (in *inspection) checkIndex(ctx context.Context, s *seenIndex) {
 	object := in.v.Service + "/" + s.File
 	finding := func(check string, severity admin.Severity, format string, args ...any) fault {
 		return fault{Finding: admin.Finding{
@@ -28,18 +28,18 @@ func (in *inspection) judgeIndex(ctx context.Context, s *seenIndex) {
 		in.add(*bad)
 		return
 	case errors.Is(s.err, bucket.ErrDenied):
-		in.add(finding(admin.CheckDeniedIndex, admin.Remark, "may not be read by you, so that nothing is said of its entries (%s)", said(s.err)))
+		in.add(finding(admin.CheckDeniedIndex, admin.Remark, "may not be read by you, so that nothing is said of its entries (%s)", message(s.err)))
 		return
 	case errors.Is(s.err, bucket.ErrKey):
-		in.judgeUnusable(s, finding)
+		in.checkUnusableIndex(s, finding)
 		return
 	case s.Corrupt != nil:
-		f := finding(admin.CheckCorruptIndex, admin.Serious, "is not a valid index: %s. engine.Readers ask for each secret, chamber stops, and nobody can write under this alias", said(s.Corrupt))
-		f.index = in.mend(s)
+		f := finding(admin.CheckCorruptIndex, admin.Serious, "is not a valid index: %s. engine.Readers ask for each secret, chamber stops, and nobody can write under this alias", message(s.Corrupt))
+		f.index = in.targetOf(s)
 		in.add(f)
 		return
 	case s.err != nil:
-		in.add(finding(admin.CheckCorruptIndex, admin.Serious, "cannot be read, which stops every reader: %s", said(s.err)))
+		in.add(finding(admin.CheckCorruptIndex, admin.Serious, "cannot be read, which stops every reader: %s", message(s.err)))
 		return
 	}
 	if other, foreign := s.Index.Foreign(); foreign {
@@ -50,42 +50,42 @@ func (in *inspection) judgeIndex(ctx context.Context, s *seenIndex) {
 		in.add(f)
 	}
 	if want, ok := in.aliasFor(s); ok && !in.e.Plain() {
-		if key := in.e.KeyID(ctx, want); key != "" && other(s.Seal.KeyID, key, want) {
+		if key := in.e.KeyID(ctx, want); key != "" && isOther(s.Seal.KeyID, key, want) {
 			in.add(finding(admin.CheckOtherKey, admin.Warning, "is under %s, and %s stands for %s now", s.Seal.KeyID, want, key))
 		}
 	}
-	in.judgeEntries(s, finding)
-	in.judgeLeftover(s, finding)
+	in.checkEntries(s, finding)
+	in.checkUnneededIndex(s, finding)
 }
 
-// other reports whether a key is not the one wanted for an alias. Some servers name keys by
+// isOther reports whether a key is not the one wanted for an alias. Some servers name keys by
 // their aliases.
-func other(key, want, alias string) bool {
+func isOther(key, want, alias string) bool {
 	return key != "" && want != "" && key != want && key != alias && !strings.HasSuffix(key, ":"+alias)
 }
 
-// said is an error in the words of the store.
-func said(err error) string { return engine.StorageError(err).Error() }
+// message is an error in the words of the store.
+func message(err error) string { return engine.StorageError(err).Error() }
 
-// judgeUnusable looks at an index whose key cannot be used. An index is a cache: where nothing
+// checkUnusableIndex looks at an index whose key cannot be used. An index is a cache: where nothing
 // else is under its key, it can go unread.
-func (in *inspection) judgeUnusable(s *seenIndex, finding func(string, admin.Severity, string, ...any) fault) {
+func (in *inspection) checkUnusableIndex(s *seenIndex, finding func(string, admin.Severity, string, ...any) fault) {
 	needed := s.info.Tag == "" || s.Seal.KeyID == ""
 	for _, secret := range in.secrets {
-		needed = needed || secret.blind || secret.info.Seal.KeyID == "" || secret.info.Seal.KeyID == s.Seal.KeyID
+		needed = needed || secret.headDenied || secret.info.Seal.KeyID == "" || secret.info.Seal.KeyID == s.Seal.KeyID
 	}
 	if needed {
-		in.add(finding(admin.CheckDisabledKey, admin.Serious, "is under a key that cannot be used, which stops every reader, chamber's too: %s", said(s.err)))
+		in.add(finding(admin.CheckDisabledKey, admin.Serious, "is under a key that cannot be used, which stops every reader, chamber's too: %s", message(s.err)))
 		return
 	}
-	f := finding(admin.CheckLeftIndex, admin.Serious, "is under a key that cannot be used, which stops every reader, chamber's too; no secret is under that key: %s", said(s.err))
-	f.leftover = s
+	f := finding(admin.CheckLeftIndex, admin.Serious, "is under a key that cannot be used, which stops every reader, chamber's too; no secret is under that key: %s", message(s.err))
+	f.unneeded = s
 	in.add(f)
 }
 
-// judgeLeftover looks at an index without entries. When its key is disabled one day, it stops
+// checkUnneededIndex looks at an index without entries. When its key is disabled one day, it stops
 // every reader.
-func (in *inspection) judgeLeftover(s *seenIndex, finding func(string, admin.Severity, string, ...any) fault) {
+func (in *inspection) checkUnneededIndex(s *seenIndex, finding func(string, admin.Severity, string, ...any) fault) {
 	own := s.File == index.FileName(in.e.Alias)
 	if len(s.Index.Entries) > 0 || own && len(in.secrets) > 0 {
 		return
@@ -96,29 +96,29 @@ func (in *inspection) judgeLeftover(s *seenIndex, finding func(string, admin.Sev
 		}
 	}
 	f := finding(admin.CheckLeftIndex, admin.Warning, "has no entries, and nothing is under its alias: were its key disabled, it would stop every reader")
-	if f.leftover = s; own {
+	if f.unneeded = s; own {
 		f.Severity, f.Text = admin.Remark, "is all that is left of the service: it has no entries"
 	}
-	if s.Index.Remembers() && in.heir(s) == nil {
-		f.Severity, f.leftover = admin.Remark, nil
+	if s.Index.Remembers() && in.inheritor(s) == nil {
+		f.Severity, f.unneeded = admin.Remark, nil
 		f.Text = "has no entries: it keeps the version numbers of deleted secrets, so that none is given twice"
 	}
-	if s.info.Modified.IsZero() || in.e.Now().Sub(s.info.Modified) < leftoverAge {
-		f.Severity, f.Text, f.leftover = admin.Remark, "has had no entries for less than an hour", nil
+	if s.info.Modified.IsZero() || in.e.Now().Sub(s.info.Modified) < unneededAge {
+		f.Severity, f.Text, f.unneeded = admin.Remark, "has had no entries for less than an hour", nil
 	}
 	in.add(f)
 }
 
-// judgeEntries holds the entries of an index against the objects.
-func (in *inspection) judgeEntries(s *seenIndex, finding func(string, admin.Severity, string, ...any) fault) {
-	mend := in.mend(s)
+// checkEntries holds the entries of an index against the objects.
+func (in *inspection) checkEntries(s *seenIndex, finding func(string, admin.Severity, string, ...any) fault) {
+	mend := in.targetOf(s)
 	secrets := map[string]*seenSecret{}
 	for _, secret := range in.secrets {
 		secrets[secret.key] = secret
 	}
 	unverifiable := 0
 	for _, key := range slices.Sorted(maps.Keys(s.Index.Entries)) {
-		check, severity, text := in.judgeEntry(s, key, secrets[key])
+		check, severity, text := in.checkEntry(s, key, secrets[key])
 		if check == admin.CheckUnverifiable {
 			unverifiable++
 			continue
@@ -141,22 +141,22 @@ func (in *inspection) judgeEntries(s *seenIndex, finding func(string, admin.Seve
 	}
 }
 
-// judgeEntry holds one entry against its object; nil: it has none.
-func (in *inspection) judgeEntry(s *seenIndex, key string, secret *seenSecret) (check string, severity admin.Severity, text string) {
+// checkEntry holds one entry against its object; nil: it has none.
+func (in *inspection) checkEntry(s *seenIndex, key string, secret *seenSecret) (check string, severity admin.Severity, text string) {
 	entry, place := s.Index.Entries[key], "the index of "+s.Index.Alias
 	if in.e.Plain() {
 		place = "the index"
 	}
 	switch {
-	case secret == nil || secret.gone:
+	case secret == nil || secret.deleted:
 		return admin.CheckGhost, admin.Serious, "is deleted, and its value still stands in " + place + ", where chamber reads it"
-	case entry.Moving && secret.by != nil && secret.by != s.IndexState && entry.Tag == string(secret.info.Tag):
+	case entry.Moving && secret.vouchedBy != nil && secret.vouchedBy != s.IndexState && entry.Tag == string(secret.info.Tag):
 		return admin.CheckMoving, admin.Warning, fmt.Sprintf("is being moved from %s to %s, or a rekey was interrupted: its value stands in both indexes", secret.alias, s.Index.Alias)
 	case secret.alias != "" && secret.alias != s.Index.Alias && secret.alias != entry.Alias: // else two aliases have met in the file
 		return admin.CheckStray, admin.Serious, fmt.Sprintf("is under %s, and a value of it stands in %s, where chamber reads it", secret.alias, place)
 	case secret.hidden && secret.info.Seal.KeyID != "" && s.Seal.KeyID != "" && secret.info.Seal.KeyID != s.Seal.KeyID:
 		return admin.CheckStray, admin.Serious, "is under another key, and a value of it stands in " + place + ", where chamber reads it"
-	case secret.by == s.IndexState || secret.object == nil:
+	case secret.vouchedBy == s.IndexState || secret.object == nil:
 		return "", "", ""
 	}
 	newest := secret.object.Newest()

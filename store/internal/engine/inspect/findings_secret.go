@@ -15,15 +15,15 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/engine"
 )
 
-// judgeSecret looks at one secret object.
-func (in *inspection) judgeSecret(s *seenSecret) {
+// checkSecret looks at one secret object.
+func (in *inspection) checkSecret(s *seenSecret) {
 	finding := func(check string, severity admin.Severity, format string, args ...any) fault {
 		return fault{Finding: admin.Finding{
 			Check: check, Severity: severity, ID: store.ID{Key: s.key}, KeyAlias: s.alias, Text: fmt.Sprintf(format, args...),
 		}}
 	}
 	bad := unsealed(s.err, s.key)
-	if bad == nil && !s.blind {
+	if bad == nil && !s.headDenied {
 		bad = unsealed(in.e.Vouch(engine.ObjectName(in.v.Service, s.key), s.info.Seal), s.key)
 	}
 	switch {
@@ -32,13 +32,13 @@ func (in *inspection) judgeSecret(s *seenSecret) {
 		in.add(*bad)
 		return
 	case errors.Is(s.err, bucket.ErrKey):
-		in.add(finding(admin.CheckDisabledKey, admin.Serious, "is under a key that cannot be used, which stops every reader: %s", said(s.err)))
+		in.add(finding(admin.CheckDisabledKey, admin.Serious, "is under a key that cannot be used, which stops every reader: %s", message(s.err)))
 		return
 	case s.err != nil:
-		in.add(finding(admin.CheckCorruptSecret, admin.Serious, "cannot be read as a secret, which stops every reader and writer of the service: %s", said(s.err)))
+		in.add(finding(admin.CheckCorruptSecret, admin.Serious, "cannot be read as a secret, which stops every reader and writer of the service: %s", message(s.err)))
 		return
-	case s.gone:
-		in.judgeTombstone(s, finding)
+	case s.deleted:
+		in.checkTombstone(s, finding)
 		return
 	}
 	for _, n := range in.lost(s) {
@@ -47,8 +47,8 @@ func (in *inspection) judgeSecret(s *seenSecret) {
 	}
 }
 
-// judgeTombstone looks at what stands in the place of a deleted secret.
-func (in *inspection) judgeTombstone(s *seenSecret, finding func(string, admin.Severity, string, ...any) fault) {
+// checkTombstone looks at what stands in the place of a deleted secret.
+func (in *inspection) checkTombstone(s *seenSecret, finding func(string, admin.Severity, string, ...any) fault) {
 	f := finding(admin.CheckTombstone, admin.Remark, "was deleted on %s; what marks it as deleted goes after 24 hours", s.info.Modified.UTC().Format(time.DateOnly))
 	if known := s.object == nil || s.object.Deleted; known && !s.info.Modified.IsZero() && in.e.Now().Sub(s.info.Modified) >= tombstoneAge {
 		f.tombstone = s
@@ -60,7 +60,7 @@ func (in *inspection) judgeTombstone(s *seenSecret, finding func(string, admin.S
 // orphaned reports whether a secret is missing from the index of its alias, or from every
 // index where its alias cannot be told.
 func (in *inspection) orphaned(s *seenSecret) bool {
-	if s.hidden || s.by != nil {
+	if s.hidden || s.vouchedBy != nil {
 		return false
 	}
 	for _, x := range in.indexes {
@@ -97,8 +97,8 @@ func (in *inspection) lost(s *seenSecret) []int {
 	return gone
 }
 
-// judgeKeys looks at what is told of many secrets in one finding.
-func (in *inspection) judgeKeys(ctx context.Context) {
+// checkKeys looks at what is told of many secrets in one finding.
+func (in *inspection) checkKeys(ctx context.Context) {
 	type place struct{ alias, key, want string }
 	elsewhere, orphans := map[place][]string{}, map[string][]string{}
 	var hidden, silent []string
@@ -106,16 +106,16 @@ func (in *inspection) judgeKeys(ctx context.Context) {
 		switch {
 		case s.hidden:
 			hidden = append(hidden, s.key)
-		case s.err == nil && !s.gone && in.orphaned(s):
+		case s.err == nil && !s.deleted && in.orphaned(s):
 			orphans[s.alias] = append(orphans[s.alias], s.key)
 		}
-		if in.e.Plain() || s.gone {
+		if in.e.Plain() || s.deleted {
 			continue
 		}
 		if s.object != nil && s.object.Alias == "" {
 			silent = append(silent, s.key)
 		}
-		if want := in.keyOf(ctx, s.alias); s.alias != "" && !s.hidden && other(s.info.Seal.KeyID, want, s.alias) {
+		if want := in.keyOf(ctx, s.alias); s.alias != "" && !s.hidden && isOther(s.info.Seal.KeyID, want, s.alias) {
 			at := place{s.alias, s.info.Seal.KeyID, want}
 			elsewhere[at] = append(elsewhere[at], s.key)
 		}

@@ -1,6 +1,6 @@
 // Package inspect finds out what is wrong with a service and repairs what needs no decision of its
 // owner: what doctor, keys and audit ask of the engine. It looks at every object and index of a service
-// through the engine, and changes something only with [Inspector.Mend].
+// through the engine, and changes something only with [Inspector.Repair].
 package inspect
 
 import (
@@ -78,15 +78,15 @@ type seenIndex struct {
 
 // seenSecret is a secret object. Only one for which no index vouches is opened.
 type seenSecret struct {
-	key    string
-	info   bucket.Info
-	by     *engine.IndexState // the index that vouches for it
-	object *engine.Document   // as it was opened
-	alias  string             // that it is under, "" where that cannot be told
-	hidden bool               // the caller may not read it
-	blind  bool               // nor ask for its state: the listing alone tells of it
-	gone   bool               // a tombstone
-	err    error              // why it could not be read, other than for want of permission
+	key        string
+	info       bucket.Info
+	vouchedBy  *engine.IndexState // the index that vouches for it
+	object     *engine.Document   // as it was opened
+	alias      string             // that it is under, "" where that cannot be told
+	hidden     bool               // the caller may not read it
+	headDenied bool               // nor ask for its state: the listing alone tells of it
+	deleted    bool               // a tombstone
+	err        error              // why it could not be read, other than for want of permission
 }
 
 // inspect looks at a service, again if an index was put meanwhile, and finds what is wrong with it.
@@ -96,7 +96,7 @@ func inspect(ctx context.Context, e *engine.Engine, service string) (*inspection
 	}
 	for n := 1; ; n++ {
 		in := &inspection{
-			e: remembering(e), targets: map[string]*target{},
+			e: cachingKeys(e), targets: map[string]*target{},
 			v: &engine.View{Service: service, Indexes: map[string]*engine.IndexState{}},
 		}
 		for _, step := range []func(context.Context) error{in.list, in.readIndexes, in.headSecrets, in.open, in.headIndexes} {
@@ -104,7 +104,7 @@ func inspect(ctx context.Context, e *engine.Engine, service string) (*inspection
 				return nil, err
 			}
 		}
-		in.judge(ctx)
+		in.check(ctx)
 		// An index that was read before, and an object after, a delete and a new write look like a rollback.
 		if n == inspections || !in.moved && (n > 1 || !in.found(admin.CheckRollback)) {
 			return in, nil
@@ -112,8 +112,8 @@ func inspect(ctx context.Context, e *engine.Engine, service string) (*inspection
 	}
 }
 
-// remembering returns an engine that asks for the key behind an alias once.
-func remembering(e *engine.Engine) *engine.Engine {
+// cachingKeys returns an engine that asks for the key behind an alias once.
+func cachingKeys(e *engine.Engine) *engine.Engine {
 	o, known := e.Options, map[string]string{}
 	o.KeyID = func(ctx context.Context, alias string) string {
 		id, ok := known[alias]
@@ -189,9 +189,9 @@ func (in *inspection) headSecrets(ctx context.Context) error {
 		case errors.Is(err, bucket.ErrNotFound), err != nil && listed.Tag == "" && visible(err):
 			return nil
 		case errors.Is(err, bucket.ErrDenied):
-			seen[i] = &seenSecret{key: names[i], info: listed, hidden: true, blind: true}
+			seen[i] = &seenSecret{key: names[i], info: listed, hidden: true, headDenied: true}
 		case err != nil && visible(err):
-			seen[i] = &seenSecret{key: names[i], info: listed, err: err, blind: true}
+			seen[i] = &seenSecret{key: names[i], info: listed, err: err, headDenied: true}
 		case err == nil:
 			seen[i] = &seenSecret{key: names[i], info: info}
 		}
@@ -214,7 +214,7 @@ func (in *inspection) open(ctx context.Context) error {
 	return pace.Each(ctx, engine.Readers, len(in.secrets), func(ctx context.Context, i int) error {
 		s := in.secrets[i]
 		in.vouch(s)
-		if s.by != nil || s.gone || s.hidden || s.err != nil {
+		if s.vouchedBy != nil || s.deleted || s.hidden || s.err != nil {
 			return nil
 		}
 		if alias, ok := denied[s.info.Seal.KeyID]; ok {
@@ -230,7 +230,7 @@ func (in *inspection) open(ctx context.Context) error {
 		case err != nil:
 			return err
 		case o != nil:
-			s.object, s.info, s.gone = o, info, o.Absent()
+			s.object, s.info, s.deleted = o, info, o.Absent()
 			in.vouch(s)
 		}
 		return nil
@@ -246,12 +246,12 @@ func (in *inspection) vouch(s *seenSecret) {
 		if e, ok := x.Index.Verified(s.key, tag); ok && !e.Moving {
 			by = append(by, x)
 		}
-		s.gone = s.gone || tag != "" && x.Index.Gone[s.key] == tag
+		s.deleted = s.deleted || tag != "" && x.Index.Gone[s.key] == tag
 	}
 	if len(by) == 1 {
-		s.by = by[0]
+		s.vouchedBy = by[0]
 	}
-	s.gone = s.gone && len(by) == 0
+	s.deleted = s.deleted && len(by) == 0
 }
 
 // deniedKeys returns the keys of the indexes that are denied, with the alias of each as far as
@@ -297,13 +297,13 @@ func (in *inspection) report() admin.Inspection {
 	out := admin.Inspection{Service: in.v.Service, Foreign: in.v.Foreign}
 	for _, s := range in.secrets {
 		m := store.Meta{ID: store.ID{Service: in.v.Service, Key: s.key}, KeyAlias: s.alias}
-		if s.by != nil {
-			m = engine.SecretOf(in.v.Service, s.key, s.by.Index.Entries[s.key]).Meta
-		} else if s.object != nil && !s.gone {
+		if s.vouchedBy != nil {
+			m = engine.SecretOf(in.v.Service, s.key, s.vouchedBy.Index.Entries[s.key]).Meta
+		} else if s.object != nil && !s.deleted {
 			m = s.object.Meta(s.object.Newest(), s.alias)
 		}
 		out.Secrets = append(out.Secrets, admin.Inspected{
-			Meta: m, Sealed: s.info.Seal.Method, KeyID: s.info.Seal.KeyID, Hidden: s.hidden, Gone: s.gone,
+			Meta: m, Sealed: s.info.Seal.Method, KeyID: s.info.Seal.KeyID, Hidden: s.hidden, Deleted: s.deleted,
 		})
 	}
 	for _, s := range in.indexes {

@@ -92,7 +92,7 @@ func (t task) run(ctx context.Context, c *client, b bucket.Bucket) (o outcome) {
 	case "rekey", "rewrite":
 		_, o.err = e.Rekey(ctx, service, admin.RekeyOptions{Rewrite: t.op == "rewrite"})
 	case "mend":
-		_, o.err = inspect.New(e).Mend(ctx, service)
+		_, o.err = inspect.New(e).Repair(ctx, service)
 	case "chamber":
 		o.err = chamber(ctx, b, t)
 	}

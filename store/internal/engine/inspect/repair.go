@@ -16,18 +16,18 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/engine"
 )
 
-// Mend implements [admin.Inspector]: tombstones first, then each index that is not what its
+// Repair implements [admin.Inspector]: tombstones first, then each index that is not what its
 // objects say, then the indexes that nothing needs. Every step is one conditional request, and
 // is derived from what is there: a run that was killed is run again.
-func (i *Inspector) Mend(ctx context.Context, service string) ([]admin.Finding, error) {
+func (i *Inspector) Repair(ctx context.Context, service string) ([]admin.Finding, error) {
 	in, err := inspect(ctx, i.e, service)
 	if err != nil {
 		return nil, engine.Fail("mend", store.ID{Service: service}, err)
 	}
-	m := &mending{in: in, done: map[*fault]bool{}}
+	m := &repair{in: in, done: map[*fault]bool{}}
 	m.tombstones(ctx)
 	m.indexes(ctx)
-	m.leftovers(ctx)
+	m.deleteUnneeded(ctx)
 	var mended []admin.Finding
 	for _, f := range in.faults {
 		if m.done[f] {
@@ -37,8 +37,8 @@ func (i *Inspector) Mend(ctx context.Context, service string) ([]admin.Finding, 
 	return mended, engine.Fail("mend", store.ID{Service: service}, m.err)
 }
 
-// mending is one run of it. One failure does not end the others.
-type mending struct {
+// repair is one run of it. One failure does not end the others.
+type repair struct {
 	in *inspection
 
 	mu   sync.Mutex
@@ -46,8 +46,8 @@ type mending struct {
 	err  error // the first failure
 }
 
-// note keeps what came of the mending of a fault.
-func (m *mending) note(f *fault, done bool, err error) {
+// note records whether a fault was repaired.
+func (m *repair) note(f *fault, done bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	before, twice := m.done[f]
@@ -57,10 +57,10 @@ func (m *mending) note(f *fault, done bool, err error) {
 	}
 }
 
-func (m *mending) tombstones(ctx context.Context) {
+func (m *repair) tombstones(ctx context.Context) {
 	faults := slices.DeleteFunc(slices.Clone(m.in.faults), func(f *fault) bool { return f.tombstone == nil })
 	for _, f := range faults {
-		if err := m.in.noted(ctx, f.tombstone); err != nil {
+		if err := m.in.keepNumber(ctx, f.tombstone); err != nil {
 			m.note(f, false, err)
 			faults = slices.DeleteFunc(slices.Clone(faults), func(g *fault) bool { return g == f })
 		}
@@ -72,8 +72,8 @@ func (m *mending) tombstones(ctx context.Context) {
 	})
 }
 
-// noted has an index know the number that a tombstone keeps, before that goes.
-func (in *inspection) noted(ctx context.Context, s *seenSecret) error {
+// keepNumber records the version number of a tombstone in an index, before the tombstone is deleted.
+func (in *inspection) keepNumber(ctx context.Context, s *seenSecret) error {
 	if s.object == nil {
 		return nil // an index knows it to be a tombstone, and has its number
 	}
@@ -122,11 +122,11 @@ func (in *inspection) collect(ctx context.Context, key string) (done bool, err e
 }
 
 // indexes brings each index up to date that a fault names, in the order of their aliases.
-func (m *mending) indexes(ctx context.Context) {
+func (m *repair) indexes(ctx context.Context) {
 	faults := map[*target][]*fault{}
 	var targets []*target
 	for _, f := range m.in.faults {
-		for _, t := range []*target{f.index, f.heir} {
+		for _, t := range []*target{f.index, f.inheritor} {
 			if t == nil {
 				continue
 			}
@@ -147,21 +147,21 @@ func (m *mending) indexes(ctx context.Context) {
 	}
 }
 
-func (m *mending) leftovers(ctx context.Context) {
+func (m *repair) deleteUnneeded(ctx context.Context) {
 	for _, f := range m.in.faults {
-		if f.leftover != nil {
-			done, err := false, m.in.handOn(ctx, f.leftover)
+		if f.unneeded != nil {
+			done, err := false, m.in.handOver(ctx, f.unneeded)
 			if err == nil {
-				done, err = m.in.dropLeftover(ctx, f.leftover)
+				done, err = m.in.deleteUnneeded(ctx, f.unneeded)
 			}
 			m.note(f, done, err)
 		}
 	}
 }
 
-// heir returns the index that is to know what a leftover one remembers of deleted secrets: our own,
+// inheritor returns the index that has to take over the version numbers of an unneeded one: our own,
 // else the first that has secrets; nil: there is none.
-func (in *inspection) heir(of *seenIndex) *engine.IndexState {
+func (in *inspection) inheritor(of *seenIndex) *engine.IndexState {
 	var first *engine.IndexState
 	for _, s := range in.v.Readable() {
 		switch {
@@ -175,14 +175,14 @@ func (in *inspection) heir(of *seenIndex) *engine.IndexState {
 	return first
 }
 
-// handOn has another index know what a leftover one remembers.
-func (in *inspection) handOn(ctx context.Context, s *seenIndex) error {
+// handOver copies the version numbers of an unneeded index to another one.
+func (in *inspection) handOver(ctx context.Context, s *seenIndex) error {
 	if s.Index == nil || !s.Index.Remembers() {
 		return nil
 	}
-	heir := in.heir(s)
+	heir := in.inheritor(s)
 	if heir == nil {
-		return nil // judgeLeftover has not let it go
+		return nil // checkUnneededIndex keeps it then
 	}
 	all := index.New(heir.Index.Alias)
 	all.Inherit(s.Index, nil)
@@ -192,10 +192,10 @@ func (in *inspection) handOn(ctx context.Context, s *seenIndex) error {
 	return in.e.Reconcile(ctx, in.v, heir.Index.Alias, engine.ReconcileOptions{Inherit: all})
 }
 
-// dropLeftover deletes an index in the state in which it was seen (K5). Where a delete has no
+// deleteUnneeded deletes an index in the state in which it was seen (K5). Where a delete has no
 // condition it may take a new entry along: that costs readers a request until the next write,
 // and no secret.
-func (in *inspection) dropLeftover(ctx context.Context, s *seenIndex) (done bool, err error) {
+func (in *inspection) deleteUnneeded(ctx context.Context, s *seenIndex) (done bool, err error) {
 	name, tag := in.v.Service+"/"+s.File, cmp.Or(s.Tag, s.info.Tag)
 	err = in.e.Bucket.Delete(ctx, name, bucket.IfMatch(tag))
 	if errors.Is(err, bucket.ErrUnsupported) {

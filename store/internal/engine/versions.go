@@ -14,8 +14,8 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// past is all that a bucket with versions has of one service. Nested services are none of it.
-type past struct {
+// versionList is all that a bucket with versions has of one service. Nested services are none of it.
+type versionList struct {
 	bucket.Versioned
 	service string
 	secrets map[string][]bucket.Version // by key, of each the newest first
@@ -24,8 +24,8 @@ type past struct {
 
 var errNoVersions = fmt.Errorf("%w: this storage keeps nothing of what is replaced or deleted", store.ErrUnsupported)
 
-// past lists the versions of a service.
-func (e *Engine) past(ctx context.Context, service string) (*past, error) {
+// listVersions lists the versions of a service.
+func (e *Engine) listVersions(ctx context.Context, service string) (*versionList, error) {
 	if err := store.CheckService(service); err != nil {
 		return nil, err
 	}
@@ -33,7 +33,7 @@ func (e *Engine) past(ctx context.Context, service string) (*past, error) {
 	if !ok {
 		return nil, errNoVersions
 	}
-	p := &past{versioned, service, map[string][]bucket.Version{}, map[string][]bucket.Version{}}
+	p := &versionList{versioned, service, map[string][]bucket.Version{}, map[string][]bucket.Version{}}
 	for v, err := range versioned.Versions(ctx, service+"/") {
 		if err != nil {
 			return nil, err
@@ -48,11 +48,11 @@ func (e *Engine) past(ctx context.Context, service string) (*past, error) {
 	return p, nil
 }
 
-func (p *past) keys() []string { return slices.Sorted(maps.Keys(p.secrets)) }
+func (p *versionList) keys() []string { return slices.Sorted(maps.Keys(p.secrets)) }
 
-// named returns the keys that names stand for, deleted ones too; all for no names. Those of
+// resolve returns the keys that names stand for, deleted ones too; all for no names. Those of
 // which there is nothing are left out.
-func (p *past) named(names []string) ([]string, error) {
+func (p *versionList) resolve(names []string) ([]string, error) {
 	if len(names) == 0 {
 		return p.keys(), nil
 	}
@@ -72,12 +72,12 @@ func (p *past) named(names []string) ([]string, error) {
 }
 
 // states are the versions of a secret that are no marks.
-func (p *past) states(key string) []bucket.Version {
+func (p *versionList) states(key string) []bucket.Version {
 	return slices.DeleteFunc(slices.Clone(p.secrets[key]), func(v bucket.Version) bool { return v.Mark })
 }
 
 // stateOf reads one state of a secret.
-func (e *Engine) stateOf(ctx context.Context, p *past, key, id string) (*Document, bucket.Info, error) {
+func (e *Engine) stateOf(ctx context.Context, p *versionList, key, id string) (*Document, bucket.Info, error) {
 	o, err := p.GetVersion(ctx, ObjectName(p.service, key), id)
 	if err != nil {
 		return nil, bucket.Info{}, err
@@ -92,7 +92,7 @@ func unreadable(err error) bool {
 
 // deleted tells which of the keys stand for no secret now: a mark is the newest version, or a
 // tombstone is.
-func (e *Engine) deleted(ctx context.Context, p *past, keys []string) (map[string]bool, error) {
+func (e *Engine) deleted(ctx context.Context, p *versionList, keys []string) (map[string]bool, error) {
 	gone, v := map[string]bool{}, &View{
 		Service: p.service, Objects: map[string]bucket.Info{}, Files: map[string]bucket.Info{}, Indexes: map[string]*IndexState{},
 	}

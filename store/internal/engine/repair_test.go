@@ -30,12 +30,12 @@ func wounded(w *world) {
 
 func mending() command {
 	return command{name: "mend", run: func(ctx context.Context, c *client) ([]store.Result, error) {
-		_, err := c.Mend(ctx, service)
+		_, err := c.Repair(ctx, service)
 		return nil, err
 	}}
 }
 
-// unharmed: whatever became of a run of Mend, no secret is another, readers are right, and
+// unharmed: whatever became of a run of Repair, no secret is another, readers are right, and
 // the next run finishes it.
 func (s *scene) unharmed(err error, allowed []error) {
 	s.Helper()
@@ -64,7 +64,7 @@ func (s *scene) unharmed(err error, allowed []error) {
 	}
 }
 
-// walkMend calls visit for each request that Mend makes, in each mode.
+// walkMend calls visit for each request that Repair makes, in each mode.
 func walkMend(t *testing.T, visit func(t *testing.T, at request, n int, stage func() *scene)) {
 	for mode, o := range modes {
 		t.Run(mode, func(t *testing.T) {
@@ -95,7 +95,7 @@ func TestMendUnderEachFault(t *testing.T) {
 				c := s.client(app)
 				r := at.meets(buckettest.Fault{Err: f.err, After: after})
 				c.rules = append(c.rules, r)
-				_, err := c.Mend(t.Context(), service)
+				_, err := c.Repair(t.Context(), service)
 				if r.seen >= r.n {
 					struck.Add(1)
 				}
@@ -119,7 +119,7 @@ func TestMendDiesOrIsInterruptedAtEachRequest(t *testing.T) {
 				}
 				return buckettest.Fault{Err: bucket.ErrUnavailable, After: after && call.N == n}
 			})
-			_, err := c.Mend(t.Context(), service)
+			_, err := c.Repair(t.Context(), service)
 			s.unharmed(err, []error{store.ErrUnavailable})
 			if t.Failed() {
 				t.Fatalf("died at %+v, after it: %v: %v", at, after, err)
@@ -135,7 +135,7 @@ func TestMendDiesOrIsInterruptedAtEachRequest(t *testing.T) {
 			}
 			return buckettest.Fault{}
 		})
-		_, err := c.Mend(ctx, service)
+		_, err := c.Repair(ctx, service)
 		s.unharmed(err, []error{context.Canceled})
 		if t.Failed() {
 			t.Fatalf("interrupted at %+v: %v", at, err)
@@ -144,7 +144,7 @@ func TestMendDiesOrIsInterruptedAtEachRequest(t *testing.T) {
 }
 
 // What comes in between is never lost: somebody writes, creates or deletes before each
-// request of Mend.
+// request of Repair.
 func TestMendBesideAWriterAtEachRequest(t *testing.T) {
 	deeds := map[string]func(w *world){
 		"writes":         func(w *world) { w.client(app).put("u", "u3") },
@@ -163,7 +163,7 @@ func TestMendBesideAWriterAtEachRequest(t *testing.T) {
 				}
 				return buckettest.Fault{}
 			})
-			if _, err := c.Mend(t.Context(), service); err != nil {
+			if _, err := c.Repair(t.Context(), service); err != nil {
 				t.Errorf("mend: %v", err)
 			}
 			want := s.before
@@ -219,7 +219,7 @@ func TestATombstoneThatWasWrittenOverStays(t *testing.T) {
 		w.tombstone("a")
 		c := w.client(app, func(o *engine.Options) { o.SingleWriter = true })
 		c.before(test.op, "a.json", test.n, func() { w.client(app).put("a", "new") })
-		mended, err := c.Mend(t.Context(), service)
+		mended, err := c.Repair(t.Context(), service)
 		if err != nil || len(mended) > 0 {
 			t.Errorf("%+v: mended %v, %v", test, told(mended), err)
 		}
@@ -280,7 +280,7 @@ func TestMendUnderFaultsOnS3(t *testing.T) {
 				c := s.client(app)
 				c.Bucket = driver(server, patience)
 				hit := strike(server, at, f)
-				_, err := c.Mend(t.Context(), service)
+				_, err := c.Repair(t.Context(), service)
 				server.Fault(nil)
 				if hit.Load() {
 					struck.Add(1)

@@ -18,15 +18,15 @@ func (e *Engine) confirmDenied(ctx context.Context, v *View, c *store.Contents) 
 	}
 	var err error
 	if !c.Unlisted {
-		err = e.listsStill(ctx, v)
+		err = e.listOnce(ctx, v)
 	} else if readable := v.Readable(); len(readable) > 0 {
 		_, err = e.Bucket.Head(ctx, v.Service+"/"+readable[0].File)
 	}
-	return ended403(err)
+	return sessionEnded(err)
 }
 
-// ended403 makes the end of the session of a denial of what was allowed before.
-func ended403(err error) error {
+// sessionEnded makes the end of the session of a denial of what was allowed before.
+func sessionEnded(err error) error {
 	var refused *bucket.Error
 	if errors.As(err, &refused) && errors.Is(err, bucket.ErrDenied) {
 		ended := *refused
@@ -36,8 +36,8 @@ func ended403(err error) error {
 	return err
 }
 
-// listsStill fetches the first page of what the view was listed by.
-func (e *Engine) listsStill(ctx context.Context, v *View) error {
+// listOnce fetches the first page of what the view was listed by.
+func (e *Engine) listOnce(ctx context.Context, v *View) error {
 	prefix := v.Service + "/"
 	if v.denied != nil {
 		prefix += index.Prefix(e.Plain())
