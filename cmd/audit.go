@@ -153,11 +153,11 @@ func (c *AuditCmd) listReads(ctx context.Context, a *app.App, service string) er
 	if c.from.IsZero() {
 		c.from = c.to.Add(-trail.Span)
 	}
-	var o trail.Opened
-	o.Senseless, err = client.Decrypts(ctx, c.from, c.to, func(d awsconf.Decrypt) { o.Take(d, s, service, c.Key) })
-	if err == nil || len(o.Openings) > 0 { // print what was found before an error, too
-		slices.Reverse(o.Openings)
-		if printed := printOpenings(a, &o, service); printed != nil {
+	var o trail.Log
+	o.Unparsed, err = client.Decrypts(ctx, c.from, c.to, func(d awsconf.Decrypt) { o.Add(d, s, service, c.Key) })
+	if err == nil || len(o.Accesses) > 0 { // print what was found before an error, too
+		slices.Reverse(o.Accesses)
+		if printed := printAccesses(a, &o, service); printed != nil {
 			return printed
 		}
 	}
@@ -168,8 +168,8 @@ func (c *AuditCmd) listReads(ctx context.Context, a *app.App, service string) er
 	return nil
 }
 
-// openingJSON is an opening as --json prints it.
-type openingJSON struct {
+// accessJSON is an access as --json prints it.
+type accessJSON struct {
 	Time      string     `json:"time"`
 	User      string     `json:"user"`
 	What      trail.Kind `json:"what"`
@@ -182,47 +182,47 @@ type openingJSON struct {
 	EventID   string     `json:"event_id"`
 }
 
-func printOpenings(a *app.App, o *trail.Opened, service string) error {
+func printAccesses(a *app.App, o *trail.Log, service string) error {
 	if a.Globals.JSON {
-		out := make([]openingJSON, len(o.Openings))
-		for i, e := range o.Openings {
-			out[i] = openingJSON{
+		out := make([]accessJSON, len(o.Accesses))
+		for i, e := range o.Accesses {
+			out[i] = accessJSON{
 				Time: app.Timestamp(e.Time), User: e.Who, What: e.Kind, Service: service, Key: e.Key, Object: e.Object,
 				SourceIP: e.SourceIP, UserAgent: e.UserAgent, Error: e.Error, EventID: e.ID,
 			}
 		}
 		return render.JSON(a.Stdout, out)
 	}
-	if len(o.Openings) == 0 {
+	if len(o.Accesses) == 0 {
 		return nil
 	}
 	t := a.Table("Date", "User", "What", "Object", "Source IP", "User agent", "Error")
-	for _, e := range o.Openings {
+	for _, e := range o.Accesses {
 		t.Row(e.Time, e.Who, string(e.Kind), e.Object, e.SourceIP, e.UserAgent, e.Error)
 	}
 	return t.Print()
 }
 
 // noteLimits prints what CloudTrail doesn't record: an empty list is no proof that nobody read.
-func (c *AuditCmd) noteLimits(a *app.App, o *trail.Opened, service, region string) {
+func (c *AuditCmd) noteLimits(a *app.App, o *trail.Log, service, region string) {
 	of := service
 	if c.Key != "" {
 		of += "/" + c.Key
 	}
-	if len(o.Openings) == 0 {
+	if len(o.Accesses) == 0 {
 		a.Note("CloudTrail knows of no read of %s between %s and %s", of, c.from.Format(time.RFC3339), c.to.Format(time.RFC3339))
 	}
-	if slices.ContainsFunc(o.Openings, func(e trail.Opening) bool { return e.Kind == trail.OfIndex }) {
+	if slices.ContainsFunc(o.Accesses, func(e trail.Access) bool { return e.Kind == trail.OfIndex }) {
 		a.Note("exec, env, export and list open indexes: who opened one could read every secret of %s under its alias, and may have used only some", service)
 	}
-	if o.Bucket > 0 {
-		a.Note("%s name the bucket alone: S3 bucket keys hide which object was opened, how often, and by whom", app.Count(o.Bucket, "event"))
+	if o.BucketOnly > 0 {
+		a.Note("%s name the bucket alone: S3 bucket keys hide which object was opened, how often, and by whom", app.Count(o.BucketOnly, "event"))
 	}
-	if o.Nameless > 0 {
-		a.Note("%s in %s name nothing: they may have been for %s", app.Count(o.Nameless, "refused attempt"), region, of)
+	if o.Unnamed > 0 {
+		a.Note("%s in %s name nothing: they may have been for %s", app.Count(o.Unnamed, "refused attempt"), region, of)
 	}
-	if o.Senseless > 0 {
-		a.Note("%s could not be understood", app.Count(o.Senseless, "event"))
+	if o.Unparsed > 0 {
+		a.Note("%s could not be understood", app.Count(o.Unparsed, "event"))
 	}
 	now := a.Now()
 	if c.from.Before(now.Add(-trail.Retention)) {

@@ -67,7 +67,7 @@ func (c *DoctorCmd) Run(ctx context.Context, a *app.App) error {
 		return err
 	}
 	for _, seen := range all {
-		if len(c.Services) > 0 && len(seen.Secrets)+len(seen.Indexes)+len(seen.Mended) == 0 {
+		if len(c.Services) > 0 && len(seen.Secrets)+len(seen.Indexes)+len(seen.Repaired) == 0 {
 			return &store.Error{Op: "inspect", ID: store.ID{Service: seen.Service}, Err: &store.NotFoundError{What: "service"}}
 		}
 		found = append(found, doctor.FindingsOf(a, seen, doctor.TombstonesRemain(ctx, s, a))...)
@@ -84,15 +84,15 @@ func printFindings(a *app.App, found []site.Finding) error {
 	counts := map[admin.Severity]int{}
 	t := a.Table("Severity", "Check", "About", "Mended by", "What")
 	for _, f := range found {
-		if f.Kept != "" {
+		if f.Answer != "" {
 			continue
 		}
-		if f.Mended {
+		if f.Repaired {
 			a.Note("mended %s: %s", f.About, f.Check)
 			continue
 		}
 		counts[f.Severity]++
-		t.Row(string(f.Severity), f.Check, f.About, f.Mend, f.Text)
+		t.Row(string(f.Severity), f.Check, f.About, f.Command, f.Text)
 	}
 	if a.Globals.JSON {
 		if err := render.JSON(a.Stdout, append([]site.Finding{}, found...)); err != nil {
@@ -115,8 +115,8 @@ func printFindings(a *app.App, found []site.Finding) error {
 func printServer(a *app.App, found []site.Finding) error {
 	t := a.Table("Probe", "Kept", "Seen")
 	for _, f := range found {
-		if f.Kept != "" {
-			t.Row(f.About, f.Kept, f.Text)
+		if f.Answer != "" {
+			t.Row(f.About, f.Answer, f.Text)
 		}
 	}
 	if len(t.Rows) == 0 || a.Globals.JSON {

@@ -215,7 +215,7 @@ func (c *InitCmd) inspect(ctx context.Context, a *app.App, s *site.Site) ([]site
 		}
 		p := site.Part{Name: setting.Title, State: setting.Want, Setting: &setting}
 		if exists {
-			p.Done, err = setting.Holds(ctx)
+			p.Done, err = setting.IsSet(ctx)
 		}
 		switch {
 		case errors.Is(err, store.ErrUnsupported):

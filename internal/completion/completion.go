@@ -1,8 +1,8 @@
-// Package completion completes command lines: a script for each shell asks the program for the
-// words, so that it knows the services and keys of a store.
+// Package completion completes command lines. The script of each shell calls the program for the
+// words, so the words include the services and keys of a store.
 package completion
 
-import _ "embed" // of the scripts
+import _ "embed" // for the scripts
 
 var (
 	//go:embed coffer.bash
@@ -13,7 +13,7 @@ var (
 	fish string
 )
 
-// Script returns the script of a shell, "" for one that it does not know.
+// Script returns the completion script of a shell: bash, zsh or fish; "" for another one.
 func Script(shell string) string {
 	switch shell {
 	case "bash":

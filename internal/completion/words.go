@@ -13,13 +13,13 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// What stands for: let the shell complete the name of a file, or of a command.
+// Words that tell the script to complete the names of files, or of commands, itself.
 const (
 	files    = "__files__"
 	commands = "__commands__"
 )
 
-// Words are the words that can stand in the place of the last one.
+// Words returns the completions of the last word.
 func Words(ctx context.Context, a *app.App, node *kong.Node, words []string) []string {
 	before, last := splitLast(words)
 	prefix := ""
@@ -38,7 +38,7 @@ func Words(ctx context.Context, a *app.App, node *kong.Node, words []string) []s
 	return found
 }
 
-// splitLast takes the last word off. bash makes three words of --flag=value: they become two.
+// splitLast splits off the last word. bash splits --flag=value into three words; the "=" is dropped.
 func splitLast(words []string) (before []string, last string) {
 	for i, word := range words {
 		if word != "=" || i == 0 || !strings.HasPrefix(words[i-1], "--") {
@@ -53,13 +53,14 @@ func splitLast(words []string) (before []string, last string) {
 	return before[:len(before)-1], before[len(before)-1]
 }
 
-// typed is what stands on the line before the word to complete.
+// typed is the part of the line before the word to complete.
 type typed struct {
 	args  []string          // of the command
 	flags map[string]string // name -> value
 }
 
-// candidates walks the grammar along the words before the last one.
+// candidates follows the grammar along the words before the last one, and returns what can come
+// next.
 func candidates(ctx context.Context, a *app.App, node *kong.Node, before []string, last string) []string {
 	line := typed{flags: map[string]string{}}
 	for i := 0; i < len(before); i++ {
@@ -68,7 +69,7 @@ func candidates(ctx context.Context, a *app.App, node *kong.Node, before []strin
 		case word == "--" && node.Name == "exec" && i == len(before)-1:
 			return []string{commands}
 		case word == "--":
-			return []string{files} // arguments of a command, or a value
+			return []string{files} // an argument of a command, or a value
 		case strings.HasPrefix(word, "-"):
 			flag := flagOf(node, word)
 			if flag == nil || flag.IsBool() {
@@ -100,7 +101,7 @@ func candidates(ctx context.Context, a *app.App, node *kong.Node, before []strin
 	return arguments(ctx, a, node, line)
 }
 
-// set lets completion look into the store that the flags on the line describe.
+// set applies a flag of the line, so that completion opens the same store as the command would.
 func set(g *app.Globals, flag, value string) {
 	switch flag {
 	case "backend":
@@ -153,8 +154,8 @@ func flagNames(node *kong.Node) []string {
 	return names
 }
 
-// flagValues completes the value of a flag: by what the grammar says of it, and by its name
-// where a placeholder stands for several things.
+// flagValues returns the values that a flag can have: by its enum or placeholder in the grammar or,
+// if those don't say enough, by its name.
 func flagValues(ctx context.Context, a *app.App, node *kong.Node, f *kong.Flag, line typed) []string {
 	if f.Enum != "" {
 		return strings.FieldsFunc(f.Enum, func(r rune) bool { return r == ',' })
@@ -162,12 +163,12 @@ func flagValues(ctx context.Context, a *app.App, node *kong.Node, f *kong.Flag, 
 	switch {
 	case f.PlaceHolder == "FILE":
 		return []string{files}
-	case f.PlaceHolder == "ALIAS", f.Name == "key": // of KMS; it may be an alias
+	case f.PlaceHolder == "ALIAS", f.Name == "key": // of KMS, which may be an alias
 		return completeAliases(a)
 	case f.PlaceHolder == "KEY", f.PlaceHolder == "GLOB":
 		services := line.args
 		if len(node.Positional) > 0 && !node.Positional[0].IsCumulative() {
-			services = services[:min(1, len(services))] // what follows is read by nobody
+			services = services[:min(1, len(services))] // the other arguments are not services
 		}
 		var keys []string
 		for _, service := range services {
@@ -179,7 +180,7 @@ func flagValues(ctx context.Context, a *app.App, node *kong.Node, f *kong.Flag, 
 	case "backend", "from-backend", "to-backend":
 		return app.Backends()
 	case "context", "from-context", "to-context":
-		if file, _ := a.ConfigFile(); file != nil { // also beside a wrong context in the environment
+		if file, _ := a.ConfigFile(); file != nil { // not nil even if $COFFER_CONTEXT names an unknown context
 			return slices.Sorted(maps.Keys(file.Contexts))
 		}
 	case "retry-mode":
@@ -192,7 +193,7 @@ func flagValues(ctx context.Context, a *app.App, node *kong.Node, f *kong.Flag, 
 		}
 		return formats.Names()
 	case "prefix":
-		if node.Name == "migrate" { // elsewhere it is that of a variable
+		if node.Name == "migrate" { // other commands have --prefix for variables
 			return completeServices(ctx, source(a, line))
 		}
 	}
@@ -218,7 +219,7 @@ func childNames(node *kong.Node) []string {
 	return names
 }
 
-// arguments completes what the grammar calls service, key, file and so on.
+// arguments returns the values of the next positional argument, by its name in the grammar.
 func arguments(ctx context.Context, a *app.App, node *kong.Node, line typed) []string {
 	if len(node.Positional) == 0 {
 		return nil
@@ -237,7 +238,7 @@ func arguments(ctx context.Context, a *app.App, node *kong.Node, line typed) []s
 	case "destination":
 		return completeServices(ctx, destination(a, line))
 	case "other":
-		if line.flags["versions"] != "" { // of one secret
+		if line.flags["versions"] != "" { // then the argument is a key
 			return completeKeys(ctx, source(a, line), app.ServiceName(line.args[0]))
 		}
 		return completeServices(ctx, destination(a, line))
@@ -249,7 +250,7 @@ func arguments(ctx context.Context, a *app.App, node *kong.Node, line typed) []s
 	return nil
 }
 
-// source returns an App for the store that the command on a line reads from.
+// source returns an App for the store that the command reads from.
 func source(a *app.App, line typed) *app.App {
 	if name := line.flags["from-context"]; name != "" {
 		a = a.InContext(name)
@@ -257,7 +258,7 @@ func source(a *app.App, line typed) *app.App {
 	return a.OnBackend(line.flags["from-backend"], line.flags["from-bucket"])
 }
 
-// destination returns an App for the store of the second service on a line.
+// destination returns an App for the store of the second service.
 func destination(a *app.App, line typed) *app.App {
 	if name := line.flags["to-context"]; name != "" {
 		return a.InContext(name)
@@ -265,8 +266,8 @@ func destination(a *app.App, line typed) *app.App {
 	return a
 }
 
-// completeAliases are the key aliases that can be told without a request: the one in force,
-// those of the configuration file, and those that the local backend has an identity of.
+// completeAliases returns the key aliases that are known without a request: the configured one,
+// those of the configuration file, and those with an identity of the local backend.
 func completeAliases(a *app.App) []string {
 	var names []string
 	add := func(s app.FileSettings) {

@@ -13,30 +13,39 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 )
 
-// commands has the command for every check of an inspection, and for some of their kinds: on S3, and
-// on the local backend where that is another. Words in capitals are for the reader to fill in.
+// Kinds of findings that need another command than the rest of their check.
+const (
+	repairable       = "repairable"
+	orphanNoAlias    = "orphan without an alias"
+	keyPendingDelete = "key pending deletion"
+	keyUnknown       = "unknown key" // of the local backend: one that other users can read or replace
+	keyOfOtherUser   = "key of another user"
+)
+
+// commands has the repair command for every check of an inspection, and for the kinds above: on S3
+// and, if it differs, on the local backend. The user replaces the words in capitals.
 var commands = [...]struct{ check, onS3, onLocal string }{
-	{check: "mendable", onS3: "coffer doctor --fix {service}"},
-	{check: admin.CheckTombstone, onS3: "coffer doctor --fix {service}"}, // a young one: its text says when it can go
+	{check: repairable, onS3: "coffer doctor --fix {service}"},
+	{check: admin.CheckTombstone, onS3: "coffer doctor --fix {service}"}, // too new; the finding says when it can be removed
 	{check: admin.CheckLeftIndex, onS3: "coffer doctor --fix {service}"}, // likewise
 	{check: admin.CheckDrift, onS3: "coffer doctor --fix {service}{under}"},
 	{check: admin.CheckUnverifiable, onS3: "coffer doctor --fix {service}{under}"},
 	{check: admin.CheckGhost, onS3: "coffer doctor --fix {service}{under}"},
 	{check: admin.CheckStray, onS3: "coffer doctor --fix {service}{under}"},
-	{check: admin.CheckOrphan, onS3: "coffer rekey {service} --from {alias} --to ALIAS"}, // another alias has taken the name of its index
-	{check: "orphan of nobody", onS3: "coffer read -n {service} KEY | coffer write --adopt {service} KEY -"},
+	{check: admin.CheckOrphan, onS3: "coffer rekey {service} --from {alias} --to ALIAS"}, // the name of its index is taken by another alias
+	{check: orphanNoAlias, onS3: "coffer read -n {service} KEY | coffer write --adopt {service} KEY -"},
 	{check: admin.CheckRollback, onS3: "coffer doctor --fix --allow-rollback {service}"},
 	{check: admin.CheckNameClash, onS3: "coffer rekey {service} --from {alias} --to ALIAS"},
 	{check: admin.CheckMoving, onS3: "coffer rekey {service} --from {from} --to {alias}"},
 	{check: admin.CheckOtherKey, onS3: "coffer rekey --same {service}{under}"},
 	{check: admin.CheckCaseTwins, onS3: "coffer delete --exact-key {service} KEY"},
-	// What no command of ours may decide. A bucket with versions keeps what is deleted; a directory does not, so that it is moved out.
+	// Only the owner can decide these. A bucket with versioning keeps a deleted object. A directory doesn't, so the file is moved.
 	{admin.CheckCorruptIndex, "aws s3api delete-object --bucket {bucket} --key {object} && coffer doctor --fix {service}", "mv {file} . && coffer doctor --fix {service}"},
 	{admin.CheckCorruptSecret, "aws s3api delete-object --bucket {bucket} --key {object} && coffer restore {service} --deleted", "mv {file} . && coffer doctor --fix {service}"},
 	{admin.CheckDisabledKey, "aws kms enable-key --key-id {key}", "install -m 600 BACKUP {keys}"},
-	{check: "doomed key", onS3: "aws kms cancel-key-deletion --key-id {key} && aws kms enable-key --key-id {key}"},
-	{"key that is not told", "coffer keys {service}", "chmod go-w {keys} && chmod 600 {keys}/*.age"}, // here: one that others can read or replace
-	{"key of another user", "coffer keys {service}", `sudo chown -R "$(id -u)" {keys}`},
+	{check: keyPendingDelete, onS3: "aws kms cancel-key-deletion --key-id {key} && aws kms enable-key --key-id {key}"},
+	{keyUnknown, "coffer keys {service}", "chmod go-w {keys} && chmod 600 {keys}/*.age"},
+	{keyOfOtherUser, "coffer keys {service}", `sudo chown -R "$(id -u)" {keys}`},
 	{admin.CheckHidden, "coffer policy check reader {service}", "(umask 077; mkdir -p {keys}{identities})"},
 	{admin.CheckDeniedIndex, "coffer policy check reader {service}", "(umask 077; mkdir -p {keys}{identities})"},
 	{admin.CheckLostVersion, "aws s3api list-object-versions --bucket {bucket} --prefix {object}", "coffer write {service} {name} -"},
@@ -44,9 +53,9 @@ var commands = [...]struct{ check, onS3, onLocal string }{
 	{admin.CheckForeign, "aws s3 mv s3://{bucket}/{object} .", "mv {file} ."},
 }
 
-// commandFor is the command that mends a finding.
+// commandFor returns the command that repairs a finding.
 func commandFor(a *app.App, f *admin.Finding, seen *admin.Inspection) string {
-	f = blocker(f, seen)
+	f = repairFirst(f, seen)
 	keys := formats.ShellQuote(a.InForce.KeyDir.Value)
 	var from, key, under, identities string
 	for i := range seen.Secrets {
@@ -61,7 +70,7 @@ func commandFor(a *app.App, f *admin.Finding, seen *admin.Inspection) string {
 		}
 		if errors.Is(x.Err, store.ErrDenied) && (f.Object == "" || x.Object == f.Object) {
 			file := index.Label(path.Base(x.Object))
-			// Added to the file: another identity may have been made there since.
+			// Appended, as the file may have got another identity since.
 			identities += "; cat BACKUP/" + file + ".age >> " + keys + "/" + file + ".age"
 		}
 	}
@@ -96,8 +105,9 @@ func commandFor(a *app.App, f *admin.Finding, seen *admin.Inspection) string {
 	return strings.TrimPrefix(all, " && ")
 }
 
-// blocker is the finding that must be mended before another one is mendable: about the same index.
-func blocker(f *admin.Finding, seen *admin.Inspection) *admin.Finding {
+// repairFirst returns the finding about the same index that must be repaired before f can be; f if
+// there is none.
+func repairFirst(f *admin.Finding, seen *admin.Inspection) *admin.Finding {
 	ofIndex := []string{admin.CheckDrift, admin.CheckUnverifiable, admin.CheckGhost, admin.CheckStray, admin.CheckOrphan}
 	if f.Repairable || !slices.Contains(ofIndex, f.Check) {
 		return f
@@ -111,14 +121,15 @@ func blocker(f *admin.Finding, seen *admin.Inspection) *admin.Finding {
 	return f
 }
 
-// kindOf is the row for a finding about an object that is under a key.
+// kindOf returns the row of commands for a finding. key is the key of the object, as the storage
+// names it.
 func kindOf(f *admin.Finding, key string, onLocal bool) string {
 	kind := f.Check
 	switch {
 	case f.Repairable:
-		kind = "mendable"
+		kind = repairable
 	case kind == admin.CheckOrphan && f.KeyAlias == "":
-		kind = "orphan of nobody"
+		kind = orphanNoAlias
 	case kind == admin.CheckUnsealed || kind == admin.CheckOtherKey && f.Severity == admin.Serious:
 		kind = admin.CheckCorruptSecret
 		if f.ID.Key == "" {
@@ -126,11 +137,11 @@ func kindOf(f *admin.Finding, key string, onLocal bool) string {
 		}
 	case kind != admin.CheckDisabledKey:
 	case strings.Contains(f.Text, "belongs to another user: chown"):
-		kind = "key of another user"
+		kind = keyOfOtherUser
 	case strings.Contains(f.Text, "chmod") || key == "" && !onLocal:
-		kind = "key that is not told"
+		kind = keyUnknown
 	case strings.Contains(f.Text, "InvalidState"):
-		kind = "doomed key"
+		kind = keyPendingDelete
 	}
 	return kind
 }

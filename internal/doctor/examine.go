@@ -1,4 +1,4 @@
-// Package doctor examines services, and names the command that repairs what it finds.
+// Package doctor inspects services, and returns a repair command for each finding.
 package doctor
 
 import (
@@ -14,13 +14,13 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 )
 
-// Inspected is a service as doctor has seen it.
+// Inspected is the inspection of a service.
 type Inspected struct {
-	admin.Inspection
-	Mended []admin.Finding
+	admin.Inspection                 // after the repair, if there was one
+	Repaired         []admin.Finding // findings that --fix has repaired
 }
 
-// Examine inspects services, four at once, and mends them one after the other.
+// Examine inspects services, four in parallel. With fix, it then repairs one after the other.
 func Examine(ctx context.Context, a *app.App, s admin.Inspector, services []string, fix bool) ([]Inspected, error) {
 	all := make([]Inspected, len(services))
 	line := a.Progress(len(services), "checked")
@@ -45,9 +45,10 @@ func Examine(ctx context.Context, a *app.App, s admin.Inspector, services []stri
 	return all, nil
 }
 
-// repair mends a service and looks at it again. What cannot be mended is said, and stays a finding.
+// repair repairs a service and inspects it again. If something can't be repaired, it prints why, and
+// the finding stays.
 func repair(ctx context.Context, a *app.App, s admin.Inspector, seen *Inspected) error {
-	mended, failed := s.Repair(ctx, seen.Service)
+	repaired, failed := s.Repair(ctx, seen.Service)
 	if ctx.Err() != nil {
 		return failed
 	}
@@ -59,17 +60,17 @@ func repair(ctx context.Context, a *app.App, s admin.Inspector, seen *Inspected)
 		return errors.Join(failed, err)
 	}
 	for i := range seen.Findings {
-		// With the index put right, nothing tells any more that a version was lost.
+		// The repaired index no longer shows that a version was lost.
 		if f := &seen.Findings[i]; f.Check == admin.CheckLostVersion && !slices.Contains(after.Findings, *f) {
 			after.Findings = append(after.Findings, *f)
 		}
 	}
-	seen.Inspection, seen.Mended = after, mended
+	seen.Inspection, seen.Repaired = after, repaired
 	return nil
 }
 
-// TombstonesRemain reports whether the server is known to delete under no condition, so that a
-// tombstone can only be collected by one who says that nobody else writes.
+// TombstonesRemain reports whether the server is known to ignore conditions of deletes, so that
+// tombstones can be removed only with --single-writer.
 func TombstonesRemain(ctx context.Context, s store.Store, a *app.App) bool {
 	prober, ok := s.(admin.ConditionProber)
 	if !ok || a.Globals.SingleWriter || a.InForce.File.SingleWriter {
@@ -79,25 +80,25 @@ func TombstonesRemain(ctx context.Context, s store.Store, a *app.App) bool {
 	return err == nil && c.Known && !c.Deletes
 }
 
-// FindingsOf says what was found in a service, and which command mends it.
+// FindingsOf returns the findings of a service, each with the command that repairs it.
 func FindingsOf(a *app.App, seen Inspected, tombstonesRemain bool) []site.Finding {
 	var found []site.Finding
-	for _, f := range seen.Mended {
-		found = append(found, site.Finding{Severity: f.Severity, Check: f.Check, About: subject(f), Text: f.Text, Mended: true})
+	for _, f := range seen.Repaired {
+		found = append(found, site.Finding{Severity: f.Severity, Check: f.Check, About: subject(f), Text: f.Text, Repaired: true})
 	}
 	for i := range seen.Findings {
 		f := &seen.Findings[i]
-		repair := commandFor(a, f, &seen.Inspection)
+		command := commandFor(a, f, &seen.Inspection)
 		if f.Check == admin.CheckTombstone && tombstonesRemain {
-			repair += " --single-writer"
+			command += " --single-writer"
 			f.Text += ", and can go while nobody else writes: this server deletes under no condition"
 		}
-		found = append(found, site.Finding{Severity: f.Severity, Check: f.Check, About: subject(*f), Text: f.Text, Mend: repair})
+		found = append(found, site.Finding{Severity: f.Severity, Check: f.Check, About: subject(*f), Text: f.Text, Command: command})
 	}
 	return found
 }
 
-// subject is what a finding is about, in as few words as tell it.
+// subject returns the name of what a finding is about: the secret, the object or the service.
 func subject(f admin.Finding) string {
 	if f.ID.Key != "" {
 		return f.ID.String()

@@ -8,10 +8,8 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 )
 
-// checkServer is the Check of a row that says what a server keeps: docs/s3-servers.md is made of them.
-const checkServer = "server"
-
-// Server asks the server everything that a command can rest on, on objects of nobody.
+// Server tests the server for each behaviour of S3 that a command needs, with objects of its own.
+// docs/s3-servers.md is made from its findings.
 func Server(ctx context.Context, s store.Store, service string) []site.Finding {
 	inquirer, ok := s.(admin.Inquirer)
 	if !ok {
@@ -19,11 +17,11 @@ func Server(ctx context.Context, s store.Store, service string) []site.Finding {
 	}
 	all, err := inquirer.Inquire(ctx, service)
 	if err != nil {
-		return site.Untold(checkServer, "the server", err)
+		return site.Unknown(admin.CheckServer, "the server", err)
 	}
 	rows := make([]site.Finding, len(all))
 	for i, q := range all {
-		rows[i] = site.Finding{Severity: admin.Remark, Check: checkServer, About: q.Name, Kept: string(q.Kept), Text: q.Seen}
+		rows[i] = site.Finding{Severity: admin.Remark, Check: admin.CheckServer, About: q.Name, Answer: string(q.Kept), Text: q.Seen}
 	}
 	return rows
 }

@@ -1,5 +1,5 @@
-// Package edit changes the secrets of a service in an editor: a file that only the caller can read,
-// and what was changed in it, each secret on the condition that it is still as it was read.
+// Package edit changes the secrets of a service in an editor. It writes them to a file that only the
+// caller can read, and stores what was changed, if each secret still has the version that was read.
 package edit
 
 import (
@@ -18,11 +18,11 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// Options say how an edit is done.
+// Options are the options of an edit.
 type Options struct {
 	Format       string // yaml or dotenv
 	Yes          bool   // write without asking
-	PreserveCase bool   // of new keys
+	PreserveCase bool   // store new keys as written, not in lower case
 	Adopt        bool   // take over secrets whose key alias cannot be told
 }
 
@@ -31,17 +31,18 @@ type Edit struct {
 	Options
 	app    *app.App
 	before store.Contents
-	keys   map[string]string // the names of a dotenv file -> their keys
+	keys   map[string]string // name in a dotenv file -> key
 	path   string            // of the file
 }
 
-// New returns an edit of what was read of a service.
+// New returns an edit of the secrets of a service. before is what was read of it.
 func New(a *app.App, before store.Contents, o Options) *Edit {
 	return &Edit{Options: o, app: a, before: before}
 }
 
-// Run has a person edit the secrets, asks, and writes. kept is the file, where it is worth more than the risk of leaving it.
-func (e *Edit) Run(s store.Store) (kept string, err error) {
+// Run opens the editor, asks, and writes the changes. If they could not be read or written, it keeps
+// the file, so that they are not lost, and returns its path; else "".
+func (e *Edit) Run(s store.Store) (path string, err error) {
 	body, err := e.encode()
 	if err != nil {
 		return "", err
@@ -59,12 +60,11 @@ func (e *Edit) Run(s store.Store) (kept string, err error) {
 // errUnchanged ends an edit that changes nothing.
 var errUnchanged = errors.New("nothing was changed")
 
-// run edits until the file can be read, asks, and writes. kept means: the file is worth more
-// than the risk of leaving it where it is.
-func (e *Edit) run(s store.Store) (kept bool, err error) {
-	todo, kept, err := e.edited()
+// run is Run without the file. keep reports whether to keep the file.
+func (e *Edit) run(s store.Store) (keep bool, err error) {
+	todo, keep, err := e.openEditor()
 	if err != nil {
-		return kept, err
+		return keep, err
 	}
 	if len(todo.writes)+len(todo.deletes) == 0 {
 		if e.app.Globals.JSON {
@@ -76,15 +76,15 @@ func (e *Edit) run(s store.Store) (kept bool, err error) {
 	if err := e.confirm(todo); err != nil {
 		return false, err
 	}
-	// A Ctrl-C in the editor was meant for the editor.
+	// A new context, as a Ctrl-C in the editor has ended the first one.
 	ctx, stop := run.UntilInterrupted(e.app.Watch)
 	defer stop()
 	err = e.apply(ctx, s, todo)
 	return err != nil, err
 }
 
-// edited runs the editor, again as long as the file does not parse and somebody wants to correct it.
-func (e *Edit) edited() (todo changes, kept bool, err error) {
+// openEditor runs the editor until the file parses, or the person gives up.
+func (e *Edit) openEditor() (todo changes, keep bool, err error) {
 	for {
 		if err := run.Editor(e.app, e.path, e.remove); err != nil {
 			return changes{}, false, err
@@ -101,13 +101,13 @@ func (e *Edit) edited() (todo changes, kept bool, err error) {
 	}
 }
 
-// changes is what an editor made of a service.
+// changes are the changes that were made in the editor.
 type changes struct {
 	writes  []app.Change
 	deletes []store.Secret
 }
 
-// read finds out what was changed in the file.
+// read parses the file and returns what was changed.
 func (e *Edit) read() (changes, error) {
 	body, err := os.ReadFile(e.path)
 	if err != nil {
@@ -118,15 +118,15 @@ func (e *Edit) read() (changes, error) {
 		return changes{}, err
 	}
 	if len(pairs) == 0 {
-		return changes{}, nil // emptied to give up, as in other programs
+		return changes{}, nil // an empty file cancels the edit, as in git
 	}
 	return e.compare(pairs)
 }
 
-// compare holds the pairs of the file against what was read.
+// compare compares the pairs of the file with what was read.
 func (e *Edit) compare(pairs []formats.Pair) (changes, error) {
 	var todo changes
-	stays := map[string]string{} // the key -> its name in the file
+	inFile := map[string]string{} // key -> name in the file
 	for _, p := range pairs {
 		name := cmp.Or(e.keys[p.Key], p.Key)
 		id, err := store.NewID(e.before.Service, name)
@@ -136,33 +136,33 @@ func (e *Edit) compare(pairs []formats.Pair) (changes, error) {
 		if err != nil {
 			return changes{}, &store.Error{Op: "edit", ID: store.ID{Service: e.before.Service, Key: name}, Err: err}
 		}
-		stands, err := app.Existing(id, e.before)
+		existing, err := app.Existing(id, e.before)
 		if err != nil {
 			return changes{}, err
 		}
 		c := app.Change{Key: name, Value: p.Value}
-		if stands != nil {
-			c.Key, c.Version = stands.ID.Key, stands.Version
+		if existing != nil {
+			c.Key, c.Version = existing.ID.Key, existing.Version
 		} else if !e.PreserveCase {
 			c.Key = strings.ToLower(name)
 		}
-		if other, ok := stays[c.Key]; ok {
+		if other, ok := inFile[c.Key]; ok {
 			return changes{}, fmt.Errorf("%w: %q and %q name the same secret, %q", store.ErrInvalid, other, p.Key, c.Key)
 		}
-		stays[c.Key] = p.Key
-		if stands == nil || stands.Value != p.Value {
+		inFile[c.Key] = p.Key
+		if existing == nil || existing.Value != p.Value {
 			todo.writes = append(todo.writes, c)
 		}
 	}
 	for _, s := range e.before.Secrets {
-		if _, ok := stays[s.ID.Key]; !ok {
+		if _, ok := inFile[s.ID.Key]; !ok {
 			todo.deletes = append(todo.deletes, s)
 		}
 	}
 	return todo, nil
 }
 
-// confirm shows what was changed, without values, and asks.
+// confirm prints the changes, without values, and asks.
 func (e *Edit) confirm(todo changes) error {
 	for _, c := range todo.writes {
 		what := "changed"
@@ -192,7 +192,7 @@ func (e *Edit) confirm(todo changes) error {
 	return err
 }
 
-// apply writes, and deletes when all was written.
+// apply writes the changed secrets and, if that succeeds, deletes those that were removed.
 func (e *Edit) apply(ctx context.Context, s store.Store, todo changes) error {
 	service := e.before.Service
 	results, err := app.WriteChanges(ctx, s, service, todo.writes, store.WriteOptions{PreserveCase: e.PreserveCase, Adopt: e.Adopt})
@@ -210,8 +210,8 @@ func (e *Edit) apply(ctx context.Context, s store.Store, todo changes) error {
 	return err
 }
 
-// delete deletes secrets that are still in the version that was read. A store has no condition
-// for a delete: of a write in the same instant, the later wins.
+// delete deletes the secrets, after it has checked that each still has the version that was read.
+// Deletes of a store are not conditional, so a write between check and delete is lost.
 func (e *Edit) delete(ctx context.Context, s store.Store, secrets []store.Secret) ([]store.Result, error) {
 	keys := make([]string, len(secrets))
 	for i, was := range secrets {

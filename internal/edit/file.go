@@ -14,7 +14,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/run"
 )
 
-// encode makes the text to edit.
+// encode returns the text to edit.
 func (e *Edit) encode() ([]byte, error) {
 	var body bytes.Buffer
 	fmt.Fprintf(&body, "# Secrets of service %s. What you change is written, what you remove is deleted, after a question.\n", e.before.Service)
@@ -38,7 +38,7 @@ func (e *Edit) encode() ([]byte, error) {
 		return body.Bytes(), nil
 	}
 	format := e.Format
-	if format == "dotenv" { // nobody else reads it
+	if format == "dotenv" { // only this program reads the file
 		format = "dotenv-literal"
 	}
 	err := formats.Encode(&body, format, pairs, formats.Options{})
@@ -48,9 +48,9 @@ func (e *Edit) encode() ([]byte, error) {
 	return body.Bytes(), err
 }
 
-// create makes the file: in a directory that only the caller may enter, in memory where there is one.
+// create creates the file in a new directory that only the caller can read, in memory if possible.
 func (e *Edit) create(body []byte) error {
-	dir, memory := workplace(e.app)
+	dir, memory := tempDir(e.app)
 	if !memory {
 		e.app.Note("there is no directory in memory: the values are on the disk, below %s, until you leave the editor", dir)
 	}
@@ -65,11 +65,11 @@ func (e *Edit) create(body []byte) error {
 	return nil
 }
 
-// remove takes the directory away, with what the editor has left beside the file.
+// remove removes the directory with the file and the backup files of the editor.
 func (e *Edit) remove() error { return os.RemoveAll(filepath.Dir(e.path)) }
 
-// workplace returns the first directory that is in memory, or the one for temporary files.
-func workplace(a *app.App) (dir string, memory bool) {
+// tempDir returns a directory in memory or, if there is none, the one for temporary files.
+func tempDir(a *app.App) (dir string, memory bool) {
 	candidates := []string{a.Getenv("XDG_RUNTIME_DIR"), "/dev/shm"}
 	at := slices.IndexFunc(candidates, func(dir string) bool { return filepath.IsAbs(dir) && run.InMemory(dir) })
 	if at >= 0 {

@@ -1,5 +1,4 @@
-// Package importer plans an import: what of a file is new to a service, and what of the service the
-// file does not have.
+// Package importer plans an import: it compares the secrets of a file with those of a service.
 package importer
 
 import (
@@ -13,7 +12,7 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// DropExisting takes out what the service has, whatever its case.
+// DropExisting removes the values whose keys the service has, in any case.
 func DropExisting(values map[string]store.Value, contents store.Contents) {
 	keys := contents.Keys()
 	for name := range values {
@@ -23,8 +22,9 @@ func DropExisting(values map[string]store.Value, contents store.Contents) {
 	}
 }
 
-// Stale returns the secrets that the file does not have, whatever their case. What cannot be
-// read, or is under another alias, the file could not have brought: it stays.
+// Stale returns the keys of the service that the file doesn't have, in any case. It leaves out
+// secrets that are hidden or under another key alias, as an import would not have written them, and
+// prints how many.
 func Stale(a *app.App, values map[string]store.Value, contents store.Contents) ([]string, error) {
 	if len(values) == 0 {
 		return nil, app.WithHint(app.Usage("the file has no secrets: --prune would delete the whole service"), "coffer delete "+contents.Service+" --service does that")
@@ -35,25 +35,25 @@ func Stale(a *app.App, values map[string]store.Value, contents store.Contents) (
 	}
 	alias := a.InForce.AliasOfWrites()
 	var out []string
-	kept := len(contents.Hidden)
+	others := len(contents.Hidden)
 	for _, s := range contents.Secrets {
 		switch {
 		case inFile[strings.ToLower(s.ID.Key)]:
 		case alias != "" && s.KeyAlias != "" && s.KeyAlias != alias:
-			kept++
+			others++
 		default:
 			out = append(out, s.ID.Key)
 		}
 	}
-	if kept > 0 {
-		a.Note("%s: --prune leaves %s alone: hidden from you, or under another key alias", contents.Service, app.Count(kept, "secret"))
+	if others > 0 {
+		a.Note("%s: --prune leaves %s alone: hidden from you, or under another key alias", contents.Service, app.Count(others, "secret"))
 	}
 	return out, nil
 }
 
-// Plan returns what an import would do, without doing it.
+// Plan returns what an import would do. stale are the keys that it would delete.
 func Plan(service string, values map[string]store.Value, contents store.Contents, stale []string, preserveCase bool) ([]store.Result, error) {
-	stored := map[string]string{} // as it will be -> as the file has it
+	stored := map[string]string{} // key to store -> name in the file
 	keys, newest := contents.Keys(), map[string]store.Secret{}
 	for _, s := range contents.Secrets {
 		newest[s.ID.Key] = s
@@ -68,8 +68,8 @@ func Plan(service string, values map[string]store.Value, contents store.Contents
 		if !preserveCase {
 			id.Key = strings.ToLower(id.Key)
 		}
-		if twin, ok := stored[id.Key]; ok && err == nil {
-			err = fmt.Errorf("%w: %q and %q would be stored as one key", store.ErrInvalid, twin, name)
+		if other, ok := stored[id.Key]; ok && err == nil {
+			err = fmt.Errorf("%w: %q and %q would be stored as one key", store.ErrInvalid, other, name)
 		}
 		if err != nil {
 			return nil, &store.Error{Op: "import", ID: store.ID{Service: service, Key: name}, Err: err}

@@ -1,4 +1,4 @@
-// Package keyuse finds out which keys the objects of services are under, and whether they can be used.
+// Package keyuse lists the keys that encrypt the objects of services, and whether they can be used.
 package keyuse
 
 import (
@@ -17,15 +17,15 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 )
 
-// Use is what a service has under one alias and one key: a row.
+// Use is what a service has under one alias and one key.
 type Use struct {
 	Service string `json:"service"`
-	Alias   string `json:"alias"` // "" where it cannot be told
-	Key     string `json:"key"`   // that the storage names; "" where it names none
-	Sealed  string `json:"sealed"`
-	State   string `json:"state,omitempty"`   // of the key, "" where keys have none
-	Usable  string `json:"usable"`            // by the caller, from what was seen
-	Current string `json:"current,omitempty"` // whether the alias stands for this key; likewise
+	Alias   string `json:"alias"`             // "" if it isn't known
+	Key     string `json:"key"`               // as the storage names it; "" if it names none
+	Sealed  string `json:"sealed"`            // how the storage encrypted it, as in "aws:kms"
+	State   string `json:"state,omitempty"`   // of the key; "" if the keys of the backend have none
+	Usable  string `json:"usable"`            // whether the caller can decrypt with it: yes, no, partly, not told
+	Current string `json:"current,omitempty"` // whether the alias is for this key now; "" like State
 
 	Secrets    int       `json:"secrets"`
 	Hidden     int       `json:"hidden"` // of the secrets
@@ -33,38 +33,39 @@ type Use struct {
 	Tombstones int       `json:"tombstones"`
 	LastChange time.Time `json:"last_change,omitzero"` // of the secrets that can be read
 
-	sample       store.ID // a secret for which nothing tells yet whether it can be read
-	opened, shut bool     // something under the key was opened, or could not be
+	sample            store.ID // a secret to read if nothing else shows whether the key can be used
+	decrypted, denied bool     // an object under the key was decrypted; one could not be
 }
 
-// What is told of a key: yes, no, or that nobody tells.
+// What is known about a key.
 const (
 	yes     = string(admin.Allowed)
 	No      = string(admin.Refused)
-	notTold = string(admin.Untold)
+	unknown = string(admin.Untold)
 )
 
-// List lists what services have under each key, or under the one named. untold are the
-// objects whose key the storage does not tell, which may be under that one too.
-func List(ctx context.Context, a *app.App, s store.Store, services []string, name string) (uses []*Use, untold int, failures []error) {
+// List returns what services have under each key. With a name, an alias or a key, it returns only
+// the uses of that key, and noKey counts the objects whose key the storage doesn't report. Failures
+// are of single services.
+func List(ctx context.Context, a *app.App, s store.Store, services []string, name string) (uses []*Use, noKey int, failures []error) {
 	uses, failures = inspectServices(ctx, a, s, services)
 	if ctx.Err() != nil {
 		return nil, 0, failures
 	}
 	keys := describeKeys(ctx, s, uses, name)
 	if name != "" {
-		untold = Objects(slices.DeleteFunc(slices.Clone(uses), func(u *Use) bool { return u.Key != "" }))
+		noKey = Objects(slices.DeleteFunc(slices.Clone(uses), func(u *Use) bool { return u.Key != "" }))
 		uses = slices.DeleteFunc(uses, func(u *Use) bool { return !u.under(name, keys[aliasOf(name)].ID) })
 	}
 	tryKeys(ctx, s, uses)
 	for _, u := range uses {
 		u.classify(keys)
 	}
-	return uses, untold, failures
+	return uses, noKey, failures
 }
 
-// inspectServices looks at services, four at once: each is looked at with many requests. What cannot
-// be looked at does not keep the others from being told.
+// inspectServices inspects services, four in parallel, as each needs many requests. A failure of one
+// service doesn't stop the others.
 func inspectServices(ctx context.Context, a *app.App, s store.Store, services []string) (uses []*Use, failures []error) {
 	found, failed := make([][]*Use, len(services)), make([]error, len(services))
 	line := a.Progress(len(services), "services looked at")
@@ -81,8 +82,7 @@ func inspectServices(ctx context.Context, a *app.App, s store.Store, services []
 	return slices.Concat(found...), failed
 }
 
-// inspect is the inspection of a service, also on a backend that tells no more of its secrets
-// than the alias.
+// inspect inspects a service. On a backend without an inspector, only the aliases are known.
 func inspect(ctx context.Context, s store.Store, service string) (admin.Inspection, error) {
 	if inspector, ok := s.(admin.Inspector); ok {
 		return inspector.Inspect(ctx, service)
@@ -98,7 +98,7 @@ func inspect(ctx context.Context, s store.Store, service string) (admin.Inspecti
 	return in, err
 }
 
-// usesIn counts what a service has, by alias and key.
+// usesIn counts the objects of a service by alias and key.
 func usesIn(in admin.Inspection) []*Use {
 	found := map[[2]string]*Use{}
 	use := func(alias, key, sealed string) *Use {
@@ -109,17 +109,17 @@ func usesIn(in admin.Inspection) []*Use {
 		}
 		return u
 	}
-	aliases := map[string][]string{} // of indexes, by key
+	aliases := map[string][]string{} // key -> the aliases of its indexes
 	for _, x := range in.Indexes {
 		u := use(x.KeyAlias, x.KeyID, x.Sealed)
 		u.Indexes++
 		aliases[x.KeyID] = append(aliases[x.KeyID], x.KeyAlias)
-		u.opened, u.shut = u.opened || x.Err == nil, u.shut || x.Err != nil && !errors.Is(x.Err, store.ErrCorrupt)
+		u.decrypted, u.denied = u.decrypted || x.Err == nil, u.denied || x.Err != nil && !errors.Is(x.Err, store.ErrCorrupt)
 	}
 	for _, s := range in.Secrets {
 		alias := s.KeyAlias
 		if same := aliases[s.KeyID]; alias == "" && s.KeyID != "" && len(same) == 1 {
-			alias = same[0] // the one that is known to use the key
+			alias = same[0] // the only alias with an index under this key
 		}
 		u := use(alias, s.KeyID, s.Sealed)
 		if s.Deleted {
@@ -130,10 +130,10 @@ func usesIn(in admin.Inspection) []*Use {
 		switch {
 		case s.Hidden:
 			u.Hidden++
-			u.shut = true
+			u.denied = true
 		case s.Version == 0:
-			u.shut = true
-		default: // perhaps an index told, which may be under another key
+			u.denied = true
+		default: // maybe known from an index only, which may be under another key
 			u.sample = s.ID
 		}
 		if s.Created.After(u.LastChange) {
@@ -145,8 +145,8 @@ func usesIn(in admin.Inspection) []*Use {
 	})
 }
 
-// describeKeys asks the store about the aliases, and then about each key for which none of
-// them stands. What is not told is not in the answer.
+// describeKeys asks the store for the keys of the aliases, and then for each key that no alias is
+// for. The result has only the keys that the store describes.
 func describeKeys(ctx context.Context, s store.Store, uses []*Use, name string) map[string]admin.Key {
 	describer, ok := s.(admin.KeyDescriber)
 	if !ok {
@@ -183,7 +183,7 @@ func describeKeys(ctx context.Context, s store.Store, uses []*Use, name string) 
 	return known
 }
 
-// aliasOf is the alias that a person names, "" when it is a key.
+// aliasOf returns the alias that name is; "" if it is the ID or ARN of a key.
 func aliasOf(name string) string {
 	if alias, err := store.NormalizeAlias(name); err == nil && !store.IsKeyName(alias) {
 		return alias
@@ -191,8 +191,8 @@ func aliasOf(name string) string {
 	return ""
 }
 
-// under reports whether a use is of what a person names: an alias, which stands for a key, or
-// a key, of which the beginning will do that a table shows.
+// under reports whether a use matches a name: its alias, another alias of its key (whose ID is
+// keyOfAlias), or its key. The first characters of a key's ID are enough, as the table shows them.
 func (u *Use) under(name, keyOfAlias string) bool {
 	id := keyName(u.Key)
 	beginning := len(name) >= shortest && !strings.HasPrefix(name, "alias/") && strings.HasPrefix(id, name)
@@ -200,46 +200,47 @@ func (u *Use) under(name, keyOfAlias string) bool {
 		u.Alias != "" && u.Alias == aliasOf(name) || u.Key != "" && u.Key == keyOfAlias
 }
 
-// tryKeys opens a secret of each use of which nothing else tells whether it can be opened.
+// tryKeys reads a secret of each use for which the inspection didn't show whether the caller can
+// decrypt.
 func tryKeys(ctx context.Context, s store.Store, uses []*Use) {
 	_ = pace.Each(ctx, 16, len(uses), func(ctx context.Context, i int) error {
 		u := uses[i]
-		if u.opened || u.sample == (store.ID{}) {
+		if u.decrypted || u.sample == (store.ID{}) {
 			return nil
 		}
 		_, err := s.Read(ctx, u.sample, store.Latest)
-		u.opened = err == nil
-		u.shut = u.shut || errors.Is(err, store.ErrDenied) || errors.Is(err, store.ErrConfiguration)
+		u.decrypted = err == nil
+		u.denied = u.denied || errors.Is(err, store.ErrDenied) || errors.Is(err, store.ErrConfiguration)
 		return nil
 	})
 }
 
-// classify says whether the key can be used, and whether the alias stands for it.
+// classify sets Usable, State and Current.
 func (u *Use) classify(keys map[string]admin.Key) {
 	switch {
-	case u.opened && u.shut:
+	case u.decrypted && u.denied:
 		u.Usable = "partly"
-	case u.opened:
+	case u.decrypted:
 		u.Usable = yes
-	case u.shut:
+	case u.denied:
 		u.Usable = No
 	default:
-		u.Usable = notTold
+		u.Usable = unknown
 	}
-	if keys == nil { // nobody to ask
+	if keys == nil { // the backend doesn't describe keys
 		return
 	}
-	key, told := keys[u.Key]
-	alias, aliasTold := keys[u.Alias]
+	key, known := keys[u.Key]
+	alias, aliasKnown := keys[u.Alias]
 	if u.Key == "" {
-		key, told = alias, aliasTold
+		key, known = alias, aliasKnown
 	}
-	if u.State = key.State; !told {
-		u.State = notTold
+	if u.State = key.State; !known {
+		u.State = unknown
 	}
 	switch {
-	case !aliasTold, u.Key == "", keyName(u.Key) == u.Alias: // some servers tell the alias, not the key
-		u.Current = notTold
+	case !aliasKnown, u.Key == "", keyName(u.Key) == u.Alias: // some servers report the alias instead of the key
+		u.Current = unknown
 	case alias.ID == u.Key:
 		u.Current = yes
 	default:
@@ -247,7 +248,7 @@ func (u *Use) classify(keys map[string]admin.Key) {
 	}
 }
 
-// Objects counts the objects of uses.
+// Objects returns the number of objects of all uses.
 func Objects(uses []*Use) int {
 	n := 0
 	for _, u := range uses {
@@ -256,10 +257,10 @@ func Objects(uses []*Use) int {
 	return n
 }
 
-// shortest is how much of the name of a key a table shows at least.
+// shortest is how many characters of a key's name the table shows at least.
 const shortest = 8
 
-// ShortNames cuts the names of keys as far as they stay different.
+// ShortNames returns the shortest names of keys, by key, that still differ from one another.
 func ShortNames(uses []*Use) map[string]string {
 	for n := shortest; n <= 64; n++ {
 		names, keys := map[string]string{}, map[string]string{}
@@ -274,14 +275,14 @@ func ShortNames(uses []*Use) map[string]string {
 			return names
 		}
 	}
-	names := map[string]string{} // one id in two regions or accounts
+	names := map[string]string{} // the same ID in two regions or accounts
 	for _, u := range uses {
 		names[u.Key] = u.Key
 	}
 	return names
 }
 
-// keyName is what tells a key from others of the account: the id, or the alias, in its ARN.
+// keyName returns the ID or the alias in the ARN of a key.
 func keyName(key string) string {
 	if !strings.HasPrefix(key, "arn:") {
 		return key

@@ -9,8 +9,8 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// versions returns the values of a secret that a store still has, oldest first, up to the one
-// that was loaded.
+// versions returns the values of a secret that a store still has, up to the version that was loaded,
+// the oldest first.
 func versions(ctx context.Context, p app.Place, newest store.Secret) ([]store.Value, error) {
 	metas, err := p.History(ctx, newest.ID)
 	if err != nil {
@@ -23,7 +23,7 @@ func versions(ctx context.Context, p app.Place, newest store.Secret) ([]store.Va
 		}
 		s, err := p.Read(ctx, newest.ID, meta.Version)
 		switch {
-		case errors.Is(err, store.ErrNotFound): // the oldest one goes when a new one comes
+		case errors.Is(err, store.ErrNotFound): // a write has removed the oldest version since
 		case err != nil:
 			return nil, err
 		default:
@@ -33,34 +33,34 @@ func versions(ctx context.Context, p app.Place, newest store.Secret) ([]store.Va
 	return append(values, newest.Value), nil
 }
 
-// relation is how what the destination has is related to what the source has.
+// relation is the state of the destination's history, compared with the source's.
 type relation int
 
 const (
-	behind relation = iota // it has the source's past, or nothing: the rest can be written on top
-	level                  // its newest value is the source's
-	ahead                  // it had the source's newest value, and has gone on
-	other                  // it has a value that the source never had
+	behind   relation = iota // it ends with an older value of the source, or is empty
+	equal                    // its newest value is the source's newest
+	ahead                    // it has the source's newest value, and newer ones
+	diverged                 // its newest value was never at the source
 )
 
-// remainder compares two histories, oldest first, the source's with one value at least. It
-// returns what is to be written at the destination, so that a run which was killed goes on
-// where it was. With other, that is the source's newest value.
-func remainder(source, destination []store.Value) ([]store.Value, relation) {
+// missingValues compares two histories, each with the oldest value first. The source has at least
+// one value. It returns the values to write at the destination: those that an interrupted migration
+// has not written or, if the histories have diverged, the source's newest value.
+func missingValues(source, destination []store.Value) ([]store.Value, relation) {
 	newest := source[len(source)-1]
 	if len(destination) == 0 {
 		return source, behind
 	}
 	if n := len(destination); n <= len(source) && slices.Equal(destination, source[:n]) {
 		if n == len(source) {
-			return nil, level
+			return nil, equal
 		}
 		return source[n:], behind
 	}
 	last := destination[len(destination)-1]
 	switch {
 	case last == newest:
-		return nil, level
+		return nil, equal
 	case slices.Contains(destination, newest):
 		return nil, ahead
 	}
@@ -69,5 +69,5 @@ func remainder(source, destination []store.Value) ([]store.Value, relation) {
 			return source[i+1:], behind
 		}
 	}
-	return source[len(source)-1:], other
+	return source[len(source)-1:], diverged
 }

@@ -13,35 +13,35 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// Options say what is migrated, and how.
+// Options are the options of a migration.
 type Options struct {
 	app.KeyFlags
-	History   bool // older versions too, of secrets that the destination does not have
-	Overwrite bool // a new version of secrets that have another value at the destination
-	DryRun    bool // the plan alone
+	History   bool // migrate older versions, too, of secrets that the destination doesn't have
+	Overwrite bool // write a new version of secrets that have another value at the destination
+	DryRun    bool // only make the plan
 	Adopt     bool // take over secrets whose key alias cannot be told
 }
 
-// Migration is one run of the command.
+// Migration copies services from one place to another.
 type Migration struct {
 	Options
 	app      *app.App
 	from, to app.Place
-	moves    []*move // of all services
+	moves    []*move // of all services so far
 }
 
-// New returns a run from one place to another.
+// New returns a migration.
 func New(a *app.App, from, to app.Place, o Options) *Migration {
 	return &Migration{Options: o, app: a, from: from, to: to}
 }
 
-// move is one secret on its way to the destination.
+// move is the migration of one secret.
 type move struct {
 	source  store.Secret
 	key     string        // at the destination
-	rest    []store.Value // what the destination lacks, oldest first; the last is the newest
-	written []int         // the versions that they became there
-	version int           // the newest there; 0: none
+	missing []store.Value // values that the destination doesn't have, the oldest first
+	written []int         // the version numbers that missing values got at the destination
+	version int           // the newest version at the destination; 0: none
 	outcome store.Outcome
 	note    string
 	err     error
@@ -49,20 +49,20 @@ type move struct {
 
 // Service migrates one service and verifies it.
 func (m *Migration) Service(ctx context.Context, service string) error {
-	there, here, err := app.LoadBoth(ctx, m.from, service, m.to, service)
+	src, dst, err := app.LoadBoth(ctx, m.from, service, m.to, service)
 	if err != nil {
 		return err
 	}
-	if err := app.RefuseUnlisted(there, here); err != nil {
+	if err := app.RefuseUnlisted(src, dst); err != nil {
 		return err
 	}
-	if err := m.app.RefuseUnreadable([]store.Contents{there}); err != nil {
+	if err := m.app.RefuseUnreadable([]store.Contents{src}); err != nil {
 		return err
 	}
-	if there.Listed == 0 {
+	if src.Listed == 0 {
 		return app.NoSecrets("migrate", service)
 	}
-	moves, err := m.plan(ctx, service, there, here)
+	moves, err := m.plan(ctx, service, src, dst)
 	if err != nil {
 		return err
 	}
@@ -76,45 +76,45 @@ func (m *Migration) Service(ctx context.Context, service string) error {
 		}
 		m.app.Note("%s: %s", service, summary(moves))
 	}
-	return m.failure(there, moves)
+	return m.failure(src, moves)
 }
 
-// failure returns the first reason why a service is not wholly at the destination.
-func (m *Migration) failure(there store.Contents, moves []*move) error {
+// failure returns the first error of a service, and prints the others.
+func (m *Migration) failure(src store.Contents, moves []*move) error {
 	var first error
 	for _, v := range moves {
 		switch {
 		case v.err == nil:
 		case first == nil:
 			first = v.err
-		case !m.DryRun: // whose table tells them
+		case !m.DryRun: // the table of --dry-run has them
 			m.app.Say("%s", app.Sentence(v.err))
 		}
 	}
 	if errors.Is(first, app.ErrOtherValue) {
 		first = app.WithHint(first, "--overwrite writes the source's value as a new version")
 	}
-	if first == nil && len(there.Hidden) > 0 {
-		first = fmt.Errorf("%w: %s of service %q hidden from you were not migrated", store.ErrDenied, app.Count(len(there.Hidden), "secret"), there.Service)
+	if first == nil && len(src.Hidden) > 0 {
+		first = fmt.Errorf("%w: %s of service %q hidden from you were not migrated", store.ErrDenied, app.Count(len(src.Hidden), "secret"), src.Service)
 	}
 	return first
 }
 
-// plan finds out what the destination lacks of each secret.
-func (m *Migration) plan(ctx context.Context, service string, there, here store.Contents) ([]*move, error) {
-	wanted, err := m.Select(there)
+// plan finds out which values of each secret the destination doesn't have.
+func (m *Migration) plan(ctx context.Context, service string, src, dst store.Contents) ([]*move, error) {
+	selected, err := m.Select(src)
 	if err != nil {
 		return nil, err
 	}
-	moves := make([]*move, len(wanted))
+	moves := make([]*move, len(selected))
 	taken := map[string]bool{}
 	var compares []func(context.Context) error
-	for i, s := range wanted {
+	for i, s := range selected {
 		v := &move{source: s, key: s.ID.Key, outcome: store.Unchanged}
 		moves[i] = v
-		stands, err := app.Existing(store.ID{Service: service, Key: s.ID.Key}, here)
-		if stands != nil {
-			v.key, v.version = stands.ID.Key, stands.Version
+		existing, err := app.Existing(store.ID{Service: service, Key: s.ID.Key}, dst)
+		if existing != nil {
+			v.key, v.version = existing.ID.Key, existing.Version
 			if taken[v.key] {
 				err = &store.Error{Op: "migrate", ID: s.ID, Err: &store.AmbiguousNameError{Keys: []string{v.key}}}
 			}
@@ -124,7 +124,7 @@ func (m *Migration) plan(ctx context.Context, service string, there, here store.
 			v.outcome, v.err = store.Failed, err
 			continue
 		}
-		compares = append(compares, func(ctx context.Context) error { return m.compare(ctx, v, stands) })
+		compares = append(compares, func(ctx context.Context) error { return m.compare(ctx, v, existing) })
 	}
 	return moves, eightAtOnce(ctx, compares)
 }
@@ -133,9 +133,10 @@ func eightAtOnce(ctx context.Context, do []func(context.Context) error) error {
 	return pace.Each(ctx, 8, len(do), func(ctx context.Context, i int) error { return do[i](ctx) })
 }
 
-// compare finds out what the destination lacks of one secret; stands is what it has.
-func (m *Migration) compare(ctx context.Context, v *move, stands *store.Secret) error {
-	if stands != nil && stands.Value == v.source.Value && (!m.History || stands.Version >= v.source.Version) {
+// compare finds out which values of a secret the destination doesn't have. existing is the secret at
+// the destination; nil if there is none.
+func (m *Migration) compare(ctx context.Context, v *move, existing *store.Secret) error {
+	if existing != nil && existing.Value == v.source.Value && (!m.History || existing.Version >= v.source.Version) {
 		return nil
 	}
 	source, destination := []store.Value{v.source.Value}, []store.Value{}
@@ -145,49 +146,49 @@ func (m *Migration) compare(ctx context.Context, v *move, stands *store.Secret) 
 			return app.WithHint(err, "--no-history migrates the newest values alone")
 		}
 	}
-	if stands != nil {
-		if destination, err = versions(ctx, m.to, *stands); err != nil {
+	if existing != nil {
+		if destination, err = versions(ctx, m.to, *existing); err != nil {
 			return err
 		}
 	}
-	rest, relation := remainder(source, destination)
+	missing, relation := missingValues(source, destination)
 	switch {
 	case relation == ahead:
 		v.note = "newer at the destination"
-	case relation == other && !m.Overwrite:
+	case relation == diverged && !m.Overwrite:
 		v.outcome, v.err = store.Failed, &store.Error{Op: "migrate", ID: store.ID{Service: v.source.ID.Service, Key: v.key}, Err: app.ErrOtherValue}
-	case len(rest) > 0 && stands == nil:
-		v.rest, v.outcome = rest, store.Created
-	case len(rest) > 0:
-		v.rest, v.outcome = rest, store.Updated
+	case len(missing) > 0 && existing == nil:
+		v.missing, v.outcome = missing, store.Created
+	case len(missing) > 0:
+		v.missing, v.outcome = missing, store.Updated
 	}
 	return nil
 }
 
-// write writes what is lacking, the oldest version of every secret first: so the index of the
-// destination changes as often as the longest history is long, not with each version.
+// write writes the missing values in rounds: the oldest one of every secret, then the next. So the
+// index of the destination is updated once per round, not once per version.
 func (m *Migration) write(ctx context.Context, service string, moves []*move) error {
-	line := m.app.Progress(lackingVersions(moves), service+": migrated version")
+	line := m.app.Progress(countMissing(moves), service+": migrated version")
 	defer line.Done()
 	for {
 		var changes []app.Change
 		for _, v := range moves {
-			if v.err == nil && len(v.written) < len(v.rest) {
-				changes = append(changes, app.Change{Key: v.key, Value: v.rest[len(v.written)], Version: v.version})
+			if v.err == nil && len(v.written) < len(v.missing) {
+				changes = append(changes, app.Change{Key: v.key, Value: v.missing[len(v.written)], Version: v.version})
 			}
 		}
 		if len(changes) == 0 {
 			return nil
 		}
-		if err := m.round(ctx, service, changes, moves, line); err != nil {
+		if err := m.writeRound(ctx, service, changes, moves, line); err != nil {
 			return err
 		}
 	}
 }
 
-// round writes one version of each secret. What fails of one does not end the others; an error
-// is of all.
-func (m *Migration) round(ctx context.Context, service string, changes []app.Change, moves []*move, line *progress.Line) error {
+// writeRound writes one version of each secret. The failure of one secret doesn't stop the others. It
+// returns only errors that concern all of them.
+func (m *Migration) writeRound(ctx context.Context, service string, changes []app.Change, moves []*move, line *progress.Line) error {
 	results, err := app.WriteChanges(ctx, m.to, service, changes, store.WriteOptions{
 		PreserveCase: true, Adopt: m.Adopt, Progress: func(store.Result) { line.Add() },
 	})
@@ -196,7 +197,7 @@ func (m *Migration) round(ctx context.Context, service string, changes []app.Cha
 	}
 	failed := false
 	for _, r := range results {
-		i := slices.IndexFunc(moves, func(v *move) bool { return v.err == nil && v.key == r.Meta.ID.Key && len(v.written) < len(v.rest) })
+		i := slices.IndexFunc(moves, func(v *move) bool { return v.err == nil && v.key == r.Meta.ID.Key && len(v.written) < len(v.missing) })
 		if i < 0 {
 			continue
 		}
@@ -213,27 +214,27 @@ func (m *Migration) round(ctx context.Context, service string, changes []app.Cha
 	return ctx.Err()
 }
 
-// verify reads what was written and compares it with the source's.
+// verify reads the written secrets back and compares them with the source's.
 func (m *Migration) verify(ctx context.Context, service string, moves []*move) error {
-	if lackingVersions(moves) == 0 {
-		return nil // it was compared when it was planned
+	if countMissing(moves) == 0 {
+		return nil // the plan has compared them
 	}
-	here, err := m.to.Load(ctx, service)
+	dst, err := m.to.Load(ctx, service)
 	if err != nil {
 		return err
 	}
 	newest := map[string]store.Value{}
-	for _, s := range here.Secrets {
+	for _, s := range dst.Secrets {
 		newest[s.ID.Key] = s.Value
 	}
 	var checks []func(context.Context) error
 	for _, v := range moves {
-		if v.err != nil || len(v.rest) == 0 {
+		if v.err != nil || len(v.missing) == 0 {
 			continue
 		}
 		id := store.ID{Service: service, Key: v.key}
 		if value, ok := newest[v.key]; !ok || value != v.source.Value {
-			v.outcome, v.err = store.Failed, &store.Error{Op: "migrate", ID: id, Err: errNotThere}
+			v.outcome, v.err = store.Failed, &store.Error{Op: "migrate", ID: id, Err: errOverwritten}
 			continue
 		}
 		checks = append(checks, func(ctx context.Context) error { return m.verifyOlder(ctx, v, id) })
@@ -241,8 +242,9 @@ func (m *Migration) verify(ctx context.Context, service string, moves []*move) e
 	return eightAtOnce(ctx, checks)
 }
 
-var errNotThere = fmt.Errorf("%w: the destination does not hold what was written there; somebody else writes it: run the migration again", store.ErrConflict)
+var errOverwritten = fmt.Errorf("%w: the destination does not hold what was written there; somebody else writes it: run the migration again", store.ErrConflict)
 
+// verifyOlder reads the written versions of a secret back, except the newest.
 func (m *Migration) verifyOlder(ctx context.Context, v *move, id store.ID) error {
 	for i, version := range v.written[:len(v.written)-1] {
 		s, err := m.to.Read(ctx, id, version)
@@ -251,18 +253,18 @@ func (m *Migration) verifyOlder(ctx context.Context, v *move, id store.ID) error
 			v.note = "the destination does not keep all older versions"
 		case err != nil:
 			return err
-		case s.Value != v.rest[i]:
-			v.outcome, v.err = store.Failed, &store.Error{Op: "migrate", ID: id, Err: errNotThere}
+		case s.Value != v.missing[i]:
+			v.outcome, v.err = store.Failed, &store.Error{Op: "migrate", ID: id, Err: errOverwritten}
 			return nil
 		}
 	}
 	return nil
 }
 
-func lackingVersions(moves []*move) int {
+func countMissing(moves []*move) int {
 	n := 0
 	for _, v := range moves {
-		n += len(v.rest)
+		n += len(v.missing)
 	}
 	return n
 }

@@ -10,14 +10,14 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// summary counts what became of the secrets of a service.
+// summary counts the outcomes of a service.
 func summary(moves []*move) string {
 	results := make([]store.Result, len(moves))
 	written, newer := 0, 0
 	for i, v := range moves {
 		results[i].Outcome = v.outcome
 		written += len(v.written)
-		if v.note != "" && len(v.rest) == 0 {
+		if v.note != "" && len(v.missing) == 0 {
 			newer++
 		}
 	}
@@ -31,20 +31,21 @@ func summary(moves []*move) string {
 	return text
 }
 
-// moveJSON is how a secret of a migration is printed with --json.
+// moveJSON is a secret of a migration as --json prints it.
 type moveJSON struct {
 	Service  string        `json:"service"`
 	Key      string        `json:"key"`
-	Versions int           `json:"versions"` // to write, or written
+	Versions int           `json:"versions"` // how many were written or, with --dry-run, would be
 	Version  int           `json:"version,omitempty"`
 	Outcome  store.Outcome `json:"outcome"`
 	Note     string        `json:"note,omitempty"`
 	Error    string        `json:"error,omitempty"`
 }
 
-// Report prints the plan as a table, or everything as JSON, and says what older versions lose.
+// Report prints the plan of --dry-run, or all results with --json. It notes that older versions got
+// new dates and authors.
 func (m *Migration) Report() error {
-	if slices.ContainsFunc(m.moves, func(v *move) bool { return len(v.rest) > 1 }) {
+	if slices.ContainsFunc(m.moves, func(v *move) bool { return len(v.missing) > 1 }) {
 		m.app.Note("older versions have their values and their order; their dates and writers are those of this migration")
 	}
 	if !m.DryRun && !m.app.Globals.JSON {
@@ -54,7 +55,7 @@ func (m *Migration) Report() error {
 	for i, v := range m.moves {
 		versions := len(v.written)
 		if m.DryRun {
-			versions = len(v.rest)
+			versions = len(v.missing)
 		}
 		out[i] = moveJSON{
 			Service: v.source.ID.Service, Key: v.key, Versions: versions, Version: v.version,

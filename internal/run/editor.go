@@ -15,9 +15,9 @@ import (
 	"github.com/coffer-secrets/coffer/internal/term"
 )
 
-// Editor lets a person edit a file, and returns when the editor ends. What ends this
-// program meanwhile ends the editor, and the file goes, for which it calls remove; a Ctrl-C
-// is the editor's own matter.
+// Editor opens a file in the user's editor and waits until the editor exits. On SIGTERM or SIGHUP it
+// passes the signal on, calls remove to remove the file, and returns [term.ErrInterrupted]. It ignores
+// a Ctrl-C, which is for the editor.
 func Editor(a *app.App, path string, remove func() error) error {
 	editor := cmp.Or(a.Getenv("VISUAL"), a.Getenv("EDITOR"), defaultEditor())
 	signals := make(chan os.Signal, 4)
@@ -49,8 +49,8 @@ func Editor(a *app.App, path string, remove func() error) error {
 	}
 }
 
-// editorCommand has a shell take the variable apart where it needs one, as other programs do. Where
-// there is none, a Ctrl-C meets the editor alone, and not a shell that would end by it.
+// editorCommand runs the editor through a shell if the variable needs one, as git does. Otherwise it
+// runs the editor itself: a Ctrl-C would end the shell but not the editor.
 func editorCommand(editor, path string) *exec.Cmd {
 	if runtime.GOOS != "windows" && strings.ContainsAny(editor, "|&;<>()$`\\\"'*?[#~=%\n") {
 		return exec.Command("sh", "-c", editor+` "$1"`, editor, path)

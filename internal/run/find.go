@@ -1,5 +1,5 @@
-// Package run is what running another program needs of the system: finding it, replacing this process
-// by it, an editor as a child, and keeping the memory of this process to itself.
+// Package run has what running another program needs of the system: finding the program, replacing
+// this process by it, running an editor, and keeping secrets out of core dumps.
 package run
 
 import (
@@ -13,12 +13,13 @@ import (
 	"github.com/coffer-secrets/coffer/internal/app"
 )
 
-// FindCommand resolves a command before any secret can touch PATH, and before a request is
-// made for one that does not exist. What stands in the current directory is run only when it is
-// named so: Windows looks there before PATH, and anybody may have put it there.
+// FindCommand returns the path of a command. exec calls it first, so that no secret can change PATH
+// for the lookup, and an unknown command costs no request. A program in the current directory is
+// found only by a name with a path, as in "./tool": Windows searches there before PATH, and another
+// user may have put it there. The error is an [app.ExitError].
 func FindCommand(name string) (string, error) {
 	path, err := exec.LookPath(name)
-	// LookPath tells by ErrDot, unless GODEBUG=execerrdot=0 is set.
+	// LookPath returns ErrDot for this, unless GODEBUG=execerrdot=0 is set.
 	implicit := errors.Is(err, exec.ErrDot) || err == nil && filepath.Base(name) == name && !filepath.IsAbs(path)
 	switch {
 	case implicit:

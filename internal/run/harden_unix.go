@@ -4,8 +4,8 @@ package run
 
 import "golang.org/x/sys/unix"
 
-// ForbidCore keeps the memory of this process, which holds secrets, out of core files. It returns a
-// function that puts the limit back, for the command that exec becomes: limits are inherited.
+// ForbidCore disables core dumps, as the memory of this process has secrets. exec must call restore
+// before it runs a command, which would inherit the limit.
 func ForbidCore() (restore func()) {
 	var before unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_CORE, &before) != nil {

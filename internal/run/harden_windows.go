@@ -1,4 +1,4 @@
 package run
 
-// ForbidCore has nothing to do: Windows writes no core files unless it is configured to.
+// ForbidCore does nothing: Windows writes no core dumps unless it is configured to.
 func ForbidCore() (restore func()) { return func() {} }

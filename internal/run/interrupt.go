@@ -9,9 +9,9 @@ import (
 	"github.com/coffer-secrets/coffer/internal/waiting"
 )
 
-// UntilInterrupted returns a context that ends with the first interrupt; a second one ends the
-// program at once. A Ctrl-C that is ignored, as in a job in the background of a script, stays
-// ignored, also by the command that exec becomes.
+// UntilInterrupted returns a context that is canceled by SIGTERM or Ctrl-C. A second signal ends the
+// program at once. If the parent ignores Ctrl-C, as a script does for a background job, it stays
+// ignored, also in the command that exec runs.
 func UntilInterrupted(watch *waiting.Watch) (context.Context, context.CancelFunc) {
 	signals := []os.Signal{syscall.SIGTERM}
 	if !signal.Ignored(os.Interrupt) {

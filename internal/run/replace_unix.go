@@ -11,7 +11,8 @@ import (
 	"github.com/coffer-secrets/coffer/internal/app"
 )
 
-// Replace becomes the command: signals, the terminal and the exit code are its own.
+// Replace replaces this process by the command, which then has its signals, terminal and exit code. It
+// returns only on an error.
 func Replace(_ context.Context, a *app.App, path string, argv, env []string) error {
 	a.Restore()
 	err := syscall.Exec(path, argv, env)

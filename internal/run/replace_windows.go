@@ -13,11 +13,11 @@ import (
 	"github.com/coffer-secrets/coffer/internal/app"
 )
 
-// Replace runs the command as a child, passes interrupts on and returns its exit code: Windows
-// cannot replace a process.
+// Replace runs the command as a child and returns its exit code as an [app.ExitError]; nil for 0.
+// Windows can't replace a process.
 func Replace(_ context.Context, a *app.App, path string, argv, env []string) error {
 	child := &exec.Cmd{Path: path, Args: argv, Env: env, Stdin: a.Stdin, Stdout: a.Stdout, Stderr: a.Stderr}
-	// The console sends an interrupt to both; only the child shall end by it.
+	// The console sends Ctrl-C to both processes. This one must wait for the child.
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, os.Interrupt)
 	defer signal.Stop(interrupts)

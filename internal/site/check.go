@@ -15,27 +15,28 @@ import (
 
 const probePrefix = "probe-"
 
-// Check writes a secret, reads it and deletes it, as everybody will. Nothing stays of it,
-// nor of a run that was killed.
+// Check writes, reads and deletes a secret, to show that the store works. It also removes what
+// earlier checks that were killed have left.
 func Check(ctx context.Context, a *app.App) error {
 	s, err := a.Open(ctx)
 	if err != nil {
 		return err
 	}
 	err = probe(ctx, a, s)
-	for n := 0; n < 2 && errors.Is(err, store.ErrNotFound); n++ { // another init, which ends now, took it for one that was left
+	for n := 0; n < 2 && errors.Is(err, store.ErrNotFound); n++ { // another init has removed the secret in its cleanup
 		err = probe(ctx, a, s)
 	}
 	if err != nil {
 		return err
 	}
 	a.Note("a secret was written, read and deleted")
-	if err := forgetProbes(ctx, s); err != nil && !errors.Is(err, store.ErrUnsupported) {
+	if err := removeProbes(ctx, s); err != nil && !errors.Is(err, store.ErrUnsupported) {
 		a.Note("something of it may be left: %s", app.Sentence(err))
 	}
 	return nil
 }
 
+// probe writes, reads and deletes one secret with a random name.
 func probe(ctx context.Context, a *app.App, s store.Store) error {
 	id := store.ID{Service: store.Scratch, Key: probePrefix + strings.ToLower(rand.Text())}
 	value := store.NewValue(rand.Text())
@@ -47,7 +48,7 @@ func probe(ctx context.Context, a *app.App, s store.Store) error {
 	if err == nil && read.Value != value {
 		err = fmt.Errorf("%w: the store gives back another value than it was given", store.ErrCorrupt)
 	}
-	// Whatever happened, the secret goes.
+	// Delete the secret, whatever happened.
 	_, deleteErr := s.Delete(waiting.Beyond(ctx), id.Service, id.Key)
 	if err != nil {
 		return fmt.Errorf("checking with a secret: %w", err)
@@ -60,8 +61,9 @@ func probe(ctx context.Context, a *app.App, s store.Store) error {
 	return nil
 }
 
-// forgetProbes removes what was left by runs that were killed, and what the bucket keeps of all.
-func forgetProbes(ctx context.Context, s store.Store) error {
+// removeProbes removes the secrets of checks that were killed, and the versions that the bucket keeps
+// of all checks.
+func removeProbes(ctx context.Context, s store.Store) error {
 	p, ok := s.(admin.Purger)
 	if !ok {
 		return nil

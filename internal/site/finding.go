@@ -7,25 +7,24 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 )
 
-// Finding is one thing that doctor tells: what it is about, what it is, and the command that
-// mends it.
+// Finding is a row of doctor's output.
 type Finding struct {
 	Severity admin.Severity `json:"severity"`
-	Check    string         `json:"check"`            // a word for programs
+	Check    string         `json:"check"`            // a constant of store/admin, for programs
 	About    string         `json:"about"`            // the secret, the object, the service or the bucket
-	Text     string         `json:"text"`             // a sentence without its subject. Partly the storage's words: escaped where it is printed
-	Mend     string         `json:"mend,omitempty"`   // the command that mends it; "" when it is done
-	Mended   bool           `json:"mended,omitempty"` // it is done
-	Kept     string         `json:"kept,omitempty"`   // of what a server was asked: yes, no, not told
+	Text     string         `json:"text"`             // a sentence without its subject; may quote the storage, so escape it
+	Command  string         `json:"mend,omitempty"`   // the command that repairs it; "" if it is repaired
+	Repaired bool           `json:"mended,omitempty"` // by --fix
+	Answer   string         `json:"kept,omitempty"`   // of a probe of the server: yes, no, not told
 }
 
-// newFinding is a single finding.
-func newFinding(severity admin.Severity, check, about, mend, format string, args ...any) []Finding {
-	return []Finding{{Severity: severity, Check: check, About: about, Mend: mend, Text: fmt.Sprintf(format, args...)}}
+// newFinding returns a list with one finding.
+func newFinding(severity admin.Severity, check, about, command, format string, args ...any) []Finding {
+	return []Finding{{Severity: severity, Check: check, About: about, Command: command, Text: fmt.Sprintf(format, args...)}}
 }
 
-// Untold is the finding that nothing could be found out. Where no command is named, it is the one
-// that tries the permissions.
-func Untold(check, about string, err error) []Finding {
+// Unknown returns a finding that says that a check failed, and why. It has no command; Findings sets
+// the one that tries permissions.
+func Unknown(check, about string, err error) []Finding {
 	return newFinding(admin.Remark, check, about, "", "not told: %s", app.Sentence(err))
 }

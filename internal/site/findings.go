@@ -14,16 +14,15 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 )
 
-// Findings says what is wrong with the bucket, the key, the server and the clock, and what
-// the caller may not do, all of it asked at once. Services are those of the bucket. With probe
-// an object is stored for that, and deleted again; without it nothing is changed. What is not
-// told is a note, and no error.
+// Findings checks the bucket, the key, the server, the clock and the caller's permissions, in
+// parallel. Services are those of the bucket. With probe it writes an object and deletes it again;
+// otherwise it changes nothing. A check that fails is a finding of severity note, not an error.
 func Findings(ctx context.Context, a *app.App, s store.Store, services []string, probe bool) ([]Finding, error) {
 	site, err := Open(ctx, a)
 	if err != nil {
 		return nil, err
 	}
-	site.Unconditional = true // what chamber needs is no fault
+	site.Unconditional = true // chamber needs unconditional puts, so allowing them is no problem
 	tried := TrialResults(a, site)
 	service := ProbedService(services)
 	checks := []func(context.Context) []Finding{
@@ -48,8 +47,8 @@ func Findings(ctx context.Context, a *app.App, s store.Store, services []string,
 	var all []Finding
 	for _, of := range found {
 		for i := range of {
-			if of[i].Mend == "" { // not told, most often for want of a permission; or what you may
-				of[i].Mend = "coffer policy check operator " + service
+			if of[i].Command == "" { // of Unknown, where most often a permission is missing, or of permissions
+				of[i].Command = "coffer policy check operator " + service
 			}
 		}
 		all = append(all, of...)
@@ -57,22 +56,22 @@ func Findings(ctx context.Context, a *app.App, s store.Store, services []string,
 	return all, ctx.Err()
 }
 
-// noteUntried adds to findings that init would mend on a server where none has run from here that it
-// tries first whether the server bears the setting: what it does not bear is left out, and no
-// finding any more.
+// noteUntried adds to the findings that init repairs that init tries the setting first. It applies to
+// servers other than AWS on which this machine has not run init. If the trial fails, init leaves the
+// setting out, and it is no finding any more.
 func (s *Site) noteUntried(found []Finding, tried map[string]string) []Finding {
 	if s.Other == "" || tried != nil {
 		return found
 	}
 	for i, f := range found {
-		if f.Check != admin.CheckKey && strings.HasPrefix(f.Mend, "coffer init") {
+		if f.Check != admin.CheckKey && strings.HasPrefix(f.Command, "coffer init") {
 			found[i].Text += " (init tries first whether this server bears it)"
 		}
 	}
 	return found
 }
 
-// ProbedService is the service beside whose objects things are tried.
+// ProbedService returns the service below which probes write their objects.
 func ProbedService(services []string) string {
 	if len(services) > 0 {
 		return services[0]
@@ -80,10 +79,10 @@ func ProbedService(services []string) string {
 	return "coffer-doctor-check"
 }
 
-// initSafely makes what lacks, but no rule that would stop a chamber from writing.
-const initSafely = "coffer init --allow-unconditional"
+// initCommand creates what is missing, but no policy that stops chamber from writing.
+const initCommand = "coffer init --allow-unconditional"
 
-// ignoresPuts tells whether the server is known to ignore the conditions of puts.
+// ignoresPuts reports whether the server is known to ignore conditions of puts.
 func ignoresPuts(ctx context.Context, s store.Store) bool {
 	prober, ok := s.(admin.ConditionProber)
 	if !ok {
@@ -93,8 +92,8 @@ func ignoresPuts(ctx context.Context, s store.Store) bool {
 	return err == nil && c.Known && !c.Puts
 }
 
-// settingFindings looks at one setting of the bucket. What a server does not have, or an init has
-// left out for a reason, nobody is told to set: it would be left out again.
+// settingFindings checks one setting of the bucket. There is no finding if the server doesn't support
+// the setting, or if init has left it out, as init would leave it out again.
 func (s *Site) settingFindings(ctx context.Context, setting BucketSetting, leftOut string) []Finding {
 	severity, text := admin.Warning, ""
 	switch setting.Name {
@@ -110,24 +109,24 @@ func (s *Site) settingFindings(ctx context.Context, setting BucketSetting, leftO
 	case admin.CheckLifecycle:
 		text = "has no lifecycle that ends old versions and the objects of links: their values stay"
 	}
-	switch holds, err := setting.Holds(ctx); {
+	switch isSet, err := setting.IsSet(ctx); {
 	case errors.Is(err, store.ErrUnsupported):
 		return nil
 	case err != nil:
-		return Untold(setting.Name, s.Scope.Bucket, err)
-	case holds:
+		return Unknown(setting.Name, s.Scope.Bucket, err)
+	case isSet:
 		return nil
 	case leftOut != "" && setting.Name == admin.CheckVersions:
 		return newFinding(admin.Remark, setting.Name, s.Scope.Bucket, anotherServer, "%s; init left them out: %s", text, leftOut)
 	case leftOut != "":
 		return nil
 	}
-	return newFinding(severity, setting.Name, s.Scope.Bucket, initSafely, "%s", text)
+	return newFinding(severity, setting.Name, s.Scope.Bucket, initCommand, "%s", text)
 }
 
-// policyFindings looks at the bucket's policy. That puts without a condition are allowed is a
-// note alone: a team that still has chambers needs it so.
-// Where the server ignores conditions it would protect nothing.
+// policyFindings checks the bucket's policy. To allow puts without a condition is only a note, as
+// chamber needs them. If the server ignores conditions, it is no finding: the policy would protect
+// nothing.
 func (s *Site) policyFindings(ctx context.Context, ignoresConditions bool) []Finding {
 	bucket := s.Scope.Bucket
 	existing, err := s.Buckets.Policy(ctx, bucket)
@@ -135,16 +134,16 @@ func (s *Site) policyFindings(ctx context.Context, ignoresConditions bool) []Fin
 	case errors.Is(err, store.ErrUnsupported):
 		return nil
 	case err != nil:
-		return Untold(admin.CheckPolicy, bucket, err)
+		return Unknown(admin.CheckPolicy, bucket, err)
 	}
 	var found []Finding
 	for _, statement := range s.Scope.BucketPolicy(ignoresConditions).Statement {
-		switch _, lacks, err := policy.Merge(existing, policy.Document{Statement: []policy.Statement{statement}}); {
+		switch _, missing, err := policy.Merge(existing, policy.Document{Statement: []policy.Statement{statement}}); {
 		case err != nil:
-			return Untold(admin.CheckPolicy, bucket, err)
-		case !lacks:
+			return Unknown(admin.CheckPolicy, bucket, err)
+		case !missing:
 		case statement.Sid == policy.SidTLSOnly:
-			found = append(found, newFinding(admin.Warning, admin.CheckTLSOnly, bucket, initSafely, "has no policy that refuses requests without TLS")...)
+			found = append(found, newFinding(admin.Warning, admin.CheckTLSOnly, bucket, initCommand, "has no policy that refuses requests without TLS")...)
 		default:
 			found = append(found, newFinding(admin.Remark, admin.CheckConditionalPuts, bucket, "coffer init",
 				"allows puts without a condition, as chamber makes them: what they do not see they overwrite")...)
@@ -153,19 +152,19 @@ func (s *Site) policyFindings(ctx context.Context, ignoresConditions bool) []Fin
 	return found
 }
 
-// anotherServer goes on where conditions or ETags are kept.
+// anotherServer is the command that moves the secrets to a server with conditions, ETags or versions.
 const anotherServer = "coffer migrate --all-services --from-context HERE --to-context ELSEWHERE"
 
-// keyFindings looks at the key of new secrets.
+// keyFindings checks the key of new secrets.
 func (s *Site) keyFindings(ctx context.Context) []Finding {
 	if len(s.Scope.Keys) == 0 {
 		return nil
 	}
 	const check = admin.CheckKey
 	alias := s.Scope.Keys[0].Alias
-	mend := initSafely
-	if s.keyName != alias || store.IsKeyName(alias) { // init gives no key the name that somebody chose
-		mend = "coffer config"
+	command := initCommand
+	if s.keyName != alias || store.IsKeyName(alias) { // init can only create a key for an alias
+		command = "coffer config"
 	}
 	another := "aws kms update-alias --alias-name " + alias + " --target-key-id KEY"
 	ctx, cancel := context.WithTimeout(ctx, app.KeyTimeout)
@@ -173,9 +172,9 @@ func (s *Site) keyFindings(ctx context.Context) []Finding {
 	info, found, err := s.key(ctx)
 	switch {
 	case err != nil:
-		return Untold(check, alias, err)
+		return Unknown(check, alias, err)
 	case !found:
-		return newFinding(admin.Serious, check, alias, mend, "is not a key of this account and region: nothing can be written")
+		return newFinding(admin.Serious, check, alias, command, "is not a key of this account and region: nothing can be written")
 	case info.State == "Disabled":
 		return newFinding(admin.Serious, check, alias, "aws kms enable-key --key-id "+info.ID, "is disabled: nothing under it can be read or written")
 	case info.State == "PendingDeletion":
@@ -183,7 +182,7 @@ func (s *Site) keyFindings(ctx context.Context) []Finding {
 			"is about to be deleted: nothing under it can be read or written, and then all of it is lost")
 	case !info.Enabled:
 		return newFinding(admin.Serious, check, alias, another, "cannot be used: it is %s", info.State)
-	case info.Usage != "" && info.Usage != "ENCRYPT_DECRYPT": // moto names none
+	case info.Usage != "" && info.Usage != "ENCRYPT_DECRYPT": // moto reports none
 		return newFinding(admin.Serious, check, alias, another, "cannot seal objects: its usage is %s", info.Usage)
 	case s.checkPin() != nil:
 		return newFinding(admin.Serious, check, alias, another, "stands for %s, which key_arns does not name: nothing can be written", info.ARN)
@@ -191,33 +190,33 @@ func (s *Site) keyFindings(ctx context.Context) []Finding {
 	return nil
 }
 
-// clockFindings compares the clock with the server's, as far as whole seconds tell.
+// clockFindings compares the clock with the server's, which is exact to a second.
 func clockFindings(ctx context.Context, a *app.App, s *Site) []Finding {
 	const check = admin.CheckClock
 	theirs, err := s.Buckets.ServerTime(ctx, s.Scope.Bucket)
 	ours := a.Now()
 	if err != nil {
-		return Untold(check, "this machine", err)
+		return Unknown(check, "this machine", err)
 	}
 	if theirs.IsZero() {
 		return newFinding(admin.Remark, check, "this machine", "date -u", "not told: the server does not name its time")
 	}
-	off, way := ours.Sub(theirs), "ahead of"
-	if off < 0 {
-		off, way = -off, "behind"
+	offset, direction := ours.Sub(theirs), "ahead of"
+	if offset < 0 {
+		offset, direction = -offset, "behind"
 	}
 	severity := admin.Warning
 	switch {
-	case off <= time.Minute:
+	case offset <= time.Minute:
 		return nil
-	case off > 5*time.Minute:
+	case offset > 5*time.Minute:
 		severity = admin.Serious
 	}
 	return newFinding(severity, check, "this machine", clockSetter(),
-		"has a clock %s %s the server's: versions get wrong dates, and from 15 minutes on requests are refused", off.Round(time.Second), way)
+		"has a clock %s %s the server's: versions get wrong dates, and from 15 minutes on requests are refused", offset.Round(time.Second), direction)
 }
 
-// clockSetter is the command that sets the clock of this machine by the network.
+// clockSetter returns the command that synchronizes the clock of this machine.
 func clockSetter() string {
 	switch runtime.GOOS {
 	case "darwin":
@@ -228,7 +227,7 @@ func clockSetter() string {
 	return "sudo timedatectl set-ntp true"
 }
 
-// conditionFindings says what the server does not keep of the conditions of changes.
+// conditionFindings checks whether the server ignores conditions of writes and deletes.
 func conditionFindings(ctx context.Context, s store.Store, service string, probe bool) []Finding {
 	const check, about = admin.CheckConditions, "the server"
 	prober, ok := s.(admin.ConditionProber)
@@ -244,7 +243,7 @@ func conditionFindings(ctx context.Context, s store.Store, service string, probe
 	case errors.Is(err, store.ErrUnsupported):
 		return newFinding(admin.Serious, check, about, anotherServer, "cannot be written to: %s", app.Sentence(err))
 	case err != nil:
-		return Untold(check, about, err)
+		return Unknown(check, about, err)
 	case !c.Known && probe:
 		return newFinding(admin.Remark, check, about, "", "not told: it did not let itself be asked")
 	case !c.Known:
@@ -259,7 +258,7 @@ func conditionFindings(ctx context.Context, s store.Store, service string, probe
 	return nil
 }
 
-// permissionFindings tries what a reader does, and with probe what an operator does.
+// permissionFindings tries the permissions of a reader or, with probe, of an operator.
 func (s *Site) permissionFindings(ctx context.Context, st store.Store, service string, probe bool) []Finding {
 	const check = admin.CheckPermission
 	prober, ok := st.(admin.Prober)
@@ -270,14 +269,14 @@ func (s *Site) permissionFindings(ctx context.Context, st store.Store, service s
 	if probe {
 		role = policy.Operator
 	}
-	wanted := s.Scope.Permissions(role, service)
-	actions := make([]string, len(wanted))
-	for i, p := range wanted {
+	permissions := s.Scope.Permissions(role, service)
+	actions := make([]string, len(permissions))
+	for i, p := range permissions {
 		actions[i] = p.Action
 	}
 	trials, err := prober.Try(ctx, service, actions)
 	if err != nil {
-		return Untold(check, service, err)
+		return Unknown(check, service, err)
 	}
 	var found []Finding
 	var allowed []string
@@ -286,11 +285,11 @@ func (s *Site) permissionFindings(ctx context.Context, st store.Store, service s
 		case t.Verdict == admin.Allowed:
 			allowed = append(allowed, t.Action)
 		case t.Verdict == admin.Untold:
-			found = append(found, newFinding(admin.Remark, check, wanted[i].On, "", "not told whether you may %s: %s", t.Action, t.Reason)...)
+			found = append(found, newFinding(admin.Remark, check, permissions[i].On, "", "not told whether you may %s: %s", t.Action, t.Reason)...)
 		case t.Action == "s3:ListBucket" || t.Action == "s3:GetObject":
-			found = append(found, newFinding(admin.Warning, check, wanted[i].On, "coffer policy reader "+service, "you may not %s: %s", t.Action, t.Reason)...)
+			found = append(found, newFinding(admin.Warning, check, permissions[i].On, "coffer policy reader "+service, "you may not %s: %s", t.Action, t.Reason)...)
 		default:
-			found = append(found, newFinding(admin.Remark, check, wanted[i].On, "coffer policy "+string(role)+" "+service, "you may not %s: %s", t.Action, t.Reason)...)
+			found = append(found, newFinding(admin.Remark, check, permissions[i].On, "coffer policy "+string(role)+" "+service, "you may not %s: %s", t.Action, t.Reason)...)
 		}
 	}
 	if probe && len(allowed) > 0 {

@@ -9,21 +9,22 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// Part is one thing that a store needs.
+// Part is something that a store needs: the key, the bucket, or a setting of the bucket.
 type Part struct {
 	Name    string `json:"name"`
-	State   string `json:"state"` // as it is, or will be
-	Done    bool   `json:"done"`
+	State   string `json:"state"`              // as it is or, if it doesn't exist, as it will be
+	Done    bool   `json:"done"`               // it exists
 	LeftOut string `json:"left_out,omitempty"` // why it is not made
 
-	Make    func(context.Context) error `json:"-"`
-	Setting *BucketSetting              `json:"-"` // in the place of Make
+	Make    func(context.Context) error `json:"-"` // creates it; nil for a setting
+	Setting *BucketSetting              `json:"-"` // nil for the key and the bucket
 }
 
-// Open tells whether a part is to be made.
+// Open reports whether a part must be made.
 func (p *Part) Open() bool { return !p.Done && p.LeftOut == "" }
 
-// FindKey can make a key for an alias alone: an id is KMS's to give.
+// FindKey returns the part for the key. A missing key can be created only if it is configured by an
+// alias, as KMS chooses the IDs of keys. Then no keys may be pinned, as the new one would not be.
 func FindKey(ctx context.Context, s *Site) (Part, error) {
 	alias := s.Scope.Keys[0].Alias
 	info, found, err := s.key(ctx)

@@ -11,19 +11,19 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 )
 
-// BucketSetting is one thing that a bucket should be told.
+// BucketSetting is a setting that the bucket should have.
 type BucketSetting struct {
-	Name    string // as --without has it
-	Title   string
-	Want    string   // in words; "" when nothing is wanted
-	forbids []string // steps of a trial that it is there to refuse
-	Holds   func(context.Context) (bool, error)
-	undo    func(context.Context) (awsconf.Undo, error) // made before the change
+	Name    string   // as in --without
+	Title   string   // for people
+	Want    string   // the value, in words; "" if it should not be set here
+	forbids []string // the steps of a trial that the setting must make fail
+	IsSet   func(context.Context) (bool, error)
+	undo    func(context.Context) (awsconf.Undo, error) // call it before make
 	make    func(context.Context) error
 }
 
-// Settings are those of a bucket that exists, in the order in which they are made: last the one
-// that cannot be taken back.
+// Settings returns the settings of a bucket, in the order in which to make them. The one that can't
+// be undone comes last.
 func (s *Site) Settings() []BucketSetting {
 	return []BucketSetting{s.encryptionSetting(), s.blockSetting(), s.policySetting(), s.lifecycleSetting(), s.versionsSetting()}
 }
@@ -32,11 +32,11 @@ func (s *Site) encryptionSetting() BucketSetting {
 	method := s.sealMethod()
 	return BucketSetting{
 		Name: admin.CheckEncryption, Title: "default encryption", Want: method,
-		Holds: func(ctx context.Context) (bool, error) { return s.encrypts(ctx, method) },
+		IsSet: func(ctx context.Context) (bool, error) { return s.encrypts(ctx, method) },
 		undo:  func(ctx context.Context) (awsconf.Undo, error) { return s.Buckets.UndoEncryption(ctx, s.Scope.Bucket) },
 		make: func(ctx context.Context) error {
 			key := s.keyARN
-			if key == "" { // a server without KMS' own requests: the name by which puts call it
+			if key == "" { // the server has no KMS API; its puts take the name
 				key = s.keyName
 			}
 			return s.Buckets.SetEncryption(ctx, s.Scope.Bucket, key)
@@ -44,7 +44,7 @@ func (s *Site) encryptionSetting() BucketSetting {
 	}
 }
 
-// sealMethod is what every put asks for.
+// sealMethod returns the encryption that every put requests.
 func (s *Site) sealMethod() string {
 	if len(s.Scope.Keys) > 0 {
 		return "aws:kms"
@@ -55,7 +55,7 @@ func (s *Site) sealMethod() string {
 func (s *Site) blockSetting() BucketSetting {
 	return BucketSetting{
 		Name: admin.CheckPublicAccess, Title: "public access", Want: "blocked",
-		Holds: func(ctx context.Context) (bool, error) { return s.Buckets.PublicAccessBlocked(ctx, s.Scope.Bucket) },
+		IsSet: func(ctx context.Context) (bool, error) { return s.Buckets.PublicAccessBlocked(ctx, s.Scope.Bucket) },
 		undo: func(ctx context.Context) (awsconf.Undo, error) {
 			return s.Buckets.UndoPublicAccessBlock(ctx, s.Scope.Bucket)
 		},
@@ -76,9 +76,9 @@ func (s *Site) policySetting() BucketSetting {
 	}
 	return BucketSetting{
 		Name: admin.CheckPolicy, Title: "bucket policy", Want: strings.Join(words, "; "), forbids: forbids,
-		Holds: func(ctx context.Context) (bool, error) {
-			_, lacks, err := s.policy(ctx)
-			return !lacks, err
+		IsSet: func(ctx context.Context) (bool, error) {
+			_, missing, err := s.policy(ctx)
+			return !missing, err
 		},
 		undo: func(ctx context.Context) (awsconf.Undo, error) { return s.Buckets.UndoPolicy(ctx, s.Scope.Bucket) },
 		make: func(ctx context.Context) error {
@@ -99,7 +99,7 @@ func (s *Site) lifecycleSetting() BucketSetting {
 	return BucketSetting{
 		Name: admin.CheckLifecycle, Title: "lifecycle",
 		Want:  fmt.Sprintf("old versions and shares go after a time (%d and %d days)", policy.NoncurrentDays, policy.ShareDays),
-		Holds: func(ctx context.Context) (bool, error) { return s.Buckets.HasRules(ctx, s.Scope.Bucket, rules...) },
+		IsSet: func(ctx context.Context) (bool, error) { return s.Buckets.HasRules(ctx, s.Scope.Bucket, rules...) },
 		undo:  func(ctx context.Context) (awsconf.Undo, error) { return s.Buckets.UndoRules(ctx, s.Scope.Bucket) },
 		make:  func(ctx context.Context) error { return s.Buckets.SetRules(ctx, s.Scope.Bucket, rules...) },
 	}
@@ -108,28 +108,29 @@ func (s *Site) lifecycleSetting() BucketSetting {
 func (s *Site) versionsSetting() BucketSetting {
 	return BucketSetting{
 		Name: admin.CheckVersions, Title: "versions", Want: "on, so that deleted secrets can be restored",
-		Holds: func(ctx context.Context) (bool, error) { return s.Buckets.Versioned(ctx, s.Scope.Bucket) },
+		IsSet: func(ctx context.Context) (bool, error) { return s.Buckets.Versioned(ctx, s.Scope.Bucket) },
 		undo:  func(ctx context.Context) (awsconf.Undo, error) { return s.Buckets.UndoVersions(ctx, s.Scope.Bucket) },
 		make:  func(ctx context.Context) error { return s.Buckets.KeepVersions(ctx, s.Scope.Bucket) },
 	}
 }
 
-// encrypts takes every KMS key for good: each put names its own.
+// encrypts reports whether the bucket's default encryption is as wanted. Any KMS key will do, as
+// every put names its own key.
 func (s *Site) encrypts(ctx context.Context, want string) (bool, error) {
 	method, _, err := s.Buckets.Encryption(ctx, s.Scope.Bucket)
 	return method == want || method == "aws:kms" || method == "aws:kms:dsse", err
 }
 
-// policy returns the bucket's policy with our statements in it, and whether it lacks any of
-// them now. Every other statement stays as it is.
-func (s *Site) policy(ctx context.Context) (merged string, lacks bool, err error) {
+// policy returns the bucket's policy with the statements of coffer added, and whether any of them is
+// missing now. The other statements stay.
+func (s *Site) policy(ctx context.Context) (merged string, missing bool, err error) {
 	existing, err := s.Buckets.Policy(ctx, s.Scope.Bucket)
 	if err != nil {
 		return "", false, err
 	}
-	merged, lacks, err = policy.Merge(existing, s.Scope.BucketPolicy(s.Unconditional))
+	merged, missing, err = policy.Merge(existing, s.Scope.BucketPolicy(s.Unconditional))
 	if err != nil {
 		err = fmt.Errorf("%w: %w", store.ErrConfiguration, err)
 	}
-	return merged, lacks, err
+	return merged, missing, err
 }

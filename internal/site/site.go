@@ -1,5 +1,5 @@
-// Package site is the bucket and the key of a store, as a whole: what they lack, the trial of each
-// setting before it is made for good, and what is wrong with them.
+// Package site checks and sets up the bucket and the KMS key of a store. On a server other than AWS it
+// tries each setting first, and undoes those that the server doesn't support.
 package site
 
 import (
@@ -13,21 +13,22 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// Site is the bucket of a store and the key that it writes under, on AWS or on a server that
-// speaks its language. init makes what they lack, doctor tells it.
+// Site is the bucket of a store and the key of new secrets, on AWS or on another server with the API
+// of S3. init creates what is missing of them, doctor reports it.
 type Site struct {
 	Scope   policy.Scope
 	keys    *awsconf.Keys
 	Buckets *awsconf.Buckets
-	keyName string // what KMS calls the key: the alias, or another server's name for it; "" without keys
-	keyARN  string // once it is there
+	keyName string // the server's name for the key: the alias or, by the configuration, another one; "" without keys
+	keyARN  string // "" until the key is found or created
 	pinned  []string
 
-	Other         string // the URL of a server that is not AWS's, else ""
-	Unconditional bool   // puts without a condition stay allowed
+	Other         string // the URL of a server other than AWS; "" on AWS
+	Unconditional bool   // the policy allows puts without a condition
 }
 
-// Open returns what the settings describe. [store.ErrUnsupported] for a backend without a bucket.
+// Open returns the site of the settings in force. It makes no request. The error is
+// [store.ErrUnsupported] for a backend without a bucket.
 func Open(ctx context.Context, a *app.App) (*Site, error) {
 	s, err := a.Settings()
 	if err != nil {
@@ -62,14 +63,14 @@ func Open(ctx context.Context, a *app.App) (*Site, error) {
 	return out, nil
 }
 
-// key asks KMS for the key.
+// key asks KMS for the key of new secrets.
 func (s *Site) key(ctx context.Context) (info awsconf.KeyInfo, found bool, err error) {
 	info, found, err = s.keys.Find(ctx, s.keyName)
 	s.keyARN = info.ARN
 	return info, found, err
 }
 
-// checkPin refuses a key that is not pinned, where keys are.
+// checkPin returns an error if keys are pinned and this one is not among them.
 func (s *Site) checkPin() error {
 	if len(s.pinned) > 0 && !slices.Contains(s.pinned, s.keyARN) {
 		return &store.PinError{Alias: s.Scope.Keys[0].Alias, KeyID: s.keyARN}

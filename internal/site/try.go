@@ -15,20 +15,21 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 )
 
-// Setup makes the settings of a bucket, and takes back what the bucket does not bear (protocol.md,
-// section 18). On a server that is not AWS's every setting is tried on a bucket of its own first.
+// Setup makes the parts of a site. It tests the bucket after each setting, and undoes a setting that
+// breaks it (protocol.md, section 18). On a server other than AWS it tries every setting on a scratch
+// bucket first.
 type Setup struct {
 	App  *app.App
 	Site *Site
 
-	begun bool
-	Out   map[string]string // of settings that were tried: why they are left out, or ""
-	why   string            // why nothing could be tried on a bucket of its own
-	trial *awsconf.Trial    // of the bucket itself
-	last  awsconf.Outcome
+	started bool
+	Out     map[string]string // settings that were tried -> why they are left out; "" if they are not
+	failed  string            // why there could be no trial on a scratch bucket; "" if there was one
+	trial   *awsconf.Trial    // of the bucket itself
+	last    awsconf.Outcome   // of the latest run of trial
 }
 
-// MakePart makes one part, or says in it why it is left out. The error ends the whole.
+// MakePart makes parts[i], or sets its LeftOut. After an error, no more parts must be made.
 func (t *Setup) MakePart(ctx context.Context, parts []Part, i int) (err error) {
 	p := &parts[i]
 	if p.Setting == nil {
@@ -39,7 +40,7 @@ func (t *Setup) MakePart(ctx context.Context, parts []Part, i int) (err error) {
 		p.Done = err == nil
 		return err
 	}
-	if err := t.begin(ctx, parts[i:]); err != nil {
+	if err := t.start(ctx, parts[i:]); err != nil {
 		return err
 	}
 	if p.LeftOut, err = t.setting(ctx, p.Setting.Name); err != nil {
@@ -50,7 +51,7 @@ func (t *Setup) MakePart(ctx context.Context, parts []Part, i int) (err error) {
 	return nil
 }
 
-// setting makes one, unless it is known that it is better left out.
+// setting makes a setting, or returns why it is left out.
 func (t *Setup) setting(ctx context.Context, name string) (leftOut string, err error) {
 	tried, known := t.Out[name]
 	switch {
@@ -65,20 +66,22 @@ func (t *Setup) setting(ctx context.Context, name string) (leftOut string, err e
 	return t.Site.change(ctx, name, t.trial, &t.last)
 }
 
-// manualVersions is for the one setting that no second thought takes back.
+// manualVersions returns why versioning is left out, with the commands to turn it on by hand. It can't
+// be undone, so it is not made untried.
 func (t *Setup) manualVersions() string {
 	s := t.Site
 	return fmt.Sprintf("no server turns it off again, and it could not be tried on another bucket (%s). By hand: make a bucket, turn versioning on in it, and run "+
 		"coffer doctor --probe --bucket THAT; if nothing is said of conditions, aws s3api put-bucket-versioning --bucket %s --versioning-configuration Status=Enabled --endpoint-url %s",
-		t.why, s.Scope.Bucket, s.Other)
+		t.failed, s.Scope.Bucket, s.Other)
 }
 
-// begin tries the settings on a bucket of their own, and the bucket as it is.
-func (t *Setup) begin(ctx context.Context, parts []Part) error {
-	if t.begun {
+// start tries the settings on a scratch bucket, if this is not AWS, and tests the bucket without them.
+// It does so the first time only.
+func (t *Setup) start(ctx context.Context, parts []Part) error {
+	if t.started {
 		return nil
 	}
-	t.begun = true
+	t.started = true
 	var names []string
 	for _, p := range parts {
 		if p.Setting != nil && p.Open() {
@@ -86,8 +89,8 @@ func (t *Setup) begin(ctx context.Context, parts []Part) error {
 		}
 	}
 	if t.Site.Other != "" {
-		if t.why = t.tryOnScratch(ctx, names); t.why != "" && ctx.Err() == nil {
-			t.App.Note("could not try the settings on a separate bucket: %s", t.why)
+		if t.failed = t.tryOnScratch(ctx, names); t.failed != "" && ctx.Err() == nil {
+			t.App.Note("could not try the settings on a separate bucket: %s", t.failed)
 		}
 	}
 	t.trial = t.Site.trial()
@@ -99,8 +102,8 @@ func (t *Setup) begin(ctx context.Context, parts []Part) error {
 	return nil
 }
 
-// checkConditions leaves the rule about conditions out where the server ignores them: it would stop
-// the writers of single_writer, and protect nothing.
+// checkConditions leaves the statement about conditional puts out of the policy if the server ignores
+// conditions. It would stop writers with single_writer, and protect nothing.
 func (t *Setup) checkConditions(s *Site, o awsconf.Outcome) {
 	if s.Other == "" || !o.Right() || o.KeepsConditions() || s.Unconditional {
 		return
@@ -111,8 +114,8 @@ func (t *Setup) checkConditions(s *Site, o awsconf.Outcome) {
 	}
 }
 
-// End removes what the trials have left, those of runs that were killed too, and remembers for doctor
-// what this server bears.
+// End removes the objects and buckets of the trials, including those of runs that were killed, and
+// saves the results for doctor.
 func (t *Setup) End(ctx context.Context, parts []Part) {
 	ctx, cancel := cleanupContext(ctx)
 	defer cancel()
@@ -122,8 +125,8 @@ func (t *Setup) End(ctx context.Context, parts []Part) {
 		}
 	}
 	if t.Site.Other != "" {
-		_ = t.Site.Buckets.Sweep(ctx, t.Site.Scope.Bucket, trialPrefix, 10*time.Minute) // the next init tries it again
-		if exists, err := t.Site.Buckets.Exists(ctx, t.Site.ScratchName()); err == nil && exists && !t.begun {
+		_ = t.Site.Buckets.Sweep(ctx, t.Site.Scope.Bucket, trialPrefix, 10*time.Minute) // on an error, the next init does it
+		if exists, err := t.Site.Buckets.Exists(ctx, t.Site.ScratchName()); err == nil && exists && !t.started {
 			t.removeScratch(ctx)
 		}
 	}
@@ -138,7 +141,7 @@ func (t *Setup) End(ctx context.Context, parts []Part) {
 // trialPrefix begins the names of all objects of trials.
 const trialPrefix = store.Scratch + admin.ProbeDir + "init-"
 
-// trial is one of the bucket.
+// trial returns a new trial of the bucket.
 func (s *Site) trial() *awsconf.Trial {
 	o := awsconf.TrialOptions{Prefix: trialPrefix + strings.ToLower(rand.Text()) + "-", Method: s.sealMethod(), Key: s.keyName}
 	if s.Other == "" {
@@ -147,21 +150,21 @@ func (s *Site) trial() *awsconf.Trial {
 	return s.Buckets.NewTrial(s.Scope.Bucket, o)
 }
 
-// ScratchName is the name of the bucket on which settings are tried: always the same, so that what
-// a killed run has left is found by the next.
+// ScratchName returns the name of the scratch bucket. It is always the same for a bucket, so the next
+// run finds what a killed run has left.
 func (s *Site) ScratchName() string {
 	const suffix = "-coffer-trial"
 	return strings.TrimRight(s.Scope.Bucket[:min(len(s.Scope.Bucket), 63-len(suffix))], ".-") + suffix
 }
 
-// tryOnScratch makes a bucket, tries the settings in it one upon the other, and removes it. The reason is
-// why that was not possible.
+// tryOnScratch creates a bucket, tries the settings on it one after the other, and removes it. It
+// returns why that was not possible; "" if it was.
 func (t *Setup) tryOnScratch(ctx context.Context, names []string) (reason string) {
 	scratch := *t.Site
 	scratch.Scope.Bucket = t.Site.ScratchName()
 	b := scratch.Buckets
 	exists, err := b.Exists(ctx, scratch.Scope.Bucket)
-	if err == nil && exists { // left by a run that was killed
+	if err == nil && exists { // from a run that was killed
 		err = b.Remove(ctx, scratch.Scope.Bucket, trialPrefix)
 	}
 	if err == nil {
@@ -187,7 +190,7 @@ func (t *Setup) tryOnScratch(ctx context.Context, names []string) (reason string
 	for _, name := range names {
 		leftOut, err := scratch.change(ctx, name, trial, &last)
 		if err != nil {
-			if !errors.Is(err, store.ErrDenied) { // of this bucket alone, as it may be
+			if !errors.Is(err, store.ErrDenied) { // the caller may be allowed to on the real bucket
 				t.Out[name] = "tried on a bucket of its own, " + app.Sentence(err)
 			}
 			return fmt.Sprintf("%s: %s", name, app.Sentence(err))
@@ -200,21 +203,21 @@ func (t *Setup) tryOnScratch(ctx context.Context, names []string) (reason string
 func (t *Setup) removeScratch(ctx context.Context) {
 	name := t.Site.ScratchName()
 	err := t.Site.Buckets.Remove(ctx, name, trialPrefix)
-	if err != nil && !errors.Is(err, store.ErrConflict) { // somebody's bucket of that name is not of a trial
+	if err != nil && !errors.Is(err, store.ErrConflict) { // ErrConflict: a bucket of that name with other objects
 		t.App.Note("the trial bucket %s could not be deleted (the next init deletes it): %s", name, app.Sentence(err))
 	}
 }
 
-// change makes one setting, and tries what it could have broken. What the server lacks, does not
-// keep, or does not bear is left out for a reason: then the bucket is as it was. An error is a
-// denial, no answer, or a bucket that is not as it was.
+// change makes one setting and tests the bucket. If the server doesn't support the setting, doesn't
+// store it, or fails the test with it, change undoes it and returns why it is left out. An error is a
+// denial, no answer, or a setting that could not be undone.
 func (s *Site) change(ctx context.Context, name string, trial *awsconf.Trial, last *awsconf.Outcome) (leftOut string, err error) {
-	setting := s.named(name)
+	setting := s.settingByName(name)
 	if setting.Want == "" {
 		return "no statement of it is of use here", nil
 	}
-	holds, err := setting.Holds(ctx)
-	if err == nil && holds {
+	isSet, err := setting.IsSet(ctx)
+	if err == nil && isSet {
 		return "", nil
 	}
 	var undo awsconf.Undo
@@ -233,7 +236,7 @@ func (s *Site) change(ctx context.Context, name string, trial *awsconf.Trial, la
 	if undo == nil {
 		return "", ctx.Err()
 	}
-	// From here on the setting is there, or may be.
+	// From here on the setting is made, or may be.
 	leftOut, err = s.tryChange(ctx, setting, err, trial, last)
 	if leftOut == "" && err == nil {
 		return "", nil
@@ -241,24 +244,25 @@ func (s *Site) change(ctx context.Context, name string, trial *awsconf.Trial, la
 	return leftOut, s.revert(ctx, setting, undo, leftOut, err)
 }
 
-// tryChange reads a setting back and tries the bucket. Sent is the error of the change.
-func (s *Site) tryChange(ctx context.Context, setting BucketSetting, sent error, trial *awsconf.Trial, last *awsconf.Outcome) (string, error) {
-	holds, err := setting.Holds(ctx)
+// tryChange reads a setting back and tests the bucket. makeErr is the error of making it; nil if there
+// was none. It returns why the setting must be undone; "" if it can stay.
+func (s *Site) tryChange(ctx context.Context, setting BucketSetting, makeErr error, trial *awsconf.Trial, last *awsconf.Outcome) (string, error) {
+	isSet, err := setting.IsSet(ctx)
 	switch {
-	case err == nil && !holds && sent != nil:
-		return "", sent
-	case err == nil && !holds && s.Other != "": // AWS may take a while to show it
+	case err == nil && !isSet && makeErr != nil:
+		return "", makeErr
+	case err == nil && !isSet && s.Other != "": // AWS may show it later
 		return "this server says that it is set, and does not keep it", nil
-	case err != nil && errors.Is(sent, store.ErrUnavailable):
-		return "", sent
+	case err != nil && errors.Is(makeErr, store.ErrUnavailable):
+		return "", makeErr
 	}
-	now, worse, tried := trial.After(ctx, *last, setting.forbids...)
+	now, worse, trialErr := trial.After(ctx, *last, setting.forbids...)
 	switch {
-	case tried != nil:
-		return "", tried
+	case trialErr != nil:
+		return "", trialErr
 	case worse != "":
 		return "with it this server " + worse, nil
-	case err != nil: // it bears what it no longer shows
+	case err != nil: // the bucket works, but the setting can't be read back
 		return "", err
 	case setting.Name == admin.CheckVersions && !now.Versions:
 		return "this server says that it keeps versions, and names none", nil
@@ -267,18 +271,18 @@ func (s *Site) tryChange(ctx context.Context, setting BucketSetting, sent error,
 	return "", nil
 }
 
-// revert undoes a change for a reason, or because of an error, which it returns. That it was
-// read back before makes it safe: see [awsconf.Undo].
+// revert undoes a setting, because of a reason or an error, and returns that error. It undoes it only
+// if it is still set: see [awsconf.Undo].
 func (s *Site) revert(ctx context.Context, setting BucketSetting, undo awsconf.Undo, reason string, failed error) error {
 	ctx, cancel := cleanupContext(ctx)
 	defer cancel()
-	if holds, err := setting.Holds(ctx); err == nil && !holds {
+	if isSet, err := setting.IsSet(ctx); err == nil && !isSet {
 		return failed
 	}
 	err := undo(ctx)
 	if err == nil {
-		var holds bool
-		if holds, err = setting.Holds(ctx); err == nil && holds {
+		var isSet bool
+		if isSet, err = setting.IsSet(ctx); err == nil && isSet {
 			err = errors.New("it is still there")
 		}
 	}
@@ -292,28 +296,28 @@ func (s *Site) revert(ctx context.Context, setting BucketSetting, undo awsconf.U
 		"the bucket's owner can undo it: aws s3api "+revertCommand[setting.Name]+" --bucket "+s.Scope.Bucket)
 }
 
-// revertCommand takes a setting back.
+// revertCommand has the command of aws s3api that undoes a setting.
 var revertCommand = map[string]string{
 	admin.CheckEncryption: "delete-bucket-encryption", admin.CheckPublicAccess: "delete-public-access-block", admin.CheckPolicy: "delete-bucket-policy",
 	admin.CheckLifecycle: "delete-bucket-lifecycle", admin.CheckVersions: "put-bucket-versioning --versioning-configuration Status=Suspended",
 }
 
-func (s *Site) named(name string) BucketSetting {
+func (s *Site) settingByName(name string) BucketSetting {
 	all := s.Settings()
 	return all[slices.IndexFunc(all, func(b BucketSetting) bool { return b.Name == name })]
 }
 
-// cleanupContext is a context for what must be done after all, also when the command was interrupted.
+// cleanupContext returns a context for cleanup, which isn't canceled with the command.
 func cleanupContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 }
 
-// UnsupportedText says that a server does not have something, with its answer.
+// UnsupportedText says that the server doesn't support something, with its status and code.
 func UnsupportedText(err error) string {
 	var e *store.StorageError
 	if errors.As(err, &e) && e.Status > 0 {
 		verb := "have"
-		if e.Status == 400 { // MinIO, of a policy with conditions that it does not know
+		if e.Status == 400 { // MinIO's answer to a policy with unknown conditions
 			verb = "take"
 		}
 		return strings.TrimSpace(fmt.Sprintf("this server does not %s it (%d %s", verb, e.Status, e.Code)) + ")"
@@ -321,7 +325,7 @@ func UnsupportedText(err error) string {
 	return app.Sentence(err)
 }
 
-// BlockHint adds to a denial what may be its cause on some servers.
+// BlockHint adds a hint to a denial if the bucket blocks public access, the cause on some servers.
 func (s *Site) BlockHint(ctx context.Context, err error) error {
 	if s.Other == "" || !errors.Is(err, store.ErrDenied) {
 		return err

@@ -1,4 +1,4 @@
-// Package trail sorts what CloudTrail tells of KMS into what was opened of a service.
+// Package trail finds the reads of a service in CloudTrail's events of KMS.
 package trail
 
 import (
@@ -12,14 +12,14 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 )
 
-// What CloudTrail keeps, and what is asked of it.
+// Times of CloudTrail's event history.
 const (
-	Span      = 24 * time.Hour // of --cloudtrail without --since
-	Retention = 90 * 24 * time.Hour
-	Delay     = 15 * time.Minute
+	Span      = 24 * time.Hour      // the default of --since
+	Retention = 90 * 24 * time.Hour // how long events are kept
+	Delay     = 15 * time.Minute    // until an event can be found
 )
 
-// Kind says what was opened.
+// Kind is the kind of object that was decrypted.
 type Kind string
 
 // The kinds.
@@ -27,78 +27,80 @@ const (
 	ofSecret Kind = "secret" // the object or parameter of one secret
 	OfIndex  Kind = "index"  // the newest values of a service under one alias
 	ofShare  Kind = "share"  // a value, through a link
-	ofObject Kind = "object" // something else of the service
+	ofObject Kind = "object" // another object of the service
 )
 
-// Opening is one time that KMS was asked to open something of a service.
-type Opening struct {
+// Access is one decryption of an object of a service, or a denied attempt.
+type Access struct {
 	awsconf.Decrypt
 	Kind   Kind
 	Object string
-	Key    string // of a secret
+	Key    string // the key of the secret; "" for other objects
 }
 
-// Opened is all that CloudTrail tells of a service.
-type Opened struct {
-	Openings []Opening // the latest first
+// Log is what CloudTrail has about a service.
+type Log struct {
+	Accesses []Access // the latest first
 
-	Bucket    int // events that name the bucket alone
-	Nameless  int // refusals that name nothing
-	Senseless int // what could not be understood
+	BucketOnly int // events that name only the bucket
+	Unnamed    int // denied attempts that name no object
+	Unparsed   int // events that could not be parsed
 }
 
-// Take sorts one event in.
-func (o *Opened) Take(d awsconf.Decrypt, s *app.Settings, service, key string) {
+// Add adds an event, if it is about the service and, unless key is "", about the key or an object that
+// may contain it.
+func (o *Log) Add(d awsconf.Decrypt, s *app.Settings, service, key string) {
 	if d.Context == nil && d.Error != "" {
-		o.Nameless++
+		o.Unnamed++
 		return
 	}
-	var found Opening
+	var found Access
 	if !s.Kind().Bucket {
 		_, name, _ := strings.Cut(d.Context["PARAMETER_ARN"], ":parameter/")
-		found = openedParameter(name, service)
+		found = accessToParameter(name, service)
 	} else {
 		_, name, _ := strings.Cut(d.Context["aws:s3:arn"], ":s3:::")
 		if name == s.Bucket.Value {
-			o.Bucket++
+			o.BucketOnly++
 			return
 		}
 		name, ok := strings.CutPrefix(name, s.Bucket.Value+"/")
 		if !ok {
 			return
 		}
-		found = openedObject(name, service)
+		found = accessToObject(name, service)
 	}
 	if found.Kind == "" || key != "" && found.Key != "" && !strings.EqualFold(found.Key, key) {
 		return
 	}
 	found.Decrypt = d
-	o.Openings = append(o.Openings, found)
+	o.Accesses = append(o.Accesses, found)
 }
 
-// openedObject tells what an object is to a service; the zero opening: nothing.
-func openedObject(name, service string) Opening {
+// accessToObject returns the access to an object; the zero Access if it isn't one of the service.
+func accessToObject(name, service string) Access {
 	if strings.HasPrefix(name, admin.SharePrefix+service+"/") {
-		return Opening{Kind: ofShare, Object: name}
+		return Access{Kind: ofShare, Object: name}
 	}
 	rest, ok := strings.CutPrefix(name, service+"/")
-	if !ok || strings.Contains(rest, "/") { // of a service below it
-		return Opening{}
+	if !ok || strings.Contains(rest, "/") { // an object of another service, such as service/worker
+		return Access{}
 	}
 	key, isSecret := strings.CutSuffix(rest, store.ObjectSuffix)
 	switch {
 	case index.Is(rest, false):
-		return Opening{Kind: OfIndex, Object: name}
+		return Access{Kind: OfIndex, Object: name}
 	case isSecret && store.CheckKey(key) == nil:
-		return Opening{Kind: ofSecret, Object: name, Key: key}
+		return Access{Kind: ofSecret, Object: name, Key: key}
 	}
-	return Opening{Kind: ofObject, Object: name}
+	return Access{Kind: ofObject, Object: name}
 }
 
-func openedParameter(name, service string) Opening {
+// accessToParameter is [accessToObject] for Parameter Store.
+func accessToParameter(name, service string) Access {
 	key, ok := strings.CutPrefix(name, service+"/")
 	if !ok || store.CheckKey(key) != nil {
-		return Opening{}
+		return Access{}
 	}
-	return Opening{Kind: ofSecret, Object: "/" + name, Key: key}
+	return Access{Kind: ofSecret, Object: "/" + name, Key: key}
 }

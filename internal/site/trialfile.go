@@ -11,17 +11,18 @@ import (
 	"github.com/coffer-secrets/coffer/internal/app"
 )
 
-// trialAge is how long doctor goes by what an init has found out; init never does.
+// trialAge is how long doctor uses the results of an init. init always tries again.
 const trialAge = 30 * 24 * time.Hour
 
-// trialFile is what an init has found out of a server that is not AWS's.
+// trialFile is the file with the results of init's trials on a server other than AWS.
 type trialFile struct {
 	Endpoint string            `json:"endpoint"`
 	Bucket   string            `json:"bucket"`
 	Tried    time.Time         `json:"tried"`
-	LeftOut  map[string]string `json:"left_out"` // by setting: the reason, "" for one that was made
+	LeftOut  map[string]string `json:"left_out"` // setting -> why it was left out; "" if it was made
 }
 
+// trialPath returns the path of the file for this server and bucket; "" if there is no home directory.
 func trialPath(a *app.App, s *Site) string {
 	base := a.CacheDirectory()
 	if base == "" {
@@ -31,8 +32,8 @@ func trialPath(a *app.App, s *Site) string {
 	return filepath.Join(base, "init-"+hex.EncodeToString(sum[:8])+".json")
 }
 
-// saveTrial keeps why settings were left out. Where it cannot, doctor recommends an init that
-// leaves them out again.
+// saveTrial saves why settings were left out. It ignores errors: without the file, doctor recommends
+// an init, which would leave the settings out again.
 func saveTrial(a *app.App, s *Site, leftOut map[string]string) {
 	path := trialPath(a, s)
 	if s.Other == "" || path == "" {
@@ -52,14 +53,14 @@ func saveTrial(a *app.App, s *Site, leftOut map[string]string) {
 	_ = os.WriteFile(path, append(text, '\n'), 0o600)
 }
 
-// TrialResults are those that an init has tried in the last thirty days: the reason why each was
-// left out, "" for one that was made.
+// TrialResults returns the settings that init has tried in the last 30 days on a server other than
+// AWS, each with the reason why it was left out; "" if it was made. It is nil if there was no trial.
 func TrialResults(a *app.App, s *Site) map[string]string {
 	path := trialPath(a, s)
 	if s.Other == "" || path == "" {
 		return nil
 	}
-	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() { // a FIFO would be waited for
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() { // reading a FIFO would block
 		return nil
 	}
 	text, err := os.ReadFile(path)
