@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// refusedNames make the loader, the C library or the shell run other code, write elsewhere or ask
-// another server for names, whatever the program. Whoever may write a secret must not get to run
-// code where it is read. The C library's are those that glibc drops for setuid programs
-// (sysdeps/generic/unsecvars.h), but for TMPDIR.
+// refusedNames are variables that make any program run other code, write to other files or ask
+// another DNS server: those of the loader, the C library and the shell. A person who may write a
+// secret must not be able to run code where it is read. For the C library they are the variables that
+// glibc drops for setuid programs (sysdeps/generic/unsecvars.h), except TMPDIR.
 var refusedNames = []string{
 	"LD_*", "DYLD_*", "GLIBC_TUNABLES", "MALLOC*", "*_MALLOC_CONF",
 	"GCONV_PATH", "GETCONF_DIR", "LOCPATH", "MUSL_LOCPATH", "NLSPATH", "TZDIR",
@@ -18,9 +18,9 @@ var refusedNames = []string{
 	"COMSPEC", "PATHEXT", "PSMODULEPATH", "SYSTEMROOT", "WINDIR",
 }
 
-// noticedNames do so for some programs, or send traffic elsewhere, and are often meant. PAGER, EDITOR
-// and BROWSER are not among them: what they name is run where a person asks for it, and services
-// of these names have secrets.
+// noticedNames do that for some programs, or redirect traffic, and are often intended, so they are
+// reported and not refused. PAGER, EDITOR and BROWSER are not among them: programs run those only
+// when a person asks for it, and they are usual names of secrets.
 var noticedNames = []string{
 	"NODE_OPTIONS", "NODE_PATH", "PYTHON*", "PERL5*", "PERLLIB", "RUBY*", "LUA_*", "PHPRC", "PHP_INI_SCAN_DIR",
 	"JAVA_TOOL_OPTIONS", "*_JAVA_OPTIONS", "CLASSPATH", "DOTNET_*", "COR_*", "CORECLR_*", "COMPLUS_*",
@@ -28,14 +28,15 @@ var noticedNames = []string{
 	"*_ASKPASS", "LESSOPEN", "LESSCLOSE", "GODEBUG", "*SAN_OPTIONS", "HOME", "USERPROFILE", "SHELL", "TMPDIR",
 }
 
-func refused(name string) bool { return named(refusedNames, name) }
-func noticed(name string) bool { return named(noticedNames, name) }
+func refused(name string) bool { return matchesName(refusedNames, name) }
+func noticed(name string) bool { return matchesName(noticedNames, name) }
 
-// named compares without regard to case, as Windows does.
-func named(patterns []string, name string) bool {
+// matchesName reports whether a name matches any of the patterns, without regard to case, as on
+// Windows.
+func matchesName(patterns []string, name string) bool {
 	name = strings.ToUpper(name)
 	return slices.ContainsFunc(patterns, func(pattern string) bool {
-		begin, end, star := strings.Cut(pattern, "*") // there is one at most
+		begin, end, star := strings.Cut(pattern, "*") // patterns have at most one star
 		if !star {
 			return name == pattern
 		}

@@ -1,9 +1,8 @@
-// Package environ makes the environment of a child process out of the parent's
-// environment, the secrets of one or more services, and rules. It is pure: what it knows
-// of the machine is handed in, except for [SystemLimits].
+// Package environ builds the environment of a child process from the parent's environment, the
+// secrets of services, and rules. It reads nothing of the system, except in [SystemLimits].
 //
-// Values are [store.Value] throughout, inherited ones too, so that neither an environment
-// nor an error ever prints one.
+// All values, also inherited ones, are of type [store.Value], so printing an environment or an error
+// never prints a value.
 package environ
 
 import (
@@ -20,44 +19,44 @@ type Var struct {
 	Value store.Value
 }
 
-// Layer is what one service contributes. Of two layers the later wins.
+// Layer is the secrets of one service. A later layer overrides an earlier one.
 type Layer struct {
 	Service string
 	Vars    []Var
 }
 
-// Rules say what becomes of the parent's variables and of the secrets. The zero value
-// inherits everything but coffer's own variables and adds every secret.
+// Rules set which variables the child inherits, and which secrets become variables. The zero value
+// inherits everything except coffer's own variables, and adds every secret.
 //
-// Keys are compared without regard to case, as lookups of secrets are; the names of
-// variables exactly, unless FoldCase is set.
+// Keys are compared without regard to case, as in lookups of secrets. Names of variables are compared
+// exactly, unless FoldCase is set.
 type Rules struct {
 	FoldCase bool // Path and PATH are one variable, as on Windows
 
-	Prefix string // put before each variable made of a secret, as it stands
+	Prefix string // put before the name of each variable made from a secret, unchanged
 
 	Only   []string // globs of path.Match: when there are any, other keys are left out
 	Except []string // globs of path.Match: keys left out
-	Skip   []string // keys left out, however bad their names
+	Skip   []string // keys left out, even if they can't be names of variables
 
 	Pristine      bool     // inherit nothing
 	StripPrefixes []string // inherited variables left out, besides those that begin with COFFER_
 	NoAWS         bool     // inherited AWS credentials left out (the region stays)
 
-	// AllowEnv names variables that a secret may set although they change what is run.
+	// AllowEnv are names of dangerous variables that a secret may set.
 	AllowEnv []string
 
-	// Strict, when set, is the value that marks the parent's variables that secrets must
-	// fill: only those are filled, every one of them must be, and a secret whose variable
-	// the parent sets to something else is an error.
+	// Strict, if not nil, is the value that marks variables of the parent to fill. Then only those are
+	// filled. It is an error if no secret fills one of them, or if the parent sets the variable of a
+	// secret to another value.
 	Strict *string
 
-	// KeepGoing turns a secret that cannot be a variable from an error into a [LeftOut] notice.
+	// KeepGoing makes a secret that can't be a variable a [LeftOut] notice instead of an error.
 	KeepGoing bool
 }
 
-// Variable is one NAME=value. Service and Key say of which secret it was made; both are
-// empty for one that is inherited.
+// Variable is one NAME=value. Service and Key are the secret that it was made from, or empty for an
+// inherited variable.
 type Variable struct {
 	Name         string
 	Value        store.Value
@@ -67,8 +66,8 @@ type Variable struct {
 // Inherited reports whether the variable is the parent's.
 func (v Variable) Inherited() bool { return v.Key == "" }
 
-// Environment is a list of variables without two of one name: execve would pass both, and
-// programs differ in which they take.
+// Environment is a list of variables with distinct names. execve would pass duplicates, and programs
+// differ in which one they use.
 type Environment []Variable
 
 // Strings returns the environment as NAME=value strings, for execve. It reveals values.
@@ -80,18 +79,17 @@ func (e Environment) Strings() []string {
 	return env
 }
 
-// Secrets returns the variables that were made of secrets, sorted by name.
+// Secrets returns the variables that were made from secrets, sorted by name.
 func (e Environment) Secrets() Environment {
 	return slices.DeleteFunc(slices.Clone(e), Variable.Inherited)
 }
 
-// Build makes the child's environment: first what is inherited of parent (NAME=value
-// strings) in its own order, then the secrets, sorted by name. Of a name that parent has
-// twice the last value is kept; strings that are no NAME=value are dropped.
+// Build returns the child's environment: first the inherited variables of parent (NAME=value strings)
+// in their order, then the secrets, sorted by name. If parent has a name several times, the last value
+// counts. It drops strings that are not NAME=value.
 //
 // Errors are [*PrefixError], [*NameError], [*ClashError], [*DangerousError], [*UnfilledError],
-// [*OccupiedError] and [*PatternError]; several at once come as [Problems]. All wrap
-// [store.ErrInvalid].
+// [*OccupiedError] and [*PatternError], or [Problems] for several of them. All wrap [store.ErrInvalid].
 func Build(parent []string, layers []Layer, rules Rules) (Environment, []Notice, error) {
 	inherited := rules.inherit(parent)
 	b := builder{rules: rules, secrets: map[string]Variable{}, replaced: map[string]Variable{}}
@@ -116,7 +114,7 @@ func Build(parent []string, layers []Layer, rules Rules) (Environment, []Notice,
 	return b.assemble(inherited), b.notices, nil
 }
 
-// id is the name by which a variable is found.
+// id returns the name under which a variable is looked up.
 func (r Rules) id(name string) string {
 	if r.FoldCase {
 		return strings.ToUpper(name)
@@ -157,6 +155,7 @@ func cut(entry string) (name, value string, ok bool) {
 	return entry[:i], entry[i+1:], true
 }
 
+// index returns the variables by their id.
 func (r Rules) index(env Environment) map[string]Variable {
 	byName := make(map[string]Variable, len(env))
 	for _, v := range env {
@@ -165,25 +164,25 @@ func (r Rules) index(env Environment) map[string]Variable {
 	return byName
 }
 
-// builder gathers the secrets of all layers.
+// builder collects the secrets of all layers.
 type builder struct {
 	rules    Rules
-	expected map[string]Variable // the parent's variables under Strict; else nil
-	secrets  map[string]Variable // by [Rules.id]; the last layer's
-	replaced map[string]Variable // likewise; what the last layer's stands over
+	expected map[string]Variable // with Strict, the parent's variables by [Rules.id]; else nil
+	secrets  map[string]Variable // by [Rules.id], of the last layer that has it
+	replaced map[string]Variable // by [Rules.id], of the layer that the last one overrides
 	notices  []Notice
 	problems Problems
 }
 
-// checkPrefix refuses a prefix that no variable can begin with: it would cost every secret, so
-// that there is no going on, and the first one names the variable.
+// checkPrefix returns an error if no variable can begin with the prefix. KeepGoing doesn't apply, as
+// all secrets would be left out. The error has the name that the first secret would have.
 func (b *builder) checkPrefix(layers []Layer) error {
 	if _, err := Name("key", b.rules.Prefix); err == nil {
 		return nil
 	}
 	for _, layer := range layers {
 		for _, v := range layer.Vars {
-			if b.chosen(v.Key) {
+			if b.selected(v.Key) {
 				return &PrefixError{Prefix: b.rules.Prefix, Name: plainName(v.Key, b.rules.Prefix)}
 			}
 		}
@@ -191,11 +190,11 @@ func (b *builder) checkPrefix(layers []Layer) error {
 	return &PrefixError{Prefix: b.rules.Prefix, Name: plainName("key", b.rules.Prefix)}
 }
 
-// add takes in one layer.
+// add adds the secrets of one layer.
 func (b *builder) add(layer Layer) {
 	named := make(map[string][]Variable, len(layer.Vars))
 	for _, v := range layer.Vars {
-		if !b.chosen(v.Key) {
+		if !b.selected(v.Key) {
 			continue
 		}
 		name, err := Name(v.Key, b.rules.Prefix)
@@ -220,7 +219,8 @@ func (b *builder) add(layer Layer) {
 	}
 }
 
-// set sets one variable from the secrets of one service that have its name.
+// set sets a variable. candidates are the secrets of the service that have its name; more than one is
+// an error.
 func (b *builder) set(service string, candidates []Variable) {
 	v := candidates[0]
 	if len(candidates) > 1 {
@@ -248,8 +248,8 @@ func (b *builder) problem(err error) {
 	b.problems = append(b.problems, err)
 }
 
-// checkStrict holds the secrets against the parent's variables. Between services one
-// secret is enough to fill a variable.
+// checkStrict checks the rules of Strict, once all layers are added: a secret of any service fills a
+// variable.
 func (b *builder) checkStrict() {
 	if b.expected == nil {
 		return
@@ -271,7 +271,7 @@ func (b *builder) checkStrict() {
 	}
 }
 
-// assemble puts the secrets behind what is left of the parent's variables.
+// assemble returns the inherited variables that no secret replaces, and then the secrets.
 func (b *builder) assemble(inherited Environment) Environment {
 	env := make(Environment, 0, len(inherited)+len(b.secrets))
 	for _, v := range inherited {

@@ -235,7 +235,7 @@ func FuzzBuild(f *testing.F) {
 			switch secret := !env[i].Inherited(); {
 			case secret && (!validName(name) || refused(name)):
 				t.Fatalf("%q was let through", name)
-			case !secret && (rules.Pristine || strings.HasPrefix(name, own)):
+			case !secret && (rules.Pristine || strings.HasPrefix(name, ownPrefix)):
 				t.Fatalf("%q was inherited", name)
 			}
 		}

@@ -7,11 +7,11 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// NameError is a key that cannot be the name of a variable.
+// NameError is the error of a key that can't be the name of a variable.
 type NameError struct {
 	Service string // "" from [Name]
 	Key     string
-	Name    string // what the key becomes
+	Name    string // the invalid name
 }
 
 func (e *NameError) Error() string {
@@ -22,10 +22,10 @@ func (e *NameError) Error() string {
 // Unwrap returns [store.ErrInvalid].
 func (*NameError) Unwrap() error { return store.ErrInvalid }
 
-// PrefixError is a prefix with which no key can be the name of a variable.
+// PrefixError is the error of a prefix with which no key can be the name of a variable.
 type PrefixError struct {
 	Prefix string
-	Name   string // what the first key would become
+	Name   string // the invalid name of the first key
 }
 
 func (e *PrefixError) Error() string {
@@ -35,7 +35,7 @@ func (e *PrefixError) Error() string {
 // Unwrap returns [store.ErrInvalid].
 func (*PrefixError) Unwrap() error { return store.ErrInvalid }
 
-// ClashError is two or more keys of one service that become one variable.
+// ClashError is the error of keys of one service that become the same variable.
 type ClashError struct {
 	Service, Name string
 	Keys          []string // sorted
@@ -52,8 +52,8 @@ func (e *ClashError) Error() string {
 // Unwrap returns [store.ErrInvalid].
 func (*ClashError) Unwrap() error { return store.ErrInvalid }
 
-// DangerousError is a secret that would set a variable with which the loader or a shell
-// runs other code. Rules.AllowEnv lets it through.
+// DangerousError is the error of a secret that would set a variable with which any program runs other
+// code. [Rules].AllowEnv allows it.
 type DangerousError struct{ Service, Key, Name string }
 
 func (e *DangerousError) Error() string {
@@ -63,7 +63,7 @@ func (e *DangerousError) Error() string {
 // Unwrap returns [store.ErrInvalid].
 func (*DangerousError) Unwrap() error { return store.ErrInvalid }
 
-// UnfilledError is, under Rules.Strict, variables of the parent that no secret fills.
+// UnfilledError is the error of marked variables that no secret fills, with [Rules].Strict.
 type UnfilledError struct{ Names []string } // sorted
 
 func (e *UnfilledError) Error() string {
@@ -73,8 +73,8 @@ func (e *UnfilledError) Error() string {
 // Unwrap returns [store.ErrInvalid].
 func (*UnfilledError) Unwrap() error { return store.ErrInvalid }
 
-// OccupiedError is, under Rules.Strict, a secret whose variable the parent sets to
-// something else than the marking value.
+// OccupiedError is the error of a secret whose variable the parent sets to another value than the
+// mark, with [Rules].Strict.
 type OccupiedError struct{ Service, Key, Name string }
 
 func (e *OccupiedError) Error() string {
@@ -85,7 +85,7 @@ func (e *OccupiedError) Error() string {
 // Unwrap returns [store.ErrInvalid].
 func (*OccupiedError) Unwrap() error { return store.ErrInvalid }
 
-// PatternError is a malformed glob.
+// PatternError is the error of a malformed glob.
 type PatternError struct{ Pattern string }
 
 func (e *PatternError) Error() string { return fmt.Sprintf("pattern %q is malformed", e.Pattern) }
@@ -93,7 +93,7 @@ func (e *PatternError) Error() string { return fmt.Sprintf("pattern %q is malfor
 // Unwrap returns [store.ErrInvalid].
 func (*PatternError) Unwrap() error { return store.ErrInvalid }
 
-// Problems is several errors at once, at least two.
+// Problems is a list of at least two errors.
 type Problems []error
 
 func (p Problems) Error() string {
@@ -118,7 +118,7 @@ func (p Problems) err() error {
 	return p
 }
 
-// secretName names a secret in an error; what cannot be printed in it is escaped.
+// secretName returns the name of a secret for an error, quoted and escaped.
 func secretName(service, key string) string {
 	if service == "" {
 		return fmt.Sprintf("the key %q", key)

@@ -9,20 +9,20 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// Limits are what a system can pass to a program. Zero means: not limited here.
+// Limits are the limits of a system for what it passes to a program. Zero means no limit.
 type Limits struct {
 	Bytes   int // of one argument or NAME=value, without its NUL
 	Units   int // of one NAME=value, in UTF-16 code units
-	Total   int // bytes of everything: path, arguments and environment, each with its NUL, and Pointer for each
-	Pointer int // bytes that Total counts for the pointer to each argument and variable
+	Total   int // of path, arguments and environment together, in bytes, with NULs and pointers
+	Pointer int // the bytes that count for the pointer to each argument and variable
 }
 
-// largest is how many variables a [*TotalError] names.
+// largest is the number of variables that a [*TotalError] names.
 const largest = 5
 
-// Check reports whether path can be executed with argv (argv[0] included) and env: the
-// system's own answer is one number for everything, and comes after the fork. Errors are
-// [*NULError], [*SizeError] and [*TotalError]; several at once come as [Problems].
+// Check reports whether path can be executed with argv, which includes argv[0], and env. The error of
+// execve itself doesn't say which variable is too large. Errors are [*NULError], [*SizeError] and
+// [*TotalError], or [Problems] for several of them.
 func Check(path string, argv []string, env Environment, l Limits) error {
 	var problems Problems
 	total := len(path) + 1
@@ -53,7 +53,7 @@ func (v Variable) check(l Limits) error {
 	if n := v.size(); l.Bytes > 0 && n > l.Bytes {
 		return &SizeError{Service: v.Service, Key: v.Key, Name: v.Name, Size: n, Limit: l.Bytes}
 	}
-	if l.Units > 0 && v.size() > l.Units { // a string never has more units than bytes
+	if l.Units > 0 && v.size() > l.Units { // a string never has more code units than bytes
 		if n := units(v.Name) + len("=") + units(v.Value.Reveal()); n > l.Units {
 			return &SizeError{Service: v.Service, Key: v.Key, Name: v.Name, Size: n, Limit: l.Units}
 		}
@@ -61,6 +61,7 @@ func (v Variable) check(l Limits) error {
 	return nil
 }
 
+// units returns the number of UTF-16 code units of a string.
 func units(s string) (n int) {
 	for _, r := range s {
 		n += utf16.RuneLen(r)
@@ -77,8 +78,8 @@ func largestOf(env Environment) []Sized {
 	return sized[:min(largest, len(sized))]
 }
 
-// NULError is a variable with a NUL in it, which no environment can hold.
-type NULError struct{ Service, Key, Name string } // Service and Key are empty for an inherited one
+// NULError is the error of a variable with a NUL, which no environment can have.
+type NULError struct{ Service, Key, Name string } // Service and Key are empty for an inherited variable
 
 func (e *NULError) Error() string {
 	return describe(e.Service, e.Key, e.Name) + " holds a NUL, which no environment can hold"
@@ -87,12 +88,12 @@ func (e *NULError) Error() string {
 // Unwrap returns [store.ErrInvalid].
 func (*NULError) Unwrap() error { return store.ErrInvalid }
 
-// SizeError is a variable or an argument that is too long.
+// SizeError is the error of a variable or an argument that is too long.
 type SizeError struct {
 	Service, Key string // empty for an argument and for an inherited variable
 	Name         string // empty for an argument
-	Argument     int    // which, when Name is empty; 0 is the command's own name
-	Size, Limit  int    // of NAME=value, or of the argument, in bytes (on Windows: in characters)
+	Argument     int    // the index in argv, if Name is empty
+	Size, Limit  int    // of NAME=value or of the argument, in bytes; on Windows in UTF-16 code units
 }
 
 func (e *SizeError) Error() string {
@@ -106,14 +107,14 @@ func (e *SizeError) Error() string {
 // Unwrap returns [store.ErrInvalid].
 func (*SizeError) Unwrap() error { return store.ErrInvalid }
 
-// Sized is a variable and the bytes of its NAME=value.
+// Sized is a variable with its size.
 type Sized struct {
-	Service, Key string // empty for an inherited one
+	Service, Key string // empty for an inherited variable
 	Name         string
-	Size         int
+	Size         int // of NAME=value, in bytes
 }
 
-// TotalError is an environment that is too large as a whole.
+// TotalError is the error of arguments and environment that are too large together.
 type TotalError struct {
 	Size, Limit int     // of path, arguments and environment, in bytes
 	Largest     []Sized // up to five variables, the largest first
@@ -131,7 +132,7 @@ func (e *TotalError) Error() string {
 // Unwrap returns [store.ErrInvalid].
 func (*TotalError) Unwrap() error { return store.ErrInvalid }
 
-// describe names a variable and, where it has one, its secret.
+// describe returns the name of a variable for an error, with its secret if it is not inherited.
 func describe(service, key, name string) string {
 	if key == "" {
 		return fmt.Sprintf("the variable %q of the parent environment", name)

@@ -1,4 +1,4 @@
 package environ
 
-// SystemLimits returns what execve passes here: ARG_MAX, 1 MiB, with the pointers.
+// SystemLimits returns the limit of execve on macOS: ARG_MAX, 1 MiB, including the pointers.
 func SystemLimits() Limits { return Limits{Total: 1 << 20, Pointer: 8} }

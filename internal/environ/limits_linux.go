@@ -2,11 +2,10 @@ package environ
 
 import "syscall"
 
-// SystemLimits returns what execve passes here. One string is limited by MAX_ARG_STRLEN, 32
-// pages with the NUL; everything together by a quarter of the stack's limit, but no less
-// than 128 KiB and no more than 6 MiB (execve(2), "Limits on size of arguments and
-// environment"; fs/exec.c, bprm_stack_limits). A program that a "#!" line starts gets its
-// interpreter's name on top.
+// SystemLimits returns the limits of execve on Linux. The limit of one string is MAX_ARG_STRLEN, 32
+// pages with the NUL. The limit of all together is a quarter of the stack's limit, at least 128 KiB
+// and at most 6 MiB (execve(2), "Limits on size of arguments and environment"; fs/exec.c,
+// bprm_stack_limits). The interpreter's name of a script ("#!") counts in addition.
 func SystemLimits() Limits {
 	const (
 		pages       = 32 * 4096

@@ -2,5 +2,5 @@
 
 package environ
 
-// SystemLimits returns no limits: what this system passes is not known beforehand.
+// SystemLimits returns no limits, as those of this system are not known.
 func SystemLimits() Limits { return Limits{} }

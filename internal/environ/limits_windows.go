@@ -1,4 +1,4 @@
 package environ
 
-// SystemLimits returns what CreateProcess passes here: 32,767 characters a variable.
+// SystemLimits returns the limit of CreateProcess: 32,767 UTF-16 code units per variable.
 func SystemLimits() Limits { return Limits{Units: 32767} }

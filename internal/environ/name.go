@@ -4,10 +4,10 @@ import "strings"
 
 const nameBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 
-// Name returns the variable that a secret's key becomes: the prefix as it stands, then the
-// key in upper case with "_" for "-" and "."; a "_" is put before a leading digit. The
-// result matches [A-Za-z_][A-Za-z0-9_]*, or the error is a [*NameError]. Only ASCII letters
-// change: no two letters of another script meet in one.
+// Name returns the name of the variable for a key: the prefix unchanged, then the key in upper case
+// with "_" for "-" and ".". If that begins with a digit, it gets a "_" in front. The result matches
+// [A-Za-z_][A-Za-z0-9_]*; otherwise the error is a [*NameError]. Only ASCII letters are converted, as
+// in other scripts two letters can have the same upper case.
 func Name(key, prefix string) (string, error) {
 	name := plainName(key, prefix)
 	if key == "" || strings.Trim(name, nameBytes) != "" {
@@ -16,7 +16,7 @@ func Name(key, prefix string) (string, error) {
 	return name, nil
 }
 
-// plainName is what a key becomes, whether or not a variable can be called so.
+// plainName is [Name] without the check.
 func plainName(key, prefix string) string {
 	name := make([]byte, 0, len(prefix)+len(key)+1)
 	name = append(name, prefix...)

@@ -5,31 +5,30 @@ import (
 	"strings"
 )
 
-// Kind tells notices apart.
+// Kind is the kind of a notice.
 type Kind int
 
 // The kinds of notice.
 const (
-	Replaced  Kind = iota // a later service's secret stands over an earlier one's
+	Replaced  Kind = iota // the secret of a later service overrides that of an earlier one
 	Dangerous             // a secret sets a variable that can change what a program runs or whom it trusts
-	LeftOut               // a secret cannot be a variable and was left out, under Rules.KeepGoing
-	Unmatched             // a pattern or a name to skip fits no key
+	LeftOut               // a secret can't be a variable and was left out, with [Rules].KeepGoing
+	Unmatched             // no key matches a pattern or a name to skip
 )
 
-// Notice is something a person should know and that stops nothing. Text is one clause
-// without a value in it; names from storage are quoted.
+// Notice is a warning for a person. Text has no value in it; names from storage are quoted.
 type Notice struct {
 	Kind  Kind
 	Text  string
-	Names []string // the variables, sorted; for Replaced and Dangerous
-	Err   error    // why, for LeftOut
+	Names []string // of Replaced and Dangerous: the variables, sorted
+	Err   error    // of LeftOut: the reason
 }
 
 func unmatched(what, given string) Notice {
 	return Notice{Kind: Unmatched, Text: fmt.Sprintf("no key fits the %s %q", what, given)}
 }
 
-// noticeReplaced makes one notice of all variables that more than one service sets.
+// noticeReplaced adds one notice for all variables that more than one service sets.
 func (b *builder) noticeReplaced() {
 	if len(b.replaced) == 0 {
 		return

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// own begins the names of coffer's own variables, which no child inherits.
-const own = "COFFER_"
+// ownPrefix begins the names of coffer's own variables, which no child inherits.
+const ownPrefix = "COFFER_"
 
-// awsCredentials are the variables from which an AWS SDK takes credentials, or the way to them.
+// awsCredentials are the variables with which an AWS SDK finds credentials.
 var awsCredentials = []string{
 	"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN",
 	"AWS_CREDENTIAL_EXPIRATION",
@@ -20,10 +20,10 @@ var awsCredentials = []string{
 	"AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
 }
 
-// inherits reports whether the child gets the parent's variable of this [Rules.id].
+// inherits reports whether the child inherits a variable. The name is a [Rules.id].
 func (r Rules) inherits(name string) bool {
 	switch {
-	case r.Pristine || strings.HasPrefix(name, own):
+	case r.Pristine || strings.HasPrefix(name, ownPrefix):
 		return false
 	case r.NoAWS && slices.Contains(awsCredentials, name):
 		return false
@@ -31,40 +31,40 @@ func (r Rules) inherits(name string) bool {
 	return !slices.ContainsFunc(r.StripPrefixes, func(prefix string) bool { return strings.HasPrefix(name, r.id(prefix)) })
 }
 
-// allows reports whether AllowEnv names a variable.
+// allows reports whether AllowEnv has a variable.
 func (r Rules) allows(name string) bool {
 	return slices.ContainsFunc(r.AllowEnv, func(allowed string) bool { return r.id(allowed) == r.id(name) })
 }
 
-// chosen reports whether the rules let a key through. Patterns are known to be well formed.
-func (b *builder) chosen(key string) bool {
+// selected reports whether the rules select a key. selectPatterns has checked the patterns.
+func (b *builder) selected(key string) bool {
 	if len(b.rules.Only) > 0 && !matchesAny(b.rules.Only, key) {
 		return false
 	}
 	return !matchesAny(b.rules.Except, key) && !containsKey(b.rules.Skip, key)
 }
 
-// Select returns the layers with only those secrets that Only, Except and Skip let through,
-// for an output that knows no variables. Notices are [Unmatched]; the error is a [*PatternError].
+// Select returns the layers with only the secrets that Only, Except and Skip select, for output that
+// is not an environment. Notices are [Unmatched]; the error is a [*PatternError].
 func Select(layers []Layer, rules Rules) ([]Layer, []Notice, error) {
 	b := builder{rules: rules}
 	if err := b.selectPatterns(layers); err != nil {
 		return nil, nil, err
 	}
-	chosen := make([]Layer, len(layers))
+	selected := make([]Layer, len(layers))
 	for i, l := range layers {
-		chosen[i].Service = l.Service
+		selected[i].Service = l.Service
 		for _, v := range l.Vars {
-			if b.chosen(v.Key) {
-				chosen[i].Vars = append(chosen[i].Vars, v)
+			if b.selected(v.Key) {
+				selected[i].Vars = append(selected[i].Vars, v)
 			}
 		}
 	}
-	return chosen, b.notices, nil
+	return selected, b.notices, nil
 }
 
-// Selected reports whether patterns let a key through, as [Rules.Only] and [Rules.Except]
-// do. The error is a [*PatternError].
+// Selected reports whether patterns select a key, as Only and Except of [Rules] do. The error is a
+// [*PatternError].
 func Selected(key string, only, except []string) (bool, error) {
 	for _, pattern := range slices.Concat(only, except) {
 		if _, err := path.Match(pattern, ""); err != nil {
@@ -74,8 +74,8 @@ func Selected(key string, only, except []string) (bool, error) {
 	return (len(only) == 0 || matchesAny(only, key)) && !matchesAny(except, key), nil
 }
 
-// selectPatterns checks the patterns and notices those that no key of any layer matches:
-// most likely a slip, and one that would start a program without its secret.
+// selectPatterns checks the patterns, and adds a notice for each that matches no key of any layer. It
+// is probably a typing error, and a program would start without its secret.
 func (b *builder) selectPatterns(layers []Layer) error {
 	for _, pattern := range slices.Concat(b.rules.Only, b.rules.Except) {
 		if _, err := path.Match(pattern, ""); err != nil {

@@ -7,19 +7,19 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// Limits on what one file may unfold to: aliases make small files large.
+// Limits for one file. Aliases in YAML can make a small file expand to a large one.
 const (
 	maxDepth   = 64
 	maxEntries = 20_000
 )
 
-// collector gathers what a reader finds, and holds the rules that all readers share:
-// which names may stand, none twice, nested maps only where their keys are joined.
+// collector collects the pairs of a reader, and checks the rules that all readers share: valid keys,
+// no duplicates, and nested maps only with [Options].Flatten.
 type collector struct {
 	format  string
 	flatten string
 	pairs   []Pair
-	keys    map[string]int // secret -> line; after joining, two paths can meet here
+	keys    map[string]int // joined key -> line; two paths can have the same key
 	leaves  map[string]int // path of a value -> line
 	groups  map[string]int // path of a map -> line
 }
@@ -31,7 +31,7 @@ func newCollector(format, flatten string) *collector {
 	}
 }
 
-// pair takes a value. The path has one part for each map that it stands in.
+// pair adds a value. The path has the keys of the maps around it and then its own key.
 func (c *collector) pair(path []string, line int, value string) error {
 	if err := c.nest(path[:len(path)-1], line); err != nil {
 		return err
@@ -60,7 +60,7 @@ func (c *collector) pair(path []string, line int, value string) error {
 	return nil
 }
 
-// group takes a map that may stand once only, as in JSON and YAML.
+// group adds a map that must not occur twice, as in JSON and YAML.
 func (c *collector) group(path []string, line int) error {
 	if first, ok := c.seen(join(path)); ok {
 		return c.duplicate(path, first, line)
@@ -68,12 +68,12 @@ func (c *collector) group(path []string, line int) error {
 	return c.nest(path, line)
 }
 
-// nest takes the maps that a value stands in, the outermost first.
+// nest adds the maps around a value, the outermost first. They may occur before, as in TOML.
 func (c *collector) nest(path []string, line int) error {
 	for i := range path {
 		outer := path[:i+1]
 		if c.flatten == "" {
-			return &SyntaxError{Format: c.format, Line: line, Path: shown(outer), Reason: "nested maps aren't supported", Nested: true}
+			return &SyntaxError{Format: c.format, Line: line, Path: displayPath(outer), Reason: "nested maps aren't supported", Nested: true}
 		}
 		if i >= maxDepth {
 			return c.fault(line, nil, fmt.Sprintf("maps are nested more than %d deep", maxDepth))
@@ -89,6 +89,7 @@ func (c *collector) nest(path []string, line int) error {
 	return nil
 }
 
+// seen returns the line at which a path occurred before.
 func (c *collector) seen(full string) (int, bool) {
 	if line, ok := c.leaves[full]; ok {
 		return line, true
@@ -98,19 +99,19 @@ func (c *collector) seen(full string) (int, bool) {
 }
 
 func (c *collector) fault(line int, path []string, reason string) error {
-	return &SyntaxError{Format: c.format, Line: line, Path: shown(path), Reason: reason}
+	return &SyntaxError{Format: c.format, Line: line, Path: displayPath(path), Reason: reason}
 }
 
 func (c *collector) duplicate(path []string, first, second int) error {
-	return &DuplicateError{Format: c.format, Path: shown(path), First: first, Second: second}
+	return &DuplicateError{Format: c.format, Path: displayPath(path), First: first, Second: second}
 }
 
 // join makes one string of a path, with a separator that no valid key has.
 func join(path []string) string { return strings.Join(path, "\x00") }
 
-// shown is a path for an error. A part that could not be a key is not shown: in a file that
-// is not what it was taken for, it may be a piece of a secret.
-func shown(path []string) string {
+// displayPath returns a path for an error. Parts that can't be keys become "?": if the file is of
+// another format, they may be part of a secret.
+func displayPath(path []string) string {
 	parts := make([]string, len(path))
 	for i, part := range path {
 		if parts[i] = part; store.CheckKey(part) != nil {
@@ -120,7 +121,7 @@ func shown(path []string) string {
 	return strings.Join(parts, ".")
 }
 
-// lines turns byte offsets into lines. Offsets that grow cost one pass over the file.
+// lines converts byte offsets to lines. Ascending offsets need one pass over the file in all.
 type lines struct {
 	body         []byte
 	offset, line int

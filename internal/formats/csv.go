@@ -14,7 +14,7 @@ func writeTSV(b *bytes.Buffer, entries []entry, _ Options) error {
 	return writeRows(b, entries, '\t')
 }
 
-// writeRows writes as chamber does: key and value, no header, quotes where needed.
+// writeRows writes what chamber writes: key and value, no header, quotes only if needed.
 func writeRows(b *bytes.Buffer, entries []entry, comma rune) error {
 	w := csv.NewWriter(b)
 	w.Comma = comma
@@ -30,7 +30,7 @@ func writeRows(b *bytes.Buffer, entries []entry, comma rune) error {
 func readCSV(body []byte, c *collector) error { return readRows(string(body), c, ',') }
 func readTSV(body []byte, c *collector) error { return readRows(string(body), c, '\t') }
 
-// rows reads RFC 4180. encoding/csv does not serve: it turns CRLF within a value into LF.
+// rows reads RFC 4180. It is used instead of encoding/csv, which converts CRLF in values to LF.
 type rows struct {
 	rest  string
 	comma byte
@@ -57,6 +57,7 @@ func readRows(body string, c *collector, comma byte) error {
 	return nil
 }
 
+// row reads one row. reason says why it can't be read; "" if it can.
 func (r *rows) row() (fields []string, reason string) {
 	for {
 		field, reason := r.field()
@@ -77,7 +78,7 @@ func (r *rows) row() (fields []string, reason string) {
 	}
 }
 
-// field takes one field and leaves the rest at a comma, an end of line or the end.
+// field reads one field, up to a comma, the end of the line or the end of the file.
 func (r *rows) field() (value, reason string) {
 	if strings.HasPrefix(r.rest, `"`) {
 		closed := false
@@ -100,7 +101,7 @@ func (r *rows) field() (value, reason string) {
 	return "", "text follows a closing quote"
 }
 
-// quoted takes a field in quotes, in which two quotes stand for one.
+// quoted reads a field in quotes, in which two quotes mean one.
 func (r *rows) quoted() (value string, closed bool) {
 	var b strings.Builder
 	rest := r.rest[1:]

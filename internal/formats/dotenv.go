@@ -9,15 +9,16 @@ import (
 )
 
 var (
-	// What python-dotenv replaces, in quotes of either kind too; it has no escape for it.
+	// What python-dotenv replaces, even in single quotes. It has no escape for it.
 	pythonVariable = regexp.MustCompile(`\$\{[^}:]*(:-[^}]*)?\}`)
 
-	// What vite, next and dotenv-cli touch in any quotes (dotenv-expand): variables, and the
-	// backslash that is their escape and nobody else's.
+	// What vite, next and dotenv-cli (with dotenv-expand) replace in any quotes: variables, and the
+	// escape \$, which other readers don't know.
 	expandedVariable = regexp.MustCompile(`\$[A-Za-z0-9_{]|\\\$`)
 )
 
-// dotenvEncoder writes a value a line, in the form that text gives it, or says why there is none.
+// dotenvEncoder returns an encoder that writes one line per value. text returns the value in quotes,
+// or the reason why it can't be written.
 func dotenvEncoder(text func(value string) (line, reason string)) *encoder {
 	return &encoder{
 		name: envName,
@@ -35,8 +36,8 @@ func dotenvEncoder(text func(value string) (line, reason string)) *encoder {
 	}
 }
 
-// dotenvText writes a value so that all readers of docs/formats.md read it, or tells which of
-// them do not.
+// dotenvText returns a value in the form that all readers of docs/formats.md read correctly, or the
+// reason why there is none.
 func dotenvText(value string) (text, reason string) {
 	const instead = "; dotenv-literal is for readers that do not"
 	switch text, reason = dotenvLiteral(value); {
@@ -50,11 +51,11 @@ func dotenvText(value string) (text, reason string) {
 	return text, ""
 }
 
-// dotenvLiteral writes a value in the first form that all readers take alike which take single
-// quotes literally, or tells why there is none. The first one is chamber's.
+// dotenvLiteral returns a value in the first form that is read the same by all readers that take
+// single quotes literally, or the reason why there is none. Chamber's form is the first.
 //
-//   - in double quotes all know \n; most know more escapes and replace variables, and node's
-//     value ends at the next quote whatever stands before it
+//   - in double quotes all know \n; most know more escapes and replace variables, and in node the
+//     value ends at the next quote, even after a backslash
 //   - in single quotes node knows no escape; python-dotenv knows \\ and \'
 //   - backquotes are quotes to node and npm's dotenv alone
 //   - without quotes node ends the value at any "#", all trim it, and most replace variables
@@ -93,8 +94,8 @@ func dotenvPlain(value string) bool {
 		unicode.IsGraphic(last) && !unicode.IsSpace(last)
 }
 
-// dotenvReader reads the dialect of docs/formats.md. Where well-known readers give different
-// values for one text, it refuses the line.
+// dotenvReader reads the dialect of docs/formats.md. It refuses lines that well-known readers read
+// differently.
 type dotenvReader struct {
 	rest string
 	line int
@@ -124,13 +125,13 @@ func readDotenv(body []byte, c *collector) error {
 	return nil
 }
 
-// skip passes n bytes and the newline after them.
+// skip skips n bytes and the newline after them.
 func (r *dotenvReader) skip(n int) {
 	r.line += strings.Count(r.rest[:n], "\n") + 1
 	r.rest = strings.TrimPrefix(r.rest[n:], "\n")
 }
 
-// key passes `export KEY =` and the blanks after it.
+// key reads KEY= or export KEY=, and skips the blanks after it.
 func (r *dotenvReader) key(line string) (string, bool) {
 	key, _, found := strings.Cut(line, "=")
 	if !found {
@@ -144,7 +145,7 @@ func (r *dotenvReader) key(line string) (string, bool) {
 	return key, true
 }
 
-// value passes to the next line.
+// value reads a value and the rest of its line.
 func (r *dotenvReader) value() (value, reason string) {
 	line, _, _ := strings.Cut(r.rest, "\n")
 	if line != "" && strings.IndexByte("'\"`", line[0]) >= 0 {
@@ -189,7 +190,7 @@ func (r *dotenvReader) quoted(quote byte) (value, reason string) {
 	return inner, ""
 }
 
-// closing is the place of the quote that closes the one at the start; -1 where none does.
+// closing returns the index of the quote that closes the one at index 0; -1 if there is none.
 func closing(s string, quote byte) int {
 	for i := 1; i < len(s); i++ {
 		switch {
@@ -202,8 +203,8 @@ func closing(s string, quote byte) int {
 	return -1
 }
 
-// unescapeDotenv takes \n, \r and \t, and a backslash before what chamber and shells put one
-// before. Before anything else it is a backslash.
+// unescapeDotenv replaces \n, \r and \t, and removes the backslash before the characters that chamber
+// and shells escape. Before other characters a backslash stays.
 func unescapeDotenv(s string) string {
 	var b strings.Builder
 	for {

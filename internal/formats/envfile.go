@@ -7,18 +7,17 @@ import (
 	"strings"
 )
 
-// Lines of an env file that docker's client reads, in bytes: those of Go's bufio.Scanner.
+// The longest line of an env file that docker's client reads, in bytes: that of bufio.Scanner.
 const maxDockerLine = 64<<10 - 1
 
-// The size that a file must stay below to be taken by gitlab.com, and by GitLab unless its
-// administrator changed it, in bytes.
+// The size in bytes from which gitlab.com refuses a file. Administrators of other instances can
+// change it.
 const maxGitLabFile = 5 << 10
 
-// GitLab takes %NAME% for a variable too.
+// GitLab also replaces %NAME%.
 var percentVariable = regexp.MustCompile(`%[A-Za-z_][A-Za-z0-9_]*%`)
 
-// writeSystemd writes an EnvironmentFile. In its double quotes a backslash stands before the
-// same characters as in a shell.
+// writeSystemd writes an EnvironmentFile. Its double quotes have the same escapes as those of a shell.
 func writeSystemd(b *bytes.Buffer, entries []entry, _ Options) error {
 	escape := strings.NewReplacer(`"`, `\"`, `\`, `\\`, "$", `\$`, "`", "\\`")
 	for _, e := range entries {
@@ -27,7 +26,7 @@ func writeSystemd(b *bytes.Buffer, entries []entry, _ Options) error {
 	return nil
 }
 
-// checkDocker follows `docker run --env-file`: the rest of the line is the value, as it is.
+// checkDocker checks a value for docker run --env-file, where the rest of the line is the value.
 func checkDocker(e entry) string {
 	switch {
 	case strings.Contains(e.value, "\n"):
@@ -47,8 +46,8 @@ func writeDocker(b *bytes.Buffer, entries []entry, _ Options) error {
 	return nil
 }
 
-// checkGitLab follows artifacts:reports:dotenv: the rest of the line is the value, trimmed,
-// and GitLab then expands the variables in it.
+// checkGitLab checks a value for artifacts:reports:dotenv, where the rest of the line is the value.
+// GitLab trims it and replaces variables in it.
 func checkGitLab(e entry) string {
 	const trimmed = " \t\n\v\f\r"
 	switch {

@@ -6,7 +6,7 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// ValueError says that a format cannot hold a value. It wraps [store.ErrInvalid].
+// ValueError is the error of a value that a format can't represent. It wraps [store.ErrInvalid].
 type ValueError struct{ Format, Key, Reason string }
 
 func (e *ValueError) Error() string {
@@ -15,7 +15,7 @@ func (e *ValueError) Error() string {
 
 func (e *ValueError) Unwrap() error { return store.ErrInvalid }
 
-// NameError tells that two keys meet in one name. It wraps [store.ErrInvalid].
+// NameError is the error of two keys that get the same name. It wraps [store.ErrInvalid].
 type NameError struct {
 	Format, Name string
 	Keys         [2]string
@@ -30,13 +30,13 @@ func (e *NameError) Error() string {
 
 func (e *NameError) Unwrap() error { return store.ErrInvalid }
 
-// SyntaxError tells where a file cannot be read, and why. It wraps [store.ErrInvalid].
+// SyntaxError is the error of a file that can't be read. It wraps [store.ErrInvalid].
 type SyntaxError struct {
 	Format string
-	Line   int    // from 1; 0 where that says nothing
-	Path   string // the key, with those it is nested in; "" where there is none
+	Line   int    // from 1; 0 if it isn't known
+	Path   string // the key, with those of the maps around it; "" if it isn't known
 	Reason string
-	Nested bool // a map within a map, whose keys Options.Flatten would join
+	Nested bool // it is a nested map, which Options.Flatten allows
 }
 
 func (e *SyntaxError) Error() string {
@@ -52,7 +52,7 @@ func (e *SyntaxError) Error() string {
 
 func (e *SyntaxError) Unwrap() error { return store.ErrInvalid }
 
-// DuplicateError tells that a key stands twice in a file. It wraps [store.ErrInvalid].
+// DuplicateError is the error of a key that occurs twice in a file. It wraps [store.ErrInvalid].
 type DuplicateError struct {
 	Format, Path  string
 	First, Second int // lines

@@ -1,9 +1,8 @@
-// Package formats turns the secrets of a service into the files that other programs read,
-// and such files into secrets. It is pure: pairs in, text out, and back.
+// Package formats encodes secrets in the formats of other programs, and decodes them. It opens no
+// files.
 //
-// A value is written exactly or not at all: a format that cannot hold one refuses with a
-// [*ValueError] that names the key. No error of this package quotes a value or any other
-// part of a file than key names.
+// Values are never changed: if a format can't represent one, the error is a [*ValueError] with the
+// key. No error of this package quotes values, or any part of a file except keys.
 package formats
 
 import (
@@ -28,33 +27,33 @@ type Pair struct {
 	Value store.Value
 }
 
-// Options changes how a format is written or read. The zero value is right for every
-// format but k8s, which needs Name.
+// Options are options for writing and reading. The zero value works for every format except k8s,
+// which needs Name.
 type Options struct {
 	Name         string // k8s, writing: metadata.name, a DNS subdomain
-	Prefix       string // environment names, writing: stands before each
-	PreserveCase bool   // environment names, writing: letters keep their case
-	Flatten      string // json, yaml, toml, reading: joins the keys of nested maps; "" refuses nested maps
+	Prefix       string // formats of variables, writing: put before each name
+	PreserveCase bool   // formats of variables, writing: names keep the case of their keys
+	Flatten      string // json, yaml, toml, reading: separator to join the keys of nested maps; "" refuses nested maps
 }
 
-// format is one row of the table: how a format is called, written and read.
+// format is a row of the table of formats.
 type format struct {
 	name       string
 	aliases    []string
 	extensions []string
-	variables  bool // it is written for an environment
+	variables  bool // it has environment variables
 	encode     *encoder
-	decode     func(body []byte, c *collector) error
+	decode     func(body []byte, c *collector) error // nil if the format is not read
 }
 
-// encoder is how a format is written.
+// encoder writes a format.
 type encoder struct {
-	name  func(key string, o Options) (string, error) // what the format calls a key; nil: the key itself
-	check func(e entry) string                        // why an entry cannot be written; "" when it can; nil: all can
+	name  func(key string, o Options) (string, error) // the name for a key; nil: the key itself
+	check func(e entry) string                        // why an entry can't be written, "" if it can; nil: all can
 	write func(b *bytes.Buffer, entries []entry, o Options) error
 }
 
-// entry is one pair on its way into a file.
+// entry is a pair to write, with its name in the file.
 type entry struct{ key, name, value string }
 
 func table() []format {
@@ -85,8 +84,8 @@ func Names() []string { return names(func(f format) bool { return f.encode != ni
 // ImportNames lists the formats that [Decode] reads.
 func ImportNames() []string { return names(func(f format) bool { return f.decode != nil }) }
 
-// Variables reports whether a format that [Encode] writes becomes an environment, so that its
-// names have power over the programs there. The error is that of Encode for an unknown format.
+// Variables reports whether a format has environment variables, whose names can change what programs
+// do. The error is that of [Encode] for an unknown format.
 func Variables(name string) (bool, error) {
 	f, err := find(name, Names())
 	return f.variables, err
@@ -102,8 +101,8 @@ func names(has func(format) bool) []string {
 	return all
 }
 
-// ByName tells the format of a file by its name: ".env", ".env.local", ".envrc" and "env" are
-// dotenv. It is "" where the name says nothing.
+// ByName returns the format of a file by its name; "" if the name doesn't determine it. ".env",
+// ".env.local", ".envrc" and "env" are dotenv.
 func ByName(path string) string {
 	base := strings.ToLower(filepath.Base(path))
 	if base == "env" || base == ".envrc" || strings.HasPrefix(base, ".env.") {
@@ -117,8 +116,7 @@ func ByName(path string) string {
 	return ""
 }
 
-// ByContent tells the format of a text that nothing else tells: json where it begins with an
-// object's first name, else yaml.
+// ByContent guesses the format of a text: json if it begins like an object, else yaml.
 func ByContent(body []byte) string {
 	body = bytes.TrimLeft(bytes.TrimPrefix(body, []byte("\ufeff")), " \t\r\n")
 	if after, ok := bytes.CutPrefix(body, []byte("{")); ok {
@@ -129,10 +127,11 @@ func ByContent(body []byte) string {
 	return "yaml"
 }
 
-// Candidates lists the formats that a text might be: those in which it has secrets.
+// Candidates returns the formats that a text may have: those in which it decodes to at least one
+// value that isn't empty.
 func Candidates(body []byte, o Options) []string {
 	return names(func(f format) bool {
-		if f.decode == nil || f.name == "dotenv-literal" { // which is read as dotenv
+		if f.decode == nil || f.name == "dotenv-literal" { // it is read like dotenv
 			return false
 		}
 		if f.name == "java-properties" && !plainProperties(body) {
@@ -143,9 +142,9 @@ func Candidates(body []byte, o Options) []string {
 	})
 }
 
-// Encode writes the pairs in a format, sorted by key. Nothing is written unless all of them
-// can be. The error is a [*ValueError], a [*NameError], another that wraps
-// [store.ErrInvalid], or the writer's own.
+// Encode writes the pairs in a format, sorted by key. If any of them can't be written, it writes
+// nothing. The error is a [*ValueError], a [*NameError], another one that wraps [store.ErrInvalid],
+// or the error of the writer.
 func Encode(w io.Writer, name string, pairs []Pair, o Options) error {
 	f, err := find(name, Names())
 	if err != nil {
@@ -163,14 +162,14 @@ func Encode(w io.Writer, name string, pairs []Pair, o Options) error {
 	return err
 }
 
-// entries sorts, names and checks the pairs.
+// entries sorts the pairs, gets their names and checks them.
 func (f format) entries(pairs []Pair, o Options) ([]entry, error) {
 	sorted := slices.Clone(pairs)
 	sort.Slice(sorted, func(i, j int) bool { return sorted[i].Key < sorted[j].Key })
 	taken := make(map[string]string, len(pairs)) // name -> the key that has it
 	entries := make([]entry, 0, len(pairs))
 	for _, p := range sorted {
-		// The alphabet of keys needs no escaping in any format; only values do.
+		// No format needs to escape the characters of a valid key.
 		if err := store.CheckKey(p.Key); err != nil {
 			return nil, err
 		}
@@ -186,7 +185,7 @@ func (f format) entries(pairs []Pair, o Options) ([]entry, error) {
 			return nil, &NameError{Format: f.name, Name: e.name, Keys: [2]string{other, p.Key}}
 		}
 		taken[e.name] = p.Key
-		if reason := f.refuses(e); reason != "" {
+		if reason := f.whyNot(e); reason != "" {
 			return nil, &ValueError{Format: f.name, Key: p.Key, Reason: reason}
 		}
 		entries = append(entries, e)
@@ -194,7 +193,8 @@ func (f format) entries(pairs []Pair, o Options) ([]entry, error) {
 	return entries, nil
 }
 
-func (f format) refuses(e entry) string {
+// whyNot returns why an entry can't be written; "" if it can.
+func (f format) whyNot(e entry) string {
 	switch {
 	case strings.ContainsRune(e.value, 0):
 		return "it holds a NUL"
@@ -206,11 +206,11 @@ func (f format) refuses(e entry) string {
 	return f.encode.check(e)
 }
 
-// Decode reads the pairs of a file in its own order. Numbers, booleans and dates stay as
-// they are written; a byte order mark is skipped; an empty file has no pairs. A list, a
-// null, a map within a map (unless o.Flatten joins their keys), a key that stands twice and
-// a name that cannot be a secret's are errors. The error is a [*SyntaxError], a
-// [*DuplicateError], another that wraps [store.ErrInvalid], or the reader's own.
+// Decode reads the pairs of a file, in the order of the file. Numbers, booleans and dates stay as they
+// are written. It skips a byte order mark; an empty file has no pairs. Errors are lists, nulls, nested
+// maps (unless o.Flatten joins their keys), duplicate keys and invalid keys. The error is a
+// [*SyntaxError], a [*DuplicateError], another one that wraps [store.ErrInvalid], or the error of the
+// reader.
 func Decode(r io.Reader, name string, o Options) ([]Pair, error) {
 	f, err := find(name, ImportNames())
 	if err != nil {
@@ -258,7 +258,7 @@ func invalidUTF8(body []byte) int {
 	return -1
 }
 
-// lineAt is the line of a byte, from 1.
+// lineAt returns the line of a byte offset, from 1.
 func lineAt(body []byte, offset int) int {
 	return 1 + bytes.Count(body[:min(offset, len(body))], []byte("\n"))
 }

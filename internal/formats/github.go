@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// checkGitHubEnv follows the runner: some variables cannot be set through $GITHUB_ENV, and on
-// Windows a carriage return before the delimiter belongs to the end of the line.
+// checkGitHubEnv checks an entry for the runner: some variables can't be set through $GITHUB_ENV, and
+// on Windows a carriage return before the delimiter is part of the line end.
 func checkGitHubEnv(e entry) string {
 	switch {
 	case e.name == "NODE_OPTIONS", strings.HasPrefix(e.name, "GITHUB_"), strings.HasPrefix(e.name, "RUNNER_"):
@@ -21,7 +21,7 @@ func checkGitHubEnv(e entry) string {
 // writeGitHubEnv writes lines for the file $GITHUB_ENV.
 func writeGitHubEnv(b *bytes.Buffer, entries []entry, _ Options) error {
 	for _, e := range entries {
-		// Nobody who chooses a value can know the delimiter; that none holds it is checked all the same.
+		// A value can't contain a random delimiter by intent. Check it all the same.
 		delimiter := "coffer_" + rand.Text()
 		for strings.Contains(e.value, delimiter) {
 			delimiter = "coffer_" + rand.Text()
@@ -31,8 +31,8 @@ func writeGitHubEnv(b *bytes.Buffer, entries []entry, _ Options) error {
 	return nil
 }
 
-// writeGitHubMask writes commands for the standard output of a step, one for each line of
-// each value; the runner refuses to mask blank lines.
+// writeGitHubMask writes an add-mask command for each line of each value, for the standard output of
+// a step. The runner refuses to mask blank lines.
 func writeGitHubMask(b *bytes.Buffer, entries []entry, _ Options) error {
 	for _, e := range entries {
 		for line := range strings.FieldsFuncSeq(e.value, func(r rune) bool { return r == '\n' || r == '\r' }) {

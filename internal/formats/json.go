@@ -11,7 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// writeJSON writes the very bytes of `chamber export`: one object on one line.
+// writeJSON writes the same bytes as chamber export: one object on one line.
 func writeJSON(b *bytes.Buffer, entries []entry, _ Options) error {
 	all := make(map[string]string, len(entries))
 	for _, e := range entries {
@@ -20,8 +20,8 @@ func writeJSON(b *bytes.Buffer, entries []entry, _ Options) error {
 	return json.NewEncoder(b).Encode(all)
 }
 
-// isJSONObject reports whether a text is one JSON object and nothing else. A name may stand twice
-// in it: that is the reader's to tell.
+// isJSONObject reports whether a text is one JSON object and nothing else. It allows duplicate names,
+// which the reader reports.
 func isJSONObject(body []byte) bool {
 	value := bytes.TrimSpace(body)
 	if len(value) == 0 || value[0] != '{' {
@@ -40,7 +40,7 @@ func readJSON(body []byte, c *collector) error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return nil
 	}
-	// jsontext and not encoding/json: that one puts U+FFFD where a \u escape makes no character.
+	// jsontext instead of encoding/json, which replaces an invalid \u escape by U+FFFD.
 	d := jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowDuplicateNames(true))
 	r := jsonReader{d, c, newLines(body)}
 	if kind := d.PeekKind(); kind != '{' && kind != 0 {
@@ -91,7 +91,7 @@ func (r jsonReader) member(path []string) error {
 		}
 		return r.c.pair(path, line, text.String())
 	}
-	raw, err := r.ReadValue() // a number or a boolean, as it is written
+	raw, err := r.ReadValue() // a number or a boolean, unchanged
 	if err != nil {
 		return r.syntax(err)
 	}
@@ -100,7 +100,7 @@ func (r jsonReader) member(path []string) error {
 
 func (r jsonReader) line() int { return r.lines.at(int(r.InputOffset())) }
 
-// syntax tells the place only: the library's own text quotes the file.
+// syntax returns an error with only the line of the library's error, whose text quotes the file.
 func (r jsonReader) syntax(err error) error {
 	if err == nil {
 		return nil

@@ -27,7 +27,7 @@ func checkK8s(e entry) string {
 	return ""
 }
 
-// writeK8s writes a manifest for `kubectl apply -f`.
+// writeK8s writes a manifest for kubectl apply -f.
 func writeK8s(b *bytes.Buffer, entries []entry, o Options) error {
 	if len(o.Name) > maxK8sKey || !dnsSubdomain(o.Name) {
 		return fmt.Errorf("%w: k8s: the Secret needs a name of lower-case letters, digits, \"-\" and \".\", at most %d bytes", store.ErrInvalid, maxK8sKey)
@@ -49,7 +49,7 @@ func writeK8s(b *bytes.Buffer, entries []entry, o Options) error {
 	))
 }
 
-// yamlMap makes a map of keys and nodes in turn.
+// yamlMap returns a map of the given keys and nodes, which alternate.
 func yamlMap(pairs ...any) *yaml.Node {
 	m := &yaml.Node{Kind: yaml.MappingNode}
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -60,7 +60,7 @@ func yamlMap(pairs ...any) *yaml.Node {
 	return m
 }
 
-// dnsSubdomain reports whether a name is one of RFC 1123, as Kubernetes wants it.
+// dnsSubdomain reports whether a name is a DNS subdomain (RFC 1123), as Kubernetes requires.
 func dnsSubdomain(name string) bool {
 	for label := range strings.SplitSeq(name, ".") {
 		if label == "" || strings.Trim(label, "-") != label || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {

@@ -9,8 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// writeProperties writes ASCII, which java.util.Properties reads alike as ISO-8859-1 (its
-// streams) and as UTF-8 (its readers).
+// writeProperties writes only ASCII, as java.util.Properties reads streams as ISO-8859-1.
 func writeProperties(b *bytes.Buffer, entries []entry, _ Options) error {
 	for _, e := range entries {
 		b.WriteString(e.key + " = ")
@@ -45,7 +44,7 @@ func writePropertiesRune(b *bytes.Buffer, r rune, first bool) {
 	}
 }
 
-// readProperties follows java.util.Properties.load; text outside ASCII is UTF-8.
+// readProperties reads like java.util.Properties.load from a reader of UTF-8.
 func readProperties(body []byte, c *collector) error {
 	text := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(body))
 	line := 0
@@ -73,8 +72,8 @@ func readProperties(body []byte, c *collector) error {
 	return nil
 }
 
-// plainProperties reports whether a text looks as if it were meant as properties. Nearly every text
-// reads as them, and the quotes and comments of other formats become parts of the values.
+// plainProperties reports whether a text is probably a properties file. Nearly every text parses as
+// one, with the quotes and comments of other formats in the values.
 func plainProperties(body []byte) bool {
 	for line := range strings.Lines(string(body)) {
 		line = strings.TrimSpace(line)
@@ -90,8 +89,8 @@ func plainProperties(body []byte) bool {
 	return true
 }
 
-// propertiesLine takes a line with those that continue it; "" for a comment, which is never
-// continued, and for a blank line.
+// propertiesLine reads a line with its continuation lines. It is "" for a blank line and for a
+// comment, which can't be continued.
 func propertiesLine(text string, line int) (logical, rest string, last int) {
 	var b strings.Builder
 	for first := true; ; first = false {
@@ -114,7 +113,7 @@ func propertiesLine(text string, line int) (logical, rest string, last int) {
 	}
 }
 
-// splitProperty cuts at the first "=", ":" or white space that no backslash stands before.
+// splitProperty splits at the first "=", ":" or white space without a backslash before it.
 func splitProperty(logical string) (key, value string) {
 	end := len(logical)
 	for i := 0; i < len(logical); i++ {
@@ -132,6 +131,7 @@ func splitProperty(logical string) (key, value string) {
 	return logical[:end], value
 }
 
+// unescapeProperty replaces the escapes. It is false for a \u escape that isn't a character.
 func unescapeProperty(raw string) (string, bool) {
 	var b strings.Builder
 	for raw != "" {
@@ -159,8 +159,8 @@ func unescapeProperty(raw string) (string, bool) {
 	return b.String(), true
 }
 
-// propertiesEscape reads uXXXX, or uXXXX\uXXXX for a pair of surrogates, and tells how many
-// bytes that was: 0 where it is no character.
+// propertiesEscape reads uXXXX, or uXXXX\uXXXX for a surrogate pair. It returns the character and the
+// number of bytes read; 0 bytes if it isn't a character.
 func propertiesEscape(s string) (rune, int) {
 	unit := func(s string) rune {
 		if len(s) < 5 || s[0] != 'u' {

@@ -7,10 +7,10 @@ import (
 	"github.com/coffer-secrets/coffer/internal/environ"
 )
 
-// What a shell takes literally without quotes; the same set as in `chamber env`.
+// The characters that need no quotes in a shell; the same as in chamber env.
 const shellPlain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_@%+=:,./-"
 
-// writeShell writes what bash, dash and every POSIX shell can source.
+// writeShell writes lines that any POSIX shell can source.
 func writeShell(b *bytes.Buffer, entries []entry, _ Options) error {
 	for _, e := range entries {
 		b.WriteString("export " + e.name + "=" + ShellQuote(e.value) + "\n")
@@ -18,7 +18,7 @@ func writeShell(b *bytes.Buffer, entries []entry, _ Options) error {
 	return nil
 }
 
-// ShellQuote returns text as one word of a POSIX shell.
+// ShellQuote returns a text as one word for a POSIX shell.
 func ShellQuote(value string) string {
 	if value != "" && strings.Trim(value, shellPlain) == "" {
 		return value
@@ -26,8 +26,8 @@ func ShellQuote(value string) string {
 	return "'" + strings.ReplaceAll(value, "'", `'"'"'`) + "'"
 }
 
-// writeShellEscaped writes `chamber env --escape-strings`: double quotes, and escapes
-// for a reader that expands them. A shell alone does not.
+// writeShellEscaped writes the same as chamber env --escape-strings: double quotes, with escapes such
+// as \n that a shell doesn't expand.
 func writeShellEscaped(b *bytes.Buffer, entries []entry, _ Options) error {
 	escape := strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`, `"`, `\"`, `!`, `\!`, `$`, `\$`, "`", "\\`")
 	for _, e := range entries {
@@ -36,13 +36,13 @@ func writeShellEscaped(b *bytes.Buffer, entries []entry, _ Options) error {
 	return nil
 }
 
-// envName is the variable that a key becomes.
+// envName returns the name of the variable for a key.
 func envName(key string, o Options) (string, error) {
 	name, err := environ.Name(key, o.Prefix)
 	if err != nil || !o.PreserveCase {
 		return name, err
 	}
-	// The name ends with the key, letter for letter: nothing but case is put back.
-	kept := strings.NewReplacer("-", "_", ".", "_").Replace(key)
-	return name[:len(name)-len(kept)] + kept, nil
+	// The name ends with the key in upper case, of the same length.
+	original := strings.NewReplacer("-", "_", ".", "_").Replace(key)
+	return name[:len(name)-len(original)] + original, nil
 }

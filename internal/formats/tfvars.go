@@ -9,8 +9,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// tfName is the variable that a key becomes: as in chamber without the prefix tf_var_, "-"
-// and "." replaced, case kept. A name of Terraform does not begin with a digit.
+// tfName returns the name of the Terraform variable for a key: as in chamber without the prefix
+// tf_var_, and with "_" for "-" and ".". A name can't begin with a digit, so it gets a "_" in front.
 func tfName(key string, _ Options) (string, error) {
 	name := strings.NewReplacer("-", "_", ".", "_").Replace(key)
 	if short := strings.TrimPrefix(name, "tf_var_"); short != "" {
@@ -38,7 +38,7 @@ func writeTfvars(b *bytes.Buffer, entries []entry, _ Options) error {
 	return nil
 }
 
-// writeHCL writes the inside of a quoted template.
+// writeHCL writes a value as the content of a quoted template.
 func writeHCL(b *bytes.Buffer, value string) {
 	value = strings.NewReplacer("${", "$${", "%{", "%%{").Replace(value)
 	for _, r := range value {

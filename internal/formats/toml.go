@@ -9,8 +9,7 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// writeTOML has the library choose the quotes: single ones where nothing in the value needs an
-// escape.
+// writeTOML lets the library choose the quotes: single ones unless the value needs an escape.
 func writeTOML(b *bytes.Buffer, entries []entry, _ Options) error {
 	table := make(map[string]string, len(entries))
 	for _, e := range entries {
@@ -27,7 +26,7 @@ type tomlReader struct {
 	tables map[string]int // [header] -> line
 }
 
-// readTOML walks the syntax tree: decoding would turn 1.0 into 1 and 1e3 into 1000.
+// readTOML reads the syntax tree, as decoding would change numbers: 1.0 to 1, and 1e3 to 1000.
 func readTOML(body []byte, c *collector) error {
 	r := tomlReader{new(unstable.Parser), c, newLines(body), len(body), map[string]int{}}
 	r.Reset(body)
@@ -84,7 +83,7 @@ func (r *tomlReader) inline(v *unstable.Node, path []string, line int) error {
 	return nil
 }
 
-// key is the path of a node within a table, and its line.
+// key returns the path of a node in a table, and its line.
 func (r *tomlReader) key(n *unstable.Node, table []string) ([]string, int) {
 	path, line := slices.Clip(table), 0
 	for it := n.Key(); it.Next(); {
@@ -97,7 +96,7 @@ func (r *tomlReader) key(n *unstable.Node, table []string) ([]string, int) {
 	return path, line
 }
 
-// syntax tells the place only: the library's own text quotes the file.
+// syntax returns an error with only the line of the library's error, whose text quotes the file.
 func (r *tomlReader) syntax(err error) error {
 	if err == nil {
 		return nil
@@ -105,7 +104,8 @@ func (r *tomlReader) syntax(err error) error {
 	line := 0
 	var at *unstable.ParserError
 	if errors.As(err, &at) {
-		// The error holds a piece of the file; what is left of the array behind it is its place.
+		// The library has no offset in its error, but Highlight is a slice of the file: the difference
+		// of the capacities is its offset.
 		if offset := cap(r.Data()) - cap(at.Highlight); offset >= 0 && offset <= r.size {
 			line = r.lines.at(offset)
 		}

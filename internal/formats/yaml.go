@@ -35,21 +35,21 @@ func yamlKey(key string) *yaml.Node {
 	return yamlText(key)
 }
 
-// plainYAML reports whether every version of YAML reads a key as a string without quotes.
+// plainYAML reports whether every version of YAML reads a key without quotes as a string.
 func plainYAML(key string) bool {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	if key == "" || !strings.Contains(letters, key[:1]) || strings.Trim(key, letters+"0123456789_-") != "" {
 		return false
 	}
 	switch strings.ToLower(key) {
-	case "y", "n", "yes", "no", "on", "off", "true", "false", "null": // something else in YAML 1.1 or 1.2
+	case "y", "n", "yes", "no", "on", "off", "true", "false", "null": // not strings in YAML 1.1 or 1.2
 		return false
 	}
 	return true
 }
 
-// yamlText is always in double quotes, the one style in which YAML 1.1 and 1.2 agree about
-// every string: plain "yes", "0123" or "=" is none in one of them.
+// yamlText returns a string in double quotes, the only style in which YAML 1.1 and 1.2 read every
+// string the same. Without quotes, "yes", "0123" and "=" are not strings in one of them.
 func yamlText(value string) *yaml.Node {
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: value}
 }
@@ -60,8 +60,8 @@ type yamlReader struct {
 	nodes int
 }
 
-// readYAML reads what is a JSON object as JSON: YAML takes the same text for other values where
-// a string has U+0085, and its library refuses surrogate pairs.
+// readYAML reads YAML. It reads a JSON object as JSON: as YAML, strings with U+0085 would have other
+// values, and the library refuses surrogate pairs.
 func readYAML(body []byte, c *collector) error {
 	if isJSONObject(body) {
 		return readJSON(body, c)
@@ -97,7 +97,7 @@ func readYAML(body []byte, c *collector) error {
 
 func (r *yamlReader) mapping(m *yaml.Node, path []string) error {
 	for i := 0; i+1 < len(m.Content); i += 2 {
-		key := follow(m.Content[i])
+		key := resolveAlias(m.Content[i])
 		line := r.text.line(m.Content[i])
 		if key.Kind != yaml.ScalarNode {
 			return r.c.fault(line, path, "a key is not plain text")
@@ -116,7 +116,7 @@ func (r *yamlReader) member(n *yaml.Node, path []string, line int) error {
 	if r.nodes++; r.nodes > maxEntries {
 		return r.c.fault(line, nil, fmt.Sprintf("the file unfolds to more than %d values", maxEntries))
 	}
-	n = follow(n)
+	n = resolveAlias(n)
 	switch {
 	case n.Kind == yaml.MappingNode:
 		if err := r.c.group(path, line); err != nil {
@@ -130,10 +130,11 @@ func (r *yamlReader) member(n *yaml.Node, path []string, line int) error {
 	case n.Style&yaml.TaggedStyle != 0 && n.Tag != "!!str":
 		return r.c.fault(line, path, "a tag is not taken; write the text itself")
 	}
-	return r.c.pair(path, line, r.text.value(n)) // the source text, whatever YAML takes it for
+	return r.c.pair(path, line, r.text.value(n)) // the text of the file, not what YAML converts it to
 }
 
-func follow(n *yaml.Node) *yaml.Node {
+// resolveAlias returns the node that an alias is for; any other node unchanged.
+func resolveAlias(n *yaml.Node) *yaml.Node {
 	if n.Kind == yaml.AliasNode {
 		return n.Alias
 	}

@@ -12,24 +12,24 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// yamlSource is a YAML file on its way to the library, with what v3 refuses of valid YAML
-// written in other words: "%YAML 1.2", and a block scalar whose first line begins with a tab.
-// (v4.0.0 refuses the first as well, and takes 0.2 MB more.)
+// yamlSource is the text of a YAML file, rewritten where v3 of the library refuses valid YAML: the
+// directive "%YAML 1.2", and a block scalar whose first line begins with a tab. (v4.0.0 refuses the
+// first one, too, and makes the program 0.2 MB larger.)
 type yamlSource struct {
 	text   []byte
-	mark   string // a character that the file does not have
-	marked []int  // lines of text, ascending, that have nothing but the mark
+	mark   string // a character that isn't in the file
+	marked []int  // lines of text that were added and have only the mark, ascending
 }
 
 func newYAMLSource(body []byte) *yamlSource {
-	mark := rune(0xe000) // the first of the private ones
+	mark := rune(0xe000) // the first private-use character
 	for bytes.ContainsRune(body, mark) {
 		mark++
 	}
 	return &yamlSource{text: knownDirectives(body), mark: string(mark)}
 }
 
-// parse returns the first document, and the second where there is one.
+// parse returns the first document, and the second one; nil if there is none.
 func (y *yamlSource) parse() (document, second *yaml.Node, err error) {
 	for budget := 16 * MaxInput; ; budget -= len(y.text) {
 		document, second, err = parseYAML(y.text)
@@ -55,10 +55,10 @@ func parseYAML(text []byte) (document, second *yaml.Node, err error) {
 	return document, second, nil
 }
 
-// markTab puts a line with the mark before the line that the library takes for badly indented, if
-// that is where a block scalar begins with a tab: what comes next is then no indentation to it.
-// value takes the mark out again. A line break stays one next to a line that begins with a tab,
-// in folded scalars too.
+// markTab adds a line with the mark before the line with the tab that the library refuses as
+// indentation, if a block scalar begins there. The tab is then not on the first line of the scalar, so
+// the library accepts it, and value removes the mark. Even a folded scalar keeps the line break before
+// a line that begins with a tab. It returns false if the error is another one.
 func (y *yamlSource) markTab(err error) bool {
 	if !strings.Contains(err.Error(), "found a tab character where an indentation space is expected") {
 		return false
@@ -67,7 +67,7 @@ func (y *yamlSource) markTab(err error) bool {
 	for range number - 1 {
 		start += len(firstLine(y.text[start:]))
 	}
-	// The error names that line, or the one of "|" or ">". Between them is nothing but spaces.
+	// The error names that line, or the line with "|" or ">". Lines between them have only spaces.
 	indent := tabAfter(firstLine(y.text[start:]))
 	for header := true; indent == 0; header = false {
 		line := firstLine(y.text[start:])
@@ -86,7 +86,7 @@ func (y *yamlSource) markTab(err error) bool {
 	return true
 }
 
-// firstLine is the first line of a text with its end.
+// firstLine returns the first line of a text, with its newline.
 func firstLine(text []byte) []byte {
 	if i := bytes.IndexByte(text, '\n'); i >= 0 {
 		return text[:i+1]
@@ -94,7 +94,7 @@ func firstLine(text []byte) []byte {
 	return text
 }
 
-// tabAfter is the number of spaces before a tab at the start of a line; 0 for another line.
+// tabAfter returns the number of spaces before a tab at the start of a line; 0 for any other line.
 func tabAfter(line []byte) int {
 	indent := len(line) - len(bytes.TrimLeft(line, " "))
 	if indent == len(line) || line[indent] != '\t' {
@@ -103,15 +103,15 @@ func tabAfter(line []byte) int {
 	return indent
 }
 
-// value is the text of a scalar as the file has it.
+// value returns the text of a scalar, without the mark.
 func (y *yamlSource) value(n *yaml.Node) string {
 	return strings.Replace(n.Value, y.mark+"\n", "", 1)
 }
 
-// line is the line of the file in which a node begins.
+// line returns the line of the file in which a node begins.
 func (y *yamlSource) line(n *yaml.Node) int { return y.fileLine(n.Line) }
 
-// faultLine keeps nothing but the line of the library's error, which can quote the file.
+// faultLine returns the line of the file in an error of the library.
 func (y *yamlSource) faultLine(err error) int { return y.fileLine(errorLine(err)) }
 
 func (y *yamlSource) fileLine(line int) int {
@@ -119,7 +119,7 @@ func (y *yamlSource) fileLine(line int) int {
 	return line - before
 }
 
-// yamlFault is what is wrong, without what the library quotes of the file.
+// yamlFault describes an error of the library without its text, which can quote the file.
 func yamlFault(err error) string {
 	if strings.Contains(err.Error(), "unknown escape character") || strings.Contains(err.Error(), "invalid Unicode character escape code") {
 		return `an escape in double quotes is unknown: "\/" is "/", and a surrogate pair is one \U with eight digits`
@@ -127,7 +127,7 @@ func yamlFault(err error) string {
 	return "it is not YAML"
 }
 
-// loneCR is the place of a carriage return that no newline follows; -1 where there is none.
+// loneCR returns the index of a carriage return without a newline after it; -1 if there is none.
 func loneCR(body []byte) int {
 	for i := 0; ; i++ {
 		next := bytes.IndexByte(body[i:], '\r')
@@ -140,7 +140,7 @@ func loneCR(body []byte) int {
 	}
 }
 
-// errorLine is the line that an error of the library names; 0 where it names none.
+// errorLine returns the line in an error of the library; 0 if there is none.
 func errorLine(err error) int {
 	m := regexp.MustCompile(`line (\d+)`).FindStringSubmatch(err.Error())
 	if m == nil {
@@ -150,8 +150,8 @@ func errorLine(err error) int {
 	return line
 }
 
-// knownDirectives comments out what the library refuses of a header and other readers pass over:
-// any "%YAML 1.x" but 1.1, and directives that YAML reserves.
+// knownDirectives comments out the directives that the library refuses and other readers ignore: any
+// "%YAML 1.x" except 1.1, and reserved ones.
 func knownDirectives(body []byte) []byte {
 	version := regexp.MustCompile(`^%YAML[ \t]+1\.[0-9]+([ \t]+#.*)?$`)
 	known := regexp.MustCompile(`^%(YAML|TAG)([ \t]|$)`)
@@ -169,7 +169,7 @@ func knownDirectives(body []byte) []byte {
 		case text[0] == '%':
 		case bytes.Equal(text, []byte("---")), bytes.HasPrefix(text, []byte("--- ")), bytes.HasPrefix(text, []byte("---\t")):
 			return out
-		default: // without "---" the header is a mistake, which the library tells
+		default: // directives without "---" are an error, which the library reports
 			return body
 		}
 		at += len(line) + len("\n")

@@ -1,5 +1,5 @@
-// Package outfile writes secrets to a file that only its owner can read, whole or not at
-// all, and never through a link.
+// Package outfile writes secrets to a file atomically, with mode 0600 and never through a symbolic
+// link.
 package outfile
 
 import (
@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 )
 
-// The refusals of [Write]; test with errors.Is.
+// The errors of [Write]; test with errors.Is.
 var (
 	ErrSymlink   = errors.New("is a symbolic link")
 	ErrSpecial   = errors.New("is a pipe or a device, not a file; redirect standard output to it")
@@ -21,23 +21,22 @@ var (
 
 var errIsDirectory = errors.New("is a directory")
 
-// Write makes path a file with these contents and mode 0600, or leaves what was there as it
-// was. It writes a new file beside path, syncs it, renames it over path, and syncs the
-// directory; on an error the new file is removed.
+// Write replaces the file at path by one with the given contents and mode 0600. It writes a new file
+// in the same directory, syncs it, renames it over path, and syncs the directory. On an error it
+// removes the new file, and path stays as it was.
 //
-// Errors are [*fs.PathError]. What stands at path must be nothing, or a regular file of the
-// caller's own: else ErrSymlink, ErrSpecial or ErrOwner. ErrDirectory where the directory,
-// or one above it, lets everybody replace what is in it. Links among the directories of
-// path are followed, once.
+// Errors are [*fs.PathError]. If path exists, it must be a regular file of the caller: otherwise the
+// error is ErrSymlink, ErrSpecial or ErrOwner. It is ErrDirectory if everybody may replace files in
+// the directory or in one above it. Symbolic links in the directory part of path are followed.
 func Write(path string, data []byte) error {
 	name := filepath.Base(path)
 	if path == "" {
-		return refuse(path, fs.ErrNotExist)
+		return pathError(path, fs.ErrNotExist)
 	}
 	if os.IsPathSeparator(path[len(path)-1]) || name == "." || name == ".." {
-		return refuse(path, errIsDirectory)
+		return pathError(path, errIsDirectory)
 	}
-	// From here on the directory is an open handle: nobody can put another in its place.
+	// The open handle stays the same directory, even if another one is moved to its path.
 	dir, err := os.OpenRoot(filepath.Dir(path))
 	if err != nil {
 		return err
@@ -52,59 +51,59 @@ func Write(path string, data []byte) error {
 	return replace(dir, path, name, data)
 }
 
-// checkTarget refuses to replace anything but a regular file of the caller's own.
+// checkTarget returns an error if path is anything but a regular file of the caller.
 func checkTarget(dir *os.Root, path, name string) error {
 	info, err := dir.Lstat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return refuse(path, err)
+		return pathError(path, err)
 	case info.Mode()&fs.ModeSymlink != 0:
-		// /dev/stdout is a link to what standard output is.
+		// /dev/stdout is a link to the file of standard output.
 		if target, err := os.Stat(path); err == nil && !target.Mode().IsRegular() && !target.IsDir() {
-			return refuse(path, ErrSpecial)
+			return pathError(path, ErrSpecial)
 		}
-		return refuse(path, ErrSymlink)
+		return pathError(path, ErrSymlink)
 	case info.IsDir():
-		return refuse(path, errIsDirectory)
+		return pathError(path, errIsDirectory)
 	case !info.Mode().IsRegular():
-		return refuse(path, ErrSpecial)
-	case !own(info):
-		return refuse(path, ErrOwner)
+		return pathError(path, ErrSpecial)
+	case !ownedByCaller(info):
+		return pathError(path, ErrOwner)
 	}
 	return nil
 }
 
-// replace puts a new file in the place of name.
+// replace writes a new file and renames it to name.
 func replace(dir *os.Root, path, name string, data []byte) (err error) {
 	temp := ".coffer-" + rand.Text() + ".tmp"
-	// With O_EXCL the last part of a name is never followed as a link.
+	// With O_EXCL a symbolic link at the name is not followed.
 	f, err := dir.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return refuse(path, err)
+		return pathError(path, err)
 	}
 	defer func() {
 		if err != nil {
 			_ = dir.Remove(temp)
 		}
 	}()
-	if err := fill(f, data); err != nil {
-		return refuse(path, err)
+	if err := writeAndClose(f, data); err != nil {
+		return pathError(path, err)
 	}
 	if err := dir.Rename(temp, name); err != nil {
-		return refuse(path, err)
+		return pathError(path, err)
 	}
 	if err := syncDirectory(dir); err != nil {
-		return refuse(path, fmt.Errorf("it is written, but may not survive a power failure: %w", err))
+		return pathError(path, fmt.Errorf("it is written, but may not survive a power failure: %w", err))
 	}
 	return nil
 }
 
-// fill writes, syncs and closes f.
-func fill(f *os.File, data []byte) (err error) {
+// writeAndClose writes, syncs and closes f.
+func writeAndClose(f *os.File, data []byte) (err error) {
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := f.Chmod(0o600); err != nil { // whatever the umask
+	if err := f.Chmod(0o600); err != nil { // independent of the umask
 		return err
 	}
 	if _, err := f.Write(data); err != nil {
@@ -113,8 +112,8 @@ func fill(f *os.File, data []byte) (err error) {
 	return f.Sync()
 }
 
-// refuse names path in an error; the names of temporary files say nothing to anybody.
-func refuse(path string, err error) error {
+// pathError returns err with path instead of the name of the temporary file.
+func pathError(path string, err error) error {
 	var pathErr *fs.PathError
 	var linkErr *os.LinkError
 	switch {

@@ -7,11 +7,12 @@ import (
 	"os"
 )
 
-// own holds everywhere: here a file's owner and rights are in its access list, and a new
-// file has that of its directory.
-func own(fs.FileInfo) bool { return true }
+// ownedByCaller is always true: here the owner and the permissions are in the access control list,
+// which a new file inherits from its directory.
+func ownedByCaller(fs.FileInfo) bool { return true }
 
+// checkDirectory checks nothing here, for the same reason.
 func checkDirectory(*os.Root, string) error { return nil }
 
-// syncDirectory has nothing to do: a directory cannot be synced here.
+// syncDirectory does nothing: a directory can't be synced here.
 func syncDirectory(*os.Root) error { return nil }

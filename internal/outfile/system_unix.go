@@ -10,45 +10,45 @@ import (
 	"syscall"
 )
 
-// own reports whether a file belongs to the user who runs this.
-func own(info fs.FileInfo) bool {
+// ownedByCaller reports whether a file belongs to the effective user of this process.
+func ownedByCaller(info fs.FileInfo) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	return ok && int(stat.Uid) == os.Geteuid()
 }
 
-// checkDirectory refuses a directory in which everybody may replace files, and one below
-// such a directory: there everybody may replace the directory.
+// checkDirectory returns an error if everybody may replace files in a directory or in one above it,
+// which would allow them to replace the directory itself.
 func checkDirectory(dir *os.Root, path string) error {
 	info, err := dir.Stat(".")
 	if err != nil {
-		return refuse(path, err)
+		return pathError(path, err)
 	}
 	if replaceable(info) {
-		return refuse(path, ErrDirectory)
+		return pathError(path, ErrDirectory)
 	}
 	above, err := filepath.Abs(path)
 	if err != nil {
-		return refuse(path, err)
+		return pathError(path, err)
 	}
 	if above, err = filepath.EvalSymlinks(above); err != nil {
-		return refuse(path, err)
+		return pathError(path, err)
 	}
 	for above != filepath.Dir(above) {
 		above = filepath.Dir(above)
-		// A directory that may not be read cannot be checked, which is no reason to fail.
+		// A directory above that can't be examined is no error.
 		if info, err := os.Stat(above); err == nil && replaceable(info) {
-			return refuse(above, ErrDirectory)
+			return pathError(above, ErrDirectory)
 		}
 	}
 	return nil
 }
 
+// replaceable reports whether everybody may replace files in a directory.
 func replaceable(dir fs.FileInfo) bool {
 	return dir.Mode().Perm()&0o002 != 0 && dir.Mode()&fs.ModeSticky == 0
 }
 
-// syncDirectory makes the rename last. A file system that cannot sync a directory has
-// nothing to promise.
+// syncDirectory syncs the rename to the disk. It ignores that a file system can't sync directories.
 func syncDirectory(dir *os.Root) error {
 	f, err := dir.Open(".")
 	if err != nil {

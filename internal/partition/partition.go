@@ -1,6 +1,5 @@
-// Package partition knows AWS's partitions: which a region belongs to, how its ARNs begin and
-// under which domains its servers are. It is pure. A test holds it against the table of the SDK,
-// which the SDK does not export.
+// Package partition has the table of AWS's partitions: their regions, their ARNs and the domains of
+// their servers. The SDK has such a table but doesn't export it; a test compares the two.
 package partition
 
 import (
@@ -8,12 +7,12 @@ import (
 	"strings"
 )
 
-// Partition is a group of regions with accounts of their own.
+// Partition is a group of AWS regions with separate accounts.
 type Partition struct {
 	ID     string // as in ARNs: "aws", "aws-cn"
 	Suffix string // the domain of its servers
-	dual   string // the domain of those that also speak IPv6
-	region string // how the names of its regions begin; "" for aws, whose regions are the others
+	dual   string // the domain of its dual-stack servers (IPv4 and IPv6)
+	region string // the prefix of its regions; "" for "aws", which has all other regions
 }
 
 var partitions = [...]Partition{
@@ -24,11 +23,10 @@ var partitions = [...]Partition{
 	{"aws-iso-b", "sc2s.sgov.gov", "api.aws.scloud", "us-isob-"},
 	{"aws-iso-e", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk", "eu-isoe-"},
 	{"aws-iso-f", "csp.hci.ic.gov", "api.aws.hci.ic.gov", "us-isof-"},
-	{"aws", "amazonaws.com", "api.aws", ""}, // the last: every region begins with ""
+	{"aws", "amazonaws.com", "api.aws", ""}, // must be last, as its prefix matches every region
 }
 
-// Of returns the partition of a region. One that is not known is taken for one of "aws", whose
-// regions are too many to list.
+// Of returns the partition of a region; "aws" for an unknown region.
 func Of(region string) Partition {
 	for _, p := range partitions {
 		if strings.HasPrefix(region, p.region) {
@@ -38,18 +36,18 @@ func Of(region string) Partition {
 	return Partition{} // not reached
 }
 
-// IsS3 reports whether a host is one of AWS's S3, VPC endpoints included. What AWS's customers run
-// under its domains, such as a machine or a load balancer with a name there, is not.
+// IsS3 reports whether a host is a server of Amazon S3, including VPC endpoints. Hosts of customers in
+// AWS's domains, such as virtual machines and load balancers, are not.
 func IsS3(host string) bool {
 	return slices.ContainsFunc(labelsOf(host), func(label string) bool {
 		return label == "s3" || strings.HasPrefix(label, "s3-") || strings.HasPrefix(label, "s3express-")
 	})
 }
 
-// IsAWS reports whether a host is one of any service of AWS's, as [IsS3] does of S3.
+// IsAWS reports whether a host is a server of any AWS service, with the same exceptions as [IsS3].
 func IsAWS(host string) bool { return len(labelsOf(host)) > 0 }
 
-// labelsOf is the name of a host below AWS's domain; nil for one that is not a service of AWS's.
+// labelsOf returns the labels of a host before AWS's domain; nil if it isn't a server of AWS.
 func labelsOf(host string) []string {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	for _, p := range partitions {
@@ -64,6 +62,7 @@ func labelsOf(host string) []string {
 	return nil
 }
 
+// ofCustomers reports whether a label is one of the names that AWS gives to hosts of customers.
 func ofCustomers(label string) bool {
 	return label == "elb" || label == "compute" || strings.HasPrefix(label, "compute-") || label == "execute-api"
 }

@@ -9,12 +9,12 @@ import (
 	"unicode"
 )
 
-// writer writes HCL as "terraform fmt" leaves it.
+// writer writes HCL in the format of "terraform fmt".
 type writer struct {
 	out    strings.Builder
 	depth  int
-	group  [][2]string // attributes whose "=" stand below one another
-	filled bool        // the block has something in it
+	group  [][2]string // attributes to write with aligned "="
+	filled bool        // the block has content
 }
 
 func (w *writer) line(text string) {
@@ -24,7 +24,7 @@ func (w *writer) line(text string) {
 	w.out.WriteByte('\n')
 }
 
-// block writes a block with what body writes in it.
+// block writes a block. body writes its content.
 func (w *writer) block(head string, body func()) {
 	w.flush()
 	if w.filled {
@@ -40,12 +40,13 @@ func (w *writer) block(head string, body func()) {
 	w.filled = true
 }
 
-// attribute sets a name to an expression.
+// attribute adds an attribute to the group.
 func (w *writer) attribute(name, expression string) {
 	w.group = append(w.group, [2]string{name, expression})
 	w.filled = true
 }
 
+// flush writes the group.
 func (w *writer) flush() {
 	longest := 0
 	for _, a := range w.group {
@@ -66,7 +67,7 @@ func (w *writer) comment(text string) {
 	w.filled = false
 }
 
-// quoted is a string that means exactly the text: nothing in it is a template.
+// quoted returns a text as a string literal, with templates escaped.
 func quoted(text string) string {
 	var b strings.Builder
 	for _, r := range strings.NewReplacer("${", "$${", "%{", "%%{").Replace(text) {
@@ -82,7 +83,7 @@ func quoted(text string) string {
 	return `"` + b.String() + `"`
 }
 
-// variable names the Terraform variable for a key whose ARN is not known.
+// variable returns the name of the Terraform variable for a key whose ARN isn't known.
 func (s Scope) variable(i int) string {
 	name := func(i int) string { return "key_arn_of_" + identifier(s.Keys[i].Alias) }
 	for j := range i {
@@ -167,7 +168,7 @@ func (w *writer) statement(s Statement, variables map[string]string) {
 	}
 }
 
-// list writes strings, and variables where their placeholders stand.
+// list returns a list of string literals, with placeholders replaced by their variables.
 func list(texts []string, variables map[string]string) string {
 	out := make([]string, len(texts))
 	for i, text := range texts {

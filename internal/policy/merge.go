@@ -7,9 +7,9 @@ import (
 	"slices"
 )
 
-// Merge puts the statements of a document into a policy that exists, each in the place of
-// the one with its Sid, and leaves the others as they are. Changed is false when all are
-// there already, under whatever Sid. The error is that the existing policy is no JSON of a policy.
+// Merge adds the statements of a document to an existing policy. A statement replaces the one with
+// the same Sid; the others stay. changed is false if the policy has all of them already, with any Sid.
+// The error is that the existing policy doesn't parse.
 func Merge(existing string, d Document) (merged string, changed bool, err error) {
 	policy := map[string]any{"Version": d.Version}
 	if existing != "" {
@@ -42,7 +42,7 @@ func Merge(existing string, d Document) (merged string, changed bool, err error)
 	return string(text), changed, err
 }
 
-// sameStatement compares what two statements say: a Sid says nothing.
+// sameStatement reports whether two statements are equal except for their Sids.
 func sameStatement(a, b any) bool {
 	x, isX := plain(a).(map[string]any)
 	y, isY := plain(b).(map[string]any)
@@ -54,10 +54,11 @@ func sameStatement(a, b any) bool {
 	return reflect.DeepEqual(x, y)
 }
 
+// generic returns a statement as json.Unmarshal into any would.
 func generic(s Statement) any {
 	text, err := json.Marshal(s)
 	if err != nil {
-		panic(err) // strings alone
+		panic(err) // not reached: a statement has only strings
 	}
 	var out any
 	if err := json.Unmarshal(text, &out); err != nil {
@@ -66,8 +67,8 @@ func generic(s Statement) any {
 	return out
 }
 
-// plain is a part of a policy as AWS may give it back: a list of one as the one, "*" for
-// everybody, lists in another order.
+// plain normalizes a part of a policy, as AWS may return it in another form: a list of one element
+// becomes the element, "*" as principal an object, and lists are sorted.
 func plain(v any) any {
 	switch v := v.(type) {
 	case []any:

@@ -1,5 +1,5 @@
-// Package policy writes the IAM documents of a role: what a reader, a writer or an operator
-// of some services needs, and nothing beside it. It is pure: names in, documents out.
+// Package policy writes the IAM policies of a role: the permissions that a reader, a writer or an
+// operator of services needs, and no others. It makes no requests.
 package policy
 
 import (
@@ -10,35 +10,34 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 )
 
-// Role is a kind of user.
+// Role is what a user does with secrets.
 type Role string
 
-// The roles. Each may what the one before it may.
+// The roles. Each has the permissions of the one before it.
 const (
 	Reader   Role = "reader"   // reads secrets: exec, read, list, export
 	Writer   Role = "writer"   // changes them: write, import, delete
-	Operator Role = "operator" // and keeps them: rekey, doctor, versions, share
+	Operator Role = "operator" // maintains them: rekey, doctor, versions, share
 )
 
-// Key is a KMS key by the alias that it is used under. ARN is "" where it is not known: a
-// placeholder then stands in the documents.
+// Key is a KMS key with its alias. If ARN is "", the documents have a placeholder.
 type Key struct{ Alias, ARN string }
 
-// Scope is what a role is for. Bucket, Services and Region are required.
+// Scope is what the permissions are for. Bucket, Services and Region are required.
 type Scope struct {
 	Region   string
-	Account  string // "": not known
+	Account  string // "" if it isn't known
 	Bucket   string
 	Services []string
-	Keys     []Key // none: objects are sealed with SSE-S3
+	Keys     []Key // none if objects are encrypted with SSE-S3
 
-	PlainHTTP   bool   // the server is reached without TLS: no statement may refuse that
-	Tags        bool   // tags of secrets are written too
-	ListAliases bool   // a key is configured by its id, so that its alias must be asked for
-	Principal   string // who is named in the key's policy; "": a placeholder
+	PlainHTTP   bool   // the server has no TLS, so the policy must not require it
+	Tags        bool   // the role writes tags, too
+	ListAliases bool   // a key is configured by its ID, so its alias must be looked up
+	Principal   string // the principal in the policies of keys; "" for a placeholder
 }
 
-// Document is a policy as IAM reads it.
+// Document is an IAM policy.
 type Document struct {
 	Version   string      `json:"Version"`
 	Statement []Statement `json:"Statement"`
@@ -54,10 +53,10 @@ type Statement struct {
 	Condition map[string]Condition `json:"Condition,omitempty"` // by operator
 }
 
-// Condition is the values that each key of a request may have.
+// Condition maps condition keys to the allowed values.
 type Condition map[string][]string
 
-// KeyPolicy is what a key's own policy must say, where it does not leave the matter to IAM.
+// KeyPolicy is the statements that a key's policy needs, unless that policy delegates to IAM.
 type KeyPolicy struct {
 	Alias      string      `json:"alias"`
 	Key        string      `json:"key"`
@@ -66,18 +65,19 @@ type KeyPolicy struct {
 
 // Documents are the policies of one role.
 type Documents struct {
-	Identity Document    `json:"identity_policy"` // of the user or role
+	Identity Document    `json:"identity_policy"` // for the user or role
 	Keys     []KeyPolicy `json:"key_policies"`
-	Bucket   Document    `json:"bucket_policy"` // for everybody
+	Bucket   Document    `json:"bucket_policy"` // for all users
 }
 
-// PrincipalPlaceholder stands for whoever the role is given to.
+// PrincipalPlaceholder is the placeholder for the ARN of the user or role.
 const PrincipalPlaceholder = "PRINCIPAL_ARN"
 
-// Permission is one action and what it is for.
+// Permission is an action and the resource that it is for.
 type Permission struct{ Action, On string }
 
-// Permissions lists what a role needs for one service, in the order in which it is tried.
+// Permissions returns the permissions that a role needs for one service, in the order in which
+// policy check tries them.
 func (s Scope) Permissions(role Role, service string) []Permission {
 	objects := service + "/*"
 	out := []Permission{{"s3:ListBucket", objects}, {"s3:GetObject", objects}}
@@ -106,7 +106,7 @@ func (s Scope) Permissions(role Role, service string) []Permission {
 
 var (
 	versionActions = []string{"s3:GetObjectVersion", "s3:DeleteObjectVersion"}
-	// What doctor and init look at.
+	// For the settings of the bucket that doctor and init check.
 	settingsActions = []string{
 		"s3:GetBucketPolicy", "s3:GetBucketPublicAccessBlock", "s3:GetBucketVersioning",
 		"s3:GetEncryptionConfiguration", "s3:GetLifecycleConfiguration",
@@ -125,7 +125,7 @@ func (s Scope) objectActions(role Role) []string {
 	return actions
 }
 
-// sealActions are those of a key that S3 uses in the caller's name.
+// sealActions returns the actions of a key that S3 uses on behalf of the caller.
 func sealActions(role Role) []string {
 	if role == Reader {
 		return []string{"kms:Decrypt"}
@@ -177,14 +177,15 @@ func (s Scope) identity(role Role) []Statement {
 		statements = append(statements, describe(keys))
 	}
 	if s.ListAliases {
-		// KMS knows no resource to which this could be held.
+		// ListAliases can't be restricted to a resource.
 		statements = append(statements, Statement{Sid: "NameKeys", Effect: "Allow", Action: []string{"kms:ListAliases"}, Resource: []string{"*"}})
 	}
 	return statements
 }
 
-// seal allows S3, and nothing else, to use the keys for the caller; for these objects, which
-// S3 names in the encryption context as long as it uses no bucket keys (facts.md, section 5).
+// seal returns a statement that allows the use of the keys only through S3, and only for the objects
+// of the services. S3 puts the object into the encryption context, unless the bucket uses bucket keys
+// (facts.md, section 5).
 func (s Scope) seal(role Role, keys []string) Statement {
 	return Statement{
 		Sid: "SealObjects", Effect: "Allow", Action: sealActions(role), Resource: keys,
@@ -195,7 +196,8 @@ func (s Scope) seal(role Role, keys []string) Statement {
 	}
 }
 
-// describe has no condition: the program asks KMS itself, not through S3.
+// describe returns a statement for DescribeKey. It has no condition, as the request doesn't go
+// through S3.
 func describe(keys []string) Statement {
 	return Statement{Sid: "DescribeKeys", Effect: "Allow", Action: []string{"kms:DescribeKey"}, Resource: keys}
 }
@@ -205,7 +207,7 @@ func (s Scope) keyStatements(role Role) []Statement {
 	if principal == "" {
 		principal = PrincipalPlaceholder
 	}
-	all := []string{"*"} // in a key's own policy: this key
+	all := []string{"*"} // in the policy of a key, "*" is that key
 	statements := []Statement{s.seal(role, all)}
 	if role != Reader {
 		statements = append(statements, describe(all))
@@ -222,9 +224,8 @@ const (
 	SidConditionalPuts = "CofferConditionalPutsOnly"
 )
 
-// BucketPolicy holds for everybody: TLS alone, unless that would cut off who asks for it, and
-// unless unconditional puts are to be allowed no put that could overwrite what it has not seen.
-// It may have no statement at all.
+// BucketPolicy returns the policy of the bucket. It denies requests without TLS, unless the server has
+// none, and denies puts without a condition, unless unconditional is true. It may have no statement.
 func (s Scope) BucketPolicy(unconditional bool) Document {
 	everybody := map[string][]string{"AWS": {"*"}}
 	d := document()
@@ -243,16 +244,17 @@ func (s Scope) BucketPolicy(unconditional bool) Document {
 		Resource: []string{s.bucketARN() + "/*"},
 		Condition: map[string]Condition{
 			"Null": {"s3:if-match": {"true"}, "s3:if-none-match": {"true"}},
-			// Not the parts of an upload, which can have no condition: the request that ends it
-			// must (Amazon S3 User Guide, "Enforce conditional writes on Amazon S3 buckets").
+			// Exempts the parts of a multipart upload, which can't have conditions. The request that
+			// completes it must have one (Amazon S3 User Guide, "Enforce conditional writes on Amazon S3
+			// buckets").
 			"Bool": {"s3:ObjectCreationOperation": {"true"}},
 		},
 	})
 	return d
 }
 
-// prefixes are those that may be listed. "S/*" has "S/" in it, which stands there for the
-// reader of the policy.
+// prefixes returns the prefixes that may be listed. "S/*" includes "S/", which is there only to make
+// the policy easier to read.
 func (s Scope) prefixes(role Role) []string {
 	var out []string
 	for _, service := range s.Services {
@@ -276,8 +278,8 @@ func (s Scope) objects(role Role) []string {
 
 func (s Scope) bucketARN() string { return "arn:" + partition.Of(s.Region).ID + ":s3:::" + s.Bucket }
 
-// viaS3 are the names that KMS may know S3 by. AWS documents that of its commercial partition; where
-// servers are in another domain, the name there is taken as well as that one. Both are S3.
+// viaS3 returns the values of kms:ViaService for S3. AWS documents only the one of its commercial
+// partition, so a partition with another domain gets that one and the one with its own domain.
 func (s Scope) viaS3() []string {
 	const usual = "amazonaws.com"
 	names := []string{"s3." + s.Region + "." + partition.Of(s.Region).Suffix}
@@ -287,7 +289,7 @@ func (s Scope) viaS3() []string {
 	return names
 }
 
-// keyARN is the ARN of a key, or its placeholder.
+// keyARN returns the ARN of a key, or its placeholder.
 func (s Scope) keyARN(i int) string {
 	if arn := s.Keys[i].ARN; arn != "" {
 		return arn
@@ -295,7 +297,7 @@ func (s Scope) keyARN(i int) string {
 	return strings.ToUpper(s.variable(i))
 }
 
-// Placeholders returns the texts in the documents that a person has to replace, sorted.
+// Placeholders returns the placeholders in the documents, sorted.
 func (s Scope) Placeholders() []string {
 	var out []string
 	for i, key := range s.Keys {

@@ -7,11 +7,10 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 )
 
-// NoncurrentDays is how long versions are kept that are no longer current, and ShareDays how
-// long a shared object can lie about: no link is valid for longer than seven days.
+// The days after which the lifecycle rules delete objects.
 const (
-	NoncurrentDays = 30
-	ShareDays      = 8
+	NoncurrentDays = 30 // noncurrent versions
+	ShareDays      = 8  // objects of links, which are valid for seven days at most
 )
 
 // IDs of the lifecycle rules of the bucket.
@@ -20,9 +19,9 @@ const (
 	RuleShares     = "coffer-shares"
 )
 
-// Setup returns the bucket, with the key and the alias when there are keys, as Terraform resources.
-// Of a part that is left out (encryption, public-access, versions, policy, lifecycle) a comment says
-// why.
+// Setup returns the bucket and, if there are keys, the first key with its alias as Terraform
+// resources. without has the parts to leave out (encryption, public-access, versions, policy,
+// lifecycle), with the reason, which becomes a comment.
 func (s Scope) Setup(unconditional bool, without map[string]string) string {
 	const bucket = "aws_s3_bucket.coffer.id"
 	w := &writer{}

@@ -1,5 +1,5 @@
-// Package progress tells a person at a terminal how far long work has come: a bar on one line
-// that is written over. It is the one importer of the library that draws it.
+// Package progress draws a progress bar on a terminal. No other package imports the library that
+// draws it.
 package progress
 
 import (
@@ -12,10 +12,10 @@ import (
 	"github.com/coffer-secrets/coffer/internal/term"
 )
 
-// each is the least time between two drawings: more often nobody can read.
-const each = 100 * time.Millisecond
+// interval is the least time between two updates of the bar.
+const interval = 100 * time.Millisecond
 
-// Line is the line. Its methods may be called from several goroutines at once; a nil Line
+// Line is a progress bar on a line of its own. Its methods are safe for concurrent use. A nil Line
 // draws nothing.
 type Line struct {
 	now func() time.Time
@@ -25,14 +25,13 @@ type Line struct {
 	clear func() error
 
 	mu      sync.Mutex
-	drawn   time.Time
-	waiting int // done since then
-	over    bool
+	drawn   time.Time // the last update
+	pending int       // steps since then
+	closed  bool
 }
 
-// New returns the line of work with total steps, such as "imported  42% [===>....] (42/100)",
-// or nil where out is no terminal. It has no colours, and nothing is drawn until the work has
-// taken a while.
+// New returns a progress bar for total steps, such as "imported  42% [===>....] (42/100)"; nil if out
+// isn't a terminal. It has no colors, and draws nothing before the first [interval].
 func New(out *os.File, now func() time.Time, total int, what string) *Line {
 	if !term.IsTerminal(out) {
 		return nil
@@ -44,46 +43,46 @@ func New(out *os.File, now func() time.Time, total int, what string) *Line {
 		progressbar.OptionShowCount(),
 		progressbar.OptionSetPredictTime(false),
 		progressbar.OptionClearOnFinish(),
-		progressbar.OptionUseANSICodes(true), // to take the line away: without, on Windows, it would stay
+		progressbar.OptionUseANSICodes(true), // to clear the line on Windows, too
 	)
 	return &Line{now: now, draw: bar.Add, clear: bar.Clear, drawn: now()}
 }
 
-// Add counts one thing that is done.
+// Add counts one step.
 func (l *Line) Add() {
 	if l == nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.waiting++
-	if at := l.now(); !l.over && at.Sub(l.drawn) >= each {
-		_ = l.draw(l.waiting) // a terminal that is gone ends the program otherwise
-		l.drawn, l.waiting = at, 0
+	l.pending++
+	if at := l.now(); !l.closed && at.Sub(l.drawn) >= interval {
+		_ = l.draw(l.pending) // if the terminal is gone, a signal ends the program
+		l.drawn, l.pending = at, 0
 	}
 }
 
-// Hide takes the line away, so that something else can be written; the next step draws it again.
+// Hide clears the bar, so that something else can be written. The next update draws it again.
 func (l *Line) Hide() {
 	if l == nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.over {
+	if !l.closed {
 		_ = l.clear() // as above
 	}
 }
 
-// Done takes the line away, before anything else is written. No line comes after it.
+// Done clears the bar for the last time.
 func (l *Line) Done() {
 	if l == nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.over {
+	if !l.closed {
 		_ = l.clear() // as above
 	}
-	l.over = true
+	l.closed = true
 }

@@ -7,11 +7,11 @@ import (
 	"unicode/utf8"
 )
 
-// Escape makes a text safe to show on a terminal, on one line: what is not a letter, mark,
-// number, punctuation, symbol or the space is shown as Go writes it in a string: \n, \t,
-// \x1b, \u202e, and \xff for a byte that is no UTF-8. That covers the C0 and C1 controls,
-// the bidirectional controls, other invisible characters and the line separators. Everything
-// that came from storage or from the network passes through here, or through [Quoted].
+// Escape makes a text safe to print on one line of a terminal. It escapes every character that isn't
+// a letter, mark, number, punctuation, symbol or space as in a Go string: \n, \t, \x1b, \u202e, and
+// \xff for a byte that isn't UTF-8. So it escapes control characters (C0, C1 and bidirectional),
+// invisible characters and line separators. All text from storage or from the network must be printed
+// through Escape or [Quoted].
 func Escape(s string) string {
 	if printable(s) {
 		return s
@@ -34,9 +34,8 @@ func Escape(s string) string {
 	return b.String()
 }
 
-// Quoted returns a text as it is where that can be seen, and else as a Go string in quotes,
-// escaped as by [Escape]: where something in it cannot be printed, where it begins or ends
-// with a space, and where it begins with a quote itself.
+// Quoted returns a text as a quoted Go string, escaped like [Escape], if it has characters to escape,
+// begins or ends with a space, or begins with a quote. It returns any other text unchanged.
 func Quoted(s string) string {
 	if printable(s) && !strings.HasPrefix(s, " ") && !strings.HasSuffix(s, " ") && !strings.HasPrefix(s, `"`) {
 		return s
@@ -44,6 +43,7 @@ func Quoted(s string) string {
 	return strconv.Quote(s)
 }
 
+// printable reports whether [Escape] would leave a text unchanged.
 func printable(s string) bool {
 	for i, r := range s {
 		if r == utf8.RuneError {

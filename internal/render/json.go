@@ -10,13 +10,12 @@ import (
 	"unicode/utf8"
 )
 
-// JSON writes v as JSON: indented by two spaces, without HTML escapes, ending in a newline.
-// What cannot be printed is escaped inside the strings as \uXXXX, so that the text is safe
-// to show on a terminal and means the same to a program. A [store.Value] in v is written as
-// "[redacted]": whoever means to show it puts its text in. Bytes that are no UTF-8 become
-// U+FFFD.
+// JSON writes v as JSON, indented by two spaces, without HTML escapes, and with a newline at the end.
+// Characters that can't be printed are escaped as \uXXXX, so the text is safe to show on a terminal
+// and has the same meaning for a program. A [store.Value] in v is written as "[redacted]"; to show
+// it, use its text. Bytes that are not UTF-8 become U+FFFD.
 //
-// Errors: of the writer, and of encoding/json; the latter never quotes a string.
+// Errors are those of the writer, and those of encoding/json, which never quote a string.
 //
 // [store.Value]: https://pkg.go.dev/github.com/coffer-secrets/coffer/store#Value
 func JSON(w io.Writer, v any) error {
@@ -30,7 +29,7 @@ func JSON(w io.Writer, v any) error {
 	return write(w, escapeJSON(out.Bytes()))
 }
 
-// JSONLine is [JSON] on one line, for events that come one after the other.
+// JSONLine is [JSON] on one line, for a stream of events.
 func JSONLine(w io.Writer, v any) error {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
@@ -41,8 +40,8 @@ func JSONLine(w io.Writer, v any) error {
 	return write(w, escapeJSON(out.Bytes()))
 }
 
-// escapeJSON escapes what cannot be printed. Outside of strings JSON has only spaces and
-// newlines that are not visible.
+// escapeJSON escapes characters that can't be printed. They are all inside of strings: elsewhere JSON
+// has only spaces and newlines.
 func escapeJSON(text []byte) []byte {
 	out := make([]byte, 0, len(text))
 	for i := 0; i < len(text); {

@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// Time returns a time for a person ("3 minutes ago", "in 2 hours"; rounded down, a month
-// being 30 days and a year 365) or for a program (RFC 3339, UTC, in seconds). The zero time
-// is "-".
+// Time formats a time: on a terminal relative to Now ("3 minutes ago", "in 2 hours", rounded down, with
+// months of 30 days and years of 365), otherwise as RFC 3339 in UTC, in seconds. The zero time is "-".
 func (s Style) Time(t time.Time) string {
 	switch {
 	case t.IsZero():
@@ -21,7 +20,7 @@ func (s Style) Time(t time.Time) string {
 	return phrase(s.Now.Sub(t), "%s ago", "just now")
 }
 
-// phrase tells a duration in its largest unit.
+// phrase formats a duration in its largest unit. It returns moment for less than a second.
 func phrase(d time.Duration, format, moment string) string {
 	const day = 24 * time.Hour
 	for _, unit := range []struct {

@@ -1,6 +1,6 @@
-// Package strictjson reads and writes the JSON of stored documents. Reading is strict: exact
-// names, none twice, valid UTF-8, nothing after the end; so that no two readers can see
-// two documents in the same bytes.
+// Package strictjson reads and writes the JSON of stored documents. It refuses names that differ in
+// case, duplicate names, invalid UTF-8 and text after the end, so that all readers read the same
+// document.
 package strictjson
 
 import (
@@ -12,11 +12,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Rest is the type of a field tagged `json:",embed"`: it keeps the members that a document
-// has and its struct does not.
+// Rest is the type of a field tagged `json:",embed"`. It has the members of a document that its
+// struct has no field for.
 type Rest = jsontext.Value
 
-// Error tells where a document is not what it should be. It never quotes what stands there.
+// Error is the error of an invalid document. It never quotes the document.
 type Error struct {
 	Offset int64 // bytes from the start
 	Reason string
@@ -30,8 +30,8 @@ func Unmarshal(body []byte, into any) error {
 	if err == nil {
 		return nil
 	}
-	// The library's own texts quote the input, which may be a secret: only the place and the
-	// kind of the fault pass.
+	// Use only the offset and the kind of the library's error: its text quotes the input, which may be
+	// a secret.
 	var syntax *jsontext.SyntacticError
 	var meaning *json.SemanticError
 	switch {
@@ -45,12 +45,12 @@ func Unmarshal(body []byte, into any) error {
 	return &Error{Reason: "it cannot be read"}
 }
 
-// Marshal writes a document: compact, names sorted.
+// Marshal returns a document as compact JSON, with the names of maps sorted.
 func Marshal(v any) ([]byte, error) { return json.Marshal(v, json.Deterministic(true)) }
 
-// ParseTime reads an RFC 3339 time; one that is missing or malformed is the zero time,
-// because a secret must stay readable whatever a clock or another program wrote beside it.
-// So is one that is outside of the years 0 to 9999 in UTC, which no document can hold.
+// ParseTime parses an RFC 3339 time. It returns the zero time for an invalid one, and for one outside
+// of the years 0 to 9999 in UTC, which a document can't have: a bad time must not make a secret
+// unreadable.
 func ParseTime(s string) time.Time {
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if t = t.UTC(); err != nil || t.Year() < 0 || t.Year() > 9999 {
@@ -59,7 +59,7 @@ func ParseTime(s string) time.Time {
 	return t
 }
 
-// FormatTime writes a time as [ParseTime] reads it; the zero time is "".
+// FormatTime formats a time for [ParseTime]; "" for the zero time.
 func FormatTime(t time.Time) string {
 	if t.IsZero() {
 		return ""

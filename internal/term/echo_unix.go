@@ -4,8 +4,8 @@ package term
 
 import "golang.org/x/sys/unix"
 
-// hideInput turns off the echo of a terminal and returns how to put its state back. Lines
-// can still be corrected, and keys still send signals.
+// hideInput turns off the echo of a terminal. The returned function restores its state. A line can
+// still be edited, and keys still send signals.
 func hideInput(fd int) (showInput func() error, err error) {
 	before, err := unix.IoctlGetTermios(fd, getTermios)
 	if err != nil {

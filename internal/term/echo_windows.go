@@ -2,8 +2,8 @@ package term
 
 import "golang.org/x/sys/windows"
 
-// hideInput turns off the echo of a console and returns how to put its mode back. Lines can
-// still be corrected, and Ctrl-C still interrupts.
+// hideInput turns off the echo of a console. The returned function restores its mode. A line can
+// still be edited, and Ctrl-C still interrupts.
 func hideInput(fd int) (showInput func() error, err error) {
 	console := windows.Handle(fd)
 	var before uint32

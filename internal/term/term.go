@@ -1,5 +1,4 @@
-// Package term talks with a person at a terminal: is there one, what is the secret, may it
-// go on.
+// Package term asks a person at a terminal: for a secret without echo, or for a confirmation.
 package term
 
 import (
@@ -22,24 +21,24 @@ var (
 	ErrTooLong     = errors.New("the line is too long for a terminal, which may have cut it off")
 )
 
-// IsTerminal reports whether a stream is a terminal: an [*os.File], or whatever has its Fd
-// method. Anything else is none.
+// IsTerminal reports whether a stream is a terminal. It is false for a stream without the method Fd
+// of [*os.File].
 func IsTerminal(stream any) bool {
 	f, ok := stream.(interface{ Fd() uintptr })
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// Password writes the prompt to out and reads one line from the terminal in, without echo
-// and without its line end. While it waits, SIGINT, SIGTERM and SIGHUP put the echo back and
-// end it with [ErrInterrupted]. [ErrNoTerminal] when in is none, [ErrTooLong] for a line as
-// long as the terminal passes at all, [io.EOF] when there was none.
+// Password writes the prompt to out and reads one line from the terminal in, without echo. It returns
+// the line without its line end. On SIGINT, SIGTERM or SIGHUP it restores the echo and returns
+// [ErrInterrupted]. Other errors are [ErrNoTerminal] if in isn't a terminal, [ErrTooLong] for a line
+// of the largest length that a terminal passes, and [io.EOF] if there is no line.
 //
-// To ask although standard input is not the terminal, hand in /dev/tty, opened for both.
+// If standard input isn't the terminal, pass /dev/tty as in and out.
 func Password(in, out *os.File, prompt string) (line string, err error) {
 	if !IsTerminal(in) {
 		return "", ErrNoTerminal
 	}
-	// First the echo, then the prompt: whoever sees it may type.
+	// Before the prompt, as a person may type as soon as it is there.
 	showInput, err := hideInput(int(in.Fd()))
 	if err != nil {
 		return "", fmt.Errorf("turn off the terminal's echo: %w", err)
@@ -56,9 +55,9 @@ func Password(in, out *os.File, prompt string) (line string, err error) {
 	return line, nil
 }
 
-// Confirm writes the prompt and " [y/N] " to out and reads one line from the terminal in;
-// only "y" and "yes", in any case, mean yes. Errors are those of [Password], but the end of
-// input is a no.
+// Confirm writes the prompt and " [y/N] " to out and reads one line from the terminal in. It returns
+// true only for "y" and "yes", in any case. Errors are those of [Password], but the end of input
+// counts as no.
 func Confirm(in, out *os.File, prompt string) (bool, error) {
 	if !IsTerminal(in) {
 		return false, ErrNoTerminal
@@ -76,8 +75,8 @@ func Confirm(in, out *os.File, prompt string) (bool, error) {
 	return answer == "y" || answer == "yes", nil
 }
 
-// ask writes the prompt and waits for a line or for a signal. After a signal the reading
-// goroutine stays behind, as nothing ends a read from a terminal: the program is to end then.
+// ask writes the prompt and waits for a line or a signal. After a signal the goroutine that reads
+// stays blocked, as a read from a terminal can't be canceled. The program should exit then.
 func ask(in, out *os.File, prompt string) (string, error) {
 	signals := make(chan os.Signal, 1)
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
@@ -107,8 +106,8 @@ func ask(in, out *os.File, prompt string) (string, error) {
 	}
 }
 
-// readLine reads up to a line end and not a byte further: what follows is for the next
-// reader. A last line may lack its end; io.EOF when there is nothing at all.
+// readLine reads up to a line end and no further, so the next reader gets the rest. The last line may
+// have no line end. The error is io.EOF if there is nothing to read.
 func readLine(in io.Reader) (string, error) {
 	var line []byte
 	for b := make([]byte, 1); ; {
@@ -124,9 +123,9 @@ func readLine(in io.Reader) (string, error) {
 	}
 }
 
-// longestLine returns how many bytes a terminal passes in one line, in the mode in which
-// it lets a person correct the line; more is dropped in silence. Linux: termios(3),
-// canonical mode, 4096 with the line end; macOS and the BSDs: MAX_CANON.
+// longestLine returns the most bytes of a line that a terminal passes in canonical mode, without the
+// line end. It silently drops more. Linux: 4096 with the line end (termios(3)); macOS and the BSDs:
+// MAX_CANON.
 func longestLine() int {
 	switch runtime.GOOS {
 	case "linux":
