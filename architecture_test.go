@@ -139,7 +139,7 @@ func TestArrowsAreTheLintRules(t *testing.T) {
 		}
 		want += r.row(rules.Content[i].Value)
 	}
-	below := section(t, "## Arrows run downwards only")
+	below := section(t, "## Imports go downwards only")
 	got := regexp.MustCompile(`(?m)^\| rule \|.*\n(?:\|.*\n)+`).FindString(below)
 	if diff := cmp.Diff(want, got); diff != "" && os.Getenv("COFFER_REWRITE_DOCS") != "" {
 		text, err := os.ReadFile(architecture)

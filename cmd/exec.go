@@ -46,7 +46,7 @@ func (c *ExecCmd) Run(ctx context.Context, a *app.App) error {
 		return err
 	}
 	if s, err := a.Settings(); err == nil && s.Kind().Service != "" {
-		// It waits far more than it computes: on one processor nobody spins while it waits.
+		// exec mostly waits for the network. With one processor no thread spins in the meantime.
 		runtime.GOMAXPROCS(1)
 	}
 	a.Unverified = c.Unverified

@@ -83,7 +83,7 @@ func dotenvLiteral(value string) (text, reason string) {
 	return "", "readers take such a mix of quotes, backslashes, \"$\", \"#\" and newlines differently"
 }
 
-// dotenvPlain reports whether a value can stand without quotes.
+// dotenvPlain reports whether a value needs no quotes.
 func dotenvPlain(value string) bool {
 	if strings.ContainsAny(value, "\n#") {
 		return false
