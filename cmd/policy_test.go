@@ -218,42 +218,47 @@ func TestOnePartOfAPolicyIsADocument(t *testing.T) {
 	}
 }
 
+// verdicts are answers of policy check by permission.
+type verdicts map[string]string
+
+// permissionTrials are what a caller may do, each with the answers of policy check.
+var permissionTrials = map[string]struct {
+	role  string
+	setup func(*bench)
+	exit  int
+	want  verdicts // "yes" where nothing is said
+}{
+	"a reader":                         {role: "reader"},
+	"a writer":                         {role: "writer"},
+	"a new team":                       {role: "reader", setup: empty, want: verdicts{"s3:GetObject": "not told", "kms:Decrypt": "not told"}},
+	"a new team's writer":              {role: "writer", setup: empty},
+	"one prefix alone":                 {role: "writer", setup: policy(s3test.Policy{ListPrefixes: []string{"team/"}})},
+	"one prefix alone, and a new team": {role: "reader", setup: func(b *bench) { empty(b); b.SetPolicy(dev.AccessKeyID, s3test.Policy{ListPrefixes: []string{"team/"}}) }, want: verdicts{"s3:GetObject": "not told", "kms:Decrypt": "not told"}},
+	"one prefix, a new team's writer":  {role: "writer", setup: func(b *bench) { empty(b); b.SetPolicy(dev.AccessKeyID, s3test.Policy{ListPrefixes: []string{"team/"}}) }},
+	"no listing":                       {role: "reader", setup: policy(s3test.Policy{DenyList: true}), exit: 5, want: verdicts{"s3:ListBucket": "no"}},
+	"nothing":                          {role: "reader", setup: policy(s3test.Policy{DenyGet: []string{"*"}}), exit: 5, want: verdicts{"s3:GetObject": "no", "kms:Decrypt": "not told"}},
+	"no key":                           {role: "reader", setup: policy(s3test.Policy{DenyDecrypt: []string{"*"}}), exit: 5, want: verdicts{"kms:Decrypt": "no"}},
+	"no deleting": {role: "writer", setup: policy(s3test.Policy{DenyDelete: []string{"*"}}), exit: 5, want: verdicts{
+		"s3:DeleteObject": "no", "s3:PutObject": "not told", "kms:GenerateDataKey": "not told",
+	}},
+	"no putting":     {role: "writer", setup: policy(s3test.Policy{DenyPut: []string{"*"}}), exit: 5, want: verdicts{"s3:PutObject": "no", "kms:GenerateDataKey": "not told"}},
+	"no sealing":     {role: "writer", setup: policy(s3test.Policy{DenyGenerateDataKey: []string{"*"}}), exit: 5, want: verdicts{"s3:PutObject": "not told", "kms:GenerateDataKey": "no"}},
+	"no description": {role: "writer", setup: policy(s3test.Policy{DenyDescribe: true}), exit: 5, want: verdicts{"kms:DescribeKey": "no"}},
+	"no tags": {role: "--tags writer", setup: policy(s3test.Policy{DenyTagging: []string{"*"}}), exit: 5, want: verdicts{
+		"s3:GetObjectTagging": "no", "s3:PutObjectTagging": "no", "s3:DeleteObjectTagging": "no",
+	}},
+	"a disabled key": {role: "writer", setup: func(b *bench) { b.KMS.SetState("alias/app", s3test.Disabled) }, want: verdicts{
+		"kms:Decrypt": "not told", "s3:PutObject": "not told", "kms:GenerateDataKey": "not told",
+	}},
+	"an operator":                {role: "operator"},
+	"an operator, with versions": {role: "operator", setup: func(b *bench) { b.bucket.KeepVersions(true) }},
+	"no versions": {role: "operator", setup: policy(s3test.Policy{DenyListVersions: true, DenyGetVersion: []string{"*"}, DenyDeleteVersion: []string{"*"}}), exit: 5, want: verdicts{
+		"s3:ListBucketVersions": "no", "s3:GetObjectVersion": "no", "s3:DeleteObjectVersion": "no",
+	}},
+}
+
 func TestPolicyCheckTriesEachPermission(t *testing.T) {
-	type verdicts map[string]string
-	for name, test := range map[string]struct {
-		role  string
-		setup func(*bench)
-		exit  int
-		want  verdicts // "yes" where nothing is said
-	}{
-		"a reader":                         {role: "reader"},
-		"a writer":                         {role: "writer"},
-		"a new team":                       {role: "reader", setup: empty, want: verdicts{"s3:GetObject": "not told", "kms:Decrypt": "not told"}},
-		"a new team's writer":              {role: "writer", setup: empty},
-		"one prefix alone":                 {role: "writer", setup: policy(s3test.Policy{ListPrefixes: []string{"team/"}})},
-		"one prefix alone, and a new team": {role: "reader", setup: func(b *bench) { empty(b); b.SetPolicy(dev.AccessKeyID, s3test.Policy{ListPrefixes: []string{"team/"}}) }, want: verdicts{"s3:GetObject": "not told", "kms:Decrypt": "not told"}},
-		"one prefix, a new team's writer":  {role: "writer", setup: func(b *bench) { empty(b); b.SetPolicy(dev.AccessKeyID, s3test.Policy{ListPrefixes: []string{"team/"}}) }},
-		"no listing":                       {role: "reader", setup: policy(s3test.Policy{DenyList: true}), exit: 5, want: verdicts{"s3:ListBucket": "no"}},
-		"nothing":                          {role: "reader", setup: policy(s3test.Policy{DenyGet: []string{"*"}}), exit: 5, want: verdicts{"s3:GetObject": "no", "kms:Decrypt": "not told"}},
-		"no key":                           {role: "reader", setup: policy(s3test.Policy{DenyDecrypt: []string{"*"}}), exit: 5, want: verdicts{"kms:Decrypt": "no"}},
-		"no deleting": {role: "writer", setup: policy(s3test.Policy{DenyDelete: []string{"*"}}), exit: 5, want: verdicts{
-			"s3:DeleteObject": "no", "s3:PutObject": "not told", "kms:GenerateDataKey": "not told",
-		}},
-		"no putting":     {role: "writer", setup: policy(s3test.Policy{DenyPut: []string{"*"}}), exit: 5, want: verdicts{"s3:PutObject": "no", "kms:GenerateDataKey": "not told"}},
-		"no sealing":     {role: "writer", setup: policy(s3test.Policy{DenyGenerateDataKey: []string{"*"}}), exit: 5, want: verdicts{"s3:PutObject": "not told", "kms:GenerateDataKey": "no"}},
-		"no description": {role: "writer", setup: policy(s3test.Policy{DenyDescribe: true}), exit: 5, want: verdicts{"kms:DescribeKey": "no"}},
-		"no tags": {role: "--tags writer", setup: policy(s3test.Policy{DenyTagging: []string{"*"}}), exit: 5, want: verdicts{
-			"s3:GetObjectTagging": "no", "s3:PutObjectTagging": "no", "s3:DeleteObjectTagging": "no",
-		}},
-		"a disabled key": {role: "writer", setup: func(b *bench) { b.KMS.SetState("alias/app", s3test.Disabled) }, want: verdicts{
-			"kms:Decrypt": "not told", "s3:PutObject": "not told", "kms:GenerateDataKey": "not told",
-		}},
-		"an operator":                {role: "operator"},
-		"an operator, with versions": {role: "operator", setup: func(b *bench) { b.bucket.KeepVersions(true) }},
-		"no versions": {role: "operator", setup: policy(s3test.Policy{DenyListVersions: true, DenyGetVersion: []string{"*"}, DenyDeleteVersion: []string{"*"}}), exit: 5, want: verdicts{
-			"s3:ListBucketVersions": "no", "s3:GetObjectVersion": "no", "s3:DeleteObjectVersion": "no",
-		}},
-	} {
+	for name, test := range permissionTrials {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, s3test.Options{})

@@ -43,53 +43,56 @@ func simulator(t *testing.T, o s3test.Options) *s3test.Server {
 	return server
 }
 
+const httpElsewhere = "http://user:hunter2@s3.example.com:9000"
+
+// endpointCases are the ways to set an endpoint, each with the service whose endpoint is refused.
+var endpointCases = map[string]struct {
+	options awsconf.Options
+	env     map[string]string
+	profile string
+	service string // that is refused; "" when none is
+}{
+	"option":                      {options: awsconf.Options{EndpointURL: httpElsewhere}, service: "S3"},
+	"option, allowed":             {options: awsconf.Options{EndpointURL: httpElsewhere, AllowHTTP: true}},
+	"option, https":               {options: awsconf.Options{EndpointURL: "https://s3.example.com"}},
+	"option, IPv4":                {options: awsconf.Options{EndpointURL: "http://127.0.0.1:9000"}},
+	"option, other IPv4":          {options: awsconf.Options{EndpointURL: "http://127.1.2.3:9000"}},
+	"option, IPv6":                {options: awsconf.Options{EndpointURL: "http://[::1]:9000"}},
+	"option, localhost":           {options: awsconf.Options{EndpointURL: "http://localhost:9000"}},
+	"option, lookalike":           {options: awsconf.Options{EndpointURL: "http://localhost.example.com"}, service: "S3"},
+	"option, network":             {options: awsconf.Options{EndpointURL: "http://10.0.0.1"}, service: "S3"},
+	"variable":                    {env: map[string]string{"AWS_ENDPOINT_URL": httpElsewhere}, service: "S3"},
+	"variable of S3":              {env: map[string]string{"AWS_ENDPOINT_URL_S3": httpElsewhere}, service: "S3"},
+	"variable of STS":             {env: map[string]string{"AWS_ENDPOINT_URL_STS": httpElsewhere}, service: "STS"},
+	"variable of KMS":             {env: map[string]string{"AWS_ENDPOINT_URL_KMS": httpElsewhere}, service: "KMS"},
+	"variable of SSM":             {env: map[string]string{"AWS_ENDPOINT_URL_SSM": httpElsewhere}, service: "SSM"},
+	"variable of Secrets Manager": {env: map[string]string{"AWS_ENDPOINT_URL_SECRETS_MANAGER": httpElsewhere}, service: "Secrets Manager"},
+	"variable of CloudTrail":      {env: map[string]string{"AWS_ENDPOINT_URL_CLOUDTRAIL": httpElsewhere}, service: "CloudTrail"},
+	"variable beside those of S3, STS and KMS": {
+		env: map[string]string{
+			"AWS_ENDPOINT_URL": httpElsewhere, "AWS_ENDPOINT_URL_S3": "https://s3.example.com",
+			"AWS_ENDPOINT_URL_STS": "https://sts.example.com", "AWS_ENDPOINT_URL_KMS": "https://kms.example.com",
+		}, service: "SSM",
+	},
+	"variable of SSO": {env: map[string]string{"AWS_ENDPOINT_URL_SSO": httpElsewhere}, service: "SSO"},
+	"variable, ignored": {
+		env: map[string]string{"AWS_ENDPOINT_URL": httpElsewhere, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
+	},
+	"option over variable": {
+		options: awsconf.Options{EndpointURL: "https://s3.example.com"},
+		env:     map[string]string{"AWS_ENDPOINT_URL_S3": httpElsewhere},
+	},
+	"option beside variable of STS": {
+		options: awsconf.Options{EndpointURL: "https://s3.example.com"},
+		env:     map[string]string{"AWS_ENDPOINT_URL_STS": httpElsewhere}, service: "STS",
+	},
+	"profile":         {profile: "[default]\nendpoint_url = " + httpElsewhere + "\n", service: "S3"},
+	"profile, of KMS": {profile: "[default]\nservices = s\n[services s]\nkms =\n  endpoint_url = " + httpElsewhere + "\n", service: "KMS"},
+	"profile, other":  {profile: "[default]\n[profile other]\nendpoint_url = " + httpElsewhere + "\n"},
+}
+
 func TestPlainHTTPToAnotherMachineIsRefused(t *testing.T) {
-	const elsewhere = "http://user:hunter2@s3.example.com:9000"
-	type env map[string]string
-	for name, test := range map[string]struct {
-		options awsconf.Options
-		env     env
-		profile string
-		service string // that is refused; "" when none is
-	}{
-		"option":                      {options: awsconf.Options{EndpointURL: elsewhere}, service: "S3"},
-		"option, allowed":             {options: awsconf.Options{EndpointURL: elsewhere, AllowHTTP: true}},
-		"option, https":               {options: awsconf.Options{EndpointURL: "https://s3.example.com"}},
-		"option, IPv4":                {options: awsconf.Options{EndpointURL: "http://127.0.0.1:9000"}},
-		"option, other IPv4":          {options: awsconf.Options{EndpointURL: "http://127.1.2.3:9000"}},
-		"option, IPv6":                {options: awsconf.Options{EndpointURL: "http://[::1]:9000"}},
-		"option, localhost":           {options: awsconf.Options{EndpointURL: "http://localhost:9000"}},
-		"option, lookalike":           {options: awsconf.Options{EndpointURL: "http://localhost.example.com"}, service: "S3"},
-		"option, network":             {options: awsconf.Options{EndpointURL: "http://10.0.0.1"}, service: "S3"},
-		"variable":                    {env: env{"AWS_ENDPOINT_URL": elsewhere}, service: "S3"},
-		"variable of S3":              {env: env{"AWS_ENDPOINT_URL_S3": elsewhere}, service: "S3"},
-		"variable of STS":             {env: env{"AWS_ENDPOINT_URL_STS": elsewhere}, service: "STS"},
-		"variable of KMS":             {env: env{"AWS_ENDPOINT_URL_KMS": elsewhere}, service: "KMS"},
-		"variable of SSM":             {env: env{"AWS_ENDPOINT_URL_SSM": elsewhere}, service: "SSM"},
-		"variable of Secrets Manager": {env: env{"AWS_ENDPOINT_URL_SECRETS_MANAGER": elsewhere}, service: "Secrets Manager"},
-		"variable of CloudTrail":      {env: env{"AWS_ENDPOINT_URL_CLOUDTRAIL": elsewhere}, service: "CloudTrail"},
-		"variable beside those of S3, STS and KMS": {
-			env: env{
-				"AWS_ENDPOINT_URL": elsewhere, "AWS_ENDPOINT_URL_S3": "https://s3.example.com",
-				"AWS_ENDPOINT_URL_STS": "https://sts.example.com", "AWS_ENDPOINT_URL_KMS": "https://kms.example.com",
-			}, service: "SSM",
-		},
-		"variable of SSO": {env: env{"AWS_ENDPOINT_URL_SSO": elsewhere}, service: "SSO"},
-		"variable, ignored": {
-			env: env{"AWS_ENDPOINT_URL": elsewhere, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
-		},
-		"option over variable": {
-			options: awsconf.Options{EndpointURL: "https://s3.example.com"},
-			env:     env{"AWS_ENDPOINT_URL_S3": elsewhere},
-		},
-		"option beside variable of STS": {
-			options: awsconf.Options{EndpointURL: "https://s3.example.com"},
-			env:     env{"AWS_ENDPOINT_URL_STS": elsewhere}, service: "STS",
-		},
-		"profile":         {profile: "[default]\nendpoint_url = " + elsewhere + "\n", service: "S3"},
-		"profile, of KMS": {profile: "[default]\nservices = s\n[services s]\nkms =\n  endpoint_url = " + elsewhere + "\n", service: "KMS"},
-		"profile, other":  {profile: "[default]\n[profile other]\nendpoint_url = " + elsewhere + "\n"},
-	} {
+	for name, test := range endpointCases {
 		t.Run(name, func(t *testing.T) {
 			home := mototest.Isolate(t)
 			for name, value := range test.env {

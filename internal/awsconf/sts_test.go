@@ -78,64 +78,72 @@ func webIdentity(t *testing.T, file, role string) {
 	t.Setenv("AWS_ROLE_ARN", role)
 }
 
+// s3Only is an address where nobody listens, and no STS.
+const s3Only = "http://127.0.0.1:1"
+
+// stsSettings are the places that name the STS to ask. Each sets it to url and returns what else the run is given.
+var stsSettings = map[string]func(t *testing.T, home, url string) (o awsconf.Options, profile string){
+	"variable of STS": func(t *testing.T, _, url string) (awsconf.Options, string) {
+		t.Setenv("AWS_ENDPOINT_URL_STS", url)
+		return awsconf.Options{EndpointURL: s3Only}, ""
+	},
+	"services of the profile": func(_ *testing.T, _, url string) (awsconf.Options, string) {
+		return awsconf.Options{EndpointURL: s3Only}, "services = s\n[services s]\nsts =\n  endpoint_url = " + url + "\n"
+	},
+	"services of the profile before AWS_ENDPOINT_URL": func(t *testing.T, _, url string) (awsconf.Options, string) {
+		t.Setenv("AWS_ENDPOINT_URL", s3Only)
+		return awsconf.Options{}, "services = s\n[services s]\nsts =\n  endpoint_url = " + url + "\n"
+	},
+	"AWS_ENDPOINT_URL": func(t *testing.T, _, url string) (awsconf.Options, string) {
+		t.Setenv("AWS_ENDPOINT_URL", url)
+		return awsconf.Options{EndpointURL: s3Only}, ""
+	},
+	"AWS_ENDPOINT_URL before the profile": func(t *testing.T, _, url string) (awsconf.Options, string) {
+		t.Setenv("AWS_ENDPOINT_URL", url)
+		return awsconf.Options{}, "endpoint_url = " + s3Only + "\n"
+	},
+	"profile": func(_ *testing.T, _, url string) (awsconf.Options, string) {
+		return awsconf.Options{EndpointURL: s3Only}, "endpoint_url = " + url + "\n"
+	},
+	"option": func(_ *testing.T, _, url string) (awsconf.Options, string) {
+		return awsconf.Options{EndpointURL: url}, ""
+	},
+	"option, with the configured ones ignored": func(t *testing.T, _, url string) (awsconf.Options, string) {
+		t.Setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+		t.Setenv("AWS_ENDPOINT_URL_STS", s3Only)
+		return awsconf.Options{EndpointURL: url}, "endpoint_url = " + s3Only + "\n"
+	},
+}
+
+// stsCredentials are the credentials that need an STS, each with the calls that it takes.
+var stsCredentials = map[string]struct {
+	profile func(role, file string) string
+	calls   []string
+}{
+	"web identity of the environment": {nil, []string{"AssumeRoleWithWebIdentity"}},
+	"web identity of the profile": {
+		func(role, file string) string {
+			return "role_arn = " + role + "\nweb_identity_token_file = " + file + "\n"
+		},
+		[]string{"AssumeRoleWithWebIdentity"},
+	},
+	"role of a profile with keys": {
+		func(role, _ string) string { return "role_arn = " + role + "\nsource_profile = keys\n" },
+		[]string{"AssumeRole"},
+	},
+	"role of a role of a web identity": {
+		func(role, _ string) string { return "role_arn = " + role + "\nsource_profile = web\n" },
+		[]string{"AssumeRoleWithWebIdentity", "AssumeRole"},
+	},
+	"role of the environment's keys": {
+		func(role, _ string) string { return "role_arn = " + role + "\ncredential_source = Environment\n" },
+		[]string{"AssumeRole"},
+	},
+}
+
 func TestSTSThatBelongsToTheEndpointIsAsked(t *testing.T) {
-	const s3Only = "http://127.0.0.1:1" // where nobody listens, and no STS
-	for where, set := range map[string]func(t *testing.T, home, url string) (o awsconf.Options, profile string){
-		"variable of STS": func(t *testing.T, _, url string) (awsconf.Options, string) {
-			t.Setenv("AWS_ENDPOINT_URL_STS", url)
-			return awsconf.Options{EndpointURL: s3Only}, ""
-		},
-		"services of the profile": func(_ *testing.T, _, url string) (awsconf.Options, string) {
-			return awsconf.Options{EndpointURL: s3Only}, "services = s\n[services s]\nsts =\n  endpoint_url = " + url + "\n"
-		},
-		"services of the profile before AWS_ENDPOINT_URL": func(t *testing.T, _, url string) (awsconf.Options, string) {
-			t.Setenv("AWS_ENDPOINT_URL", s3Only)
-			return awsconf.Options{}, "services = s\n[services s]\nsts =\n  endpoint_url = " + url + "\n"
-		},
-		"AWS_ENDPOINT_URL": func(t *testing.T, _, url string) (awsconf.Options, string) {
-			t.Setenv("AWS_ENDPOINT_URL", url)
-			return awsconf.Options{EndpointURL: s3Only}, ""
-		},
-		"AWS_ENDPOINT_URL before the profile": func(t *testing.T, _, url string) (awsconf.Options, string) {
-			t.Setenv("AWS_ENDPOINT_URL", url)
-			return awsconf.Options{}, "endpoint_url = " + s3Only + "\n"
-		},
-		"profile": func(_ *testing.T, _, url string) (awsconf.Options, string) {
-			return awsconf.Options{EndpointURL: s3Only}, "endpoint_url = " + url + "\n"
-		},
-		"option": func(_ *testing.T, _, url string) (awsconf.Options, string) {
-			return awsconf.Options{EndpointURL: url}, ""
-		},
-		"option, with the configured ones ignored": func(t *testing.T, _, url string) (awsconf.Options, string) {
-			t.Setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
-			t.Setenv("AWS_ENDPOINT_URL_STS", s3Only)
-			return awsconf.Options{EndpointURL: url}, "endpoint_url = " + s3Only + "\n"
-		},
-	} {
-		for whose, credentials := range map[string]struct {
-			profile func(role, file string) string
-			calls   []string
-		}{
-			"web identity of the environment": {nil, []string{"AssumeRoleWithWebIdentity"}},
-			"web identity of the profile": {
-				func(role, file string) string {
-					return "role_arn = " + role + "\nweb_identity_token_file = " + file + "\n"
-				},
-				[]string{"AssumeRoleWithWebIdentity"},
-			},
-			"role of a profile with keys": {
-				func(role, _ string) string { return "role_arn = " + role + "\nsource_profile = keys\n" },
-				[]string{"AssumeRole"},
-			},
-			"role of a role of a web identity": {
-				func(role, _ string) string { return "role_arn = " + role + "\nsource_profile = web\n" },
-				[]string{"AssumeRoleWithWebIdentity", "AssumeRole"},
-			},
-			"role of the environment's keys": {
-				func(role, _ string) string { return "role_arn = " + role + "\ncredential_source = Environment\n" },
-				[]string{"AssumeRole"},
-			},
-		} {
+	for where, set := range stsSettings {
+		for whose, credentials := range stsCredentials {
 			t.Run(where+"/"+whose, func(t *testing.T) {
 				server, role := visitors(t, s3test.Options{})
 				home := mototest.Isolate(t)

@@ -128,103 +128,109 @@ func TestEveryKindOfFindingNamesItsCommand(t *testing.T) {
 	}
 }
 
+const teamOneIndex = "api/__kms_alias_team_one__latest.json"
+
+var (
+	nameClash   = admin.Finding{Check: admin.CheckNameClash, ID: inAPI(""), Object: teamOneIndex, KeyAlias: "alias/team_one"}
+	deniedIndex = &store.Error{Err: store.ErrDenied}
+)
+
+// findingCommands are findings, each with the inspection that it stands in and the command that repairs it.
+var findingCommands = map[string]struct {
+	backend string
+	finding admin.Finding
+	seen    admin.Inspection
+	want    string
+}{
+	"a stray value in an index of two aliases": {
+		finding: admin.Finding{Check: admin.CheckStray, ID: inAPI("k"), Object: teamOneIndex, KeyAlias: "alias/team/one"},
+		seen:    admin.Inspection{Findings: []admin.Finding{nameClash}},
+		want:    "coffer rekey api --from alias/team_one --to ALIAS",
+	},
+	"an old entry beside a rollback": {
+		finding: admin.Finding{Check: admin.CheckDrift, ID: inAPI("k"), Object: teamOneIndex, KeyAlias: "alias/app"},
+		seen:    admin.Inspection{Findings: []admin.Finding{{Check: admin.CheckRollback, ID: inAPI("l"), KeyAlias: "alias/app"}}},
+		want:    "coffer doctor --fix --allow-rollback api",
+	},
+	"an old entry beside a rollback of another alias": {
+		finding: admin.Finding{Check: admin.CheckDrift, ID: inAPI("k"), Object: teamOneIndex, KeyAlias: "alias/ops"},
+		seen:    admin.Inspection{Findings: []admin.Finding{{Check: admin.CheckRollback, ID: inAPI("l"), KeyAlias: "alias/app"}}},
+		want:    "coffer doctor --fix api --kms-key-alias alias/ops",
+	},
+	"an index of nobody knows whom": {
+		finding: admin.Finding{Check: admin.CheckGhost, ID: inAPI("k"), Object: teamOneIndex, KeyAlias: "alias/team_one"},
+		want:    "coffer doctor --fix api --kms-key-alias alias/team_one",
+	},
+	"a secret in no index, of nobody knows whom": {
+		finding: admin.Finding{Check: admin.CheckOrphan, ID: inAPI("")},
+		want:    "coffer read -n api KEY | coffer write --adopt api KEY -",
+	},
+	"a secret that the index of another alias has no place for": {
+		finding: admin.Finding{Check: admin.CheckOrphan, ID: inAPI(""), KeyAlias: "alias/team_one"},
+		want:    "coffer rekey api --from alias/team_one --to ALIAS",
+	},
+	"a rekey that was interrupted": {
+		finding: admin.Finding{Check: admin.CheckMoving, ID: inAPI("k"), KeyAlias: "alias/ops"},
+		seen:    admin.Inspection{Secrets: []admin.Inspected{{Meta: store.Meta{ID: inAPI("k"), KeyAlias: "alias/app"}}}},
+		want:    "coffer rekey api --from alias/app --to alias/ops",
+	},
+	"an index under a key that is not pinned": {
+		finding: admin.Finding{Check: admin.CheckOtherKey, Severity: admin.Serious, ID: inAPI(""), Object: teamOneIndex},
+		want:    "aws s3api delete-object --bucket b --key " + teamOneIndex + " && coffer doctor --fix api",
+	},
+	"a secret under a key that is not pinned": {
+		finding: admin.Finding{Check: admin.CheckOtherKey, Severity: admin.Serious, ID: inAPI("k"), Object: "api/k.json"},
+		want:    "aws s3api delete-object --bucket b --key api/k.json && coffer restore api --deleted",
+	},
+	"a key that is about to be deleted": {
+		finding: admin.Finding{Check: admin.CheckDisabledKey, ID: inAPI("k"), Text: "KMS.KMSInvalidStateException"},
+		seen:    admin.Inspection{Secrets: []admin.Inspected{{Meta: store.Meta{ID: inAPI("k")}, KeyID: "arn:k"}}},
+		want:    "aws kms cancel-key-deletion --key-id arn:k && aws kms enable-key --key-id arn:k",
+	},
+	"a key that nobody tells": {
+		finding: admin.Finding{Check: admin.CheckDisabledKey, ID: inAPI("k"), Text: "KMS.DisabledException"}, want: "coffer keys api",
+	},
+	"an index that somebody has named": {
+		finding: admin.Finding{Check: admin.CheckCorruptIndex, ID: inAPI(""), Object: "api/__kms';x;'__latest.json"},
+		want:    `aws s3api delete-object --bucket b --key 'api/__kms'"'"';x;'"'"'__latest.json' && coffer doctor --fix api`,
+	},
+	"foreign objects": {
+		finding: admin.Finding{Check: admin.CheckForeign, ID: inAPI("")},
+		seen:    admin.Inspection{Foreign: []string{"api/notes.txt", "api/$(x)", "api/1", "api/2", "api/3", "api/4"}},
+		want: "aws s3 mv s3://b/api/notes.txt . && aws s3 mv s3://b/'api/$(x)' . && aws s3 mv s3://b/api/1 . && " +
+			"aws s3 mv s3://b/api/2 . && aws s3 mv s3://b/api/3 .",
+	},
+	"a foreign file": {
+		backend: "local", finding: admin.Finding{Check: admin.CheckForeign, ID: inAPI("")}, seen: admin.Inspection{Foreign: []string{"api/Notes.txt"}},
+		want: "mv '/my data/api/+notes.txt' .",
+	},
+	"identities that are not here": {
+		backend: "local", finding: admin.Finding{Check: admin.CheckHidden, ID: inAPI("")},
+		seen: admin.Inspection{Indexes: []admin.InspectedIndex{{Object: teamOneIndex, Err: deniedIndex}, {Object: "api/__kms_alias_ops__latest.json", Err: deniedIndex}, {Object: "api/x"}}},
+		want: "(umask 077; mkdir -p /keys; cat BACKUP/alias_team_one.age >> /keys/alias_team_one.age; cat BACKUP/alias_ops.age >> /keys/alias_ops.age)",
+	},
+	"an identity that is not here": {
+		backend: "local", finding: admin.Finding{Check: admin.CheckDeniedIndex, ID: inAPI(""), Object: teamOneIndex},
+		seen: admin.Inspection{Indexes: []admin.InspectedIndex{{Object: teamOneIndex, Err: deniedIndex}, {Object: "api/__kms_alias_ops__latest.json", Err: deniedIndex}}},
+		want: "(umask 077; mkdir -p /keys; cat BACKUP/alias_team_one.age >> /keys/alias_team_one.age)",
+	},
+	"an identity that others can read": {
+		backend: "local", finding: admin.Finding{Check: admin.CheckDisabledKey, ID: inAPI("k"), Text: "/keys/alias_app.age can be read by others (mode 0644): chmod 600 /keys/alias_app.age"},
+		want: "chmod go-w /keys && chmod 600 /keys/*.age",
+	},
+	"an identity of another user": {
+		backend: "local", finding: admin.Finding{Check: admin.CheckDisabledKey, ID: inAPI("k"), Text: "/keys/alias_app.age belongs to another user: chown 1000 /keys/alias_app.age"},
+		want: `sudo chown -R "$(id -u)" /keys`,
+	},
+	"an identity that is none": {
+		backend: "local", finding: admin.Finding{Check: admin.CheckDisabledKey, ID: inAPI("k"), Text: "/keys/alias_app.age is no file of age identities"},
+		want: "install -m 600 BACKUP /keys",
+	},
+}
+
 // What is in the way comes first; and names that somebody else has chosen are words for the shell.
 func TestCommandsOfFindings(t *testing.T) {
-	const index = "api/__kms_alias_team_one__latest.json"
-	of := func(key string) store.ID { return store.ID{Service: "api", Key: key} }
-	clash := admin.Finding{Check: admin.CheckNameClash, ID: of(""), Object: index, KeyAlias: "alias/team_one"}
-	denied := &store.Error{Err: store.ErrDenied}
-	for name, test := range map[string]struct {
-		backend string
-		finding admin.Finding
-		seen    admin.Inspection
-		want    string
-	}{
-		"a stray value in an index of two aliases": {
-			finding: admin.Finding{Check: admin.CheckStray, ID: of("k"), Object: index, KeyAlias: "alias/team/one"},
-			seen:    admin.Inspection{Findings: []admin.Finding{clash}},
-			want:    "coffer rekey api --from alias/team_one --to ALIAS",
-		},
-		"an old entry beside a rollback": {
-			finding: admin.Finding{Check: admin.CheckDrift, ID: of("k"), Object: index, KeyAlias: "alias/app"},
-			seen:    admin.Inspection{Findings: []admin.Finding{{Check: admin.CheckRollback, ID: of("l"), KeyAlias: "alias/app"}}},
-			want:    "coffer doctor --fix --allow-rollback api",
-		},
-		"an old entry beside a rollback of another alias": {
-			finding: admin.Finding{Check: admin.CheckDrift, ID: of("k"), Object: index, KeyAlias: "alias/ops"},
-			seen:    admin.Inspection{Findings: []admin.Finding{{Check: admin.CheckRollback, ID: of("l"), KeyAlias: "alias/app"}}},
-			want:    "coffer doctor --fix api --kms-key-alias alias/ops",
-		},
-		"an index of nobody knows whom": {
-			finding: admin.Finding{Check: admin.CheckGhost, ID: of("k"), Object: index, KeyAlias: "alias/team_one"},
-			want:    "coffer doctor --fix api --kms-key-alias alias/team_one",
-		},
-		"a secret in no index, of nobody knows whom": {
-			finding: admin.Finding{Check: admin.CheckOrphan, ID: of("")},
-			want:    "coffer read -n api KEY | coffer write --adopt api KEY -",
-		},
-		"a secret that the index of another alias has no place for": {
-			finding: admin.Finding{Check: admin.CheckOrphan, ID: of(""), KeyAlias: "alias/team_one"},
-			want:    "coffer rekey api --from alias/team_one --to ALIAS",
-		},
-		"a rekey that was interrupted": {
-			finding: admin.Finding{Check: admin.CheckMoving, ID: of("k"), KeyAlias: "alias/ops"},
-			seen:    admin.Inspection{Secrets: []admin.Inspected{{Meta: store.Meta{ID: of("k"), KeyAlias: "alias/app"}}}},
-			want:    "coffer rekey api --from alias/app --to alias/ops",
-		},
-		"an index under a key that is not pinned": {
-			finding: admin.Finding{Check: admin.CheckOtherKey, Severity: admin.Serious, ID: of(""), Object: index},
-			want:    "aws s3api delete-object --bucket b --key " + index + " && coffer doctor --fix api",
-		},
-		"a secret under a key that is not pinned": {
-			finding: admin.Finding{Check: admin.CheckOtherKey, Severity: admin.Serious, ID: of("k"), Object: "api/k.json"},
-			want:    "aws s3api delete-object --bucket b --key api/k.json && coffer restore api --deleted",
-		},
-		"a key that is about to be deleted": {
-			finding: admin.Finding{Check: admin.CheckDisabledKey, ID: of("k"), Text: "KMS.KMSInvalidStateException"},
-			seen:    admin.Inspection{Secrets: []admin.Inspected{{Meta: store.Meta{ID: of("k")}, KeyID: "arn:k"}}},
-			want:    "aws kms cancel-key-deletion --key-id arn:k && aws kms enable-key --key-id arn:k",
-		},
-		"a key that nobody tells": {
-			finding: admin.Finding{Check: admin.CheckDisabledKey, ID: of("k"), Text: "KMS.DisabledException"}, want: "coffer keys api",
-		},
-		"an index that somebody has named": {
-			finding: admin.Finding{Check: admin.CheckCorruptIndex, ID: of(""), Object: "api/__kms';x;'__latest.json"},
-			want:    `aws s3api delete-object --bucket b --key 'api/__kms'"'"';x;'"'"'__latest.json' && coffer doctor --fix api`,
-		},
-		"foreign objects": {
-			finding: admin.Finding{Check: admin.CheckForeign, ID: of("")},
-			seen:    admin.Inspection{Foreign: []string{"api/notes.txt", "api/$(x)", "api/1", "api/2", "api/3", "api/4"}},
-			want: "aws s3 mv s3://b/api/notes.txt . && aws s3 mv s3://b/'api/$(x)' . && aws s3 mv s3://b/api/1 . && " +
-				"aws s3 mv s3://b/api/2 . && aws s3 mv s3://b/api/3 .",
-		},
-		"a foreign file": {
-			backend: "local", finding: admin.Finding{Check: admin.CheckForeign, ID: of("")}, seen: admin.Inspection{Foreign: []string{"api/Notes.txt"}},
-			want: "mv '/my data/api/+notes.txt' .",
-		},
-		"identities that are not here": {
-			backend: "local", finding: admin.Finding{Check: admin.CheckHidden, ID: of("")},
-			seen: admin.Inspection{Indexes: []admin.InspectedIndex{{Object: index, Err: denied}, {Object: "api/__kms_alias_ops__latest.json", Err: denied}, {Object: "api/x"}}},
-			want: "(umask 077; mkdir -p /keys; cat BACKUP/alias_team_one.age >> /keys/alias_team_one.age; cat BACKUP/alias_ops.age >> /keys/alias_ops.age)",
-		},
-		"an identity that is not here": {
-			backend: "local", finding: admin.Finding{Check: admin.CheckDeniedIndex, ID: of(""), Object: index},
-			seen: admin.Inspection{Indexes: []admin.InspectedIndex{{Object: index, Err: denied}, {Object: "api/__kms_alias_ops__latest.json", Err: denied}}},
-			want: "(umask 077; mkdir -p /keys; cat BACKUP/alias_team_one.age >> /keys/alias_team_one.age)",
-		},
-		"an identity that others can read": {
-			backend: "local", finding: admin.Finding{Check: admin.CheckDisabledKey, ID: of("k"), Text: "/keys/alias_app.age can be read by others (mode 0644): chmod 600 /keys/alias_app.age"},
-			want: "chmod go-w /keys && chmod 600 /keys/*.age",
-		},
-		"an identity of another user": {
-			backend: "local", finding: admin.Finding{Check: admin.CheckDisabledKey, ID: of("k"), Text: "/keys/alias_app.age belongs to another user: chown 1000 /keys/alias_app.age"},
-			want: `sudo chown -R "$(id -u)" /keys`,
-		},
-		"an identity that is none": {
-			backend: "local", finding: admin.Finding{Check: admin.CheckDisabledKey, ID: of("k"), Text: "/keys/alias_app.age is no file of age identities"},
-			want: "install -m 600 BACKUP /keys",
-		},
-	} {
+	for name, test := range findingCommands {
 		if test.backend == "" {
 			test.backend = "s3-kms"
 		}
@@ -237,3 +243,5 @@ func TestCommandsOfFindings(t *testing.T) {
 		}
 	}
 }
+
+func inAPI(key string) store.ID { return store.ID{Service: "api", Key: key} }
