@@ -28,13 +28,10 @@ func onMoto(t *testing.T, region, backend string) *bench {
 	)}
 }
 
-func TestParametersThatChamberLeft(t *testing.T) {
-	const region = "eu-south-2"
-	b := onMoto(t, region, "ssm")
-	b.env = append(b.env, "COFFER_ENDPOINT_URL=", "CHAMBER_AWS_SSM_ENDPOINT="+mototest.Start(t))
-	client := ssm.New(ssm.Options{
-		BaseEndpoint: aws.String(mototest.Start(t)), Region: region, Credentials: credentials.NewStaticCredentialsProvider("moto", "moto", ""),
-	})
+// putChamberParameters stores the parameters that chamber left, in each of their versions, and returns
+// the values of service api by their keys.
+func putChamberParameters(t *testing.T, client *ssm.Client) map[string]string {
+	t.Helper()
 	var described struct {
 		Parameters []struct {
 			Name    string
@@ -67,6 +64,17 @@ func TestParametersThatChamberLeft(t *testing.T) {
 			}
 		}
 	}
+	return want
+}
+
+func TestParametersThatChamberLeft(t *testing.T) {
+	const region = "eu-south-2"
+	b := onMoto(t, region, "ssm")
+	b.env = append(b.env, "COFFER_ENDPOINT_URL=", "CHAMBER_AWS_SSM_ENDPOINT="+mototest.Start(t))
+	client := ssm.New(ssm.Options{
+		BaseEndpoint: aws.String(mototest.Start(t)), Region: region, Credentials: credentials.NewStaticCredentialsProvider("moto", "moto", ""),
+	})
+	want := putChamberParameters(t, client)
 	var got map[string]string
 	parse(t, []byte(b.out("export api")), &got)
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -138,16 +138,11 @@ func globalFlags() []string {
 	return flags
 }
 
-// TestTheConfigurationPageHoldsTrue gives each example in each way that the page names, and sees
-// that it is in force and said to come from there; and that the defaults are those of the page.
-func TestTheConfigurationPageHoldsTrue(t *testing.T) {
-	_, rows := readConfigurationPage(t)
-	home := t.TempDir()
-	config := filepath.Join(home, "all.yaml")
-	var file, flags []string
-	variables := [][]string{nil, nil}
+// examples returns the example of each setting but those of contexts: as lines of a file, as flags
+// and as variables, in the page's first spelling and in its second.
+func examples(rows []documented) (file, flags []string, variables [2][]string) {
 	for _, row := range rows {
-		if row.name == "context" || row.name == "contexts" { // below
+		if row.name == "context" || row.name == "contexts" {
 			continue
 		}
 		value := row.example
@@ -165,6 +160,16 @@ func TestTheConfigurationPageHoldsTrue(t *testing.T) {
 			flags = append(flags, row.flag, row.example)
 		}
 	}
+	return file, flags, variables
+}
+
+// TestTheConfigurationPageHoldsTrue gives each example in each way that the page names, and sees
+// that it is in force and said to come from there; and that the defaults are those of the page.
+func TestTheConfigurationPageHoldsTrue(t *testing.T) {
+	_, rows := readConfigurationPage(t)
+	home := t.TempDir()
+	config := filepath.Join(home, "all.yaml")
+	file, flags, variables := examples(rows)
 	if err := os.WriteFile(config, []byte(strings.Join(file, "\n")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -201,6 +206,12 @@ func TestTheConfigurationPageHoldsTrue(t *testing.T) {
 			t.Errorf("%s: the default is %q, with a bucket %q; documented is %q", row.name, a, b, row.fallback)
 		}
 	}
+	wantContextsFrom(t, home)
+}
+
+// wantContextsFrom gives the context in each way that the page names.
+func wantContextsFrom(t *testing.T, home string) {
+	t.Helper()
 	inContexts := filepath.Join(home, "contexts.yaml")
 	if err := os.WriteFile(inContexts, []byte("context: prod\ncontexts: {prod: {bucket: acme-secrets}, dev: {bucket: dev-secrets}}\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -129,6 +129,19 @@ type herdOutcome struct {
 	took                             time.Duration
 }
 
+// count adds up the requests of a server's log, and those that it refused.
+func (o *herdOutcome) count(log []s3test.Entry) {
+	for _, e := range log {
+		o.requests++
+		if e.Status == http.StatusServiceUnavailable {
+			o.refused++
+			if !strings.Contains(e.Attempt, "attempt=1;") {
+				o.again++
+			}
+		}
+	}
+}
+
 // virtualHerd has readers load a service, each with a client of its own, 30 ms away from the
 // server, beginning at random within a time.
 func virtualHerd(t *testing.T, readers, rate int, within time.Duration) herdOutcome {
@@ -182,15 +195,7 @@ func virtualHerd(t *testing.T, readers, rate int, within time.Duration) herdOutc
 		group.Wait()
 		out.took, out.failed = time.Since(start), int(failed.Load())
 	})
-	for _, e := range server.Log() {
-		out.requests++
-		if e.Status == http.StatusServiceUnavailable {
-			out.refused++
-			if !strings.Contains(e.Attempt, "attempt=1;") {
-				out.again++
-			}
-		}
-	}
+	out.count(server.Log())
 	return out
 }
 

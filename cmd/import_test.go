@@ -32,6 +32,62 @@ func manyKeys() (file string, secrets map[string]string) {
 
 func isSecret(r s3test.Request) bool { return r.Op == "PutObject" && !strings.Contains(r.Key, "/__") }
 
+// interruptedImport imports a file, gets a signal on the way of the 50th secret, and returns what it says.
+func (b *bench) interruptedImport(file string, sig syscall.Signal) (said string) {
+	b.Helper()
+	reached, released := make(chan struct{}), make(chan struct{})
+	var puts atomic.Int32
+	b.Fault(func(r s3test.Request) *s3test.Fault {
+		if isSecret(r) {
+			if n := puts.Add(1); n == 50 {
+				close(reached)
+			} else if n < 50 {
+				return nil
+			}
+			<-released // all from the 50th wait, and a while longer: the signal comes first
+			return &s3test.Fault{Kind: s3test.Delay, Delay: 300 * time.Millisecond}
+		}
+		return nil
+	})
+	c := b.command("import many -")
+	var stdout, stderr bytes.Buffer
+	c.Stdin, c.Stdout, c.Stderr = strings.NewReader(file), &stdout, &stderr
+	if err := c.Start(); err != nil {
+		b.Fatal(err)
+	}
+	<-reached
+	if err := c.Process.Signal(sig); err != nil {
+		b.Fatal(err)
+	}
+	close(released)
+	var exit *exec.ExitError
+	if err := c.Wait(); !errors.As(err, &exit) || exitCode(exit) != 130 {
+		b.Fatalf("it ended with %v, want exit code 130\n%s", err, stderr.String())
+	}
+	said = stderr.String()
+	if !strings.Contains(said, "interrupted: ") || !strings.Contains(said, "\n  what is stored stays; the same import again does the rest\n") ||
+		strings.Count(said, "\n") > 4 || strings.Contains(said, canary) || stdout.Len() > 0 {
+		b.Errorf("it says:\n%s%s", said, stdout.String())
+	}
+	return said
+}
+
+// wantExported exports many, and reads the index alone.
+func (b *bench) wantExported(stored int) {
+	b.Helper()
+	b.Reset()
+	var got map[string]string
+	parse(b.T, []byte(b.out("export many")), &got)
+	if len(got) != stored {
+		b.Errorf("%d secrets are stored, export has %d", stored, len(got))
+	}
+	for _, e := range b.Log() {
+		if e.Op == "GetObject" && !strings.Contains(e.Key, "/__") {
+			b.Errorf("%s was read: the index lacks it", e.Key)
+		}
+	}
+}
+
 // A Ctrl-C ends the writing of secrets, and not the update of the index: what is stored can be
 // read at once, and the same import again does the rest.
 func TestCtrlCInTheMiddleOfAnImport(t *testing.T) {
@@ -44,42 +100,8 @@ func TestCtrlCInTheMiddleOfAnImport(t *testing.T) {
 				if backend == "s3" {
 					b.env = append(b.env, "COFFER_KMS_KEY_ALIAS=")
 				}
-				reached, released := make(chan struct{}), make(chan struct{})
-				var puts atomic.Int32
-				b.Fault(func(r s3test.Request) *s3test.Fault {
-					if isSecret(r) {
-						if n := puts.Add(1); n == 50 {
-							close(reached)
-						} else if n < 50 {
-							return nil
-						}
-						<-released // all from the 50th wait, and a while longer: the signal comes first
-						return &s3test.Fault{Kind: s3test.Delay, Delay: 300 * time.Millisecond}
-					}
-					return nil
-				})
 				file, secrets := manyKeys()
-				c := b.command("import many -")
-				var stdout, stderr bytes.Buffer
-				c.Stdin, c.Stdout, c.Stderr = strings.NewReader(file), &stdout, &stderr
-				if err := c.Start(); err != nil {
-					t.Fatal(err)
-				}
-				<-reached
-				if err := c.Process.Signal(sig); err != nil {
-					t.Fatal(err)
-				}
-				close(released)
-				var exit *exec.ExitError
-				if err := c.Wait(); !errors.As(err, &exit) || exitCode(exit) != 130 {
-					t.Fatalf("it ended with %v, want exit code 130\n%s", err, stderr.String())
-				}
-				said := stderr.String()
-				if !strings.Contains(said, "interrupted: ") || !strings.Contains(said, "\n  what is stored stays; the same import again does the rest\n") ||
-					strings.Count(said, "\n") > 4 || strings.Contains(said, canary) || stdout.Len() > 0 {
-					t.Errorf("it says:\n%s%s", said, stdout.String())
-				}
-
+				said := b.interruptedImport(file, sig)
 				b.Fault(nil)
 				stored := 0
 				for _, o := range b.bucket.Objects() {
@@ -93,21 +115,11 @@ func TestCtrlCInTheMiddleOfAnImport(t *testing.T) {
 				if !strings.Contains(said, fmt.Sprintf("many: %d created, %d failed\n", stored, 200-stored)) {
 					t.Errorf("%d are stored, and it says:\n%s", stored, said)
 				}
-				b.Reset()
-				var got map[string]string
-				parse(t, []byte(b.out("export many")), &got)
-				if len(got) != stored {
-					t.Errorf("%d secrets are stored, export has %d", stored, len(got))
-				}
-				for _, e := range b.Log() {
-					if e.Op == "GetObject" && !strings.Contains(e.Key, "/__") {
-						t.Errorf("%s was read: the index lacks it", e.Key)
-					}
-				}
+				b.wantExported(stored)
 				if again := b.run("import many -", file); again.exit != 0 || again.stderr != fmt.Sprintf("coffer: many: %d created, %d unchanged\n", 200-stored, stored) {
 					t.Errorf("again: exit code %d\n%s", again.exit, again.stderr)
 				}
-				got = nil
+				var got map[string]string
 				parse(t, []byte(b.out("export many")), &got)
 				if diff := cmp.Diff(secrets, got); diff != "" {
 					t.Errorf("after the second run (-want +got):\n%s", diff)

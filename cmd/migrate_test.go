@@ -163,6 +163,40 @@ func TestMigrateBetweenBackendsOfOneAccount(t *testing.T) {
 	}
 }
 
+// killedAtPut runs a command line, kills it at a put, and reports whether it finished before that one.
+func (b *bench) killedAtPut(line string, at int32) (finished bool) {
+	b.Helper()
+	program := b.command(line)
+	var puts atomic.Int32
+	reached := make(chan struct{})
+	b.Fault(func(r s3test.Request) *s3test.Fault {
+		if r.Op != "PutObject" || puts.Add(1) != at {
+			return nil
+		}
+		// With every other the put is applied, and nobody hears of it.
+		return &s3test.Fault{Kind: s3test.Hang, After: at%2 == 0, Reached: func() { close(reached) }}
+	})
+	if err := program.Start(); err != nil {
+		b.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- program.Wait() }()
+	select {
+	case <-reached:
+		if err := program.Process.Signal(syscall.SIGKILL); err != nil {
+			b.Fatal(err)
+		}
+		<-ended
+	case err := <-ended:
+		if err != nil {
+			b.Fatal(err)
+		}
+		finished = true
+	}
+	b.Fault(nil)
+	return finished
+}
+
 // A run that is killed at any of its puts has done no harm, and the next one ends what it began.
 // make test kills it at every third, make prove at each.
 func TestAMigrationKilledAtEachPutGoesOn(t *testing.T) {
@@ -182,35 +216,7 @@ func TestAMigrationKilledAtEachPutGoesOn(t *testing.T) {
 		for _, o := range b.bucket.Objects() {
 			b.bucket.Delete(o.Name)
 		}
-		program := b.command(line)
-		var puts atomic.Int32
-		reached := make(chan struct{})
-		b.Fault(func(r s3test.Request) *s3test.Fault {
-			if r.Op != "PutObject" || puts.Add(1) != at {
-				return nil
-			}
-			// With every other the put is applied, and nobody hears of it.
-			return &s3test.Fault{Kind: s3test.Hang, After: at%2 == 0, Reached: func() { close(reached) }}
-		})
-		if err := program.Start(); err != nil {
-			t.Fatal(err)
-		}
-		ended := make(chan error, 1)
-		go func() { ended <- program.Wait() }()
-		select {
-		case <-reached:
-			if err := program.Process.Signal(syscall.SIGKILL); err != nil {
-				t.Fatal(err)
-			}
-			<-ended
-		case err := <-ended:
-			if err != nil {
-				t.Fatal(err)
-			}
-			finished = true
-		}
-		b.Fault(nil)
-
+		finished = b.killedAtPut(line, at)
 		b.do(line, "")
 		for key, versions := range want {
 			if diff := cmp.Diff(versions, b.history("bucket", "team", key)); diff != "" {

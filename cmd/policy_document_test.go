@@ -106,66 +106,78 @@ func printedPolicy(b *bench, line string) printed {
 func needs(b *bench, keys map[string]string) []asked {
 	var out []asked
 	for _, e := range b.Log() {
-		arn := "arn:aws:s3:::" + e.Bucket + "/" + e.Key
-		put := map[string]string{"aws:SecureTransport": "true", "s3:ObjectCreationOperation": "true"}
-		for header, key := range map[string]string{"If-Match": "s3:if-match", "If-None-Match": "s3:if-none-match"} {
-			if v := e.Header.Get(header); v != "" {
-				put[key] = v
-			}
-		}
-		through := func(action, key string) {
-			if key != "" {
-				out = append(out, asked{action, key, map[string]string{
-					"kms:ViaService": "s3.us-east-1.amazonaws.com", "kms:EncryptionContext:aws:s3:arn": arn,
-				}})
-			}
-		}
-		switch e.Op {
-		case "ListObjectVersions":
-			out = append(out, asked{"s3:ListBucketVersions", "arn:aws:s3:::" + e.Bucket, map[string]string{"s3:prefix": e.Prefix}})
-		case "ListObjectsV2":
-			out = append(out, asked{"s3:ListBucket", "arn:aws:s3:::" + e.Bucket, map[string]string{"s3:prefix": e.Prefix}})
-		case "GetObject":
-			out = append(out, asked{"s3:GetObject" + version(e), arn, nil})
-			if e.Status == 200 {
-				through("kms:Decrypt", keys[e.Key])
-			}
-		case "HeadObject":
-			out = append(out, asked{"s3:GetObject", arn, nil})
-		case "PutObject":
-			out = append(out, asked{"s3:PutObject", arn, put})
-			through("kms:GenerateDataKey", b.KMS.ARN(e.Header.Get("X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id")))
-			if e.Header.Get("X-Amz-Tagging") != "" {
-				out = append(out, asked{"s3:PutObjectTagging", arn, nil})
-			}
-			if e.Header.Get("If-Match") != "" {
-				out = append(out, asked{"s3:GetObject", arn, nil})
-			}
-		case "DeleteObject":
-			out = append(out, asked{"s3:DeleteObject" + version(e), arn, nil})
-			if e.Header.Get("If-Match") != "" {
-				out = append(out, asked{"s3:GetObject", arn, nil})
-			}
-		case "GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging":
-			out = append(out, asked{"s3:" + e.Op, arn, nil})
-		case "DescribeKey":
-			out = append(out, asked{"kms:DescribeKey", b.KMS.ARN("alias/app"), nil})
-		case "ListAliases":
-			out = append(out, asked{"kms:ListAliases", "*", nil})
-		case "GetBucketEncryption":
-			out = append(out, asked{"s3:GetEncryptionConfiguration", "arn:aws:s3:::" + e.Bucket, nil})
-		case "GetBucketLifecycleConfiguration":
-			out = append(out, asked{"s3:GetLifecycleConfiguration", "arn:aws:s3:::" + e.Bucket, nil})
-		case "GetPublicAccessBlock":
-			out = append(out, asked{"s3:GetBucketPublicAccessBlock", "arn:aws:s3:::" + e.Bucket, nil})
-		case "GetBucketPolicy", "GetBucketVersioning":
-			out = append(out, asked{"s3:" + e.Op, "arn:aws:s3:::" + e.Bucket, nil})
-		case "GetCallerIdentity", "": // needs no permission; not answered by this server
-		default:
-			b.Fatalf("the test does not know what %s needs", e.Op)
-		}
+		out = append(out, needsOf(b, keys, e)...)
 	}
 	return out
+}
+
+// needsOf are the questions that AWS asks before it answers one request.
+func needsOf(b *bench, keys map[string]string, e s3test.Entry) []asked {
+	var out []asked
+	arn := "arn:aws:s3:::" + e.Bucket + "/" + e.Key
+	through := func(action, key string) {
+		if key != "" {
+			out = append(out, asked{action, key, map[string]string{
+				"kms:ViaService": "s3.us-east-1.amazonaws.com", "kms:EncryptionContext:aws:s3:arn": arn,
+			}})
+		}
+	}
+	switch e.Op {
+	case "ListObjectVersions":
+		out = append(out, asked{"s3:ListBucketVersions", "arn:aws:s3:::" + e.Bucket, map[string]string{"s3:prefix": e.Prefix}})
+	case "ListObjectsV2":
+		out = append(out, asked{"s3:ListBucket", "arn:aws:s3:::" + e.Bucket, map[string]string{"s3:prefix": e.Prefix}})
+	case "GetObject":
+		out = append(out, asked{"s3:GetObject" + version(e), arn, nil})
+		if e.Status == 200 {
+			through("kms:Decrypt", keys[e.Key])
+		}
+	case "HeadObject":
+		out = append(out, asked{"s3:GetObject", arn, nil})
+	case "PutObject":
+		out = append(out, asked{"s3:PutObject", arn, putConditions(e)})
+		through("kms:GenerateDataKey", b.KMS.ARN(e.Header.Get("X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id")))
+		if e.Header.Get("X-Amz-Tagging") != "" {
+			out = append(out, asked{"s3:PutObjectTagging", arn, nil})
+		}
+		if e.Header.Get("If-Match") != "" {
+			out = append(out, asked{"s3:GetObject", arn, nil})
+		}
+	case "DeleteObject":
+		out = append(out, asked{"s3:DeleteObject" + version(e), arn, nil})
+		if e.Header.Get("If-Match") != "" {
+			out = append(out, asked{"s3:GetObject", arn, nil})
+		}
+	case "GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging":
+		out = append(out, asked{"s3:" + e.Op, arn, nil})
+	case "DescribeKey":
+		out = append(out, asked{"kms:DescribeKey", b.KMS.ARN("alias/app"), nil})
+	case "ListAliases":
+		out = append(out, asked{"kms:ListAliases", "*", nil})
+	case "GetBucketEncryption":
+		out = append(out, asked{"s3:GetEncryptionConfiguration", "arn:aws:s3:::" + e.Bucket, nil})
+	case "GetBucketLifecycleConfiguration":
+		out = append(out, asked{"s3:GetLifecycleConfiguration", "arn:aws:s3:::" + e.Bucket, nil})
+	case "GetPublicAccessBlock":
+		out = append(out, asked{"s3:GetBucketPublicAccessBlock", "arn:aws:s3:::" + e.Bucket, nil})
+	case "GetBucketPolicy", "GetBucketVersioning":
+		out = append(out, asked{"s3:" + e.Op, "arn:aws:s3:::" + e.Bucket, nil})
+	case "GetCallerIdentity", "": // needs no permission; not answered by this server
+	default:
+		b.Fatalf("the test does not know what %s needs", e.Op)
+	}
+	return out
+}
+
+// putConditions are the condition keys of a put.
+func putConditions(e s3test.Entry) map[string]string {
+	put := map[string]string{"aws:SecureTransport": "true", "s3:ObjectCreationOperation": "true"}
+	for header, key := range map[string]string{"If-Match": "s3:if-match", "If-None-Match": "s3:if-none-match"} {
+		if v := e.Header.Get(header); v != "" {
+			put[key] = v
+		}
+	}
+	return put
 }
 
 // version ends the name of an action on one version of an object.

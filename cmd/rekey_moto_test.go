@@ -35,12 +35,9 @@ const (
 	movedTo   = "alias/rekeyed-2027"
 )
 
-// TestARekeyKilledTwentyTimesEndsRight moves 200 secrets on moto in make prove, else 50, is
-// killed at twenty random requests, and is run again each time. COFFER_KILLS, the seed that it
-// prints, chooses the same again.
-func TestARekeyKilledTwentyTimesEndsRight(t *testing.T) {
-	t.Parallel()
-	keys, kills := proof.Bounded(50, 200), 20
+// killSeed returns COFFER_KILLS, or another number each time, and prints it.
+func killSeed(t *testing.T) uint64 {
+	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	if text, ok := os.LookupEnv("COFFER_KILLS"); ok {
 		var err error
@@ -49,7 +46,16 @@ func TestARekeyKilledTwentyTimesEndsRight(t *testing.T) {
 		}
 	}
 	t.Logf("COFFER_KILLS=%d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
+	return seed
+}
+
+// TestARekeyKilledTwentyTimesEndsRight moves 200 secrets on moto in make prove, else 50, is
+// killed at twenty random requests, and is run again each time. COFFER_KILLS, the seed that it
+// prints, chooses the same again.
+func TestARekeyKilledTwentyTimesEndsRight(t *testing.T) {
+	t.Parallel()
+	keys, kills := proof.Bounded(50, 200), 20
+	random := rand.New(rand.NewPCG(killSeed(t), 0))
 	r := newRekeyed(t, keys)
 	before := r.documents()
 	values := r.export()

@@ -43,6 +43,46 @@ func (b *bench) as(who aws.Credentials) *bench {
 		"AWS_ACCESS_KEY_ID="+who.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+who.SecretAccessKey, "AWS_SESSION_TOKEN="+who.SessionToken)}
 }
 
+// roleLine is a command line, and whether the policy of a role allows it.
+type roleLine struct {
+	line    string
+	allowed bool
+}
+
+// roleLines are lines within the service of a role and outside of it.
+func roleLines(role string) []roleLine {
+	writes, operates := role != "reader", role == "operator"
+	return []roleLine{
+		{"read team db_url -q", true},
+		{"read team DB_URL -q", true},
+		{"exec team -- printenv DB_URL", true},
+		{"export team", true},
+		{"env team", true},
+		{"list team", true},
+		{"history team db_url", true},
+		{"write team new_" + role + " -", writes},
+		{"write team new_" + role + " -", writes},
+		{"import team --format json -", writes},
+		{"tag read team db_url", operates},
+		{"delete team own_" + role, writes},
+		{"policy check " + role + " team", true},
+		{"share team db_url", operates},
+		{"write team pager_" + role + " - --kms-key-alias alias/ops", writes},
+
+		{"read other db_url", false},
+		{"read team2 db_url", false},
+		{"exec other -- true", false},
+		{"exec team2 -- true", false},
+		{"list other", false},
+		{"history other db_url", false},
+		{"write other db_url -", false},
+		{"write other new -", false},
+		{"delete other db_url", false},
+		{"services", false},
+		{"share other db_url", false},
+	}
+}
+
 // The printed policies are those of sessions of a server that enforces them, the condition
 // on prefixes included. MinIO knows neither KMS' actions nor s3:GetBucketPublicAccessBlock,
 // and takes no policy that names them: these are left out here, and judged by
@@ -63,39 +103,7 @@ func TestMinIOEnforcesThePrintedPoliciesOnMinIO(t *testing.T) {
 			root.do("write team own_"+role+" -", canary)
 			user := b.as(m.Session(t, asMinIOTakesIt(t, got.stdout)))
 			user.T = t
-			writes, operates := role != "reader", role == "operator"
-			for _, test := range []struct {
-				line    string
-				allowed bool
-			}{
-				{"read team db_url -q", true},
-				{"read team DB_URL -q", true},
-				{"exec team -- printenv DB_URL", true},
-				{"export team", true},
-				{"env team", true},
-				{"list team", true},
-				{"history team db_url", true},
-				{"write team new_" + role + " -", writes},
-				{"write team new_" + role + " -", writes},
-				{"import team --format json -", writes},
-				{"tag read team db_url", operates},
-				{"delete team own_" + role, writes},
-				{"policy check " + role + " team", true},
-				{"share team db_url", operates},
-				{"write team pager_" + role + " - --kms-key-alias alias/ops", writes},
-
-				{"read other db_url", false},
-				{"read team2 db_url", false},
-				{"exec other -- true", false},
-				{"exec team2 -- true", false},
-				{"list other", false},
-				{"history other db_url", false},
-				{"write other db_url -", false},
-				{"write other new -", false},
-				{"delete other db_url", false},
-				{"services", false},
-				{"share other db_url", false},
-			} {
+			for _, test := range roleLines(role) {
 				got := user.run(test.line, `{"imported":"`+canary+`-new"}`)
 				switch {
 				case test.allowed && got.exit != 0:

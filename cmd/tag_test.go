@@ -40,26 +40,13 @@ func TestTagsOfASecretOnS3(t *testing.T) {
 			tagged("tag delete", "Key Value\nenv test\nteam core")
 			b.do("tag write api key only=this --delete-other-tags", "")
 			tagged("tag write --delete-other-tags", "Key Value\nonly this")
-			sent := func(line, stdin string, want map[string]int) {
-				t.Helper()
-				before := map[string]int{}
-				for op := range want {
-					before[op] = b.asked(op)
-				}
-				b.do(line, stdin)
-				for op, n := range want {
-					if got := b.asked(op) - before[op]; got != n {
-						t.Errorf("coffer %s sends %d of %s, want %d", line, got, op, n)
-					}
-				}
-			}
-			sent("tag write api key a=b only=that --delete-other-tags", "", map[string]int{"PutObjectTagging": 1, "GetObjectTagging": 0, "DeleteObjectTagging": 0})
+			b.wantSent("tag write api key a=b only=that --delete-other-tags", "", map[string]int{"PutObjectTagging": 1, "GetObjectTagging": 0, "DeleteObjectTagging": 0})
 			tagged("replaced tags", "Key Value\na b\nonly that")
-			sent("tag delete api key a only", "", map[string]int{"PutObjectTagging": 0, "DeleteObjectTagging": 1})
+			b.wantSent("tag delete api key a only", "", map[string]int{"PutObjectTagging": 0, "DeleteObjectTagging": 1})
 			tagged("a delete of the last tags", "Key Value")
-			sent("write api key - --skip-unchanged -t only=this", canary+" 4", map[string]int{"PutObject": 0, "PutObjectTagging": 1})
+			b.wantSent("write api key - --skip-unchanged -t only=this", canary+" 4", map[string]int{"PutObject": 0, "PutObjectTagging": 1})
 			tagged("a write of the same value with a tag", "Key Value\nonly this")
-			sent("write api key - --skip-unchanged -t only=this", canary+" 4", map[string]int{"PutObject": 0, "PutObjectTagging": 0})
+			b.wantSent("write api key - --skip-unchanged -t only=this", canary+" 4", map[string]int{"PutObject": 0, "PutObjectTagging": 0})
 			if got := b.out("tag read api key --json"); got != "{\n  \"only\": \"this\"\n}\n" {
 				t.Errorf("tag read --json prints %q", got)
 			}
@@ -69,23 +56,44 @@ func TestTagsOfASecretOnS3(t *testing.T) {
 			if got := b.run("export api", ""); got.stdout != `{"key":"`+canary+` 4"}`+"\n" || got.stderr != "" {
 				t.Errorf("%+v", got)
 			}
-			for line, want := range map[string]int{
-				"tag read api none":          3,
-				"tag write api none a=b":     3,
-				"tag delete api none a":      3,
-				"tag write api key a":        2,
-				"tag write api key =b":       2,
-				"tag read api __key":         2,
-				"write api new - --tags one": 2,
-			} {
-				if got := b.run(line, canary); got.exit != want || strings.Contains(got.stderr, canary) {
-					t.Errorf("coffer %s: exit code %d, want %d\n%s", line, got.exit, want, got.stderr)
-				}
-			}
+			b.wantTagsRefused()
 			b.do("delete api key", "")
 			if got := b.run("tag read api key", ""); got.exit != 3 {
 				t.Errorf("the tags of a deleted secret: %+v", got)
 			}
 		})
+	}
+}
+
+// wantSent runs a command line and counts the requests that it sends by operation.
+func (b *bench) wantSent(line, stdin string, want map[string]int) {
+	b.Helper()
+	before := map[string]int{}
+	for op := range want {
+		before[op] = b.asked(op)
+	}
+	b.do(line, stdin)
+	for op, n := range want {
+		if got := b.asked(op) - before[op]; got != n {
+			b.Errorf("coffer %s sends %d of %s, want %d", line, got, op, n)
+		}
+	}
+}
+
+// wantTagsRefused tries tags that cannot be, and tags of what is not there.
+func (b *bench) wantTagsRefused() {
+	b.Helper()
+	for line, want := range map[string]int{
+		"tag read api none":          3,
+		"tag write api none a=b":     3,
+		"tag delete api none a":      3,
+		"tag write api key a":        2,
+		"tag write api key =b":       2,
+		"tag read api __key":         2,
+		"write api new - --tags one": 2,
+	} {
+		if got := b.run(line, canary); got.exit != want || strings.Contains(got.stderr, canary) {
+			b.Errorf("coffer %s: exit code %d, want %d\n%s", line, got.exit, want, got.stderr)
+		}
 	}
 }

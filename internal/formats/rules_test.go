@@ -10,110 +10,130 @@ import (
 
 // readSystemdRules follows parse_env_file_internal of systemd's src/basic/env-file.c.
 func readSystemdRules(_ testing.TB, body []byte) map[string]string {
-	const (
-		preKey = iota
-		inKey
-		preValue
-		inValue
-		valueEscape
-		singleQuoted
-		doubleQuoted
-		doubleEscape
-		comment
-		commentEscape
-	)
-	all := map[string]string{}
-	state := preKey
-	var key, value []byte
-	blanks := -1 // where white space at the end of a value began
-	push := func() {
-		if blanks >= 0 {
-			value = value[:blanks]
-		}
-		all[strings.TrimRight(string(key), " \t\n\r")] = string(value)
-		state, key, value, blanks = preKey, nil, nil, -1
-	}
-	newline := func(c byte) bool { return c == '\n' || c == '\r' }
-	white := func(c byte) bool { return newline(c) || c == ' ' || c == '\t' }
+	r := systemdReader{all: map[string]string{}, blanks: -1}
 	for _, c := range body {
-		switch state {
-		case preKey:
-			if c == '#' || c == ';' {
-				state = comment
-			} else if !white(c) {
-				state, key = inKey, append(key, c)
-			}
-		case inKey:
-			switch {
-			case newline(c):
-				state, key = preKey, nil
-			case c == '=':
-				state = preValue
-			default:
-				key = append(key, c)
-			}
-		case preValue, inValue:
-			switch {
-			case newline(c):
-				push()
-			case state == preValue && c == '\'':
-				state = singleQuoted
-			case state == preValue && c == '"':
-				state = doubleQuoted
-			case c == '\\':
-				state, blanks = valueEscape, -1
-			case state == preValue && white(c):
-			default:
-				if state == inValue && white(c) {
-					if blanks < 0 {
-						blanks = len(value)
-					}
-				} else {
-					blanks = -1
-				}
-				state, value = inValue, append(value, c)
-			}
-		case valueEscape:
-			if state = inValue; !newline(c) {
-				value = append(value, c)
-			}
-		case singleQuoted:
-			if c == '\'' {
-				state = preValue
-			} else {
-				value = append(value, c)
-			}
-		case doubleQuoted:
-			switch c {
-			case '"':
-				state = preValue
-			case '\\':
-				state = doubleEscape
-			default:
-				value = append(value, c)
-			}
-		case doubleEscape:
-			state = doubleQuoted
-			if strings.IndexByte("\"\\`$", c) >= 0 {
-				value = append(value, c)
-			} else if c != '\n' {
-				value = append(value, '\\', c)
-			}
-		case comment:
-			if c == '\\' {
-				state = commentEscape
-			} else if newline(c) {
-				state = preKey
-			}
-		case commentEscape:
-			state = comment
+		switch r.state {
+		case preKey, inKey:
+			r.readKey(c)
+		case preValue, inValue, valueEscape:
+			r.readPlain(c)
+		case singleQuoted, doubleQuoted, doubleEscape:
+			r.readQuoted(c)
+		case comment, commentEscape:
+			r.readComment(c)
 		}
 	}
-	if state >= preValue && state <= doubleEscape {
-		push()
+	if r.state >= preValue && r.state <= doubleEscape {
+		r.push()
 	}
-	return all
+	return r.all
 }
+
+type systemdState int
+
+// The states of systemd's parser.
+const (
+	preKey systemdState = iota
+	inKey
+	preValue
+	inValue
+	valueEscape
+	singleQuoted
+	doubleQuoted
+	doubleEscape
+	comment
+	commentEscape
+)
+
+// systemdReader reads a file byte by byte, as systemd does.
+type systemdReader struct {
+	all        map[string]string
+	state      systemdState
+	key, value []byte
+	blanks     int // where white space at the end of a value began, or -1
+}
+
+// push keeps a variable that is complete.
+func (r *systemdReader) push() {
+	if r.blanks >= 0 {
+		r.value = r.value[:r.blanks]
+	}
+	r.all[strings.TrimRight(string(r.key), " \t\n\r")] = string(r.value)
+	r.state, r.key, r.value, r.blanks = preKey, nil, nil, -1
+}
+
+func (r *systemdReader) readKey(c byte) {
+	switch {
+	case r.state == preKey && (c == '#' || c == ';'):
+		r.state = comment
+	case r.state == preKey && systemdSpace(c):
+	case systemdNewline(c):
+		r.state, r.key = preKey, nil
+	case r.state == inKey && c == '=':
+		r.state = preValue
+	default:
+		r.state, r.key = inKey, append(r.key, c)
+	}
+}
+
+// readPlain reads a value outside of quotes.
+func (r *systemdReader) readPlain(c byte) {
+	switch {
+	case r.state == valueEscape:
+		if r.state = inValue; !systemdNewline(c) {
+			r.value = append(r.value, c)
+		}
+	case systemdNewline(c):
+		r.push()
+	case r.state == preValue && c == '\'':
+		r.state = singleQuoted
+	case r.state == preValue && c == '"':
+		r.state = doubleQuoted
+	case c == '\\':
+		r.state, r.blanks = valueEscape, -1
+	case r.state == preValue && systemdSpace(c):
+	default:
+		if r.state != inValue || !systemdSpace(c) {
+			r.blanks = -1
+		} else if r.blanks < 0 {
+			r.blanks = len(r.value)
+		}
+		r.state, r.value = inValue, append(r.value, c)
+	}
+}
+
+func (r *systemdReader) readQuoted(c byte) {
+	switch {
+	case r.state == doubleEscape:
+		r.state = doubleQuoted
+		if strings.IndexByte("\"\\`$", c) >= 0 {
+			r.value = append(r.value, c)
+		} else if c != '\n' {
+			r.value = append(r.value, '\\', c)
+		}
+	case r.state == singleQuoted && c == '\'', r.state == doubleQuoted && c == '"':
+		r.state = preValue
+	case r.state == doubleQuoted && c == '\\':
+		r.state = doubleEscape
+	default:
+		r.value = append(r.value, c)
+	}
+}
+
+func (r *systemdReader) readComment(c byte) {
+	switch {
+	case r.state == commentEscape:
+		r.state = comment
+	case c == '\\':
+		r.state = commentEscape
+	case systemdNewline(c):
+		r.state = preKey
+	}
+}
+
+func systemdNewline(c byte) bool { return c == '\n' || c == '\r' }
+
+func systemdSpace(c byte) bool { return systemdNewline(c) || c == ' ' || c == '\t' }
 
 // readGitHubEnv follows the runner's FileCommandManager (EnvFileKeyValuePairs): lines end
 // with LF, on Windows with CRLF too; the end of the line before the delimiter is dropped.
