@@ -7,8 +7,8 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// The bytes. `latest` is chamber's: a map of entries in the index of an alias, a map of
-// bare values in the plain one, where what we add stands beside it under `meta`.
+// fileJSON is an index as it is stored. `latest` is chamber's member: a map of entries in the index
+// of an alias, a map of bare values in the plain index. There, what Coffer adds to an entry is in `meta`.
 type fileJSON[T any] struct {
 	Latest map[string]T         `json:"latest"`
 	Meta   map[string]entryJSON `json:"meta,omitempty"`
@@ -33,9 +33,9 @@ type entryJSON struct {
 	Extra     strictjson.Rest `json:",embed"`
 }
 
-// Parse reads the index of an alias; "" reads the plain shape. Names are exact, and a name
-// that stands twice is an error: a decoder that takes the last would let two readers see two
-// values. The error is a [*ParseError].
+// Parse parses the index of an alias, or the plain index if alias is "". Member names are case-sensitive,
+// and a duplicate name is an error: decoders differ in which of the two they take, so that two
+// readers could see two values. The error is a [*ParseError].
 func Parse(alias string, body []byte) (*Index, error) {
 	if len(body) > MaxSize {
 		return nil, &strictjson.Error{Offset: MaxSize, Reason: "an index has at most 16 MiB"}
@@ -61,7 +61,7 @@ func parsePlain(body []byte) (*Index, error) {
 	}
 	x := fromFile("", f)
 	for key, value := range f.Latest {
-		meta := f.Meta[key] // an entry of another program has none: version 0, no tag
+		meta := f.Meta[key] // zero for an entry of another program: version 0, no tag
 		meta.Value = value
 		x.Entries[key] = meta.entry()
 	}
@@ -92,14 +92,14 @@ func (e entryJSON) entry() Entry {
 		Created: strictjson.ParseTime(e.Created), CreatedBy: e.CreatedBy, extra: e.Extra,
 	}
 	if e.Value == nil {
-		out.Tag = "" // it vouches for nothing: the object must be read
+		out.Tag = "" // without a value it can't vouch: the object must be read
 		return out
 	}
 	out.Value = store.NewValue(*e.Value)
 	return out
 }
 
-// Encode returns the bytes of the index: compact, names sorted.
+// Encode returns the index as compact JSON with sorted names.
 func (x *Index) Encode() ([]byte, error) {
 	if x.Alias == "" {
 		f := fileJSON[string]{
@@ -130,9 +130,9 @@ func (e Entry) file(value *string) entryJSON {
 	}
 }
 
-// unquote takes an ETag's quotes off: drivers compare bare tags.
+// unquote removes the quotes and the weak prefix of an ETag, because drivers compare bare tags.
 func unquote(tag string) string { return strings.Trim(strings.TrimPrefix(tag, "W/"), `"`) }
 
-// ParseError tells where an index is not what it should be: a byte offset and a reason,
-// never what stands there.
+// ParseError reports why and at which byte offset an index is invalid. It never
+// contains a part of the index, which could be a secret.
 type ParseError = strictjson.Error

@@ -1,8 +1,8 @@
-// Package index is one index: an object that holds the newest value of every secret of
-// one service under one key alias, so that a reader needs one request instead of one per
-// secret. The package is pure: bytes in, values out.
+// Package index parses, merges and encodes indexes. An index is an object that holds the newest
+// value of every secret of one service under one key alias, so that a reader needs one request
+// instead of one per secret. The package does no I/O.
 //
-// An index is a cache. The secret objects are the truth, and an entry counts only while
+// An index is a cache. The secret objects are the truth, and an entry is valid only while
 // the listing shows the tag of the object from which the entry was made.
 package index
 
@@ -24,9 +24,9 @@ const (
 	suffix    = plainName
 )
 
-// FileName returns the name, within its service, of the index of an alias. The alias ""
-// stands for the plain S3 backend, which has one index and no aliases. Two aliases can
-// share a name ("alias/a/b" and "alias/a_b"): see [Index.Foreign].
+// FileName returns the name of an alias' index within its service. The alias "" means the
+// plain S3 backend, which has one index and no aliases. Two aliases can have the same
+// file name ("alias/a/b" and "alias/a_b"): see [Index.Foreign].
 func FileName(alias string) string {
 	if alias == "" {
 		return plainName
@@ -34,7 +34,8 @@ func FileName(alias string) string {
 	return prefix + "_" + strings.ReplaceAll(alias, "/", "_") + suffix
 }
 
-// Prefix returns what the names of all indexes begin with; with plain, on the plain S3 backend.
+// Prefix returns the common prefix of the names of all indexes. If plain is true, it returns
+// that of the plain S3 backend.
 func Prefix(plain bool) string {
 	if plain {
 		return store.ReservedPrefix
@@ -42,8 +43,8 @@ func Prefix(plain bool) string {
 	return prefix
 }
 
-// Is reports whether an object of this name, within its service, is the index of some
-// alias; with plain, whether it is the index of the plain S3 backend.
+// Is reports whether name, within its service, is the name of an alias' index. If plain is
+// true, it reports whether name is that of the plain S3 backend's index.
 func Is(name string, plain bool) bool {
 	if plain {
 		return name == plainName
@@ -51,8 +52,8 @@ func Is(name string, plain bool) bool {
 	return strings.HasPrefix(name, prefix) && strings.HasSuffix(name, suffix)
 }
 
-// Label returns what can be told of the alias from the name of an index: the part between
-// the fixed ones ("alias_team_one"), in which "_" may have been "/".
+// Label returns the part of an index's name that comes from its alias, for example
+// "alias_team_one". Each "_" in it may have been a "/" in the alias.
 func Label(name string) string {
 	return strings.TrimPrefix(strings.TrimSuffix(strings.TrimPrefix(name, prefix), suffix), "_")
 }
@@ -62,42 +63,44 @@ type Entry struct {
 	Version   int
 	Value     store.Value
 	Alias     string    // as the writer recorded it; "" in a plain index
-	Tag       string    // of the secret object from which the entry was made; "" where another program wrote the entry
+	Tag       string    // of the secret object from which the entry was made; "" if another program wrote the entry
 	Moving    bool      // made by a rekey before the object itself is under this alias
-	Created   time.Time // zero where another program wrote the entry
+	Created   time.Time // zero if another program wrote the entry
 	CreatedBy string
 
-	extra []byte // members that this version does not know, kept
+	extra []byte // members that this version does not know; they are kept
 }
 
-// Equal reports whether two entries say the same.
+// Equal reports whether two entries are equal. It ignores members that this version does not know.
 func (e Entry) Equal(o Entry) bool {
 	return e.Version == o.Version && e.Value == o.Value && e.Alias == o.Alias && e.Tag == o.Tag && e.Moving == o.Moving &&
 		e.Created.Equal(o.Created) && e.CreatedBy == o.CreatedBy
 }
 
-// Says reports whether two entries say the same of a secret, under whichever alias.
+// Says reports whether two entries have the same version and value. Their aliases may differ.
 func (e Entry) Says(o Entry) bool { return e.Version == o.Version && e.Value == o.Value }
 
 // Index is one index.
 type Index struct {
-	Alias   string // whose index it is; "" for the plain one
+	Alias   string // the alias of the index; "" for the plain one
 	Entries map[string]Entry
 
-	// Other and Gone spare readers a request: keys whose object, in the state of that tag,
-	// was seen to be under another alias, or to be a tombstone. Another tag means: look again.
+	// Other and Gone save readers requests. They map the key of a secret to the tag of its object:
+	// in that state it was under another alias (Other), or a tombstone (Gone). If the listing
+	// shows another tag, the object must be read again.
 	Other map[string]string
 	Gone  map[string]string
 
-	// What no object says. Last has the highest version of secrets that are deleted, at most
-	// [MaxLast] of them; Floor is at least the highest version of all others that are. Seen has the
-	// highest version of secrets that exist, where no entry can keep it: their objects could not be read.
+	// Version numbers that are stored in no object. Last has the highest version of each deleted secret,
+	// for at most [MaxLast] of them. Floor is at least the highest version of all other deleted secrets.
+	// Seen has the highest version of secrets that exist but have no entry to keep it, because their
+	// objects could not be read.
 	Last  map[string]int
 	Floor int
 	Seen  map[string]int
 
 	Seq   int64  // counts the puts
-	Nonce string // makes the bytes of each put its own
+	Nonce string // makes the bytes of each put unique
 
 	extra []byte
 }
@@ -110,20 +113,20 @@ func New(alias string) *Index {
 	}
 }
 
-// Verified returns the entry of a key if it was made from the object in state tag.
+// Verified returns the entry of a key. ok is true if the entry was made from the object in state tag.
 func (x *Index) Verified(key, tag string) (Entry, bool) {
 	e, ok := x.Entries[key]
 	return e, ok && e.Tag != "" && e.Tag == tag
 }
 
-// Elsewhere reports whether the index knows that the object of a key, in state tag, has
-// nothing for it: it is under another alias, or a tombstone.
+// Elsewhere reports whether the index knows that the object of a key, in state tag, is under
+// another alias or a tombstone.
 func (x *Index) Elsewhere(key, tag string) bool {
 	return tag != "" && (x.Other[key] == tag || x.Gone[key] == tag)
 }
 
-// Unverifiable returns the keys, sorted, whose entries carry no tag: a program that does
-// not verify has rewritten the index.
+// Unverifiable returns the sorted keys of the entries without a tag. Such entries were written
+// by a program that does not verify.
 func (x *Index) Unverifiable() []string {
 	var keys []string
 	for key, e := range x.Entries {
@@ -135,8 +138,8 @@ func (x *Index) Unverifiable() []string {
 	return keys
 }
 
-// Foreign returns the alias recorded in the entries if it is not the index's own: two
-// aliases have met in one file name. The file must then be left alone.
+// Foreign reports whether an entry records another alias than the index's own, and returns that
+// alias. Two aliases then have the same file name, and the index must not be written.
 func (x *Index) Foreign() (alias string, foreign bool) {
 	if x.Alias == "" {
 		return "", false
@@ -149,23 +152,23 @@ func (x *Index) Foreign() (alias string, foreign bool) {
 	return "", false
 }
 
-// Same reports whether two indexes hold the same entries, marks and numbers, whatever their Seq and Nonce.
+// Same reports whether two indexes hold the same entries, marks and numbers. It ignores Seq and Nonce.
 func (x *Index) Same(o *Index) bool {
 	return maps.EqualFunc(x.Entries, o.Entries, Entry.Equal) && maps.Equal(x.Other, o.Other) && maps.Equal(x.Gone, o.Gone) &&
 		maps.Equal(x.Last, o.Last) && maps.Equal(x.Seen, o.Seen) && x.Floor == o.Floor
 }
 
-// Next returns an empty index that follows x: the next Seq, a nonce, and whatever of x
-// this version does not know.
+// Next returns an empty index that follows x. It has the next Seq, the given nonce, and the members
+// of x that this version does not know.
 func (x *Index) Next(nonce string) *Index {
 	n := New(x.Alias)
 	n.Seq, n.Nonce, n.extra = x.Seq+1, nonce, x.extra
 	return n
 }
 
-// Merge resolves what a listing shows (key to tag) with the indexes of a service. It returns
-// the verified entries and, sorted, the keys for which no index vouches, or of which two
-// indexes say different things: their objects must be read. A key that an index knows to be a
+// Merge compares a listing of a service (key to tag) with the indexes of the service. It returns
+// the verified entries, and the sorted keys for which no index vouches or about which two
+// indexes disagree: their objects must be read. A key that an index knows to be a
 // tombstone is in neither. The result does not depend on the order of the indexes.
 func Merge(listed map[string]string, indexes ...*Index) (verified map[string]Entry, unknown []string) {
 	verified = make(map[string]Entry, len(listed))
@@ -182,9 +185,9 @@ func Merge(listed map[string]string, indexes ...*Index) (verified map[string]Ent
 	return verified, unknown
 }
 
-// vouched returns the entry that vouches for an object, how many different ones do, and whether an
-// index knows the object to be a tombstone. An entry that a rekey has made ahead is no other one
-// when it says the same of the secret; alone, it counts.
+// vouched returns an entry that vouches for an object, the number of different entries that do, and
+// whether an index knows the object to be a tombstone. A moving entry is not counted
+// if another entry has the same version and value. If there is no other entry, it is counted.
 func vouched(key, tag string, indexes []*Index) (entry Entry, claims int, gone bool) {
 	var ahead []Entry
 	for _, x := range indexes {

@@ -5,22 +5,23 @@ import (
 	"slices"
 )
 
-// MaxLast is of how many deleted secrets an index keeps the highest version. Of more, it keeps
-// the highest version of those with the lowest ones, as [Index.Floor].
+// MaxLast is the maximum number of deleted secrets whose highest versions an index keeps in Last.
+// If there are more, the lowest versions are replaced by their maximum, in Floor: see [Index.Fold].
 const MaxLast = 1000
 
-// Known returns the highest version that the index knows a secret to have had, deleted or not, 0
-// for none. A new version gets a number above it, so that no number means two values.
+// Known returns the highest version of a secret, deleted or not, that the index knows, or 0 if it
+// knows none. A new version gets a number above it, so that no number means two values.
 func (x *Index) Known(key string) int {
 	return max(x.Entries[key].Version, x.Last[key], x.Seen[key])
 }
 
-// Highest is Known for a secret that does not exist: its number may be among those that are folded.
+// Highest is like [Index.Known] for a secret that does not exist. It is at least Floor, because
+// [Index.Fold] may have removed the secret's number.
 func (x *Index) Highest(key string) int { return max(x.Known(key), x.Floor) }
 
-// Newest returns the highest version that a secret was seen to have while it existed, 0 for
-// none. An object with a lower one was put back to an older state. An entry of a program that
-// does not verify tells nothing: nobody knows from which object it was made.
+// Newest returns the highest version that a secret had while it existed, as far as the index
+// knows, or 0. An object with a lower version was put back to an older state. Entries without a tag,
+// written by a program that does not verify, are ignored: it is unknown from which object they were made.
 func (x *Index) Newest(key string) int {
 	if e := x.Entries[key]; e.Tag != "" {
 		return max(e.Version, x.Seen[key])
@@ -28,14 +29,14 @@ func (x *Index) Newest(key string) int {
 	return x.Seen[key]
 }
 
-// Learn notes that a secret which may be gone had version n.
+// Learn records in Last that a secret which may be deleted had version n.
 func (x *Index) Learn(key string, n int) {
 	if n > x.Floor && n > x.Last[key] {
 		x.Last[key] = n
 	}
 }
 
-// Fold bounds Last: the lowest of too many numbers become the floor.
+// Fold limits Last to [MaxLast] numbers. It removes the lowest ones and raises Floor to their maximum.
 func (x *Index) Fold() {
 	if over := len(x.Last) - MaxLast; over > 0 {
 		numbers := slices.Sorted(maps.Values(x.Last))
@@ -44,10 +45,11 @@ func (x *Index) Fold() {
 	maps.DeleteFunc(x.Last, func(_ string, n int) bool { return n <= x.Floor })
 }
 
-// Remembers reports whether the index knows versions of secrets that it has no entry for.
+// Remembers reports whether the index has version numbers in Last, Seen or Floor.
 func (x *Index) Remembers() bool { return len(x.Last)+len(x.Seen) > 0 || x.Floor > 0 }
 
-// Covers reports whether the index knows as much of deleted secrets as another one.
+// Covers reports whether the index knows at least the version numbers of deleted secrets that o has
+// in Last and Floor.
 func (x *Index) Covers(o *Index) bool {
 	for key, n := range o.Last {
 		if x.Highest(key) < n {
@@ -57,8 +59,9 @@ func (x *Index) Covers(o *Index) bool {
 	return x.Floor >= o.Floor
 }
 
-// Inherit notes what another index of the service knows of secrets that are deleted. The listing
-// tells which those are (key to tag): the versions of any other stand in its object.
+// Inherit records in Last and Floor the versions of deleted secrets that o, another index of the
+// service, knows. listed is the listing of the service (key to tag): entries of o that it
+// does not contain are of deleted secrets. The versions of the others are in their objects.
 func (x *Index) Inherit(o *Index, listed map[string]string) {
 	for key, n := range o.Last {
 		x.Learn(key, n)
