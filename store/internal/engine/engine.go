@@ -1,7 +1,6 @@
-// Package engine is the one secret engine: the protocol of docs/design/protocol.md over a
-// bucket and its indexes. The S3-KMS, the S3 and the local backend differ only in the bucket
-// and the options that they give it. The labels in comments (R1, W2, X3, D2) are those of
-// the protocol.
+// Package engine implements the protocol of docs/design/protocol.md on a bucket and its
+// indexes. The S3-KMS, S3 and local backends use it with different buckets and options.
+// The labels in comments (R1, W2, X3, D2) are those of the protocol.
 package engine
 
 import (
@@ -20,41 +19,44 @@ import (
 type Options struct {
 	Bucket bucket.Bucket
 
-	// Alias is the key alias under which secrets are written; "" keeps one plain index and
-	// knows no aliases.
+	// Alias is the key alias under which secrets are written. If it is "", the store has one
+	// plain index and no aliases.
 	Alias string
 
-	// Vouch reports why the seal of an object that was read, or that a put answered, is not
-	// acceptable. Nil accepts every seal.
+	// Vouch returns an error if the seal of an object, as a read or the answer to a put
+	// reports it, is not acceptable. If Vouch is nil, every seal is accepted.
 	Vouch func(object string, s bucket.Seal) error
 
-	// KeyID asks the key service which key an alias stands for now. It returns "" where
-	// that cannot be told. Nil: never known.
+	// KeyID asks the key service which key an alias points to now. It returns "" if that
+	// is unknown. If KeyID is nil, it is always unknown.
 	KeyID func(ctx context.Context, alias string) string
 
-	// PinnedKey returns the key that an alias stands for now, asked before anything of a service is
-	// put under it, or why nothing may be: the key is not pinned. Nil: no keys are pinned.
+	// PinnedKey returns the key that an alias points to now, or an error if that key is not
+	// pinned. It is called before anything of a service is put under the alias; after an
+	// error nothing is put. If PinnedKey is nil, no keys are pinned.
 	PinnedKey func(ctx context.Context, service, alias string) (keyID string, err error)
 
-	// Author names who writes. It is asked once for each write, beside other requests.
+	// Author returns the author to record in new versions. It is called once for each write,
+	// concurrently with other requests.
 	Author func(ctx context.Context) string
 
-	// Unverified lets [Engine.Load] trust an index when the caller may not list the service
-	// and so cannot see what was deleted or changed.
+	// Unverified lets [Engine.Load] trust an index if the caller has no permission to list the
+	// service, so that deletions and changes cannot be seen.
 	Unverified bool
 
-	// AllowRollback accepts an object older than its index says.
+	// AllowRollback accepts an object with a lower version than its index has.
 	AllowRollback bool
 
-	// Notice is told what a person should know of a change, as a whole sentence. Nil: silent.
+	// Notice is called with what a user should know about a change, as a whole sentence. It may
+	// be nil.
 	Notice func(text string)
 
-	// SingleWriter says that nobody else changes secrets: Repair of package inspect then collects tombstones
-	// also where the storage cannot delete under a condition.
+	// SingleWriter states that no other client changes secrets. Repair of package inspect then collects
+	// tombstones even if the storage has no conditional delete.
 	SingleWriter bool
 
-	// DeniedWhenExpired says that the storage may call a session that has ended denied, as
-	// Ceph does. A load that is denied something then costs one request more.
+	// DeniedWhenExpired states that the storage may answer "access denied" when a session has
+	// expired, as Ceph does. A load with a denied request then costs one request more.
 	DeniedWhenExpired bool
 
 	Now   func() time.Time                                 // required
@@ -62,16 +64,16 @@ type Options struct {
 	Nonce func() string                                    // nil: 128 random bits
 }
 
-// Limits of the work and the time of one command.
+// Limits of concurrency, repetitions and time of one command.
 const (
 	Readers       = 16                    // objects read at once
 	writers       = 64                    // objects written at once: an import is two waves, not ten
-	MaxVersions   = 100                   // how far back versions are kept
+	MaxVersions   = 100                   // versions older than the newest by more are dropped
 	deletions     = 3                     // how often a delete is repeated
-	maxUnclear    = 10                    // how often a change is repeated that ends without a clear answer
-	retryTime     = 60 * time.Second      // for a change that keeps meeting others
-	putGrace      = 5 * time.Second       // for what is being put when an interrupt comes
-	indexGrace    = 10 * time.Second      // for the index after an interrupt
+	maxUnclear    = 10                    // attempts of a change whose outcome stays unclear
+	retryTime     = 60 * time.Second      // how long a change is retried after conflicts
+	putGrace      = 5 * time.Second       // how long a running put may take after an interrupt
+	indexGrace    = 10 * time.Second      // how long the update of an index may take after an interrupt
 	shortestPause = 10 * time.Millisecond // the limit of the first pause; see [pace.Backoff]
 	longestPause  = 160 * time.Millisecond
 )
@@ -81,7 +83,7 @@ type Engine struct{ Options }
 
 var _ store.Store = (*Engine)(nil)
 
-// New returns an engine.
+// New returns an engine. It replaces optional functions that are nil by defaults.
 func New(o Options) *Engine {
 	if o.Vouch == nil {
 		o.Vouch = func(string, bucket.Seal) error { return nil }
@@ -113,16 +115,16 @@ func (e *Engine) Plain() bool { return e.Alias == "" }
 // ObjectName returns the name of the object of a secret.
 func ObjectName(service, key string) string { return store.ID{Service: service, Key: key}.Object() }
 
-// KeyOf returns the key of a secret object's name within its service; ok is false for an
-// index and for what is not ours.
+// KeyOf returns the key of a secret from the name of its object. ok is false for an
+// index and for an object that is not Coffer's.
 func KeyOf(service, object string) (key string, ok bool) {
 	base := strings.TrimPrefix(object, service+"/")
 	key, ok = strings.CutSuffix(base, store.ObjectSuffix)
 	return key, ok && store.CheckKey(key) == nil
 }
 
-// pause waits before the n-th repetition of a step: full jitter, so that writers who met
-// once do not meet again.
+// pause waits before the n-th repetition of a step. It uses full jitter, so that writers which
+// had a conflict are unlikely to have the next one.
 func (e *Engine) pause(ctx context.Context, n int) error {
 	return e.Sleep(ctx, pace.Backoff(n, shortestPause, longestPause))
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// wrap makes the error of an operation: what the bucket said becomes what the store says.
+// wrap returns the [*store.Error] of an operation. It translates errors of the bucket with
+// [StorageError], and returns nil for nil and a [*store.Error] unchanged.
 func wrap(op, service, key string, err error) error {
 	if err == nil {
 		return nil
@@ -20,11 +21,12 @@ func wrap(op, service, key string, err error) error {
 	return &store.Error{Op: op, ID: store.ID{Service: service, Key: key}, Err: StorageError(err)}
 }
 
-// Fail is the error of an operation that works on the bucket beside the engine: what the
-// bucket said in the words of the store. Nil stays nil.
+// Fail returns the [*store.Error] of an operation that uses the bucket directly, with errors of
+// the bucket translated by [StorageError]. It returns nil for nil.
 func Fail(op string, id store.ID, err error) error { return wrap(op, id.Service, id.Key, err) }
 
-// StorageError translates an error of the bucket; any other passes.
+// StorageError translates an error of the bucket to a [*store.StorageError] or a
+// [*store.CredentialsError]. It returns any other error unchanged.
 func StorageError(err error) error {
 	var refused *bucket.Error
 	var ended *store.CredentialsError
@@ -49,7 +51,7 @@ func kind(err *bucket.Error) error {
 	case is(bucket.ErrDenied):
 		return store.ErrDenied
 	case is(bucket.ErrKey):
-		// A disabled key may be enabled again; a key that does not exist is a mistake of names.
+		// A disabled key can be enabled again. A key that does not exist is a wrong name in the configuration.
 		if err.Code == "KMS.DisabledException" || err.Code == "KMS.KMSInvalidStateException" {
 			return store.ErrUnavailable
 		}
@@ -68,7 +70,7 @@ func kind(err *bucket.Error) error {
 	return err.Err
 }
 
-// corrupt names the object that did not parse.
+// corrupt returns the error for an object that does not parse.
 func corrupt(object string, err error) error {
 	var parse *strictjson.Error
 	if errors.As(err, &parse) {

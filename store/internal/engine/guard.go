@@ -9,8 +9,8 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// guard refuses to change a secret that is under another alias than ours (W2). Only rekey
-// moves secrets between aliases.
+// guard returns a [*store.AliasError] if a secret is under another alias than ours (W2). Only
+// rekey moves secrets between aliases.
 func (w *writing) guard(ctx context.Context, o *Document, info bucket.Info) error {
 	if w.e.Plain() || o.Alias == w.e.Alias {
 		return nil
@@ -28,22 +28,23 @@ func (w *writing) guard(ctx context.Context, o *Document, info bucket.Info) erro
 	return &store.AliasError{Have: owner, Want: w.e.Alias}
 }
 
-// adopts reports whether a secret that guard let pass has no owner yet: then it is written,
-// changed or not, so that it says whose it is.
+// adopts reports whether a secret that guard accepted has no known alias yet. Such a secret is
+// written even if its value is unchanged, so that its object records the alias.
 func (w *writing) adopts(ctx context.Context, o *Document, info bucket.Info) bool {
 	return w.o.Adopt && o.Alias == "" && !w.e.Plain() && w.e.Owner(ctx, w.v, o, info, w.own, "") == ""
 }
 
-// Owner tells under which alias an object is that does not say so itself, because another
-// program wrote it. An index that vouches for it decides; else the one index that has
-// an entry for it; else the key. Two aliases may share a key, so that equal keys decide
-// last: that of our own index, that under which the caller has just put (putKey, or ""),
-// that of which the key service tells. It returns "" when nothing tells.
+// Owner returns the alias of an object that does not record one, because another program
+// wrote it. The index that vouches for the object decides; else the only index that has an
+// entry for it; else the object's key. The key comes last because two aliases may share one. It
+// is compared with the key of our own index, the key of the caller's last put (putKey, "" if
+// there was none), and the key that the key service reports. Owner returns "" if the
+// alias is unknown.
 func (e *Engine) Owner(ctx context.Context, v *View, o *Document, info bucket.Info, own *IndexState, putKey string) string {
 	var claims, verified []*IndexState
 	for _, s := range v.Readable() {
 		e, ok := s.Index.Entries[o.key]
-		if !ok || e.Moving { // announced, and not there yet
+		if !ok || e.Moving { // a rekey has announced it, but may not have moved the object yet
 			continue
 		}
 		if _, ok := s.Index.Verified(o.key, string(info.Tag)); ok {
@@ -51,13 +52,13 @@ func (e *Engine) Owner(ctx context.Context, v *View, o *Document, info bucket.In
 		}
 		claims = append(claims, s)
 	}
-	if len(verified) == 1 { // of two, neither is believed
+	if len(verified) == 1 { // if two indexes vouch, neither is trusted
 		return verified[0].AliasOf(o.key)
 	}
 	sameKey := func(s *IndexState) bool { return s.Seal.KeyID == info.Seal.KeyID }
 	if info.Seal.KeyID != "" && (len(claims) > 1 || slices.ContainsFunc(v.Readable(), sameKey)) {
-		// Also a single claim yields to the key of another index: chamber has moved the secret,
-		// and its value must not come back under the old key.
+		// The key of another index overrides even a single claim: chamber has moved the secret,
+		// and its value must not be written again under the old key.
 		claims = slices.DeleteFunc(claims, func(s *IndexState) bool { return !sameKey(s) })
 	}
 	switch {
@@ -71,8 +72,8 @@ func (e *Engine) Owner(ctx context.Context, v *View, o *Document, info bucket.In
 	return ""
 }
 
-// AliasOf returns the alias under which an index has a secret: its own, or another one that makes
-// the same name of an index.
+// AliasOf returns the alias that an index records for a secret: its own, or another alias with
+// the same index name.
 func (s *IndexState) AliasOf(key string) string {
 	if alias := s.Index.Entries[key].Alias; alias != "" && index.FileName(alias) == s.File {
 		return alias
@@ -80,7 +81,8 @@ func (s *IndexState) AliasOf(key string) string {
 	return s.Index.Alias
 }
 
-// KeyAlias returns the alias of an index: as it says, or else as its name tells.
+// KeyAlias returns the alias of an index. If the index could not be read, it is derived from
+// the file name.
 func (s *IndexState) KeyAlias(e *Engine) string {
 	if s.Index != nil {
 		return s.Index.Alias
@@ -88,7 +90,7 @@ func (s *IndexState) KeyAlias(e *Engine) string {
 	return e.AliasOfFile(s.File)
 }
 
-// checkPin refuses to put anything under an alias that stands for a key that is not pinned.
+// checkPin returns an error if an alias points to a key that is not pinned: nothing may be put under it.
 // A command asks once for each alias.
 func (e *Engine) checkPin(ctx context.Context, v *View, alias string) error {
 	if e.PinnedKey == nil || slices.Contains(v.pinned, alias) {

@@ -8,21 +8,21 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// Document is the document of one secret: every version that is kept.
+// Document is the content of a secret object: every version that is kept.
 type Document struct {
 	service, key string
 	Versions     map[int]Version
-	Alias        string // "" where another program wrote it
+	Alias        string // "" if another program wrote it
 	nonce        string
-	Deleted      bool // a tombstone: on servers that cannot delete under a condition
-	Last         int  // of a tombstone: the highest version that the secret had
+	Deleted      bool // a tombstone, on servers without conditional delete
+	Last         int  // in a tombstone: the highest version that the secret had
 	extra        strictjson.Rest
 }
 
 // Version is one version of a secret.
 type Version struct {
 	Value     store.Value
-	created   string // as stored: another program's clock is kept as it is
+	created   string // as stored, so that another program's format is kept
 	createdBy string
 	extra     strictjson.Rest
 }
@@ -46,8 +46,8 @@ type versionJSON struct {
 	Extra     strictjson.Rest `json:",embed"`
 }
 
-// parseObject reads a secret object that stands under the given name. An object that names
-// another secret inside was moved there by somebody, and is refused.
+// parseObject parses the object of a secret. It returns a [*store.CorruptError] also if the object
+// contains the name of another secret, because somebody has moved it then.
 func parseObject(service, key string, body []byte) (*Document, error) {
 	name := ObjectName(service, key)
 	var f objectJSON
@@ -74,7 +74,7 @@ func parseObject(service, key string, body []byte) (*Document, error) {
 	return o, nil
 }
 
-// encode returns the bytes to store.
+// encode returns the document as JSON.
 func (o *Document) encode() ([]byte, error) {
 	f := objectJSON{
 		Service: o.service, Key: "/" + o.service + "/" + o.key, Values: make(map[string]versionJSON, len(o.Versions)),
@@ -87,7 +87,7 @@ func (o *Document) encode() ([]byte, error) {
 	return strictjson.Marshal(f)
 }
 
-// highest returns the highest version that the secret is known to have had, also where the object
+// highest returns the highest version that the secret is known to have had, even if the object
 // is a tombstone.
 func (o *Document) highest() int {
 	if o == nil {
@@ -96,7 +96,7 @@ func (o *Document) highest() int {
 	return max(o.Newest(), o.Last)
 }
 
-// Newest returns the highest version, 0 when there is none.
+// Newest returns the highest version in the document, or 0 if there is none.
 func (o *Document) Newest() int {
 	if o == nil {
 		return 0
@@ -108,11 +108,11 @@ func (o *Document) Newest() int {
 	return top
 }
 
-// Absent reports whether the object stands for no secret: nil, a tombstone, or no version.
+// Absent reports whether the secret does not exist: o is nil, a tombstone, or without versions.
 func (o *Document) Absent() bool { return o == nil || o.Deleted || len(o.Versions) == 0 }
 
-// add returns a copy with one more version as the newest. Versions older than
-// the newest by more than 100 are dropped, as chamber does.
+// add returns a copy with version n as the newest. Versions older than the newest by more than
+// 100 are dropped, as chamber does.
 func (o *Document) add(n int, v Version) *Document {
 	next := *o
 	next.Deleted, next.Last = false, 0
@@ -125,8 +125,8 @@ func (o *Document) add(n int, v Version) *Document {
 	return &next
 }
 
-// has returns the number, above a given one, of a version that is the same write as v: a
-// put whose answer was lost is recognised by it, whoever wrote on top since.
+// has returns the number of the version that is the same write as v, if that number is higher than
+// above. It recognizes a put whose answer was lost, even if another client wrote on top since.
 func (o *Document) has(v Version, above int) (int, bool) {
 	if o == nil {
 		return 0, false
@@ -139,10 +139,9 @@ func (o *Document) has(v Version, above int) (int, bool) {
 	return 0, false
 }
 
-// overwrote reports whether o stands in the place of before and has lost version n of it,
-// which is not so old that it was dropped: a program that writes without conditions was at
-// work. A secret that was deleted and created anew has lost nothing: it holds no version of
-// before at all.
+// overwrote reports whether o has replaced before and lost its version n, though n is not old
+// enough to be dropped: a program that writes without conditions has overwritten it. It is false
+// for a secret that was deleted and created again, which has none of before's versions.
 func (o *Document) overwrote(before *Document, n int) bool {
 	if _, ok := o.has(before.Versions[n], 0); ok || o.Newest()-MaxVersions > n {
 		return false
@@ -159,7 +158,7 @@ func (o *Document) overwrote(before *Document, n int) bool {
 	return false
 }
 
-// Meta says everything about a version but its value.
+// Meta returns the metadata of version n. alias is used as its key alias if the document records none.
 func (o *Document) Meta(n int, alias string) store.Meta {
 	v := o.Versions[n]
 	if o.Alias != "" {

@@ -9,9 +9,9 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// confirmDenied asks once more for what was allowed, where a load was denied something by a
-// storage that calls a session that has ended denied too ([Options.DeniedWhenExpired]):
-// denied as well now, it is the session, and not what the caller may read.
+// confirmDenied repeats a request that was allowed, if the load c was denied something and the
+// storage may answer "access denied" for an expired session ([Options.DeniedWhenExpired]). If the
+// repeated request is denied too, the session has expired, and it returns a credentials error.
 func (e *Engine) confirmDenied(ctx context.Context, v *View, c *store.Contents) error {
 	if !e.DeniedWhenExpired || len(c.Denied)+len(c.Hidden) == 0 && !c.Unlisted {
 		return nil
@@ -25,7 +25,8 @@ func (e *Engine) confirmDenied(ctx context.Context, v *View, c *store.Contents) 
 	return sessionEnded(err)
 }
 
-// sessionEnded makes the end of the session of a denial of what was allowed before.
+// sessionEnded turns the denial of a request that was allowed before into a credentials error.
+// It returns any other error unchanged.
 func sessionEnded(err error) error {
 	var refused *bucket.Error
 	if errors.As(err, &refused) && errors.Is(err, bucket.ErrDenied) {
@@ -36,7 +37,7 @@ func sessionEnded(err error) error {
 	return err
 }
 
-// listOnce fetches the first page of what the view was listed by.
+// listOnce fetches the first page of the listing from which the view was made.
 func (e *Engine) listOnce(ctx context.Context, v *View) error {
 	prefix := v.Service + "/"
 	if v.denied != nil {

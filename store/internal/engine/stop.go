@@ -10,7 +10,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// batch is that of a command's changes, which ends when the session does.
+// batch returns a batch for the changes of a command. It ends when the session has expired.
 func (w *writing) batch(ctx context.Context, changes int) *batch.Batch {
 	var denied atomic.Int64
 	return batch.New(changes, func(failed error) error {
@@ -18,8 +18,8 @@ func (w *writing) batch(ctx context.Context, changes int) *batch.Batch {
 		case errors.Is(failed, bucket.ErrCredentials):
 			return failed
 		case errors.Is(failed, bucket.ErrDenied) && w.e.DeniedWhenExpired:
-			// Whether that is the session is asked at the 1st denial, the 2nd, the 4th, ...: however many
-			// are genuine, it costs few requests.
+			// Check the session at the 1st, 2nd, 4th, 8th... denial only: this costs few requests
+			// even if many denials are genuine.
 			if n := denied.Add(1); n&(n-1) == 0 {
 				if ended := sessionEnded(w.e.listOnce(context.WithoutCancel(ctx), w.v)); errors.Is(ended, bucket.ErrCredentials) {
 					return ended
@@ -30,14 +30,15 @@ func (w *writing) batch(ctx context.Context, changes int) *batch.Batch {
 	})
 }
 
-// left reports whether a change was not made because its batch has ended. Of a storage that calls an
-// ended session denied, what was denied just before is left as well.
+// left reports whether a change was not made because its batch has ended. If the storage may answer
+// "access denied" for an expired session, this includes denied changes.
 func (e *Engine) left(b *batch.Batch, failed error) bool {
 	return b.Cause() != nil && (errors.Is(failed, batch.ErrLeft) || e.DeniedWhenExpired && errors.Is(failed, bucket.ErrDenied))
 }
 
-// stop is the error of changes whose batch has ended, nil for any other. It gives it to each that is
-// left. behind is the failure of the index, which it tells too.
+// stop returns the error of a batch that has ended early, nil if it has not. It sets this error in
+// each change that was left. behind is the error of the update of the index; it is
+// recorded in [store.StoppedError.Behind].
 func (w *writing) stop(op string, b *batch.Batch, changes []*change, behind error) error {
 	n := 0
 	for _, c := range changes {

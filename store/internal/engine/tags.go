@@ -17,8 +17,8 @@ var (
 	errNoTags = fmt.Errorf("%w: this storage keeps no tags", store.ErrUnsupported)
 )
 
-// tags returns what a put must name so that the object keeps its tags. Only an object that
-// has some costs a request.
+// tags returns the tags for a put: those of the object, which a put would drop, and those of the
+// write. It costs a request only if the object has tags.
 func (w *writing) tags(ctx context.Context, key string, info bucket.Info) (map[string]string, error) {
 	if info.Tags == 0 {
 		return w.o.Tags, nil
@@ -29,7 +29,7 @@ func (w *writing) tags(ctx context.Context, key string, info bucket.Info) (map[s
 	}
 	tags, err := tagger.Tags(ctx, ObjectName(w.v.Service, key))
 	if errors.Is(err, bucket.ErrNotFound) {
-		return w.o.Tags, nil // deleted meanwhile: the put finds that out
+		return w.o.Tags, nil // deleted meanwhile: the put will fail
 	}
 	if err != nil {
 		return nil, err
@@ -38,7 +38,7 @@ func (w *writing) tags(ctx context.Context, key string, info bucket.Info) (map[s
 	return tags, nil
 }
 
-// retag sets the tags of a write whose value is stored already, beside those that are there.
+// retag adds the tags of a write whose value is stored already to those of the object.
 func (w *writing) retag(ctx context.Context, key string, info bucket.Info) error {
 	tagger, ok := w.e.Bucket.(bucket.Tagger)
 	if !ok {
@@ -60,7 +60,7 @@ func (w *writing) retag(ctx context.Context, key string, info bucket.Info) error
 	return StorageError(tagger.SetTags(ctx, name, tags))
 }
 
-// located finds a secret, and hands its object's name to do.
+// located finds a secret and calls do with the name of its object.
 func (e *Engine) located(ctx context.Context, op string, id store.ID, do func(t bucket.Tagger, name string) error) error {
 	tagger, ok := e.Bucket.(bucket.Tagger)
 	if !ok {
@@ -73,7 +73,7 @@ func (e *Engine) located(ctx context.Context, op string, id store.ID, do func(t 
 	return wrap(op, id.Service, id.Key, err)
 }
 
-// tagged hands the tags of a secret's object to do as well.
+// tagged is like located and also passes the tags of the object to do.
 func (e *Engine) tagged(ctx context.Context, op string, id store.ID, do func(t bucket.Tagger, name string, tags map[string]string) error) error {
 	return e.located(ctx, op, id, func(t bucket.Tagger, name string) error {
 		tags, err := t.Tags(ctx, name)

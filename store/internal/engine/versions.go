@@ -14,17 +14,19 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// versionList is all that a bucket with versions has of one service. Nested services are none of it.
+// versionList is all object versions of one service in a bucket with versioning. Nested services are
+// not included.
 type versionList struct {
 	bucket.Versioned
 	service string
-	secrets map[string][]bucket.Version // by key, of each the newest first
+	secrets map[string][]bucket.Version // by key, newest first
 	indexes map[string][]bucket.Version // by file
 }
 
 var errNoVersions = fmt.Errorf("%w: this storage keeps nothing of what is replaced or deleted", store.ErrUnsupported)
 
-// listVersions lists the versions of a service.
+// listVersions lists the versions of a service. It returns [store.ErrUnsupported] if the bucket has
+// no versioning.
 func (e *Engine) listVersions(ctx context.Context, service string) (*versionList, error) {
 	if err := store.CheckService(service); err != nil {
 		return nil, err
@@ -50,8 +52,8 @@ func (e *Engine) listVersions(ctx context.Context, service string) (*versionList
 
 func (p *versionList) keys() []string { return slices.Sorted(maps.Keys(p.secrets)) }
 
-// resolve returns the keys that names stand for, deleted ones too; all for no names. Those of
-// which there is nothing are left out.
+// resolve returns the sorted keys of the named secrets, deleted ones too, or all keys if names is
+// empty. It omits names without any version.
 func (p *versionList) resolve(names []string) ([]string, error) {
 	if len(names) == 0 {
 		return p.keys(), nil
@@ -71,12 +73,12 @@ func (p *versionList) resolve(names []string) ([]string, error) {
 	return slices.Compact(found), nil
 }
 
-// states are the versions of a secret that are no marks.
+// states returns the versions of a secret without the delete marks.
 func (p *versionList) states(key string) []bucket.Version {
 	return slices.DeleteFunc(slices.Clone(p.secrets[key]), func(v bucket.Version) bool { return v.Mark })
 }
 
-// stateOf reads one state of a secret.
+// stateOf reads the version of a secret's object that has the given id.
 func (e *Engine) stateOf(ctx context.Context, p *versionList, key, id string) (*Document, bucket.Info, error) {
 	o, err := p.GetVersion(ctx, ObjectName(p.service, key), id)
 	if err != nil {
@@ -85,13 +87,13 @@ func (e *Engine) stateOf(ctx context.Context, p *versionList, key, id string) (*
 	return e.open(p.service, key, o)
 }
 
-// unreadable reports whether it is the one object that cannot be read, and the others may be.
+// unreadable reports whether an error concerns one object only, so that others may be readable.
 func unreadable(err error) bool {
 	return errors.Is(err, bucket.ErrDenied) || errors.Is(err, bucket.ErrKey) || errors.Is(err, store.ErrCorrupt)
 }
 
-// deleted tells which of the keys stand for no secret now: a mark is the newest version, or a
-// tombstone is.
+// deleted returns which of the keys are deleted now: their newest version is a delete mark or a
+// tombstone.
 func (e *Engine) deleted(ctx context.Context, p *versionList, keys []string) (map[string]bool, error) {
 	gone, v := map[string]bool{}, &View{
 		Service: p.service, Objects: map[string]bucket.Info{}, Files: map[string]bucket.Info{}, Indexes: map[string]*IndexState{},

@@ -13,21 +13,21 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// View is what one command sees of one service: a listing, and the indexes it has read.
+// View is a listing of one service and the indexes that a command has read.
 type View struct {
 	Service string
 	Objects map[string]bucket.Info // the secret objects, by key
 	Files   map[string]bucket.Info // the indexes, by file name
 	Foreign []string               // the names of all other objects
-	denied  error                  // why the service could not be listed; nil when it was
-	Indexes map[string]*IndexState // those that were asked for, by file name
-	pinned  []string               // the aliases that are known to stand for a pinned key
+	denied  error                  // why the service could not be listed; nil if it was listed
+	Indexes map[string]*IndexState // the indexes that were requested, by file name
+	pinned  []string               // the aliases that are known to point to a pinned key
 
 	mu       sync.Mutex
-	notified map[string]bool // what a person was told of it
+	notified map[string]bool // the notices that were given
 }
 
-// IndexState is one index as it was read: exactly one of missing, denied, corrupt and idx says how.
+// IndexState is one index as it was read. Exactly one of Missing, Denied, Corrupt and Index is set.
 type IndexState struct {
 	File    string
 	Missing bool
@@ -38,8 +38,8 @@ type IndexState struct {
 	Seal    bucket.Seal
 }
 
-// look makes a view: the listing and the index of the configured alias at once (R1), then
-// whatever other indexes the listing shows, if all are wanted (R2).
+// look returns a view of a service. It lists the service and reads the index of the configured
+// alias concurrently (R1). If all is true, it then reads all other indexes in the listing (R2).
 func (e *Engine) look(ctx context.Context, service string, all bool) (*View, error) {
 	v := &View{Service: service, Indexes: map[string]*IndexState{}}
 	own := index.FileName(e.Alias)
@@ -62,14 +62,14 @@ func (e *Engine) look(ctx context.Context, service string, all bool) (*View, err
 		return nil, err
 	}
 	if _, listed := v.Files[own]; listed && ownState.Missing {
-		// Made between the two requests.
+		// It was created between the two requests.
 		var err error
 		if ownState, err = e.ReadIndex(ctx, service, own); err != nil {
 			return nil, err
 		}
 	} else if v.denied == nil && !listed && ownState.Denied != nil {
-		// Without permission to list, S3 answers 403 for what is missing; the listing, which
-		// was allowed, knows better.
+		// Without permission to list, S3 answers 403 for a missing object. The listing was
+		// allowed and shows that the index is missing.
 		ownState = &IndexState{File: own, Missing: true}
 	}
 	v.Indexes[own] = ownState
@@ -79,7 +79,7 @@ func (e *Engine) look(ctx context.Context, service string, all bool) (*View, err
 	return v, nil
 }
 
-// List fills the view from one listing. On an error the view is as if nothing were listed.
+// List fills the view from one listing. After an error, the view has no objects and no files.
 func (e *Engine) List(ctx context.Context, v *View) error {
 	v.Objects, v.Files, v.Foreign = map[string]bucket.Info{}, map[string]bucket.Info{}, nil
 	for info, err := range e.Bucket.List(ctx, v.Service+"/") {
@@ -125,7 +125,8 @@ func (e *Engine) readIndexes(ctx context.Context, v *View) error {
 	return nil
 }
 
-// ReadIndex reads one index. Missing, denied and corrupt are states, not errors.
+// ReadIndex reads one index. An index that is missing, denied or corrupt is not an error:
+// see [IndexState].
 func (e *Engine) ReadIndex(ctx context.Context, service, file string) (*IndexState, error) {
 	name := service + "/" + file
 	s := &IndexState{File: file}
@@ -152,14 +153,14 @@ func (e *Engine) ReadIndex(ctx context.Context, service, file string) (*IndexSta
 		s.Corrupt = corrupt(name, err)
 		return s, nil
 	}
-	// What another alias' entries say of themselves beats what the file name suggests.
+	// The alias in the entries is more reliable than the one derived from the file name.
 	if owner, foreign := s.Index.Foreign(); foreign && file != index.FileName(e.Alias) && index.FileName(owner) == file {
 		s.Index.Alias = owner
 	}
 	return s, nil
 }
 
-// AliasOfFile returns the alias that an index is most likely of.
+// AliasOfFile returns the most likely alias of an index with this file name.
 func (e *Engine) AliasOfFile(file string) string {
 	if file == index.FileName(e.Alias) {
 		return e.Alias
@@ -177,8 +178,8 @@ func (v *View) tags() map[string]string {
 	return tags
 }
 
-// Readable returns the indexes that parse, in the order of their names. Of several writes at once
-// one may be reading more of them meanwhile.
+// Readable returns the indexes that parse, sorted by name. It locks the view, because of several
+// concurrent writes one may be reading more indexes.
 func (v *View) Readable() []*IndexState {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -199,7 +200,7 @@ func indexesOf(states []*IndexState) []*index.Index {
 	return out
 }
 
-// ReadDocument reads one secret object. A missing one is nil with no error.
+// ReadDocument reads one secret object. If it is missing, the document and the error are nil.
 func (e *Engine) ReadDocument(ctx context.Context, service, key string) (*Document, bucket.Info, error) {
 	name := ObjectName(service, key)
 	o, err := e.Bucket.Get(ctx, name)
@@ -212,7 +213,7 @@ func (e *Engine) ReadDocument(ctx context.Context, service, key string) (*Docume
 	return e.open(service, key, o)
 }
 
-// open reads what stands in an object, once its seal is acceptable.
+// open parses an object after it has checked its seal.
 func (e *Engine) open(service, key string, o bucket.Object) (*Document, bucket.Info, error) {
 	if err := e.Vouch(ObjectName(service, key), o.Seal); err != nil {
 		return nil, bucket.Info{}, err
