@@ -47,7 +47,7 @@ func (w *writing) commit(ctx context.Context, c *change) error {
 			w.committed(c, next, number, put.Tag, o)
 			return nil
 		}
-		// The put failed, or its answer was lost: what stands there now tells (W3).
+		// The put failed, or its answer was lost. Read the object again to find out (W3).
 		base := o
 		if o, info, err = w.afterwards(ctx, n, c.key, failed); err != nil {
 			return err
@@ -70,13 +70,13 @@ func (w *writing) commit(ctx context.Context, c *change) error {
 	}
 }
 
-// afterwards reads an object again whose put failed for the n-th time, if that can change
-// anything. An error that it returns is that of the write.
+// afterwards reads an object again after its put failed for the n-th time, if the put may be
+// repeated or may have been made. Its error is the error of the write.
 func (w *writing) afterwards(ctx context.Context, n int, key string, failed error) (*Document, bucket.Info, error) {
 	if ended(ctx, failed) || errors.Is(failed, bucket.ErrVoid) {
 		return nil, bucket.Info{}, w.unknown(failed)
 	}
-	if !retryable(failed) && !errors.Is(failed, bucket.ErrUnsupported) { // an answer that makes no sense may say that
+	if !retryable(failed) && !errors.Is(failed, bucket.ErrUnsupported) { // an unexpected answer may be reported as unsupported
 		return nil, bucket.Info{}, failed
 	}
 	if err := w.e.pause(ctx, n); err != nil {
@@ -87,19 +87,19 @@ func (w *writing) afterwards(ctx context.Context, n int, key string, failed erro
 	case err == nil:
 		return o, info, nil
 	case errors.Is(err, bucket.ErrDenied) && !unclear(failed), errors.Is(err, store.ErrCorrupt):
-		return nil, bucket.Info{}, err // somebody else's object stands there
+		return nil, bucket.Info{}, err // it is another client's object
 	}
 	return nil, bucket.Info{}, w.unknown(failed)
 }
 
-// retryable reports whether a failed change should be looked at again: somebody was
-// faster, or it is not known whether it was made.
+// retryable reports whether to read the object again after a failed change: another client was
+// faster, or it is unknown whether the change was made.
 func retryable(err error) bool {
 	return errors.Is(err, bucket.ErrChanged) || errors.Is(err, bucket.ErrNotFound) ||
 		errors.Is(err, bucket.ErrBusy) || unclear(err)
 }
 
-// unclear reports whether a failed change may have been made all the same.
+// unclear reports whether a change may have been made although it failed.
 func unclear(err error) bool {
 	return errors.Is(err, bucket.ErrUnavailable) || errors.Is(err, bucket.ErrTorn)
 }
@@ -109,14 +109,14 @@ func ended(ctx context.Context, err error) bool {
 	return ctx.Err() != nil && errors.Is(err, ctx.Err())
 }
 
-// unknown reports a change of which it cannot be told whether it was made. The index is
-// brought up to date in any case.
+// unknown returns the error of a change whose outcome is unknown. It makes sure that the index is
+// updated.
 func (w *writing) unknown(err error) error {
 	w.setBehind()
 	return fmt.Errorf("%w: it may or may not be stored: %w", store.ErrUnknown, StorageError(err))
 }
 
-// check holds a change against what is stored. done means: nothing is to be written.
+// check compares a change with the stored secret. If done is true, nothing needs to be written.
 func (w *writing) check(ctx context.Context, c *change, o *Document, info bucket.Info) (done bool, err error) {
 	have := 0
 	if !o.Absent() {
@@ -135,7 +135,7 @@ func (w *writing) check(ctx context.Context, c *change, o *Document, info bucket
 		return false, nil
 	}
 	if w.e.checkRollback(w.v.Service, c.key, have, w.v.Readable()) != nil {
-		return false, nil // it is not what it was at last: the write decides that it is to be this
+		return false, nil // an older state was put back: the write confirms its value as a new version
 	}
 	c.meta, c.outcome = o.Meta(have, w.e.Alias), store.Unchanged
 	if !vouches(w.own, c.key, info.Tag) {
@@ -150,8 +150,9 @@ func (w *writing) setBehind() {
 	w.behind = true
 }
 
-// next makes the object to put. Versions are never reused: they count on from what any
-// index remembers, of a deleted secret or of an object that was put back to an old state.
+// next returns the object to put and the number of its new version. Version numbers are never
+// reused: the number is above all that any index knows, of a deleted secret or of an
+// object that was put back to an older state.
 func (w *writing) next(o *Document, key string, tag bucket.Tag, v Version) (*Document, int, error) {
 	last := o.highest()
 	if o.Absent() || !vouches(w.own, key, tag) {
@@ -178,7 +179,8 @@ func (w *writing) next(o *Document, key string, tag bucket.Tag, v Version) (*Doc
 	return next, number, nil
 }
 
-// put stores an object on the condition that it is still in the state that was read.
+// put stores an object on the condition that it still has the tag that was read. An empty tag
+// means that there must be no object.
 func (w *writing) put(ctx context.Context, o *Document, tag bucket.Tag, options bucket.PutOptions) (bucket.Info, error) {
 	body, err := o.encode()
 	if err != nil {
@@ -188,16 +190,16 @@ func (w *writing) put(ctx context.Context, o *Document, tag bucket.Tag, options 
 	if tag != "" {
 		options.If = bucket.IfMatch(tag)
 	}
-	// An interrupt does not cut it short: of a put that was given up nobody knows whether it
-	// was made, and the index could not have it.
+	// An interrupt does not cancel the put at once. The outcome of a canceled put is unknown, and
+	// the index could not be updated with it.
 	ctx, cancel := outlive(ctx, putGrace)
 	defer cancel()
 	return w.e.Bucket.Put(ctx, ObjectName(o.service, o.key), body, options)
 }
 
-// checkPut holds the storage's answer to a put against what was asked (W3). A new object
-// that is not sealed as it must be is taken back at once; an older one stays, with the
-// versions that it had before.
+// checkPut checks the seal in the storage's answer to a put (W3). If it is wrong, it returns an
+// error, and deletes the object at once if it is new. An object that existed before is not
+// deleted, because it has older versions.
 func (w *writing) checkPut(ctx context.Context, o *Document, put bucket.Info, base *Document) error {
 	name := ObjectName(o.service, o.key)
 	err := w.e.Vouch(name, put.Seal)
@@ -215,13 +217,14 @@ func (w *writing) checkPut(ctx context.Context, o *Document, put bucket.Info, ba
 	if errors.Is(left, bucket.ErrUnsupported) {
 		left = w.e.Bucket.Delete(ctx, name, bucket.If{})
 	}
-	if left != nil && !errors.Is(left, bucket.ErrNotFound) { // which a repeated request says of what the first has deleted
+	if left != nil && !errors.Is(left, bucket.ErrNotFound) { // "not found" may answer a repeated request whose first attempt succeeded
 		return fmt.Errorf("%w; it could not be taken back: %w", err, StorageError(left))
 	}
 	return err
 }
 
-// checkKey reports whether the key that the storage used is not the one that our alias stands for.
+// checkKey returns a [*store.SealError] if the key that the storage used is not the one to which our
+// alias points.
 func (w *writing) checkKey(name string, s bucket.Seal) error {
 	alias := w.e.Alias
 	w.mu.Lock()
@@ -231,7 +234,7 @@ func (w *writing) checkKey(name string, s bucket.Seal) error {
 	case s.KeyID == "" || alias == "" || s.KeyID == w.own.Seal.KeyID:
 		return nil
 	case s.KeyID == alias || strings.HasSuffix(s.KeyID, ":"+alias):
-		return nil // servers that name keys by their aliases
+		return nil // some servers name keys by their aliases
 	}
 	if want := w.keyID(); want != "" && want != s.KeyID {
 		return &store.SealError{Object: name, Method: s.Method, KeyID: s.KeyID, Want: alias + ", which is " + want}
@@ -239,11 +242,11 @@ func (w *writing) checkKey(name string, s bucket.Seal) error {
 	return nil
 }
 
-// wasMade reports whether a put whose answer was lost was made over base: whether its version is in
-// what stands there now.
+// wasMade reports whether a put over base whose answer was lost was made: whether o, the object as
+// it is now, has its version.
 func (w *writing) wasMade(ctx context.Context, c *change, o *Document, info bucket.Info, base *Document, v Version) (bool, error) {
 	if number, ok := o.has(v, base.Newest()); ok {
-		if o.Newest() == number && o.Alias == w.e.Alias { // nobody wrote on top: it is what the put made
+		if o.Newest() == number && o.Alias == w.e.Alias { // no other write on top: the object is as the put stored it
 			if err := w.checkPut(ctx, o, info, base); err != nil {
 				return false, err
 			}
@@ -254,7 +257,7 @@ func (w *writing) wasMade(ctx context.Context, c *change, o *Document, info buck
 	return false, nil
 }
 
-// committed notes a secret that is stored.
+// committed records the result of a change that is stored.
 func (w *writing) committed(c *change, o *Document, number int, tag bucket.Tag, base *Document) {
 	c.meta, c.outcome = o.Meta(number, w.e.Alias), store.Updated
 	if base.Absent() && number == o.Newest() && len(o.Versions) == 1 {

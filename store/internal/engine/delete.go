@@ -27,8 +27,8 @@ func (e *Engine) Delete(ctx context.Context, service string, keys ...string) ([]
 	return results, also(first, err)
 }
 
-// deleteKeys deletes; exact takes no key for another one that differs in case. The error is of
-// what concerns them all, the indexes above all; without results nothing was done.
+// deleteKeys deletes secrets. If exact is true, names are case-sensitive. The error is about all
+// secrets together, mostly about the indexes. If the results are nil, nothing was deleted.
 func (e *Engine) deleteKeys(ctx context.Context, service string, keys []string, exact bool) ([]store.Result, error) {
 	changes := make([]*change, len(keys))
 	for i, name := range keys {
@@ -50,10 +50,10 @@ func (e *Engine) deleteKeys(ctx context.Context, service string, keys []string, 
 	} else {
 		w.resolve(changes, func(c *change) error {
 			_, err := store.Lookup(c.name, w.v.keys())
-			return err // the purge still takes its ghosts out of the indexes
+			return err // purge still removes its entries from the indexes
 		})
 	}
-	for _, alias := range w.holding(changes, func(*change) bool { return true }) { // those that D3 will put
+	for _, alias := range w.holding(changes, func(*change) bool { return true }) { // D3 will put their indexes
 		if err := e.checkPin(ctx, w.v, alias); err != nil {
 			return nil, wrap("delete", service, sole(changes), err)
 		}
@@ -73,7 +73,7 @@ func (e *Engine) deleteKeys(ctx context.Context, service string, keys []string, 
 			return nil, wrap("delete", service, sole(changes), err)
 		}
 	}
-	each(w.remove) // or they are left
+	each(w.remove) // if the batch has ended, they are left
 	purged := w.purge(ctx, changes)
 	stopped := w.stop("delete", all, changes, purged)
 	results := w.deleted(changes, purged)
@@ -83,12 +83,12 @@ func (e *Engine) deleteKeys(ctx context.Context, service string, keys []string, 
 	return results, wrap("delete", service, sole(changes), purged)
 }
 
-// deleted returns the results of a delete. purged is why an index still holds what was deleted.
+// deleted returns the results of a delete. purged is the error of the update of the indexes.
 func (w *writing) deleted(changes []*change, purged error) []store.Result {
 	results := make([]store.Result, len(changes))
 	for i, c := range changes {
 		if purged != nil && errors.Is(c.err, store.ErrNotFound) && w.leaves(c) {
-			c.err = purged // it is not gone as long as an index holds it
+			c.err = purged // "not found" is wrong as long as an index has its value
 		}
 		results[i] = store.Result{Meta: c.meta, Outcome: c.outcome}
 		if c.err != nil {
@@ -109,7 +109,7 @@ func (w *writing) resolveExactly(changes []*change) {
 	}
 }
 
-// prepare reads what is to be deleted: D1.
+// prepare reads the object to delete (D1).
 func (w *writing) prepare(ctx context.Context, c *change) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
@@ -128,8 +128,8 @@ func (w *writing) prepare(ctx context.Context, c *change) error {
 	return nil
 }
 
-// record has the index know the numbers of what is about to be deleted, where it is behind: who
-// makes the secret anew reads that, and may be writing.
+// record makes sure that the index knows the version numbers of the secrets to delete (D1a). A client
+// that creates the secret again, perhaps at the same time, reads them from there.
 func (w *writing) record(ctx context.Context, changes []*change) error {
 	unknown := func() *index.Index {
 		x := index.New(w.e.Alias)
@@ -143,7 +143,8 @@ func (w *writing) record(ctx context.Context, changes []*change) error {
 	if !unknown().Remembers() || w.v.Service == store.Scratch {
 		return nil
 	}
-	// As an entry first: who has just made it knows it by that for his own.
+	// First update the index, so that the number is in an entry: a client that has just created the
+	// secret recognizes its own version by the entry's tag.
 	r := &reconciliation{e: w.e, v: w.v, alias: w.e.Alias, own: w.own}
 	for range 2 {
 		if err := r.run(ctx); err != nil {
@@ -158,7 +159,7 @@ func (w *writing) record(ctx context.Context, changes []*change) error {
 	return nil
 }
 
-// remove deletes one object: D2.
+// remove deletes one object (D2).
 func (w *writing) remove(ctx context.Context, c *change) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
@@ -171,8 +172,8 @@ func (w *writing) remove(ctx context.Context, c *change) error {
 			w.removed(c, gone)
 			return nil
 		}
-		// It may have been done, and a tombstone that is in the way may be our own. Only the state
-		// that was read is deleted again.
+		// The delete may have been made, and a tombstone that is there may be our own. Repeat the
+		// delete only for the state that was read.
 		now, nowInfo, err := w.afterwards(ctx, n, c.key, failed)
 		switch {
 		case err != nil:
@@ -190,7 +191,7 @@ func (w *writing) remove(ctx context.Context, c *change) error {
 	}
 }
 
-// removed notes a secret that is deleted.
+// removed records that a secret was deleted.
 func (w *writing) removed(c *change, gone known) {
 	c.outcome = store.Deleted
 	w.notifyRollback(c.target.o, c.key, "")
@@ -200,9 +201,9 @@ func (w *writing) removed(c *change, gone known) {
 	w.known[c.key] = gone
 }
 
-// drop deletes an object in the state that was read. Where the storage cannot delete under a
-// condition, a tombstone takes the object's place, under the condition of a put: deleting
-// without one could take a newer secret away.
+// drop deletes an object in the state that was read. If the storage has no conditional delete, it
+// replaces the object by a tombstone with a conditional put: an unconditional delete could
+// delete a newer version.
 func (w *writing) drop(ctx context.Context, o *Document, tag bucket.Tag) (known, error) {
 	name := ObjectName(o.service, o.key)
 	err := w.e.Bucket.Delete(ctx, name, bucket.IfMatch(tag))
@@ -220,8 +221,8 @@ func (w *writing) drop(ctx context.Context, o *Document, tag bucket.Tag) (known,
 	return known{tag: put.Tag, object: tombstone}, err
 }
 
-// purge takes deleted secrets, and ghosts of secrets deleted earlier, out of every index (D3).
-// Ours is put even if it never held them: see [reconciliation.force].
+// purge removes deleted secrets, and entries of secrets that were deleted earlier, from every index
+// (D3). Our index is put even if it never had them: see [reconciliation.force].
 func (w *writing) purge(ctx context.Context, changes []*change) error {
 	gone := func(c *change) bool { return c.outcome == store.Deleted || errors.Is(c.err, store.ErrNotFound) }
 	if !w.behind && !slices.ContainsFunc(changes, gone) {
@@ -234,13 +235,13 @@ func (w *writing) purge(ctx context.Context, changes []*change) error {
 		r := &reconciliation{e: w.e, v: w.v, alias: w.e.Alias, own: w.own, known: w.known, force: true, dropEmpty: w.v.Service == store.Scratch}
 		err := r.run(ctx)
 		if errors.Is(err, bucket.ErrDenied) && !w.behind && !slices.ContainsFunc(changes, w.leaves) {
-			err = nil // a reader, and nothing was there: to fence is for who may write
+			err = nil // nothing was deleted, and a caller without write permission doesn't need the fence
 		}
 		if err != nil {
 			return fmt.Errorf("%w: %w", store.ErrIndexBehind, StorageError(err))
 		}
 	}
-	for _, c := range changes { // the listing is new: it shows whether the storage has told the truth
+	for _, c := range changes { // the new listing shows whether the storage has deleted the objects
 		if listed := w.v.Objects[c.key].Tag; c.outcome == store.Deleted && listed == c.deleted {
 			c.err = fmt.Errorf("%w: the storage says that it was deleted, and lists it all the same", store.ErrUnavailable)
 		}
@@ -254,7 +255,7 @@ func (w *writing) purge(ctx context.Context, changes []*change) error {
 	return nil
 }
 
-// leaves reports whether an index could still hold the value of a secret that is gone.
+// leaves reports whether an index may still have the value of a deleted secret.
 func (w *writing) leaves(c *change) bool {
 	for _, s := range w.v.Indexes {
 		if s.Index != nil {
@@ -266,8 +267,8 @@ func (w *writing) leaves(c *change) bool {
 	return c.outcome == store.Deleted
 }
 
-// holding returns the aliases of the other readable indexes that hold one of the keys that
-// are gone.
+// holding returns the aliases of the other readable indexes that have an entry for a change for which gone
+// returns true.
 func (w *writing) holding(changes []*change, gone func(*change) bool) []string {
 	var aliases []string
 	for _, s := range w.v.Readable() {

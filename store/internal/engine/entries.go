@@ -9,11 +9,12 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// next is X3: an entry stays while the listing vouches for it, and any other is made anew from its object.
+// next is X3. It returns the next index: entries and marks whose tags are in the listing are kept, and all
+// others are made again from the objects.
 func (r *reconciliation) next(ctx context.Context) (*index.Index, error) {
 	before := r.own.Index
 	if before == nil || !r.sealedRight() {
-		// An index under another key vouches for nothing.
+		// The entries of an index under another key are not trusted.
 		empty := index.New(r.alias)
 		if before != nil {
 			empty.Seq = before.Seq
@@ -34,13 +35,13 @@ func (r *reconciliation) next(ctx context.Context) (*index.Index, error) {
 		case ours && k.object != nil && string(k.tag) == tag:
 			r.enter(ctx, next, k.object, r.v.Objects[key])
 		case ours && k.object != nil && !r.reread[key]:
-			unknown = append(unknown, key) // whatever the index says of it: is ours still there?
+			unknown = append(unknown, key) // read it even if the index vouches for it: it may have lost our version (W5)
 		case verified && !r.disputed(entry, key, tag):
 			next.Entries[key] = entry
 			if !r.keepOlder(next, key, entry.Version) {
 				r.seenElsewhere(next, key, entry.Version)
 			}
-		case before.Other[key] == tag && tag != "" && before.Seen[key] == 0: // else it is looked at: is it as new as that?
+		case before.Other[key] == tag && tag != "" && before.Seen[key] == 0: // with a number in Seen, its version must be compared
 			next.Other[key] = tag
 		case before.Gone[key] == tag && tag != "":
 			next.Gone[key] = tag
@@ -55,8 +56,8 @@ func (r *reconciliation) next(ctx context.Context) (*index.Index, error) {
 	return next, nil
 }
 
-// readUnknown reads the keys for which our index does not vouch: another index may, else
-// the object is read.
+// readUnknown enters the keys for which our index does not vouch into next. It reads the object of a
+// key unless another index vouches for it.
 func (r *reconciliation) readUnknown(ctx context.Context, next *index.Index, keys []string) error {
 	if len(keys) == 0 {
 		return nil
@@ -79,7 +80,7 @@ func (r *reconciliation) readUnknown(ctx context.Context, next *index.Index, key
 		}
 		infos[i], err = r.e.Bucket.Head(ctx, ObjectName(r.v.Service, ask[i]))
 		if errors.Is(err, bucket.ErrDenied) || errors.Is(err, bucket.ErrRefused) {
-			infos[i], err = r.v.Objects[ask[i]], nil // it is there, and that is all that is known
+			infos[i], err = r.v.Objects[ask[i]], nil // only the listing is known
 		}
 		return ignore(err, bucket.ErrNotFound)
 	})
@@ -100,7 +101,8 @@ func (r *reconciliation) readUnknown(ctx context.Context, next *index.Index, key
 	return nil
 }
 
-// look notes that an object which the caller has stored was read again, once.
+// look records that an object which the caller has stored was read again (W5), and whether it
+// was overwritten.
 func (r *reconciliation) look(key string, overwritten bool) {
 	if r.reread == nil {
 		r.reread = map[string]bool{}
@@ -114,7 +116,9 @@ func (r *reconciliation) look(key string, overwritten bool) {
 	r.reread[key] = true
 }
 
-// elsewhere notes a key for which another readable index vouches, and one alone: of two, the object decides.
+// elsewhere records a mark for a key in next and returns true if exactly one other readable index
+// vouches for it, or an index knows it to be a tombstone. If indexes disagree, it returns false, and the
+// object must be read.
 func (r *reconciliation) elsewhere(next *index.Index, key string) bool {
 	tag := string(r.v.Objects[key].Tag)
 	entries, gone := r.v.vouching(key, tag)
@@ -136,7 +140,8 @@ func (r *reconciliation) elsewhere(next *index.Index, key string) bool {
 	return gone
 }
 
-// enter puts the newest version of an object into the index, if it belongs there.
+// enter adds the newest version of an object to next, or a mark if the object is a tombstone or under
+// another alias.
 func (r *reconciliation) enter(ctx context.Context, next *index.Index, o *Document, info bucket.Info) {
 	if o.Absent() {
 		next.Gone[o.key] = string(info.Tag)
@@ -150,7 +155,7 @@ func (r *reconciliation) enter(ctx context.Context, next *index.Index, o *Docume
 	owner := o.Alias
 	if owner == "" && r.alias != "" {
 		if owner = r.e.Owner(ctx, r.v, o, info, r.own, r.putKey); owner == "" {
-			// It may be anybody's: no mark, so that the next one looks again. What an index says of it stays.
+			// Its alias is unknown. Without a mark, the next update of the index reads it again. An entry is kept.
 			if entry, ok := r.before.Entries[o.key]; ok {
 				next.Entries[o.key] = entry
 			}
@@ -169,8 +174,8 @@ func (r *reconciliation) enter(ctx context.Context, next *index.Index, o *Docume
 	}
 }
 
-// keepDenied enters a key whose object is deleted (no tag) or may not be read. One under
-// our own key keeps its entry as it was; one under another key is not ours.
+// keepDenied handles a key whose object is deleted (info has no tag) or may not be read. An object
+// under our own key keeps its entry as it was. An object under another key gets a mark.
 func (r *reconciliation) keepDenied(next *index.Index, key string, info bucket.Info) {
 	if info.Tag == "" {
 		return

@@ -12,11 +12,11 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// What an index knows and no object says: the versions that secrets have had. No ordinary step
-// makes that less. An object with a lower version than it once had is evidence of a rollback,
-// and a number that a deleted version had is never given again.
+// This file handles version numbers that are in an index but in no object (protocol.md section 17):
+// the versions that secrets had before. No ordinary step loses them. An object with a lower version
+// than it once had is evidence of a rollback, and the number of a deleted version is never given again.
 
-// notify says something of a service once in a command.
+// notify gives a notice about a service, each text once for a command.
 func (e *Engine) notify(v *View, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	v.mu.Lock()
@@ -30,7 +30,8 @@ func (e *Engine) notify(v *View, format string, args ...any) {
 	}
 }
 
-// checkRollback holds the newest version of a secret against those that the indexes have seen (R5).
+// checkRollback returns a [*store.RollbackError] if an index has seen a higher version of a secret
+// than its newest one (R5).
 func (e *Engine) checkRollback(service, key string, newest int, states []*IndexState) error {
 	if e.AllowRollback {
 		return nil
@@ -43,8 +44,9 @@ func (e *Engine) checkRollback(service, key string, newest int, states []*IndexS
 	return nil
 }
 
-// vouching returns the entries of readable indexes that vouch for an object, by file, without
-// those that a rekey has made ahead, and whether an index knows the object to be a tombstone.
+// vouching returns the entries of readable indexes that vouch for an object, by file name, and
+// whether an index knows the object to be a tombstone. It omits moving entries, which a
+// rekey makes before it moves the object.
 func (v *View) vouching(key, tag string) (entries map[string]index.Entry, gone bool) {
 	entries = map[string]index.Entry{}
 	for _, s := range v.Readable() {
@@ -56,8 +58,8 @@ func (v *View) vouching(key, tag string) (entries map[string]index.Entry, gone b
 	return entries, gone
 }
 
-// disputed reports whether another index that was read says something else of an object for which
-// ours vouches. A rekey has made entries ahead that say the same.
+// disputed reports whether another index that was read disagrees about an object for which
+// ours vouches. It is no dispute if our entry is a moving one with the same version and value.
 func (r *reconciliation) disputed(mine index.Entry, key, tag string) bool {
 	entries, gone := r.v.vouching(key, tag)
 	delete(entries, r.own.File)
@@ -67,8 +69,8 @@ func (r *reconciliation) disputed(mine index.Entry, key, tag string) bool {
 	return gone
 }
 
-// keepOlder keeps the evidence that a secret had a higher version than it has now: an index that
-// forgot it would let readers take the older value. It reports whether the entry is done.
+// keepOlder keeps the evidence that a secret had a higher version than it has now. Without it,
+// readers would accept the older value. It reports whether next has the entry of the secret now.
 func (r *reconciliation) keepOlder(next *index.Index, key string, newest int) bool {
 	x := r.own.Index
 	if x == nil || r.e.AllowRollback || x.Newest(key) <= newest {
@@ -80,7 +82,7 @@ func (r *reconciliation) keepOlder(next *index.Index, key string, newest int) bo
 		r.keepSeen(next, key)
 		return true
 	}
-	next.Seen[key] = x.Newest(key) // of an index that vouches for nothing the number alone
+	next.Seen[key] = x.Newest(key) // the entry itself can't be kept, only its number
 	return false
 }
 
@@ -90,9 +92,9 @@ func (r *reconciliation) notifyOlder(key string, newest, seen int) {
 		r.v.Service, key, newest, seen, r.v.Service, r.v.Service, key, newest, r.v.Service)
 }
 
-// seenElsewhere takes over what another index alone knows of a secret that is entered in ours: it had
-// a higher version, under that alias, and an older state was put back. Did ours vouch for it as if
-// nothing had been, its next version would get the number of the one that is lost.
+// seenElsewhere copies the highest version that another index knows of a secret to ours, when the secret
+// is entered in ours at a lower version: an older state was put back. If our index did not keep that
+// number, the next version of the secret would get the number of the one that is lost.
 func (r *reconciliation) seenElsewhere(next *index.Index, key string, newest int) {
 	seen := 0
 	for _, s := range r.v.Readable() {
@@ -107,18 +109,18 @@ func (r *reconciliation) seenElsewhere(next *index.Index, key string, newest int
 	}
 }
 
-// keepSeen keeps the number of a secret whose object was not read.
+// keepSeen keeps the highest version of a secret whose object was not read.
 func (r *reconciliation) keepSeen(next *index.Index, key string) {
 	if x := r.own.Index; x != nil && x.Newest(key) > next.Entries[key].Version {
 		next.Seen[key] = x.Newest(key)
 	}
 }
 
-// remember has the next index know every number that this one does, of entries that it loses
-// above all, and those of what the caller has deleted.
+// remember records in the next index every version number that the current one knows, above all of
+// entries that it loses, and the numbers of what the caller has deleted.
 func (r *reconciliation) remember(next *index.Index) {
 	if r.v.Service == store.Scratch {
-		next.Last = map[string]int{} // its keys are random
+		next.Last = map[string]int{} // its keys are random and never used again
 		return
 	}
 	if x := r.own.Index; x != nil {
@@ -147,31 +149,32 @@ func (r *reconciliation) remember(next *index.Index) {
 	next.Fold()
 }
 
-// keepNumber notes a number that an entry had, unless a newer entry or an object elsewhere has more.
+// keepNumber records a version number that a secret had, unless its new entry, or its object under
+// another alias, has a higher one.
 func (r *reconciliation) keepNumber(next *index.Index, key string, n int) {
 	if next.Entries[key].Version <= n && r.movedAway[key] < n && next.Seen[key] < n {
 		next.Learn(key, n)
 	}
 }
 
-// takenError tells of secrets that were made under numbers which deleted ones had had.
-type takenError struct{ above map[string]int } // the highest number known of each
+// takenError reports new secrets with version numbers that deleted secrets had before.
+type takenError struct{ above map[string]int } // by key, the highest number known
 
 func (e *takenError) Error() string { return "a version number was taken" }
 
-// unique looks whether the numbers of new secrets are theirs alone. "There is no object" is true
-// again after another one was made and deleted, so that a put in its place does not tell. But
-// who deletes has the number in the index first: what was read before the put says less than
-// what stands there after it.
+// unique returns a [*takenError] if a new secret has a version number that a deleted secret had before (W6).
+// The condition of a put can't prevent that: "there is no object" is true again after another
+// client has created and deleted one. But a delete records the number in the index before it deletes the
+// object (D1a), so that an index which is read after the put has the number.
 func (r *reconciliation) unique(ctx context.Context, first bool) error {
 	made := maps.Clone(r.known)
 	maps.DeleteFunc(made, func(key string, k known) bool { return !k.created || r.v.Objects[key].Tag != k.tag })
-	if len(made) == 0 || first { // an index that is made is looked at again
+	if len(made) == 0 || first { // a new index is checked again: see lookAgain
 		return nil
 	}
 	for file, s := range r.v.Indexes {
 		if s.Index != nil && file != r.own.File && r.v.Files[file].Tag != s.Tag {
-			delete(r.v.Indexes, file) // it was put since
+			delete(r.v.Indexes, file) // it has changed since it was read
 		}
 	}
 	if err := r.e.readIndexes(ctx, r.v); err != nil {
@@ -191,7 +194,7 @@ func (r *reconciliation) unique(ctx context.Context, first bool) error {
 	return nil
 }
 
-// taken reports whether an index knows the number of a new secret from another write.
+// taken reports whether an index knows the version number of a new secret from another write.
 func (r *reconciliation) taken(s *IndexState, key string, k known) bool {
 	if !k.created {
 		return false
@@ -203,8 +206,8 @@ func (r *reconciliation) taken(s *IndexState, key string, k known) bool {
 	return n >= k.version
 }
 
-// renumber gives what was just made under a number that is not its own the next free one. Nobody
-// was told the first.
+// renumber stores a version that was just created with a taken number again, under the next free
+// number (W6). The first number was not reported to the caller yet.
 func (w *writing) renumber(ctx context.Context, key string, above int) error {
 	k := w.known[key]
 	v := k.object.Versions[k.version]
@@ -242,7 +245,7 @@ func (w *writing) renumber(ctx context.Context, key string, above int) error {
 	}
 }
 
-// renumberAll does so for all that a reconciliation has found.
+// renumberAll renumbers all secrets of a [*takenError].
 func (w *writing) renumberAll(ctx context.Context, taken *takenError) error {
 	for _, key := range slices.Sorted(maps.Keys(taken.above)) {
 		if err := w.renumber(ctx, key, taken.above[key]); err != nil {
@@ -252,7 +255,7 @@ func (w *writing) renumberAll(ctx context.Context, taken *takenError) error {
 	return nil
 }
 
-// vouches reports whether an index vouches for an object in this state.
+// vouches reports whether an index has an entry that was made from the object in state tag.
 func vouches(s *IndexState, key string, tag bucket.Tag) bool {
 	if s.Index == nil {
 		return false
@@ -261,7 +264,8 @@ func vouches(s *IndexState, key string, tag bucket.Tag) bool {
 	return ok
 }
 
-// notifyRollback says of a secret that was changed in this state that it had been put back before.
+// notifyRollback gives a notice if a secret that was just changed had been put back to an older state
+// before. o is the state before the change, and then is the end of the sentence.
 func (w *writing) notifyRollback(o *Document, key, then string) {
 	seen := 0
 	for _, s := range w.v.Readable() {
@@ -272,7 +276,8 @@ func (w *writing) notifyRollback(o *Document, key, then string) {
 	}
 }
 
-// highest returns the highest version that a secret is known to have had.
+// highest returns the highest version that a secret had, as far as its object and the readable indexes
+// know.
 func (w *writing) highest(o *Document) int {
 	n := o.highest()
 	for _, s := range w.v.Readable() {

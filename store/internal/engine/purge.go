@@ -52,9 +52,9 @@ func keptOf(id store.ID, versions []bucket.Version) admin.Kept {
 	return k
 }
 
-// Purge implements [admin.Purger]. The marks and tombstones of the secrets are the last to go:
-// as long as anything is left, a second run finds them. And a mark that went before what is
-// below it would bring that back.
+// Purge implements [admin.Purger]. It removes the delete marks and tombstones of the secrets last. As
+// long as any version is left, a second run finds the secret by them. And if a mark was removed before the
+// version below it, that version would become visible again.
 func (e *Engine) Purge(ctx context.Context, service string, keys ...string) ([]store.Result, []admin.Kept, error) {
 	p, err := e.listVersions(ctx, service)
 	if err != nil {
@@ -85,7 +85,7 @@ func (e *Engine) Purge(ctx context.Context, service string, keys ...string) ([]s
 		}
 	}
 	if err != nil {
-		// A present index may hold a value: nothing is removed by which a second run would know.
+		// The current index may still have a value. Keep the marks, so that a second run finds the secrets.
 		return unfinished(results, err), nil, also(first, err)
 	}
 	if len(gone) == 0 {
@@ -98,7 +98,7 @@ func (e *Engine) Purge(ctx context.Context, service string, keys ...string) ([]s
 	return results, removed, also(first, err)
 }
 
-// unfinished takes back that secrets which were deleted before are purged.
+// unfinished sets the results of secrets that are reported as purged to failed, with err.
 func unfinished(results []store.Result, err error) []store.Result {
 	for i, r := range results {
 		if r.Outcome == store.Purged {
@@ -108,8 +108,8 @@ func unfinished(results []store.Result, err error) []store.Result {
 	return results
 }
 
-// exact resolves names to keys, deleted ones too. One of which there is nothing stays as it is,
-// with its error.
+// exact resolves names to keys, of deleted secrets too. A name without any version is returned as it
+// is, with its error in missing.
 func (p *versionList) exact(names []string) (keys []string, missing []error, err error) {
 	keys, missing = make([]string, len(names)), make([]error, len(names))
 	for i, name := range names {
@@ -127,7 +127,7 @@ func (p *versionList) exact(names []string) (keys []string, missing []error, err
 	return keys, missing, nil
 }
 
-// sweep removes what is kept of the indexes, and then of secrets that are deleted.
+// sweep removes the old versions of the indexes and then those of deleted secrets (P3 to P5).
 func (e *Engine) sweep(ctx context.Context, service string, keys []string) ([]admin.Kept, error) {
 	p, err := e.listVersions(ctx, service)
 	if err != nil {
@@ -177,8 +177,8 @@ func (s *sweeping) note(name string) *admin.Kept {
 	return s.removed[name]
 }
 
-// states removes older states, and looks whether they are gone: the marks above them may go
-// only then. What is listed all the same is removed again, a few times.
+// states removes old versions and lists again to check that they are gone, because the marks above
+// them may be removed only then. It removes versions that are still listed again, a few times.
 func (s *sweeping) states(ctx context.Context, of []bucket.Version) error {
 	old := only(of, func(v bucket.Version) bool { return !v.Latest && !v.Mark })
 	for n := 0; len(old) > 0; n++ {
@@ -203,10 +203,10 @@ func (s *sweeping) states(ctx context.Context, of []bucket.Version) error {
 	return nil
 }
 
-// marks removes marks below which there is nothing any more.
+// marks removes delete marks. The versions below them must have been removed.
 func (s *sweeping) marks(ctx context.Context, of []bucket.Version) error {
 	return s.versions(ctx, only(of, func(v bucket.Version) bool {
-		return v.Mark && !(v.Latest && v.ID == bucket.NullVersion) // that one may be somebody's new object by now
+		return v.Mark && !(v.Latest && v.ID == bucket.NullVersion) // this id may be another client's new object by now
 	}))
 }
 
@@ -231,7 +231,7 @@ func (s *sweeping) versions(ctx context.Context, versions []bucket.Version) erro
 	})
 }
 
-// remove removes one version. Its id names that one alone, so that it can be tried again.
+// remove removes one version. A version id is unique, so that the request can be repeated safely.
 func (s *sweeping) remove(ctx context.Context, v bucket.Version) error {
 	for n := 0; ; n++ {
 		err := s.p.DeleteVersion(ctx, v.Name, v.ID)
@@ -247,8 +247,8 @@ func (s *sweeping) remove(ctx context.Context, v bucket.Version) error {
 	}
 }
 
-// tombstones removes those of the secrets, when there is nothing below them any more. What
-// somebody has put on top stays.
+// tombstones removes the tombstones of the secrets. The versions below them must have been removed. An
+// object that another client has put on top stays.
 func (s *sweeping) tombstones(ctx context.Context, keys []string) error {
 	for _, key := range keys {
 		versions := s.p.secrets[key]

@@ -13,69 +13,69 @@ import (
 
 // ReconcileOptions refine [Engine.Reconcile].
 type ReconcileOptions struct {
-	Rebuild bool         // make an index anew that does not parse
-	Inherit *index.Index // what the index is to know of deleted secrets beside its own; nil: nothing
+	Rebuild bool         // rebuild an index that does not parse
+	Inherit *index.Index // version numbers of deleted secrets to add to the index; nil for none
 }
 
-// Reconcile brings the index of an alias up to date with the secret objects (X1 to X4). It renews
-// the listing of the view.
+// Reconcile updates the index of an alias from the secret objects (X1 to X4). It lists the service
+// again and replaces the listing of the view.
 func (e *Engine) Reconcile(ctx context.Context, v *View, alias string, o ReconcileOptions) error {
 	r := &reconciliation{e: e, v: v, alias: alias, rebuild: o.Rebuild, inherited: o.Inherit}
 	return r.run(ctx)
 }
 
-// reconciliation makes one index say what the secret objects say: X1 to X4 of the protocol.
-// Every command that changes secrets ends with it, and whoever wins a race takes the
-// others' changes along.
+// reconciliation is one update of an index from the secret objects: X1 to X4 of the protocol.
+// Every command that changes secrets ends with it. If several clients update an index at the same
+// time, the index that wins has the changes of the others too.
 type reconciliation struct {
 	e     *Engine
-	v     *View // the service; its listing is renewed
+	v     *View // the service; its listing is replaced
 	alias string
 
-	// own is the index as it was read before the caller changed any object; nil: read it.
+	// own is the index as it was read before the caller changed any object. If it is nil, run reads it.
 	own *IndexState
-	// known spares requests for objects in a state that the caller has made or seen. A known
-	// object of nil was deleted.
+	// known has the states of objects that the caller has made or seen, which saves requests. If the
+	// object in it is nil, it was deleted.
 	known map[string]known
-	// moving holds entries of secrets that are still under another alias and will be under
-	// this one (K1): they stand here before their objects do.
+	// moving has the entries of secrets that a rekey will move from another alias to this one (K1).
+	// They are added before the objects are moved.
 	moving map[string]index.Entry
-	// whole makes the index right whoever has won the race for it: a rekey answers for all that
-	// it has announced in it, also for what was deleted since.
+	// whole makes run check the whole index even if another client has put it meanwhile. A rekey is
+	// responsible for everything that it has announced, including what was deleted since.
 	whole bool
-	// putKey is the key under which the storage sealed what the caller has put, if anything.
+	// putKey is the key under which the storage sealed the caller's puts; "" if unknown.
 	putKey string
-	// force puts the index even if nothing is to be changed in it. Who has removed an object
-	// must: a writer who read the index before, and the object before it was deleted, would
-	// else put the deleted value back.
+	// force puts the index even if nothing changes in it. This is required after a delete: otherwise a
+	// writer that has read the index before, and the object before it was deleted, could put the
+	// deleted value back into the index.
 	force bool
-	// dropEmpty deletes an index that is left without entries (K5). One that stayed behind
-	// under a key that is disabled later would stop every reader; and who may no longer seal
-	// with the key, which is the fence that a rekey wants, could not put it.
+	// dropEmpty deletes an index that is left without entries (K5). If it stayed and its key was
+	// disabled later, every reader would fail. And a delete needs no permission for the key, while a put
+	// would fail if the key is fenced, as it should be for a rekey.
 	dropEmpty bool
-	// rebuild makes an index anew that does not parse. It is a cache, and the objects have all of it.
+	// rebuild rebuilds an index that does not parse. It is a cache, and the objects have all of its values.
 	rebuild bool
-	// inherited is what other indexes of the service know of deleted secrets, and this one is to
-	// know. Before this one is deleted, handOver copies what it knows to another one.
+	// inherited has version numbers of deleted secrets from other indexes of the service, to be added
+	// to this one. handOver copies those of this index to another one before this one is deleted.
 	inherited *index.Index
 	handOver  func(ctx context.Context, x *index.Index) error
-	// first makes an index where there was none: the listing that the caller has already serves
-	// for the first round, since the one that follows the put holds it against what is there then.
+	// first is set if there was no index. The first round then uses the listing that the caller
+	// already has, because a new listing after the put checks the index again.
 	first bool
 
-	// shared is for an index in which two aliases have met: the entries of both stay.
+	// shared is set for an index with entries of two aliases with the same index name. Both are kept.
 	shared bool
 
-	before      *index.Index    // what of the index as it was can be relied on
-	made        string          // the nonce of the index that was put where there was none, unless forced
-	reread      map[string]bool // keys that the caller has stored, and whose object was read since (W5)
-	overwritten []string        // those of them whose object lacks it again
+	before      *index.Index    // the index as it was, or an empty one if it is not trusted
+	made        string          // the nonce of the index if it was created, not forced
+	reread      map[string]bool // keys that the caller has stored and whose objects were read again (W5)
+	overwritten []string        // those of them whose objects have lost the caller's version
 	movedAway   map[string]int  // the newest versions of secrets that were seen under another alias
 }
 
-// run repeats X1 to X4 until the index is right. The order of its steps matters: with the
-// listing before the index, an entry that is made between the two looks like a ghost and
-// is dropped, and the put still succeeds.
+// run repeats X1 to X4 until the index is right. The index must be read before the service is
+// listed. Otherwise an entry that is made between the two requests looks like that of a deleted secret
+// and is dropped, and the put still succeeds.
 func (r *reconciliation) run(ctx context.Context) error {
 	file := index.FileName(r.alias)
 	deadline := r.e.Now().Add(waiting.Limit(ctx, retryTime))
@@ -102,7 +102,7 @@ func (r *reconciliation) run(ctx context.Context) error {
 		} else if err := r.e.List(ctx, r.v); err != nil { // X2
 			return err
 		}
-		if r.v.Files[file].Tag == r.own.Tag { // else it was put meanwhile
+		if r.v.Files[file].Tag == r.own.Tag { // otherwise it was put meanwhile
 			r.v.Indexes[file] = r.own
 			if n > 0 && r.committed() {
 				return nil
@@ -137,15 +137,15 @@ func (r *reconciliation) run(ctx context.Context) error {
 	}
 }
 
-// lookAgain follows the making of an index where there was none. "There is none" is true again
-// after a rekey has deleted the index that it left empty, so that this condition does not tell
-// that the listing is of today: what was made then of a secret that has moved since is taken back.
+// lookAgain checks an index again after it was created. The condition "there is no index" is true
+// again after a rekey has deleted an empty index, so that it does not prove that the listing was
+// current: entries of secrets that were moved since are removed.
 func (r *reconciliation) lookAgain(ctx context.Context, file string) error {
 	r.own, r.force, r.first = r.v.Indexes[file], false, false
 	return r.run(ctx)
 }
 
-// addKnown adds to the listing what the caller has stored since it was made.
+// addKnown adds the objects that the caller has stored since the listing to the listing.
 func (r *reconciliation) addKnown() {
 	for key, k := range r.known {
 		if k.object != nil {
@@ -154,8 +154,8 @@ func (r *reconciliation) addKnown() {
 	}
 }
 
-// swap puts the index if it differs, on the condition that it is still the one that was
-// read (X4).
+// swap puts the next index if it differs from the current one, on the condition that the current one
+// is unchanged since it was read (X4). It deletes the index instead if it is empty and not needed.
 func (r *reconciliation) swap(ctx context.Context, file string, next *index.Index) error {
 	before := r.own.Index
 	if before == nil {
@@ -172,7 +172,7 @@ func (r *reconciliation) swap(ctx context.Context, file string, next *index.Inde
 		}
 		return r.drop(ctx, file)
 	}
-	if !r.force && (before.Same(next) && r.sealedRight() || bare && r.own.Missing) { // marks alone are no reason to make one
+	if !r.force && (before.Same(next) && r.sealedRight() || bare && r.own.Missing) { // an index is not created for marks alone
 		return nil
 	}
 	if err := r.e.checkPin(ctx, r.v, r.alias); err != nil {
@@ -196,7 +196,7 @@ func (r *reconciliation) swap(ctx context.Context, file string, next *index.Inde
 		return err
 	}
 	if err := r.e.Vouch(name, put.Seal); err != nil {
-		// Its values are not encrypted, and nothing is lost with it.
+		// Its values are not encrypted as required. It is a cache, so nothing is lost.
 		_ = r.e.Bucket.Delete(waiting.Beyond(ctx), name, bucket.IfMatch(put.Tag))
 		return err
 	}
@@ -204,8 +204,8 @@ func (r *reconciliation) swap(ctx context.Context, file string, next *index.Inde
 	return nil
 }
 
-// drop deletes the index. Where a delete has no condition it may take a new entry along:
-// that costs readers a request until the next write, and no secret.
+// drop deletes the index. Without conditional delete it may delete a new entry too: no secret is
+// lost, but readers need a request more until the next write.
 func (r *reconciliation) drop(ctx context.Context, file string) error {
 	if r.own.Missing {
 		return nil
@@ -221,15 +221,15 @@ func (r *reconciliation) drop(ctx context.Context, file string) error {
 	return err
 }
 
-// sealedRight reports whether the index is under the key that the storage uses for our
-// alias now. Where it is not, the alias was pointed at another key, or somebody planted the index.
+// sealedRight reports whether the index is under the key that the storage uses for our alias
+// now. Otherwise the alias was pointed to another key, or an attacker planted the index.
 func (r *reconciliation) sealedRight() bool {
 	return r.own.Missing || r.putKey == "" || r.own.Seal.KeyID == "" || r.own.Seal.KeyID == r.putKey
 }
 
-// committed reports whether the writer who won the race for the index has committed all changes
-// of the caller too. Its listing then came after our puts, and so after those of every writer
-// that ended before we began: what else may be missing has a writer of its own.
+// committed reports whether the index of another writer, which was put first, has all changes of the
+// caller. Then that writer's listing came after our puts, and so after those of every writer that
+// ended before we began. Changes that are still missing are entered by their own writers.
 func (r *reconciliation) committed() bool {
 	if r.force || r.own.Index == nil || len(r.known) == 0 || r.whole || !r.sealedRight() {
 		return false

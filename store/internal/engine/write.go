@@ -28,8 +28,8 @@ func (e *Engine) Write(ctx context.Context, id store.ID, v store.Value, o store.
 }
 
 // WriteAll implements [store.Store]: W0 to W5 of the protocol for each secret, with one
-// update of the index for all of them. When ctx ends half way, the secrets that are stored by
-// then still reach the index.
+// update of the index for all of them. If ctx ends early, the index is still updated with the
+// secrets that are stored by then.
 func (e *Engine) WriteAll(ctx context.Context, service string, values map[string]store.Value, o store.WriteOptions) ([]store.Result, error) {
 	changes, err := e.plan(service, values, o) // W0
 	if err != nil {
@@ -47,8 +47,8 @@ func (e *Engine) WriteAll(ctx context.Context, service string, values map[string
 	if len(changes) > 1 {
 		w.askKey()
 	} else if w.own.Missing {
-		// For one secret alone the question is not worth a request: what the storage says that it
-		// used is held against key_arns here, against the index from now on, and against KMS by doctor.
+		// A single secret is not worth a request to the key service. The key that the storage reports is
+		// checked against key_arns here, against the index by later writes, and against KMS by doctor.
 		w.keyID = func() string { return "" }
 	}
 	w.resolve(changes, func(c *change) error { return store.CheckNewKey(c.key) })
@@ -56,7 +56,7 @@ func (e *Engine) WriteAll(ctx context.Context, service string, values map[string
 	_ = pace.Each(context.WithoutCancel(ctx), writers, len(changes), func(_ context.Context, i int) error {
 		c := changes[i]
 		if c.err == nil {
-			c.err = all.Do(func() error { return w.commit(ctx, c) }) // but for that of the session, one failure does not end the others
+			c.err = all.Do(func() error { return w.commit(ctx, c) }) // a failure stops the others only if the session has expired
 		}
 		if o.Progress != nil && !e.left(all, c.err) {
 			o.Progress(c.result())
@@ -66,12 +66,12 @@ func (e *Engine) WriteAll(ctx context.Context, service string, values map[string
 	behind := w.finish(ctx)
 	first := w.stop("write", all, changes, behind)
 	if first != nil && errors.Is(behind, store.ErrIndexBehind) {
-		behind = nil // which first tells
+		behind = nil // first reports it
 	}
 	results := make([]store.Result, len(changes))
 	for i, c := range changes {
 		if k := w.known[c.key]; c.err == nil && k.version > c.meta.Version {
-			c.meta.Version = k.version // its first number was taken
+			c.meta.Version = k.version // it was renumbered, because its first number was taken
 		}
 		results[i] = c.result()
 		if first == nil {
@@ -81,7 +81,7 @@ func (e *Engine) WriteAll(ctx context.Context, service string, values map[string
 	return results, also(first, wrap("write", service, sole(changes), behind))
 }
 
-// also returns the first failure and, if there is one, what failed after it.
+// also returns an error of both failures, or the only one that is not nil.
 func also(first, then error) error {
 	if first == nil || then == nil {
 		return cmp.Or(first, then)
@@ -89,13 +89,14 @@ func also(first, then error) error {
 	return &bothError{first, then}
 }
 
-// bothError is a failure and one that came after it, on one line: a sentence may stand before it.
+// bothError is a failure and a later one. Its text is on one line, unlike that of [errors.Join],
+// so that it can follow other text.
 type bothError struct{ first, then error }
 
 func (e *bothError) Error() string   { return e.first.Error() + "; " + e.then.Error() }
 func (e *bothError) Unwrap() []error { return []error{e.first, e.then} }
 
-// sole names the key when a command is about one alone.
+// sole returns the name of the secret if there is only one change, else "".
 func sole(changes []*change) string {
 	if len(changes) == 1 {
 		return changes[0].name
@@ -103,14 +104,14 @@ func sole(changes []*change) string {
 	return ""
 }
 
-// change is one secret on its way into the store.
+// change is one secret to be written or deleted.
 type change struct {
 	name  string // as the caller wrote it
 	key   string // as it is stored
 	value store.Value
 
-	fetched *fetched   // what W1 has read beside the listing; nil: nothing
-	target  *fetched   // what is to be deleted
+	fetched *fetched   // the object that W1 has read beside the listing; nil if it has read none
+	target  *fetched   // the object to delete
 	deleted bucket.Tag // the state in which it was deleted
 	meta    store.Meta
 	outcome store.Outcome
@@ -135,7 +136,7 @@ func (c *change) result() store.Result {
 	return store.Result{Meta: c.meta, Outcome: c.outcome}
 }
 
-// plan validates everything before anything is written (W0).
+// plan validates all names and values before anything is written (W0).
 func (e *Engine) plan(service string, values map[string]store.Value, o store.WriteOptions) ([]*change, error) {
 	var changes []*change
 	stored := map[string]string{}
@@ -170,25 +171,26 @@ type writing struct {
 	author func() string // of new versions
 	now    time.Time
 
-	keyID  func() string // what the key service says our alias stands for; "" unknown
+	keyID  func() string // the key to which our alias points; "" if unknown
 	others func() error  // reads the other indexes, once
 
 	mu     sync.Mutex
-	known  map[string]known // what this command has stored
-	behind bool             // the index does not vouch for a secret that was left unchanged
-	putKey string           // the key that the storage really used
+	known  map[string]known // what this command has stored or deleted, by key
+	behind bool             // the index must be updated: it doesn't vouch for an unchanged secret, or an outcome is unknown
+	putKey string           // the key that the storage used for our puts
 }
 
 // known is a state of an object that this command has seen or made.
 type known struct {
 	tag     bucket.Tag
 	object  *Document
-	version int  // of ours in it; of what was deleted, the highest that it had
-	created bool // where nothing was
+	version int  // the version that we wrote; of a deleted secret, the highest that it had
+	created bool // there was no secret before
 }
 
-// begin does W1: at once the listing, our index, and for a single secret its object,
-// as if the name were the stored one. Where keys are pinned, it refuses an alias that stands for another.
+// begin does W1. It concurrently lists the service, reads our index and, for a single secret, its
+// object, assuming that the given name is the stored one. If keys are pinned, it
+// returns an error if our alias points to another key.
 func (e *Engine) begin(ctx context.Context, service string, changes []*change) (*writing, error) {
 	var v *View
 	var pinned string
@@ -200,7 +202,7 @@ func (e *Engine) begin(ctx context.Context, service string, changes []*change) (
 	if e.PinnedKey != nil {
 		requests = append(requests, func(ctx context.Context) error {
 			pinned, unpinned = e.PinnedKey(ctx, service, e.Alias)
-			return nil // what cannot be listed or read is told first
+			return nil // errors of listing and reading take precedence
 		})
 	}
 	if len(changes) == 1 {
@@ -208,14 +210,14 @@ func (e *Engine) begin(ctx context.Context, service string, changes []*change) (
 		c.fetched = &fetched{key: c.key}
 		requests = append(requests, func(ctx context.Context) error {
 			c.fetched.o, c.fetched.info, c.fetched.err = e.ReadDocument(ctx, service, c.key)
-			return nil // whether it matters is decided with the listing at hand
+			return nil // base decides whether the error matters, with the listing
 		})
 	}
 	if err := pace.All(ctx, requests...); err != nil {
 		return nil, err
 	}
 	if v.denied != nil {
-		return nil, v.denied // who changes an index must see what it is an index of
+		return nil, v.denied // without a listing the index can't be updated
 	}
 	if unpinned != nil {
 		return nil, unpinned
@@ -236,7 +238,8 @@ func (e *Engine) begin(ctx context.Context, service string, changes []*change) (
 	return w, nil
 }
 
-// askKey asks beside the puts for the key that no index tells.
+// askKey starts to ask for the key of our alias, concurrently with the puts, if there is no index
+// from which it is known.
 func (w *writing) askKey() {
 	if w.own.Missing && !w.e.Plain() {
 		w.keyID = async(w.keyID)
@@ -250,8 +253,8 @@ func async(f func() string) func() string {
 	return sync.OnceValue(func() string { return <-result })
 }
 
-// Writable reports why an index must be left alone: it could not be read (I8), or it
-// belongs to another alias.
+// Writable returns an error if an index must not be written: it could not be read (I8), or it
+// has entries of another alias.
 func (s *IndexState) Writable() error {
 	if s.Denied != nil {
 		return s.Denied
@@ -267,8 +270,8 @@ func (s *IndexState) Writable() error {
 	return nil
 }
 
-// resolve finds the stored names of all changes in the listing. A name that is not there
-// stays as planned; what that means, isNew decides.
+// resolve finds the stored names of all changes in the listing. For a name that is not listed it
+// calls isNew, whose result becomes the error of the change.
 func (w *writing) resolve(changes []*change, isNew func(*change) error) {
 	stored := map[string][]string{} // by the name in lower case
 	for key := range w.v.Objects {
@@ -291,13 +294,14 @@ func (w *writing) resolve(changes []*change, isNew func(*change) error) {
 	}
 }
 
-// base reads what a change builds upon. What the listing does not show is not asked for.
+// base reads the object that a change is based on. It makes no request for an object that is not
+// listed.
 func (w *writing) base(ctx context.Context, c *change) (*Document, bucket.Info, error) {
 	if f := c.fetched; f != nil && f.key == c.key {
 		c.fetched = nil
 		_, listed := w.v.Objects[c.key]
 		if !listed && errors.Is(f.err, bucket.ErrDenied) {
-			return nil, bucket.Info{}, nil // 403 for what is missing
+			return nil, bucket.Info{}, nil // S3 may answer 403 for a missing object
 		}
 		return f.o, f.info, f.err
 	}
@@ -307,7 +311,7 @@ func (w *writing) base(ctx context.Context, c *change) (*Document, bucket.Info, 
 	return w.e.ReadDocument(ctx, w.v.Service, c.key)
 }
 
-// finish brings the index up to date (W4) and looks whether what was stored is still there (W5).
+// finish updates the index (W4) and checks that what was stored has not been overwritten (W5).
 func (w *writing) finish(ctx context.Context) error {
 	if len(w.known) == 0 && !w.behind {
 		return nil
@@ -337,8 +341,8 @@ func (w *writing) finish(ctx context.Context) error {
 	return nil
 }
 
-// outlive returns a context that ends some time after ctx does: what is stored shall be
-// seen, and soon, whenever the interrupt comes.
+// outlive returns a context that ends the given time after ctx. It lets a put and the update of the
+// index finish soon after an interrupt, so that what is stored is in the index.
 func outlive(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancel(waiting.Beyond(ctx))
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
