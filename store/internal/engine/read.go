@@ -15,7 +15,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// Read implements [store.Store]. It costs one request unless the name must be looked up.
+// Read implements [store.Store]. It makes one request unless the name must be looked up in a listing.
 func (e *Engine) Read(ctx context.Context, id store.ID, n int) (store.Secret, error) {
 	o, err := e.find(ctx, id)
 	if err != nil {
@@ -44,8 +44,8 @@ func (e *Engine) History(ctx context.Context, id store.ID) ([]store.Meta, error)
 	return out, nil
 }
 
-// find reads the object of a secret by its exact name, else by the one name that differs
-// only in case.
+// find reads the object of a secret by its exact name, or else by the only name that differs
+// from it only in case.
 func (e *Engine) find(ctx context.Context, id store.ID) (*Document, error) {
 	if _, err := store.NewID(id.Service, id.Key); err != nil {
 		return nil, err
@@ -64,9 +64,9 @@ func (e *Engine) find(ctx context.Context, id store.ID) (*Document, error) {
 		return nil, err
 	}
 	if _, listed := v.Objects[id.Key]; listed && denied != nil {
-		return nil, denied // else it is missing: who may list by prefix alone gets a 403 for that
+		return nil, denied // if it is not listed, it is missing: S3 may answer 403 for that
 	}
-	delete(v.Objects, id.Key) // it was just seen to be missing, or a tombstone
+	delete(v.Objects, id.Key) // the read has shown that it is missing or a tombstone
 	key, err := store.Lookup(id.Key, v.keys())
 	if err != nil {
 		return nil, err
@@ -89,8 +89,8 @@ func (e *Engine) Services(ctx context.Context, prefix string) ([]string, error) 
 	return services, err
 }
 
-// IDs implements [store.Lister]. Where the storage cannot delete under a condition, a
-// deleted secret counts until its tombstone is collected.
+// IDs implements [store.Lister]. If the storage has no conditional delete, it includes a
+// deleted secret until its tombstone is collected.
 func (e *Engine) IDs(ctx context.Context, prefix string) ([]store.ID, error) {
 	var ids []store.ID
 	for info, err := range e.Bucket.Walk(ctx, prefix) {
@@ -122,8 +122,8 @@ func (e *Engine) Load(ctx context.Context, service string) (store.Contents, erro
 	c, err := e.load(ctx, service)
 	var rollback *store.RollbackError
 	if errors.As(err, &rollback) {
-		// The index may have been read before, and the object after, a delete and a new write:
-		// only what a second look confirms is a rollback.
+		// The secret may have been deleted and created again between the reads of the index and
+		// of the object. It is a rollback only if a second load finds it too.
 		c, err = e.load(ctx, service)
 	}
 	if err != nil {
@@ -150,11 +150,11 @@ func (e *Engine) load(ctx context.Context, service string) (store.Contents, erro
 	readable := v.Readable()
 	c.Notices = append(c.Notices, e.notices(v)...)
 
-	// R3: the entries that the listing vouches for.
+	// R3: the entries whose tags are in the listing.
 	verified, unknown := index.Merge(v.tags(), indexesOf(readable)...)
 	c.Listed = len(verified) + len(unknown)
 	for key, entry := range verified {
-		if e.checkRollback(service, key, entry.Version, readable) != nil { // R5: or an index is newer than the listing
+		if e.checkRollback(service, key, entry.Version, readable) != nil { // R5: a rollback, or an index is newer than the listing
 			unknown = append(unknown, key)
 			continue
 		}
@@ -185,7 +185,7 @@ func (e *Engine) load(ctx context.Context, service string) (store.Contents, erro
 	return c, e.confirmDenied(ctx, v, &c)
 }
 
-// SecretOf returns the secret that an index entry holds.
+// SecretOf returns the secret in an index entry.
 func SecretOf(service, key string, entry index.Entry) store.Secret {
 	return store.Secret{
 		Meta: store.Meta{
@@ -196,7 +196,7 @@ func SecretOf(service, key string, entry index.Entry) store.Secret {
 	}
 }
 
-// aliasIn returns the alias of an object that does not name it itself, as the indexes have it.
+// aliasIn returns the alias of a secret according to the indexes, for an object that does not record one.
 func aliasIn(key string, states []*IndexState) string {
 	for _, s := range states {
 		if entry, ok := s.Index.Entries[key]; ok {
@@ -206,8 +206,8 @@ func aliasIn(key string, states []*IndexState) string {
 	return ""
 }
 
-// readUnknown reads the objects of keys, 16 at a time. The result of a key that the caller
-// may not read is nil; one that is gone is an absent object.
+// readUnknown reads the objects of keys, 16 at a time. The document is nil if the caller has no
+// permission to read it, and a tombstone if it is missing.
 func (e *Engine) readUnknown(ctx context.Context, v *View, keys []string) ([]*Document, error) {
 	hidden, err := e.hiddenKeys(ctx, v, keys)
 	if err != nil {
@@ -233,10 +233,10 @@ func (e *Engine) readUnknown(ctx context.Context, v *View, keys []string) ([]*Do
 	return out, err
 }
 
-// hiddenKeys tells, where an index is denied, which objects are surely sealed with a key that the
-// caller may not use: a readable index remembers it, or a HEAD, which opens no seal, names
-// the key of a denied index. It spares a refused request for each, and the alarms that
-// refused requests raise.
+// hiddenKeys returns, if an index is denied, the objects that are certainly encrypted with a key that the
+// caller may not use. Either the readable indexes know it, or a HEAD, which does not decrypt, reports
+// the key of a denied index. This avoids a denied request for each, and the alarms that denied
+// requests cause.
 func (e *Engine) hiddenKeys(ctx context.Context, v *View, keys []string) (map[string]bool, error) {
 	hidden := map[string]bool{}
 	var deniedFiles []string
@@ -252,7 +252,8 @@ func (e *Engine) hiddenKeys(ctx context.Context, v *View, keys []string) (map[st
 	readable := v.Readable()
 	for _, key := range keys {
 		tag := string(v.Objects[key].Tag)
-		// Only if no readable index could have it: one alone may know that it is another's.
+		// The object is hidden only if every readable index knows it to be elsewhere: it may be under
+		// another readable alias, whose index is behind.
 		ours := slices.ContainsFunc(readable, func(s *IndexState) bool { return !s.Index.Elsewhere(key, tag) })
 		if len(readable) > 0 && !ours {
 			hidden[key] = true
@@ -270,7 +271,7 @@ func (e *Engine) hiddenKeys(ctx context.Context, v *View, keys []string) (map[st
 		return ignore(err, bucket.ErrDenied, bucket.ErrNotFound, bucket.ErrRefused)
 	})
 	deniedKeys = slices.DeleteFunc(deniedKeys, func(id string) bool {
-		// Two aliases may share a key: one that opens an index can be used.
+		// Two aliases may share a key. The key of a readable index can be used.
 		return id == "" || slices.ContainsFunc(readable, func(s *IndexState) bool { return s.Seal.KeyID == id })
 	})
 	if err != nil || len(deniedKeys) == 0 {
@@ -319,7 +320,7 @@ func (e *Engine) deniedIndexes(v *View) []store.DeniedIndex {
 	return out
 }
 
-// notices tells of indexes that cost more than they should.
+// notices returns notices about indexes that cause extra requests.
 func (e *Engine) notices(v *View) []string {
 	var out []string
 	for _, file := range slices.Sorted(maps.Keys(v.Indexes)) {
@@ -338,8 +339,8 @@ func (e *Engine) notices(v *View) []string {
 	return out
 }
 
-// lookUnlisted makes up for a listing that was denied: the indexes are listed alone, or tried
-// by name, and each entry is verified by asking for its object's state.
+// lookUnlisted replaces a listing of the service that was denied. It lists only the indexes, or, if that
+// is denied too, uses the index of our alias, and verifies each entry with a HEAD of its object.
 func (e *Engine) lookUnlisted(ctx context.Context, v *View, c *store.Contents) error {
 	for info, err := range e.Bucket.List(ctx, v.Service+"/"+index.Prefix(e.Plain())) {
 		if errors.Is(err, bucket.ErrDenied) {
@@ -358,7 +359,7 @@ func (e *Engine) lookUnlisted(ctx context.Context, v *View, c *store.Contents) e
 	}
 	own := v.Indexes[index.FileName(e.Alias)]
 	if c.Unlisted && own.Denied != nil {
-		return nil // 403 may mean missing: it stays a denied index, and nothing was read
+		return nil // 403 may also mean missing: report a denied index, as nothing was read
 	}
 	if _, listed := v.Files[own.File]; !listed && own.Denied != nil {
 		v.Indexes[own.File] = &IndexState{File: own.File, Missing: true}
@@ -377,7 +378,7 @@ func (e *Engine) lookUnlisted(ctx context.Context, v *View, c *store.Contents) e
 		if errors.Is(err, bucket.ErrDenied) && e.Unverified {
 			info.Tag = bucket.Tag(entries[keys[i]].Tag)
 		}
-		infos[i] = &info // denied may mean missing: with no tag, no index vouches for it
+		infos[i] = &info // 403 may also mean missing: without a tag, no index vouches for it
 		return ignore(err, bucket.ErrDenied)
 	})
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 var _ admin.Rekeyer = (*Engine)(nil)
 
 // Rekey implements [admin.Rekeyer]: K0 to K6 of the protocol. Every step derives its work from
-// the listing, the indexes and the objects, so that a run after a crash continues it.
+// the listing, the indexes and the objects, so that a second run continues after a crash.
 func (e *Engine) Rekey(ctx context.Context, service string, o admin.RekeyOptions) ([]store.Result, error) {
 	if e.Plain() {
 		return nil, wrap("rekey", service, "", fmt.Errorf("%w: this backend knows no keys", store.ErrUnsupported))
@@ -49,28 +49,28 @@ type rekeying struct {
 	*writing // under the new alias
 	o        admin.RekeyOptions
 	moves    []*move
-	sources  map[string]string // the indexes from which secrets have been, or are to be, moved, with their aliases
+	sources  map[string]string // the indexes from which secrets are moved: file name to alias
 
-	announced bool // our index is no longer what it was at first
+	announced bool // our index may have changed since it was first read
 	results   []store.Result
 }
 
-// move is one secret on its way.
+// move is one secret to be moved.
 type move struct {
 	key   string
-	from  string      // its alias; the new one itself for a rewrite
+	from  string      // its old alias; for a rewrite the same as the new one
 	entry index.Entry // for the new index, made from the object in the state of its tag
 
-	done     bool // or there was nothing left to move
-	deleted  bool // deleted meanwhile, or no longer of the alias to move from
-	returned bool // put back by another writer
+	done     bool // it was moved, or there was nothing left to move
+	deleted  bool // deleted meanwhile, or no longer under the alias to move from
+	returned bool // moved back by another writer
 	err      error
 }
 
-// rounds bounds how often a secret is taken up again that others write while it is moved.
+// rounds limits how often the move of a secret is retried when other clients write it meanwhile.
 const rounds = 10
 
-// run does K1 to K6. From then on the results are of what was moved, or could not be.
+// run does K1 to K6. It replaces the planned results by those of the secrets that were moved or failed.
 func (r *rekeying) run(ctx context.Context) error {
 	stopped, err := r.moveAll(ctx)
 	if stopped != nil {
@@ -94,8 +94,8 @@ func (r *rekeying) run(ctx context.Context) error {
 	return err
 }
 
-// moveAll is K1 and K2, again for those that changed in between. stopped is not nil when the session
-// ended before all were moved.
+// moveAll does K1 and K2, and repeats them for secrets that changed in between. stopped is not nil if
+// the session expired before all were moved.
 func (r *rekeying) moveAll(ctx context.Context) (stopped *store.Error, err error) {
 	open := slices.DeleteFunc(slices.Clone(r.moves), func(m *move) bool { return m.err != nil })
 	all := r.batch(ctx, len(open))
@@ -131,7 +131,7 @@ func (r *rekeying) moveAll(ctx context.Context) (stopped *store.Error, err error
 	return nil, nil
 }
 
-// stopMoves is stop for moves; those that were to be taken up again are left too.
+// stopMoves is like stop, but for moves. Moves in open, which were to be retried, are left too.
 func (r *rekeying) stopMoves(all *batch.Batch, open []*move) *store.Error {
 	for _, m := range open {
 		m.err = batch.ErrLeft
@@ -149,8 +149,8 @@ func (r *rekeying) stopMoves(all *batch.Batch, open []*move) *store.Error {
 	return stopped
 }
 
-// announce is K1: the new index has the values before the objects move, so that at no
-// moment a secret is in no index.
+// announce does K1: it adds the values to the new index before the objects are moved, so that each
+// secret is in an index at all times.
 func (r *rekeying) announce(ctx context.Context, open []*move) error {
 	moving := make(map[string]index.Entry, len(open))
 	for _, m := range open {
@@ -161,7 +161,8 @@ func (r *rekeying) announce(ctx context.Context, open []*move) error {
 	return b.run(ctx)
 }
 
-// reconciliation is one of the new index. Only the first knows it as it is.
+// reconciliation returns a reconciliation of the new index. Only the first one can use the index as it
+// was read by begin.
 func (r *rekeying) reconciliation() *reconciliation {
 	b := &reconciliation{e: r.e, v: r.v, alias: r.e.Alias, own: r.own, known: r.known, putKey: r.putKey, whole: true}
 	if r.announced {
@@ -171,9 +172,9 @@ func (r *rekeying) reconciliation() *reconciliation {
 	return b
 }
 
-// moveOne is K2 for one secret: its object is stored anew under the new alias, on the condition
-// that it is what was announced. It returns false, and the new entry to announce, when it
-// is not.
+// moveOne does K2 for one secret: it puts the object again under the new alias, on the condition that
+// it is in the state that was announced. If it is not, moveOne returns false, and m.entry is
+// the new entry to announce.
 func (r *rekeying) moveOne(ctx context.Context, m *move) (done bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return false, context.Cause(ctx)
@@ -187,7 +188,7 @@ func (r *rekeying) moveOne(ctx context.Context, m *move) (done bool, err error) 
 		return true, nil
 	case o.Alias == r.e.Alias && !r.o.Rewrite:
 		r.note(m.key, o, info.Tag)
-		return true, nil // another run was faster, or an answer was lost
+		return true, nil // another run has moved it, or the answer to our put was lost
 	case cmp.Or(o.Alias, r.e.Owner(ctx, r.v, o, info, r.own, "")) != m.from:
 		m.deleted = true
 		return true, nil
@@ -203,7 +204,7 @@ func (r *rekeying) moveOne(ctx context.Context, m *move) (done bool, err error) 
 	}
 	put, err := r.put(ctx, &next, info.Tag, bucket.PutOptions{KeyAlias: r.e.Alias, Tags: tags})
 	if retryable(err) {
-		return false, r.e.pause(ctx, 0) // what stands there now tells, in the next round
+		return false, r.e.pause(ctx, 0) // the next round reads the object again
 	}
 	if err != nil {
 		return false, err
@@ -221,7 +222,7 @@ func (r *rekeying) note(key string, o *Document, tag bucket.Tag) {
 	r.known[key] = known{tag: tag, object: o, version: o.Newest()}
 }
 
-// finish is K3 to K5: the new index, then the old ones.
+// finish does K3 to K5: it updates the new index, then the old ones.
 func (r *rekeying) finish(ctx context.Context) error {
 	ctx, cancel := outlive(ctx, indexGrace)
 	defer cancel()
@@ -234,7 +235,7 @@ func (r *rekeying) finish(ctx context.Context) error {
 	return r.clearSources(ctx)
 }
 
-// handOver has our index know what an old one remembers that is about to be deleted.
+// handOver adds to our index the version numbers of an old one that is about to be deleted.
 func (r *rekeying) handOver(ctx context.Context, old *index.Index) error {
 	if s := r.v.Indexes[r.own.File]; s != nil && s.Index != nil && s.Index.Covers(old) {
 		return nil
@@ -244,8 +245,8 @@ func (r *rekeying) handOver(ctx context.Context, old *index.Index) error {
 	return b.run(ctx)
 }
 
-// clearSources is K4 and K5, and the look of K6 at what they have left: an index that is listed all the
-// same, or again, is taken up once more.
+// clearSources does K4, K5 and the listing of K6: an index that is still listed, or listed again, is
+// cleared again.
 func (r *rekeying) clearSources(ctx context.Context) error {
 	left, stillListed := r.sourceAliases(), ""
 	for n := 0; len(left) > 0 && n < deletions; n++ {
@@ -288,10 +289,10 @@ func (r *rekeying) clearSources(ctx context.Context) error {
 	return nil
 }
 
-// sourceAliases returns the aliases whose indexes are to lose what was moved: those that secrets came
-// from, and of an earlier run that died, those that may hold its secrets still. An index of which
-// none is seen is looked for again: a writer may be about to put it. Where two aliases share one, it
-// is from now on that of the alias whose secrets stay.
+// sourceAliases returns the aliases from whose indexes the moved secrets must be removed: those of the
+// secrets, and those whose indexes may still have secrets of an earlier run that crashed. An index that
+// does not exist is included, because a writer may be about to put it. An index that two
+// aliases share now belongs to the alias whose secrets stay.
 func (r *rekeying) sourceAliases() []string {
 	files := maps.Clone(r.sources)
 	for _, s := range r.v.Readable() {
@@ -305,8 +306,8 @@ func (r *rekeying) sourceAliases() []string {
 	return slices.Sorted(maps.Values(files))
 }
 
-// returned is K6: what was moved and is in an old index again was put back by another writer;
-// what is there and was not in the plan came while the others were moved.
+// returned does K6. It returns an error if an old index has secrets again: those that were moved were
+// moved back by another writer, and those not in the plan were written during the rekey.
 func (r *rekeying) returned() error {
 	if r.o.Rewrite {
 		return nil
@@ -323,7 +324,7 @@ func (r *rekeying) returned() error {
 		}
 		for _, key := range slices.Sorted(maps.Keys(s.Index.Entries)) {
 			if m := planned[key]; m == nil && r.o.From != "" && s.AliasOf(key) != r.o.From {
-				continue // it shares the index, and stays
+				continue // it is of the other alias of this index, and stays
 			} else if m == nil {
 				more = append(more, key)
 			} else if m.done {

@@ -14,7 +14,8 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// beginRekey is K0: what is there, what moves, what cannot.
+// beginRekey does K0: it reads the service and plans which secrets to move. Results with an error are of
+// secrets that cannot be moved.
 func (e *Engine) beginRekey(ctx context.Context, service string, o admin.RekeyOptions) (*rekeying, error) {
 	if err := store.CheckService(service); err != nil {
 		return nil, err
@@ -60,8 +61,8 @@ func (r *rekeying) result(m *move) store.Result {
 	return out
 }
 
-// plan finds the secrets to move: those for which the index of another alias vouches, and
-// those whose object, which must be read then, is under another alias.
+// plan finds the secrets to move: those for which the index of another alias vouches, and those
+// without an index that vouches whose objects are under another alias.
 func (r *rekeying) plan(ctx context.Context) error {
 	if r.o.Rewrite {
 		return r.planRewrite(ctx)
@@ -86,7 +87,7 @@ func (r *rekeying) plan(ctx context.Context) error {
 		case errors.Is(err, bucket.ErrDenied) && r.o.From == "":
 			r.moves = append(r.moves, &move{key: key, err: err})
 		case errors.Is(err, bucket.ErrDenied):
-			// It may be of any alias: the one to move from is, as far as can be seen, not it.
+			// Its alias is unknown. Nothing shows that it is under the alias to move from.
 		case err != nil:
 			return err
 		case !o.Absent():
@@ -102,13 +103,12 @@ func (r *rekeying) plan(ctx context.Context) error {
 	return nil
 }
 
-// vouched returns the entry of the index that vouches for an object, and the alias under
-// which the object is. Of a secret that is being moved two indexes vouch, and the new one
-// says that it does so ahead.
+// vouched returns the entry of the index that vouches for an object, and the alias of the object.
+// It is false if none or several vouch. The moving entry that a rekey has made ahead is ignored.
 func (r *rekeying) vouched(key, tag string) (index.Entry, string, bool) {
 	entries, gone := r.v.vouching(key, tag)
 	if len(entries) != 1 || gone {
-		return index.Entry{}, "", false // of two, neither is believed
+		return index.Entry{}, "", false // if two indexes disagree, neither is trusted
 	}
 	for file, entry := range entries {
 		return entry, r.v.Indexes[file].AliasOf(key), true
@@ -131,7 +131,7 @@ func (r *rekeying) addMove(key, alias string, entry index.Entry) {
 	}
 	entry.Alias, entry.Moving = r.e.Alias, true
 	m := &move{key: key, from: alias, entry: entry}
-	m.err = r.e.checkRollback(r.v.Service, key, entry.Version, r.v.Readable()) // it stays where the evidence is
+	m.err = r.e.checkRollback(r.v.Service, key, entry.Version, r.v.Readable()) // if rolled back, it is not moved: the evidence is in the old index
 	r.moves = append(r.moves, m)
 	if m.err != nil {
 		return
@@ -139,15 +139,15 @@ func (r *rekeying) addMove(key, alias string, entry index.Entry) {
 	r.sources[index.FileName(alias)] = alias
 }
 
-// planRewrite finds the secrets of our own alias that are under another key than the alias
-// stands for now. A HEAD tells the key, and opens nothing.
+// planRewrite finds the secrets of our own alias that are not under the key to which the alias
+// points now. It asks for the keys with HEAD requests, which do not decrypt.
 func (r *rekeying) planRewrite(ctx context.Context) error {
 	want := r.keyID()
 	keys := r.v.keys()
 	infos, failures := make([]bucket.Info, len(keys)), make([]error, len(keys))
 	_ = pace.Each(ctx, Readers, len(keys), func(ctx context.Context, i int) error {
 		infos[i], failures[i] = r.e.Bucket.Head(ctx, ObjectName(r.v.Service, keys[i]))
-		if errors.Is(failures[i], bucket.ErrRefused) { // the answer to a HEAD has no body that says why
+		if errors.Is(failures[i], bucket.ErrRefused) { // the answer to a HEAD has no body with the reason; a GET's has
 			_, infos[i], failures[i] = r.e.ReadDocument(ctx, r.v.Service, keys[i])
 		}
 		return nil

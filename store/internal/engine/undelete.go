@@ -73,7 +73,7 @@ func (e *Engine) candidates(ctx context.Context, service string, names []string)
 	return found, err
 }
 
-// Undelete implements [admin.Restorer]. It is a write in all but what it writes: W1 to W5.
+// Undelete implements [admin.Restorer]. It follows W1 to W5 like a write, but puts a former state.
 func (e *Engine) Undelete(ctx context.Context, id store.ID, o admin.UndeleteOptions) (store.Result, error) {
 	c, err := e.undelete(ctx, id, o)
 	if c == nil || c.outcome == "" {
@@ -118,17 +118,17 @@ func (e *Engine) undelete(ctx context.Context, id store.ID, o admin.UndeleteOpti
 type former struct {
 	object *Document
 	info   bucket.Info
-	last   int // the highest version that any state has had from this one on, as far as is known
+	last   int // the highest known version of this state and the later ones
 }
 
-// newest is the version that was the newest, and its number.
+// newest returns the newest version of the state and its number.
 func (f *former) newest() (Version, int) {
 	n := f.object.Newest()
 	return f.object.Versions[n], n
 }
 
-// former finds a state of a secret: by its id, by the number of its newest version, or the
-// last one. Of a secret that is there, the state that is there is none.
+// former finds a former state of a secret: by its id, by the number of its newest version, or, if at
+// is "", the last one. If live is true, the secret exists, and its current state is skipped.
 func (e *Engine) former(ctx context.Context, p *versionList, key, at string, live bool) (*former, error) {
 	top, hidden := 0, 0
 	for _, v := range p.states(key) {
@@ -143,7 +143,7 @@ func (e *Engine) former(ctx context.Context, p *versionList, key, at string, liv
 		case err != nil && (wanted || !unreadable(err)):
 			return nil, err
 		case err != nil:
-			hidden++ // of which all that is known is: a write makes one version
+			hidden++ // it can't be read, but each write adds one version
 			continue
 		case o.Absent():
 			continue
@@ -159,8 +159,8 @@ func (e *Engine) former(ctx context.Context, p *versionList, key, at string, liv
 	return nil, fmt.Errorf("%w: the storage keeps no state of it", store.ErrNotFound)
 }
 
-// bringBack puts a former state on the condition that there is no secret: on a mark or in the
-// place of nothing, or on the tombstone that was read.
+// bringBack puts a former state on the condition that the secret does not exist: there is no object, or a
+// delete mark, or still the tombstone that was read.
 func (w *writing) bringBack(ctx context.Context, c *change, p *versionList, at string) error {
 	o, info, err := w.base(ctx, c)
 	if err != nil {
@@ -204,8 +204,8 @@ func (w *writing) bringBack(ctx context.Context, c *change, p *versionList, at s
 	}
 }
 
-// there handles a secret that exists: it is what was put, or it is what was to be restored, or
-// it is another one, and stays.
+// there handles a secret that exists. If it has what was put, it is restored. If it has the value
+// to restore, it is unchanged. Otherwise there returns an error and leaves it as it is.
 func (w *writing) there(ctx context.Context, c *change, o *Document, info bucket.Info, f *former, put *Document) error {
 	if put != nil {
 		if _, ours := o.has(put.Versions[put.Newest()], 0); ours {
@@ -237,8 +237,8 @@ func notDeleted(o *Document) error {
 	return fmt.Errorf("%w: it is not deleted, but at version %d", store.ErrConflict, o.Newest())
 }
 
-// restoredObject makes the object to put. What a later state, or an index, had a version of keeps its
-// number: the newest value gets one above it.
+// restoredObject returns the object to put. If a later state or an index has a higher version than
+// the state, the newest value is added again with a number above it.
 func (w *writing) restoredObject(f *former) (*Document, error) {
 	v, n := f.newest()
 	last := f.last
@@ -256,7 +256,7 @@ func (w *writing) restoredObject(f *former) (*Document, error) {
 	return &next, nil
 }
 
-// restored notes a secret that is there again.
+// restored records that a secret was restored.
 func (w *writing) restored(c *change, o *Document, tag bucket.Tag) {
 	n := o.Newest()
 	c.meta, c.outcome = o.Meta(n, w.e.Alias), store.Restored
