@@ -17,20 +17,20 @@ import (
 )
 
 const (
-	tombstoneAge = 24 * time.Hour // from then on a tombstone is collected
-	unneededAge  = time.Hour      // from then on an index that nothing needs is deleted: no writer still builds on it
+	tombstoneAge = 24 * time.Hour // minimum age of a tombstone to be collected
+	unneededAge  = time.Hour      // minimum age of an unneeded index to be deleted: by then no writer is still using what it has read
 )
 
-// fault is a finding with what repairs it: one of these, or none.
+// fault is a finding with its repair: at most one of index, tombstone and unneeded is set.
 type fault struct {
 	admin.Finding
-	index     *target     // is to be brought up to date
-	tombstone *seenSecret // is to be collected
-	unneeded  *seenIndex  // is to be deleted
-	inheritor *target     // is to know the number of what is lost, beside index
+	index     *target     // to be updated
+	tombstone *seenSecret // to be collected
+	unneeded  *seenIndex  // to be deleted
+	inheritor *target     // to be updated beside index, to keep the number of a lost version
 }
 
-// target is an index that can be brought up to date.
+// target is an index that can be updated.
 type target struct {
 	alias   string
 	rebuild bool // see [engine.ReconcileOptions]
@@ -49,7 +49,7 @@ func (in *inspection) found(check string) bool {
 	return slices.ContainsFunc(in.faults, func(f *fault) bool { return f.Check == check })
 }
 
-// check finds what is wrong. It makes no request but for the keys of aliases.
+// check finds the faults in what was read. Its only requests are for the keys of aliases.
 func (in *inspection) check(ctx context.Context) {
 	own := in.v.Indexes[index.FileName(in.e.Alias)]
 	for _, s := range in.secrets {
@@ -59,7 +59,7 @@ func (in *inspection) check(ctx context.Context) {
 			s.alias = cmp.Or(s.object.Alias, in.e.Owner(ctx, in.v, s.object, s.info, own, ""))
 		}
 	}
-	in.checkRollbacks() // first: an index that knows more than its secret is evidence, and is left as it is
+	in.checkRollbacks() // first, because an index that is evidence of a rollback must not be repaired
 	for _, s := range in.indexes {
 		in.checkIndex(ctx, s)
 	}
@@ -74,7 +74,7 @@ func (in *inspection) check(ctx context.Context) {
 	})
 }
 
-// checkRollbacks looks for objects that are older than an entry that was made from them (R5).
+// checkRollbacks finds objects with a lower version than an index has seen (R5).
 func (in *inspection) checkRollbacks() {
 	for _, s := range in.secrets {
 		newest := s.object.Newest()
@@ -96,7 +96,7 @@ func (in *inspection) checkRollbacks() {
 			}}
 			if in.e.AllowRollback {
 				f.index = in.target(x.Index.Alias)
-				f.inheritor = in.target(s.alias) // it numbers the next version
+				f.inheritor = in.target(s.alias) // the next version is numbered by it
 			} else {
 				in.targets[x.File] = nil
 			}
@@ -105,15 +105,15 @@ func (in *inspection) checkRollbacks() {
 	}
 }
 
-// target returns the index of an alias if it can be brought up to date: it is missing, or it is
-// read, and is of that alias alone.
+// target returns the index of an alias if it can be updated: it is missing, does not parse, or was
+// read and has entries of that alias only. Otherwise target returns nil.
 func (in *inspection) target(alias string) *target {
 	if (alias == "") != in.e.Plain() {
 		return nil
 	}
 	file := index.FileName(alias)
 	t, known := in.targets[file]
-	if known && t != nil && t.alias != alias { // two aliases make one name
+	if known && t != nil && t.alias != alias { // two aliases have the same file name
 		return nil
 	}
 	if known {
@@ -134,7 +134,7 @@ func (in *inspection) target(alias string) *target {
 	return t
 }
 
-// aliasFor returns the alias of an index, unless it can only be guessed from its name.
+// aliasFor returns the alias of an index. ok is false if it could only be guessed from the file name.
 func (in *inspection) aliasFor(s *seenIndex) (alias string, ok bool) {
 	if s.File == index.FileName(in.e.Alias) {
 		return in.e.Alias, true
@@ -154,7 +154,7 @@ func (in *inspection) aliasFor(s *seenIndex) (alias string, ok bool) {
 	return "", false
 }
 
-// targetOf returns the index that has to be brought up to date to repair an index.
+// targetOf returns the target that repairs an index, or nil if it can't be updated.
 func (in *inspection) targetOf(s *seenIndex) *target {
 	alias, ok := in.aliasFor(s)
 	if !ok {
@@ -163,7 +163,7 @@ func (in *inspection) targetOf(s *seenIndex) *target {
 	return in.target(alias)
 }
 
-// checkNames looks at names alone.
+// checkNames finds keys that differ only in case, and foreign objects.
 func (in *inspection) checkNames() {
 	twins := map[string][]string{}
 	for _, s := range in.secrets {
@@ -193,7 +193,7 @@ func (in *inspection) checkNames() {
 	}
 }
 
-// few names some of many.
+// few joins names, at most five of them.
 func few(names []string) string {
 	const most = 5
 	if len(names) <= most {
@@ -209,7 +209,7 @@ func counted(n int, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
-// unsealed makes the finding of a seal that is not acceptable; nil: it is no such error.
+// unsealed returns the fault for a [*store.SealError], or nil for any other error.
 func unsealed(err error, key string) *fault {
 	var bad *store.SealError
 	if !errors.As(err, &bad) {
@@ -217,7 +217,7 @@ func unsealed(err error, key string) *fault {
 	}
 	f := &fault{Finding: admin.Finding{Check: admin.CheckUnsealed, Severity: admin.Serious, ID: store.ID{Key: key}, Object: bad.Object}}
 	f.Text = "is not encrypted, as far as the storage says"
-	if bad.KeyID != "" { // it is encrypted, and not as it must be
+	if bad.KeyID != "" { // it is encrypted, but with the wrong method or key
 		f.Check, f.Text = admin.CheckOtherKey, fmt.Sprintf("is sealed with %s under %s, which is not allowed here", bad.Method, bad.KeyID)
 	} else if bad.Method != "" {
 		f.Text = "is sealed with " + bad.Method

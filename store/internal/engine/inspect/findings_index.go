@@ -14,7 +14,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/engine"
 )
 
-// checkIndex looks at one index.
+// checkIndex finds the faults of one index.
 func (in *inspection) checkIndex(ctx context.Context, s *seenIndex) {
 	object := in.v.Service + "/" + s.File
 	finding := func(check string, severity admin.Severity, format string, args ...any) fault {
@@ -44,7 +44,7 @@ func (in *inspection) checkIndex(ctx context.Context, s *seenIndex) {
 	}
 	if other, foreign := s.Index.Foreign(); foreign {
 		f := finding(admin.CheckNameClash, admin.Serious, "has entries of %s and of %s, two aliases in one index: nobody can write under either", other, s.Index.Alias)
-		if f.KeyAlias = other; index.FileName(other) != s.File { // no alias that could give way: the entry is false
+		if f.KeyAlias = other; index.FileName(other) != s.File { // the other alias has another file name: the entry is wrong
 			f.Check = admin.CheckCorruptIndex
 		}
 		in.add(f)
@@ -64,11 +64,11 @@ func isOther(key, want, alias string) bool {
 	return key != "" && want != "" && key != want && key != alias && !strings.HasSuffix(key, ":"+alias)
 }
 
-// message is an error in the words of the store.
+// message returns the text of an error, translated by [engine.StorageError].
 func message(err error) string { return engine.StorageError(err).Error() }
 
-// checkUnusableIndex looks at an index whose key cannot be used. An index is a cache: where nothing
-// else is under its key, it can go unread.
+// checkUnusableIndex adds a finding for an index whose key cannot be used. An index is a cache: if no
+// secret is under its key, it can be deleted without being read.
 func (in *inspection) checkUnusableIndex(s *seenIndex, finding func(string, admin.Severity, string, ...any) fault) {
 	needed := s.info.Tag == "" || s.Seal.KeyID == ""
 	for _, secret := range in.secrets {
@@ -83,8 +83,8 @@ func (in *inspection) checkUnusableIndex(s *seenIndex, finding func(string, admi
 	in.add(f)
 }
 
-// checkUnneededIndex looks at an index without entries. When its key is disabled one day, it stops
-// every reader.
+// checkUnneededIndex adds a finding for an index without entries that is not needed. If its key is
+// disabled later, every reader fails.
 func (in *inspection) checkUnneededIndex(s *seenIndex, finding func(string, admin.Severity, string, ...any) fault) {
 	own := s.File == index.FileName(in.e.Alias)
 	if len(s.Index.Entries) > 0 || own && len(in.secrets) > 0 {
@@ -92,7 +92,7 @@ func (in *inspection) checkUnneededIndex(s *seenIndex, finding func(string, admi
 	}
 	for _, secret := range in.secrets {
 		if secret.alias != "" && index.FileName(secret.alias) == s.File {
-			return // it is to hold that
+			return // it is needed for that secret
 		}
 	}
 	f := finding(admin.CheckLeftIndex, admin.Warning, "has no entries, and nothing is under its alias: were its key disabled, it would stop every reader")
@@ -109,7 +109,7 @@ func (in *inspection) checkUnneededIndex(s *seenIndex, finding func(string, admi
 	in.add(f)
 }
 
-// checkEntries holds the entries of an index against the objects.
+// checkEntries compares the entries of an index with the objects.
 func (in *inspection) checkEntries(s *seenIndex, finding func(string, admin.Severity, string, ...any) fault) {
 	mend := in.targetOf(s)
 	secrets := map[string]*seenSecret{}
@@ -128,7 +128,7 @@ func (in *inspection) checkEntries(s *seenIndex, finding func(string, admin.Seve
 		}
 		f := finding(check, severity, "%s", text)
 		f.ID.Key = key
-		if check != admin.CheckMoving { // that is for the rekey to end
+		if check != admin.CheckMoving { // only the rekey can finish a move
 			f.index = mend
 		}
 		in.add(f)
@@ -141,7 +141,8 @@ func (in *inspection) checkEntries(s *seenIndex, finding func(string, admin.Seve
 	}
 }
 
-// checkEntry holds one entry against its object; nil: it has none.
+// checkEntry compares one entry with its object. secret is nil if there is no object. check is "" if
+// there is no fault.
 func (in *inspection) checkEntry(s *seenIndex, key string, secret *seenSecret) (check string, severity admin.Severity, text string) {
 	entry, place := s.Index.Entries[key], "the index of "+s.Index.Alias
 	if in.e.Plain() {
@@ -152,7 +153,7 @@ func (in *inspection) checkEntry(s *seenIndex, key string, secret *seenSecret) (
 		return admin.CheckGhost, admin.Serious, "is deleted, and its value still stands in " + place + ", where chamber reads it"
 	case entry.Moving && secret.vouchedBy != nil && secret.vouchedBy != s.IndexState && entry.Tag == string(secret.info.Tag):
 		return admin.CheckMoving, admin.Warning, fmt.Sprintf("is being moved from %s to %s, or a rekey was interrupted: its value stands in both indexes", secret.alias, s.Index.Alias)
-	case secret.alias != "" && secret.alias != s.Index.Alias && secret.alias != entry.Alias: // else two aliases have met in the file
+	case secret.alias != "" && secret.alias != s.Index.Alias && secret.alias != entry.Alias: // if equal to entry.Alias, two aliases share the index: CheckNameClash
 		return admin.CheckStray, admin.Serious, fmt.Sprintf("is under %s, and a value of it stands in %s, where chamber reads it", secret.alias, place)
 	case secret.hidden && secret.info.Seal.KeyID != "" && s.Seal.KeyID != "" && secret.info.Seal.KeyID != s.Seal.KeyID:
 		return admin.CheckStray, admin.Serious, "is under another key, and a value of it stands in " + place + ", where chamber reads it"
@@ -163,7 +164,7 @@ func (in *inspection) checkEntry(s *seenIndex, key string, secret *seenSecret) (
 	right := secret.object.Versions[newest].Value == entry.Value && (entry.Version == newest || in.e.Plain() && entry.Version == 0)
 	switch {
 	case entry.Tag != "" && entry.Version > newest:
-		return "", "", "" // a rollback, and told as that
+		return "", "", "" // a rollback: checkRollbacks reports it
 	case !right && (entry.Version == newest || in.e.Plain() && entry.Version == 0):
 		return admin.CheckDrift, admin.Warning, fmt.Sprintf("has another value in version %d than in %s, where chamber reads it", newest, place)
 	case !right:

@@ -15,7 +15,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/engine"
 )
 
-// checkSecret looks at one secret object.
+// checkSecret finds the faults of one secret object.
 func (in *inspection) checkSecret(s *seenSecret) {
 	finding := func(check string, severity admin.Severity, format string, args ...any) fault {
 		return fault{Finding: admin.Finding{
@@ -47,7 +47,7 @@ func (in *inspection) checkSecret(s *seenSecret) {
 	}
 }
 
-// checkTombstone looks at what stands in the place of a deleted secret.
+// checkTombstone adds a finding for a tombstone. It is repairable if it is old enough.
 func (in *inspection) checkTombstone(s *seenSecret, finding func(string, admin.Severity, string, ...any) fault) {
 	f := finding(admin.CheckTombstone, admin.Remark, "was deleted on %s; what marks it as deleted goes after 24 hours", s.info.Modified.UTC().Format(time.DateOnly))
 	if known := s.object == nil || s.object.Deleted; known && !s.info.Modified.IsZero() && in.e.Now().Sub(s.info.Modified) >= tombstoneAge {
@@ -57,8 +57,8 @@ func (in *inspection) checkTombstone(s *seenSecret, finding func(string, admin.S
 	in.add(f)
 }
 
-// orphaned reports whether a secret is missing from the index of its alias, or from every
-// index where its alias cannot be told.
+// orphaned reports whether a secret is missing from the index of its alias or, if its alias is
+// unknown, from every index.
 func (in *inspection) orphaned(s *seenSecret) bool {
 	if s.hidden || s.vouchedBy != nil {
 		return false
@@ -68,14 +68,14 @@ func (in *inspection) orphaned(s *seenSecret) bool {
 			return false
 		}
 		if x.Index == nil && (s.alias == "" || x.File == index.FileName(s.alias)) {
-			return false // it cannot be told, or the index itself is the fault
+			return false // the index could not be read: its entries are unknown
 		}
 	}
 	return true
 }
 
-// lost returns versions that are missing and too young to be pruned: those between others,
-// and those whose place another write has taken.
+// lost returns versions that are missing though too new to be pruned: gaps between the numbers, and
+// versions that have another value now than in an index.
 func (in *inspection) lost(s *seenSecret) []int {
 	if s.object == nil {
 		return nil
@@ -97,7 +97,7 @@ func (in *inspection) lost(s *seenSecret) []int {
 	return gone
 }
 
-// checkKeys looks at what is told of many secrets in one finding.
+// checkKeys adds the findings that are about several secrets together.
 func (in *inspection) checkKeys(ctx context.Context) {
 	type place struct{ alias, key, want string }
 	elsewhere, orphans := map[place][]string{}, map[string][]string{}
@@ -146,7 +146,8 @@ func (in *inspection) checkKeys(ctx context.Context) {
 	}
 }
 
-// keyOf returns the key that an alias stands for now; where nobody tells it, that of its index.
+// keyOf returns the key to which an alias points now. If the key service does not report it, keyOf
+// returns the key of the alias' index, or "" if there is none.
 func (in *inspection) keyOf(ctx context.Context, alias string) string {
 	if alias == "" {
 		return ""

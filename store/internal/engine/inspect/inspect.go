@@ -1,6 +1,6 @@
-// Package inspect finds out what is wrong with a service and repairs what needs no decision of its
-// owner: what doctor, keys and audit ask of the engine. It looks at every object and index of a service
-// through the engine, and changes something only with [Inspector.Repair].
+// Package inspect finds faults of a service, and repairs those that need no decision of its owner. The
+// commands doctor, keys and audit use it. It examines every object and index of a service
+// through the engine. Only [Inspector.Repair] changes anything.
 package inspect
 
 import (
@@ -24,14 +24,14 @@ type Inspector struct{ e *engine.Engine }
 
 var _ admin.Inspector = (*Inspector)(nil)
 
-// New returns the inspector of an engine's bucket.
+// New returns an inspector of the engine's bucket.
 func New(e *engine.Engine) *Inspector { return &Inspector{e} }
 
-// inspections bounds how often a service is looked at that others change meanwhile.
+// inspections limits how often a service is inspected again because other clients change it meanwhile.
 const inspections = 3
 
-// Inspect implements [admin.Inspector]. It costs a listing, two requests for each index, a HEAD
-// of each object, and a GET of those for which no index vouches.
+// Inspect implements [admin.Inspector]. It makes a listing, two requests for each index, a HEAD of
+// each object, and a GET of each object for which no index vouches.
 func (i *Inspector) Inspect(ctx context.Context, service string) (admin.Inspection, error) {
 	in, err := inspect(ctx, i.e, service)
 	if err != nil {
@@ -58,7 +58,7 @@ func (i *Inspector) Occupied(ctx context.Context, prefix string) ([]string, erro
 	return slices.Sorted(maps.Keys(found)), nil
 }
 
-// inspection is what is seen of one service.
+// inspection is one inspection of a service.
 type inspection struct {
 	e       *engine.Engine
 	v       *engine.View
@@ -66,30 +66,30 @@ type inspection struct {
 	secrets []*seenSecret // by key
 	faults  []*fault
 	targets map[string]*target // by file name
-	moved   bool               // an index was changed between the first look and the last
+	moved   bool               // an index was changed during the inspection
 }
 
-// seenIndex is an index as it was read, and as a HEAD told it afterwards.
+// seenIndex is an index as it was read, with the result of a later HEAD.
 type seenIndex struct {
 	*engine.IndexState
-	info bucket.Info // of the HEAD; no Tag where that was refused
+	info bucket.Info // of the HEAD; without Tag if that was refused
 	err  error       // why it could not be read
 }
 
-// seenSecret is a secret object. Only one for which no index vouches is opened.
+// seenSecret is a secret object. It is opened only if no index vouches for it.
 type seenSecret struct {
 	key        string
 	info       bucket.Info
 	vouchedBy  *engine.IndexState // the index that vouches for it
-	object     *engine.Document   // as it was opened
-	alias      string             // that it is under, "" where that cannot be told
-	hidden     bool               // the caller may not read it
-	headDenied bool               // nor ask for its state: the listing alone tells of it
+	object     *engine.Document   // nil if it was not opened
+	alias      string             // its alias; "" if unknown
+	hidden     bool               // the caller has no permission to read it
+	headDenied bool               // its HEAD failed: info is from the listing
 	deleted    bool               // a tombstone
-	err        error              // why it could not be read, other than for want of permission
+	err        error              // why it could not be read, except for missing permission
 }
 
-// inspect looks at a service, again if an index was put meanwhile, and finds what is wrong with it.
+// inspect reads a service and finds its faults. It starts again if an index was put meanwhile.
 func inspect(ctx context.Context, e *engine.Engine, service string) (*inspection, error) {
 	if err := store.CheckService(service); err != nil {
 		return nil, err
@@ -105,14 +105,15 @@ func inspect(ctx context.Context, e *engine.Engine, service string) (*inspection
 			}
 		}
 		in.check(ctx)
-		// An index that was read before, and an object after, a delete and a new write look like a rollback.
+		// If a secret is deleted and created again between the reads of its index and its object, it looks
+		// like a rollback. Therefore a rollback is checked a second time.
 		if n == inspections || !in.moved && (n > 1 || !in.found(admin.CheckRollback)) {
 			return in, nil
 		}
 	}
 }
 
-// cachingKeys returns an engine that asks for the key behind an alias once.
+// cachingKeys returns an engine that asks only once for the key of an alias.
 func cachingKeys(e *engine.Engine) *engine.Engine {
 	o, known := e.Options, map[string]string{}
 	o.KeyID = func(ctx context.Context, alias string) string {
@@ -128,8 +129,8 @@ func cachingKeys(e *engine.Engine) *engine.Engine {
 
 func (in *inspection) list(ctx context.Context) error { return in.e.List(ctx, in.v) }
 
-// readIndexes opens every index. They are read before the objects: an object that is newer
-// than its entry is then drift, and never a mistake of ours.
+// readIndexes reads every index. Indexes are read before the objects, so that an object which changes
+// during the inspection looks like drift, not like a deleted or rolled back secret.
 func (in *inspection) readIndexes(ctx context.Context) error {
 	own := index.FileName(in.e.Alias)
 	in.v.Indexes[own] = &engine.IndexState{File: own, Missing: true}
@@ -151,15 +152,15 @@ func (in *inspection) readIndexes(ctx context.Context) error {
 	}
 	for _, s := range seen {
 		in.v.Indexes[s.File] = s.IndexState
-		if !s.Missing { // else it was deleted since the listing
+		if !s.Missing { // otherwise it was deleted since the listing
 			in.indexes = append(in.indexes, s)
 		}
 	}
 	return nil
 }
 
-// visible reports whether an error is about one object, and so something to be told. Any
-// other ends the inspection.
+// visible reports whether an error is about one object only and can become a finding. Any other
+// error ends the inspection.
 func visible(err error) bool {
 	for _, own := range []error{bucket.ErrDenied, bucket.ErrNotFound, bucket.ErrKey, bucket.ErrTorn, bucket.ErrRefused, store.ErrCorrupt} {
 		if errors.Is(err, own) {
@@ -169,8 +170,8 @@ func visible(err error) bool {
 	return false
 }
 
-// headSecrets asks for the state and the key of every object that is listed, and of every
-// entry without one: it may have been made since.
+// headSecrets makes a HEAD for the tag and the key of every listed object, and of every entry that is not
+// listed: its object may have been created since.
 func (in *inspection) headSecrets(ctx context.Context) error {
 	keys := maps.Clone(in.v.Objects)
 	for _, s := range in.v.Readable() {
@@ -204,8 +205,8 @@ func (in *inspection) headSecrets(ctx context.Context) error {
 	return err
 }
 
-// open reads the objects for which no index vouches, but for those that are surely hidden:
-// sealed with the key of an index that is denied.
+// open reads the objects for which no index vouches. It skips those that are certainly hidden, because
+// they are under the key of a denied index.
 func (in *inspection) open(ctx context.Context) error {
 	denied, err := in.deniedKeys(ctx)
 	if err != nil {
@@ -237,8 +238,8 @@ func (in *inspection) open(ctx context.Context) error {
 	})
 }
 
-// vouch finds the one index that vouches for a secret, or that it is a tombstone. Of two
-// indexes, neither is believed.
+// vouch sets the index that vouches for a secret, or that it is a tombstone. If two indexes vouch,
+// neither is trusted.
 func (in *inspection) vouch(s *seenSecret) {
 	tag := string(s.info.Tag)
 	var by []*engine.IndexState
@@ -254,8 +255,8 @@ func (in *inspection) vouch(s *seenSecret) {
 	s.deleted = s.deleted && len(by) == 0
 }
 
-// deniedKeys returns the keys of the indexes that are denied, with the alias of each as far as
-// its name tells.
+// deniedKeys returns the encryption keys of the denied indexes, with the aliases derived from the indexes'
+// names.
 func (in *inspection) deniedKeys(ctx context.Context) (map[string]string, error) {
 	keys := map[string]string{}
 	for _, s := range in.indexes {
@@ -276,8 +277,8 @@ func (in *inspection) deniedKeys(ctx context.Context) (map[string]string, error)
 	return keys, nil
 }
 
-// headIndexes looks at the indexes once more: for the keys of those that cannot be read, and
-// whether any was put since it was read.
+// headIndexes makes a HEAD of each index, for the keys of those that could not be read, and to find
+// out whether any was put or deleted since it was read.
 func (in *inspection) headIndexes(ctx context.Context) error {
 	return pace.Each(ctx, 1, len(in.indexes), func(ctx context.Context, i int) error {
 		s := in.indexes[i]
@@ -292,7 +293,7 @@ func (in *inspection) headIndexes(ctx context.Context) error {
 	})
 }
 
-// report is what is told of all that.
+// report returns the result of the inspection.
 func (in *inspection) report() admin.Inspection {
 	out := admin.Inspection{Service: in.v.Service, Foreign: in.v.Foreign}
 	for _, s := range in.secrets {

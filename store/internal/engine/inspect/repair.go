@@ -16,9 +16,9 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/engine"
 )
 
-// Repair implements [admin.Inspector]: tombstones first, then each index that is not what its
-// objects say, then the indexes that nothing needs. Every step is one conditional request, and
-// is derived from what is there: a run that was killed is run again.
+// Repair implements [admin.Inspector]. It collects tombstones, then updates each index that differs
+// from its objects, then deletes the unneeded indexes. Every step is one conditional request derived
+// from the current state, so that Repair can be run again after it was killed.
 func (i *Inspector) Repair(ctx context.Context, service string) ([]admin.Finding, error) {
 	in, err := inspect(ctx, i.e, service)
 	if err != nil {
@@ -37,7 +37,7 @@ func (i *Inspector) Repair(ctx context.Context, service string) ([]admin.Finding
 	return mended, engine.Fail("mend", store.ID{Service: service}, m.err)
 }
 
-// repair is one run of it. One failure does not end the others.
+// repair is one run of Repair. A failure does not stop the other repairs.
 type repair struct {
 	in *inspection
 
@@ -46,7 +46,7 @@ type repair struct {
 	err  error // the first failure
 }
 
-// note records whether a fault was repaired.
+// note records whether a fault was repaired. A fault with several repairs is repaired if all succeed.
 func (m *repair) note(f *fault, done bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -72,10 +72,10 @@ func (m *repair) tombstones(ctx context.Context) {
 	})
 }
 
-// keepNumber records the version number of a tombstone in an index, before the tombstone is deleted.
+// keepNumber records the version number of a tombstone in an index before the tombstone is deleted.
 func (in *inspection) keepNumber(ctx context.Context, s *seenSecret) error {
 	if s.object == nil {
-		return nil // an index knows it to be a tombstone, and has its number
+		return nil // an index has a mark for the tombstone, and its number
 	}
 	for _, x := range in.v.Readable() {
 		if x.Index.Highest(s.key) >= s.object.Last {
@@ -85,9 +85,8 @@ func (in *inspection) keepNumber(ctx context.Context, s *seenSecret) error {
 	return in.e.Reconcile(ctx, in.v, cmp.Or(s.object.Alias, in.e.Alias), engine.ReconcileOptions{})
 }
 
-// collect deletes a tombstone. What was written in its place meanwhile is never deleted: where
-// the storage cannot delete under a condition the tombstone stays, unless the caller has said
-// that nobody else writes.
+// collect deletes a tombstone. It never deletes an object that was written in its place meanwhile: if
+// the storage has no conditional delete, the tombstone stays, unless SingleWriter is set.
 func (in *inspection) collect(ctx context.Context, key string) (done bool, err error) {
 	name := engine.ObjectName(in.v.Service, key)
 	old := func() (tag bucket.Tag, gone bool, err error) {
@@ -96,7 +95,7 @@ func (in *inspection) collect(ctx context.Context, key string) (done bool, err e
 			return "", err == nil, err
 		}
 		if !o.Deleted || in.e.Now().Sub(info.Modified) < tombstoneAge {
-			return "", false, nil // it was written anew, and perhaps deleted again
+			return "", false, nil // it was written again, and perhaps deleted again
 		}
 		return info.Tag, false, nil
 	}
@@ -121,7 +120,7 @@ func (in *inspection) collect(ctx context.Context, key string) (done bool, err e
 	return false, err
 }
 
-// indexes brings each index up to date that a fault names, in the order of their aliases.
+// indexes updates the indexes of all faults, in the order of their aliases.
 func (m *repair) indexes(ctx context.Context) {
 	faults := map[*target][]*fault{}
 	var targets []*target
@@ -138,8 +137,9 @@ func (m *repair) indexes(ctx context.Context) {
 	}
 	sort.Slice(targets, func(i, j int) bool { return targets[i].alias < targets[j].alias })
 	for _, t := range targets {
-		// Not forced: what a delete must fence it has fenced, or the ghost of it is there and goes
-		// with a put. Forced, an index that a rekey has just deleted would come back, empty.
+		// Not forced. A delete has either put the index already as its fence, or left its entry in it, and
+		// removing that entry puts the index. A forced put could create an empty index that a
+		// rekey has just deleted.
 		err := m.in.e.Reconcile(ctx, m.in.v, t.alias, engine.ReconcileOptions{Rebuild: t.rebuild})
 		for _, f := range faults[t] {
 			m.note(f, true, err)
@@ -159,8 +159,8 @@ func (m *repair) deleteUnneeded(ctx context.Context) {
 	}
 }
 
-// inheritor returns the index that has to take over the version numbers of an unneeded one: our own,
-// else the first that has secrets; nil: there is none.
+// inheritor returns the index that must get the version numbers of an unneeded one: our own, or else
+// the first one with entries. It returns nil if there is none.
 func (in *inspection) inheritor(of *seenIndex) *engine.IndexState {
 	var first *engine.IndexState
 	for _, s := range in.v.Readable() {
@@ -182,7 +182,7 @@ func (in *inspection) handOver(ctx context.Context, s *seenIndex) error {
 	}
 	heir := in.inheritor(s)
 	if heir == nil {
-		return nil // checkUnneededIndex keeps it then
+		return nil // checkUnneededIndex does not select such an index for deletion
 	}
 	all := index.New(heir.Index.Alias)
 	all.Inherit(s.Index, nil)
@@ -192,9 +192,8 @@ func (in *inspection) handOver(ctx context.Context, s *seenIndex) error {
 	return in.e.Reconcile(ctx, in.v, heir.Index.Alias, engine.ReconcileOptions{Inherit: all})
 }
 
-// deleteUnneeded deletes an index in the state in which it was seen (K5). Where a delete has no
-// condition it may take a new entry along: that costs readers a request until the next write,
-// and no secret.
+// deleteUnneeded deletes an index in the state in which it was read (K5). Without conditional delete it
+// may delete a new entry too: no secret is lost, but readers need a request more until the next write.
 func (in *inspection) deleteUnneeded(ctx context.Context, s *seenIndex) (done bool, err error) {
 	name, tag := in.v.Service+"/"+s.File, cmp.Or(s.Tag, s.info.Tag)
 	err = in.e.Bucket.Delete(ctx, name, bucket.IfMatch(tag))
