@@ -59,7 +59,7 @@ type Options struct {
 	// expired, as Ceph does. A load with a denied request then costs one request more.
 	DeniedWhenExpired bool
 
-	Now   func() time.Time                                 // required
+	Now   func() time.Time                                 // nil: time.Now
 	Sleep func(ctx context.Context, d time.Duration) error // nil: a timer
 	Nonce func() string                                    // nil: 128 random bits
 }

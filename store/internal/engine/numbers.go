@@ -82,7 +82,7 @@ func (r *reconciliation) keepOlder(next *index.Index, key string, newest int) bo
 		r.keepSeen(next, key)
 		return true
 	}
-	next.Seen[key] = x.Newest(key) // the entry itself can't be kept, only its number
+	next.Seen[key] = x.Newest(key) // of an entry that can't be kept, keep the version number
 	return false
 }
 

@@ -47,7 +47,7 @@ type versionJSON struct {
 }
 
 // parseObject parses the object of a secret. It returns a [*store.CorruptError] also if the object
-// contains the name of another secret, because somebody has moved it then.
+// contains the name of another secret, because it was moved here then.
 func parseObject(service, key string, body []byte) (*Document, error) {
 	name := ObjectName(service, key)
 	var f objectJSON

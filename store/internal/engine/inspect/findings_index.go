@@ -153,7 +153,7 @@ func (in *inspection) checkEntry(s *seenIndex, key string, secret *seenSecret) (
 		return admin.CheckGhost, admin.Serious, "is deleted, and its value still stands in " + place + ", where chamber reads it"
 	case entry.Moving && secret.vouchedBy != nil && secret.vouchedBy != s.IndexState && entry.Tag == string(secret.info.Tag):
 		return admin.CheckMoving, admin.Warning, fmt.Sprintf("is being moved from %s to %s, or a rekey was interrupted: its value stands in both indexes", secret.alias, s.Index.Alias)
-	case secret.alias != "" && secret.alias != s.Index.Alias && secret.alias != entry.Alias: // if equal to entry.Alias, two aliases share the index: CheckNameClash
+	case secret.alias != "" && secret.alias != s.Index.Alias && secret.alias != entry.Alias: // else two aliases share the index: CheckNameClash
 		return admin.CheckStray, admin.Serious, fmt.Sprintf("is under %s, and a value of it stands in %s, where chamber reads it", secret.alias, place)
 	case secret.hidden && secret.info.Seal.KeyID != "" && s.Seal.KeyID != "" && secret.info.Seal.KeyID != s.Seal.KeyID:
 		return admin.CheckStray, admin.Serious, "is under another key, and a value of it stands in " + place + ", where chamber reads it"
