@@ -5,23 +5,23 @@ import (
 	"fmt"
 )
 
-// The sentinels that tell failures apart; test with errors.Is.
+// The sentinels classify every failure; test for them with errors.Is.
 var (
 	ErrInvalid       = errors.New("invalid")                      // a name, value or option that can never work
 	ErrNotFound      = errors.New("not found")                    // no such secret, version or service
 	ErrAmbiguousName = errors.New("more than one key answers")    // two keys differ from the name only in case
-	ErrConflict      = errors.New("conflict")                     // somebody else's state stands in the way
-	ErrDenied        = errors.New("denied")                       // permissions
+	ErrConflict      = errors.New("conflict")                     // another writer's state prevents the change
+	ErrDenied        = errors.New("denied")                       // the caller lacks a permission
 	ErrUnavailable   = errors.New("unavailable")                  // network, throttling, contention
 	ErrUnknown       = errors.New("outcome unknown")              // a change may or may not have happened
 	ErrConfiguration = errors.New("configuration")                // no credentials, no bucket, wrong region, no such key
-	ErrCorrupt       = errors.New("corrupt")                      // stored bytes that make no sense, or that nobody vouches for
-	ErrUnsupported   = errors.New("not supported by the backend") // what this backend or server cannot do
-	ErrIndexBehind   = errors.New("the index is behind")          // the secret itself is stored
+	ErrCorrupt       = errors.New("corrupt")                      // stored bytes that are invalid or not verified
+	ErrUnsupported   = errors.New("not supported by the backend") // this backend or server cannot do it
+	ErrIndexBehind   = errors.New("the index is behind")          // the secret is stored, its index entry is not
 )
 
-// ErrCredentials is the [ErrConfiguration] of a caller whom the storage does not know, or no
-// more: no credentials, or a session that has ended. It stops whatever is tried next as well.
+// ErrCredentials is an [ErrConfiguration]: the storage does not accept the caller's credentials.
+// There are none, or the session has ended. Further requests would fail too.
 var ErrCredentials = fmt.Errorf("credentials: %w", ErrConfiguration)
 
 // Error is the typed error of every [Store] method.
@@ -43,10 +43,10 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// NotFoundError is an [ErrNotFound] that knows what was nearly meant.
+// NotFoundError is an [ErrNotFound] with the nearest existing name.
 type NotFoundError struct {
 	What    string // "secret", "version", "service"
-	Nearest string // a name that does exist; "" where there is none near
+	Nearest string // an existing name similar to the requested one; "" if there is none
 }
 
 func (e *NotFoundError) Error() string {
@@ -58,7 +58,7 @@ func (e *NotFoundError) Error() string {
 
 func (e *NotFoundError) Unwrap() error { return ErrNotFound }
 
-// AmbiguousNameError is an [ErrAmbiguousName] with the keys that answer.
+// AmbiguousNameError is an [ErrAmbiguousName] with the matching keys.
 type AmbiguousNameError struct{ Keys []string }
 
 func (e *AmbiguousNameError) Error() string {
@@ -69,9 +69,9 @@ func (e *AmbiguousNameError) Unwrap() error { return ErrAmbiguousName }
 
 // AliasError is an [ErrConflict]: the secret, or the index file, belongs to another alias.
 type AliasError struct {
-	Have  string // the alias that it is under; "" when it cannot be told
+	Have  string // the alias that it is encrypted under; "" if unknown
 	Want  string // the alias that the caller configured
-	Index string // the object, when two aliases meet in one index name; else ""
+	Index string // the object, if two aliases have the same index name; else ""
 }
 
 func (e *AliasError) Error() string {
@@ -98,7 +98,7 @@ func (e *VersionError) Unwrap() error { return ErrConflict }
 // CorruptError is an [ErrCorrupt] that names the object.
 type CorruptError struct {
 	Object string
-	Offset int64 // the byte at which parsing failed; -1 where that says nothing
+	Offset int64 // the byte at which parsing failed; -1 if that doesn't apply
 	Reason string
 }
 
@@ -111,13 +111,13 @@ func (e *CorruptError) Error() string {
 
 func (e *CorruptError) Unwrap() error { return ErrCorrupt }
 
-// StorageError is what the storage answered when it refused. Kind is a sentinel of this package.
+// StorageError is an error answer of the storage. Kind is a sentinel of this package.
 type StorageError struct {
-	Op     string // "get", "put", "delete", "list", or the operation of a service
+	Op     string // "get", "put", "delete", "list", or the name of an AWS operation
 	Object string // the object, prefix or parameter
 	Code   string // the storage's own code, such as "AccessDenied" or "KMS.DisabledException"
 	Status int    // HTTP status; 0 where there is none
-	Reason string // the storage's message: untrusted, to be escaped before it is printed
+	Reason string // the storage's message: untrusted, escape it before printing
 	Kind   error
 }
 
@@ -134,8 +134,8 @@ func (e *StorageError) Error() string {
 
 func (e *StorageError) Unwrap() error { return e.Kind }
 
-// RollbackError is an [ErrCorrupt]: an index that was made from a newer version of the
-// secret vouches for a version that the secret object no longer has.
+// RollbackError is an [ErrCorrupt]: the index was made from a newer version of the secret than the
+// secret object contains.
 type RollbackError struct {
 	Object       string
 	Have, Newest int
@@ -147,7 +147,7 @@ func (e *RollbackError) Error() string {
 
 func (e *RollbackError) Unwrap() error { return ErrCorrupt }
 
-// PinError is an [ErrConfiguration]: keys are pinned, and the alias stands for another one. Nothing
+// PinError is an [ErrConfiguration]: keys are pinned, and the alias points to another key. Nothing
 // was stored under it.
 type PinError struct{ Alias, KeyID string }
 
@@ -157,13 +157,13 @@ func (e *PinError) Error() string {
 
 func (e *PinError) Unwrap() error { return ErrConfiguration }
 
-// SealError is an [ErrCorrupt]: an object is not sealed as the configuration demands, so
-// nobody vouches for it.
+// SealError is an [ErrCorrupt]: an object is not encrypted as the configuration requires, so it is
+// not trusted.
 type SealError struct {
 	Object string
-	Method string // "" when the storage named none
+	Method string // "" if the storage reported none
 	KeyID  string
-	Want   string // what is demanded, in words
+	Want   string // what the configuration requires, in words
 }
 
 func (e *SealError) Error() string {
@@ -181,21 +181,22 @@ func (e *SealError) Unwrap() error { return ErrCorrupt }
 
 // CredentialsError is an [ErrCredentials] in whole sentences.
 type CredentialsError struct {
-	Reason string // what went wrong; may hold a server's words: to be escaped before it is printed
-	Way    string // the way out
+	Reason string // what went wrong; may contain a server's text: escape it before printing
+	Way    string // what the user can do about it
 }
 
 func (e *CredentialsError) Error() string { return e.Reason }
 
-// Hint tells the way out.
+// Hint returns what the user can do about the error.
 func (e *CredentialsError) Hint() string { return e.Way }
 
 func (e *CredentialsError) Unwrap() error { return ErrCredentials }
 
-// StoppedError is the error of a batch that met what stops every other change as well.
+// StoppedError is the error of a batch that was stopped by a failure that every other change would
+// meet too.
 type StoppedError struct {
 	Left, Of int  // how many changes were not made, and how many there were
-	Behind   bool // the index lacks what was made: see [ErrIndexBehind]
+	Behind   bool // changes that were made are missing from the index: see [ErrIndexBehind]
 	Err      error
 }
 

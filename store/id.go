@@ -11,14 +11,14 @@ const (
 	MaxObject = 1024
 )
 
-// Scratch is the service in which init tries a store, with secrets that nobody else knows of.
-// What is deleted from it leaves neither a tombstone nor an empty index.
+// Scratch is the service in which init tests a store, with secrets of its own. Deleting from it
+// leaves neither a tombstone nor an empty index.
 const Scratch = "coffer-init-check"
 
 const (
 	// ObjectSuffix ends the name of a secret's object.
 	ObjectSuffix = ".json"
-	// ReservedPrefix begins the names, within a service, of everything that is not a secret.
+	// ReservedPrefix is the prefix of all names within a service that are not secrets.
 	ReservedPrefix = "__"
 )
 
@@ -30,8 +30,8 @@ func (id ID) Object() string { return id.Service + "/" + id.Key + ObjectSuffix }
 
 func (id ID) String() string { return id.Service + "/" + id.Key }
 
-// NewID validates a service and a key for looking up a secret that may have been stored
-// by another program. A new secret needs [CheckNewKey] too. The error wraps [ErrInvalid].
+// NewID validates the service and key of a secret to look up, which another program may have
+// written. A new secret needs [CheckNewKey] too. The error wraps [ErrInvalid].
 func NewID(service, key string) (ID, error) {
 	if err := CheckService(service); err != nil {
 		return ID{}, err
@@ -46,9 +46,9 @@ func NewID(service, key string) (ID, error) {
 	return id, nil
 }
 
-// CheckService reports why a string cannot name a service: it is made of segments of
-// letters, digits, "_", "." and "-", joined by "/"; no segment is "." or ".." or begins
-// with "__", which is kept for indexes. The error wraps [ErrInvalid].
+// CheckService returns an error that wraps [ErrInvalid] unless a string can name a service. A
+// service consists of segments of letters, digits, "_", "." and "-", joined by "/". No segment is
+// "." or "..", or begins with "__", which is reserved for indexes.
 func CheckService(service string) error {
 	if service == "" {
 		return invalid("the service has no name")
@@ -61,7 +61,7 @@ func CheckService(service string) error {
 	return nil
 }
 
-// CheckKey reports why a string cannot name a secret, new or old. The error wraps [ErrInvalid].
+// CheckKey returns an error that wraps [ErrInvalid] unless a string can name a secret, new or old.
 func CheckKey(key string) error {
 	if len(key) > MaxKey {
 		return invalid("the key has %d bytes; at most %d are allowed", len(key), MaxKey)
@@ -69,8 +69,8 @@ func CheckKey(key string) error {
 	return checkSegment("key", key, key)
 }
 
-// CheckNewKey reports why a key that can be read may not be made: it must begin with a
-// letter, a digit or "_". The error wraps [ErrInvalid].
+// CheckNewKey returns an error that wraps [ErrInvalid] unless a new secret can have this key. It
+// must begin with a letter, a digit or "_"; a secret that exists need not.
 func CheckNewKey(key string) error {
 	if err := CheckKey(key); err != nil {
 		return err
@@ -104,8 +104,8 @@ func nameRune(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '.' || r == '-'
 }
 
-// NormalizeAlias returns a key alias with its "alias/" prefix. A key id or an ARN passes
-// unchanged: [IsKeyName] tells it from an alias. The error wraps [ErrInvalid].
+// NormalizeAlias returns a key alias with its "alias/" prefix. It returns a key id or an ARN
+// unchanged; [IsKeyName] distinguishes them from an alias. The error wraps [ErrInvalid].
 func NormalizeAlias(name string) (string, error) {
 	if IsKeyName(name) {
 		return name, nil
@@ -122,8 +122,8 @@ func NormalizeAlias(name string) (string, error) {
 	return "alias/" + rest, nil
 }
 
-// IsKeyName reports whether a string names a KMS key by its ARN or id rather than by an
-// alias, so that KMS must be asked for the alias.
+// IsKeyName reports whether a string is the ARN or id of a KMS key rather than an alias. Its alias
+// must be looked up in KMS.
 func IsKeyName(name string) bool {
 	if strings.HasPrefix(name, "arn:") || strings.HasPrefix(name, "mrk-") {
 		return true

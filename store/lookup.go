@@ -5,9 +5,8 @@ import (
 	"strings"
 )
 
-// Lookup finds the key that a name stands for among the keys of a service: the exact one,
-// else the single one that differs only in case. The error is an [*AmbiguousNameError], or
-// a [*NotFoundError] with the nearest key.
+// Lookup finds a name among the keys of a service: the exact key, or else the only one that differs
+// just in case. The error is an [*AmbiguousNameError], or a [*NotFoundError] with the nearest key.
 func Lookup(name string, keys []string) (string, error) {
 	if slices.Contains(keys, name) {
 		return name, nil
@@ -28,8 +27,8 @@ func Lookup(name string, keys []string) (string, error) {
 	return "", &AmbiguousNameError{Keys: twins}
 }
 
-// Nearest returns the candidate that a person most likely meant by name: at most a third
-// of its letters differ. It returns "" when none is near.
+// Nearest returns the candidate that is most similar to name. At most a third of its letters
+// differ. It returns "" if there is no such candidate.
 func Nearest(name string, candidates []string) string {
 	best, distance := "", max(1, len(name)/3)+1
 	for _, c := range candidates {
@@ -40,8 +39,8 @@ func Nearest(name string, candidates []string) string {
 	return best
 }
 
-// editDistance counts the letters to insert, delete, change or swap with a neighbour; it
-// stops counting at limit.
+// editDistance counts the letters to insert, delete, change or swap with a neighbour. It stops
+// counting at limit.
 func editDistance(a, b string, limit int) int {
 	if abs(len(a)-len(b)) >= limit {
 		return limit

@@ -1,12 +1,12 @@
-// Package store is the vocabulary of Coffer: what a secret is, how it is named, what a
-// backend can do with it, and the errors that tell one failure from another.
+// Package store defines what a secret is, how it is named, what a backend can do with it, and the
+// errors of all backends.
 //
-// A Go program that wants secrets imports this package and one backend:
+// A Go program that needs secrets imports this package and one backend:
 //
 //	s, err := s3kms.New(ctx, awsConfig, s3kms.Options{Bucket: "team-secrets", KeyAlias: "alias/app"})
 //	contents, err := s.Load(ctx, "api")
 //
-// Nothing here reads the environment, and nothing prints a value: see [Value].
+// This package reads no environment variables and never prints a value: see [Value].
 package store
 
 import (
@@ -15,15 +15,15 @@ import (
 	"time"
 )
 
-// Latest is the version that means "the newest one" to [Store.Read].
+// Latest requests the newest version from [Store.Read].
 const Latest = 0
 
-// Meta says everything about one version of a secret except its value.
+// Meta is everything about one version of a secret except its value.
 type Meta struct {
 	ID        ID
 	Version   int       // 1 and up; versions of a secret are never reused
-	Created   time.Time // UTC; zero where the store has none
-	CreatedBy string    // the writer's ARN, access key id or user name; "" where the store has none
+	Created   time.Time // UTC; zero if the store doesn't record it
+	CreatedBy string    // the writer's ARN, access key id or user name; "" if the store doesn't record it
 	KeyAlias  string    // "alias/..." of the key it is encrypted under; "" on backends without keys
 }
 
@@ -33,54 +33,54 @@ type Secret struct {
 	Value Value
 }
 
-// Contents is what one service holds, as far as the caller may read it. The caller
-// decides what an incomplete answer means: exec, for one, refuses to start a program
-// when nothing at all could be read.
+// Contents is the content of one service, as far as the caller can read it. The caller decides what
+// to do with an incomplete answer: exec, for example, refuses to start a program when nothing at
+// all could be read.
 type Contents struct {
 	Service string
 	Secrets []Secret // the newest version of each, sorted by key
 
-	Denied []DeniedIndex // indexes that the caller may not read, sorted by file
-	Hidden []string      // keys that exist and could not be read, sorted
+	Denied []DeniedIndex // indexes that the caller lacks permission to read, sorted by file
+	Hidden []string      // keys that exist but could not be read, sorted
 
-	Listed   int      // how many keys the service holds, readable or not
-	Unlisted bool     // the caller may not list the service: deletions cannot be seen
-	Notices  []string // what a person should know, as whole sentences; never a value
+	Listed   int      // the number of keys of the service, readable or not
+	Unlisted bool     // the caller has no permission to list the service: deletions are not noticed
+	Notices  []string // whole sentences for the user; never a value
 }
 
-// DeniedIndex is an index that exists and that the caller may not read.
+// DeniedIndex is an index that exists but that the caller has no permission to read.
 type DeniedIndex struct {
 	Object   string // its name in the bucket
-	KeyAlias string // the alias, where it is known; else what can be told from the name
-	Reason   string // what the storage said; to be escaped before it is printed
+	KeyAlias string // the alias if it is known, else what the name shows of it
+	Reason   string // the storage's message; escape it before printing
 }
 
-// WriteOptions refine [Store.Write] and [Store.WriteAll]. The zero value writes always.
+// WriteOptions refine [Store.Write] and [Store.WriteAll]. The zero value writes unconditionally.
 type WriteOptions struct {
-	// IfVersion makes a write conditional: it fails with [ErrConflict] unless the newest
-	// version is exactly this one; 0 stands for "the secret does not exist". Nil: no condition.
+	// IfVersion makes a write conditional: it fails with [ErrConflict] unless this is the newest
+	// version. 0 means that the secret does not exist. Nil means no condition.
 	IfVersion *int
-	// SkipUnchanged leaves a secret alone whose newest value equals the one to write. It
-	// decides on the secret itself, never on an index, and repairs the index if it is behind. One that
-	// is older than its index says is written: that decides which value is the right one.
+	// SkipUnchanged doesn't write a secret whose newest value equals the new one. The comparison
+	// reads the secret itself, never an index, and repairs an index that is behind. A secret that
+	// is older than its index says is written anyway: the write decides which value is right.
 	SkipUnchanged bool
-	// PreserveCase stores a new key as it is written; without it, in lower case.
+	// PreserveCase stores a new key as it is written. Otherwise it is converted to lower case.
 	PreserveCase bool
-	// Adopt takes over a secret whose key alias cannot be told (another program wrote it).
+	// Adopt overwrites a secret whose key alias is unknown (another program wrote it).
 	Adopt bool
-	// Tags are set beside those that the secret has; a backend that is no [Tagger] refuses
-	// them with [ErrUnsupported].
+	// Tags are added to the tags that the secret has. A backend that is not a [Tagger] refuses them
+	// with [ErrUnsupported].
 	Tags map[string]string
-	// Progress, when set, is called after each secret of a [Store.WriteAll], from several
+	// Progress, if not nil, is called after each secret of a [Store.WriteAll], from several
 	// goroutines at once.
 	Progress func(Result)
 }
 
-// Result is what became of one secret of a [Store.WriteAll] or [Store.Delete].
+// Result is the result for one secret of a [Store.WriteAll] or [Store.Delete].
 type Result struct {
 	Meta    Meta
 	Outcome Outcome
-	Err     error // with [Failed] and [Left] alone
+	Err     error // only with [Failed] and [Left]
 }
 
 // Outcome names what happened to a secret.
@@ -93,53 +93,53 @@ const (
 	Unchanged Outcome = "unchanged"
 	Deleted   Outcome = "deleted"
 	Failed    Outcome = "failed"
-	Left      Outcome = "left" // not made, since what stopped another stops it too: Err is the batch's [*StoppedError]
+	Left      Outcome = "left" // not tried after another failure that it would meet too: Err is the batch's [*StoppedError]
 
-	Moved    Outcome = "moved"    // under another key
-	Returned Outcome = "returned" // moved, and back under its old key
+	Moved    Outcome = "moved"    // now encrypted under another key
+	Returned Outcome = "returned" // moved, and then moved back under its old key by another writer
 
-	Restored Outcome = "restored" // was deleted, and is there again
-	Purged   Outcome = "purged"   // was deleted before; what was kept of it is gone too
+	Restored Outcome = "restored" // was deleted, and exists again
+	Purged   Outcome = "purged"   // was deleted before; its remaining data is now removed too
 )
 
-// Store is what every backend does. Methods are safe for concurrent use. Errors are
-// [*Error] around one of the sentinels of this package.
+// Store is the interface of every backend. Methods are safe for concurrent use. Errors are [*Error]
+// around one of the sentinels of this package.
 type Store interface {
-	// Read returns one version of a secret; [Latest] stands for the newest. The key is
-	// looked up exactly first; where there is none, a single key that differs only in case
-	// answers. [ErrNotFound], [ErrDenied], [ErrAmbiguousName].
+	// Read returns one version of a secret; [Latest] is the newest. If no key matches exactly, the
+	// only key that differs just in case is used. Errors: [ErrNotFound], [ErrDenied],
+	// [ErrAmbiguousName].
 	Read(ctx context.Context, id ID, version int) (Secret, error)
 
-	// Load returns the newest value of each secret of a service. A service that holds
-	// nothing is not an error: Contents.Listed is 0.
+	// Load returns the newest value of each secret of a service. An empty service is not an error:
+	// Contents.Listed is 0.
 	Load(ctx context.Context, service string) (Contents, error)
 
-	// History returns the versions of a secret that the store still has, oldest first.
+	// History returns the versions of a secret that the store still has, oldest first. Errors:
 	// [ErrNotFound], [ErrDenied].
 	History(ctx context.Context, id ID) ([]Meta, error)
 
-	// Services returns the names of the services that hold at least one secret and begin
-	// with prefix, sorted.
+	// Services returns the sorted names of the services that begin with prefix and have at least
+	// one secret.
 	Services(ctx context.Context, prefix string) ([]string, error)
 
-	// Write stores a new version. [ErrConflict] when o.IfVersion does not hold or the secret
-	// exists under another key alias; [ErrInvalid] for a value that cannot be kept.
-	// An error that wraps [ErrIndexBehind] means: the secret is stored, its index is not yet.
+	// Write stores a new version. Errors: [ErrConflict] if o.IfVersion does not match or the secret
+	// exists under another key alias; [ErrInvalid] for a value that cannot be stored. An error that
+	// wraps [ErrIndexBehind] means that the secret is stored, but its index is not updated yet.
 	Write(ctx context.Context, id ID, v Value, o WriteOptions) (Result, error)
 
-	// WriteAll stores many secrets of one service and brings the index up to date once. It
-	// is not atomic: a reader may see some of them before the others. One result for each
-	// key, sorted; the error is the first failure, or nil.
+	// WriteAll stores many secrets of one service and updates the index once. It is not atomic: a
+	// reader may see some of them before the others. There is one result for each key, sorted. The
+	// error is the first failure, or nil.
 	WriteAll(ctx context.Context, service string, values map[string]Value, o WriteOptions) ([]Result, error)
 
-	// Delete removes secrets of one service with all their versions, and their values from
-	// every index that the caller can read. [ErrNotFound] for one that is not there: it
-	// still finishes a delete that was interrupted. One result for each key, in the order
-	// given; the error is the first failure, or nil.
+	// Delete removes secrets of one service with all their versions, and their values from every
+	// index that the caller can read. A secret that doesn't exist is [ErrNotFound], but an
+	// interrupted delete of it is still finished. There is one result for each key, in the order
+	// given. The error is the first failure, or nil.
 	Delete(ctx context.Context, service string, keys ...string) ([]Result, error)
 }
 
-// Keys returns the keys that the service is known to hold, readable or not, sorted.
+// Keys returns the keys that the service is known to have, readable or not, sorted.
 func (c Contents) Keys() []string {
 	keys := slices.Clone(c.Hidden)
 	for _, s := range c.Secrets {
@@ -149,28 +149,28 @@ func (c Contents) Keys() []string {
 	return keys
 }
 
-// Lister is a [Store] that can name secrets without reading their values.
+// Lister is a [Store] that can list secrets without reading their values.
 type Lister interface {
 	// IDs returns the secrets whose service begins with prefix, sorted by service and key.
 	IDs(ctx context.Context, prefix string) ([]ID, error)
 }
 
-// Tagger is a [Store] that keeps tags beside secrets: names and values that are no secret.
-// A new version keeps them. [ErrNotFound], [ErrDenied].
+// Tagger is a [Store] that keeps tags with secrets. Tag names and values are not secret. A new
+// version keeps them. Errors: [ErrNotFound], [ErrDenied].
 type Tagger interface {
 	ReadTags(ctx context.Context, id ID) (map[string]string, error)
-	// WriteTags sets these tags and leaves others as they are.
+	// WriteTags sets these tags and keeps all others.
 	WriteTags(ctx context.Context, id ID, tags map[string]string) error
-	// SetTags makes these the only tags.
+	// SetTags sets these tags and removes all others.
 	SetTags(ctx context.Context, id ID, tags map[string]string) error
-	// DeleteTags removes tags; one that is not there is no error.
+	// DeleteTags removes tags. A tag that doesn't exist is not an error.
 	DeleteTags(ctx context.Context, id ID, names ...string) error
 }
 
 // Labeler is a [Store] whose versions can have labels.
 type Labeler interface {
-	// ReadLabel is Read for the version with a label.
+	// ReadLabel is like Read, for the version with a label.
 	ReadLabel(ctx context.Context, id ID, label string) (Secret, error)
-	// LoadLabel is Load for the versions with a label; secrets without it are left out.
+	// LoadLabel is like Load, for the versions with a label. Secrets without it are left out.
 	LoadLabel(ctx context.Context, service, label string) (Contents, error)
 }

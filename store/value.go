@@ -9,18 +9,17 @@ import (
 	"unique"
 )
 
-// MaxValue is the largest value that the S3 and local backends keep, in bytes.
+// MaxValue is the size limit of a value in the S3 and local backends, in bytes.
 const MaxValue = 1 << 20
 
 const redacted = "[redacted]"
 
-// Value is a secret's value. It never prints itself: every way that fmt, log/slog and
-// the encoding packages have of turning it into text gives "[redacted]", or a place in memory
-// where it stands in an unexported field of something else. Only [Value.Reveal] tells it. Equal
-// values are ==.
-type Value struct{ h unique.Handle[string] } // of "" it is the zero handle
+// Value is a secret's value. It never prints itself: fmt, log/slog and the encoding packages print
+// "[redacted]", or a memory address if the Value is in an unexported field of another type. Only
+// [Value.Reveal] returns the text. Equal values are ==.
+type Value struct{ h unique.Handle[string] } // the zero handle for ""
 
-// NewValue makes a Value of any string. [Value.Check] tells whether it can be stored.
+// NewValue makes a Value of any string. [Value.Check] reports whether it can be stored.
 func NewValue(s string) Value {
 	if s == "" {
 		return Value{}
@@ -39,9 +38,9 @@ func (v Value) Reveal() string {
 // Len returns the length in bytes.
 func (v Value) Len() int { return len(v.Reveal()) }
 
-// Check reports why a value cannot be kept: it is not UTF-8 (JSON would replace the
-// bytes in silence), holds a NUL (no environment can hold it) or is larger than
-// [MaxValue]. The error wraps [ErrInvalid] and tells the offset or size, never the value.
+// Check returns an error that wraps [ErrInvalid] if a value cannot be stored: it is not UTF-8 (JSON
+// would replace the bytes silently), contains a NUL (no environment can hold it) or is larger than
+// [MaxValue]. The error contains the offset or size, never the value.
 func (v Value) Check() error {
 	text := v.Reveal()
 	if len(text) > MaxValue {
@@ -73,7 +72,7 @@ func (Value) String() string { return redacted }
 // GoString returns "[redacted]".
 func (Value) GoString() string { return redacted }
 
-// Format prints "[redacted]" whatever the verb.
+// Format prints "[redacted]" for every verb.
 func (Value) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
 
 // LogValue returns "[redacted]".

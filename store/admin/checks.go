@@ -1,24 +1,24 @@
 package admin
 
-// What [Inspector.Inspect] looks for: [Finding.Check]. These are words for programs, so they stay
-// as they are.
+// The checks of [Inspector.Inspect]: values of [Finding.Check]. Programs parse them, so they don't
+// change.
 const (
 	CheckCaseTwins     = "case-twins"     // two keys that differ only in case
 	CheckCorruptIndex  = "corrupt-index"  // an index that is not valid
 	CheckCorruptSecret = "corrupt-secret" // an object that is not a valid secret
-	CheckDeniedIndex   = "denied-index"   // an index that the caller may not read
+	CheckDeniedIndex   = "denied-index"   // an index that the caller has no permission to read
 	CheckDisabledKey   = "disabled-key"   // a key that cannot be used
 	CheckDrift         = "drift"          // an index entry that differs from its secret
 	CheckForeign       = "foreign"        // objects that are neither secrets nor indexes
 	CheckGhost         = "ghost"          // an index entry of a secret that is deleted
-	CheckHidden        = "hidden"         // secrets that the caller may not read
-	CheckLeftIndex     = "left-index"     // an index that nothing needs
+	CheckHidden        = "hidden"         // secrets that the caller has no permission to read
+	CheckLeftIndex     = "left-index"     // an index that is not needed
 	CheckLostVersion   = "lost-version"   // a version that another program overwrote
-	CheckMoving        = "moving"         // a secret whose rekey has not ended
+	CheckMoving        = "moving"         // a secret whose rekey is not finished
 	CheckNameClash     = "name-clash"     // two aliases in one index
 	CheckNoAlias       = "no-alias"       // secrets that don't record their key alias
-	CheckOrphan        = "orphan"         // secrets that no index has
-	CheckOtherKey      = "other-key"      // objects under another key than their alias stands for
+	CheckOrphan        = "orphan"         // secrets that are in no index
+	CheckOtherKey      = "other-key"      // objects under another key than their alias points to
 	CheckRollback      = "rollback"       // a secret that is older than its index
 	CheckStray         = "stray"          // a value in the index of another alias
 	CheckTombstone     = "tombstone"      // the marker of a deleted secret
@@ -26,18 +26,18 @@ const (
 	CheckUnverifiable  = "unverifiable"   // index entries without the state of their objects
 )
 
-// What doctor looks for beside services: in the bucket, its server, the key and the clock.
+// The checks of doctor besides services: of the bucket, its server, the key and the clock.
 const (
 	CheckClock           = "clock"            // this machine's clock differs from the server's
 	CheckConditionalPuts = "conditional-puts" // the bucket allows puts without a condition
 	CheckConditions      = "conditions"       // the server ignores conditions of changes
 	CheckEncryption      = "encryption"       // the default encryption of the bucket
 	CheckKey             = "key"              // the key of new secrets
-	CheckLifecycle       = "lifecycle"        // the bucket never deletes old versions
-	CheckPermission      = "permission"       // what the caller may do
+	CheckLifecycle       = "lifecycle"        // no rule of the bucket deletes old versions
+	CheckPermission      = "permission"       // what the caller is permitted to do
 	CheckPolicy          = "policy"           // the policy of the bucket
 	CheckPublicAccess    = "public-access"    // the bucket doesn't block public access
-	CheckServer          = "server"           // what the server does as S3 does, an answer each
+	CheckServer          = "server"           // one result for each behaviour of S3 that the server was tested for
 	CheckTLSOnly         = "tls-only"         // the bucket answers requests without TLS
 	CheckVersions        = "versions"         // the bucket keeps no versions
 )

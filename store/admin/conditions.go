@@ -7,22 +7,22 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// ProbeDir is the folder, within a service, of the objects that probes and trials make and delete again.
+// ProbeDir is the folder, within a service, of the temporary objects of probes and trials.
 const ProbeDir = "/" + store.ReservedPrefix + "probe/"
 
-// Conditions is what a server keeps of the conditions of changes (protocol.md, section 14).
+// Conditions says which conditions of changes a server respects (protocol.md, section 14).
 type Conditions struct {
-	Known   bool // false: it was not asked lately, or did not let itself be asked
-	Puts    bool // without it writers who meet overwrite one another
-	Deletes bool // without it what is deleted leaves a tombstone
+	Known   bool // false: the server was not tested lately, or the test failed
+	Puts    bool // without it, concurrent writers overwrite one another
+	Deletes bool // without it, a delete leaves a tombstone
 
-	Asked time.Time // zero for a server that need not be asked
+	Asked time.Time // when the server was tested; zero for a server that needs no test
 }
 
-// ConditionProber is a [store.Store] on a server that may not keep conditions.
+// ConditionProber is a [store.Store] on a server that may ignore conditions.
 type ConditionProber interface {
-	// Conditions tells what is known of the server. With ask it is asked anew, with an object
-	// beside those of a service, which is deleted again. [store.ErrUnsupported] for a server whose
-	// ETags do not tell one state of an object from another.
+	// Conditions returns what is known of the server. If ask is true, it tests the server again
+	// with a temporary object in the service. The error is [store.ErrUnsupported] for a server
+	// whose ETags don't distinguish the states of an object.
 	Conditions(ctx context.Context, service string, ask bool) (Conditions, error)
 }

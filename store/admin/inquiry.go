@@ -2,16 +2,16 @@ package admin
 
 import "context"
 
-// Inquiry is one thing that a server was asked, on objects of nobody.
+// Inquiry is the result of one test of a server, made with temporary objects.
 type Inquiry struct {
 	Name string
 	Kept Verdict // Allowed: the server does as S3 does; Refused: it does not
-	Seen string  // what it did, as a clause: partly the server's own words
+	Seen string  // what the server did, as a clause: partly the server's own words
 }
 
-// Inquirer is a [store.Store] on a server of S3, which may know less of it than AWS does.
+// Inquirer is a [store.Store] on an S3 server, which may implement less of S3 than AWS does.
 type Inquirer interface {
-	// Inquire asks the server everything that a command can rest on, with objects beside those of
-	// a service, which are deleted again. The error is one that left nothing to ask.
+	// Inquire tests everything of the server that commands depend on, with temporary objects in a
+	// service. It returns an error if nothing could be tested.
 	Inquire(ctx context.Context, service string) ([]Inquiry, error)
 }

@@ -11,12 +11,12 @@ type Severity string
 
 // The severities.
 const (
-	Serious Severity = "error"   // a reader is stopped, misled or too trusting, or something can be lost
-	Warning Severity = "warning" // right as it stands, but dearer or weaker than it should be
-	Remark  Severity = "note"    // to be known; nothing is wrong
+	Serious Severity = "error"   // a reader fails, gets wrong data or trusts too much, or data can be lost
+	Warning Severity = "warning" // correct, but more expensive or less secure than it should be
+	Remark  Severity = "note"    // for information; nothing is wrong
 )
 
-// Rank is 0 for the worst severity, and higher for those that are less bad.
+// Rank returns 0 for the worst severity, and higher numbers for less severe ones.
 func (s Severity) Rank() int {
 	switch s {
 	case Serious:
@@ -27,58 +27,59 @@ func (s Severity) Rank() int {
 	return 2
 }
 
-// Finding is one thing that an inspection found.
+// Finding is one result of an inspection.
 type Finding struct {
-	Check      string // what was looked for, in a word for programs: "drift", "ghost", "other-key"
+	Check      string // the check, as a word for programs: "drift", "ghost", "other-key"
 	Severity   Severity
-	ID         store.ID // the secret; the Key is empty where it is about an object or the whole service
-	Object     string   // the object that it is about; "" where there are several, or none
-	KeyAlias   string   // the key alias that it is about; "" where it is about none
-	Text       string   // what it is and what follows, as a sentence without its subject. Partly the storage's words: to be escaped
+	ID         store.ID // the secret; Key is empty if it is about an object or the whole service
+	Object     string   // the object; "" if there are several, or none
+	KeyAlias   string   // the key alias; "" if there is none
+	Text       string   // the problem and its consequence, as a sentence without its subject. Contains text of the storage: escape it before printing
 	Repairable bool     // [Inspector.Repair] can repair it
 }
 
-// Inspection is what a service really looks like.
+// Inspection is the actual state of a service in the storage.
 type Inspection struct {
 	Service  string
-	Secrets  []Inspected // every secret object, also tombstones and those that are hidden; sorted by key
+	Secrets  []Inspected // every secret object, also tombstones and secrets that cannot be read; sorted by key
 	Indexes  []InspectedIndex
-	Foreign  []string  // the names of objects that are neither secret nor index
-	Findings []Finding // the worst first, then by object
+	Foreign  []string  // the names of objects that are neither secrets nor indexes
+	Findings []Finding // sorted by severity, the worst first, then by object
 }
 
-// Inspected is a secret as the storage tells it. KeyAlias is the alias that it is recorded
-// under, "" where that cannot be told.
+// Inspected is a secret as the storage reports it. KeyAlias is the alias that it records, "" if
+// that is unknown.
 type Inspected struct {
-	store.Meta        // Version is 0 where the secret could not be read
-	Sealed     string // how the storage sealed it, in its own word: "aws:kms"
-	KeyID      string // the key that it is really under, in the storage's words
-	Hidden     bool   // the caller may not read it
-	Deleted    bool   // a tombstone
+	store.Meta        // Version is 0 if the secret could not be read
+	Sealed     string // the encryption method, as the storage names it: "aws:kms"
+	KeyID      string // the key that actually encrypts it, as the storage names it
+	Hidden     bool   // the caller has no permission to read it
+	Deleted    bool   // it is a tombstone
 }
 
-// InspectedIndex is an index as the storage tells it.
+// InspectedIndex is an index as the storage reports it.
 type InspectedIndex struct {
 	Object   string
-	KeyAlias string // the alias, as far as it can be told
+	KeyAlias string // the alias, as far as it is known
 	Sealed   string
 	KeyID    string
 	Entries  int
-	Err      error // why it could not be read; nil when it was
+	Err      error // why it could not be read; nil if it was
 }
 
-// Inspector is a [store.Store] that can say what is wrong with a service, and repair what needs no
+// Inspector is a [store.Store] that can find problems of a service, and repair those that need no
 // decision of its owner.
 type Inspector interface {
-	// Occupied returns the services that begin with prefix and hold a secret or an index, sorted:
-	// also those of which only an index is left.
+	// Occupied returns the services that begin with prefix and have a secret or an index, sorted.
+	// It includes services that have only an index.
 	Occupied(ctx context.Context, prefix string) ([]string, error)
 
-	// Inspect looks at every object and index of a service, and changes nothing. What the caller
-	// may not see is a finding, not an error. [store.ErrDenied] where the service may not be listed.
+	// Inspect reads every object and index of a service, and changes nothing. What the caller has
+	// no permission to read is a finding, not an error. [store.ErrDenied] if the caller has no
+	// permission to list the service.
 	Inspect(ctx context.Context, service string) (Inspection, error)
 
-	// Repair repairs the findings that are repairable and still true, and returns those that it repaired.
-	// It can be interrupted anywhere and run again.
+	// Repair repairs the findings that are repairable and still true, and returns those that it
+	// repaired. It can be interrupted anywhere and run again.
 	Repair(ctx context.Context, service string) ([]Finding, error)
 }

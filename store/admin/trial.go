@@ -2,27 +2,27 @@ package admin
 
 import "context"
 
-// Verdict is what came of trying a permission.
+// Verdict is the result of a test of a permission.
 type Verdict string
 
 // The verdicts.
 const (
 	Allowed Verdict = "yes"
 	Refused Verdict = "no"
-	Untold  Verdict = "not told" // it could not be tried, or failed for another reason
+	Untold  Verdict = "not told" // it could not be tested, or failed for another reason
 )
 
-// Trial is one permission, tried as the caller.
+// Trial is the result for one permission of the caller.
 type Trial struct {
 	Action  string // as IAM names it: "s3:GetObject"
 	Verdict Verdict
-	Reason  string // partly the storage's own words: to be escaped before it is printed
+	Reason  string // contains the storage's own words: escape it before printing
 }
 
-// Prober is a [store.Store] that can tell what its caller may do, by doing it.
+// Prober is a [store.Store] that can test its caller's permissions by using them.
 type Prober interface {
-	// Try tries actions on a service, and under the key alias of the store; one result for
-	// each, in the order given. What it has to store for that, it deletes. The error is one
-	// that left nothing to try: [store.ErrConfiguration], [store.ErrUnavailable].
+	// Try tests actions on a service, under the key alias of the store. It returns one result for
+	// each, in the order given. It deletes what it stores for the tests. It returns an error if
+	// nothing could be tested: [store.ErrConfiguration], [store.ErrUnavailable].
 	Try(ctx context.Context, service string, actions []string) ([]Trial, error)
 }

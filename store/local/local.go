@@ -1,6 +1,6 @@
-// Package local keeps secrets in a directory, sealed with age to an identity for each key
-// alias. It needs no server and no account. Who lacks the identity of an alias is denied
-// its secrets, as by a KMS key, so that what a team does with aliases in AWS can be tried at a desk.
+// Package local keeps secrets in a directory, encrypted with age to one identity for each key
+// alias. It needs no server and no account. A user without the identity of an alias cannot read its
+// secrets, as with a KMS key. So a team can try key aliases without AWS.
 package local
 
 import (
@@ -15,23 +15,23 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/engine/inspect"
 )
 
-// DefaultAlias is the alias of who names none.
+// DefaultAlias is used when no alias is configured.
 const DefaultAlias = "alias/default"
 
-// Options say where the secrets and the identities are. Dir and KeyDir are required.
+// Options configure the store. Dir and KeyDir are required.
 type Options struct {
-	Dir      string // the objects; made at the first write
-	KeyDir   string // the identities: <alias, "/" as "_">.age; made at the first write under the alias
+	Dir      string // the objects; created at the first write
+	KeyDir   string // the identities: <alias, "/" as "_">.age; created at the first write under the alias
 	KeyAlias string // "" means [DefaultAlias]
 
 	AllowRollback bool              // see [engine.Options]
-	Notice        func(text string) // a sentence for a person; nil: silent
+	Notice        func(text string) // receives a sentence for the user; nil: none
 
-	Author string           // who writes
+	Author string           // recorded as the writer
 	Now    func() time.Time // nil: the system's clock
 }
 
-// New returns the store. It touches nothing.
+// New returns the store. It reads and writes no files.
 func New(o Options) (store.Store, error) {
 	if o.Dir == "" || o.KeyDir == "" {
 		return nil, fmt.Errorf("%w: no directory", store.ErrConfiguration)
@@ -51,7 +51,7 @@ func New(o Options) (store.Store, error) {
 		Bucket: files,
 		Alias:  alias,
 		KeyID: func(_ context.Context, alias string) string {
-			recipient, _ := files.Recipient(alias) // what cannot be told is not known
+			recipient, _ := files.Recipient(alias) // an error means that the key is not known
 			return recipient
 		},
 		Author: func(context.Context) string { return o.Author },
@@ -62,7 +62,7 @@ func New(o Options) (store.Store, error) {
 	return &secrets{e, inspect.New(e), files}, nil
 }
 
-// secrets is the engine's store with what is known of its identities.
+// secrets is the engine's store with the descriptions of its identities.
 type secrets struct {
 	*engine.Engine
 	*inspect.Inspector

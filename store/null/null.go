@@ -1,6 +1,6 @@
-// Package null is the backend that keeps nothing: exec with it runs a program with the
-// environment as it is, as chamber's null backend does. Every service loads as empty without
-// an error, no secret is found, and writes are refused.
+// Package null is a backend without storage. With it, exec runs a program with the unchanged
+// environment, as with chamber's null backend. Every service loads as empty without an error, no
+// secret is found, and writes are refused.
 package null
 
 import (
@@ -25,8 +25,8 @@ func (Store) Read(_ context.Context, id store.ID, _ int) (store.Secret, error) {
 	return store.Secret{}, missing("read", id)
 }
 
-// Load implements [store.Store]: a service holds nothing. A caller who refuses empty services
-// has to make an exception for this backend.
+// Load implements [store.Store]: every service is empty. A caller that refuses empty services must
+// make an exception for this backend.
 func (Store) Load(_ context.Context, service string) (store.Contents, error) {
 	contents := store.Contents{Service: service}
 	if err := store.CheckService(service); err != nil {

@@ -1,5 +1,5 @@
-// Package s3 keeps secrets in an S3 bucket, each sealed with SSE-S3, with one index. A chamber
-// bucket of its S3 backend is read and written as it is.
+// Package s3 keeps secrets in an S3 bucket, encrypted with SSE-S3, with one index. It reads and
+// writes the buckets of chamber's S3 backend unchanged.
 package s3
 
 import (
@@ -13,21 +13,21 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/s3open"
 )
 
-// Options say where the secrets are. Bucket is required.
+// Options configure the store. Bucket is required.
 type Options struct {
 	Bucket string
 
-	// ExpectedOwner, an account id, makes every request fail on another account's bucket.
+	// ExpectedOwner is an account id. Every request fails on another account's bucket.
 	ExpectedOwner string
-	// AllowUnencrypted accepts a store that does not encrypt, and says so in no answer.
+	// AllowUnencrypted accepts servers that don't report encryption.
 	AllowUnencrypted bool
-	// SingleWriter allows changes on a server that ignores conditions: of writers who meet,
-	// the last wins. Notice is told so, once. Without it such a server is
-	// [store.ErrUnsupported]. A server of AWS is never asked, any other before the first
-	// change, and its answer kept in CacheDir for seven days, or else in PrivateDir,
-	// which is made and used only while it is the user's alone; without either in memory.
+	// SingleWriter allows changes on a server that ignores conditions: of concurrent writers, the
+	// last one wins. Notice reports that once. Without SingleWriter such a server is
+	// [store.ErrUnsupported]. A server of AWS is never tested. Any other is tested before the first
+	// change, and the result is kept for seven days in CacheDir, or else in PrivateDir, which is
+	// created, and used only if no other user can access it. Without either it is kept in memory.
 	SingleWriter bool
-	Notice       func(text string) // a sentence for a person; nil: silent
+	Notice       func(text string) // receives a sentence for the user; nil: none
 	CacheDir     string
 	PrivateDir   string
 
@@ -35,7 +35,7 @@ type Options struct {
 	AllowRollback bool
 
 	Now func() time.Time // nil: the system's clock
-	Log *slog.Logger     // nil: silent
+	Log *slog.Logger     // nil: no log
 }
 
 // New returns the store. It makes no request.

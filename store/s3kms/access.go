@@ -12,7 +12,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/s3open"
 )
 
-// secrets is the store with what KMS can do beside it.
+// secrets is the S3 store with the operations that need KMS.
 type secrets struct {
 	*s3open.Store
 	describer
@@ -50,7 +50,7 @@ func (d describer) DescribeKey(ctx context.Context, name string) (admin.Key, err
 	return admin.Key{ID: info.ARN, State: words(info.State)}, nil
 }
 
-// words makes "pending deletion" of "PendingDeletion".
+// words converts "PendingDeletion" to "pending deletion".
 func words(state string) string {
 	var out strings.Builder
 	for i, r := range state {
@@ -62,7 +62,7 @@ func words(state string) string {
 	return out.String()
 }
 
-// tryDescribe tries the permission to describe the key of an alias.
+// tryDescribe tests the permission to describe the key of an alias.
 func (d describer) tryDescribe(ctx context.Context, alias string) admin.Trial {
 	if other, ok := d.names[alias]; ok {
 		alias = other

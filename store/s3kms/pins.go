@@ -14,9 +14,9 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// pinnedKey returns the look-up of [engine.Options.PinnedKey], nil where no keys are pinned. KMS is
-// asked, and where it does not tell (kms:DescribeKey is denied, or the server has no KMS that
-// speaks) an object without content shows which key the storage uses, and is deleted again.
+// pinnedKey returns the function for [engine.Options.PinnedKey], or nil if no keys are pinned. It
+// asks KMS for the key. If KMS doesn't answer (kms:DescribeKey is denied, or the server has no KMS
+// API), it puts an object without content, reads the key from the answer, and deletes the object.
 func (o Options) pinnedKey(b bucket.Bucket, keys *awsconf.Keys) func(ctx context.Context, service, alias string) (string, error) {
 	if len(o.KeyARNs) == 0 {
 		return nil
@@ -40,8 +40,8 @@ func (o Options) pinnedKey(b bucket.Bucket, keys *awsconf.Keys) func(ctx context
 	}
 }
 
-// tryKey returns the key of which the answer to a put under an alias tells; "" where the
-// storage does not encrypt, and need not.
+// tryKey returns the key that the answer to a put under an alias names. It returns "" if the
+// storage does not encrypt and AllowUnencrypted accepts that.
 func (o Options) tryKey(ctx context.Context, b bucket.Bucket, service, alias string) (string, error) {
 	name := service + admin.ProbeDir + rand.Text()
 	put, err := b.Put(ctx, name, []byte("{}"), bucket.PutOptions{If: bucket.IfAbsent(), KeyAlias: alias})

@@ -1,6 +1,5 @@
-// Package s3kms keeps secrets in an S3 bucket, each sealed with SSE-KMS under a key alias,
-// with one index for each alias. A chamber bucket of its S3-KMS backend is read and
-// written as it is.
+// Package s3kms keeps secrets in an S3 bucket, each encrypted with SSE-KMS under a key alias, with
+// one index for each alias. It reads and writes the buckets of chamber's S3-KMS backend unchanged.
 package s3kms
 
 import (
@@ -19,29 +18,29 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/s3open"
 )
 
-// Options say where the secrets are and under which key. Bucket and KeyAlias are required.
+// Options configure the store. Bucket and KeyAlias are required.
 type Options struct {
 	Bucket string
-	// KeyAlias is the alias under which secrets are written: "alias/app". The id or the ARN
-	// of a key is resolved through KMS, and must have exactly one alias.
+	// KeyAlias is the alias of the key for new secrets: "alias/app". The id or the ARN of a key is
+	// resolved with KMS, and the key must have exactly one alias.
 	KeyAlias string
 
-	// ExpectedOwner, an account id, makes every request fail on another account's bucket.
+	// ExpectedOwner is an account id. Every request fails on another account's bucket.
 	ExpectedOwner string
-	// KeyARNs are the only keys whose objects are believed, and under which anything is stored: a
-	// change looks first at which key its alias stands for. Empty believes every KMS key.
+	// KeyARNs pins keys: only objects under these keys are trusted, and nothing is stored under
+	// others. A change first looks up which key its alias points to. Empty trusts every KMS key.
 	KeyARNs []string
-	// KeyNames maps an alias to the name by which another server knows its key.
+	// KeyNames maps an alias to the name of its key on a server other than AWS.
 	KeyNames map[string]string
-	// AllowUnencrypted accepts a store that does not encrypt, and says so in no answer.
+	// AllowUnencrypted accepts servers that don't report encryption.
 	AllowUnencrypted bool
-	// SingleWriter allows changes on a server that ignores conditions: of writers who meet,
-	// the last wins. Notice is told so, once. Without it such a server is
-	// [store.ErrUnsupported]. A server of AWS is never asked, any other before the first
-	// change, and its answer kept in CacheDir for seven days, or else in PrivateDir,
-	// which is made and used only while it is the user's alone; without either in memory.
+	// SingleWriter allows changes on a server that ignores conditions: of concurrent writers, the
+	// last one wins. Notice reports that once. Without SingleWriter such a server is
+	// [store.ErrUnsupported]. A server of AWS is never tested. Any other is tested before the first
+	// change, and the result is kept for seven days in CacheDir, or else in PrivateDir, which is
+	// created, and used only if no other user can access it. Without either it is kept in memory.
 	SingleWriter bool
-	Notice       func(text string) // a sentence for a person; nil: silent
+	Notice       func(text string) // receives a sentence for the user; nil: none
 	CacheDir     string
 	PrivateDir   string
 
@@ -49,13 +48,14 @@ type Options struct {
 	AllowRollback bool
 
 	Now func() time.Time // nil: the system's clock
-	Log *slog.Logger     // nil: silent
+	Log *slog.Logger     // nil: no log
 }
 
-// describeTimeout is how long a change waits for KMS to tell a key, which it can do without.
+// describeTimeout is how long a change waits for KMS to describe a key. The description is
+// optional.
 const describeTimeout = 3 * time.Second
 
-// New returns the store. It makes no request unless KeyAlias names a key by id or ARN.
+// New returns the store. It makes no request unless KeyAlias is the id or the ARN of a key.
 func New(ctx context.Context, cfg aws.Config, o Options) (store.Store, error) {
 	shared, err := o.shared().WithDefaults()
 	if err != nil {
@@ -86,8 +86,9 @@ func (o Options) shared() s3open.Options {
 	}
 }
 
-// vouch accepts what S3 has sealed with KMS, under a pinned key where keys are pinned. S3
-// opens whatever its caller may decrypt, so that only the answer tells a forged object.
+// vouch accepts objects that S3 has encrypted with KMS, and if keys are pinned, under a pinned key.
+// S3 decrypts whatever its caller has permission to decrypt, so only the method and key in its
+// answer reveal a forged object.
 func (o Options) vouch(object string, s bucket.Seal) error {
 	switch {
 	case s.Method == "" && o.AllowUnencrypted:
@@ -100,8 +101,8 @@ func (o Options) vouch(object string, s bucket.Seal) error {
 	return nil
 }
 
-// keyID asks KMS for the key behind an alias. Who may not ask, or has no KMS to ask, does
-// without: pinned keys do not need it.
+// keyID returns the ARN of the key behind an alias, as KMS reports it. It returns "" if the caller
+// has no permission for that or there is no KMS; the pinned-key check doesn't need it.
 func (o Options) keyID(keys *awsconf.Keys) func(context.Context, string) string {
 	return func(ctx context.Context, alias string) string {
 		if name, ok := o.KeyNames[alias]; ok {
