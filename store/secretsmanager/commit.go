@@ -23,25 +23,25 @@ import (
 const (
 	stageCurrent  = "AWSCURRENT"
 	stagePrevious = "AWSPREVIOUS"
-	stageHistory  = "CHAMBER"        // and a number: keeps a version that was current
+	stageHistory  = "CHAMBER"        // followed by a number: keeps a version that was current
 	stagePending  = "COFFER-PENDING" // the version that was put last, current or not
-	stageEmpty    = "COFFER-EMPTY"   // instead of it: the version holds no keys
+	stageEmpty    = "COFFER-EMPTY"   // replaces COFFER-PENDING on a version without keys
 )
 
 const (
-	// AWS allows 20 labels to a secret. Chamber adds one with many of its puts: two stay free.
+	// AWS allows 20 labels per secret. Chamber adds one with many of its puts, so two stay free.
 	maxStages     = 18
-	attempts      = 40                    // of a change that keeps meeting others
-	shortestPause = 10 * time.Millisecond // the limit of the first pause; see [pace.Backoff]
+	attempts      = 40                    // of a change that conflicts with others each time
+	shortestPause = 10 * time.Millisecond // the maximum of the first pause; see [pace.Backoff]
 	longestPause  = 1280 * time.Millisecond
 	cleanup       = 5 * time.Second
 )
 
-// errMoved says that the service is not what it was when it was read.
+// errMoved means that another writer has changed the service since it was read.
 var errMoved = fmt.Errorf("%w: another writer came between", store.ErrConflict)
 
-// commit reads a service, lets change alter it, and stores it if nobody else has meanwhile;
-// else it begins again. change reports whether there is anything to store.
+// commit reads a service, calls change to modify it, and stores it unless another writer changed it
+// meanwhile; then it starts again. change reports whether there is anything to store.
 func (s *Store) commit(ctx context.Context, service string, change func(*document) (bool, error)) error {
 	var err error
 	for n := range attempts {
@@ -77,7 +77,7 @@ func (s *Store) attempt(ctx context.Context, service string, change func(*docume
 	case d.versionID == "" && (awserror.Is(err, store.ErrNotFound) || awserror.Is(err, store.ErrDenied)):
 		return p.create(ctx, err)
 	case awserror.Is(err, store.ErrNotFound):
-		return errMoved // it was made between the two requests
+		return errMoved // it was created between the two requests
 	case err != nil:
 		return err
 	case labels.rotates:
@@ -88,13 +88,13 @@ func (s *Store) attempt(ctx context.Context, service string, change func(*docume
 	return p.replace(ctx, labels)
 }
 
-// description is what DescribeSecret tells.
+// description is the answer of DescribeSecret.
 type description struct {
 	rotates bool
 	stages  map[string][]string // the labels of each version
 }
 
-// describeBeside starts a request that runs while the caller reads the value.
+// describeBeside calls DescribeSecret while the caller reads the value.
 func (s *Store) describeBeside(ctx context.Context, service string) func() (description, error) {
 	wait := make(chan struct{})
 	var d description
@@ -111,7 +111,7 @@ func (s *Store) describeBeside(ctx context.Context, service string) func() (desc
 	return func() (description, error) { <-wait; return d, err }
 }
 
-// holder returns the version that has a label; "" where none does.
+// holder returns the version that has a label, or "".
 func holder(stages map[string][]string, stage string) string {
 	for id, list := range stages {
 		if slices.Contains(list, stage) {
@@ -121,17 +121,17 @@ func holder(stages map[string][]string, stage string) string {
 	return ""
 }
 
-// proposal is a document on its way to become the current version.
+// proposal is a document that is to become the current version.
 type proposal struct {
 	*Store
 	service  string
-	old      string // the version that it was made from; "" where there was none
+	old      string // the version that it was made from; "" if there was none
 	document *document
 	text     string
 	token    string // the id of its own version
 }
 
-// create makes the secret. undescribed is why nothing could be told of it before.
+// create creates the secret. undescribed is the error of DescribeSecret before.
 func (p *proposal) create(ctx context.Context, undescribed error) error {
 	_, err := p.api.CreateSecret(ctx, &awssm.CreateSecretInput{
 		Name: aws.String(p.service), SecretString: aws.String(p.text), ClientRequestToken: aws.String(p.token),
@@ -144,7 +144,7 @@ func (p *proposal) create(ctx context.Context, undescribed error) error {
 	if !errors.As(err, &refusal) || refusal.Code != "ResourceExistsException" {
 		return p.lookUp(ctx, err)
 	}
-	// It may be our own, made by a request whose answer was lost.
+	// Our own request may have created it, with its answer lost.
 	err = p.lookUp(ctx, fmt.Errorf("%w: %w", errMoved, err))
 	if errors.Is(err, errMoved) && awserror.Is(undescribed, store.ErrDenied) {
 		return undescribed
@@ -152,7 +152,7 @@ func (p *proposal) create(ctx context.Context, undescribed error) error {
 	return err
 }
 
-// replace puts a new version and makes it current in place of the old one.
+// replace puts a new version and makes it current instead of the old one.
 func (p *proposal) replace(ctx context.Context, labels description) error {
 	if err := p.keep(ctx, labels.stages); err != nil {
 		return err
@@ -171,7 +171,7 @@ func (p *proposal) replace(ctx context.Context, labels description) error {
 	case err != nil:
 		return putError(storageError(ctx, "PutSecretValue", p.service, err))
 	case slices.Contains(out.VersionStages, stageCurrent):
-		return nil // the first version of a secret is current at once
+		return nil // the first version of a secret becomes current at once
 	case p.old == "":
 		return errMoved
 	}
@@ -184,11 +184,11 @@ func (p *proposal) replace(ctx context.Context, labels description) error {
 	return err
 }
 
-// keep labels the current version and the one before it, so that they stay in the history
-// when the swap takes AWSCURRENT and AWSPREVIOUS from them. It comes first, so that a writer
-// who dies loses nothing of it. The oldest versions make room.
+// keep labels the current version and the one before it, so that they stay in the history when the
+// swap moves AWSCURRENT and AWSPREVIOUS. It does that before the swap, so that no history is lost
+// if the writer crashes. If there are too many labels, the oldest versions lose theirs.
 func (p *proposal) keep(ctx context.Context, stages map[string][]string) error {
-	highest, labels := 0, map[string]bool{} // a label counts once, however often a server tells it
+	highest, labels := 0, map[string]bool{} // a label counts once, even if a server repeats it
 	kept := map[int]string{}
 	for id, list := range stages {
 		for _, stage := range list {
@@ -202,7 +202,7 @@ func (p *proposal) keep(ctx context.Context, stages map[string][]string) error {
 	total := len(labels)
 	for _, stage := range []string{stagePrevious, stagePending, stageEmpty} {
 		if holder(stages, stage) == "" {
-			total++ // it may come
+			total++ // it may be added
 		}
 	}
 	var unkept []string
@@ -228,8 +228,8 @@ func (p *proposal) keep(ctx context.Context, stages map[string][]string) error {
 	return nil
 }
 
-// move takes a label from one version to another; either may be "". The error wraps errMoved
-// when the label is not where it should be.
+// move moves a label from one version to another; either may be "". The error wraps errMoved if the
+// label is not on the version from.
 func (p *proposal) move(ctx context.Context, stage, to, from string) error {
 	in := &awssm.UpdateSecretVersionStageInput{SecretId: aws.String(p.service), VersionStage: aws.String(stage)}
 	if to != "" {
@@ -249,8 +249,8 @@ func (p *proposal) move(ctx context.Context, stage, to, from string) error {
 	return err
 }
 
-// lookUp finds out what became of a change whose request failed. An answer may have been
-// lost, and a repetition of the SDK refused because the first one was obeyed.
+// lookUp checks whether a change was made although its request failed. The answer may have been
+// lost, and a retry of the SDK refused because the first request was executed.
 func (p *proposal) lookUp(ctx context.Context, err error) error {
 	moved := errors.Is(err, errMoved)
 	if !moved && !awserror.Applied(err) {
@@ -271,23 +271,23 @@ func (p *proposal) lookUp(ctx context.Context, err error) error {
 	return unknown(err)
 }
 
-// withdraw takes the label from a version that did not become current, so that chamber's
-// history does not show it. Another writer may have taken it first.
+// withdraw removes the label from a version that did not become current, so that chamber's history
+// does not show it. Another writer may have moved the label already.
 func (p *proposal) withdraw(ctx context.Context, stage string) {
 	ctx, cancel := context.WithTimeout(waiting.Beyond(ctx), cleanup)
 	defer cancel()
 	_ = p.move(ctx, stage, "", p.token)
 }
 
-// newToken returns a UUID, as AWS recommends for the id of a version.
+// newToken returns a UUID, which AWS recommends as the id of a version.
 func newToken() string {
 	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand stops the program instead
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// beside starts f at once and returns a function that waits for its answer.
+// beside starts f in a goroutine and returns a function that waits for its result.
 func beside(f func() string) func() string {
 	answer := make(chan string, 1)
 	go func() { answer <- f() }()

@@ -7,7 +7,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/awserror"
 )
 
-// Delete implements [store.Store], in one change; the package says what it cannot remove.
+// Delete implements [store.Store] with one change. The package comment says what it cannot remove.
 func (s *Store) Delete(ctx context.Context, service string, keys ...string) ([]store.Result, error) {
 	for _, key := range keys {
 		id := store.ID{Service: service, Key: key}

@@ -12,24 +12,24 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// document is one version of an AWS secret: all that a service holds.
+// document is one version of an AWS secret: the whole content of a service.
 type document struct {
-	versionID string    // of Secrets Manager; "" where the service has no value yet
-	written   time.Time // when this version was made
+	versionID string    // of Secrets Manager; "" if the service has no value yet
+	written   time.Time // when this version was created
 	members   map[string]strictjson.Rest
 	entries   map[string]entry
-	changed   []string // keys that were set or removed since it was read
+	changed   []string // keys that were set or removed since the document was read
 }
 
-// entry is the metadata of one key. One without a member is what remains of a deleted key,
-// so that its version numbers do not come again; chamber counts on from it too. The entry of
-// [metadataKey], which no secret can have, stands for those that had to make room: every key that
-// comes anew is numbered above it.
+// entry is the metadata of one key. An entry without a member is that of a deleted key: it keeps
+// the version number, so that numbers are not used again. chamber continues its numbers too. The
+// entry of [metadataKey], which no secret can have, replaces entries of deleted keys that were
+// removed to save space: every new key is numbered above its version.
 type entry struct {
-	Created   string          `json:"created,omitempty"` // chamber cannot read ""
+	Created   string          `json:"created,omitempty"` // omitempty: chamber cannot read ""
 	CreatedBy string          `json:"created_by,omitempty"`
 	Version   int             `json:"version"`
-	First     int             `json:"first,omitzero"` // of this life of the key; chamber drops it
+	First     int             `json:"first,omitzero"` // the first version since the key was last created; chamber drops it
 	Extra     strictjson.Rest `json:",embed"`
 }
 
@@ -37,8 +37,8 @@ func newDocument() *document {
 	return &document{members: map[string]strictjson.Rest{}, entries: map[string]entry{}}
 }
 
-// parseDocument reads the text of a secret; object names it in errors, which are
-// [*store.CorruptError] and never quote it. The empty text is an empty document.
+// parseDocument parses the text of a secret. object is its name for errors, which are
+// [*store.CorruptError] and never quote the text. An empty text is an empty document.
 func parseDocument(object, text string) (*document, error) {
 	d := newDocument()
 	if text == "" {
@@ -78,8 +78,8 @@ func corrupt(object string, err error) error {
 	return broken
 }
 
-// encode returns the text of the secret. What remains of deleted keys makes room when it would be
-// too large otherwise. The error says that it is too large all the same.
+// encode returns the text of the secret. If it is too large, encode removes the entries of deleted
+// keys. If it is still too large, the error is [store.ErrInvalid].
 func (d *document) encode() (string, error) {
 	text, err := d.text()
 	if err == nil && len(text) > MaxService && d.forget() {
@@ -91,7 +91,8 @@ func (d *document) encode() (string, error) {
 	return text, err
 }
 
-// forget puts the highest number of all deleted keys in the place of what remains of each.
+// forget replaces the entries of all deleted keys by their highest version. It reports whether
+// there were any.
 func (d *document) forget() (room bool) {
 	all := d.entries[metadataKey]
 	for key, e := range d.entries {
@@ -125,7 +126,7 @@ func (d *document) text() (string, error) {
 	return string(text), nil
 }
 
-// keys returns the members that can be secrets, sorted, and the names of those that cannot.
+// keys returns the sorted member names that can be keys of secrets, and the other names.
 func (d *document) keys() (keys, others []string) {
 	for _, name := range slices.Sorted(maps.Keys(d.members)) {
 		if store.CheckKey(name) != nil {
@@ -137,14 +138,14 @@ func (d *document) keys() (keys, others []string) {
 	return keys, others
 }
 
-// lookup finds the key that a name stands for, as [store.Lookup] does.
+// lookup finds the key of a name, as [store.Lookup] does.
 func (d *document) lookup(name string) (string, error) {
 	keys, _ := d.keys()
 	return store.Lookup(name, keys)
 }
 
-// version returns the version of a key; 0 where there is none. A member that another tool
-// wrote, without metadata, is at its first.
+// version returns the version of a key; 0 if it doesn't exist. A member without metadata, written
+// by another tool, has version 1.
 func (d *document) version(key string) int {
 	if _, ok := d.members[key]; !ok {
 		return 0
@@ -152,7 +153,7 @@ func (d *document) version(key string) int {
 	return max(d.entries[key].Version, 1)
 }
 
-// secret returns a key that the document holds.
+// secret returns the secret of a key that the document contains.
 func (d *document) secret(id store.ID) store.Secret {
 	e := d.entries[id.Key]
 	return store.Secret{
@@ -164,7 +165,7 @@ func (d *document) secret(id store.ID) store.Secret {
 	}
 }
 
-// valueOf returns a string's text, or the JSON text of anything else.
+// valueOf returns the text of a JSON string, or the JSON text of any other value.
 func valueOf(raw strictjson.Rest) store.Value {
 	var text string
 	if bytes.HasPrefix(raw, []byte{'"'}) && strictjson.Unmarshal(raw, &text) == nil {
@@ -173,7 +174,7 @@ func valueOf(raw strictjson.Rest) store.Value {
 	return store.NewValue(string(raw))
 }
 
-// set gives a key its next version.
+// set stores the next version of a key.
 func (d *document) set(key string, v store.Value, created, author string) error {
 	raw, err := strictjson.Marshal(v.Reveal())
 	if err != nil {
@@ -193,15 +194,15 @@ func (d *document) set(key string, v store.Value, created, author string) error 
 	return nil
 }
 
-// remove takes a key out and leaves its version number.
+// remove removes a key and keeps its version number.
 func (d *document) remove(key string) {
 	d.entries[key] = entry{Version: d.version(key)}
 	delete(d.members, key)
 	d.changed = append(d.changed, key)
 }
 
-// contains reports whether a document holds the changes of another: it is that one, or was
-// made from it.
+// contains reports whether a document contains the changes of another: it is the same, or was made
+// from it.
 func (d *document) contains(other *document) bool {
 	for _, key := range other.changed {
 		have, want := d.entries[key], other.entries[key]

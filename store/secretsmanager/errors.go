@@ -10,14 +10,14 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/awserror"
 )
 
-// storageError names an operation of Secrets Manager and the service.
+// storageError converts an error of the SDK. It adds the operation and the service.
 func storageError(ctx context.Context, op, service string, err error) error {
 	err = awserror.Storage(ctx, "secretsmanager:"+op, service, err, map[string]error{
 		"ResourceNotFoundException": store.ErrNotFound,
 		"ResourceExistsException":   store.ErrConflict, "InvalidRequestException": store.ErrConflict,
 		"LimitExceededException": store.ErrConflict, "PreconditionNotMetException": store.ErrConflict,
 		"InternalServiceError": store.ErrUnavailable, "InternalServiceErrorException": store.ErrUnavailable, "InvalidNextTokenException": store.ErrUnavailable,
-		// The key is disabled, gone, or of another kind.
+		// The key is disabled or deleted, or has the wrong type.
 		"DecryptionFailure": store.ErrConfiguration, "DecryptionFailureException": store.ErrConfiguration,
 		"EncryptionFailure": store.ErrConfiguration, "EncryptionFailureException": store.ErrConfiguration,
 	})
@@ -28,8 +28,8 @@ func storageError(ctx context.Context, op, service string, err error) error {
 	return err
 }
 
-// unknown ends the change, whatever it failed for: it must not begin again, which could make it
-// twice.
+// unknown is the error of a change whose outcome is unknown. It hides errMoved: the change must not
+// start again, which could make it twice.
 func unknown(err error) error {
 	if errors.Is(err, errMoved) {
 		return fmt.Errorf("%w: the change may or may not be stored: %v", store.ErrUnknown, err) //nolint:errorlint // see above
@@ -37,8 +37,8 @@ func unknown(err error) error {
 	return fmt.Errorf("%w: the change may or may not be stored: %w", store.ErrUnknown, err)
 }
 
-// putError words what a put was refused for. A validation may quote its input, in part or
-// escaped: its message is not passed on.
+// putError explains why a put was refused. A validation error may quote its input, in part or
+// escaped: putError removes that message.
 func putError(err error) error {
 	var refusal *store.StorageError
 	if !errors.As(err, &refusal) {

@@ -18,8 +18,8 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/awserror"
 )
 
-// Read implements [store.Store]. The newest version takes one request, an older one reads
-// every version of the service that is kept.
+// Read implements [store.Store]. The newest version takes one request. An older one reads every
+// kept version of the service.
 func (s *Store) Read(ctx context.Context, id store.ID, version int) (store.Secret, error) {
 	secret, err := s.read(ctx, id, version)
 	return secret, awserror.Wrap("read", id, err)
@@ -45,8 +45,8 @@ func (s *Store) read(ctx context.Context, id store.ID, version int) (store.Secre
 	return store.Secret{}, &store.NotFoundError{What: "version"}
 }
 
-// Load implements [store.Store], with one request. A secret without a value holds nothing; one
-// that is scheduled for deletion is a [store.ErrConflict].
+// Load implements [store.Store] with one request. An AWS secret without a value is an empty
+// service. One that is scheduled for deletion is a [store.ErrConflict].
 func (s *Store) Load(ctx context.Context, service string) (store.Contents, error) {
 	contents := store.Contents{Service: service}
 	err := checkService(service)
@@ -72,7 +72,7 @@ func (s *Store) fill(ctx context.Context, c *store.Contents) error {
 	return nil
 }
 
-// History implements [store.Store]; the package says how far back it reaches.
+// History implements [store.Store]. The package comment says how far back it goes.
 func (s *Store) History(ctx context.Context, id store.ID) ([]store.Meta, error) {
 	metas, err := s.metas(ctx, id)
 	return metas, awserror.Wrap("history", id, err)
@@ -91,9 +91,9 @@ func (s *Store) metas(ctx context.Context, id store.ID) ([]store.Meta, error) {
 	return metas, err
 }
 
-// Services implements [store.Store]. Any secret of the account and region is a service whose
-// name can be one, whoever made it: its value is not read. One that chamber emptied is
-// listed; one that this package emptied is not.
+// Services implements [store.Store]. Every secret of the account and region whose name is valid
+// counts as a service, whichever tool created it: its value is not read. A secret that chamber
+// emptied is listed; one that this package emptied is not.
 func (s *Store) Services(ctx context.Context, prefix string) ([]string, error) {
 	names, err := s.services(ctx, prefix)
 	return names, awserror.Wrap("services", store.ID{Service: prefix}, err)
@@ -103,7 +103,7 @@ func (s *Store) services(ctx context.Context, prefix string) ([]string, error) {
 	in := &awssm.ListSecretsInput{MaxResults: aws.Int32(listPage)}
 	if prefix != "" {
 		if store.CheckService(strings.Trim(prefix, "/")) != nil {
-			return nil, ctx.Err() // nothing begins like that, and the filter has a syntax
+			return nil, ctx.Err() // no service begins with that, and the filter has its own syntax
 		}
 		in.Filters = []types.Filter{{Key: types.FilterNameStringTypeName, Values: []string{prefix}}}
 	}
@@ -127,13 +127,13 @@ func (s *Store) services(ctx context.Context, prefix string) ([]string, error) {
 	}
 }
 
-// empty reports whether the labels of a secret say that it holds nothing.
+// empty reports whether the labels of a secret show that it has no keys.
 func empty(stages map[string][]string) bool {
 	current := holder(stages, stageCurrent)
 	return current == "" || slices.Contains(stages[current], stageEmpty)
 }
 
-// find reads the current document of a service and finds the key in it.
+// find reads the current document of a service and looks up the key in it.
 func (s *Store) find(ctx context.Context, id store.ID) (*document, store.ID, error) {
 	if err := checkName(id); err != nil {
 		return nil, id, err
@@ -150,7 +150,7 @@ func (s *Store) find(ctx context.Context, id store.ID) (*document, store.ID, err
 	return d, id, nil
 }
 
-// current reads what a service holds; a service that does not exist holds nothing.
+// current reads the current document of a service. A service that does not exist is empty.
 func (s *Store) current(ctx context.Context, service string) (*document, error) {
 	d, err := s.get(ctx, service, &awssm.GetSecretValueInput{SecretId: aws.String(service), VersionStage: aws.String(stageCurrent)})
 	if awserror.Is(err, store.ErrNotFound) {
@@ -179,8 +179,8 @@ func (s *Store) get(ctx context.Context, service string, in *awssm.GetSecretValu
 	return d, nil
 }
 
-// history returns the versions of a key that are kept, oldest first, the last from d. Each
-// version of the service repeats the keys that it did not change.
+// history returns the kept versions of a key, oldest first. The last one is from d. Each version of
+// the service repeats the keys that it did not change.
 func (s *Store) history(ctx context.Context, d *document, id store.ID) ([]store.Secret, error) {
 	ids, err := s.versionIDs(ctx, id.Service)
 	if err != nil {
@@ -193,7 +193,7 @@ func (s *Store) history(ctx context.Context, d *document, id store.ID) ([]store.
 	sort.SliceStable(older, func(i, j int) bool { return older[i].written.Before(older[j].written) })
 	first, newest := max(d.entries[id.Key].First, 1), d.version(id.Key)
 	byVersion := map[int]store.Secret{newest: d.secret(id)}
-	for _, old := range older { // of two with one number the later stays
+	for _, old := range older { // of two with the same number, the later one is used
 		if v := old.version(id.Key); first <= v && v < newest {
 			byVersion[v] = old.secret(id)
 		}
@@ -205,7 +205,7 @@ func (s *Store) history(ctx context.Context, d *document, id store.ID) ([]store.
 	return all, nil
 }
 
-// versionIDs lists the versions of a service that are or once were current.
+// versionIDs lists the versions of a service that are or were current.
 func (s *Store) versionIDs(ctx context.Context, service string) ([]string, error) {
 	in := &awssm.ListSecretVersionIdsInput{SecretId: aws.String(service), MaxResults: aws.Int32(listPage)}
 	var ids []string
@@ -226,13 +226,13 @@ func (s *Store) versionIDs(ctx context.Context, service string) ([]string, error
 	}
 }
 
-// ofCurrent tells labels of versions that were current from those of versions that may
-// never have been.
+// ofCurrent reports whether a version with this label is or was current. A version with another
+// label may never have been.
 func ofCurrent(stage string) bool {
 	return stage == stageCurrent || stage == stagePrevious || historyNumber(stage) > 0
 }
 
-// historyNumber returns the number of a label that keeps an old version; 0 of any other.
+// historyNumber returns the number of a label that keeps an old version; 0 for any other label.
 func historyNumber(stage string) int {
 	digits, ok := strings.CutPrefix(stage, stageHistory)
 	n, err := strconv.Atoi(digits)
@@ -242,7 +242,7 @@ func historyNumber(stage string) int {
 	return n
 }
 
-// getVersions reads versions at once; one that AWS removed meanwhile is left out.
+// getVersions reads versions concurrently. It leaves out versions that AWS removed meanwhile.
 func (s *Store) getVersions(ctx context.Context, service string, ids []string) ([]*document, error) {
 	documents := make([]*document, len(ids))
 	err := pace.Each(ctx, requests, len(ids), func(ctx context.Context, i int) error {

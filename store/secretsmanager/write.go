@@ -25,9 +25,9 @@ func (s *Store) Write(ctx context.Context, id store.ID, v store.Value, o store.W
 	return results[0], err
 }
 
-// WriteAll implements [store.Store]. Here it is atomic: the secrets that can be written appear
-// at once, or none of them does. A service that would be larger than [MaxService] is a
-// [store.ErrInvalid], and stays as it was.
+// WriteAll implements [store.Store]. Here it is atomic: all secrets that can be written become
+// visible together, or none does. A service that would be larger than [MaxService] is
+// [store.ErrInvalid] and is not changed.
 func (s *Store) WriteAll(ctx context.Context, service string, values map[string]store.Value, o store.WriteOptions) ([]store.Result, error) {
 	if len(values) == 0 {
 		return nil, nil
@@ -135,8 +135,8 @@ func (w *writing) try(id store.ID, v store.Value) (store.Result, error) {
 	return store.Result{Meta: w.secret(id).Meta, Outcome: outcome}, nil
 }
 
-// finish turns results into what they are when the commit failed, and returns the first
-// failure. Without results the error is that of the service.
+// finish marks the results as failed if the commit failed, and returns the first failure. Without
+// results the error is that of the service.
 func finish(op, service string, results []store.Result, err error) error {
 	all := batch.New(len(results), batch.Credentials)
 	if err != nil && errors.Is(all.Do(func() error { return err }), batch.ErrLeft) {
@@ -158,7 +158,8 @@ func finish(op, service string, results []store.Result, err error) error {
 	return first
 }
 
-// stop gives what ended a commit to all that it would have changed. None of it is stored.
+// stop sets the error that stopped a commit in the results of all its changes. None of them is
+// stored.
 func stop(op, service string, all *batch.Batch, results []store.Result) error {
 	var left []*store.Result
 	for i := range results {

@@ -8,7 +8,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/awsconf"
 )
 
-// api is what is used of the client.
+// api is the part of the SDK's client that is used here.
 type api interface {
 	AddTagsToResource(context.Context, *awsssm.AddTagsToResourceInput, ...func(*awsssm.Options)) (*awsssm.AddTagsToResourceOutput, error)
 	DeleteParameters(context.Context, *awsssm.DeleteParametersInput, ...func(*awsssm.Options)) (*awsssm.DeleteParametersOutput, error)
@@ -23,5 +23,5 @@ type api interface {
 	RemoveTagsFromResource(context.Context, *awsssm.RemoveTagsFromResourceInput, ...func(*awsssm.Options)) (*awsssm.RemoveTagsFromResourceOutput, error)
 }
 
-// once is an option of requests that must not be obeyed twice.
+// once turns off the SDK's retries, for requests that must not be executed twice.
 func once(o *awsssm.Options) { o.Retryer = awsconf.Once(o.Retryer) }

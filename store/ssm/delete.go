@@ -14,9 +14,9 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/batch"
 )
 
-// Delete implements [store.Store], in batches of ten. Where one of a batch is denied, each
-// is tried by itself. Version numbers begin again where a key is written anew, of which
-// Options.Notice is told.
+// Delete implements [store.Store] with batches of ten. If a batch is denied, each of its parameters
+// is deleted by itself. If a deleted key is written again, its versions start at 1 again;
+// Options.Notice reports that.
 func (s *Store) Delete(ctx context.Context, service string, keys ...string) ([]store.Result, error) {
 	for _, key := range keys {
 		id := store.ID{Service: service, Key: key}
@@ -48,9 +48,9 @@ func (s *Store) Delete(ctx context.Context, service string, keys ...string) ([]s
 	return results, first
 }
 
-// numbersBeginAgain is what cannot be helped: a deleted parameter leaves nothing behind, neither
-// its history nor a tag, and another parameter that kept the number could not be changed together
-// with it.
+// numbersBeginAgain warns about a limit of Parameter Store: it keeps neither the history nor the
+// tags of a deleted parameter. Another parameter could record the number, but the two could not be
+// changed atomically.
 const numbersBeginAgain = "Parameter Store forgets what is deleted: a secret that is written again starts at version 1," +
 	" so that an old version number (--if-version) can then mean another value"
 
@@ -61,9 +61,8 @@ func firstOf(first, next error) error {
 	return next
 }
 
-// resolveMissing deletes, for each name that no key has exactly, the single key that differs
-// only in case. It returns the stored keys by the names that meant them, and brings the
-// failures up to date.
+// resolveMissing handles the names that match no key exactly: it deletes the only key that differs
+// just in case. It returns the stored key of each such name, and updates the failures.
 func (s *Store) resolveMissing(ctx context.Context, all *batch.Batch, service string, failures map[string]error) map[string]string {
 	var missing []string
 	for name, err := range failures {
@@ -89,7 +88,7 @@ func (s *Store) resolveMissing(ctx context.Context, all *batch.Batch, service st
 	return stored
 }
 
-// deleteNames deletes the parameters of exactly these names and returns why it failed, by key.
+// deleteNames deletes the parameters of exactly these names. It returns the errors by key.
 func (s *Store) deleteNames(ctx context.Context, all *batch.Batch, service string, keys []string) map[string]error {
 	failures := map[string]error{}
 	for some := range slices.Chunk(keys, getBatch) {
@@ -115,9 +114,9 @@ func (s *Store) deleteNames(ctx context.Context, all *batch.Batch, service strin
 
 var errGone = fmt.Errorf("%w: it is not there now; whether it was before cannot be told, since the answer was lost", store.ErrUnknown)
 
-// deleteBatch deletes parameters. What is there is looked at first: a delete that has lost its
-// answer says of what it has deleted that there is no such thing. Who may not look deletes all
-// the same.
+// deleteBatch deletes parameters. It first checks which exist: when the answer to a delete is lost
+// and the delete is repeated, the second answer reports the deleted parameters as missing. A caller
+// without permission for that check can still delete.
 func (s *Store) deleteBatch(ctx context.Context, names []string) (failed map[string]error, err error) {
 	before, blind := s.present(ctx, names)
 	if blind != nil && !errors.Is(blind, store.ErrDenied) {
@@ -160,7 +159,7 @@ func (s *Store) deleteBatch(ctx context.Context, names []string) (failed map[str
 	return failed, nil
 }
 
-// present returns those of the names that parameters have.
+// present returns those of the names for which a parameter exists.
 func (s *Store) present(ctx context.Context, names []string) ([]string, error) {
 	found, err := s.getNames(ctx, names, false)
 	there := make([]string, len(found))

@@ -10,7 +10,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/awserror"
 )
 
-// storageError names an operation of Parameter Store and the parameter.
+// storageError converts an error of the SDK. It adds the operation and the parameter.
 func storageError(ctx context.Context, op, name string, err error) error {
 	return awserror.Storage(ctx, "ssm:"+op, name, err, map[string]error{
 		"ParameterNotFound": store.ErrNotFound, "ParameterVersionNotFound": store.ErrNotFound, "InvalidResourceId": store.ErrNotFound,
@@ -20,11 +20,11 @@ func storageError(ctx context.Context, op, name string, err error) error {
 	})
 }
 
-// absent reports whether Parameter Store said that a parameter does not exist.
+// absent reports whether the error means that a parameter does not exist.
 func absent(err error) bool { return awserror.Is(err, store.ErrNotFound) }
 
-// putError words what a put was refused for. Parameter Store quotes values in some of its
-// messages: those are not passed on.
+// putError explains why a put was refused. Some messages of Parameter Store quote values: it
+// removes those messages.
 func putError(err error, v store.Value) error {
 	var refusal *store.StorageError
 	if !errors.As(err, &refusal) {
@@ -45,8 +45,8 @@ func putError(err error, v store.Value) error {
 	return err
 }
 
-// unknown words the failure of a change of which it cannot be told whether it was made: it may
-// or may not be stored, deleted, moved.
+// unknown is the error of a change whose outcome is unknown. done is "stored", "deleted" or
+// "moved".
 func unknown(done string, err error) error {
 	return fmt.Errorf("%w: it may or may not be %s: %w", store.ErrUnknown, done, err)
 }

@@ -18,37 +18,38 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// historical is a parameter of the history, which tells more of it.
+// historical is a version in the history of a parameter, which has more fields.
 type historical struct {
 	parameter
 	labels      []string
 	description string
-	pattern     *string // that values must match
+	pattern     *string // a regular expression that values must match
 	dataType    *string
 }
 
-// copyMark begins the description of a version that a rekey put again; its number follows. It
-// is a number to chamber too.
+// copyMark is the first character of the description of a version that a rekey put again. Its
+// number follows. chamber parses both together as a number too.
 const copyMark = "+"
 
-// copied reports whether a version is an older one that was put again under another key.
+// copied reports whether a version is a copy of an older one, put again under another key.
 func (h historical) copied() bool { return h.description == h.copyDescription() }
 
-// copyDescription is the description of copies of a version.
+// copyDescription returns the description of copies of a version.
 func (h historical) copyDescription() string { return copyMark + strconv.Itoa(h.Version) }
 
-// versions returns the history of a parameter of exactly this name, oldest first. A version and
-// its copies are one.
+// versions returns the history of a parameter of exactly this name, oldest first. A version and its
+// copies are merged into one.
 func (s *Store) versions(ctx context.Context, id store.ID, decrypt bool) ([]historical, error) {
 	all, err := s.recorded(ctx, id, decrypt)
 	return merged(all), err
 }
 
-// merged lets the newest copy stand for a version: its key is the one that must be usable. The
-// original tells who wrote it, and when. What is read now stands last, whatever its number.
+// merged replaces each version by its newest copy, because the key of that copy must be usable. The
+// writer and date are those of the original. The version that is current in Parameter Store comes
+// last, whatever its number.
 func merged(all []historical) []historical {
 	var out []historical
-	at := 0 // where the one before went
+	at := 0 // the index in out of the version before
 	for _, h := range all {
 		if at = original(out, h); at < 0 {
 			at, out = len(out), append(out, h)
@@ -65,8 +66,8 @@ func merged(all []historical) []historical {
 	return append(slices.Delete(out, at, at+1), newest)
 }
 
-// original returns where the version stands that another is a copy of, -1 where it is none, or
-// that one is gone.
+// original returns the index of the version that h is a copy of. It returns -1 if h is not a copy
+// or the original is not in the history any more.
 func original(all []historical, h historical) int {
 	if !h.copied() {
 		return -1
@@ -110,8 +111,8 @@ func (s *Store) recorded(ctx context.Context, id store.ID, decrypt bool) ([]hist
 	return all, nil
 }
 
-// join completes values with their descriptions. Where the two are not of the same version
-// the history decides, which has both.
+// join adds the descriptions to values. If a value and its description belong to different
+// versions, it reads the history, which has both.
 func (s *Store) join(ctx context.Context, values []types.Parameter, d descriptions) ([]parameter, error) {
 	parameters := make([]parameter, len(values))
 	err := pace.Each(ctx, requests, len(values), func(ctx context.Context, i int) error {
@@ -147,7 +148,7 @@ func (s *Store) join(ctx context.Context, values []types.Parameter, d descriptio
 	return parameters, err
 }
 
-// author drops what servers write that do not know who it was.
+// author returns the writer. Servers that don't know the writer send "N/A", which it drops.
 func author(user *string) string {
 	if name := aws.ToString(user); name != "N/A" {
 		return name

@@ -18,15 +18,15 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/awserror"
 )
 
-// Load implements [store.Store]. It needs ssm:GetParametersByPath; ssm:DescribeParameters,
-// which runs beside it, adds versions and authors. Without the first, the secrets that
-// can be read one by one are returned and the others are Hidden.
+// Load implements [store.Store]. It needs ssm:GetParametersByPath. It calls ssm:DescribeParameters
+// concurrently to get versions and authors. Without the first permission it reads the secrets one
+// by one; those that cannot be read are Hidden.
 func (s *Store) Load(ctx context.Context, service string) (store.Contents, error) {
 	return s.load(ctx, service, "")
 }
 
-// LoadLabel is [Store.Load] for the versions that have a label of Parameter Store, which
-// chamber writes as "service:label". A secret without the label is left out.
+// LoadLabel is like [Store.Load], for the versions with a label of Parameter Store. chamber writes
+// it as "service:label". A secret without the label is left out.
 func (s *Store) LoadLabel(ctx context.Context, service, label string) (store.Contents, error) {
 	if label == "" {
 		err := fmt.Errorf("%w: the label has no name", store.ErrInvalid)
@@ -74,8 +74,8 @@ func (s *Store) fill(ctx context.Context, c *store.Contents, label string) error
 	return err
 }
 
-// belongs reports whether a parameter is a secret of the service, and notes one whose name
-// can be none.
+// belongs reports whether a parameter is a secret of the service. It adds a notice for a parameter
+// whose name cannot be the name of a secret.
 func belongs(c *store.Contents, name *string) bool {
 	id, ok := secretID(name)
 	if ok {
@@ -87,8 +87,8 @@ func belongs(c *store.Contents, name *string) bool {
 	return false
 }
 
-// byPath reads the values of a service, in pages of ten that follow one another. Pages may
-// be empty and still have a successor.
+// byPath reads the values of a service, in sequential pages of ten. A page can be empty and still
+// have a next one.
 func (s *Store) byPath(ctx context.Context, service, label string) ([]types.Parameter, error) {
 	in := &awsssm.GetParametersByPathInput{Path: aws.String("/" + service + "/"), WithDecryption: aws.Bool(true), MaxResults: aws.Int32(getBatch)}
 	if label != "" {
@@ -107,8 +107,8 @@ func (s *Store) byPath(ctx context.Context, service, label string) ([]types.Para
 	}
 }
 
-// oneByOne reads what a caller may read who is denied the whole: in batches, and where a
-// batch is denied, each by itself. When nothing can be read the denial stands.
+// oneByOne reads the secrets of a caller who has no permission to read the whole service: in
+// batches, and if a batch is denied, each by itself. If nothing can be read, it returns the denial.
 func (s *Store) oneByOne(ctx context.Context, c *store.Contents, d descriptions, denial error) ([]types.Parameter, error) {
 	var names []string
 	for name := range d.byName {
@@ -149,19 +149,19 @@ func (s *Store) oneByOne(ctx context.Context, c *store.Contents, d descriptions,
 	return all, err
 }
 
-// descriptions are what DescribeParameters told, or why it told nothing.
+// descriptions are the result of DescribeParameters.
 type descriptions struct {
 	byName map[string]types.ParameterMetadata
 	err    error
 }
 
-// pending are descriptions on their way.
+// pending is a call of DescribeParameters that may still be running.
 type pending struct {
 	wait   func() descriptions
 	cancel context.CancelFunc
 }
 
-// describeBeside starts a description that runs while the caller reads values.
+// describeBeside calls do while the caller reads values.
 func (s *Store) describeBeside(ctx context.Context, do func(context.Context) ([]types.ParameterMetadata, error)) pending {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan descriptions, 1)

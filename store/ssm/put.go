@@ -11,9 +11,10 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/awserror"
 )
 
-// send puts a parameter and returns its number. When the answer is lost it looks before it puts
-// again: a put that is repeated blindly makes a version more, and a create refuses itself. The
-// error wraps errMeanwhile where another writer has changed it and nothing of ours is there.
+// send puts a parameter and returns its number. If the answer is lost, it checks the parameter
+// before it puts again: a blind repetition makes one more version, and a repeated create is
+// refused. The error wraps errMeanwhile if another writer has changed the parameter and our put was
+// not made.
 func (w *writing) send(ctx context.Context, in *awsssm.PutParameterInput, c *change) (int64, error) {
 	uncertain := false
 	number, err := awserror.Change[int64]{
@@ -33,7 +34,7 @@ func (w *writing) send(ctx context.Context, in *awsssm.PutParameterInput, c *cha
 	case errors.As(err, &refusal) && refusal.Code == "ParameterAlreadyExists":
 		return 0, errMeanwhile
 	case err == nil && uncertain && number > c.newest.number+1:
-		// The put that was not there yet may have arrived after all, before this one.
+		// The first put was not visible, but may have been made after all, before the repeated one.
 		if first, made, err := w.lookUpPut(ctx, in, c); err == nil && made {
 			return first, nil
 		}
@@ -41,7 +42,7 @@ func (w *writing) send(ctx context.Context, in *awsssm.PutParameterInput, c *cha
 	return number, err
 }
 
-// putOnce returns the number of the parameter that it puts. Its error is the SDK's.
+// putOnce puts a parameter and returns its number. Its error is the SDK's.
 func (s *Store) putOnce(ctx context.Context, in *awsssm.PutParameterInput) (int64, error) {
 	out, err := s.api.PutParameter(ctx, in, once)
 	if err != nil {
@@ -50,8 +51,8 @@ func (s *Store) putOnce(ctx context.Context, in *awsssm.PutParameterInput) (int6
 	return out.Version, nil
 }
 
-// look finds out what became of a put whose answer was lost. Ours is known by its number, value,
-// description and key: whoever has put the same has done what we were to do.
+// look checks whether a put whose answer was lost was made. It recognizes the put by its number,
+// value, description and key. If another writer put the same, the result is the same.
 func (w *writing) look(ctx context.Context, in *awsssm.PutParameterInput, c *change, lost error) (number int64, made bool, err error) {
 	id, _ := secretID(in.Name)
 	found, err := w.fetch(ctx, id.Service, []string{id.Key}, true)
@@ -63,7 +64,7 @@ func (w *writing) look(ctx context.Context, in *awsssm.PutParameterInput, c *cha
 	case stands.number == c.newest.number:
 		return 0, false, nil
 	case !exists:
-		return 0, false, unknown("stored", lost) // deleted since, with or without ours
+		return 0, false, unknown("stored", lost) // deleted meanwhile, whether or not our put was made
 	case stands.number == c.newest.number+1 && stands.Value == c.value &&
 		(stands.undescribed != nil || stands.Version == c.newest.Version+1 && stands.keyID == *in.KeyId):
 		return stands.number, true, nil
@@ -78,7 +79,7 @@ func (w *writing) look(ctx context.Context, in *awsssm.PutParameterInput, c *cha
 	return number, true, nil
 }
 
-// lookUpPut finds the first of our puts in the history.
+// lookUpPut searches the history for the first of our puts.
 func (w *writing) lookUpPut(ctx context.Context, in *awsssm.PutParameterInput, c *change) (number int64, made bool, err error) {
 	id, _ := secretID(in.Name)
 	versions, err := w.recorded(ctx, id, true)

@@ -16,8 +16,9 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/awserror"
 )
 
-// Read implements [store.Store]. For a caller who may not describe parameters the version is
-// Parameter Store's own, which is chamber's too unless something else wrote the secret.
+// Read implements [store.Store]. If the caller has no permission to describe parameters, the
+// version is Parameter Store's own. That is also chamber's version, unless another tool wrote the
+// secret.
 func (s *Store) Read(ctx context.Context, id store.ID, version int) (store.Secret, error) {
 	secret, err := s.read(ctx, id, version)
 	return secret, awserror.Wrap("read", id, err)
@@ -37,15 +38,15 @@ func (s *Store) read(ctx context.Context, id store.ID, version int) (store.Secre
 	return found[id.Key].Secret, missing[id.Key]
 }
 
-// readVersion finds a version in the history of a parameter of exactly this name. Of two
-// with the same number the newer one answers.
+// readVersion searches the history of a parameter of exactly this name for a version. If two have
+// the same number, it returns the newer one.
 func (s *Store) readVersion(ctx context.Context, id store.ID, version int) (store.Secret, error) {
 	return s.pick(ctx, id, func(h historical) bool { return h.Version == version })
 }
 
-// pick returns the newest version that fits, with its value. Parameter Store opens a whole
-// history or nothing of it: where a key of some other version cannot be used, the one that is
-// wanted is read by itself.
+// pick returns the newest version that matches, with its value. Parameter Store decrypts a whole
+// history or none of it: if the key of another version cannot be used, pick reads the value of the
+// wanted version by itself.
 func (s *Store) pick(ctx context.Context, id store.ID, fits func(historical) bool) (store.Secret, error) {
 	versions, err := s.versions(ctx, id, true)
 	sealed := errors.Is(err, store.ErrDenied) || errors.Is(err, store.ErrConfiguration)
@@ -79,8 +80,8 @@ func (s *Store) valueOf(ctx context.Context, id store.ID, number int64) (store.V
 	return store.NewValue(aws.ToString(values[0].Value)), nil
 }
 
-// ReadLabel returns the version of a secret that has a label of Parameter Store. The
-// errors are those of [store.Store.Read].
+// ReadLabel returns the version of a secret that has a label of Parameter Store. The errors are
+// those of [store.Store.Read].
 func (s *Store) ReadLabel(ctx context.Context, id store.ID, label string) (store.Secret, error) {
 	secret, err := answer(ctx, s, id, func(id store.ID) (store.Secret, error) {
 		return s.pick(ctx, id, func(h historical) bool { return slices.Contains(h.labels, label) })
@@ -117,8 +118,8 @@ func (s *Store) Services(ctx context.Context, prefix string) ([]string, error) {
 	return slices.Compact(names), nil
 }
 
-// answer calls f with a valid ID; when no parameter has exactly that name, once more with the
-// single one that differs only in case.
+// answer calls f with a valid ID. If no parameter has exactly that name, it calls f again with the
+// only one that differs just in case.
 func answer[T any](ctx context.Context, s *Store, id store.ID, f func(store.ID) (T, error)) (result T, err error) {
 	if _, err := store.NewID(id.Service, id.Key); err != nil {
 		return result, err
@@ -149,9 +150,9 @@ func (s *Store) keys(ctx context.Context, service string) ([]string, error) {
 	return keys, err
 }
 
-// find returns the newest version of each secret of a service, by the names that were asked
-// for, or the error of each that is missing: it differs from no key, or from several, only
-// in case. A caller who may not list is not told of names that differ in case.
+// find returns the newest version of each secret of a service, by the requested name, and the
+// errors of missing names: no key, or several, differ from it just in case. For a caller without
+// permission to list, names that differ in case are not found.
 func (s *Store) find(ctx context.Context, service string, names []string, decrypt bool) (map[string]parameter, map[string]error, error) {
 	found, err := s.fetch(ctx, service, names, decrypt)
 	if err != nil {
@@ -165,7 +166,7 @@ func (s *Store) find(ctx context.Context, service string, names []string, decryp
 	if err != nil && !errors.Is(err, store.ErrDenied) {
 		return nil, nil, err
 	}
-	twins := map[string]string{} // the stored key -> the name that was asked for
+	twins := map[string]string{} // the stored key -> the requested name
 	for _, name := range names {
 		if _, ok := found[name]; ok {
 			continue
@@ -192,8 +193,8 @@ func (s *Store) find(ctx context.Context, service string, names []string, decryp
 	return found, missing, err
 }
 
-// fetch returns the newest versions of parameters of exactly these names; what does not
-// exist is left out. Values and descriptions, which are separate requests, overlap.
+// fetch returns the newest versions of parameters of exactly these names. It leaves out those that
+// don't exist. The requests for values and descriptions run concurrently.
 func (s *Store) fetch(ctx context.Context, service string, keys []string, decrypt bool) (map[string]parameter, error) {
 	if len(keys) == 0 {
 		return nil, nil
@@ -228,7 +229,7 @@ func (s *Store) fetch(ctx context.Context, service string, keys []string, decryp
 	return found, nil
 }
 
-// getNames asks for parameters by name, in batches.
+// getNames reads parameters by name, in batches.
 func (s *Store) getNames(ctx context.Context, names []string, decrypt bool) ([]types.Parameter, error) {
 	batches := slices.Collect(slices.Chunk(names, getBatch))
 	pages := make([][]types.Parameter, len(batches))
@@ -255,8 +256,8 @@ func (s *Store) describeNames(ctx context.Context, names []string) ([]types.Para
 	return all, nil
 }
 
-// describe returns what one filter of DescribeParameters selects, in any order. Pages may
-// be empty and still have a successor.
+// describe returns the parameters that one filter of DescribeParameters selects, in any order. A
+// page can be empty and still have a next one.
 func (s *Store) describe(ctx context.Context, key, option string, values ...string) ([]types.ParameterMetadata, error) {
 	in := &awsssm.DescribeParametersInput{
 		MaxResults:       aws.Int32(describeBatch),

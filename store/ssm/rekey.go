@@ -23,8 +23,8 @@ import (
 
 var _ admin.Rekeyer = (*Store)(nil)
 
-// ErrLabelsBehind says that a secret is under its new key, and its labels are still on the
-// version before; another run moves them.
+// ErrLabelsBehind means that a secret is under its new key, but its labels are still on the version
+// before. Another run moves them.
 var ErrLabelsBehind = errors.New("the secret is moved, its labels are not")
 
 var (
@@ -33,20 +33,20 @@ var (
 	errBroughtBack  = fmt.Errorf("%w: it was deleted while it was moved, and the move has made it again: delete it once more", store.ErrConflict)
 )
 
-const labelGrace = 20 * time.Second // for what belongs to a put, after an interrupt
+const labelGrace = 20 * time.Second // to label a version after its put, even after an interrupt
 
-// Rekey implements [admin.Rekeyer] as far as Parameter Store can: the newest version of each
-// secret is put again under the key, with the same number, and its labels go along. A
-// secret's key is told as it was given to its put, so that another name of the same key is
-// another key. Older versions cannot be sealed anew: they stay in the history under their old
-// keys, of which Options.Notice is told.
+// Rekey implements [admin.Rekeyer] as far as Parameter Store can: it puts the newest version of
+// each secret again under the key, with the same number, and moves its labels. Parameter Store
+// reports a key as it was named in the put, so another name of the same key counts as another key.
+// Older versions cannot be encrypted again: they stay in the history under their old keys.
+// Options.Notice reports that.
 //
-// With o.Rewrite every secret of the alias is put again, each time: Parameter Store does not
-// tell which key it is really under.
+// With o.Rewrite every secret of the alias is put again on each run, because Parameter Store does
+// not report the key that actually encrypts it.
 //
-// A put has no condition. When its answer shows that another writer came between, that
-// writer's value is put again on top. A secret that was deleted meanwhile is made again by the
-// put, and [store.Failed].
+// A put has no condition. If its answer shows that another writer came first, that writer's value
+// is put again as the newest one. If a secret was deleted meanwhile, the put creates it again, and
+// the outcome is [store.Failed].
 func (s *Store) Rekey(ctx context.Context, service string, o admin.RekeyOptions) ([]store.Result, error) {
 	r := &rekeying{Store: s, service: service, o: o}
 	err := r.plan(ctx)
@@ -76,11 +76,11 @@ type rekeying struct {
 	moves   []*move // sorted by key
 }
 
-// move is one secret on its way.
+// move is the rekey of one secret.
 type move struct {
-	meta   store.Meta // KeyAlias is the key that it is moved from, in whatever way it was named
-	number int64      // what our put was given; 0 before, and where none was needed
-	back   bool       // somebody has put it back
+	meta   store.Meta // KeyAlias is the key that it is moved from, as it was named in the put
+	number int64      // the number that our put got; 0 before the put, or if none was needed
+	back   bool       // another writer has put it back
 	err    error
 }
 
@@ -97,7 +97,8 @@ func (r *rekeying) result(m *move) store.Result {
 	return out
 }
 
-// plan finds what is under another key than it should be, and what an interrupted run has left.
+// plan finds the secrets that are under another key, and those that an interrupted run left
+// unfinished.
 func (r *rekeying) plan(ctx context.Context) error {
 	if err := store.CheckService(r.service); err != nil {
 		return err
@@ -135,7 +136,7 @@ func (r *rekeying) plan(ctx context.Context) error {
 	return nil
 }
 
-// moving reports whether what is under a key is to be put again.
+// moving reports whether a secret under a key must be put again.
 func (r *rekeying) moving(keyID string) bool {
 	if r.o.Rewrite {
 		return keyID == r.keyAlias
@@ -143,7 +144,7 @@ func (r *rekeying) moving(keyID string) bool {
 	return keyID != r.keyAlias && (r.o.From == "" || keyID == r.o.From)
 }
 
-// planLabels finds secrets that were moved by a run that ended before their labels were.
+// planLabels finds secrets whose labels an interrupted run did not move.
 func (r *rekeying) planLabels(ctx context.Context, copies []*move) error {
 	from := make([]string, len(copies))
 	err := pace.Each(ctx, requests, len(copies), func(ctx context.Context, i int) error {
@@ -162,8 +163,8 @@ func (r *rekeying) planLabels(ctx context.Context, copies []*move) error {
 	return err
 }
 
-// behind returns the labels that stand on what the newest version is a copy of, and the key
-// that this is under.
+// behind returns the labels that are still on the originals of the newest version, and the key of
+// the last of those.
 func behind(versions []historical) (labels []string, keyID string) {
 	if len(versions) == 0 {
 		return nil, ""
@@ -180,7 +181,7 @@ func behind(versions []historical) (labels []string, keyID string) {
 	return labels, keyID
 }
 
-// tell says what stays as it is.
+// tell reports the limits of the rekey to Options.Notice.
 func (r *rekeying) tell() {
 	var keys []string
 	for _, m := range r.moves {
@@ -211,7 +212,7 @@ func (r *rekeying) run(ctx context.Context, all *batch.Batch) error {
 		if r.o.Progress != nil && !errors.Is(m.err, batch.ErrLeft) {
 			r.o.Progress(r.result(m))
 		}
-		return nil // one failure does not end the others
+		return nil // a failure does not stop the others
 	})
 	if ctx.Err() != nil || r.o.Rewrite || all.Cause() != nil {
 		return nil
@@ -219,7 +220,7 @@ func (r *rekeying) run(ctx context.Context, all *batch.Batch) error {
 	return r.returned(ctx)
 }
 
-// moveSecret puts the newest version of a secret again, and then its labels on it.
+// moveSecret puts the newest version of a secret again, and then moves its labels to it.
 func (r *rekeying) moveSecret(ctx context.Context, m *move) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -237,7 +238,7 @@ func (r *rekeying) moveSecret(ctx context.Context, m *move) error {
 	}
 	newest, last := versions[len(versions)-1], versions[len(versions)-1].number
 	labels, _ := behind(versions)
-	if !r.moving(newest.keyID) { // another run was faster, or another writer; or an earlier one was interrupted
+	if !r.moving(newest.keyID) { // moved by another run or writer, or by a run that was interrupted
 		return r.label(ctx, newest, labels)
 	}
 	newest.labels = append(newest.labels, labels...)
@@ -263,8 +264,8 @@ func (r *rekeying) moveSecret(ctx context.Context, m *move) error {
 	return errCovered
 }
 
-// again puts a version again, and returns the number that Parameter Store gives it. last is
-// the newest number before.
+// again puts a version again and returns its number in Parameter Store. last is the newest number
+// before the put.
 func (r *rekeying) again(ctx context.Context, h historical, last int64) (int64, error) {
 	value, err := r.valueOf(ctx, h.ID, h.number)
 	if errors.Is(err, store.ErrNotFound) {
@@ -290,7 +291,7 @@ func (r *rekeying) again(ctx context.Context, h historical, last int64) (int64, 
 	}.Make(ctx)
 }
 
-// lookUp finds out what became of a put whose answer was lost.
+// lookUp checks whether a put whose answer was lost was made.
 func (r *rekeying) lookUp(ctx context.Context, h historical, last int64, lost error) (number int64, made bool, err error) {
 	versions, err := r.recorded(ctx, h.ID, false)
 	if err != nil || len(versions) == 0 {
@@ -307,8 +308,8 @@ func (r *rekeying) lookUp(ctx context.Context, h historical, last int64, lost er
 	return 0, false, unknown("moved", lost)
 }
 
-// between returns the newest version that another writer has put between the one that was read
-// and our copy of it, nil where there is none. Another copy of the same is no other value.
+// between returns the newest version that another writer put after base and before our copy of it,
+// or nil. Another copy of base does not count, as its value is the same.
 func (r *rekeying) between(ctx context.Context, base historical, last, number int64) (*historical, error) {
 	if number == last+1 {
 		return nil, nil
@@ -318,9 +319,9 @@ func (r *rekeying) between(ctx context.Context, base historical, last, number in
 		return nil, fmt.Errorf("%w: %w", errCovered, err)
 	}
 	ours := func(v historical) bool { return v.description == base.copyDescription() }
-	remade := number <= last // it was deleted, and its numbers began anew
+	remade := number <= last // it was deleted, and its numbers started again
 	if remade && !slices.ContainsFunc(versions, func(v historical) bool { return v.number == number && ours(v) }) {
-		return nil, errCovered // this is still the history from before
+		return nil, errCovered // this is still the history from before the deletion
 	}
 	copies := int64(0)
 	for _, v := range slices.Backward(versions) {
@@ -336,7 +337,7 @@ func (r *rekeying) between(ctx context.Context, base historical, last, number in
 	case remade:
 		return nil, errBroughtBack
 	case copies < number-last-1:
-		return nil, errCovered // what came between is not visible yet
+		return nil, errCovered // the versions between are not visible yet
 	}
 	return nil, nil
 }
@@ -346,7 +347,7 @@ func (r *rekeying) label(ctx context.Context, h historical, labels []string) err
 	if len(labels) == 0 {
 		return nil
 	}
-	// The put is made: an interrupt does not tear the two apart.
+	// The put is made, so an interrupt must not prevent its labels.
 	ctx, cancel := context.WithTimeout(waiting.Beyond(ctx), labelGrace)
 	defer cancel()
 	out, err := r.api.LabelParameterVersion(ctx, &awsssm.LabelParameterVersionInput{
@@ -361,7 +362,7 @@ func (r *rekeying) label(ctx context.Context, h historical, labels []string) err
 	return nil
 }
 
-// returned finds what another writer has put back while others were moved.
+// returned finds the secrets that another writer put back during the run.
 func (r *rekeying) returned(ctx context.Context) error {
 	moved := map[store.ID]*move{}
 	for _, m := range r.moves {

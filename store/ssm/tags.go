@@ -17,11 +17,11 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/awserror"
 )
 
-// ErrTagsBehind says that a secret is stored and its tags are not yet.
+// ErrTagsBehind means that a secret is stored, but its tags are not yet.
 var ErrTagsBehind = errors.New("the secret is stored, its tags are not")
 
-// ReadTags returns the tags of a secret, without those that AWS itself sets ("aws:...").
-// The errors are those of [store.Store.Read].
+// ReadTags returns the tags of a secret, without AWS's own ("aws:..."). The errors are those of
+// [store.Store.Read].
 func (s *Store) ReadTags(ctx context.Context, id store.ID) (map[string]string, error) {
 	tags, err := answer(ctx, s, id, func(id store.ID) (map[string]string, error) {
 		out, err := s.api.ListTagsForResource(ctx, &awsssm.ListTagsForResourceInput{
@@ -41,15 +41,15 @@ func (s *Store) ReadTags(ctx context.Context, id store.ID) (map[string]string, e
 	return tags, awserror.Wrap("read tags", id, err)
 }
 
-// WriteTags adds tags to a secret, or changes those that it has; others stay.
-// [store.ErrNotFound], [store.ErrDenied], [store.ErrInvalid] for a tag that AWS refuses.
+// WriteTags adds or changes tags of a secret and keeps all others. Errors: [store.ErrNotFound],
+// [store.ErrDenied], [store.ErrInvalid] for a tag that AWS refuses.
 func (s *Store) WriteTags(ctx context.Context, id store.ID, tags map[string]string) error {
 	_, err := answer(ctx, s, id, func(id store.ID) (struct{}, error) { return struct{}{}, s.tag(ctx, id, tags) })
 	return awserror.Wrap("write tags", id, err)
 }
 
-// SetTags makes these the only tags: it adds them, and then removes the others. A tag that the
-// store's configuration requires cannot be among those ([store.ErrInvalid]): then nothing is changed.
+// SetTags adds these tags, and then removes all others. If the store's configuration requires one
+// of those, it changes nothing and returns [store.ErrInvalid].
 func (s *Store) SetTags(ctx context.Context, id store.ID, tags map[string]string) error {
 	have, err := s.ReadTags(ctx, id)
 	if err != nil {
@@ -78,8 +78,8 @@ func (s *Store) SetTags(ctx context.Context, id store.ID, tags map[string]string
 	return awserror.Wrap("set tags", id, err)
 }
 
-// DeleteTags removes tags from a secret; one that it does not have is no error. A tag that
-// the store's configuration requires stays ([store.ErrInvalid]), and then so do the others.
+// DeleteTags removes tags from a secret. A tag that it does not have is not an error. If the
+// store's configuration requires one of them, it removes none and returns [store.ErrInvalid].
 func (s *Store) DeleteTags(ctx context.Context, id store.ID, keys ...string) error {
 	if err := s.refuseRequired(ctx, keys); err != nil {
 		return awserror.Wrap("delete tags", id, err)
@@ -88,7 +88,7 @@ func (s *Store) DeleteTags(ctx context.Context, id store.ID, keys ...string) err
 	return awserror.Wrap("delete tags", id, err)
 }
 
-// refuseRequired refuses to remove tags that the store's configuration requires.
+// refuseRequired returns [store.ErrInvalid] if the store's configuration requires one of the tags.
 func (s *Store) refuseRequired(ctx context.Context, keys []string) error {
 	required, err := s.requiredTags(ctx)
 	if err != nil {
@@ -122,7 +122,7 @@ func (s *Store) untag(ctx context.Context, id store.ID, keys []string) error {
 	return nil
 }
 
-// addTags tags a secret that has just been written.
+// addTags adds tags to a secret that was just written.
 func (s *Store) addTags(ctx context.Context, id store.ID, tags map[string]string) error {
 	if err := s.tag(ctx, id, tags); err != nil {
 		return fmt.Errorf("%w: %w", ErrTagsBehind, err)
@@ -138,7 +138,7 @@ func tagList(tags map[string]string) []types.Tag {
 	return list
 }
 
-// checkRequired refuses a new secret that lacks a required tag.
+// checkRequired returns [store.ErrInvalid] if a new secret lacks a required tag.
 func (w *writing) checkRequired() error {
 	required, err := w.required()
 	if err != nil {
@@ -156,8 +156,8 @@ func (w *writing) checkRequired() error {
 	return nil
 }
 
-// requiredTags reads chamber's configuration of the store, a secret of its own. A
-// configuration that may not be read is an error, as in chamber: it may require something.
+// requiredTags reads chamber's configuration of the store, which is a parameter too. As in chamber,
+// it is an error if the caller has no permission to read it: it may require tags.
 func (s *Store) requiredTags(ctx context.Context) ([]string, error) {
 	out, err := s.api.GetParameter(ctx, &awsssm.GetParameterInput{Name: aws.String(configName), WithDecryption: aws.Bool(true)})
 	if err != nil {

@@ -13,10 +13,10 @@ const (
 	maxAdvanced = 8 << 10
 )
 
-// CheckValue reports why Parameter Store cannot keep a value: beside what [store.Value.Check]
-// says, it is empty, larger than 8 KiB, holds {{...}}, or has spaces around it. A value above
-// 4 KiB needs an advanced parameter; whether it gets one is decided at the put. The error
-// wraps [store.ErrInvalid] and never tells the value.
+// CheckValue returns an error that wraps [store.ErrInvalid] if Parameter Store cannot store a
+// value: besides the checks of [store.Value.Check], a value must not be empty, larger than 8 KiB,
+// contain {{...}}, or begin or end with a space. A value above 4 KiB needs an advanced parameter;
+// only the put shows whether it gets one. The error never contains the value.
 func CheckValue(v store.Value) error {
 	text := v.Reveal()
 	_, braces, _ := strings.Cut(text, "{{")

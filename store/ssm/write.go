@@ -20,13 +20,13 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/batch"
 )
 
-const attempts = 3 // to write a secret that others change at the same time
+const attempts = 3 // to write a secret that other writers change at the same time
 
-// Write implements [store.Store]; see the package for what IfVersion can promise.
+// Write implements [store.Store]. The package comment describes the limits of IfVersion.
 //
-// A new secret is made with the tags of o, and must have those that the store's
-// configuration requires ([store.ErrInvalid]); to an older one they are added after the
-// write, and an error that wraps [ErrTagsBehind] means: the secret is stored.
+// A new secret is created with the tags of o, which must include those that the store's
+// configuration requires ([store.ErrInvalid]). To an existing secret the tags are added after the
+// write. An error that wraps [ErrTagsBehind] means that the secret is stored.
 func (s *Store) Write(ctx context.Context, id store.ID, v store.Value, o store.WriteOptions) (store.Result, error) {
 	results, err := s.newWriting(ctx, o).run(ctx, id.Service, map[string]store.Value{id.Key: v})
 	if len(results) == 0 {
@@ -47,20 +47,20 @@ func (s *Store) WriteAll(ctx context.Context, service string, values map[string]
 type writing struct {
 	*Store
 	o        store.WriteOptions
-	required func() ([]string, error) // tags of new secrets
+	required func() ([]string, error) // the required tags of new secrets
 }
 
 func (s *Store) newWriting(ctx context.Context, o store.WriteOptions) *writing {
 	return &writing{Store: s, o: o, required: sync.OnceValues(func() ([]string, error) { return s.requiredTags(ctx) })}
 }
 
-// change is one secret on its way into the store.
+// change is the write of one secret.
 type change struct {
 	id      store.ID // as the caller named it
 	value   store.Value
-	newest  parameter // what stands there now
+	newest  parameter // the version before the write
 	exists  bool
-	meta    store.Meta // what stands there then
+	meta    store.Meta // the version after the write
 	outcome store.Outcome
 }
 
@@ -89,7 +89,7 @@ func (w *writing) run(ctx context.Context, service string, values map[string]sto
 		if w.o.Progress != nil && results[i].Outcome != store.Left {
 			w.o.Progress(results[i])
 		}
-		return nil // one failure does not end the others
+		return nil // a failure does not stop the others
 	})
 	if stopped := stop("write", service, all, results); stopped != nil {
 		return results, stopped
@@ -109,7 +109,8 @@ func failed(op string, id store.ID, err error) store.Result {
 	return store.Result{Meta: store.Meta{ID: id}, Outcome: store.Failed, Err: awserror.Wrap(op, id, err)}
 }
 
-// stop is the error of a batch that has ended, nil for any other. It gives it to each change that is left.
+// stop returns the error of a batch that was stopped, or nil. It sets that error in the results of
+// the changes that were not tried.
 func stop(op, service string, all *batch.Batch, results []store.Result) error {
 	n := 0
 	for _, r := range results {
@@ -158,7 +159,7 @@ func (w *writing) newKey(key string) string {
 	return strings.ToLower(key)
 }
 
-// checkName adds to [store.NewID] what Parameter Store and chamber keep for themselves.
+// checkName adds to [store.NewID] the names that AWS and chamber reserve.
 func checkName(id store.ID) error {
 	if _, err := store.NewID(id.Service, id.Key); err != nil {
 		return err
@@ -197,7 +198,7 @@ func (w *writing) commit(ctx context.Context, c *change) error {
 	return fmt.Errorf("%w: other writers keep changing it", store.ErrUnavailable)
 }
 
-// check holds a change against what stands there. done means: nothing is to be written.
+// check compares a change with the existing version. done means that nothing must be written.
 func (w *writing) check(c *change) (done bool, err error) {
 	if c.newest.undescribed != nil {
 		return false, fmt.Errorf("its version cannot be told: %w", c.newest.undescribed)
@@ -221,7 +222,7 @@ func (w *writing) check(c *change) (done bool, err error) {
 	return false, nil
 }
 
-// guard refuses a secret that exists under another key alias.
+// guard refuses to overwrite a secret under another key alias.
 func (w *writing) guard(p parameter) error {
 	switch {
 	case p.keyID == w.keyAlias:
@@ -253,7 +254,7 @@ func (w *writing) put(ctx context.Context, c *change) error {
 		in.Tier = types.ParameterTierAdvanced
 	}
 	if !c.exists {
-		in.Tags = tagList(w.o.Tags) // together with Overwrite they are refused
+		in.Tags = tagList(w.o.Tags) // AWS refuses tags together with Overwrite
 	}
 	number, err := w.send(ctx, in, c)
 	if err != nil {
