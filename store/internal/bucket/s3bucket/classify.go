@@ -17,8 +17,8 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// fail is classify for a request of ctx. The end of ctx is its own error, unless the server
-// answered before: a put that was refused is not a put whose outcome is unknown.
+// fail is classify for a request with ctx. If ctx has ended, the error is that of ctx, unless the
+// server answered before: then the outcome of a put is known.
 func fail(ctx context.Context, op, name string, err error) error {
 	if ctx.Err() != nil && status(err) == 0 {
 		return &bucket.Error{Op: op, Name: name, Err: ctx.Err()}
@@ -26,8 +26,8 @@ func fail(ctx context.Context, op, name string, err error) error {
 	return classify(op, name, err)
 }
 
-// failPut is fail for a put. Some servers answer 500 for a key that they do not know, and name
-// neither: the error does.
+// failPut is fail for a put. Some servers answer 500 for an unknown key without naming it, so the
+// error names the key and the server.
 func failPut(ctx context.Context, name, key string, err error) error {
 	failed := fail(ctx, "put", name, err)
 	var e *bucket.Error
@@ -37,10 +37,10 @@ func failPut(ctx context.Context, name, key string, err error) error {
 	return failed
 }
 
-// classify turns an error of the SDK into a [*bucket.Error] around one sentinel, or around
-// [context.Canceled]: by the API error code first and the HTTP status second (protocol.md,
-// section 3; facts.md, sections 2, 3, 4 and 9). What it does not know is ErrRefused: never
-// "not found", never "denied".
+// classify converts an error of the SDK to a [*bucket.Error] around one sentinel, or around
+// [context.Canceled]. The API error code decides first, then the HTTP status (protocol.md, section
+// 3; facts.md, sections 2, 3, 4 and 9). An unknown error is ErrRefused: never "not found", never
+// "denied".
 func classify(op, name string, err error) error {
 	e := &bucket.Error{Op: op, Name: name, Status: status(err), Reason: reason(err)}
 	var api smithy.APIError
@@ -72,7 +72,7 @@ func classify(op, name string, err error) error {
 	return e
 }
 
-// codes are the ones of AWS S3, with those of MinIO and Ceph where they differ.
+// codes are those of AWS S3, and those of MinIO and Ceph that differ.
 var codes = map[string]error{
 	"AccessDenied":  bucket.ErrDenied,
 	"NoSuchKey":     bucket.ErrNotFound,
@@ -90,7 +90,7 @@ var codes = map[string]error{
 	"InvalidToken":                    bucket.ErrCredentials,
 	"InvalidTokenId":                  bucket.ErrCredentials,
 	"InvalidClientTokenId":            bucket.ErrCredentials,
-	"InvalidAccessKeyId":              bucket.ErrCredentials, // Ceph's word for an unknown KMS key too
+	"InvalidAccessKeyId":              bucket.ErrCredentials, // Ceph also sends it for an unknown KMS key
 	"SignatureDoesNotMatch":           bucket.ErrCredentials,
 	"RequestTimeTooSkewed":            bucket.ErrCredentials,
 	"RequestExpired":                  bucket.ErrCredentials,
@@ -118,8 +118,8 @@ var codes = map[string]error{
 	"ThrottlingException":             bucket.ErrUnavailable,
 	"ThrottledException":              bucket.ErrUnavailable,
 	"TooManyRequestsException":        bucket.ErrUnavailable,
-	"IncompleteBody":                  bucket.ErrUnavailable, // a put cut on its way
-	"BadDigest":                       bucket.ErrUnavailable, // a put changed on its way
+	"IncompleteBody":                  bucket.ErrUnavailable, // a put that was cut off
+	"BadDigest":                       bucket.ErrUnavailable, // a put that was modified in transit
 	"XAmzContentSHA256Mismatch":       bucket.ErrUnavailable,
 	"XAmzContentChecksumMismatch":     bucket.ErrUnavailable,
 	"KMS.ThrottlingException":         bucket.ErrUnavailable,
@@ -129,8 +129,8 @@ var codes = map[string]error{
 	"KMS.ServiceUnavailableException": bucket.ErrUnavailable,
 }
 
-// ofAnswer looks at the code first. A denial has one code: every other 403 is a fault of the
-// credentials, the key or the account, which nobody may skip.
+// ofAnswer classifies an answer by its code, or else by its status. There is one code for a denial.
+// Every other 403 is a fault of the credentials, the key or the account, and must not be skipped.
 func ofAnswer(op, code string, status int) error {
 	sentinel, known := codes[code]
 	switch {
@@ -141,8 +141,8 @@ func ofAnswer(op, code string, status int) error {
 	case strings.HasPrefix(code, "KMS."):
 		return bucket.ErrKey
 	case strings.HasPrefix(code, "kms:"):
-		// MinIO: KeyNotFound, and NotAuthorized for a key that is denied to the server, or
-		// disabled: it cannot be told which, so it is the one that is never skipped.
+		// MinIO: KeyNotFound, or NotAuthorized for a key that is denied to the server or disabled.
+		// The answer does not show which, so it is ErrKey, which is never skipped.
 		return bucket.ErrKey
 	}
 	return ofStatus(op, code, status)
@@ -169,8 +169,8 @@ func ofStatus(op, code string, status int) error {
 	return bucket.ErrRefused
 }
 
-// missing is for a 404 that is not NoSuchKey: the SDK calls one without a code NotFound, and
-// one with a text alone UnknownError. Any other code says that something else is missing.
+// missing classifies a 404 that is not NoSuchKey. The SDK calls one without a code NotFound, and
+// one with only a text UnknownError. Any other code means that something else is missing.
 func missing(op, code string) error {
 	switch {
 	case op == "list":
@@ -181,7 +181,7 @@ func missing(op, code string) error {
 	return bucket.ErrRefused
 }
 
-// ofHead has the status alone: the answer to a HEAD has no body, and so no code.
+// ofHead classifies by the status alone: the answer to a HEAD has no body, so it has no code.
 func ofHead(status int) error {
 	if status == http.StatusForbidden {
 		return bucket.ErrDenied
@@ -189,8 +189,8 @@ func ofHead(status int) error {
 	return ofStatus("head", "", status)
 }
 
-// ofTransport is for errors without a refusal of the server: it did not answer, or its
-// answer makes no sense, or the SDK never asked it.
+// ofTransport classifies errors other than a refusal of the server: there was no answer, the answer
+// is invalid, or the SDK made no request.
 func ofTransport(err error) error {
 	var (
 		body        *bodyError
@@ -217,16 +217,18 @@ func ofTransport(err error) error {
 	return bucket.ErrRefused
 }
 
-// identityFailed tells an error of fetching credentials, which may itself be an answer of
-// another service ("AccessDenied" from STS), from an answer of S3. The SDK has no type for
-// it; what a server says does not come at the beginning of the text.
+// identityFailed reports whether fetching credentials failed. That error may be an answer of
+// another service ("AccessDenied" from STS), and must not be mistaken for an answer of S3. The SDK
+// has no type for it. A server's text is never at the beginning of the error, so the prefix is
+// reliable.
 func identityFailed(err error) bool {
 	var operation *smithy.OperationError
 	return errors.As(err, &operation) && operation.Err != nil &&
 		strings.HasPrefix(operation.Err.Error(), "get identity: ")
 }
 
-// status is 0 without an answer: the SDK has a ResponseError for that too.
+// status returns the HTTP status, or 0 without an answer: the SDK makes a ResponseError for that
+// too.
 func status(err error) int {
 	var response *smithyhttp.ResponseError
 	if errors.As(err, &response) {
@@ -235,7 +237,7 @@ func status(err error) int {
 	return 0
 }
 
-// reason is the error without the SDK's words around it.
+// reason returns the error's text without what the SDK adds to it.
 func reason(err error) string {
 	if text := awsconf.Unanswered(err); text != "" {
 		return text
@@ -247,7 +249,7 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// bucketRegion is where the bucket is, when an answer of another region tells.
+// bucketRegion returns the region of the bucket, if an answer from another region names it.
 func bucketRegion(err error) string {
 	var response *smithyhttp.ResponseError
 	if !errors.As(err, &response) || response.Response == nil || response.Response.Response == nil {
@@ -262,8 +264,8 @@ func bucketRegion(err error) string {
 	return ""
 }
 
-// versionOfAnswer is the version id that a refusal names: that of the mark where there is no
-// object any more. Nil where there is none.
+// versionOfAnswer returns the version id in an error answer: that of the delete marker if the
+// object was deleted. It returns nil if there is none.
 func versionOfAnswer(err error) *string {
 	var response *smithyhttp.ResponseError
 	if !errors.As(err, &response) || response.Response == nil || response.Response.Response == nil {
@@ -275,7 +277,8 @@ func versionOfAnswer(err error) *string {
 	return nil
 }
 
-// isRegion keeps what else a server may send out of a message.
+// isRegion reports whether name can be a region, so that no other text of a server gets into a
+// message.
 func isRegion(name string) bool {
 	return len(name) <= 40 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }

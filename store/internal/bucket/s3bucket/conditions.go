@@ -7,9 +7,9 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// Conditions tells what the server of a bucket keeps of the conditions of changes: of one that
-// [Probed] has made what was found out, and of any other, which is AWS's, that it keeps all.
-// With ask the server is asked anew, with an object beside the one named.
+// Conditions returns which conditions of changes a bucket's server respects. For a [Probed] bucket
+// these are the results of the probe. Any other is a bucket of AWS, which respects all. If ask is
+// true, it probes the server again, with temporary objects next to the object beside.
 func Conditions(ctx context.Context, b bucket.Bucket, beside string, ask bool) (admin.Conditions, error) {
 	p, other := b.(*probed)
 	if !other {

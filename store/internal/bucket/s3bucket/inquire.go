@@ -8,8 +8,8 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// Inquire asks a server everything, whatever is known of it, and remembers nothing of it. A server
-// that does not encrypt is asked as well: what is put for it is no secret.
+// Inquire runs all tests of a server. It neither uses nor stores earlier results. It also tests a
+// server that does not encrypt: the objects that it puts are not secret.
 func (b *Bucket) Inquire(ctx context.Context, beside, alias string) ([]admin.Inquiry, error) {
 	p := Probed(b, ProbeOptions{KeyAlias: alias}).(*probed)
 	var sealed bucket.Seal
@@ -80,7 +80,7 @@ func (b *Bucket) aboutEncryption(s bucket.Seal) admin.Inquiry {
 	return i
 }
 
-// aboutSettings asks for the settings of the bucket. That one was never made is an answer.
+// aboutSettings requests the settings of the bucket. A missing setting counts as an answer.
 func (b *Bucket) aboutSettings(ctx context.Context) []admin.Inquiry {
 	questions := b.questions(ctx)
 	all := make([]admin.Inquiry, len(questions))
@@ -102,7 +102,8 @@ func (b *Bucket) aboutSettings(ctx context.Context) []admin.Inquiry {
 	return all
 }
 
-// wordOf is the code of an error, in which no name and no number of one request is; else its reason.
+// wordOf returns the code of an error, which contains no names and no request ids, or else its
+// reason.
 func wordOf(err error) string {
 	var e *bucket.Error
 	if errors.As(err, &e) && e.Code != "" && e.Status != 200 {

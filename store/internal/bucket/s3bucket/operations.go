@@ -1,13 +1,13 @@
 package s3bucket
 
-// Operation says of a request what a server that does not know all of S3 may overlook, and how it
-// is found out before that does harm.
+// Operation describes what a server that implements only a part of S3 may ignore in a request, and
+// how that is detected before it does harm.
 type Operation struct {
-	Parts string // the query parameters and headers that say what it does
-	Guard string // what is done on a server that is not AWS's; of one that only reads, what its answer is held against
+	Parts string // the query parameters and headers that define the operation
+	Guard string // the check on a server other than AWS; for a request that only reads, the check of its answer
 }
 
-// Operations are all requests of S3 that the program makes.
+// Operations are all S3 requests of the program.
 var Operations = map[string]Operation{
 	"PutObject":           {"If-Match, If-None-Match, x-amz-tagging, x-amz-server-side-encryption", "the probe of conditions, the trial of tags; the answer tells the encryption"},
 	"DeleteObject":        {"If-Match, ?versionId", "the probe of conditions, the trial of versions"},

@@ -4,5 +4,5 @@ package s3bucket
 
 import "os"
 
-// ours leaves it to the system: its temporary directory is the user's own.
+// ours is always true: on these systems the temporary directory belongs to the user.
 func ours(os.FileInfo) bool { return true }

@@ -16,10 +16,10 @@ var (
 	_ sharing.Bucket   = (*probed)(nil)
 )
 
-// part is a part of S3 whose requests differ from those for the object itself by a query
-// parameter or a header alone. A server that does not know that takes the request for one for
-// the object: gofakes3 1.2.0 stores the XML of PUT ?tagging in the secret's place. So each is
-// tried on an object of nobody before it is used on a secret.
+// part is a part of S3 whose requests differ from those for the object itself only by a query
+// parameter or a header. A server that does not implement the part treats such a request as one for
+// the object: gofakes3 1.2.0 replaces the secret by the XML of PUT ?tagging. So each part is tested
+// with a temporary object before it is used on a secret.
 type part string
 
 const (
@@ -28,28 +28,29 @@ const (
 	partLinks    part = "links"    // X-Amz-Signature, X-Amz-Expires
 )
 
-// verdict is what was found out of a part.
+// verdict is the result of testing a part.
 type verdict struct {
 	Kept bool   `json:"kept"`
 	Seen string `json:"seen,omitempty"` // what the server did, as a clause
 
-	untold  bool // it was not found out, for want of a permission as a rule
-	refused bool // the server says itself that it does not know it
+	untold  bool // it could not be tested, usually for lack of a permission
+	refused bool // the server answered that it does not implement it
 }
 
-// CodeNotKept is the Code of the [bucket.ErrUnsupported] of a request that the server would take
-// for another one.
+// CodeNotKept is the Code of the [bucket.ErrUnsupported] of a request that the server would treat
+// as another one.
 const CodeNotKept = "NotKept"
 
-// why ends the sentence that refuses what needs a part.
+// why returns the reason to refuse a request that needs the part.
 func (p part) why(seen string) string {
 	return "the server does not keep " + map[part]string{
 		partTags: "the tags of objects", partVersions: "versions by their id", partLinks: "the signature and the end of links",
 	}[p] + ": " + seen
 }
 
-// keeps returns nil where a part is known to be kept, and [bucket.ErrUnsupported] where it is
-// not. Where the caller may not try it, the request itself will be refused.
+// keeps returns nil if the server implements a part, and [bucket.ErrUnsupported] if it doesn't. It
+// also returns nil if the caller has no permission to test it: then the request itself will be
+// refused.
 func (p *probed) keeps(ctx context.Context, op, name string, wanted part) error {
 	f, err := p.ask(ctx, op, name)
 	if err != nil {
@@ -69,7 +70,8 @@ func (p *probed) keeps(ctx context.Context, op, name string, wanted part) error 
 	return refusal
 }
 
-// part tries a part, unless it is known. Only what is kept is remembered for other runs.
+// part returns the result for a part, and tests it if there is none yet. Only positive results are
+// stored for other runs.
 func (p *probed) part(ctx context.Context, f *findings, beside string, wanted part) (verdict, error) {
 	p.mu.Lock()
 	v, known := p.parts[wanted]
@@ -108,8 +110,8 @@ func (p *probed) SetTags(ctx context.Context, name string, tags map[string]strin
 	return p.Bucket.SetTags(ctx, name, tags)
 }
 
-// Versions implements [bucket.Versioned]. It comes before all that is done with versions, so that
-// a server which takes them for something else is known before anything is changed.
+// Versions implements [bucket.Versioned]. Every operation on versions calls it first, so a server
+// that misinterprets version ids is detected before anything is changed.
 func (p *probed) Versions(ctx context.Context, prefix string) iter.Seq2[bucket.Version, error] {
 	return func(yield func(bucket.Version, error) bool) {
 		if err := p.keeps(ctx, opVersions, prefix+"versions", partVersions); err != nil {
@@ -136,7 +138,8 @@ func (p *probed) DeleteVersion(ctx context.Context, name, id string) error {
 	return p.Bucket.DeleteVersion(ctx, name, id)
 }
 
-// PutText implements [sharing.Bucket]. The value is not sent to a server that would keep it open.
+// PutText implements [sharing.Bucket]. It never sends the value to a server that would not encrypt
+// it.
 func (p *probed) PutText(ctx context.Context, name, text, key string) (bucket.Info, error) {
 	if _, err := p.ask(ctx, "put", name); err != nil {
 		return bucket.Info{}, err

@@ -17,10 +17,10 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// Trials are what a caller may do, by action.
+// Trials are the results of testing a caller's permissions, by action.
 type Trials map[string]admin.Trial
 
-// prober tries permissions on one service, one request for each.
+// prober tests permissions on one service, with one request for each.
 type prober struct {
 	b       *Bucket
 	service string
@@ -28,17 +28,17 @@ type prober struct {
 	wanted  []string
 	trials  Trials
 
-	probe    string // the object that it stores
-	version  string // of the probe, where the bucket is versioned
+	probe    string // the name of the object that it stores
+	version  string // of the probe, if the bucket is versioned
 	stored   bool
-	unsure   bool // whether it is stored
+	unsure   bool // the object may be stored: the put failed for a reason other than a denial
 	unlisted bool
 }
 
-// Try tries the actions of S3, and those of KMS that S3 takes for the caller, on a service.
-// Index is an object under the alias that may be read where it exists; else, and for what
-// changes things, an object is stored as <service>/__probe/<random> and deleted again. The
-// error is one of the bucket or the credentials, which leaves nothing to try.
+// Try tests the actions of S3 on a service, and the actions of KMS that S3 performs for the caller.
+// Index is an object under the alias that the test reads if it exists. Otherwise, and to test
+// changes, an object is stored as <service>/__probe/<random> and deleted again. It returns an error
+// of the bucket or the credentials if nothing can be tested.
 func (b *Bucket) Try(ctx context.Context, service, index, alias string, wanted []string) (Trials, error) {
 	p := &prober{
 		b: b, service: service, alias: alias, wanted: wanted, trials: Trials{},
@@ -49,8 +49,8 @@ func (b *Bucket) Try(ctx context.Context, service, index, alias string, wanted [
 		return nil, err
 	}
 	if object == "" {
-		// Not a name that does not exist: who may list one prefix alone is denied it, as is one
-		// who may not read.
+		// A name that does not exist is no test: it is denied to a caller who can list only one
+		// prefix, and to one who cannot read.
 		p.untold("nothing is stored in the service yet", "s3:GetObject", "kms:Decrypt")
 	} else {
 		p.read(ctx, object)
@@ -65,10 +65,10 @@ func (b *Bucket) Try(ctx context.Context, service, index, alias string, wanted [
 
 func (p *prober) wants(action string) bool { return slices.Contains(p.wanted, action) }
 
-// note records what came of an action.
+// note records the result of an action.
 func (p *prober) note(action string, err error) { p.trials[action] = TrialResult(action, err) }
 
-// TrialResult is the trial of an action whose request ended with err.
+// TrialResult returns the result of an action whose request ended with err.
 func TrialResult(action string, err error) admin.Trial {
 	t := admin.Trial{Action: action, Verdict: admin.Allowed}
 	if err != nil {
@@ -101,8 +101,8 @@ func reasonOf(err error) string {
 	return e.Err.Error()
 }
 
-// list comes first: without a bucket or credentials there is nothing else to try. It returns
-// the object to read: the index where it is listed, else any other; "" where there is none.
+// list is called first: without a bucket or credentials nothing else can be tested. It returns the
+// object to read: the index if it is listed, else any other, or "" if there is none.
 func (p *prober) list(ctx context.Context, index string) (object string, err error) {
 	page, err := p.b.page(ctx, p.service+"/", aws.String("/"), nil)
 	if err != nil && !errors.Is(err, bucket.ErrDenied) {
@@ -121,8 +121,8 @@ func (p *prober) list(ctx context.Context, index string) (object string, err err
 	return object, nil
 }
 
-// read tells s3:GetObject from kms:Decrypt: S3 says AccessDenied for both, but answers a HEAD
-// without opening anything (facts.md, sections 3 and 5).
+// read distinguishes s3:GetObject from kms:Decrypt. S3 answers AccessDenied for both, but answers a
+// HEAD without decrypting (facts.md, sections 3 and 5).
 func (p *prober) read(ctx context.Context, name string) {
 	err := p.open(ctx, name)
 	switch {
@@ -130,7 +130,7 @@ func (p *prober) read(ctx context.Context, name string) {
 		p.note("s3:GetObject", nil)
 		p.note("kms:Decrypt", nil)
 	case errors.Is(err, bucket.ErrNotFound):
-		p.note("s3:GetObject", nil) // it is checked before the object is looked for
+		p.note("s3:GetObject", nil) // S3 checks it before it looks up the object
 		p.untold("nothing is stored under "+p.alias+" yet", "kms:Decrypt")
 	default:
 		_, headErr := p.b.Head(ctx, name)
@@ -148,7 +148,7 @@ func (p *prober) read(ctx context.Context, name string) {
 	}
 }
 
-// open asks for an object and does not look at it.
+// open requests an object and ignores its body.
 func (p *prober) open(ctx context.Context, name string) error {
 	out, err := p.b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &p.b.o.Bucket, Key: &name, ExpectedBucketOwner: p.b.owner})
 	if err != nil {
@@ -157,7 +157,8 @@ func (p *prober) open(ctx context.Context, name string) error {
 	return out.Body.Close()
 }
 
-// change deletes first, what is not there yet: it stores nothing that it could not delete.
+// change tests the permission to delete first, on an object that doesn't exist. So it never stores
+// anything that it cannot delete.
 func (p *prober) change(ctx context.Context) {
 	p.note("s3:DeleteObject", p.deleteNothing(ctx))
 	if p.trials["s3:DeleteObject"].Verdict != admin.Allowed {
@@ -190,11 +191,11 @@ func (p *prober) change(ctx context.Context) {
 
 var versionActions = []string{"s3:ListBucketVersions", "s3:GetObjectVersion", "s3:DeleteObjectVersion"}
 
-// deleteNothing deletes under a condition that fails, where the server keeps one: else a
-// versioned bucket would keep the mark of the deletion.
+// deleteNothing deletes with a condition that fails, if the server respects it. Otherwise a
+// versioned bucket would keep the delete marker.
 func (p *prober) deleteNothing(ctx context.Context) error {
 	err := p.b.Delete(ctx, p.probe, bucket.IfMatch("d41d8cd98f00b204e9800998ecf8427e"))
-	if errors.Is(err, bucket.ErrUnsupported) || errors.Is(err, bucket.ErrDenied) { // denied: perhaps only the word that nothing is there
+	if errors.Is(err, bucket.ErrUnsupported) || errors.Is(err, bucket.ErrDenied) { // a denial may only mean that the object doesn't exist
 		err = p.b.Delete(ctx, p.probe, bucket.If{})
 	}
 	if errors.Is(err, bucket.ErrNotFound) || errors.Is(err, bucket.ErrChanged) {
@@ -203,7 +204,7 @@ func (p *prober) deleteNothing(ctx context.Context) error {
 	return err
 }
 
-// put stores the probe as every secret is stored.
+// put stores the probe with the same request as a secret.
 func (p *prober) put(ctx context.Context) {
 	in := &s3.PutObjectInput{
 		Bucket: &p.b.o.Bucket, Key: &p.probe, ExpectedBucketOwner: p.b.owner,
@@ -223,7 +224,7 @@ func (p *prober) put(ctx context.Context) {
 	}
 	err = fail(ctx, "put", p.probe, err)
 	p.unsure = !errors.Is(err, bucket.ErrDenied)
-	// Which of the two was denied only the message tells, where it does.
+	// Only the message shows which of the two was denied, if it does.
 	switch reason := reasonOf(err); {
 	case sealed && errors.Is(err, bucket.ErrKey), strings.Contains(reason, "kms:GenerateDataKey"):
 		p.note("kms:GenerateDataKey", err)
@@ -257,7 +258,7 @@ func (p *prober) versions(ctx context.Context) {
 	p.stored = p.trials["s3:DeleteObjectVersion"].Verdict != admin.Allowed
 }
 
-// listVersions returns the versions of the probe, marks of deletions included.
+// listVersions returns the versions of the probe, including delete markers.
 func (p *prober) listVersions(ctx context.Context) ([]string, error) {
 	out, err := p.b.client.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{
 		Bucket: &p.b.o.Bucket, Prefix: &p.probe, ExpectedBucketOwner: p.b.owner,
@@ -285,7 +286,7 @@ func (p *prober) deleteVersion(ctx context.Context, version string) error {
 	return nil
 }
 
-// clean leaves nothing behind, as far as the caller may.
+// clean deletes the probe and its versions, as far as the caller has the permissions.
 func (p *prober) clean(ctx context.Context) {
 	if p.stored || p.unsure {
 		if err := p.b.Delete(ctx, p.probe, bucket.If{}); err != nil {
@@ -309,7 +310,7 @@ func (p *prober) clean(ctx context.Context) {
 	}
 }
 
-// settings looks at the configuration of the bucket. What is not configured is a 404.
+// settings requests the settings of the bucket. A setting that was never made is a 404.
 func (p *prober) settings(ctx context.Context) {
 	for _, q := range p.b.questions(ctx) {
 		if !p.wants(q.action) {
@@ -326,10 +327,10 @@ func (p *prober) settings(ctx context.Context) {
 	}
 }
 
-// question is one about a setting of the bucket.
+// question is a request for one setting of the bucket.
 type question struct {
 	action    string // the permission that it needs
-	parameter string // of the query
+	parameter string // the query parameter
 	ask       func() error
 }
 

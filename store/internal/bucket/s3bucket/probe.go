@@ -15,25 +15,26 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// findings are what a probe has found out: the verdict on a server and one bucket of it, as
-// the bucket was then.
+// findings are the results of a probe of a server and one of its buckets, in the bucket's state at
+// that time.
 type findings struct {
 	Endpoint string     `json:"endpoint"`
 	Bucket   string     `json:"bucket"`
 	Checked  time.Time  `json:"checked"`
-	Versions versioning `json:"versions"` // what the answers to the probe's puts showed
+	Versions versioning `json:"versions"` // the state of versioning, as the answers to the probe's puts showed it
 
-	Conditions        bool `json:"conditions"`         // of puts are kept
-	ConditionalDelete bool `json:"conditional_delete"` // the condition of a delete is kept
+	Conditions        bool `json:"conditions"`         // the server respects the conditions of puts
+	ConditionalDelete bool `json:"conditional_delete"` // the server respects the condition of a delete
 
-	// Parts are the sub-resources that were tried, and whether each is kept.
+	// Parts are the parts that were tested, with the results.
 	Parts map[part]verdict `json:"parts,omitempty"`
 
-	unknown bool   // nothing was found out: not to be remembered
-	refusal string // with which the first put under a condition was refused as not supported
+	unknown bool   // the probe had no result; not stored
+	refusal string // the reason why the first conditional put was refused as not supported
 }
 
-// versioning is what the answer to a put or delete shows of the bucket by its version id.
+// versioning is the state of the bucket's versioning, as the version id in the answer to a put or
+// delete shows it.
 type versioning string
 
 const (
@@ -52,29 +53,30 @@ func versioningOf(id *string) versioning {
 	return enabled
 }
 
-// fits reports whether the answer to a change is one of the bucket that f was found on.
+// fits reports whether the answer to a change shows the state of versioning that f was found with.
 func (f *findings) fits(v versioning) bool { return f.unknown || f.Versions == v }
 
-// probeTries is how often a probe is made that another one must repeat.
+// probeTries is how often an inconclusive probe is made.
 const probeTries = 3
 
-// errAgain is of a probe that shows nothing: the bucket's versioning changed under it, or the
-// client repeated a request whose answer was lost, and met its own change.
+// errAgain is the error of an inconclusive probe: the bucket's versioning changed during it, or the
+// client repeated a request whose answer was lost, and the repetition conflicted with the first
+// one.
 var errAgain = errors.New("the server's answers are not of one state of the bucket")
 
-// trial is one probe, and the objects that it puts, replaces and removes:
+// trial is one probe with its objects:
 //
-//	a   is put and replaced: what stands in the answers to put, get and list?
-//	b   stands still: is what its state forbids refused?
-//	c   never exists, but where a and b are refused
+//	a   is put and replaced: do the answers to put, get and list have the same ETag?
+//	b   is not changed: are requests refused whose conditions its state doesn't meet?
+//	c   never exists, unless a and b are refused
 //
 // Its requests are made in four round trips.
 type trial struct {
 	b             *Bucket
-	name          string // of the objects, without the letter
-	key           string // alias
+	name          string // of the objects, without the final letter
+	key           string // the key alias
 	first, second placed
-	pending       []string // objects that may be there
+	pending       []string // the letters of objects that may exist
 }
 
 // placed is an object of the trial as the answer to its put described it.
@@ -83,10 +85,10 @@ type placed struct {
 	versions versioning
 }
 
-// probe makes the requests of protocol.md, section 14, beside the object that is to be
-// changed: whoever may write that may write here. A caller or key that is refused learns
-// nothing, and what is to be changed will be refused in the same way: then the conditions
-// count as kept.
+// probe makes the requests of protocol.md, section 14, next to the object that is to be changed: a
+// caller with permission to write that object can write there. If the caller or the key is refused,
+// the probe has no result. The change itself will be refused in the same way, so the conditions
+// then count as respected.
 func (p *probed) probe(ctx context.Context, beside string) (*findings, error) {
 	for n := 1; ; n++ {
 		f, err := p.probeOnce(ctx, beside)
@@ -106,15 +108,15 @@ func (p *probed) probeOnce(ctx context.Context, beside string) (f *findings, err
 		f.Checked = p.o.Now().UTC()
 	}
 	defer func() { t.clean(waiting.Beyond(ctx)) }()
-	err = t.place(ctx) // 1
+	err = t.place(ctx) // round trip 1
 	switch {
 	case errors.Is(err, bucket.ErrUnsupported):
 		if refusal := t.refusesWithout(ctx); refusal != nil {
 			return nil, refusal
 		}
-		f.refusal = wordOf(err) // it knows of conditions, and refuses them
+		f.refusal = wordOf(err) // the server recognizes conditions, and refuses them
 		return f, nil
-	case errors.Is(err, bucket.ErrChanged): // nobody else knows the name
+	case errors.Is(err, bucket.ErrChanged): // no other client uses this name
 		return nil, errAgain
 	case isAny(err, bucket.ErrDenied, bucket.ErrKey, bucket.ErrCredentials, bucket.ErrNoBucket, bucket.ErrRefused, bucket.ErrBusy):
 		return &findings{Conditions: true, unknown: true}, nil
@@ -125,15 +127,15 @@ func (p *probed) probeOnce(ctx context.Context, beside string) (f *findings, err
 		return nil, err
 	}
 	f.Versions = t.first.versions
-	if f.Conditions, err = t.keepsPutConditions(ctx); err != nil || !f.Conditions { // 2
+	if f.Conditions, err = t.keepsPutConditions(ctx); err != nil || !f.Conditions { // round trip 2
 		return f, err
 	}
 	if t.first.versions != f.Versions || t.second.versions != f.Versions {
 		return nil, errAgain
 	}
-	deletes, err := t.tellsStates(ctx) // 3
+	deletes, err := t.tellsStates(ctx) // round trip 3
 	if err == nil && deletes {
-		deletes, err = t.keepsDeleteConditions(ctx) // 4
+		deletes, err = t.keepsDeleteConditions(ctx) // round trip 4
 	}
 	f.ConditionalDelete = deletes
 	if err != nil {
@@ -154,7 +156,7 @@ func (t *trial) put(ctx context.Context, letter, body string, cond bucket.If) (p
 	return placed{info, versioningOf(id)}, err
 }
 
-// place puts both objects. Both of its requests are refused for the same reasons.
+// place puts objects a and b. If one put is refused, the other is refused for the same reason.
 func (t *trial) place(ctx context.Context) error {
 	t.pending = []string{"a", "b"}
 	errs := together(ctx,
@@ -175,8 +177,8 @@ func (t *trial) place(ctx context.Context) error {
 	return errs[0]
 }
 
-// refusesWithout returns the refusal of a put that has no condition: then it is not conditions
-// that the server refuses, but the encryption that is asked for.
+// refusesWithout returns the error of a put without a condition, if it is refused as not supported.
+// Then the server refuses the requested encryption, not conditions.
 func (t *trial) refusesWithout(ctx context.Context) error {
 	t.pending = append(t.pending, "c")
 	if _, err := t.put(ctx, "c", "1", bucket.If{}); errors.Is(err, bucket.ErrUnsupported) {
@@ -185,11 +187,11 @@ func (t *trial) refusesWithout(ctx context.Context) error {
 	return nil
 }
 
-// refused reports an answer after which nothing is stored.
+// refused reports whether the error means that nothing is stored.
 func refused(err error) bool { return err != nil && unclear(err) == nil }
 
-// keepsPutConditions tells whether puts whose conditions do not hold are refused, and one whose
-// condition holds is made. Its ETag must be another one: the protocol rests on that.
+// keepsPutConditions reports whether puts with conditions that fail are refused, and a put with a
+// condition that is true is made. That put must change the ETag: the protocol depends on it.
 func (t *trial) keepsPutConditions(ctx context.Context) (bool, error) {
 	before, after := t.first.Tag, placed{}
 	errs := together(ctx,
@@ -220,8 +222,8 @@ func (t *trial) keepsPutConditions(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// refusedMatch tells a server that refuses the ETag that an object has from a put that was
-// made, and refused when the client repeated it.
+// refusedMatch distinguishes a server that refuses the current ETag of an object from a put that
+// was made, and refused when the client repeated it.
 func (t *trial) refusedMatch(ctx context.Context) error {
 	switch now, err := t.b.Head(ctx, t.name+"a"); {
 	case err != nil:
@@ -236,8 +238,9 @@ func (t *trial) fault(reason string) error {
 	return &bucket.Error{Op: "put", Name: t.name + "a", Reason: reason, Err: bucket.ErrUnsupported}
 }
 
-// tellsStates looks for the ETag that the put was answered with in the answers to a get and a
-// listing. Meanwhile it deletes another state of the other object: is that refused?
+// tellsStates compares the ETag in the answer to the put with those of a get and a listing. At the
+// same time it sends a delete of the other object with a wrong ETag, and reports whether that is
+// refused.
 func (t *trial) tellsStates(ctx context.Context) (deletes bool, err error) {
 	var got, listed bucket.Info
 	errs := together(ctx,
@@ -269,7 +272,7 @@ func (t *trial) tellsStates(ctx context.Context) (deletes bool, err error) {
 func (t *trial) list(ctx context.Context) (listed bucket.Info, err error) {
 	for info, err := range t.b.List(ctx, t.name+"a") {
 		if isAny(err, bucket.ErrDenied) {
-			return t.first.Info, nil // who may not list changes nothing either
+			return t.first.Info, nil // a caller without permission to list changes nothing either
 		}
 		if err != nil {
 			return listed, err
@@ -279,9 +282,9 @@ func (t *trial) list(ctx context.Context) (listed bucket.Info, err error) {
 	return listed, nil
 }
 
-// keepsDeleteConditions tells whether deletes whose conditions hold are made, and one of an
-// object that is not there is refused. versitygw makes that one, and lets a delete that races
-// with a put take the new state away (facts.md, section 9).
+// keepsDeleteConditions reports whether deletes with conditions that are true are made, and one of
+// an object that doesn't exist is refused. versitygw makes that one, and its conditional delete can
+// remove the new state of an object that is put at the same time (facts.md, section 9).
 func (t *trial) keepsDeleteConditions(ctx context.Context) (bool, error) {
 	errs := together(ctx,
 		func() error { return t.removeRight(ctx, "a", t.first.Tag) },
@@ -299,8 +302,8 @@ func (t *trial) keepsDeleteConditions(ctx context.Context) (bool, error) {
 	return errs[0] == nil && errs[1] == nil && isAny(errs[2], bucket.ErrChanged, bucket.ErrNotFound), nil
 }
 
-// removeRight deletes an object in the state that it is in. That it is gone when the client
-// repeats the request is no refusal.
+// removeRight deletes an object with its current ETag. If the object is gone when the client
+// repeats the request, that is not a refusal.
 func (t *trial) removeRight(ctx context.Context, letter string, tag bucket.Tag) error {
 	err := t.b.remove(ctx, t.name+letter, bucket.IfMatch(tag))
 	if isAny(err, bucket.ErrChanged) {
@@ -314,7 +317,7 @@ func (t *trial) removeRight(ctx context.Context, letter string, tag bucket.Tag) 
 	return err
 }
 
-// together makes requests at the same time and returns the error of each.
+// together makes requests concurrently and returns the error of each.
 func together(ctx context.Context, requests ...func() error) []error {
 	errs := make([]error, len(requests))
 	_ = pace.Each(ctx, len(requests), len(requests), func(_ context.Context, i int) error {
@@ -324,7 +327,7 @@ func together(ctx context.Context, requests ...func() error) []error {
 	return errs
 }
 
-// unclear is an error after which nothing is known; any other is an answer.
+// unclear returns the error if it leaves the outcome open, and nil if it is an answer.
 func unclear(err error) error {
 	if isAny(err, bucket.ErrUnavailable, bucket.ErrTorn, context.Canceled, context.DeadlineExceeded) {
 		return err
@@ -332,8 +335,8 @@ func unclear(err error) error {
 	return nil
 }
 
-// clean removes what is left, under a condition where that is all that a policy allows. An
-// object stays where nobody may delete.
+// clean removes the remaining objects, with a condition if the policy requires one. If the caller
+// has no permission to delete, they stay.
 func (t *trial) clean(ctx context.Context) {
 	var requests []func() error
 	for _, letter := range t.pending {
@@ -342,7 +345,7 @@ func (t *trial) clean(ctx context.Context) {
 	together(ctx, requests...)
 }
 
-// discard deletes an object that nobody else knows of.
+// discard deletes an object that no other client uses.
 func (b *Bucket) discard(ctx context.Context, name string) error {
 	err := b.remove(ctx, name, bucket.If{})
 	if !isAny(err, bucket.ErrDenied) {

@@ -12,16 +12,16 @@ import (
 
 const (
 	cacheTime = 7 * 24 * time.Hour
-	clockSlip = time.Hour // how far in the future a cached probe may lie
+	clockSlip = time.Hour // how far in the future the time of a stored probe can be
 )
 
-// cacheName is the name of the file of this endpoint, bucket and kind of encryption.
+// cacheName returns the name of the file for this endpoint, bucket and kind of encryption.
 func (p *probed) cacheName() string {
 	sum := sha256.Sum256([]byte(p.o.Endpoint + "\n" + p.Bucket.o.Bucket + "\n" + p.Bucket.o.Encryption))
 	return "probe-" + hex.EncodeToString(sum[:8]) + ".json"
 }
 
-// caches are the directories that a verdict may lie in, the first choice first.
+// caches returns the directories that can contain a verdict, the preferred one first.
 func (p *probed) caches() []cache {
 	var all []cache
 	if p.o.CacheDir != "" {
@@ -33,8 +33,8 @@ func (p *probed) caches() []cache {
 	return all
 }
 
-// cached returns what an earlier run has found out; nil where that cannot be used. What
-// would refuse a change is asked again: the server may have learned.
+// cached returns the stored result of an earlier run, or nil if it cannot be used. A result that
+// would refuse a change is not used: the server may have been updated.
 func (p *probed) cached() *findings {
 	p.mu.Lock()
 	doubted, hasVersions := p.recheck, p.hasVersions
@@ -49,7 +49,7 @@ func (p *probed) cached() *findings {
 	return f
 }
 
-// remembered returns what was found out in the last seven days; nil where nothing was.
+// remembered returns the result stored in the last seven days, or nil.
 func (p *probed) remembered() *findings {
 	if p.o.Now == nil {
 		return nil
@@ -71,7 +71,7 @@ func (p *probed) remembered() *findings {
 	return nil
 }
 
-// keep remembers what was found out, in the first directory that takes it.
+// keep stores a result in the first directory that can be written.
 func (p *probed) keep(f *findings) {
 	if p.o.Now == nil || f.unknown {
 		return
@@ -83,7 +83,7 @@ func (p *probed) keep(f *findings) {
 	caches := p.caches()
 	for i, c := range caches {
 		if c.write(p.cacheName(), append(body, '\n')) == nil {
-			for _, other := range caches[:i] { // an older one there would be read first
+			for _, other := range caches[:i] { // an older result there would be read first
 				_ = other.remove(p.cacheName())
 			}
 			return
@@ -97,23 +97,23 @@ func (p *probed) keep(f *findings) {
 	}
 }
 
-// forget removes what is remembered.
+// forget removes the stored results.
 func (p *probed) forget() {
 	for _, c := range p.caches() {
 		_ = c.remove(p.cacheName())
 	}
 }
 
-// cache is a directory for files that can be made again.
+// cache is a directory for files that can be created again.
 type cache struct {
 	dir     string
-	private bool // others can write there: it must be the user's alone
+	private bool // its parent is writable by others, so it must belong to this user alone
 }
 
 var errNotOurs = errors.New("not a directory of this user alone")
 
-// open opens the directory. A private one is looked at through what was opened, so that nobody
-// can put another in its place afterwards.
+// open opens the directory. It checks a private one through the open handle, so that no other user
+// can replace it after the check.
 func (c cache) open() (*os.Root, error) {
 	root, err := os.OpenRoot(c.dir)
 	if err != nil || !c.private {
@@ -148,13 +148,13 @@ func (c cache) read(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() || c.private && !ours(info) { // a FIFO would be waited for, for ever
+	if !info.Mode().IsRegular() || c.private && !ours(info) { // reading a FIFO would block forever
 		return nil, errNotOurs
 	}
 	return root.ReadFile(name)
 }
 
-// write replaces the file at once: a run that reads at the same time sees the old one or the new.
+// write replaces the file atomically: a concurrent reader gets the old or the new content.
 func (c cache) write(name string, body []byte) error {
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return err

@@ -15,35 +15,35 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/sharing"
 )
 
-// ProbeOptions say what to do with a server that may not keep conditions.
+// ProbeOptions say how to handle a server that may ignore conditions.
 type ProbeOptions struct {
-	// KeyAlias is the key of the objects that the probe puts.
+	// KeyAlias is the key alias of the objects that the probe puts.
 	KeyAlias string
 
-	// Vouch reports why a seal is not acceptable, so that no value is sent to a server that
-	// would keep it open. Nil accepts every seal.
+	// Vouch returns an error if a seal is not acceptable, so that no value is sent to a server that
+	// would not encrypt it. Nil accepts every seal.
 	Vouch func(object string, s bucket.Seal) error
 
 	// SingleWriter allows changes on a server that ignores conditions. Each put is then made
-	// without one and looked at again half a second to two seconds later: of writers who
-	// meet, the last wins. Notice is told so, once.
+	// without one and checked again half a second to two seconds later: of concurrent writers, the
+	// last one wins. Notice reports that once.
 	SingleWriter bool
 	Notice       func(text string)
 
-	// Endpoint names the server in the cache.
+	// Endpoint identifies the server in the cache.
 	Endpoint string
-	// CacheDir keeps what was found out for seven days. Where it is "" or cannot be written,
-	// PrivateDir does, which is made, and used only when it is the user's alone. Where that
-	// fails too, Notice is told.
+	// CacheDir stores the result of the probe for seven days. If it is "" or cannot be written,
+	// PrivateDir is used instead. It is created, and used only if no other user can access it. If
+	// that fails too, Notice reports it.
 	CacheDir, PrivateDir string
 
-	Now   func() time.Time                                 // required with a directory
+	Now   func() time.Time                                 // required if there is a directory
 	Sleep func(ctx context.Context, d time.Duration) error // nil: a timer
 }
 
-// probed is a Bucket that knows, before the first change, what its server keeps of the
-// conditions of changes, and before a request whose meaning is in a query parameter whether
-// the server knows that.
+// probed is a Bucket that checks the server's behaviour before it depends on it: before the first
+// change, which conditions of changes the server respects, and before a request that a query
+// parameter defines, whether the server implements that.
 type probed struct {
 	*Bucket
 	o ProbeOptions
@@ -54,20 +54,20 @@ type probed struct {
 
 	mu          sync.Mutex
 	found       *findings
-	recheck     bool // what is remembered of an earlier run is not true any more
-	hasVersions bool // an object was read that has a version id
+	recheck     bool // the result of an earlier run is outdated
+	hasVersions bool // a read object had a version id
 	parts       map[part]verdict
 
-	lost     map[string][]byte // what puts have sent whose answers were lost, by object
+	lost     map[string][]byte // the bodies of puts whose answers were lost, by object
 	refused  map[string]refusal
 	refusals int
 }
 
-// CodeNoConditions is the Code of the [bucket.ErrUnsupported] of a change on a server that
-// ignores conditions. There SingleWriter helps.
+// CodeNoConditions is the Code of the [bucket.ErrUnsupported] of a change on a server that ignores
+// conditions. SingleWriter allows such changes.
 const CodeNoConditions = "NoConditionalWrites"
 
-// Whole is all that a bucket of S3 can do.
+// Whole has all operations of an S3 bucket.
 type Whole interface {
 	bucket.Bucket
 	bucket.Tagger
@@ -77,10 +77,10 @@ type Whole interface {
 	Inquire(ctx context.Context, beside, alias string) ([]admin.Inquiry, error)
 }
 
-// Probed returns b for a server that is not AWS (protocol.md, section 14). The first change
-// is preceded by the probe, unless it was made in the last seven days; a server that ignores
-// the conditions of puts, or whose ETags do not tell one state of an object from another, is
-// [bucket.ErrUnsupported]. Reading is as with b.
+// Probed returns b for a server that is not AWS (protocol.md, section 14). It probes the server
+// before the first change, unless that was done in the last seven days. If the server ignores the
+// conditions of puts, or its ETags don't distinguish the states of an object, changes are
+// [bucket.ErrUnsupported]. Reads are the same as those of b.
 func Probed(b *Bucket, o ProbeOptions) Whole {
 	if o.Vouch == nil {
 		o.Vouch = func(string, bucket.Seal) error { return nil }
@@ -166,8 +166,8 @@ func (p *probed) Delete(ctx context.Context, name string, cond bucket.If) error 
 	return err
 }
 
-// putAlone is a put on a server without conditions: they are checked before, and whether the
-// object is still ours after a while.
+// putAlone is a put on a server without conditions. It checks the condition before the put, and
+// checks after a pause that no other writer has replaced the object.
 func (p *probed) putAlone(ctx context.Context, name string, body []byte, o bucket.PutOptions) (bucket.Info, error) {
 	p.warned.Do(func() {
 		p.o.Notice("the server ignores conditions: if anybody else writes at the same time, the last writer wins")
@@ -194,7 +194,7 @@ func (p *probed) putAlone(ctx context.Context, name string, body []byte, o bucke
 	return put, nil
 }
 
-// holds is the condition of a put, as far as it can be told without the server's help.
+// holds checks the condition of a put, as far as that is possible without the server's help.
 func (p *probed) holds(ctx context.Context, name string, cond bucket.If) error {
 	now, err := p.Head(ctx, name)
 	tag, match := cond.Match()
@@ -211,7 +211,7 @@ func (p *probed) holds(ctx context.Context, name string, cond bucket.If) error {
 	return nil
 }
 
-// ask returns what is known of the server. Changes that begin together ask once.
+// ask returns the findings about the server. Concurrent changes probe it once.
 func (p *probed) ask(ctx context.Context, op, name string) (*findings, error) {
 	p.mu.Lock()
 	f := p.found
@@ -233,7 +233,7 @@ func (p *probed) ask(ctx context.Context, op, name string) (*findings, error) {
 	})
 	var refused *bucket.Error
 	if errors.As(err, &refused) {
-		again := *refused // of changes that asked together, each has its own error
+		again := *refused // concurrent changes share the probe, but each gets its own error
 		again.Op, again.Name = op, name
 		again.Reason = fmt.Sprintf("asking the server what it keeps of conditions (%s %s): %s", refused.Op, refused.Name, refused.Reason)
 		return nil, &again
@@ -244,7 +244,7 @@ func (p *probed) ask(ctx context.Context, op, name string) (*findings, error) {
 	return answer.(*findings), nil
 }
 
-// adopt makes f the verdict in force.
+// adopt makes f the current findings.
 func (p *probed) adopt(f *findings) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

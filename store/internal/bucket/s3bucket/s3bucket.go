@@ -1,4 +1,4 @@
-// Package s3bucket drives an S3 bucket, of AWS or of any server that speaks S3 and keeps
+// Package s3bucket implements a bucket on S3, of AWS or of any server with the S3 API that respects
 // conditional puts.
 package s3bucket
 
@@ -21,41 +21,41 @@ import (
 )
 
 const (
-	maxBody   = 128 << 20 // bytes of one object; an index is far below it
-	tornTries = 3         // reads of one answer that come incomplete before that is the error
+	maxBody   = 128 << 20 // bytes per object; an index is far smaller
+	tornTries = 3         // how often an incomplete answer is requested again before that is an error
 )
 
-// Options say how the bucket is used.
+// Options configure a [Bucket].
 type Options struct {
 	Bucket string
 
 	// ExpectedOwner is the account that must own the bucket, so that nothing is written into
-	// a stranger's; "" sends no such condition.
+	// another account's bucket. "" sends no such condition.
 	ExpectedOwner string
 
-	// Encryption is what every put asks for: "aws:kms" (SSE-KMS with the alias of the put,
-	// without bucket keys, so that each object has its own record of who opened it) or
-	// "AES256" (SSE-S3; aliases mean nothing). "" leaves it to the bucket.
+	// Encryption is the encryption that every put requests: "aws:kms" (SSE-KMS with the alias of
+	// the put, without bucket keys, so that each decryption of an object is logged) or "AES256"
+	// (SSE-S3, which ignores aliases). "" uses the bucket's default.
 	Encryption string
 
-	// KeyNames gives other names to send for aliases, where a server knows its keys by
-	// another name (facts.md, section 9).
+	// KeyNames maps aliases to the names of the keys on a server that uses other names (facts.md,
+	// section 9).
 	KeyNames map[string]string
 
-	// ConditionalDelete is whether the server keeps If-Match on DELETE: AWS does, MinIO and
-	// Ceph delete all the same. Without it a conditional Delete makes no request.
-	// [Probed] finds it out.
+	// ConditionalDelete says that the server respects If-Match on DELETE. AWS does; MinIO and Ceph
+	// ignore it and delete. Without it a conditional Delete makes no request. [Probed] detects it.
 	ConditionalDelete bool
 }
 
-// Bucket is a [bucket.Bucket].
+// Bucket implements [bucket.Bucket].
 type Bucket struct {
 	client *s3.Client
 	o      Options
 	owner  *string
 }
 
-// New makes no request. Retries, time-outs and the renewal of sessions are the client's.
+// New returns the Bucket of a client. It makes no request. Retries, time-outs and the renewal of
+// sessions are up to the client.
 func New(client *s3.Client, o Options) *Bucket {
 	b := &Bucket{client: client, o: o}
 	if o.ExpectedOwner != "" {
@@ -70,7 +70,7 @@ func (b *Bucket) Get(ctx context.Context, name string) (bucket.Object, error) {
 	return o, err
 }
 
-// get is Get with the version id in the answer, nil where there is none.
+// get is Get, and also returns the version id in the answer, or nil.
 func (b *Bucket) get(ctx context.Context, name string) (o bucket.Object, id *string, err error) {
 	o, err = retryTorn(func() (bucket.Object, error) {
 		var o bucket.Object
@@ -80,8 +80,8 @@ func (b *Bucket) get(ctx context.Context, name string) (o bucket.Object, id *str
 	return o, id, err
 }
 
-// getVersion gets the latest version when version is nil. It returns the version id in the
-// answer too, nil where there is none.
+// getVersion gets a version, or the latest one if version is nil. It also returns the version id in
+// the answer, or nil.
 func (b *Bucket) getVersion(ctx context.Context, op, name string, version *string) (bucket.Object, *string, error) {
 	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{
 		Bucket: &b.o.Bucket, Key: &name, VersionId: version, ExpectedBucketOwner: b.owner,
@@ -113,16 +113,16 @@ func (b *Bucket) Head(ctx context.Context, name string) (bucket.Info, error) {
 	return info, err
 }
 
-// Put implements [bucket.Bucket]. The Info has no Modified: the answer to a put tells none.
+// Put implements [bucket.Bucket]. The Info has no Modified: the answer to a put doesn't contain it.
 //
-// The SDK repeats a put whose answer was lost: an [bucket.ErrChanged] can come from the
-// caller's own put (facts.md, section 2).
+// The SDK repeats a put whose answer was lost, so [bucket.ErrChanged] can be caused by the caller's
+// own put (facts.md, section 2).
 func (b *Bucket) Put(ctx context.Context, name string, body []byte, o bucket.PutOptions) (bucket.Info, error) {
 	info, _, err := b.put(ctx, name, body, o)
 	return info, err
 }
 
-// put is Put with the version id in the answer, nil where there is none.
+// put is Put, and also returns the version id in the answer, or nil.
 func (b *Bucket) put(ctx context.Context, name string, body []byte, o bucket.PutOptions) (bucket.Info, *string, error) {
 	in := &s3.PutObjectInput{
 		Bucket: &b.o.Bucket, Key: &name, ExpectedBucketOwner: b.owner,
@@ -132,13 +132,13 @@ func (b *Bucket) put(ctx context.Context, name string, body []byte, o bucket.Put
 	}
 	if in.ServerSideEncryption == types.ServerSideEncryptionAwsKms {
 		in.SSEKMSKeyId = b.keyName(o.KeyAlias)
-		in.BucketKeyEnabled = aws.Bool(false) // said, or the bucket's default holds (facts.md, section 5)
+		in.BucketKeyEnabled = aws.Bool(false) // explicit, as otherwise the bucket's default applies (facts.md, section 5)
 	}
 	if len(o.Tags) > 0 {
 		in.Tagging = aws.String(encodeTags(o.Tags))
 	}
 	if tag, ok := o.If.Match(); ok {
-		in.IfMatch = aws.String(string(tag)) // without quotes: Ceph takes no others (facts.md, section 9)
+		in.IfMatch = aws.String(string(tag)) // without quotes: Ceph accepts no quotes (facts.md, section 9)
 	} else if o.If.Absent() {
 		in.IfNoneMatch = aws.String("*")
 	}
@@ -174,7 +174,7 @@ func (b *Bucket) remove(ctx context.Context, name string, cond bucket.If) error 
 	return err
 }
 
-// removed is remove with the id of the mark that the deletion left, nil where it left none.
+// removed is remove, and also returns the id of the new delete marker, or nil.
 func (b *Bucket) removed(ctx context.Context, name string, cond bucket.If) (*string, error) {
 	in := &s3.DeleteObjectInput{Bucket: &b.o.Bucket, Key: &name, ExpectedBucketOwner: b.owner}
 	if tag, match := cond.Match(); match {
@@ -187,8 +187,8 @@ func (b *Bucket) removed(ctx context.Context, name string, cond bucket.If) (*str
 	return out.VersionId, nil
 }
 
-// List implements [bucket.Bucket]. A page of a thousand names is fetched when the one
-// before it was taken.
+// List implements [bucket.Bucket]. It fetches a page of a thousand names after the caller has taken
+// the page before.
 func (b *Bucket) List(ctx context.Context, prefix string) iter.Seq2[bucket.Info, error] {
 	return b.list(ctx, prefix, aws.String("/"))
 }
@@ -222,7 +222,7 @@ func (b *Bucket) list(ctx context.Context, prefix string, delimiter *string) ite
 	}
 }
 
-// page asks for names URL-encoded, as XML cannot hold every character.
+// page requests one page of names. They are URL-encoded, as XML cannot represent every character.
 func (b *Bucket) page(ctx context.Context, prefix string, delimiter, from *string) (*s3.ListObjectsV2Output, error) {
 	page, err := b.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
 		Bucket: &b.o.Bucket, Prefix: &prefix, ExpectedBucketOwner: b.owner,
@@ -231,8 +231,8 @@ func (b *Bucket) page(ctx context.Context, prefix string, delimiter, from *strin
 	if err != nil {
 		return nil, fail(ctx, "list", prefix, err)
 	}
-	// An empty body decodes without an error: it must not pass for an empty bucket. A page
-	// that leads to itself would never end.
+	// The SDK decodes an empty body without an error, which must not look like an empty bucket. A
+	// page that continues at itself would never end.
 	next := aws.ToString(page.NextContinuationToken)
 	if page.Name == nil || aws.ToBool(page.IsTruncated) && (next == "" || from != nil && next == *from) {
 		return nil, &bucket.Error{Op: "list", Name: prefix, Err: bucket.ErrTorn}
@@ -240,8 +240,8 @@ func (b *Bucket) page(ctx context.Context, prefix string, delimiter, from *strin
 	return page, nil
 }
 
-// decodeName leaves a name as it is when the server says that it did not encode, or did
-// not encode it so that it can be decoded.
+// decodeName decodes a name of a listing. It returns the name unchanged if the server says that it
+// is not encoded, or it cannot be decoded.
 func decodeName(name string, encoding types.EncodingType) string {
 	if encoding != types.EncodingTypeUrl {
 		return name
@@ -252,8 +252,8 @@ func decodeName(name string, encoding types.EncodingType) string {
 	return name
 }
 
-// describe refuses an answer without an ETag: an object without a tag could be replaced
-// under no condition. That to a put leaves open whether the object is stored.
+// describe refuses an answer without an ETag: an object without a tag could not be replaced
+// conditionally. If it is the answer to a put, the object may be stored.
 func describe(op, name string, etag *string, modified *time.Time, size int64) (bucket.Info, error) {
 	tag := strings.Trim(strings.TrimPrefix(aws.ToString(etag), "W/"), `"`)
 	info := bucket.Info{Name: name, Tag: bucket.Tag(tag), Modified: aws.ToTime(modified), Size: size}
@@ -271,7 +271,7 @@ func seal(method types.ServerSideEncryption, key *string) bucket.Seal {
 	return bucket.Seal{Method: string(method), KeyID: aws.ToString(key)}
 }
 
-// retryTorn reads again what came incomplete: a body is outside the SDK's own retries.
+// retryTorn repeats a read with an incomplete answer. The SDK's own retries don't include the body.
 func retryTorn[T any](read func() (T, error)) (answer T, err error) {
 	for range tornTries {
 		if answer, err = read(); !errors.Is(err, bucket.ErrTorn) {
@@ -285,10 +285,10 @@ func retryTorn[T any](read func() (T, error)) (answer T, err error) {
 	return answer, err
 }
 
-// errCut is an answer that the network cut off, which says nothing of what is stored.
+// errCut means that the network cut off an answer. It says nothing about the stored object.
 var errCut = fmt.Errorf("%w: the connection broke", bucket.ErrTorn)
 
-// bodyError is an error of reading the body of an answer that began well.
+// bodyError is an error that occurred while the body of a successful answer was read.
 type bodyError struct{ err error }
 
 func (e *bodyError) Error() string { return "reading the body: " + e.err.Error() }
@@ -299,7 +299,7 @@ var (
 	errLarge = errors.New("the object has more than 128 MiB")
 )
 
-// read returns the whole body. The SDK compares a checksum, where there is one, at its end.
+// read returns the whole body. At its end the SDK verifies the checksum, if there is one.
 func read(body io.Reader, length *int64) ([]byte, error) {
 	if aws.ToInt64(length) > maxBody {
 		return nil, errLarge

@@ -39,8 +39,9 @@ func (b *Bucket) PutText(ctx context.Context, name, text, key string) (bucket.In
 	return info, err
 }
 
-// Link implements [sharing.Bucket] with a presigned GET (Signature Version 4). It makes no
-// request but for the credentials. No header is part of it: any program can follow it.
+// Link implements [sharing.Bucket] with a presigned GET (Signature Version 4). It makes no request,
+// except for the credentials. The signature includes no optional header, so any program can use the
+// link.
 func (b *Bucket) Link(ctx context.Context, name string, lasts time.Duration) (sharing.Link, error) {
 	credentials, err := b.client.Options().Credentials.Retrieve(ctx)
 	if err != nil {
@@ -49,7 +50,7 @@ func (b *Bucket) Link(ctx context.Context, name string, lasts time.Duration) (sh
 	signer := s3.NewPresignClient(b.client, func(o *s3.PresignOptions) {
 		o.Expires = lasts
 		o.ClientOptions = append(o.ClientOptions, func(o *s3.Options) {
-			o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired // else a header asks for one
+			o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired // otherwise the link requires a header
 		})
 	})
 	request, err := signer.PresignGetObject(ctx, &s3.GetObjectInput{Bucket: &b.o.Bucket, Key: &name})

@@ -32,8 +32,8 @@ func (b *Bucket) Tags(ctx context.Context, name string) (map[string]string, erro
 	return tags, nil
 }
 
-// SetTags implements [bucket.Tagger]. S3 keeps at most ten. Without any the set is deleted: some
-// servers take no empty one.
+// SetTags implements [bucket.Tagger]. S3 keeps at most ten tags. Without tags it deletes the set:
+// some servers refuse an empty one.
 func (b *Bucket) SetTags(ctx context.Context, name string, tags map[string]string) error {
 	if len(tags) == 0 {
 		_, err := b.client.DeleteObjectTagging(ctx, &s3.DeleteObjectTaggingInput{
@@ -57,7 +57,7 @@ func (b *Bucket) SetTags(ctx context.Context, name string, tags map[string]strin
 	return nil
 }
 
-// encodeTags writes tags as the header of a put takes them.
+// encodeTags encodes tags for the header of a put.
 func encodeTags(tags map[string]string) string {
 	values := url.Values{}
 	for key, value := range tags {

@@ -18,7 +18,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// try tries one part on an object of its own, and deletes it.
+// try tests one part with a temporary object, and deletes it.
 func (t *trial) try(ctx context.Context, wanted part) (v verdict, err error) {
 	defer func() { t.clean(waiting.Beyond(ctx)) }()
 	switch wanted {
@@ -31,9 +31,10 @@ func (t *trial) try(ctx context.Context, wanted part) (v verdict, err error) {
 	}
 }
 
-// stored is what a trial puts, over before or where nothing is. It looks like a secret: what a
-// server answers in its place is told from XML. The put has a condition, since a bucket's policy may
-// ask for one, and none where the server keeps no condition.
+// stored puts an object of a trial: in place of the state before, or a new one if before is "". Its
+// body is JSON like a secret's, so that it differs from any XML that a server may answer instead.
+// The put has a condition, since a bucket policy may require one, but none if the server ignores or
+// refuses it.
 func (t *trial) stored(ctx context.Context, letter, state string, before bucket.Tag, tags map[string]string) (body string, put placed, id string, err error) {
 	if !slices.Contains(t.pending, letter) {
 		t.pending = append(t.pending, letter)
@@ -51,8 +52,8 @@ func (t *trial) stored(ctx context.Context, letter, state string, before bucket.
 	return body, placed{info, versioningOf(version)}, aws.ToString(version), err
 }
 
-// refuses is the verdict after a request that should have been answered otherwise. An error that
-// tells nothing is passed on.
+// refuses returns the verdict after a request that should have succeeded. An error that shows
+// nothing about the server is returned as an error.
 func refuses(request string, err error) (verdict, error) {
 	switch {
 	case isAny(err, bucket.ErrDenied, bucket.ErrKey, bucket.ErrCredentials, bucket.ErrNoBucket):
@@ -63,7 +64,8 @@ func refuses(request string, err error) (verdict, error) {
 	return verdict{Seen: request + " fails: " + wordOf(err), refused: isAny(err, bucket.ErrUnsupported, bucket.ErrRefused)}, nil
 }
 
-// still reports what a request has done to the object that it should have left: "" for nothing.
+// still returns what a request did to an object that it must not change, as a clause; "" for
+// nothing.
 func (t *trial) still(ctx context.Context, letter, body, request string) (harm string, err error) {
 	o, err := t.b.Get(ctx, t.name+letter)
 	switch {
@@ -77,8 +79,7 @@ func (t *trial) still(ctx context.Context, letter, body, request string) (harm s
 	return "", nil
 }
 
-// step is one request of a trial: it is made, then the object must be as it was, and the tags
-// those.
+// step is one request of a trial. After it the object must be unchanged and have these tags.
 type step struct {
 	request string
 	make    func(context.Context, string) error
@@ -117,11 +118,11 @@ func (t *trial) tryTags(ctx context.Context) (verdict, error) {
 	return verdict{Kept: true, Seen: "set by a put and by PUT ?tagging, taken away by DELETE ?tagging; the object stays"}, nil
 }
 
-// noVersionID is the id of no version of any server.
+// noVersionID is an id that no version of any server has.
 const noVersionID = "3L4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY-coffer"
 
-// tryVersions asks for a version and deletes it. Where the bucket keeps none, that is one of an id
-// that there is not: a server that does not look at it answers with the object, and deletes it.
+// tryVersions gets a version and deletes it. If the bucket keeps no versions, it uses an id that
+// doesn't exist: a server that ignores ids answers with the object, and deletes it.
 func (t *trial) tryVersions(ctx context.Context) (verdict, error) {
 	first, put, id, err := t.stored(ctx, "v", "1", "", nil)
 	if err != nil {
@@ -160,7 +161,8 @@ func (t *trial) tryVersions(ctx context.Context) (verdict, error) {
 	return t.listsVersions(ctx, name, old, kept)
 }
 
-// listsVersions looks for what is left of the object in GET ?versions, and takes it away.
+// listsVersions checks that GET ?versions lists the remaining version of the object, and deletes
+// it.
 func (t *trial) listsVersions(ctx context.Context, name, deleted string, kept bool) (verdict, error) {
 	var left []string
 	for v, err := range t.b.Versions(ctx, name) {
@@ -186,10 +188,10 @@ func (t *trial) listsVersions(ctx context.Context, name, deleted string, kept bo
 	return verdict{Kept: true, Seen: "a version is read, listed and deleted by its id; the others stay"}, nil
 }
 
-// longAgo is when the link was signed that must not open anything any more.
+// longAgo is the signing time of a link that must be expired.
 var longAgo = time.Date(2020, 2, 2, 2, 2, 2, 0, time.UTC) //nolint:gochecknoglobals // a constant that Go has no word for
 
-// tryLinks follows a link to an object, the same one without a signature, and one that is over.
+// tryLinks requests an object with a link, without a signature, and with an expired link.
 func (t *trial) tryLinks(ctx context.Context) (verdict, error) {
 	if _, _, _, err := t.stored(ctx, "l", "1", "", nil); err != nil {
 		return refuses("a put", err)
@@ -222,7 +224,7 @@ func (t *trial) tryLinks(ctx context.Context) (verdict, error) {
 	return verdict{Kept: true, Seen: "a link opens the object, and nothing without it or after its end"}, nil
 }
 
-// signedAt signs a link that is valid for a second from a time on.
+// signedAt returns a link that was valid for one second from a given time.
 func (b *Bucket) signedAt(ctx context.Context, bare string, at time.Time) (string, error) {
 	o := b.client.Options()
 	credentials, err := o.Credentials.Retrieve(ctx)
@@ -238,7 +240,7 @@ func (b *Bucket) signedAt(ctx context.Context, bare string, at time.Time) (strin
 	return signed, err
 }
 
-// follow is a GET by anybody.
+// follow makes a GET without credentials.
 func (b *Bucket) follow(ctx context.Context, link string) (status int, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, link, nil)
 	if err != nil {
@@ -250,7 +252,7 @@ func (b *Bucket) follow(ctx context.Context, link string) (status int, err error
 	}
 	answer, err := client.Do(request)
 	if err != nil {
-		return 0, &bucket.Error{Op: "get", Name: "a link", Reason: "no answer", Err: bucket.ErrUnavailable} // the error has the link in it
+		return 0, &bucket.Error{Op: "get", Name: "a link", Reason: "no answer", Err: bucket.ErrUnavailable} // the original error contains the link
 	}
 	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 1<<20))
 	return answer.StatusCode, answer.Body.Close()

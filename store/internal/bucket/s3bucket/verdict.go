@@ -10,29 +10,29 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// A verdict belongs to the bucket as it was when it was found: without versions, with them, or
-// with versioning suspended. Ceph 16.2.15 keeps conditions until versioning is turned on, and
-// then ignores If-None-Match and refuses every If-Match. So each answer is held against the
-// verdict (protocol.md, section 14): where they contradict, a change that was made is
-// acknowledged when the new verdict says that conditions held, and taken back when not.
+// A verdict is valid for one state of the bucket: without versions, with them, or with versioning
+// suspended. Ceph 16.2.15 respects conditions until versioning is turned on, and then ignores
+// If-None-Match and refuses every If-Match. So each answer is compared with the verdict
+// (protocol.md, section 14). If they contradict, the server is probed again. A change that was made
+// is then acknowledged if the new verdict says that conditions are respected, and undone if not.
 
 const (
-	takeBackTime = 30 * time.Second // for what must be undone, whatever the caller's context says
-	takeBackMost = 200              // versions of the object that are looked at
-	refusedMost  = 3                // times that the ETag which an object has is refused
+	takeBackTime = 30 * time.Second // time limit for undoing a change, even if the caller's context has ended
+	takeBackMost = 200              // versions of the object that are checked
+	refusedMost  = 3                // how often If-Match with the current ETag of an object is refused before that is an error
 )
 
-// refusal counts how often If-Match was refused with the tag that the object had.
+// refusal counts how often If-Match was refused with the object's current tag.
 type refusal struct {
 	tag  bucket.Tag
-	at   int  // the number of the last one, of all that were refused
-	seen bool // the object had it still in a read that began afterwards
+	at   int  // the number of the last one among all refusals
+	seen bool // a read that began afterwards still found this tag
 	n    int
 }
 
 var _ bucket.Rechecker = (*probed)(nil)
 
-// Recheck implements [bucket.Doubter].
+// Recheck implements [bucket.Rechecker].
 func (p *probed) Recheck() {
 	p.mu.Lock()
 	p.found, p.recheck = nil, true
@@ -40,7 +40,7 @@ func (p *probed) Recheck() {
 	p.forget()
 }
 
-// drop ends a verdict, if it is still the one in force.
+// drop discards a verdict if it is still the current one.
 func (p *probed) drop(f *findings) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -49,8 +49,8 @@ func (p *probed) drop(f *findings) {
 	}
 }
 
-// renewed returns a verdict on the bucket as an answer has just shown it, after one that the
-// answer contradicts.
+// renewed returns a new verdict for the state of versioning that an answer has shown, after the old
+// one contradicted that answer.
 func (p *probed) renewed(ctx context.Context, op, name string, old *findings, as versioning) (*findings, error) {
 	for range probeTries {
 		p.drop(old)
@@ -68,8 +68,8 @@ func (p *probed) renewed(ctx context.Context, op, name string, old *findings, as
 	return nil, &bucket.Error{Op: op, Name: name, Reason: errAgain.Error(), Err: bucket.ErrUnavailable}
 }
 
-// acknowledge holds the answer to a put that was made against the verdict. Nil: it was made
-// under its condition.
+// acknowledge compares the answer to a successful put with the verdict. Nil means that the server
+// respected the condition of the put.
 func (p *probed) acknowledge(ctx context.Context, f *findings, name string, body []byte, id *string, cond bucket.If) error {
 	p.mu.Lock()
 	delete(p.lost, name)
@@ -86,8 +86,8 @@ func (p *probed) acknowledge(ctx context.Context, f *findings, name string, body
 	return p.checkAgain(ctx, f, "put", name, state, func(ctx context.Context) error { return p.takeBack(ctx, name, body, id) })
 }
 
-// acknowledgeDelete does that for a delete. Its mark is taken away again where it was made
-// under no condition.
+// acknowledgeDelete does the same for a delete. If the server ignored its condition, it removes the
+// delete marker.
 func (p *probed) acknowledgeDelete(ctx context.Context, f *findings, name string, tag bucket.Tag, mark *string) error {
 	p.mu.Lock()
 	delete(p.lost, name)
@@ -104,8 +104,8 @@ func (p *probed) acknowledgeDelete(ctx context.Context, f *findings, name string
 	})
 }
 
-// checkAgain probes the bucket again after a change that was made under an outdated verdict.
-// undo takes the change back.
+// checkAgain probes the bucket again after a change that was made with an outdated verdict. undo
+// undoes the change.
 func (p *probed) checkAgain(ctx context.Context, old *findings, op, name string, state versioning, undo func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), takeBackTime)
 	defer cancel()
@@ -130,8 +130,8 @@ func (p *probed) checkAgain(ctx context.Context, old *findings, op, name string,
 	return noConditions(op, name, why+"; the change was taken back")
 }
 
-// takeBack removes what a put has stored: the version of that id, and those with the same bytes,
-// which the client's repetitions have made. No other version is touched; what was replaced is
+// takeBack removes what a put stored: the version with that id, and versions with the same bytes,
+// which repetitions by the client made. It leaves all other versions, so the replaced one becomes
 // the latest again.
 func (p *probed) takeBack(ctx context.Context, name string, body []byte, id *string) error {
 	if versioningOf(id) != enabled {
@@ -146,8 +146,8 @@ func (p *probed) takeBack(ctx context.Context, name string, body []byte, id *str
 	return p.removeCopies(ctx, name, body)
 }
 
-// removeCopies removes the versions of an object that hold these bytes. Every put of the engine
-// has bytes of its own.
+// removeCopies removes the versions of an object that have these bytes. No two puts of the engine
+// have the same bytes.
 func (p *probed) removeCopies(ctx context.Context, name string, body []byte) error {
 	looked := 0
 	for v, err := range p.Bucket.Versions(ctx, name) {
@@ -174,16 +174,16 @@ func (p *probed) removeCopies(ctx context.Context, name string, body []byte) err
 	return nil
 }
 
-// lose notes a change whose answer was lost: what the bucket is found to be when the object is
-// read again tells whether it was made under its condition. Of a delete there are no bytes.
+// lose records a change whose answer was lost. When the object is read again, the state of
+// versioning then shows whether the server respected its condition. body is nil for a delete.
 func (p *probed) lose(name string, body []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lost[name] = body
 }
 
-// saw holds a read of an object against the verdict. An error is that of a change of the object
-// whose answer was lost: it is not to be taken for made.
+// saw compares the answer to a read of an object with the verdict. It returns an error if an
+// earlier change of the object, whose answer was lost, must not be taken for made.
 func (p *probed) saw(ctx context.Context, name string, tag bucket.Tag, state versioning, began int) error {
 	p.mu.Lock()
 	f := p.found
@@ -194,7 +194,8 @@ func (p *probed) saw(ctx context.Context, name string, tag bucket.Tag, state ver
 		p.refused[name] = r
 		p.found, p.recheck = nil, true
 	}
-	// An object tells of the bucket as it was when it was put: "null" and nothing say little.
+	// The version id shows the state of the bucket when the object was put. So "null" or no id
+	// proves little about the state now.
 	contradicts := state == enabled && f != nil && !f.fits(state)
 	if contradicts {
 		p.found, p.recheck = nil, true
@@ -219,8 +220,9 @@ func (p *probed) saw(ctx context.Context, name string, tag bucket.Tag, state ver
 	})
 }
 
-// refuse notes that the server has refused If-Match. Once or twice that contradicts the verdict,
-// if the object still has the tag ([probed.saw] finds that out); then it is the server.
+// refuse records that the server refused If-Match. If the object still has the tag (which
+// [probed.saw] detects), the first refusals contradict the verdict. After refusedMost of them the
+// server is at fault, and refuse returns an error.
 func (p *probed) refuse(name string, cond bucket.If) error {
 	tag, match := cond.Match()
 	if !match {

@@ -48,15 +48,16 @@ func (b *Bucket) Versions(ctx context.Context, prefix string) iter.Seq2[bucket.V
 	}
 }
 
-// versionsFrom is where a page of versions begins: behind this version of this object.
+// versionsFrom is the start of a page of versions: after this version of this object.
 type versionsFrom struct{ name, id string }
 
-// nextVersions decodes the name, which comes encoded as all names do and is sent as it is.
+// nextVersions returns the start of the next page. The name in the answer is encoded like all
+// names, but a request needs it decoded.
 func nextVersions(page *s3.ListObjectVersionsOutput) versionsFrom {
 	return versionsFrom{decodeName(aws.ToString(page.NextKeyMarker), page.EncodingType), aws.ToString(page.NextVersionIdMarker)}
 }
 
-// versionsPage refuses what makes no sense, as page does.
+// versionsPage requests one page of versions. Like page, it refuses an invalid answer.
 func (b *Bucket) versionsPage(ctx context.Context, prefix string, from versionsFrom) (*s3.ListObjectVersionsOutput, error) {
 	in := &s3.ListObjectVersionsInput{
 		Bucket: &b.o.Bucket, Prefix: &prefix, ExpectedBucketOwner: b.owner,
@@ -79,7 +80,7 @@ func (b *Bucket) versionsPage(ctx context.Context, prefix string, from versionsF
 	return page, nil
 }
 
-// versionsOf puts versions and marks, which the SDK takes apart, back into one order.
+// versionsOf merges versions and delete markers, which the SDK returns separately, in order.
 func versionsOf(page *s3.ListObjectVersionsOutput) ([]bucket.Version, error) {
 	var all []bucket.Version
 	for _, m := range page.DeleteMarkers {
@@ -120,7 +121,7 @@ func (b *Bucket) GetVersion(ctx context.Context, name, id string) (bucket.Object
 
 // DeleteVersion implements [bucket.Versioned].
 func (b *Bucket) DeleteVersion(ctx context.Context, name, id string) error {
-	if id == "" { // it would be a delete of the object
+	if id == "" { // it would delete the object
 		return &bucket.Error{Op: opDeleteVersion, Name: name, Err: bucket.ErrRefused}
 	}
 	_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{
@@ -135,8 +136,9 @@ func (b *Bucket) DeleteVersion(ctx context.Context, name, id string) error {
 	return err
 }
 
-// noVersion makes what versitygw says of an id that names nothing (any more), and AWS of one that
-// could name nothing, the error that it is: ids come from listings.
+// noVersion converts InvalidArgument to [bucket.ErrNotFound]. versitygw answers it for an id that
+// doesn't exist any more, AWS for a malformed id. Ids come from listings, so here both mean a
+// missing version.
 func noVersion(err error) error {
 	var e *bucket.Error
 	if errors.As(err, &e) && e.Code == "InvalidArgument" {
