@@ -1,6 +1,5 @@
-// Package awserror turns the errors of the AWS SDK into those of the store, for the
-// backends on AWS's JSON services. S3, which words its errors in a way of its own, has
-// its classifier in its driver.
+// Package awserror converts the errors of the AWS SDK to those of the store, for the backends on
+// AWS's JSON services. The errors of S3 are different, so its driver has its own classifier.
 package awserror
 
 import (
@@ -17,7 +16,7 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// Wrap makes the error of a method of [store.Store].
+// Wrap returns err as the error of a method of [store.Store].
 func Wrap(op string, id store.ID, err error) error {
 	var done *store.Error
 	if err == nil || errors.As(err, &done) {
@@ -26,9 +25,9 @@ func Wrap(op string, id store.ID, err error) error {
 	return &store.Error{Op: op, ID: id, Err: err}
 }
 
-// Storage returns the [*store.StorageError] of a refused operation, such as
-// "ssm:GetParameter". The kind comes from the service's own codes first, then by the codes that
-// all services share, then by the status. A context that has ended is told as such.
+// Storage returns the [*store.StorageError] of a failed operation, such as "ssm:GetParameter". The
+// service's own codes determine its kind first, then the codes that all services share, then the
+// status. If ctx has ended, it returns the error of ctx.
 func Storage(ctx context.Context, op, object string, err error, own map[string]error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -58,7 +57,7 @@ func Storage(ctx context.Context, op, object string, err error, own map[string]e
 	return refusal
 }
 
-// kindWithoutCode tells a request that could not be made from one that did not arrive.
+// kindWithoutCode distinguishes a request that could not be made from one that got no answer.
 func kindWithoutCode(err error) error {
 	var operation *smithy.OperationError
 	if errors.As(err, &operation) {
@@ -104,20 +103,20 @@ func kind(code string, status int, own map[string]error) error {
 	return store.ErrInvalid
 }
 
-// Is reports whether a service answered with this kind of refusal.
+// Is reports whether the answer of a service was a refusal of this kind.
 func Is(err, kind error) bool {
 	var refusal *store.StorageError
 	return errors.As(err, &refusal) && refusal.Kind == kind
 }
 
-// Applied reports whether a change that failed like this may have been made after all.
+// Applied reports whether a change may have been made although it failed with err.
 func Applied(err error) bool {
 	if errors.Is(err, store.ErrCredentials) {
 		return false
 	}
 	var refusal *store.StorageError
 	if !errors.As(err, &refusal) {
-		return true // the context ended on the way
+		return true // the context ended during the request
 	}
 	throttled := strings.Contains(refusal.Code, "Throttling") || refusal.Code == "RequestLimitExceeded" || refusal.Code == "TooManyUpdates"
 	return refusal.Kind == store.ErrUnavailable && !throttled

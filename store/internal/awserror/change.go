@@ -9,28 +9,29 @@ import (
 	"github.com/coffer-secrets/coffer/internal/pace"
 )
 
-// Change is a request that must not be obeyed twice, where the service has neither conditions
-// nor idempotency tokens. Of a request whose answer is lost it looks what became of it before it
-// sends another, and takes what it made for its own.
+// Change is a request that must not be executed twice, for a service with neither conditions nor
+// idempotency tokens. If the answer is lost, it checks whether the request was executed before it
+// sends another, and returns the result of the first one if it was.
 type Change[T any] struct {
-	// Retryer is the client's. Send goes without it where the request may have been obeyed
+	// Retryer is the client's. Send does not use it if the request may have been executed
 	// ([awsconf.Once]).
 	Retryer aws.Retryer
 
 	// Send sends the request. Its error is the SDK's.
 	Send func() (T, error)
 
-	// Fail makes the error of Send one of the store.
+	// Fail converts the error of Send to one of the store.
 	Fail func(error) error
 
-	// Unknown words an error of Fail after which nobody knows whether the change is made.
+	// Unknown returns an error of Fail as that of a change whose outcome is unknown.
 	Unknown func(error) error
 
-	// Look looks for what Send may have made, after it failed like lost. An error ends the change.
+	// Look checks whether Send made the change, after it failed with lost. An error ends the
+	// change.
 	Look func(lost error) (answer T, made bool, err error)
 }
 
-// Make makes the change.
+// Make makes the change. It repeats Send as often as Retryer allows.
 func (c Change[T]) Make(ctx context.Context) (T, error) {
 	release := func(error) error { return nil }
 	for n := 1; ; n++ {
@@ -46,7 +47,7 @@ func (c Change[T]) Make(ctx context.Context) (T, error) {
 			return answer, c.Unknown(failed)
 		case awsconf.Unapplied(err) && n == 1:
 			return answer, failed
-		case awsconf.Unapplied(err): // it may be refused because the one before has arrived at last
+		case awsconf.Unapplied(err): // it may be refused because the request before was executed with a delay
 		default:
 			release, again = c.again(ctx, n, err)
 		}
@@ -60,8 +61,8 @@ func (c Change[T]) Make(ctx context.Context) (T, error) {
 	}
 }
 
-// again reports whether a request that has failed n times may be sent once more, and waits
-// before it.
+// again reports whether a request that has failed n times can be sent once more, and waits before
+// it.
 func (c Change[T]) again(ctx context.Context, n int, err error) (release func(error) error, again bool) {
 	release = func(error) error { return nil }
 	r, ok := c.Retryer.(aws.RetryerV2)
@@ -76,6 +77,6 @@ func (c Change[T]) again(ctx context.Context, n int, err error) (release func(er
 	if delayErr != nil {
 		return token, false
 	}
-	_ = pace.Sleep(ctx, delay) // the next request fails where the context has ended
+	_ = pace.Sleep(ctx, delay) // if the context has ended, the next request fails
 	return token, true
 }

@@ -1,5 +1,5 @@
-// Package batch ends many changes at the first failure that all of them would meet, such as the
-// end of a session: one reason is told then, and how many changes are left.
+// Package batch stops a batch of changes at the first failure that all of them would meet, such as
+// the end of a session. Then one error is reported, with the number of changes that are left.
 package batch
 
 import (
@@ -9,11 +9,11 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// ErrLeft is the error of a change that was not made because the batch had ended. [Batch.Stop]
-// replaces it.
+// ErrLeft is the error of a change that was not tried because the batch was stopped. [Batch.Stop]
+// returns the error to report instead.
 var ErrLeft = errors.New("left")
 
-// Batch is a number of changes of one service. Its methods are safe for concurrent use.
+// Batch is a batch of changes of one service. Its methods are safe for concurrent use.
 type Batch struct {
 	of   int
 	ends func(error) error
@@ -22,11 +22,12 @@ type Batch struct {
 	cause error
 }
 
-// New returns a batch of so many changes. ends returns why a change that failed ends them all,
-// nil when the others may fare better. A single change ends nothing.
+// New returns a batch of that many changes. ends returns why a failure stops all changes, or nil if
+// others may succeed. A batch of one change is never stopped.
 func New(of int, ends func(failed error) error) *Batch { return &Batch{of: of, ends: ends} }
 
-// Do makes a change, unless the batch has ended. What ended it, or would have, is [ErrLeft].
+// Do makes a change, unless the batch was stopped: then it returns [ErrLeft]. It also returns
+// [ErrLeft] for a failure that stops the batch.
 func (b *Batch) Do(change func() error) error {
 	if b.Cause() != nil {
 		return ErrLeft
@@ -47,15 +48,15 @@ func (b *Batch) Do(change func() error) error {
 	return ErrLeft
 }
 
-// Cause is why the batch has ended, nil before.
+// Cause returns why the batch was stopped, or nil.
 func (b *Batch) Cause() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.cause
 }
 
-// Stop returns the error of a batch that has ended, nil for any other: cause in the words of the
-// store, and how many of its changes are left.
+// Stop returns the error of a batch that was stopped, or nil. It contains cause, as an error of the
+// store, and the number of changes that are left.
 func (b *Batch) Stop(op, service string, left int, cause error) *store.Error {
 	if b.Cause() == nil {
 		return nil
@@ -63,7 +64,8 @@ func (b *Batch) Stop(op, service string, left int, cause error) *store.Error {
 	return &store.Error{Op: op, ID: store.ID{Service: service}, Err: &store.StoppedError{Left: left, Of: b.of, Err: cause}}
 }
 
-// Credentials ends a batch whose failures are those of the store: see [New].
+// Credentials stops a batch at an error of the credentials. It is an argument of [New], for errors
+// of the store.
 func Credentials(failed error) error {
 	if errors.Is(failed, store.ErrCredentials) && !errors.Is(failed, store.ErrUnknown) {
 		return failed

@@ -1,5 +1,5 @@
-// Package s3open has what the backends s3 and s3kms share: how a bucket is opened, and what a store
-// on S3 can do beside keeping secrets.
+// Package s3open is the common part of the backends s3 and s3kms: it opens a bucket, and implements
+// what a store on S3 can do besides keeping secrets.
 package s3open
 
 import (
@@ -21,8 +21,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/sharing"
 )
 
-// Options say where the secrets are and how they are sealed. The backends' own options explain
-// those that they pass on.
+// Options configure a store on S3. The backends document the options that they pass on.
 type Options struct {
 	Bucket        string // required
 	ExpectedOwner string
@@ -35,9 +34,9 @@ type Options struct {
 	Now           func() time.Time
 	Log           *slog.Logger
 
-	Encryption string            // of what is put: "AES256" or "aws:kms"
-	KeyAlias   string            // "" without keys
-	KeyNames   map[string]string // how another server names the key of an alias
+	Encryption string            // of new objects: "AES256" or "aws:kms"
+	KeyAlias   string            // "" if there are no keys
+	KeyNames   map[string]string // the names of the keys on a server other than AWS, by alias
 	Vouch      func(object string, s bucket.Seal) error
 
 	// KeyID and PinnedKey are those of [engine.Options].
@@ -45,7 +44,7 @@ type Options struct {
 	PinnedKey func(ctx context.Context, service, alias string) (string, error)
 }
 
-// WithDefaults checks the options and fills in what nobody has set.
+// WithDefaults checks the options and sets the defaults.
 func (o Options) WithDefaults() (Options, error) {
 	if o.Bucket == "" {
 		return o, fmt.Errorf("%w: no bucket", store.ErrConfiguration)
@@ -59,7 +58,8 @@ func (o Options) WithDefaults() (Options, error) {
 	return o, nil
 }
 
-// Bucket opens the bucket. It makes no request. A server other than AWS is probed before the first change.
+// Bucket opens the bucket. It makes no request. A server other than AWS is probed before the first
+// change.
 func Bucket(cfg aws.Config, o Options) s3bucket.Whole {
 	server := awsconf.OtherServer(cfg)
 	b := s3bucket.New(awsconf.S3(cfg), s3bucket.Options{
@@ -74,7 +74,7 @@ func Bucket(cfg aws.Config, o Options) s3bucket.Whole {
 	})
 }
 
-// Store is the engine's store with what S3 can do beside it.
+// Store is the engine's store with the other operations of S3.
 type Store struct {
 	*engine.Engine
 	*inspect.Inspector

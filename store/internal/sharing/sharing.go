@@ -1,9 +1,9 @@
-// Package sharing hands out links to single values. Each share is an object of its own, named
+// Package sharing creates links to single values. Each share is an object of its own, named
 //
 //	__share/<service>/<end, as 20261122T104203Z>-<128 random bits>
 //
-// so that a listing tells which are over, and a permission for one service holds for its
-// shares as well.
+// so that a listing shows which shares have expired, and a permission for one service includes its
+// shares.
 package sharing
 
 import (
@@ -24,16 +24,16 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/engine"
 )
 
-// Bucket is what a share needs of a storage.
+// Bucket is the part of a storage that shares need.
 type Bucket interface {
 	Head(ctx context.Context, name string) (bucket.Info, error)
 	Delete(ctx context.Context, name string, cond bucket.If) error
 	Walk(ctx context.Context, prefix string) iter.Seq2[bucket.Info, error]
 
-	// PutText stores text that a browser shows, where nothing is stored yet, sealed with a key
-	// alias or key. Errors as for [bucket.Bucket.Put].
+	// PutText stores text that a browser can show as a new object, encrypted with a key alias or
+	// key. Errors as for [bucket.Bucket.Put].
 	PutText(ctx context.Context, name, text, key string) (bucket.Info, error)
-	// Link returns a URL that reads the object without credentials, for lasts at most.
+	// Link returns a URL that reads the object without credentials, and is valid at most for lasts.
 	Link(ctx context.Context, name string, lasts time.Duration) (Link, error)
 }
 
@@ -41,15 +41,15 @@ type Bucket interface {
 type Link struct {
 	URL         string
 	Session     bool      // signed with a session token
-	SessionEnds time.Time // zero where that is not known
+	SessionEnds time.Time // zero if that is not known
 }
 
-// Shares is a [admin.Sharer]. All fields but Pinned are required.
+// Shares implements [admin.Sharer]. All fields but Pinned are required.
 type Shares struct {
 	Bucket Bucket
 	Read   func(ctx context.Context, id store.ID, version int) (store.Secret, error)
 	Vouch  func(object string, s bucket.Seal) error
-	Pinned func(ctx context.Context, service, alias string) (keyID string, err error) // as [engine.Options.PinnedKey]
+	Pinned func(ctx context.Context, service, alias string) (keyID string, err error) // like [engine.Options.PinnedKey]
 	Now    func() time.Time
 }
 
@@ -57,10 +57,10 @@ var _ admin.Sharer = Shares{}
 
 const (
 	timestamp = "20060102T150405Z"
-	idSize    = 16 // bytes, of random numbers
+	idSize    = 16 // random bytes
 )
 
-// Share implements [admin.Sharer]. Of the same service it deletes what is over.
+// Share implements [admin.Sharer]. It also deletes expired shares of the same service.
 func (s Shares) Share(ctx context.Context, id store.ID, lasts time.Duration) (admin.Share, error) {
 	share, err := s.share(ctx, id, lasts)
 	if err == nil {
@@ -100,8 +100,8 @@ func (s Shares) share(ctx context.Context, id store.ID, lasts time.Duration) (ad
 	}, nil
 }
 
-// keyOf is the key that the secret is under, whatever alias is configured: who may not read
-// the secret shall not read its share either.
+// keyOf returns the key that encrypts the secret, whatever alias is configured: a caller without
+// permission to read the secret must not be able to read its share either.
 func (s Shares) keyOf(ctx context.Context, m store.Meta) (string, error) {
 	if m.KeyAlias != "" {
 		if s.Pinned != nil {
@@ -111,11 +111,11 @@ func (s Shares) keyOf(ctx context.Context, m store.Meta) (string, error) {
 		}
 		return m.KeyAlias, nil
 	}
-	info, err := s.Bucket.Head(ctx, m.ID.Object()) // by chamber, which names no alias in it
+	info, err := s.Bucket.Head(ctx, m.ID.Object()) // written by chamber, which stores no alias in it
 	return info.Seal.KeyID, err
 }
 
-// takeBack deletes what a put that failed may have stored.
+// takeBack deletes what a failed put may have stored.
 func (s Shares) takeBack(ctx context.Context, name string, why error) error {
 	if errors.Is(why, bucket.ErrDenied) {
 		return why
@@ -126,8 +126,8 @@ func (s Shares) takeBack(ctx context.Context, name string, why error) error {
 	return why
 }
 
-// sweep deletes the shares of a service that are over. Who may not is not told: it is a
-// courtesy, and the bucket's lifecycle rule does it too.
+// sweep deletes expired shares of a service. It ignores errors, for example a missing permission:
+// the bucket's lifecycle rule deletes them too.
 func (s Shares) sweep(ctx context.Context, service string) {
 	shares, err := s.Shares(ctx, service)
 	if err != nil {
@@ -171,13 +171,13 @@ func (s Shares) Revoke(ctx context.Context, object string) error {
 	switch {
 	case errors.Is(err, bucket.ErrNotFound):
 		return engine.Fail("revoke", id, &store.NotFoundError{What: "share"})
-	case err != nil && !errors.Is(err, bucket.ErrDenied): // who may not read it may still delete it
+	case err != nil && !errors.Is(err, bucket.ErrDenied): // a caller without permission to read it may have permission to delete it
 		return engine.Fail("revoke", id, err)
 	}
 	return engine.Fail("revoke", id, s.Bucket.Delete(ctx, object, bucket.If{}))
 }
 
-// parse tells the service of a share and when it ends.
+// parse returns the service of a share and when it ends. ok is false if object is not a share.
 func parse(object string) (service string, ends time.Time, ok bool) {
 	path, ok := strings.CutPrefix(object, admin.SharePrefix)
 	at := strings.LastIndexByte(path, '/')
@@ -194,6 +194,6 @@ func parse(object string) (service string, ends time.Time, ok bool) {
 
 func random() string {
 	var b [idSize]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand stops the program instead
 	return hex.EncodeToString(b[:])
 }

@@ -2,8 +2,8 @@ package dirbucket
 
 import "path/filepath"
 
-// File returns the path of an object's file in the directory of a bucket. A name that no object
-// can have stands for itself.
+// File returns the path of an object's file in the directory of a bucket. A name that is not a
+// valid object name is used unchanged.
 func File(dir, object string) string {
 	if file, ok := encode(object); ok {
 		object = file
@@ -11,8 +11,8 @@ func File(dir, object string) string {
 	return filepath.Join(dir, filepath.FromSlash(object))
 }
 
-// Aliases returns the aliases that the identity files of a directory name, in the order of the
-// files. What cannot be used as an identity names none.
+// Aliases returns the aliases of the identity files in a directory, in the order of the files. It
+// skips files that cannot be used.
 func Aliases(keyDir string) []string {
 	paths, err := identityPaths(keyDir)
 	if err != nil {

@@ -1,17 +1,16 @@
-// Package dirbucket is a bucket in a directory: each object a file, sealed with age to the
-// identity of its alias.
+// Package dirbucket implements a bucket in a directory: each object is a file, encrypted with age
+// to the identity of its alias.
 //
-// An object's file stands at the object's name below the directory, and is an ordinary age
-// file: "age -d -i KEYDIR/alias_app.age DIR/api/db_url.json" opens it. Capital letters are
-// written "+" and the small letter, so that names which differ only in case stay apart on
-// file systems that do not tell them apart. Files with names that no object can have are
-// left alone and not listed; so are symbolic links.
+// An object's file has the object's name below the directory, and is an ordinary age file: "age -d
+// -i KEYDIR/alias_app.age DIR/api/db_url.json" decrypts it. Capital letters are written as "+" and
+// the small letter, so that names which differ just in case are different files on case-insensitive
+// file systems. Files with names that are not valid object names are neither changed nor listed.
+// The same is true of symbolic links.
 //
-// Writers in any number of processes exclude one another with advisory locks below
-// DIR/~locks, which the system drops when a process dies. Get and Head never wait: a
-// change is one rename. A crash leaves at most a temporary file, which listings ignore and
-// the next writer of that object replaces. The directory must be on a file system that
-// keeps advisory locks, which all local ones do.
+// Writers in any number of processes exclude one another with advisory locks in DIR/~locks, which
+// the system releases when a process ends. Get and Head never wait: a change is one rename. A crash
+// leaves at most a temporary file, which listings ignore and the next writer of that object
+// replaces. The directory must be on a file system with advisory locks, which all local ones have.
 package dirbucket
 
 import (
@@ -25,14 +24,13 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// Options say where a bucket is. Neither directory has to exist: Put makes them, with
-// mode 0700.
+// Options name the directories of a bucket. They need not exist: Put creates them with mode 0700.
 type Options struct {
-	Dir    string // of the objects
-	KeyDir string // of the identities: one file for each alias, "alias_app.age" for alias/app
+	Dir    string // the objects
+	KeyDir string // the identities: one file for each alias, "alias_app.age" for alias/app
 }
 
-// Bucket is a directory of objects. It holds no file open between requests.
+// Bucket is a directory of objects. It keeps no file open between requests.
 type Bucket struct {
 	dir  string
 	keys *keyring
@@ -40,14 +38,14 @@ type Bucket struct {
 
 var _ bucket.Bucket = (*Bucket)(nil)
 
-// New returns the bucket in o.Dir. It touches no file.
+// New returns the bucket in o.Dir. It accesses no file.
 func New(o Options) *Bucket {
 	return &Bucket{dir: o.Dir, keys: &keyring{dir: o.KeyDir}}
 }
 
-// Get implements [bucket.Bucket]. An object that no identity in the key directory opens is
-// [bucket.ErrDenied]; when an identity file could not be used, so that it might have been
-// the one, [bucket.ErrKey]. A file that is not whole, or not sealed, is [bucket.ErrTorn].
+// Get implements [bucket.Bucket]. An object that no identity in the key directory decrypts is
+// [bucket.ErrDenied], or [bucket.ErrKey] if an identity file could not be used, which might have
+// been the right one. A file that is incomplete or not encrypted is [bucket.ErrTorn].
 func (b *Bucket) Get(ctx context.Context, name string) (bucket.Object, error) {
 	info, sealed, err := b.read(ctx, "get", name, (*sealedFile).readAll)
 	if err != nil {
@@ -61,8 +59,7 @@ func (b *Bucket) Get(ctx context.Context, name string) (bucket.Object, error) {
 	return bucket.Object{Info: info, Body: body}, nil
 }
 
-// Head implements [bucket.Bucket]. Where no identity opens the object, the seal names no
-// key.
+// Head implements [bucket.Bucket]. If no identity decrypts the object, the seal has no key.
 func (b *Bucket) Head(ctx context.Context, name string) (bucket.Info, error) {
 	info, header, err := b.read(ctx, "head", name, (*sealedFile).readHeader)
 	if err != nil {
@@ -74,20 +71,20 @@ func (b *Bucket) Head(ctx context.Context, name string) (bucket.Info, error) {
 	return info, nil
 }
 
-// Put implements [bucket.Bucket]. The first put under an alias makes its identity. There
-// is no key but those of aliases: without one, Put is [bucket.ErrRefused].
+// Put implements [bucket.Bucket]. The first put under an alias creates its identity. Without an
+// alias Put is [bucket.ErrRefused], as there are no other keys.
 func (b *Bucket) Put(ctx context.Context, name string, body []byte, o bucket.PutOptions) (bucket.Info, error) {
 	info, err := b.put(ctx, name, body, o)
 	return info, record(ctx, "put", name, err)
 }
 
-// Delete implements [bucket.Bucket]. Without a condition a missing object is no error.
-// The directories above the object stay.
+// Delete implements [bucket.Bucket]. Without a condition a missing object is not an error. It does
+// not remove the directories above the object.
 func (b *Bucket) Delete(ctx context.Context, name string, cond bucket.If) error {
 	return record(ctx, "delete", name, b.remove(ctx, name, cond))
 }
 
-// record notes what became of a change, and returns its error.
+// record reports the outcome of a change to package waiting, and returns its error.
 func record(ctx context.Context, op, name string, err error) error {
 	if err == nil {
 		waiting.Made(ctx, name)
@@ -99,8 +96,8 @@ func record(ctx context.Context, op, name string, err error) error {
 	return err
 }
 
-// Recipient returns the recipient for which an alias stands, or a recipient as it is named, as
-// long as its identity is here; "" when it is not. [bucket.ErrKey] for an identity file that
+// Recipient returns the recipient of an alias. A recipient returns itself if its identity exists
+// here. It returns "" if there is no such identity, and [bucket.ErrKey] for an identity file that
 // cannot be used.
 func (b *Bucket) Recipient(name string) (string, error) {
 	recipient, err := b.keys.known(name)
@@ -110,7 +107,7 @@ func (b *Bucket) Recipient(name string) (string, error) {
 	return recipient, nil
 }
 
-// read opens an object's file and lets part take what it needs of it.
+// read opens an object's file and calls part to read from it.
 func (b *Bucket) read(ctx context.Context, op, name string, part func(*sealedFile) (bucket.Info, []byte, error)) (bucket.Info, []byte, error) {
 	file, err := fileName(name)
 	if err == nil {
@@ -213,7 +210,7 @@ func (b *Bucket) remove(ctx context.Context, name string, cond bucket.If) error 
 	return changeNames(ctx, root, path.Dir(file), func() error { return removeIfThere(root, file) })
 }
 
-// openRoot opens the directory for one request. No path below it can lead out of it.
+// openRoot opens the directory for one request. No path below it can leave it.
 func (b *Bucket) openRoot() (*os.Root, error) {
 	if b.dir == "" {
 		return nil, fault{bucket.ErrNoBucket, "no directory is configured"}
@@ -221,7 +218,7 @@ func (b *Bucket) openRoot() (*os.Root, error) {
 	return os.OpenRoot(b.dir)
 }
 
-// makeRoot is openRoot for one who needs the directory to be there.
+// makeRoot is openRoot, and creates the directory if it doesn't exist.
 func (b *Bucket) makeRoot() (*os.Root, error) {
 	root, err := b.openRoot()
 	if !errors.Is(err, fs.ErrNotExist) {

@@ -13,7 +13,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// fault is an error whose class is known where it arises.
+// fault is an error that already has its sentinel.
 type fault struct {
 	sentinel error
 	reason   string
@@ -21,12 +21,12 @@ type fault struct {
 
 func (f fault) Error() string { return f.sentinel.Error() + ": " + f.reason }
 
-// missing reports whether there is no such file, be it for want of a directory above it.
+// missing reports whether there is no such file, or a directory above it is missing.
 func missing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
-// orNotFound turns the error about a missing file into that about a missing object.
+// orNotFound converts the error about a missing file to that about a missing object.
 func orNotFound(err error) error {
 	if missing(err) {
 		return fault{sentinel: bucket.ErrNotFound}
@@ -34,11 +34,11 @@ func orNotFound(err error) error {
 	return err
 }
 
-// failure is the error of a request. What the system reports is a denial, something that passes,
-// or else a failure for good: a full disk is no network, and repeating the request does not help.
-// Neither has made the change: what may have been made is a fault of its own. What [os.Root]
-// refuses by itself, such as a path that leads out of the directory, is no error number and
-// refused for good.
+// failure returns the error of a request. An error of the system is a denial, a temporary failure,
+// or else a permanent one: a full disk is not a network failure, and repeating the request does not
+// help. After each of these the change is not made; if it may have been made, the error is a fault.
+// An error of [os.Root] itself, such as a path that leaves the directory, has no errno and is
+// permanent.
 func failure(op, name string, err error) error {
 	e := &bucket.Error{Op: op, Name: name}
 	var known fault
@@ -60,7 +60,8 @@ func failure(op, name string, err error) error {
 	return e
 }
 
-// unmade is the error of directories that cannot be made.
+// unmade returns the error of directories that cannot be created. It is permanent unless it is a
+// denial.
 func unmade(err error) error {
 	if err == nil || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
 		return err
@@ -68,7 +69,7 @@ func unmade(err error) error {
 	return fault{bucket.ErrRefused, err.Error()}
 }
 
-// taken reports whether a file stands where the name needs a directory, or the other way round.
+// taken reports whether a file is where the name needs a directory, or the other way round.
 func taken(errno syscall.Errno) bool {
 	switch errno {
 	case syscall.ENOTDIR, syscall.EISDIR, syscall.EEXIST, syscall.ENOTEMPTY:
@@ -78,8 +79,8 @@ func taken(errno syscall.Errno) bool {
 	}
 }
 
-// clash says why a name is taken: where a file stands in the place of a directory, it is that of a
-// service above the name.
+// clash explains why a name is taken. If a file is where a directory is needed, it has the name of
+// a service above.
 func clash(name string, errno syscall.Errno) string {
 	at := name
 	if errno == syscall.ENOTDIR {
@@ -92,8 +93,8 @@ func clash(name string, errno syscall.Errno) string {
 		strings.TrimSuffix(file, store.ObjectSuffix), strings.TrimSuffix(service, "/"), at)
 }
 
-// passing reports whether the same request may succeed soon: others hold what it needs, or a
-// directory vanished under it.
+// passing reports whether the same request may succeed soon: another process holds a resource, or a
+// directory was removed during the request.
 func passing(errno syscall.Errno) bool {
 	switch errno {
 	case syscall.EAGAIN, syscall.EINTR, syscall.EBUSY, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOENT:

@@ -11,7 +11,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// check tells whether cond holds for the file now. The caller holds the object's lock.
+// check returns an error unless cond is true for the file now. The caller holds the object's lock.
 func check(root *os.Root, file string, cond bucket.If) error {
 	want, match := cond.Match()
 	if !match && !cond.Absent() {
@@ -40,8 +40,8 @@ func check(root *os.Root, file string, cond bucket.If) error {
 	return nil
 }
 
-// replace puts the bytes in place of a file with one rename, after they are on the disk.
-// The caller holds the object's lock, so that the temporary file is its own.
+// replace replaces a file by data with one rename, after data is on the disk. The caller holds the
+// object's lock, so no other writer uses the temporary file.
 func replace(ctx context.Context, root *os.Root, file string, data []byte) (fs.FileInfo, error) {
 	temp := temporary(file)
 	stat, err := writeTemporary(root, temp, data)
@@ -49,13 +49,13 @@ func replace(ctx context.Context, root *os.Root, file string, data []byte) (fs.F
 		err = changeNames(ctx, root, path.Dir(file), func() error { return root.Rename(temp, file) })
 	}
 	if err != nil {
-		_ = root.Remove(temp) // gone already if the rename was made
+		_ = root.Remove(temp) // doesn't exist any more if the rename was made
 		return nil, err
 	}
 	return stat, nil
 }
 
-// writeTemporary makes the file temp anew, and the directories above it where they lack.
+// writeTemporary creates the file temp again, and missing directories above it.
 func writeTemporary(root *os.Root, temp string, data []byte) (fs.FileInfo, error) {
 	if err := removeIfThere(root, temp); err != nil {
 		return nil, err
@@ -81,7 +81,7 @@ func writeTemporary(root *os.Root, temp string, data []byte) (fs.FileInfo, error
 	return stat, errors.Join(err, f.Close())
 }
 
-// makeDirectories makes a directory and those above it.
+// makeDirectories creates a directory and those above it.
 func makeDirectories(dir string) error {
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -97,7 +97,7 @@ func makeDirectories(dir string) error {
 	return syncDirectory(root, ".")
 }
 
-// makeDirectoriesIn makes a directory below root and those above it, to stay after a crash.
+// makeDirectoriesIn creates a directory below root and those above it, and syncs them to the disk.
 func makeDirectoriesIn(root *os.Root, dir string) error {
 	if err := root.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -118,12 +118,11 @@ func removeIfThere(root *os.Root, file string) error {
 	return nil
 }
 
-// changeNames makes a change of the names in dir, and has it on the disk before it returns.
+// changeNames changes names in dir, and syncs the directory to the disk before it returns.
 //
-// POSIX leaves open whether a listing that is under way shows a file replaced meanwhile,
-// under its old state or its new. On tmpfs it can show neither (one listing in six, measured
-// with 1,500 files and one busy writer). So a listing excludes such changes while it reads
-// the names of one directory.
+// POSIX doesn't say whether a concurrent listing shows the old or the new state of a file that is
+// replaced. On tmpfs it can show neither (one listing in six, measured with 1,500 files and one
+// busy writer). So a listing excludes such changes while it reads the names of one directory.
 func changeNames(ctx context.Context, root *os.Root, dir string, change func() error) error {
 	unlock, err := lock(ctx, root, namesLock)
 	if err != nil {
@@ -135,7 +134,7 @@ func changeNames(ctx context.Context, root *os.Root, dir string, change func() e
 		return err
 	}
 	if err := syncDirectory(root, dir); err != nil {
-		return fault{bucket.ErrUnavailable, err.Error()} // the change is made, but may not last
+		return fault{bucket.ErrUnavailable, err.Error()} // the change is made, but may be lost after a crash
 	}
 	return nil
 }

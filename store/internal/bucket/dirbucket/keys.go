@@ -23,8 +23,8 @@ const (
 	aliasComment   = "# alias: "
 )
 
-// keyring is a directory of identity files. For reading, what it holds is parsed once; a
-// put reads its identity anew, so that nothing is sealed to one that is not there any more.
+// keyring is a directory of identity files. For reads, it parses them once. A put reads its
+// identity file each time, so that nothing is encrypted to an identity that was removed.
 type keyring struct {
 	dir string
 
@@ -33,16 +33,15 @@ type keyring struct {
 	files  []identityFile
 }
 
-// identityFile is one file of the key directory, as age-keygen would write it: the
-// identities in it open objects, the first of them seals. Where it could not be used, fault
-// says why.
+// identityFile is one file of the key directory, as age-keygen would write it. All its identities
+// decrypt objects; the first one encrypts. fault is the error if the file could not be used.
 type identityFile struct {
 	alias      string // from its comment; "" if it has none
 	identities []*age.X25519Identity
 	fault      error
 }
 
-// recipient returns what to seal with under alias, and makes the identity if there is none.
+// recipient returns the recipient of alias, and creates the identity if there is none.
 func (k *keyring) recipient(alias string) (*age.X25519Recipient, error) {
 	if alias == "" {
 		return nil, fault{bucket.ErrRefused, "an object has to be sealed to the identity of an alias, and none is named"}
@@ -73,13 +72,13 @@ func (k *keyring) recipient(alias string) (*age.X25519Recipient, error) {
 	return file.identities[0].Recipient(), nil
 }
 
-// path is where the identity of an alias is.
+// path returns the path of an alias's identity file.
 func (k *keyring) path(alias string) string {
 	return filepath.Join(k.dir, strings.ReplaceAll(alias, "/", "_")+identitySuffix)
 }
 
-// known returns the recipient of an alias, or a recipient whose identity is here; "" for
-// others. Unlike recipient it makes nothing.
+// known returns the recipient of an alias; a recipient whose identity exists here returns itself,
+// and others return "". Unlike recipient it creates nothing.
 func (k *keyring) known(name string) (string, error) {
 	if namesFile(name) && strings.Contains(name, "/") {
 		file := readIdentityFile(k.path(name))
@@ -102,8 +101,8 @@ func (k *keyring) known(name string) (string, error) {
 	return "", err
 }
 
-// create makes an identity file, whole and on the disk before it has its name. When
-// another process makes one at the same time, the first to link it has made it.
+// create creates an identity file. It is complete and on the disk before it gets its name. If two
+// processes create one at the same time, the first link wins.
 func (k *keyring) create(path, alias string) error {
 	identity, err := age.GenerateX25519Identity()
 	if err != nil {
@@ -129,7 +128,7 @@ func (k *keyring) create(path, alias string) error {
 	return syncDirectory(root, ".")
 }
 
-// open returns the plaintext of a sealed object and the recipient that it was sealed to.
+// open returns the plaintext of an encrypted object and its recipient.
 func (k *keyring) open(sealed []byte) ([]byte, string, error) {
 	var body []byte
 	recipient, err := k.first(func(identity *age.X25519Identity) error {
@@ -142,8 +141,7 @@ func (k *keyring) open(sealed []byte) ([]byte, string, error) {
 	return body, recipient, err
 }
 
-// recipientOf returns the recipient that an age header is for; "" if none of the
-// identities fits.
+// recipientOf returns the recipient of an age header; "" if no identity matches.
 func (k *keyring) recipientOf(header []byte) string {
 	recipient, err := k.first(func(identity *age.X25519Identity) error {
 		_, err := age.DecryptHeader(header, identity)
@@ -155,9 +153,9 @@ func (k *keyring) recipientOf(header []byte) string {
 	return recipient
 }
 
-// first tries the identities in turn and returns the recipient of the first that fits. An
-// age header does not name its recipient. When none fits, the directory is read again:
-// another process may have made an identity.
+// first tries the identities in order and returns the recipient of the first that matches, because
+// an age header does not name its recipient. If none matches, it reads the directory again: another
+// process may have created an identity.
 func (k *keyring) first(try func(*age.X25519Identity) error) (string, error) {
 	for again := false; ; again = true {
 		files, fresh, err := k.load(again)
@@ -171,7 +169,7 @@ func (k *keyring) first(try func(*age.X25519Identity) error) (string, error) {
 				case err == nil:
 					return identity.Recipient().String(), nil
 				case !errors.As(err, &mismatch):
-					return "", fault{bucket.ErrTorn, "the file is not whole, or not sealed with age"} // age would quote a line of it
+					return "", fault{bucket.ErrTorn, "the file is not whole, or not sealed with age"} // age's error would quote a line of the file
 				}
 			}
 		}
@@ -181,7 +179,7 @@ func (k *keyring) first(try func(*age.X25519Identity) error) (string, error) {
 	}
 }
 
-// noneFits is the error about an object that no identity opens.
+// noneFits returns the error about an object that no identity decrypts.
 func noneFits(files []identityFile) error {
 	for _, file := range files {
 		if file.fault != nil {
@@ -191,8 +189,7 @@ func noneFits(files []identityFile) error {
 	return fault{bucket.ErrDenied, "no identity here opens it"}
 }
 
-// load returns the identity files in the order of their names, and whether they were read
-// just now.
+// load returns the identity files in the order of their names, and whether they were read just now.
 func (k *keyring) load(again bool) (files []identityFile, fresh bool, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -232,8 +229,9 @@ func identityPaths(dir string) ([]string, error) {
 	return slices.Clip(paths), nil
 }
 
-// checkKeyDirectory refuses a key directory into which others can put identities: new secrets would
-// be sealed to theirs. One that does not exist yet is made private.
+// checkKeyDirectory refuses a key directory in which other users can create identities: new secrets
+// would be encrypted to theirs. A directory that does not exist yet is created with mode 0700
+// later.
 func checkKeyDirectory(dir string) error {
 	stat, err := os.Stat(dir)
 	if missing(err) {
@@ -252,8 +250,8 @@ func checkKeyDirectory(dir string) error {
 	return nil
 }
 
-// readIdentityFile reads an identity file that only its owner can read. What does not
-// parse is not quoted: it may be most of a key.
+// readIdentityFile reads an identity file that only its owner can read. Its errors don't quote what
+// cannot be parsed, as it may be most of a key.
 func readIdentityFile(path string) identityFile {
 	text, err := readPrivately(path)
 	if err != nil {
@@ -275,8 +273,8 @@ func readIdentityFile(path string) identityFile {
 	return file
 }
 
-// readPrivately returns what is in a file of the caller's that nobody else can read. Nothing but a
-// file is opened for reading: a FIFO would wait for a writer.
+// readPrivately returns the content of a file that belongs to the caller and no other user can
+// read. It reads regular files only: a FIFO would wait for a writer.
 func readPrivately(path string) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|withoutWaiting, 0)
 	if err != nil {
@@ -297,7 +295,7 @@ func readPrivately(path string) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
-// unopened says why a file could not be opened: a socket cannot be, a link can lead nowhere.
+// unopened explains why a file could not be opened: it is a socket, or a link to a missing file.
 func unopened(path string, err error) error {
 	if stat, failed := os.Lstat(path); failed == nil && !stat.Mode().IsRegular() {
 		if target, failed := os.Stat(path); failed == nil {
@@ -332,7 +330,7 @@ func kindOfFile(mode os.FileMode) string {
 	return "something else"
 }
 
-// aliasIn returns the alias that the comment in an identity file names; "" if there is none.
+// aliasIn returns the alias in the comment of an identity file; "" if there is none.
 func aliasIn(text string) string {
 	for line := range strings.Lines(text) {
 		if alias, ok := strings.CutPrefix(line, aliasComment); ok {
@@ -342,7 +340,7 @@ func aliasIn(text string) string {
 	return ""
 }
 
-// seal returns body as an age file for one recipient.
+// seal encrypts body as an age file for one recipient.
 func seal(body []byte, to age.Recipient) ([]byte, error) {
 	var sealed bytes.Buffer
 	w, err := age.Encrypt(&sealed, to)
@@ -358,7 +356,7 @@ func seal(body []byte, to age.Recipient) ([]byte, error) {
 	return sealed.Bytes(), nil
 }
 
-// namesFile reports whether an alias can be the name of an identity file.
+// namesFile reports whether an alias can be converted to the name of an identity file.
 func namesFile(alias string) bool {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	for part := range strings.SplitSeq(alias, "/") {

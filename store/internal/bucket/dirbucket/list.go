@@ -31,14 +31,14 @@ func (b *Bucket) list(ctx context.Context, prefix string, deep bool) iter.Seq2[b
 	}
 }
 
-// errLeft says that the caller has left the iteration.
+// errLeft means that the caller has stopped the iteration.
 var errLeft = errors.New("iteration left")
 
 type listing struct {
 	ctx   context.Context //nolint:containedctx // lives as long as one call
 	deep  bool
 	yield func(bucket.Info, error) bool
-	top   *os.Root // the directory of the bucket, where the locks are
+	top   *os.Root // the directory of the bucket, which contains the locks
 }
 
 func (l *listing) run(b *Bucket, prefix string) error {
@@ -65,7 +65,7 @@ func (l *listing) run(b *Bucket, prefix string) error {
 	return l.below(top, file, prefix[:slash], prefix[slash:])
 }
 
-// below lists the directory file of root, whose objects' names begin with path.
+// below lists the directory file of root. path is the prefix of its objects' names.
 func (l *listing) below(root *os.Root, file, path, rest string) error {
 	dir, err := root.OpenRoot(file)
 	if err != nil {
@@ -78,8 +78,8 @@ func (l *listing) below(root *os.Root, file, path, rest string) error {
 	return l.level(dir, path, rest)
 }
 
-// level yields the objects in dir whose names go on with rest after path, and those deeper
-// down.
+// level yields the objects in dir whose names begin with path and then rest, and, for Walk, those
+// of deeper levels.
 func (l *listing) level(dir *os.Root, path, rest string) error {
 	entries, err := l.names(dir, rest)
 	if err != nil {
@@ -101,7 +101,7 @@ func (l *listing) level(dir *os.Root, path, rest string) error {
 	return nil
 }
 
-// object yields one object, unless it has been deleted meanwhile.
+// object yields one object, unless it was deleted meanwhile.
 func (l *listing) object(dir *os.Root, file, name string) error {
 	f, err := openSealed(dir, file)
 	if missing(err) {
@@ -122,15 +122,16 @@ func (l *listing) object(dir *os.Root, file, name string) error {
 	return nil
 }
 
-// entry is a file or directory below a directory. The name of a directory ends in "/", so
-// that sorting by it gives the order of the objects' full names.
+// entry is a file or subdirectory. The name of a directory ends in "/", so that sorting by name
+// gives the order of the objects' full names.
 type entry struct {
 	name, file string
 	dir        bool
 }
 
-// names reads the names in dir that begin with prefix, in order, while no writer changes
-// any: see changeNames. A caller who may not write to the store reads them without that.
+// names reads the names in dir that begin with prefix, sorted. It takes the lock of changeNames, so
+// that no writer changes a name meanwhile. A caller without permission to write reads them without
+// the lock.
 func (l *listing) names(dir *os.Root, prefix string) ([]entry, error) {
 	unlock, err := lockExisting(l.ctx, l.top, namesLock)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/coffer-secrets/coffer/internal/waiting"
 )
 
-// lock waits until this caller alone, among all goroutines and processes, holds the named
-// lock of the store, or until ctx ends. The lock is held until unlock is called.
+// lock waits until this caller holds the named lock of the store exclusively, among all goroutines
+// and processes, or until ctx ends. The lock is held until unlock is called.
 func lock(ctx context.Context, root *os.Root, name string) (unlock func(), err error) {
 	file := path.Join(lockDir, name)
 	f, err := root.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
@@ -28,8 +28,8 @@ func lock(ctx context.Context, root *os.Root, name string) (unlock func(), err e
 	return hold(ctx, f)
 }
 
-// lockExisting is lock for one who only reads. Where no writer has made the lock yet, or
-// the caller may not take it, it returns at once.
+// lockExisting is lock for a reader. If no writer has created the lock yet, or the caller has no
+// permission for it, it returns at once without it.
 func lockExisting(ctx context.Context, root *os.Root, name string) (unlock func(), err error) {
 	f, err := root.OpenFile(path.Join(lockDir, name), os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
@@ -41,7 +41,7 @@ func lockExisting(ctx context.Context, root *os.Root, name string) (unlock func(
 	return hold(ctx, f)
 }
 
-// hold locks the file f, which it takes over, and returns what unlocks it.
+// hold locks the file f and returns the function that unlocks it. That function also closes f.
 func hold(ctx context.Context, f *os.File) (func(), error) {
 	release := func() {
 		unlockFile(f)
@@ -62,7 +62,7 @@ func hold(ctx context.Context, f *os.File) (func(), error) {
 		}
 		return release, nil
 	case <-ctx.Done():
-		go func() { // the system call cannot be taken back
+		go func() { // the system call cannot be cancelled
 			if <-locked == nil {
 				release()
 			} else {

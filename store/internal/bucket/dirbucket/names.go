@@ -11,15 +11,14 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// Names beginning with "~" are those of files that are not objects.
+// Files whose names begin with "~" are not objects.
 const (
 	lockDir   = "~locks"
 	namesLock = "names"
 )
 
-// fileName returns the path of an object's file below the directory. The segments of an
-// object's name hold letters, digits and "_.-", and are not "." or "..": the same names
-// are possible on every system.
+// fileName returns the path of an object's file below the directory. The segments of an object's
+// name consist of letters, digits and "_.-", and are not "." or "..", so every system allows them.
 func fileName(object string) (string, error) {
 	file, ok := encode(object)
 	if !ok || !filepath.IsLocal(filepath.FromSlash(file)) {
@@ -34,7 +33,7 @@ func encode(object string) (string, bool) {
 		if segment == "" || segment == "." || segment == ".." {
 			return "", false
 		}
-		if runtime.GOOS == "windows" && strings.HasSuffix(segment, ".") { // Windows drops it
+		if runtime.GOOS == "windows" && strings.HasSuffix(segment, ".") { // Windows drops a final dot
 			return "", false
 		}
 		if i > 0 {
@@ -55,8 +54,8 @@ func encode(object string) (string, bool) {
 	return file.String(), true
 }
 
-// decode returns the segment of an object's name that a file name stands for; ok is false
-// if it stands for none.
+// decode returns the segment of an object's name that a file name encodes. ok is false if it is not
+// an encoded name.
 func decode(file string) (segment string, ok bool) {
 	var name strings.Builder
 	for i := 0; i < len(file); i++ {
@@ -74,21 +73,21 @@ func decode(file string) (segment string, ok bool) {
 	return name.String(), true
 }
 
-// plain reports whether c stands for itself in file names.
+// plain reports whether c is not escaped in file names.
 func plain(c byte) bool {
 	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_' || c == '.' || c == '-'
 }
 
-// temporary returns the path of the temporary file of an object, in the same directory. It
-// is always the same one, so that a writer finds what a crash has left, and of one length,
-// so that it fits wherever the object's does.
+// temporary returns the path of the temporary file of an object, in the same directory. It is
+// always the same path, so that a writer finds the file that a crash has left. Its length is
+// constant, so that the file system accepts it for every object.
 func temporary(file string) string {
 	sum := sha256.Sum256([]byte(path.Base(file)))
 	return path.Join(path.Dir(file), "~"+hex.EncodeToString(sum[:16]))
 }
 
-// objectLock returns the name of an object's lock. Objects share 256 of them, so that the
-// files do not become as many as the objects; nobody holds two.
+// objectLock returns the name of an object's lock. All objects share 256 locks, so that there are
+// not as many lock files as objects. No request holds two of them.
 func objectLock(object string) string {
 	sum := sha256.Sum256([]byte(object))
 	return hex.EncodeToString(sum[:1])

@@ -21,7 +21,7 @@ type sealedFile struct {
 	stat fs.FileInfo
 }
 
-// openSealed opens the file of an object. A directory of that name is no object.
+// openSealed opens the file of an object. A directory is not an object.
 func openSealed(root *os.Root, file string) (*sealedFile, error) {
 	f, err := root.Open(file)
 	if err != nil {
@@ -38,7 +38,7 @@ func openSealed(root *os.Root, file string) (*sealedFile, error) {
 	return &sealedFile{f, stat}, nil
 }
 
-// readAll returns the state and the bytes as stored.
+// readAll returns the state and the encrypted bytes.
 func (f *sealedFile) readAll() (bucket.Info, []byte, error) {
 	data, err := io.ReadAll(f)
 	if err != nil {
@@ -47,7 +47,7 @@ func (f *sealedFile) readAll() (bucket.Info, []byte, error) {
 	return f.info(tagOfFile(data)), data, nil
 }
 
-// readHeader returns the state and the age header; nil when the file has none.
+// readHeader returns the state and the age header, which is nil if the file has none.
 func (f *sealedFile) readHeader() (bucket.Info, []byte, error) {
 	header, err := age.ExtractHeader(f)
 	if err == nil {
@@ -67,17 +67,17 @@ func (f *sealedFile) info(tag bucket.Tag) bucket.Info {
 	return bucket.Info{Tag: tag, Modified: f.stat.ModTime().UTC(), Size: f.stat.Size()}
 }
 
-// tagOfHeader makes the tag from the header of an age file alone. That is exact: each
-// sealing draws a new file key and a new ephemeral share, and the header holds that share,
-// the wrapped file key and a MAC under it, so two sealings never have the same header, even
-// of the same bytes; and a payload opens under no other header than its own. A listing then
-// has to read some 200 bytes of each file, however large it is.
+// tagOfHeader computes the tag from only the header of an age file. That is exact: each encryption
+// generates a new file key and a new ephemeral share, and the header contains that share, the
+// wrapped file key and a MAC. So no two files have the same header, even with the same plaintext,
+// and a payload can be decrypted with no header but its own. So a listing reads only some 200 bytes
+// of each file, however large it is.
 func tagOfHeader(header []byte) bucket.Tag {
 	sum := sha256.Sum256(header)
 	return bucket.Tag(hex.EncodeToString(sum[:16]))
 }
 
-// tagOfFile is tagOfHeader for a whole file. One that is no age file counts with all of its
+// tagOfFile is tagOfHeader for a whole file. If it is not an age file, the tag depends on all its
 // bytes.
 func tagOfFile(data []byte) bucket.Tag {
 	header, err := age.ExtractHeader(bytes.NewReader(data))
@@ -87,5 +87,5 @@ func tagOfFile(data []byte) bucket.Tag {
 	return tagOfHeader(header)
 }
 
-// shut closes what was only read, or whose close can lose nothing.
+// shut closes a file that was only read, or whose close cannot lose data.
 func shut(c io.Closer) { _ = c.Close() }

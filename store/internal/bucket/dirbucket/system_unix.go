@@ -8,13 +8,13 @@ import (
 	"syscall"
 )
 
-// tryLockFile locks f if that is possible at once.
+// tryLockFile locks f without waiting, and reports whether it could.
 func tryLockFile(f *os.File) bool {
 	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil
 }
 
-// lockFile waits for the lock of f. It belongs to this opening of the file, so that it
-// excludes other goroutines as well as other processes.
+// lockFile waits for the lock of f. The lock belongs to this open file, so it excludes other
+// goroutines as well as other processes.
 func lockFile(f *os.File) error {
 	for {
 		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); !errors.Is(err, syscall.EINTR) {
@@ -26,8 +26,8 @@ func lockFile(f *os.File) error {
 // unlockFile releases the lock of f.
 func unlockFile(f *os.File) { _ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }
 
-// syncDirectory has the names in a directory on the disk. Some file systems cannot do that
-// for directories, and say so with EINVAL.
+// syncDirectory syncs the names in a directory to the disk. Some file systems don't support that
+// for directories, and return EINVAL.
 func syncDirectory(root *os.Root, dir string) error {
 	f, err := root.Open(dir)
 	if err != nil {
@@ -40,10 +40,11 @@ func syncDirectory(root *os.Root, dir string) error {
 	return nil
 }
 
-// exposed reports whether others than the owner may read or write a file of this mode.
+// exposed reports whether users other than the owner can read or write a file of this mode.
 func exposed(mode os.FileMode) bool { return mode.Perm()&0o077 != 0 }
 
-// writableByOthers reports whether others than the owner may add and replace files in a directory.
+// writableByOthers reports whether users other than the owner can add and replace files in a
+// directory.
 func writableByOthers(mode os.FileMode) bool { return mode.Perm()&0o022 != 0 }
 
 // foreign reports whether a file or directory belongs to neither the caller nor root.
@@ -52,8 +53,8 @@ func foreign(info os.FileInfo) bool {
 	return ok && stat.Uid != 0 && int(stat.Uid) != os.Geteuid()
 }
 
-// withoutWaiting opens a FIFO at once, whether somebody writes to it or not.
+// withoutWaiting opens a FIFO at once, even without a writer.
 const withoutWaiting = syscall.O_NONBLOCK
 
-// held reports whether another process holds the file, or the server of it was restarted.
+// held reports whether another process holds the file, or its file server was restarted.
 func held(errno syscall.Errno) bool { return errno == syscall.ESTALE || errno == syscall.ETXTBSY }

@@ -7,13 +7,13 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// tryLockFile locks f if that is possible at once.
+// tryLockFile locks f without waiting, and reports whether it could.
 func tryLockFile(f *os.File) bool {
 	return lockFileEx(f, windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY) == nil
 }
 
-// lockFile waits for the lock of f. It belongs to this opening of the file, so that it
-// excludes other goroutines as well as other processes.
+// lockFile waits for the lock of f. The lock belongs to this open file, so it excludes other
+// goroutines as well as other processes.
 func lockFile(f *os.File) error {
 	return os.NewSyscallError("LockFileEx", lockFileEx(f, windows.LOCKFILE_EXCLUSIVE_LOCK))
 }
@@ -22,22 +22,22 @@ func lockFileEx(f *os.File, flags uint32) error {
 	return windows.LockFileEx(windows.Handle(f.Fd()), flags, 0, 1, 0, new(windows.Overlapped))
 }
 
-// unlockFile releases the lock of f at once, which closing it does only in time.
+// unlockFile releases the lock of f at once. Closing f would release it with a delay.
 func unlockFile(f *os.File) {
 	_ = windows.UnlockFileEx(windows.Handle(f.Fd()), 0, 1, 0, new(windows.Overlapped))
 }
 
-// syncDirectory does nothing: Windows keeps the names in directories in its journal.
+// syncDirectory does nothing: Windows writes the names in directories to its journal.
 func syncDirectory(*os.Root, string) error { return nil }
 
-// exposed is always false: on Windows the mode of a file does not tell who may read it.
+// exposed is always false: on Windows the mode of a file doesn't show who can read it.
 func exposed(os.FileMode) bool { return false }
 
 // writableByOthers and foreign are always false, for the same reason.
 func writableByOthers(os.FileMode) bool { return false }
 func foreign(os.FileInfo) bool          { return false }
 
-const withoutWaiting = 0 // there are no FIFOs among files
+const withoutWaiting = 0 // no FIFOs in the file system
 
 // held reports whether another process holds the file.
 func held(errno syscall.Errno) bool {

@@ -7,9 +7,8 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// DenyKeys takes the permission to use the keys away from this client: Get of an object
-// sealed with one of them, and Put that would seal with one, are [bucket.ErrDenied].
-// Keys are named as [bucket.Seal] names them.
+// DenyKeys denies this client the use of the keys: Get of an object encrypted with one of them, and
+// Put that would encrypt with one, are [bucket.ErrDenied]. Keys are named as in [bucket.Seal].
 func (b *Bucket) DenyKeys(keyIDs ...string) {
 	b.objects.Lock()
 	defer b.objects.Unlock()
@@ -27,8 +26,8 @@ func (b *Bucket) AllowKeys(keyIDs ...string) {
 	}
 }
 
-// DisableKeys disables the keys for all clients: Get and Put with one of them are
-// [bucket.ErrKey], code "KMS.DisabledException". A denial comes before it.
+// DisableKeys disables the keys for all clients: Get and Put with one of them are [bucket.ErrKey],
+// code "KMS.DisabledException". A denial takes precedence.
 func (b *Bucket) DisableKeys(keyIDs ...string) {
 	b.objects.Lock()
 	defer b.objects.Unlock()
@@ -46,9 +45,9 @@ func (b *Bucket) EnableKeys(keyIDs ...string) {
 	}
 }
 
-// DenyListing takes the permission to list away from this client, but for prefixes that
-// begin with one of except. From then on a missing object is [bucket.ErrDenied] rather
-// than [bucket.ErrNotFound] to Get and Head, unless its name begins so.
+// DenyListing denies this client the permission to list, except for prefixes that begin with one of
+// except. Then a missing object is [bucket.ErrDenied] rather than [bucket.ErrNotFound] for Get and
+// Head, unless its name begins with one of except.
 func (b *Bucket) DenyListing(except ...string) {
 	b.objects.Lock()
 	defer b.objects.Unlock()
@@ -62,14 +61,14 @@ func (b *Bucket) AllowListing() {
 	b.listingDenied, b.listable = false, nil
 }
 
-// KeyID returns the key with which a put under alias is sealed now.
+// KeyID returns the key with which a put under alias is encrypted now.
 func (b *Bucket) KeyID(alias string) string {
 	b.objects.Lock()
 	defer b.objects.Unlock()
 	return b.seal(alias).KeyID
 }
 
-// Objects returns all objects by name, whatever the grants. They are copies.
+// Objects returns copies of all objects by name, whatever the grants.
 func (b *Bucket) Objects() map[string]bucket.Object {
 	b.objects.Lock()
 	defer b.objects.Unlock()
@@ -81,8 +80,8 @@ func (b *Bucket) Objects() map[string]bucket.Object {
 	return all
 }
 
-// Kept returns all versions of all objects that are no marks, whatever the grants, the newest of
-// each first. They are copies.
+// Kept returns copies of all versions of all objects, without delete markers, whatever the grants.
+// The newest version of each object comes first.
 func (b *Bucket) Kept() map[string][]bucket.Object {
 	b.objects.Lock()
 	defer b.objects.Unlock()
@@ -99,8 +98,8 @@ func (b *Bucket) Kept() map[string][]bucket.Object {
 	return all
 }
 
-// Plant stores an object with the seal given, whatever the grants and the state of the
-// object, and returns its new state.
+// Plant stores an object with the given seal, whatever the grants and the state of the object, and
+// returns its new state.
 func (b *Bucket) Plant(name string, body []byte, seal bucket.Seal) bucket.Info {
 	b.objects.Lock()
 	defer b.objects.Unlock()

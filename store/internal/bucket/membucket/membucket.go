@@ -1,6 +1,6 @@
-// Package membucket is a bucket in memory with exact conditions: one mutex orders every
-// request. It answers as S3 does, keys and grants included, so that a protocol can be
-// tested on it without a server.
+// Package membucket implements a bucket in memory with exact conditions: one mutex orders all
+// requests. It answers like S3, including keys and grants, so that a protocol can be tested without
+// a server.
 package membucket
 
 import (
@@ -21,29 +21,28 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// ETags says how the tags of objects are made.
+// ETags says how the tags of objects are computed.
 type ETags int
 
 const (
-	// UniqueETags differ with every put, whatever its bytes, as they do under SSE-KMS.
+	// UniqueETags are different for every put, whatever its bytes, as with SSE-KMS.
 	UniqueETags ETags = iota
-	// MD5ETags are the MD5 of the bytes: putting the old bytes back brings the old tag back.
+	// MD5ETags are the MD5 of the bytes: putting the old bytes again restores the old tag.
 	MD5ETags
 )
 
-// Options are the settings of a new bucket. The zero Options make a bucket with SSE-KMS.
+// Options are the settings of a new bucket. The zero Options are a bucket with SSE-KMS.
 type Options struct {
 	Method              string                    // of the seals it reports; "" means "aws:kms"
-	NoSeal              bool                      // it reports no seal, as a server that ignores encryption
-	KeyID               func(alias string) string // the key behind an alias, asked at each put; nil means [KeyID]
+	NoSeal              bool                      // it reports no seal, like a server without encryption
+	KeyID               func(alias string) string // returns the key of an alias, called at each put; nil means [KeyID]
 	ETags               ETags
-	NoConditionalDelete bool // Delete under a condition is [bucket.ErrUnsupported]
-	Versioned           bool // what is replaced or deleted is kept
+	NoConditionalDelete bool // a conditional Delete is [bucket.ErrUnsupported]
+	Versioned           bool // replaced and deleted objects are kept as versions
 }
 
-// KeyID is the key ARN that a bucket reports for alias unless its options say otherwise.
-// Each alias has a key of its own; "" has the account's default key. An ARN is returned
-// as it is.
+// KeyID returns the key ARN that a bucket reports for alias by default. Each alias has its own key;
+// "" has the account's default key. An ARN is returned unchanged.
 func KeyID(alias string) string {
 	if strings.HasPrefix(alias, "arn:") {
 		return alias
@@ -52,30 +51,30 @@ func KeyID(alias string) string {
 	return "arn:aws:kms:us-east-1:123456789012:key/" + cmp.Or(name, "aws/s3")
 }
 
-// Bucket is one client of a bucket in memory: the objects are shared with the clients
-// that [Bucket.Client] makes, the grants are its own.
+// Bucket is one client of a bucket in memory. It shares the objects with the clients that
+// [Bucket.Client] returns, but has its own grants.
 type Bucket struct {
 	opts    Options
 	objects *objects
 
-	// Guarded by the mutex of objects, so that a change of grants is ordered with requests.
+	// Guarded by the mutex of objects, so that changes of grants are ordered with requests.
 	denied        map[string]bool
 	listingDenied bool
 	listable      []string
 }
 
-// objects is what all clients of one bucket share.
+// objects is the state that all clients of one bucket share.
 type objects struct {
 	sync.Mutex
 	byName   map[string]bucket.Object
-	versions map[string][]version // of each name the newest first
+	versions map[string][]version // by name, the newest first
 	faulty   map[string]bool
 	puts     int
 }
 
 var _ bucket.Bucket = (*Bucket)(nil)
 
-// New returns an empty bucket whose client may do everything.
+// New returns an empty bucket whose client has all permissions.
 func New(o Options) *Bucket {
 	o.Method = cmp.Or(o.Method, "aws:kms")
 	if o.KeyID == nil {
@@ -88,7 +87,7 @@ func New(o Options) *Bucket {
 	}
 }
 
-// Client returns another client of the same objects, one that may do everything.
+// Client returns another client of the same objects with all permissions.
 func (b *Bucket) Client() *Bucket {
 	return &Bucket{opts: b.opts, objects: b.objects, denied: map[string]bool{}}
 }
@@ -111,8 +110,7 @@ func (b *Bucket) Get(ctx context.Context, name string) (bucket.Object, error) {
 	return o, nil
 }
 
-// Head implements [bucket.Bucket]. It never opens the seal: a denied or faulty key does
-// not stop it.
+// Head implements [bucket.Bucket]. It does not decrypt, so it works with a denied or faulty key.
 func (b *Bucket) Head(ctx context.Context, name string) (bucket.Info, error) {
 	if err := begin(ctx, "head", name); err != nil {
 		return bucket.Info{}, err
@@ -123,8 +121,7 @@ func (b *Bucket) Head(ctx context.Context, name string) (bucket.Info, error) {
 	return o.Info, err
 }
 
-// Put implements [bucket.Bucket]. A key that may not be used is reported before a
-// condition that does not hold.
+// Put implements [bucket.Bucket]. A key error takes precedence over a condition that fails.
 func (b *Bucket) Put(ctx context.Context, name string, body []byte, o bucket.PutOptions) (bucket.Info, error) {
 	if err := begin(ctx, "put", name); err != nil {
 		return bucket.Info{}, err
@@ -141,7 +138,7 @@ func (b *Bucket) Put(ctx context.Context, name string, body []byte, o bucket.Put
 	return b.store(name, body, seal), nil
 }
 
-// Delete implements [bucket.Bucket]. Without a condition a missing object is no error.
+// Delete implements [bucket.Bucket]. Without a condition a missing object is not an error.
 func (b *Bucket) Delete(ctx context.Context, name string, cond bucket.If) error {
 	if err := begin(ctx, "delete", name); err != nil {
 		return err
@@ -171,7 +168,7 @@ func (b *Bucket) Walk(ctx context.Context, prefix string) iter.Seq2[bucket.Info,
 	return b.list(ctx, prefix, func(string) bool { return true })
 }
 
-// list yields a snapshot, taken when the iteration begins.
+// list yields a snapshot that is taken when the iteration begins.
 func (b *Bucket) list(ctx context.Context, prefix string, belongs func(rest string) bool) iter.Seq2[bucket.Info, error] {
 	return func(yield func(bucket.Info, error) bool) {
 		found, err := b.snapshot(ctx, prefix, belongs)
@@ -207,7 +204,7 @@ func (b *Bucket) snapshot(ctx context.Context, prefix string, belongs func(rest 
 	return found, nil
 }
 
-// begin refuses what no request is made for.
+// begin returns an error if the context has ended or the name is empty.
 func begin(ctx context.Context, op, name string) error {
 	if err := ctx.Err(); err != nil {
 		return &bucket.Error{Op: op, Name: name, Err: err}
@@ -218,8 +215,8 @@ func begin(ctx context.Context, op, name string) error {
 	return nil
 }
 
-// find returns an object. To a client that may not list, a missing object is denied: S3
-// does not tell it which names exist.
+// find returns an object. If the client cannot list, a missing object is denied: S3 hides from such
+// a client which names exist.
 func (b *Bucket) find(op, name string) (bucket.Object, error) {
 	o, ok := b.objects.byName[name]
 	switch {
@@ -232,7 +229,7 @@ func (b *Bucket) find(op, name string) (bucket.Object, error) {
 	}
 }
 
-// check tells whether cond holds for the object name as it is now.
+// check returns an error unless cond is true for the object now.
 func (b *Bucket) check(op, name string, cond bucket.If) error {
 	o, exists := b.objects.byName[name]
 	tag, match := cond.Match()
@@ -246,7 +243,7 @@ func (b *Bucket) check(op, name string, cond bucket.If) error {
 	}
 }
 
-// useKey tells whether this client may use the key keyID, and whether anybody can.
+// useKey returns an error if this client has no permission to use the key keyID, or it is disabled.
 func (b *Bucket) useKey(op, name, keyID string) error {
 	switch {
 	case b.denied[keyID]:
@@ -274,8 +271,8 @@ func (b *Bucket) seal(alias string) bucket.Seal {
 	}
 }
 
-// store puts an object in place. Its time is that of a clock which begins at a fixed
-// instant and moves one second with each put and each mark.
+// store stores an object. Its time is that of a clock that begins at a fixed instant and advances
+// one second with each put and each delete marker.
 func (b *Bucket) store(name string, body []byte, seal bucket.Seal) bucket.Info {
 	modified := b.tick()
 	stamp := body

@@ -15,14 +15,14 @@ import (
 
 var _ bucket.Versioned = (*Bucket)(nil)
 
-// version is one state of an object, or a mark.
+// version is one state of an object, or a delete marker.
 type version struct {
 	bucket.Object
 	id   string
 	mark bool
 }
 
-// push makes v the newest version of its name; without versions, the only one.
+// push adds v as the newest version of its name. In a bucket without versions it is the only one.
 func (b *Bucket) push(v version) {
 	kept := b.objects.versions[v.Name]
 	v.id = fmt.Sprintf("v%d", b.objects.puts)
@@ -32,8 +32,8 @@ func (b *Bucket) push(v version) {
 	b.objects.versions[v.Name] = slices.Concat([]version{v}, kept)
 }
 
-// remove takes an object away. Where versions are kept, a mark is the newest one then, also
-// when there was no object.
+// remove removes an object. In a versioned bucket it adds a delete marker, even if there was no
+// object.
 func (b *Bucket) remove(name string) {
 	delete(b.objects.byName, name)
 	if !b.opts.Versioned {
