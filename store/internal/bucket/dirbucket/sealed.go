@@ -69,9 +69,9 @@ func (f *sealedFile) info(tag bucket.Tag) bucket.Info {
 
 // tagOfHeader computes the tag from only the header of an age file. That is exact: each encryption
 // generates a new file key and a new ephemeral share, and the header contains that share, the
-// wrapped file key and a MAC. So no two files have the same header, even with the same plaintext,
-// and a payload can be decrypted with no header but its own. So a listing reads only some 200 bytes
-// of each file, however large it is.
+// wrapped file key and a MAC under it. So no two files have the same header, even with the same
+// plaintext, and no payload can be decrypted with another header than its own. A listing reads
+// only some 200 bytes of each file, however large it is.
 func tagOfHeader(header []byte) bucket.Tag {
 	sum := sha256.Sum256(header)
 	return bucket.Tag(hex.EncodeToString(sum[:16]))
