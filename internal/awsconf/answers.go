@@ -14,9 +14,9 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// answers are what a question with a query parameter is answered with. A server that does not know
-// the parameter answers another question: with the object, or a listing of the bucket. The SDK
-// decodes any XML, and finds "nothing configured" in it.
+// answers are the root elements of the responses to requests with a query parameter. A server that
+// doesn't know the parameter ignores it and returns the object or a listing of the bucket. The SDK
+// decodes any XML, and reads "nothing configured" from it.
 var answers = map[string]string{
 	"ListObjectVersions":              "ListVersionsResult",
 	"GetObjectTagging":                "Tagging",
@@ -27,10 +27,9 @@ var answers = map[string]string{
 	"GetBucketPolicy":                 "", // JSON
 }
 
-const maxAnswer = 64 << 20 // bytes of an answer that is looked at
+const maxAnswer = 64 << 20 // bytes of a response that are checked
 
-// checkAnswers refuses an answer to another question than the one that was asked, as
-// NotImplemented.
+// checkAnswers returns NotImplemented for a response to another request than the one that was sent.
 func checkAnswers(stack *middleware.Stack) error {
 	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("CheckAnswers", func(
 		ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,
@@ -54,15 +53,15 @@ func checkAnswers(stack *middleware.Stack) error {
 	}), middleware.After)
 }
 
-// checkAnswer looks at what an answer is not: moto 5.2 calls its VersioningConfiguration a
-// GetBucketVersioningResponse.
+// checkAnswer rejects the responses that are known to be wrong, rather than all but the right one:
+// moto 5.2 calls its VersioningConfiguration a GetBucketVersioningResponse.
 func checkAnswer(want string, body []byte) error {
 	body = bytes.TrimSpace(body)
 	isJSON := bytes.HasPrefix(body, []byte("{"))
 	root := rootOf(body)
 	switch {
 	case len(body) == 0, want == "" && isJSON, root == want && want != "":
-		return nil // whether an empty one is right, the caller knows
+		return nil // the caller decides whether an empty response is valid
 	case isJSON:
 		return notKnown("the object itself")
 	case root == "ListBucketResult", root == "ListAllMyBucketsResult", root == "LocationConstraint":
@@ -77,7 +76,7 @@ func notKnown(answer string) error {
 	return &smithy.GenericAPIError{Code: "NotImplemented", Message: "the server does not know the question: it answers with " + answer, Fault: smithy.FaultServer}
 }
 
-// rootOf is the name of the outermost element of XML; "" for anything else.
+// rootOf returns the name of the root element of XML, and "" for anything else.
 func rootOf(body []byte) string {
 	decoder := xml.NewDecoder(bytes.NewReader(body))
 	for {

@@ -25,18 +25,19 @@ const (
 	stsTimeout  = 15 * time.Second // for all attempts of one call
 )
 
-// assumer has the calls that make credentials made to the STS in force, which [Load] tells it
-// when the chain is built: the SDK hands out its clients before it knows the endpoints.
+// assumer sends the calls that create credentials to the STS in force. [Load] sets at while it
+// loads the configuration: the SDK creates its STS clients before it knows the endpoints.
 type assumer struct {
 	at  *stsPlace
 	now func() time.Time
 }
 
-// options are those of the SDK's chain: web identities, and roles of profiles, chained ones too.
+// options are those of the SDK's credential chain: web identities, and roles of profiles, also
+// chained ones.
 func (a *assumer) options() []func(*config.LoadOptions) error {
 	return []func(*config.LoadOptions) error{
 		config.WithWebIdentityRoleCredentialOptions(func(o *stscreds.WebIdentityRoleOptions) {
-			if o.Client != nil { // nil when the SDK only looks at the options
+			if o.Client != nil { // nil when the SDK only reads the options
 				o.Client = &webIdentity{a, o.Client, tokenFileOf(o.TokenRetriever)}
 			}
 			if file, ok := o.TokenRetriever.(stscreds.IdentityTokenFile); ok {
@@ -51,7 +52,7 @@ func (a *assumer) options() []func(*config.LoadOptions) error {
 	}
 }
 
-// call makes a call to the STS in force; what tells whose session it is about.
+// call makes a call to the STS in force. what names the role or the token in errors.
 func (a *assumer) call(ctx context.Context, what string, do func(context.Context, func(*sts.Options)) error) error {
 	if a.at.missing != nil {
 		return &store.CredentialsError{Reason: a.at.missing.Error() + ": " + what + " is not sent to AWS", Way: a.at.missing.Hint()}
@@ -75,7 +76,7 @@ func (a *assumer) call(ctx context.Context, what string, do func(context.Context
 	return a.refusal(what, err)
 }
 
-// refusal puts the failure of a call into a sentence.
+// refusal describes a failed call.
 func (a *assumer) refusal(what string, err error) error {
 	where := "AWS's STS"
 	if a.at.URL != "" {
@@ -84,7 +85,7 @@ func (a *assumer) refusal(what string, err error) error {
 	var done *store.CredentialsError
 	var api smithy.APIError
 	switch {
-	case errors.As(err, &done): // of the credentials that a role builds upon
+	case errors.As(err, &done): // of the credentials that assume the role
 		return err
 	case errors.As(err, &api) && answered(err) != 0 && answered(err) < 500 && api.ErrorCode() != "UnknownError":
 		return &store.CredentialsError{
@@ -110,7 +111,7 @@ func (a *assumer) from() string {
 	return a.at.From
 }
 
-// role is the client of roles.
+// role is the STS client for roles.
 type role struct {
 	*assumer
 	next stscreds.AssumeRoleAPIClient
@@ -125,11 +126,11 @@ func (r *role) AssumeRole(ctx context.Context, in *sts.AssumeRoleInput, o ...fun
 	return out, err
 }
 
-// webIdentity is the client of web identities.
+// webIdentity is the STS client for web identities.
 type webIdentity struct {
 	*assumer
 	next stscreds.AssumeRoleWithWebIdentityAPIClient
-	file string // that has the token; "" when it isn't known
+	file string // the token's file; "" when it isn't known
 }
 
 // AssumeRoleWithWebIdentity implements [stscreds.AssumeRoleWithWebIdentityAPIClient].
@@ -150,8 +151,8 @@ func (w *webIdentity) AssumeRoleWithWebIdentity(ctx context.Context, in *sts.Ass
 
 func (w *webIdentity) what() string { return "the web identity token of " + w.file }
 
-// explain adds what the token itself says of why it was refused, since servers word that in
-// their own ways. The token is in no message, also where the server repeats it.
+// explain adds what the token's own claims say about why it was refused, since each server words
+// the refusal differently. No message contains the token, even when the server repeats it.
 func (w *webIdentity) explain(e *store.CredentialsError, token string) {
 	if strings.Contains(e.Reason, token) {
 		e.Reason, _, _ = strings.Cut(e.Reason, ": ")
@@ -173,10 +174,10 @@ func (w *webIdentity) explain(e *store.CredentialsError, token string) {
 	}
 }
 
-// claims are what is told of a token that was refused.
+// claims are the claims of a refused token that an error shows.
 type claims struct {
 	Issuer   string          `json:"iss"`
-	Audience json.RawMessage `json:"aud"` // a string, or several
+	Audience json.RawMessage `json:"aud"` // a string or a list of strings
 	Expires  int64           `json:"exp"`
 }
 
@@ -192,7 +193,7 @@ func claimsOf(token string) (c claims, ok bool) {
 	return c, json.Unmarshal(body, &c) == nil
 }
 
-// tokenFile reads a token anew for each session: whoever issues it replaces the file.
+// tokenFile reads the token again for each session, because its issuer replaces the file.
 type tokenFile string
 
 func tokenFileOf(retriever stscreds.IdentityTokenRetriever) string {

@@ -1,5 +1,6 @@
-// Package awsconf is the one place that loads AWS configuration and makes clients from it:
-// the SDK's default chain of credentials, SigV4, endpoints that are safe to talk to.
+// Package awsconf loads the AWS configuration and creates clients from it: the SDK's default
+// credential chain, SigV4, and checks that no endpoint sends secrets unencrypted. No other package
+// does.
 package awsconf
 
 import (
@@ -29,48 +30,48 @@ import (
 const (
 	connectTimeout  = 5 * time.Second
 	headerTimeout   = 30 * time.Second
-	parallel        = 64 // requests that find an idle connection to one host
+	parallel        = 64 // idle connections kept to one host, for requests in parallel
 	metadataTimeout = 2 * time.Second
-	regionOfOthers  = "us-east-1" // what servers that know no regions expect
+	regionOfOthers  = "us-east-1" // the region that servers without regions expect
 )
 
-// ErrNoRegion is the [store.ErrConfiguration] of a caller whom nothing gives a region.
+// ErrNoRegion is the [store.ErrConfiguration] for a caller without a configured region.
 var ErrNoRegion = fmt.Errorf("no region is configured: %w", store.ErrConfiguration)
 
-// Config is what the SDK's clients are made of.
+// Config is the configuration that the SDK's clients are created from.
 type Config = aws.Config
 
-// Options is what a caller says of its own; every zero leaves the matter to the SDK's chain
+// Options are the caller's own settings. A zero value leaves the setting to the SDK's chain
 // (environment, profile, instance).
 type Options struct {
 	Region  string
 	Profile string
 
-	// EndpointURL is the S3 server, and that of every other service for which nothing else
-	// names one.
+	// EndpointURL is the URL of the S3 server, and of every other service that has no endpoint of
+	// its own.
 	EndpointURL string
 
-	// Service is the one whose endpoint is in force, as the SDK calls it: where that isn't
-	// AWS's, AWS's STS isn't asked for sessions. "" is "S3".
+	// Service is the service whose endpoint is in force, by the SDK's name. Where that endpoint
+	// isn't AWS's, AWS's STS isn't asked for sessions. "" means "S3".
 	Service string
 
-	Retries   int    // attempts of one request, the first included
+	Retries   int    // attempts of one request, including the first
 	RetryMode string // "standard" or "adaptive"
 
-	// Timeout is how long the caller waits without progress. An attempt without an answer is
-	// given up after half of it, 30 seconds at most, so that there is time for another.
+	// Timeout is how long the caller waits without progress. An attempt without a response ends
+	// after half of it, and after 30 seconds at most, so that there is time for another attempt.
 	Timeout time.Duration
 
-	AllowHTTP bool // http:// to other machines too
-	Offline   bool // asks no instance for its region: then none is no error
+	AllowHTTP bool // allows http:// to other machines
+	Offline   bool // doesn't ask the instance for its region; a missing region is no error
 
-	Log *slog.Logger     // each request, at debug level; never a value or a credential
-	Now func() time.Time // the clock; without it no milliseconds are logged
+	Log *slog.Logger     // logs each request at debug level, without values and credentials
+	Now func() time.Time // the clock; if nil, no milliseconds are logged
 }
 
-// Load resolves the configuration. It makes no request, but for the region of an instance
-// that has no other. Errors are [store.ErrConfiguration]: a profile that does not exist, a
-// file that does not parse, [ErrNoRegion], a [*PlainHTTPError].
+// Load resolves the configuration. It makes no request, except to the metadata of an instance whose
+// region isn't configured. Errors are [store.ErrConfiguration]: a profile that doesn't exist, a
+// file that can't be parsed, [ErrNoRegion], a [*PlainHTTPError].
 func Load(ctx context.Context, o Options) (aws.Config, error) {
 	options, err := loadOptions(o)
 	if err != nil {
@@ -141,8 +142,8 @@ func loadOptions(o Options) ([]func(*config.LoadOptions) error, error) {
 	return options, nil
 }
 
-// httpClient stays a BuildableClient: the SDK shortens its time-outs for instance metadata
-// and adds AWS_CA_BUNDLE to it.
+// httpClient returns a BuildableClient: the SDK shortens its timeouts for instance metadata and
+// adds AWS_CA_BUNDLE to it.
 func httpClient(timeout time.Duration) *awshttp.BuildableClient {
 	header := headerTimeout
 	if timeout > 0 {
@@ -157,8 +158,8 @@ func httpClient(timeout time.Duration) *awshttp.BuildableClient {
 		})
 }
 
-// fallbackRegion is for servers that know no regions, and for instances whose only source
-// is their metadata. Whoever has other credentials waits for no metadata.
+// fallbackRegion returns the region for servers without regions, and for instances that have only
+// their metadata. With credentials from another source it doesn't wait for metadata.
 func fallbackRegion(ctx context.Context, cfg aws.Config) (string, error) {
 	if Endpoint(cfg) != "" {
 		return regionOfOthers, nil
@@ -176,8 +177,8 @@ func fallbackRegion(ctx context.Context, cfg aws.Config) (string, error) {
 	return answer.Region, nil
 }
 
-// S3 returns a client that speaks to AWS, or as other servers understand: path-style
-// addresses and no checksums that they did not ask for (facts.md, section 5).
+// S3 returns a client for AWS or for another server. For other servers it uses path-style addresses
+// and sends only the checksums that are required (facts.md, section 5).
 func S3(cfg aws.Config) *s3.Client {
 	return s3.NewFromConfig(cfg, func(o *s3.Options) {
 		o.DisableLogOutputChecksumValidationSkipped = true
@@ -193,7 +194,7 @@ func S3(cfg aws.Config) *s3.Client {
 	})
 }
 
-// STS returns a client for identities, of the STS in force: see [NoSTS] before it is asked.
+// STS returns a client for the STS in force. Check [NoSTS] before using it.
 func STS(cfg aws.Config) *sts.Client {
 	return sts.NewFromConfig(cfg, func(o *sts.Options) {
 		if at := stsOf(cfg); at != nil {
@@ -205,7 +206,7 @@ func STS(cfg aws.Config) *sts.Client {
 	})
 }
 
-// KMS returns a client for keys and their aliases; [Keys] is what most callers want.
+// KMS returns a client for keys and aliases. Most callers want [Keys].
 func KMS(cfg aws.Config) *kms.Client { return kms.NewFromConfig(cfg) }
 
 // SSM returns a client for Parameter Store.

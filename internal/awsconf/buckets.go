@@ -20,18 +20,18 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// Buckets looks at the configuration of buckets and changes it. Its errors are
+// Buckets reads and changes the configuration of buckets. Its errors are the context's error or a
 // [*store.StorageError] of one of these kinds: [store.ErrDenied], [store.ErrConfiguration],
-// [store.ErrConflict] (the name is taken), [store.ErrUnavailable], [store.ErrUnsupported] (a
-// server without this configuration, which has many words for it); or the context's error.
+// [store.ErrConflict] (the name is taken), [store.ErrUnavailable], [store.ErrUnsupported] (the
+// server doesn't have this setting, which servers report in many ways).
 type Buckets struct {
 	client *s3.Client
 	region string
 	other  bool // not a server of AWS
 }
 
-// NewBuckets returns Buckets for one account and region. With an owner, an account id, every
-// request but that which makes a bucket fails on another account's bucket.
+// NewBuckets returns Buckets for one account and region. If owner is an account id, every request
+// except CreateBucket fails on a bucket of another account.
 func NewBuckets(cfg aws.Config, owner string) *Buckets {
 	if owner != "" {
 		cfg.APIOptions = append(slices.Clone(cfg.APIOptions), expectOwner(owner))
@@ -52,16 +52,15 @@ func expectOwner(owner string) func(*middleware.Stack) error {
 	}
 }
 
-// Rule is a rule of a bucket's lifecycle, for objects whose names begin with Prefix. A zero
-// number of days says nothing.
+// Rule is a lifecycle rule for the objects whose names begin with Prefix. Zero days means no limit.
 type Rule struct {
 	ID             string
 	Prefix         string
-	Days           int32 // after which an object is deleted
-	NoncurrentDays int32 // after which a version is, counted from when it was replaced
+	Days           int32 // until an object is deleted
+	NoncurrentDays int32 // until a version is deleted, counted from when it was replaced
 }
 
-// Exists tells whether the caller has such a bucket.
+// Exists reports whether the bucket exists and the caller has access to it.
 func (b *Buckets) Exists(ctx context.Context, name string) (bool, error) {
 	_, err := b.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &name})
 	if answered(err) == http.StatusNotFound {
@@ -70,8 +69,8 @@ func (b *Buckets) Exists(ctx context.Context, name string) (bool, error) {
 	return err == nil, bucketError(ctx, "look at the bucket", name, err)
 }
 
-// ServerTime returns what the server's clock says, in whole seconds, as it stands in its answer
-// about a bucket; zero where it says nothing.
+// ServerTime returns the server's time in whole seconds, from the Date header of a HEAD of the
+// bucket. It is zero if the server sends none.
 func (b *Buckets) ServerTime(ctx context.Context, name string) (time.Time, error) {
 	out, err := b.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &name})
 	if err != nil {
@@ -81,11 +80,12 @@ func (b *Buckets) ServerTime(ctx context.Context, name string) (time.Time, error
 	return at, nil
 }
 
-// Create makes a bucket in the region of the configuration. One that the caller has already is
-// what a request whose answer was lost has made, or another run at the same time.
+// Create creates a bucket in the configured region. A bucket that the caller already owns is no
+// error: an earlier attempt whose response was lost may have created it, or another run at the same
+// time.
 func (b *Buckets) Create(ctx context.Context, name string) error {
 	in := &s3.CreateBucketInput{Bucket: &name}
-	if b.region != "us-east-1" { // which S3 calls by no name
+	if b.region != "us-east-1" { // S3 accepts no LocationConstraint for this region
 		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{
 			LocationConstraint: types.BucketLocationConstraint(b.region),
 		}
@@ -98,8 +98,8 @@ func (b *Buckets) Create(ctx context.Context, name string) error {
 	return bucketError(ctx, "create the bucket", name, err)
 }
 
-// Encryption returns how an object is sealed whose put asks for nothing: "AES256", "aws:kms"
-// with the key where one is named, or "".
+// Encryption returns how the bucket encrypts an object whose PUT has no encryption headers:
+// "AES256", "aws:kms" with the key if one is set, or "".
 func (b *Buckets) Encryption(ctx context.Context, name string) (method, key string, err error) {
 	out, err := b.client.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &name})
 	if err != nil {
@@ -116,8 +116,8 @@ func (b *Buckets) Encryption(ctx context.Context, name string) (method, key stri
 	return "", "", nil
 }
 
-// SetEncryption seals what no put says otherwise about with a KMS key, by any name that the
-// server knows it by, or with SSE-S3 where key is "".
+// SetEncryption sets the bucket's default encryption to a KMS key, by any name the server accepts,
+// or to SSE-S3 if key is "".
 func (b *Buckets) SetEncryption(ctx context.Context, name, key string) error {
 	by := &types.ServerSideEncryptionByDefault{SSEAlgorithm: types.ServerSideEncryptionAes256}
 	if key != "" {
@@ -132,7 +132,7 @@ func (b *Buckets) SetEncryption(ctx context.Context, name, key string) error {
 	return b.settingError(ctx, "set the encryption of", name, err)
 }
 
-// PublicAccessBlocked tells whether all of a bucket's ways to the public are closed.
+// PublicAccessBlocked reports whether all four settings that block public access are on.
 func (b *Buckets) PublicAccessBlocked(ctx context.Context, name string) (bool, error) {
 	out, err := b.client.GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: &name})
 	if err != nil {
@@ -143,7 +143,7 @@ func (b *Buckets) PublicAccessBlocked(ctx context.Context, name string) (bool, e
 		aws.ToBool(c.IgnorePublicAcls) && aws.ToBool(c.RestrictPublicBuckets), nil
 }
 
-// BlockPublicAccess closes them.
+// BlockPublicAccess turns on all four settings that block public access.
 func (b *Buckets) BlockPublicAccess(ctx context.Context, name string) error {
 	_, err := b.client.PutPublicAccessBlock(ctx, &s3.PutPublicAccessBlockInput{
 		Bucket: &name,
@@ -155,7 +155,7 @@ func (b *Buckets) BlockPublicAccess(ctx context.Context, name string) error {
 	return b.settingError(ctx, "block public access to", name, err)
 }
 
-// Versioned tells whether a bucket keeps versions.
+// Versioned reports whether versioning is enabled.
 func (b *Buckets) Versioned(ctx context.Context, name string) (bool, error) {
 	out, err := b.client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &name})
 	if err != nil {
@@ -164,7 +164,7 @@ func (b *Buckets) Versioned(ctx context.Context, name string) (bool, error) {
 	return out.Status == types.BucketVersioningStatusEnabled, nil
 }
 
-// KeepVersions makes it keep them.
+// KeepVersions enables versioning.
 func (b *Buckets) KeepVersions(ctx context.Context, name string) error {
 	_, err := b.client.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
 		Bucket: &name, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
@@ -172,8 +172,8 @@ func (b *Buckets) KeepVersions(ctx context.Context, name string) error {
 	return b.settingError(ctx, "set the versioning of", name, err)
 }
 
-// Policy returns the bucket's policy as JSON, "" where there is none. A server that does not know
-// the question and answers another one, with a listing, is [store.ErrUnsupported].
+// Policy returns the bucket's policy as JSON, or "" if there is none. The error is
+// [store.ErrUnsupported] for a server that ignores the query and returns a listing instead.
 func (b *Buckets) Policy(ctx context.Context, name string) (string, error) {
 	out, err := b.client.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: &name})
 	if err != nil {
@@ -188,14 +188,14 @@ func (b *Buckets) Policy(ctx context.Context, name string) (string, error) {
 	return text, nil
 }
 
-// SetPolicy replaces it.
+// SetPolicy replaces the bucket's policy.
 func (b *Buckets) SetPolicy(ctx context.Context, name, policy string) error {
 	_, err := b.client.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: &name, Policy: &policy})
 	return b.settingError(ctx, "set the policy of", name, err)
 }
 
-// HasRules tells whether the bucket's lifecycle does what all of the rules do, by whatever
-// rules of its own and after whatever number of days.
+// HasRules reports whether the bucket's lifecycle covers all of the rules, with any ids and any
+// number of days.
 func (b *Buckets) HasRules(ctx context.Context, name string, rules ...Rule) (bool, error) {
 	have, err := b.rules(ctx, name)
 	if err != nil {
@@ -209,7 +209,7 @@ func (b *Buckets) HasRules(ctx context.Context, name string, rules ...Rule) (boo
 	return true, nil
 }
 
-// metBy tells whether a rule of a bucket holds for all objects of ours, and does the same.
+// metBy reports whether a rule of the bucket applies to all objects of r, and does the same.
 func (r Rule) metBy(have types.LifecycleRule) bool {
 	prefix := aws.ToString(have.Prefix) //nolint:staticcheck // what older rules have in the place of a filter
 	if f := have.Filter; f != nil {
@@ -223,7 +223,7 @@ func (r Rule) metBy(have types.LifecycleRule) bool {
 		(r.NoncurrentDays == 0 || have.NoncurrentVersionExpiration != nil && aws.ToInt32(have.NoncurrentVersionExpiration.NoncurrentDays) > 0)
 }
 
-// SetRules adds rules to the bucket's lifecycle, in the place of those with the same ids.
+// SetRules adds rules to the bucket's lifecycle. They replace rules with the same ids.
 func (b *Buckets) SetRules(ctx context.Context, name string, rules ...Rule) error {
 	have, err := b.rules(ctx, name)
 	if err != nil {
@@ -279,7 +279,7 @@ func (k *Keys) Find(ctx context.Context, alias string) (info KeyInfo, found bool
 	return info, err == nil, err
 }
 
-// unlessMissing makes nothing of the error for what is not configured.
+// unlessMissing returns nil for the error that says that a setting isn't configured.
 func unlessMissing(err error) error {
 	var e *store.StorageError
 	if errors.As(err, &e) && e.Status == http.StatusNotFound && e.Code != "NoSuchBucket" {
@@ -288,9 +288,9 @@ func unlessMissing(err error) error {
 	return err
 }
 
-// settingError is bucketError for a part of a bucket's configuration. AWS has them all; another
-// server that lacks one says so in its own way: 501 and 405, 400 InvalidArgument (Ceph 16.2.15, of
-// aws:kms as the default), 404 of a page.
+// settingError is bucketError for a setting of a bucket. AWS has all settings. Other servers report
+// a missing one differently: 501 and 405, 400 InvalidArgument (Ceph 16.2.15, for aws:kms as the
+// default), 404 with a page.
 func (b *Buckets) settingError(ctx context.Context, op, name string, err error) error {
 	told := bucketError(ctx, op, name, err)
 	var e *store.StorageError
@@ -306,7 +306,7 @@ func (b *Buckets) settingError(ctx context.Context, op, name string, err error) 
 	return told
 }
 
-// ofCredentials tells the 400s about who asks from those about what is asked for.
+// ofCredentials distinguishes 400s about the caller's credentials from those about the request.
 func ofCredentials(code string) bool {
 	return strings.Contains(code, "Token") || code == "RequestExpired" || code == "AuthorizationHeaderMalformed"
 }
@@ -329,7 +329,7 @@ func bucketError(ctx context.Context, op, name string, err error) error {
 		return ctx.Err()
 	case identityFailed(err):
 		e.Kind = store.ErrCredentials
-	case e.Code == "AccessDenied", e.Code == "Forbidden": // the latter of a HEAD
+	case e.Code == "AccessDenied", e.Code == "Forbidden": // Forbidden for a HEAD
 		e.Kind = store.ErrDenied
 	case e.Code == "BucketAlreadyExists", e.Code == "OperationAborted":
 		e.Kind = store.ErrConflict
@@ -341,7 +341,7 @@ func bucketError(ctx context.Context, op, name string, err error) error {
 	return e
 }
 
-// answered is the HTTP status of an error, 0 where there was no answer.
+// answered returns the HTTP status of an error, or 0 if there was no response.
 func answered(err error) int {
 	var response *smithyhttp.ResponseError
 	if errors.As(err, &response) {

@@ -22,22 +22,22 @@ import (
 )
 
 const (
-	firstTries   = 3               // at a server that never answered
-	firstContact = 4 * time.Second // after which there is no further one
+	firstTries   = 3               // attempts at a server that never answered
+	firstContact = 4 * time.Second // no attempt starts later than this
 
 	handshakeTime = time.Second
 )
 
 // Codes of a [*ContactError] that is [store.ErrConfiguration].
 const (
-	CodeNoTLS       = "NoTLS"       // https:// to a server that speaks plain HTTP
-	CodeOnlyTLS     = "OnlyTLS"     // http:// to one that speaks TLS
-	CodeCertificate = "Certificate" // one that nobody known here has signed, or of another name or time
+	CodeNoTLS       = "NoTLS"       // https:// to a server that speaks only HTTP
+	CodeOnlyTLS     = "OnlyTLS"     // http:// to a server that speaks TLS
+	CodeCertificate = "Certificate" // the certificate has an unknown issuer, or the wrong name or dates
 )
 
-// ContactError says that a request did not reach the service behind an endpoint. It is
-// [store.ErrConfiguration] where the endpoint is wrong, or what this machine trusts, and
-// [store.ErrUnavailable] where nothing listens, or the host has no address.
+// ContactError reports that a request didn't reach the service at an endpoint. It is
+// [store.ErrConfiguration] if the endpoint or this machine's trusted certificates are wrong, and
+// [store.ErrUnavailable] if the connection is refused or the host has no address.
 type ContactError struct {
 	Host string
 	Code string // "" for [store.ErrUnavailable]
@@ -67,11 +67,11 @@ func (e *ContactError) Unwrap() []error {
 	return []error{e.Err, kind}
 }
 
-// RetryableError is what every retryer of the SDK asks.
+// RetryableError is called by every retryer of the SDK.
 func (e *ContactError) RetryableError() bool { return e.again }
 
-// contacts knows which servers have answered. Who never did is given up soon; one that did is
-// waited for as long as the command may.
+// contacts records which servers have answered. After few attempts the client gives up on a server
+// that never answered. For one that did, it retries as long as the command may run.
 type contacts struct {
 	mu       sync.Mutex
 	answered map[string]bool // by host and port
@@ -88,8 +88,8 @@ func (c *contacts) met(host string) {
 	c.answered[host] = true
 }
 
-// classify returns err, as a [*ContactError] where it is one of the n-th attempt that began so
-// long after the first.
+// classify returns err as a [*ContactError] if the server wasn't reached, and unchanged otherwise.
+// n is the number of the attempt, and after the time since the first one.
 func (c *contacts) classify(host string, n int, after time.Duration, err error) error {
 	code, missed := contactFault(err)
 	if !missed {
@@ -110,8 +110,8 @@ func (c *contacts) classify(host string, n int, after time.Duration, err error) 
 	return e
 }
 
-// contactFault tells an error of reaching a server from all others. A connection that breaks
-// off, or a server that stays silent, is none.
+// contactFault reports whether err means that the server wasn't reached, with the code of the
+// [*ContactError]. A connection that breaks, or a server that doesn't respond, isn't such an error.
 func contactFault(err error) (code string, missed bool) {
 	var (
 		certificate *tls.CertificateVerificationError
@@ -137,16 +137,16 @@ func contactFault(err error) (code string, missed bool) {
 	return "", false
 }
 
-// errOnlyTLS is the answer of a TLS server to plain HTTP.
+// errOnlyTLS is the error for plain HTTP to a TLS server.
 var errOnlyTLS = errors.New("the server wants TLS")
 
-// wantsTLS reports whether a server answers that it was spoken to in plain HTTP. The words are
-// those of Go's servers, nginx, Apache and Jetty; the body stays readable.
+// wantsTLS reports whether the response says that plain HTTP was sent to a TLS port. The texts are
+// those of Go's servers, nginx, Apache and Jetty. The body remains readable.
 func wantsTLS(r *smithyhttp.Response) bool {
 	if r.StatusCode != http.StatusBadRequest || r.Request == nil || r.Request.URL.Scheme != "http" || r.Body == nil {
 		return false
 	}
-	head, _ := io.ReadAll(io.LimitReader(r.Body, 1<<10)) // such a server resets the connection behind it
+	head, _ := io.ReadAll(io.LimitReader(r.Body, 1<<10)) // such a server resets the connection after its response
 	rest := r.Body
 	r.Body = struct {
 		io.Reader
@@ -163,7 +163,8 @@ func wantsTLS(r *smithyhttp.Response) bool {
 	return false
 }
 
-// HostOf returns the host and port whose answer err is; "" for any other error.
+// HostOf returns the host and port of the server whose response caused err, and "" for any other
+// error.
 func HostOf(err error) string {
 	var response *smithyhttp.ResponseError
 	if errors.As(err, &response) && response.Response != nil && response.Response.Response != nil && response.Response.Request != nil {
@@ -172,8 +173,8 @@ func HostOf(err error) string {
 	return ""
 }
 
-// Unanswered says that there was no answer to the request of err, and from whom; "" for any
-// other error. Of the address it tells the host alone.
+// Unanswered describes a request without a response, with its host. It returns "" for any other
+// error. It shows only the host of the URL.
 func Unanswered(err error) string {
 	var contact *ContactError
 	var sending *url.Error
@@ -190,7 +191,7 @@ func Unanswered(err error) string {
 	return fmt.Sprintf("no answer from %s (%s)", host, reason(err))
 }
 
-// reason is the innermost error of a request without an answer, in words that a person knows.
+// reason describes the innermost error of a request without a response in known words.
 func reason(err error) string {
 	var (
 		dns         *net.DNSError
@@ -224,14 +225,14 @@ func (c *contacts) hasMet(host string) bool {
 	return c.answered[host]
 }
 
-// brokeOff reports whether a connection was there and broke off before an answer.
+// brokeOff reports whether a connection was established and broke before a response.
 func brokeOff(err error) bool {
 	var operation *net.OpError
 	return errors.Is(err, io.EOF) || errors.As(err, &operation) && operation.Op != "dial" && !operation.Timeout()
 }
 
-// speaksTLS finds out why a server that was spoken to in plain HTTP breaks off. Not every one
-// says that it wants TLS, and of some that do the answer is lost with the connection.
+// speaksTLS tries a TLS handshake with a server that broke a plain HTTP connection. Not every
+// server says that it needs TLS, and with some the response is lost when they reset the connection.
 func speaksTLS(ctx context.Context, host string) bool {
 	ctx, cancel := context.WithTimeout(ctx, handshakeTime)
 	defer cancel()

@@ -1,8 +1,8 @@
 package awsconf
 
-// What is tried where nobody says otherwise.
+// The defaults of retries.
 const (
 	DefaultRetries   = 10 // attempts of a request, as in chamber
 	DefaultRetryMode = "standard"
-	PatientRetryMode = "adaptive" // slows down when it is throttled, which Parameter Store does early
+	PatientRetryMode = "adaptive" // slows down when throttled; Parameter Store throttles early
 )

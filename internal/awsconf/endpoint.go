@@ -14,10 +14,10 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// PlainHTTPError is the [store.ErrConfiguration] of an endpoint to which secrets or
-// credentials would travel unencrypted to another machine.
+// PlainHTTPError is the [store.ErrConfiguration] for an endpoint to which secrets or credentials
+// would be sent unencrypted to another machine.
 type PlainHTTPError struct {
-	Service string // as the SDK calls it: "S3", "STS", "KMS", ...
+	Service string // by the SDK's name: "S3", "STS", "KMS", ...
 	URL     string // without a password
 }
 
@@ -27,12 +27,12 @@ func (e *PlainHTTPError) Error() string {
 
 func (e *PlainHTTPError) Unwrap() error { return store.ErrConfiguration }
 
-// Endpoint returns the URL of the S3 server that was configured by an option, the
-// environment or the profile; "" when it is AWS's own for the region.
+// Endpoint returns the URL of the S3 server from an option, the environment or the profile. It is
+// "" for AWS's own endpoint of the region.
 func Endpoint(cfg aws.Config) string { return aws.ToString(S3(cfg).Options().BaseEndpoint) }
 
-// OtherServer returns the URL of the S3 server when it is not one of AWS's, their VPC
-// endpoints included; else "".
+// OtherServer returns the URL of the S3 server if it isn't AWS's, and "" otherwise. VPC endpoints
+// are AWS's.
 func OtherServer(cfg aws.Config) string {
 	if e := Endpoint(cfg); !ofAWS(e) {
 		return e
@@ -40,25 +40,25 @@ func OtherServer(cfg aws.Config) string {
 	return ""
 }
 
-// PlainHTTP tells whether requests to the S3 server travel without TLS.
+// PlainHTTP reports whether requests to the S3 server are sent without TLS.
 func PlainHTTP(cfg aws.Config) bool {
 	u, err := url.Parse(Endpoint(cfg))
 	return err == nil && strings.EqualFold(u.Scheme, "http")
 }
 
-// endpointOption is a configuration source that answers for S3 before the environment and
-// the profile do. For the other services it leaves them the first word, so that STS or KMS
-// can be elsewhere (AWS_ENDPOINT_URL_STS); Config.BaseEndpoint is their last.
+// endpointOption is a configuration source that takes precedence over the environment and the
+// profile for S3. For other services the environment and the profile come first, so that STS or KMS
+// can have another endpoint (AWS_ENDPOINT_URL_STS), and Config.BaseEndpoint last.
 type endpointOption string
 
-// GetServiceBaseEndpoint makes it a source of the SDK.
+// GetServiceBaseEndpoint implements an interface by which the SDK reads its configuration sources.
 func (e endpointOption) GetServiceBaseEndpoint(_ context.Context, service string) (string, bool, error) {
 	return string(e), service == "S3", nil
 }
 
-// checkEndpoints looks at every endpoint that a secret or a credential could go to,
-// whatever option, variable or profile it came from: what the SDK's own clients resolved,
-// and by their names the services that have no client here.
+// checkEndpoints checks every endpoint that a secret or a credential could be sent to, from any
+// option, variable or profile. For services with a client here it checks what the client resolved.
+// Other services are looked up by name.
 func checkEndpoints(ctx context.Context, cfg aws.Config, allowHTTP bool) error {
 	type endpoint struct {
 		service string
@@ -83,7 +83,7 @@ func checkEndpoints(ctx context.Context, cfg aws.Config, allowHTTP bool) error {
 	return nil
 }
 
-// endpointByName is what the environment or the profile says for one service alone.
+// endpointByName returns the endpoint that the environment or the profile sets for one service.
 func endpointByName(ctx context.Context, cfg aws.Config, service string) *string {
 	if ignored, found, err := config.GetIgnoreConfiguredEndpoints(ctx, cfg.ConfigSources); ignored && found && err == nil {
 		return nil
@@ -104,7 +104,7 @@ func checkEndpoint(service, address string, allowHTTP bool) error {
 	u, err := url.Parse(address)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		// The text may hold a password: it is not repeated.
+		// The text may contain a password, so the error doesn't repeat it.
 		return fmt.Errorf("the %s endpoint is not an http or https URL: %w", service, store.ErrConfiguration)
 	case u.Scheme == "http" && !allowHTTP && !loopback(u.Hostname()):
 		return &PlainHTTPError{Service: service, URL: u.Redacted()}
@@ -112,19 +112,19 @@ func checkEndpoint(service, address string, allowHTTP bool) error {
 	return nil
 }
 
-// loopback looks at the name alone: a DNS server could give any answer.
+// loopback checks only the name: a DNS server could return any address.
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// serviceOfAWS tells the servers of all of AWS's services from others.
+// serviceOfAWS reports whether an endpoint belongs to any service of AWS.
 func serviceOfAWS(endpoint string) bool {
 	u, err := url.Parse(endpoint)
 	return err == nil && partition.IsAWS(u.Hostname())
 }
 
-// ofAWS tells AWS's S3, VPC endpoints included, from other servers.
+// ofAWS reports whether an endpoint is AWS's S3, including VPC endpoints.
 func ofAWS(endpoint string) bool {
 	u, err := url.Parse(endpoint)
 	return err == nil && partition.IsS3(u.Hostname())

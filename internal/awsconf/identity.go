@@ -15,17 +15,17 @@ import (
 
 const identityTimeout = 3 * time.Second
 
-// Caller is who the credentials belong to.
+// Caller is the owner of the credentials.
 type Caller struct {
-	Source  string    // which part of the SDK's chain the credentials come from
-	Expires time.Time // of a session; else zero
-	Name    string    // an ARN; the access key id where STS tells none
-	Note    string    // why it is not an ARN: untrusted text, to be escaped; else ""
+	Source  string    // the provider of the SDK's chain that returned the credentials
+	Expires time.Time // when the session ends; zero if it doesn't
+	Name    string    // an ARN, or the access key id if STS returns none
+	Note    string    // why Name isn't an ARN; untrusted text that must be escaped; otherwise ""
 }
 
-// Identity asks STS who the caller is, for at most three seconds after the credentials are
-// there: a private network may have no way to it, another server no STS (facts.md, sections
-// 7 and 9). The error is [store.ErrConfiguration] without credentials, or the context's.
+// Identity asks STS who the caller is, for at most three seconds after the credentials are there. A
+// private network may not reach STS, and other servers may not have it (facts.md, sections 7 and
+// 9). The error is [store.ErrConfiguration] without credentials, or the context's.
 func Identity(ctx context.Context, cfg aws.Config) (Caller, error) {
 	credentials, err := cfg.Credentials.Retrieve(ctx)
 	if err != nil {
@@ -58,8 +58,8 @@ func Identity(ctx context.Context, cfg aws.Config) (Caller, error) {
 	return caller, nil
 }
 
-// Author returns a function that names the caller for what they write. Where that cannot
-// be told, writing continues: the reason is logged, and the name is "".
+// Author returns a function that returns the caller's name, to be recorded with what they write. If
+// the name isn't known the write continues: the reason is logged, and the name is "".
 func Author(cfg aws.Config, log *slog.Logger) func(context.Context) string {
 	return func(ctx context.Context) string {
 		caller, err := Identity(ctx, cfg)

@@ -23,11 +23,11 @@ type KeyInfo struct {
 	ARN     string
 	State   string // "Enabled", "Disabled", "PendingDeletion", ...
 	Enabled bool
-	Usage   string // "ENCRYPT_DECRYPT" for one that can seal objects
+	Usage   string // "ENCRYPT_DECRYPT" for a key that can encrypt objects
 }
 
-// AliasesError is the [store.ErrConfiguration] of a key that has several aliases, or none,
-// where the one alias of it is wanted.
+// AliasesError is the [store.ErrConfiguration] for a key that has no alias or several, where
+// exactly one is needed.
 type AliasesError struct {
 	Key     string
 	Aliases []string
@@ -42,15 +42,15 @@ func (e *AliasesError) Error() string {
 
 func (e *AliasesError) Unwrap() error { return store.ErrConfiguration }
 
-// Keys asks KMS about keys. Its errors wrap [store.ErrDenied], [store.ErrConfiguration] (no
-// such key, no credentials), [store.ErrUnavailable], [store.ErrUnsupported] (a server
-// without KMS) or the context's error.
+// Keys makes requests to KMS. Its errors wrap [store.ErrDenied], [store.ErrConfiguration] (no such
+// key, no credentials), [store.ErrUnavailable], [store.ErrUnsupported] (a server without KMS) or
+// the context's error.
 type Keys struct {
 	client kmsAPI
 	other  bool // not a server of AWS
 }
 
-// kmsAPI is what is used of the client.
+// kmsAPI is the part of the KMS client that Keys uses.
 type kmsAPI interface {
 	DescribeKey(context.Context, *kms.DescribeKeyInput, ...func(*kms.Options)) (*kms.DescribeKeyOutput, error)
 	ListAliases(context.Context, *kms.ListAliasesInput, ...func(*kms.Options)) (*kms.ListAliasesOutput, error)
@@ -65,7 +65,7 @@ func NewKeys(cfg aws.Config) *Keys {
 	return &Keys{client: client, other: endpoint != "" && !ofAWS(endpoint)}
 }
 
-// Describe tells about the key that an alias name, alias ARN, key id or key ARN stands for now.
+// Describe returns the key that an alias name, alias ARN, key id or key ARN currently refers to.
 func (k *Keys) Describe(ctx context.Context, key string) (KeyInfo, error) {
 	answer, err := k.client.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: aws.String(key)})
 	if err != nil {
@@ -84,9 +84,9 @@ func (k *Keys) Describe(ctx context.Context, key string) (KeyInfo, error) {
 	}, nil
 }
 
-// AliasOf returns the one alias, as "alias/name", of the key with this id or ARN. An alias,
-// or the ARN of one, is returned as a name without a request. Several aliases, or none, are
-// an [*AliasesError].
+// AliasOf returns the only alias, as "alias/name", of the key with this id or ARN. For an alias or
+// an alias ARN it returns the alias name without a request. If the key has no alias or several, the
+// error is an [*AliasesError].
 func (k *Keys) AliasOf(ctx context.Context, key string) (string, error) {
 	if strings.HasPrefix(key, "alias/") {
 		return key, nil
@@ -127,7 +127,7 @@ func (k *Keys) fail(ctx context.Context, doing string, err error) error {
 	}
 	if k.other && !speaksKMS(err) {
 		what := "this server does not answer as KMS does"
-		if answered(err) == http.StatusForbidden { // it may speak of permissions in its own words, as moto does
+		if answered(err) == http.StatusForbidden { // may be a denial in the server's own format, as moto's is
 			what = "you may lack the permission, or this server does not answer as KMS does"
 		}
 		return fmt.Errorf("%s: %s (%s): %w", doing, what, answerOf(err), store.ErrUnsupported)
@@ -138,9 +138,9 @@ func (k *Keys) fail(ctx context.Context, doing string, err error) error {
 	return fmt.Errorf("%s: %w: %w", doing, err, kind)
 }
 
-// speaksKMS tells whether an answer is KMS's, or that of a server of S3 that took the request for
-// one of its own: 405 MethodNotAllowed (Ceph 16.2), 403 AccessDenied. KMS's codes end in Exception.
-// What got no answer, or the answer of a server in need, tells nothing.
+// speaksKMS reports whether a response may be from KMS, and not from an S3 server that took the
+// request for one of its own: 405 MethodNotAllowed (Ceph 16.2), 403 AccessDenied. KMS's codes end
+// in Exception. No response, or a 5xx or 429, leaves it open and returns true.
 func speaksKMS(err error) bool {
 	var api smithy.APIError
 	status := answered(err)
@@ -148,8 +148,8 @@ func speaksKMS(err error) bool {
 		identityFailed(err) || errors.As(err, &api) && strings.HasSuffix(api.ErrorCode(), "Exception")
 }
 
-// keySentinel looks at the code first and the status second. KMS words its codes in its own
-// way (facts.md, section 4).
+// keySentinel checks the code first and the status second. KMS has its own error codes (facts.md,
+// section 4).
 func keySentinel(err error) error {
 	var contact *ContactError
 	switch {
@@ -178,15 +178,15 @@ func keySentinel(err error) error {
 	}
 	switch status := response.HTTPStatusCode(); {
 	case status == 0, status == http.StatusTooManyRequests, status >= 500 && status != http.StatusNotImplemented:
-		return store.ErrUnavailable // 0: no answer
+		return store.ErrUnavailable // 0: no response
 	case api == nil, api.ErrorCode() == "UnknownError", status != http.StatusBadRequest && status != http.StatusForbidden:
-		return store.ErrUnsupported // a server that does not speak the language of KMS
+		return store.ErrUnsupported // a server that doesn't speak KMS's protocol
 	}
 	return store.ErrConfiguration
 }
 
-// identityFailed tells an error of fetching credentials, which may itself be an answer of
-// another service ("AccessDenied" from STS), from one of KMS.
+// identityFailed reports whether fetching credentials failed, and not the request to KMS itself.
+// That error may contain the response of another service ("AccessDenied" from STS).
 func identityFailed(err error) bool {
 	var operation *smithy.OperationError
 	return errors.As(err, &operation) && strings.HasPrefix(operation.Err.Error(), "get identity: ")

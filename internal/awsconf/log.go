@@ -12,7 +12,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// sdkLogger keeps the SDK's own words off the standard error.
+// sdkLogger sends the SDK's own messages to log, and not to standard error.
 func sdkLogger(log *slog.Logger) logging.Logger {
 	if log == nil {
 		return logging.Nop{}
@@ -22,8 +22,8 @@ func sdkLogger(log *slog.Logger) logging.Logger {
 	})
 }
 
-// logRequests logs each attempt on the wire, of all services, those included that fetch
-// credentials. Addresses are told of S3 alone: others may have a secret in theirs.
+// logRequests logs each attempt of all services, including those that fetch credentials. It logs
+// the paths of S3 requests only: other services may have a secret in the URL.
 func logRequests(log *slog.Logger, now func() time.Time) func(*middleware.Stack) error {
 	return func(stack *middleware.Stack) error {
 		return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("LogRequests", func(
@@ -54,7 +54,7 @@ func logRequests(log *slog.Logger, now func() time.Time) func(*middleware.Stack)
 	}
 }
 
-// object is the path of a request to S3, %-escaped, with the prefix of a listing.
+// object returns the path of an S3 request, %-escaped, with the prefix of a listing.
 func object(u *url.URL) string {
 	text := u.EscapedPath()
 	if prefix := u.Query().Get("prefix"); prefix != "" {

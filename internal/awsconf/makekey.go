@@ -12,11 +12,12 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// Create makes a key that can seal objects, and an alias for it. The key's policy leaves the
-// matter to IAM, as is KMS's default.
+// Create creates a key that can encrypt objects, and an alias for it. The key policy leaves
+// permissions to IAM, as KMS's default does.
 //
-// KMS has no token by which it knows a repeated CreateKey, and a key that nobody knows of costs
-// money: where the answer is lost the error wraps [store.ErrUnknown] and says by what to find it.
+// CreateKey has no idempotency token, and a key without an alias costs money and isn't used. So if
+// the response is lost the error wraps [store.ErrUnknown] and contains the key's description, by
+// which it can be found.
 func (k *Keys) Create(ctx context.Context, alias string) (KeyInfo, error) {
 	description := "Coffer: " + alias
 	made, err := k.client.CreateKey(ctx, &kms.CreateKeyInput{Description: &description}, func(o *kms.Options) { o.Retryer = Once(o.Retryer) })
@@ -30,7 +31,7 @@ func (k *Keys) Create(ctx context.Context, alias string) (KeyInfo, error) {
 	id := aws.ToString(made.KeyMetadata.KeyId)
 	_, err = k.client.CreateAlias(ctx, &kms.CreateAliasInput{AliasName: &alias, TargetKeyId: &id})
 	var exists *types.AlreadyExistsException
-	if errors.As(err, &exists) { // ours, if an answer was lost
+	if errors.As(err, &exists) { // our own alias, if the response was lost
 		if info, found, lookErr := k.Find(ctx, alias); lookErr == nil && found && info.ID == id {
 			return info, nil
 		}

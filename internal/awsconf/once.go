@@ -11,10 +11,9 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// Once returns a retryer for requests that must not be obeyed twice: it repeats what r repeats,
-// but no request that may have been obeyed. The SDK repeats a request whose answer was lost as
-// one that never arrived, which makes two keys of one CreateKey and two versions of one
-// PutParameter.
+// Once returns a retryer for requests that must not be executed twice. It retries what r retries,
+// except requests that may have been executed. The SDK retries a request whose response was lost as
+// if it had never arrived: one CreateKey then makes two keys, and one PutParameter two versions.
 func Once(r aws.Retryer) aws.Retryer {
 	if v2, ok := r.(aws.RetryerV2); ok {
 		return once{v2}
@@ -29,8 +28,9 @@ func (o once) IsErrorRetryable(err error) bool {
 	return Unapplied(err) && o.RetryerV2.IsErrorRetryable(err)
 }
 
-// Unapplied reports whether a request that failed like this was certainly not obeyed: it was
-// never sent, or the service refused it. An answer of 5xx, or none, leaves it open.
+// Unapplied reports whether the request that failed with err was certainly not executed: it was
+// never sent, or the service refused it. After a 5xx or no response this isn't known, and the
+// result is false.
 func Unapplied(err error) bool {
 	var (
 		connection  *net.OpError
@@ -41,7 +41,7 @@ func Unapplied(err error) bool {
 	case errors.As(err, &connection) && connection.Op == "dial", errors.As(err, &certificate), identityFailed(err):
 		return true
 	case errors.As(err, &api) && (api.ErrorFault() == smithy.FaultServer || strings.HasPrefix(api.ErrorCode(), "RequestTimeout")):
-		return false // whatever the status: a time-out is a 400 to S3
+		return false // with any status: S3 returns 400 for a timeout
 	}
 	status := answered(err)
 	return status >= http.StatusBadRequest && status < http.StatusInternalServerError && status != http.StatusRequestTimeout

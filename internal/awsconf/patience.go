@@ -13,18 +13,19 @@ import (
 )
 
 const (
-	longestWait = 20 * time.Second // before another attempt of one request
+	longestWait = 20 * time.Second // between two attempts of one request
 	shortSpread = time.Second      // of the first waits of a client that the server has served
-	longSpread  = 6 * time.Second  // of one that it has only ever told to slow down
+	longSpread  = 6 * time.Second  // of the first waits of a client that was always throttled
 )
 
-// patience is a retryer of the SDK but for how long it waits when told to slow down, or when
-// it finds no server. A client whom the server has served met a burst, and waits a second at
-// most. One that has only ever been refused may be one of a fleet that restarts: it spreads over
-// six. The spread doubles with each attempt.
+// patience is a retryer of the SDK with other waits after throttling and when no server is reached.
+// A client that the server has already served met a burst, and waits at most one second. A client
+// that was always throttled may belong to a fleet that restarts, and waits up to six seconds. The
+// spread doubles with each attempt.
 //
-// Of a fleet of a thousand, a server for 500 requests a second then refuses few twice; that it
-// refuses those beyond its first second once is in nobody's hands (docs/benchmarks.md).
+// With a fleet of a thousand clients and a server for 500 requests a second, few requests are then
+// refused twice. That requests beyond the first second's are refused once can't be avoided
+// (docs/benchmarks.md).
 type patience struct {
 	aws.RetryerV2
 	served atomic.Bool
@@ -58,18 +59,20 @@ func newPatience(mode aws.RetryMode, attempts int) aws.Retryer {
 	return p
 }
 
-// wait is a random part of the spread after so many attempts.
+// wait returns a random part of the spread after the given number of attempts.
 func (p *patience) wait(attempts int) (time.Duration, error) {
 	spread := longSpread
 	if p.served.Load() {
 		spread = shortSpread
 	}
-	// From the sixth on it is the longest anyway. With AWS_NEW_RETRIES_2026 the SDK counts from 0.
+	// From the sixth attempt on the spread is longestWait anyway. With AWS_NEW_RETRIES_2026 the
+	// SDK counts from 0.
 	spread = min(spread<<max(0, min(attempts-1, 5)), longestWait)
 	return pace.Jitter(spread), nil
 }
 
-// GetAttemptToken implements [aws.RetryerV2]. What it returns is told how the attempt ended.
+// GetAttemptToken implements [aws.RetryerV2]. The returned function is called with the result of
+// the attempt.
 func (p *patience) GetAttemptToken(ctx context.Context) (func(error) error, error) {
 	release, err := p.RetryerV2.GetAttemptToken(ctx)
 	if err != nil {

@@ -14,15 +14,15 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// mostRepeats bounds how often a request is repeated that meets the ends of several short sessions.
+// mostRepeats limits how often a request is repeated when several short sessions end during it.
 const mostRepeats = 3
 
-// renewal has a request whose session has ended sent once more with new credentials, of
-// whatever service. [session] looks at the clock; this looks at what the server says.
+// renewal repeats a request whose session has ended, with new credentials, for any service.
+// [session] goes by the clock, renewal by the server's response.
 type renewal struct{ session *session }
 
-// insert puts it within the attempts of a request, before that is signed. A request that is
-// only signed, as for a link, has no attempts.
+// insert adds the renewal inside the attempts of a request, before signing. A request that is only
+// signed, such as a presigned link, has no attempts.
 func (r *renewal) insert(stack *middleware.Stack) error {
 	if _, ok := stack.Finalize.Get("Retry"); !ok {
 		return nil
@@ -30,7 +30,7 @@ func (r *renewal) insert(stack *middleware.Stack) error {
 	return stack.Finalize.Insert(r, "Retry", middleware.After)
 }
 
-// ID makes it a middleware.
+// ID implements the SDK's middleware interface.
 func (r *renewal) ID() string { return "RenewCredentials" }
 
 // HandleFinalize runs within one attempt.
@@ -39,7 +39,7 @@ func (r *renewal) HandleFinalize(ctx context.Context, in middleware.FinalizeInpu
 ) {
 	used, err := r.session.get(ctx)
 	if err != nil {
-		// In the words of the SDK's own step, which would ask the provider a second time.
+		// The wording is that of the SDK's own step, which would call the provider a second time.
 		return out, metadata, fmt.Errorf("get identity: get credentials: %w", err)
 	}
 	request, ok := in.Request.(*smithyhttp.Request)
@@ -48,7 +48,7 @@ func (r *renewal) HandleFinalize(ctx context.Context, in middleware.FinalizeInpu
 	}
 	for n := 0; ; n++ {
 		attempt := in
-		attempt.Request = request.Clone() // signing changes it
+		attempt.Request = request.Clone() // signing changes the request
 		out, metadata, err = next.HandleFinalize(ctx, attempt)
 		why := refused(ctx, request, err)
 		if why == nil {
@@ -68,16 +68,17 @@ func (r *renewal) HandleFinalize(ctx context.Context, in middleware.FinalizeInpu
 	}
 }
 
-// refusal is an answer that may mean that the session has ended.
+// refusal is a response that may mean that the session has ended.
 type refusal struct {
 	code    string
 	certain bool // it means nothing else
-	denial  bool // it mostly means a lack of permission
+	denial  bool // it usually means a missing permission
 }
 
-// refused reads an answer; nil for one that has nothing to do with sessions. Of an ended one
-// AWS says ExpiredToken, SeaweedFS InvalidAccessKeyId, Ceph AccessDenied. AWS means what it says
-// with a denial, so that it is asked no second time. The answer to a HEAD has no code.
+// refused classifies a response. It returns nil if the response is unrelated to sessions. For an
+// ended session AWS returns ExpiredToken, SeaweedFS InvalidAccessKeyId, Ceph AccessDenied. A denial
+// from AWS is always a missing permission, so the request isn't repeated. The response to a HEAD
+// has no code.
 func refused(ctx context.Context, request *smithyhttp.Request, err error) *refusal {
 	status := answered(err)
 	if status == 0 {
@@ -109,12 +110,12 @@ func refused(ctx context.Context, request *smithyhttp.Request, err error) *refus
 	return nil
 }
 
-// instead returns other credentials for a request that was refused, and repeated so often, or nil and
-// the error of the request. What may be a genuine denial costs one renewal for each set of
-// credentials: when the new ones are denied too, they are believed.
+// instead returns other credentials for a request that was refused and has been repeated so many
+// times, or nil and the error of the request. A genuine denial costs one renewal per set of
+// credentials: if the new credentials are denied too, the denial is accepted.
 func (r *renewal) instead(ctx context.Context, used *generation, why *refusal, repeated int, err error) (*generation, error) {
 	if now := r.session.held(); !same(now.Credentials, used.Credentials) && repeated < mostRepeats {
-		return now, nil // somebody has renewed them
+		return now, nil // another request has renewed them
 	}
 	over := used.CanExpire && !r.session.now().Before(used.Expires)
 	certain := why.certain || over && !why.denial
@@ -137,8 +138,9 @@ func (r *renewal) instead(ctx context.Context, used *generation, why *refusal, r
 	return nil, r.ended(used, why, failed, err)
 }
 
-// ended is the error of a session that has ended and was not renewed: failed says why not, where
-// that was tried. What a server says of credentials that never worked stands for itself.
+// ended returns the error for a session that has ended and wasn't renewed. failed is why the
+// renewal failed, if one was tried. If the credentials never worked, it returns the server's error
+// unchanged.
 func (r *renewal) ended(used *generation, why *refusal, failed, err error) error {
 	var said *store.CredentialsError
 	switch {

@@ -12,36 +12,37 @@ import (
 
 const (
 	longestAhead = 5 * time.Minute // before its end a session is renewed
-	aheadPart    = 10              // of a short one: a tenth of its life
+	aheadPart    = 10              // for a short session: a tenth of its life
 	renewAgain   = 30 * time.Second
 )
 
-// session gives the credentials of the SDK's chain, and renews them before they end: a window
-// of five minutes, or a tenth of a short session's life. While the old ones are good they stay
-// in use when that fails. [renewal] has them renewed by the server's word too.
+// session provides the credentials of the SDK's chain, and renews them before they expire: five
+// minutes before, or a tenth of a short session's life. If the renewal fails, the old credentials
+// stay in use until they expire. [renewal] also renews them when the server refuses them.
 type session struct {
-	source aws.CredentialsProvider // usually an [aws.CredentialsCache], which joins callers that come together
+	source aws.CredentialsProvider // usually an [aws.CredentialsCache], which joins concurrent callers
 	now    func() time.Time
 
-	// stays has credentials that have ended in use while there are no others, as the SDK does
-	// with those of an instance: its metadata may be out of reach, and they good all the same.
+	// stays keeps expired credentials in use if there are no others, as the SDK does with an
+	// instance's: the metadata may be unreachable while the credentials still work.
 	stays bool
 
 	mu      sync.Mutex
 	current *generation
-	fetches int           // so far
-	failure error         // of the last; nil: it went well
-	turn    chan struct{} // holds a token while somebody renews
+	fetches int           // number of fetches so far
+	failure error         // of the last fetch; nil: it succeeded
+	turn    chan struct{} // holds a token during a renewal
 }
 
 // generation is one set of credentials.
 type generation struct {
 	aws.Credentials
-	due    time.Time   // when they are renewed; zero: never
-	worked atomic.Bool // the server has taken them
+	due    time.Time   // when to renew; zero: never
+	worked atomic.Bool // the server has accepted them
 
-	// believed is set when they were fetched because of a refusal that may have meant the end
-	// of the ones before, and met the same: it was a genuine one, and the next are believed.
+	// believed is set if these credentials were fetched because of a refusal that may have meant
+	// an expired session, and were refused in the same way. The refusal was genuine, and later
+	// ones are accepted as such.
 	believed atomic.Bool
 }
 
@@ -61,8 +62,8 @@ func (s *session) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return g.Credentials, nil
 }
 
-// get returns credentials that are not about to end. Of callers that come together one fetches
-// them; the others wait only when those at hand have ended.
+// get returns credentials that aren't about to expire. Of concurrent callers one fetches them. The
+// others wait only if the current ones have expired.
 func (s *session) get(ctx context.Context) (*generation, error) {
 	g := s.held()
 	if g != nil && !g.isDue(s.now()) {
@@ -95,7 +96,8 @@ func (s *session) get(ctx context.Context) (*generation, error) {
 
 var errBusy = errors.New("somebody else renews")
 
-// enter waits for the turn to renew; without patience, one who finds it taken is told so.
+// enter waits for the turn to renew. If impatient and another caller is renewing, it returns
+// errBusy at once.
 func (s *session) enter(ctx context.Context, impatient bool) error {
 	if impatient {
 		select {
@@ -121,13 +123,13 @@ func (s *session) held() *generation {
 	return s.current
 }
 
-// fetch asks the chain for new credentials.
+// fetch gets new credentials from the chain.
 func (s *session) fetch(ctx context.Context) (*generation, error) {
 	if cache, ok := s.source.(*aws.CredentialsCache); ok && s.held() != nil {
 		cache.Invalidate()
 	}
 	c, err := s.source.Retrieve(ctx)
-	if ctx.Err() == nil { // else it tells nothing to others
+	if ctx.Err() == nil { // a cancelled fetch says nothing about the source
 		s.note(err)
 	}
 	if err != nil {
@@ -156,8 +158,8 @@ func (s *session) fetched() int {
 	return s.fetches
 }
 
-// failedSince is the failure that somebody else has met meanwhile: of requests that are refused
-// together one asks the STS, and not each in its turn.
+// failedSince returns the error of a fetch that another caller made meanwhile. When several
+// requests are refused together, only one asks the STS.
 func (s *session) failedSince(fetches int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -167,9 +169,9 @@ func (s *session) failedSince(fetches int) error {
 	return nil
 }
 
-// dueAt is when credentials that were fetched now are to be renewed. Credentials that have
-// ended when they come are of a clock that is wrong, ours or the issuer's: then the server
-// tells when they end.
+// dueAt returns when credentials that were just fetched must be renewed. If they have already
+// expired, our clock or the issuer's is wrong: they are then renewed only when the server refuses
+// them.
 func dueAt(c aws.Credentials, now time.Time) time.Time {
 	life := c.Expires.Sub(now)
 	if !c.CanExpire || life <= 0 {
@@ -180,7 +182,7 @@ func dueAt(c aws.Credentials, now time.Time) time.Time {
 
 func (g *generation) isDue(now time.Time) bool { return !g.due.IsZero() && !now.Before(g.due) }
 
-// postpone has a renewal that failed tried again, though not by every request.
+// postpone delays the next attempt after a failed renewal, so that not every request tries again.
 func (s *session) postpone(g *generation) {
 	now := s.now()
 	wait := renewAgain
@@ -195,8 +197,8 @@ func (s *session) postpone(g *generation) {
 	s.current = later
 }
 
-// renew fetches others than the ones that were refused, unless somebody has. It returns nil
-// where the chain has no others.
+// renew fetches new credentials in place of refused ones, unless another caller already has. It
+// returns nil if the chain has no others.
 func (s *session) renew(ctx context.Context, used *generation) (*generation, error) {
 	before := s.fetched()
 	if err := s.enter(ctx, false); err != nil {
@@ -228,7 +230,7 @@ func (s *session) ProviderSources() []aws.CredentialSource {
 	return nil
 }
 
-// IsCredentialsProvider lets the SDK see through to its own provider.
+// IsCredentialsProvider lets the SDK recognise its own provider within the session.
 func (s *session) IsCredentialsProvider(target aws.CredentialsProvider) bool {
 	return aws.IsCredentialsProvider(s.source, target)
 }

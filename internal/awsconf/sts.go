@@ -17,13 +17,13 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// Place is where a service is, and what says so.
+// Place is the URL of a service, and where it is configured.
 type Place struct {
-	URL  string // AWS's own where nothing else is configured; "" when it isn't known
+	URL  string // AWS's own if none is configured; "" if it isn't known
 	From string // [FromAWS], [FromOption], a variable, or "profile NAME"
 }
 
-// What a place comes from when neither a variable nor a profile names it.
+// Values of From when the URL comes from neither a variable nor a profile.
 const (
 	FromAWS    = "AWS" // nothing is configured
 	FromOption = "option"
@@ -31,10 +31,10 @@ const (
 
 const variableOfSTS = "AWS_ENDPOINT_URL_STS"
 
-// NoSTSError is the [store.ErrCredentials] of a server that isn't AWS's and whose STS nobody
-// names: AWS's isn't asked in its stead, since a token would go to a stranger.
+// NoSTSError is the [store.ErrCredentials] for a server that isn't AWS's and has no configured STS.
+// AWS's STS isn't asked instead, since it would receive a token meant for another server.
 type NoSTSError struct {
-	Service string // whose endpoint is in force: "S3", ...
+	Service string // the service whose endpoint is in force: "S3", ...
 	URL     string // without a password
 }
 
@@ -49,19 +49,19 @@ func (e *NoSTSError) Hint() string {
 
 func (e *NoSTSError) Unwrap() error { return store.ErrCredentials }
 
-// stsPlace is a configuration source that remembers which STS is in force.
+// stsPlace is a configuration source that stores which STS is in force.
 type stsPlace struct {
 	Place
 	missing *NoSTSError
 }
 
-// findSTS finds the STS that belongs to the endpoint in force of a service. What names the
-// STS alone comes first, then what names every service, and the option last. An address of
-// AWS that names every service, such as S3's VPC endpoint, names no STS.
+// findSTS returns the STS that belongs to the endpoint in force of a service. A setting for STS
+// alone comes first, then one for all services, and the option last. If a setting for all services
+// is an AWS URL, such as S3's VPC endpoint, it isn't used for STS.
 //
-// The SDK's own order has AWS_ENDPOINT_URL before a profile's services section, and its calls
-// that make credentials know nothing but what names the STS alone (config 1.33.15,
-// resolve_credentials.go: the clients are made before resolveBaseEndpoint).
+// The SDK prefers AWS_ENDPOINT_URL to a profile's services section, and its calls that create
+// credentials use only the settings for STS alone (config 1.33.15, resolve_credentials.go: the
+// clients are made before resolveBaseEndpoint).
 func findSTS(ctx context.Context, cfg aws.Config, o Options) *stsPlace {
 	for _, p := range []Place{
 		placeInEnvironment(ctx, cfg, "STS"), placeInServices(ctx, cfg, "STS"),
@@ -82,7 +82,7 @@ func findSTS(ctx context.Context, cfg aws.Config, o Options) *stsPlace {
 	return &stsPlace{Place: Place{From: FromAWS}}
 }
 
-// elsewhere is the place, unless it is one of AWS.
+// elsewhere returns the place, or none if it is AWS's.
 func elsewhere(p Place) Place {
 	if serviceOfAWS(p.URL) {
 		return Place{}
@@ -98,14 +98,15 @@ func redacted(address string) string {
 	return u.Redacted()
 }
 
-// ignored reports whether AWS_IGNORE_CONFIGURED_ENDPOINT_URLS or the profile switches off
-// the endpoints of environment and profile.
+// ignored reports whether AWS_IGNORE_CONFIGURED_ENDPOINT_URLS or the profile switches off the
+// endpoints of the environment and the profile.
 func ignored(ctx context.Context, cfg aws.Config) bool {
 	value, found, err := config.GetIgnoreConfiguredEndpoints(ctx, cfg.ConfigSources)
 	return value && found && err == nil
 }
 
-// placeInEnvironment is what the variable of a service says, or that of all for "".
+// placeInEnvironment returns the value of the service's variable, or for "" that of the variable
+// for all services.
 func placeInEnvironment(ctx context.Context, cfg aws.Config, service string) Place {
 	for _, source := range cfg.ConfigSources {
 		env, ok := source.(config.EnvConfig)
@@ -122,7 +123,7 @@ func placeInEnvironment(ctx context.Context, cfg aws.Config, service string) Pla
 	return Place{}
 }
 
-// sharedConfig is the profile in force.
+// sharedConfig returns the profile in force.
 func sharedConfig(cfg aws.Config) config.SharedConfig {
 	for _, source := range cfg.ConfigSources {
 		if profile, ok := source.(config.SharedConfig); ok {
@@ -148,8 +149,8 @@ func placeInProfile(ctx context.Context, cfg aws.Config) Place {
 	return Place{profile.BaseEndpoint, "profile " + profile.Profile}
 }
 
-// PlaceOf tells where the clients of a configuration find a service: "S3", "STS", "KMS",
-// "SSM" or "Secrets Manager". Where nothing is configured it is AWS's for the region.
+// PlaceOf returns where the clients of a configuration find a service: "S3", "STS", "KMS", "SSM" or
+// "Secrets Manager". If none is configured it is AWS's for the region.
 func PlaceOf(ctx context.Context, cfg aws.Config, service string) Place {
 	if known := stsOf(cfg); known != nil && service == "STS" {
 		if known.missing != nil || known.URL != "" {
@@ -172,7 +173,7 @@ func PlaceOf(ctx context.Context, cfg aws.Config, service string) Place {
 	return Place{at, FromOption}
 }
 
-// placeInOption is the option's, which is S3's own endpoint before all others.
+// placeInOption returns the option's URL, which takes precedence over all others for S3.
 func placeInOption(cfg aws.Config, service string) Place {
 	for _, source := range cfg.ConfigSources {
 		if o, ok := source.(endpointOption); ok && (service == "" || service == "S3") {
@@ -198,7 +199,7 @@ func configuredURL(cfg aws.Config, service string) *string {
 	return nil
 }
 
-// urlOfAWS is what the SDK resolves for the region; "" without one.
+// urlOfAWS returns the URL that the SDK resolves for the region, or "" without a region.
 func urlOfAWS(ctx context.Context, cfg aws.Config, service string) string {
 	region := &cfg.Region
 	if *region == "" {
@@ -233,7 +234,7 @@ func urlOfAWS(ctx context.Context, cfg aws.Config, service string) string {
 	return at.String()
 }
 
-// stsOf is what [Load] found; nil for a configuration that it has not made.
+// stsOf returns the STS that [Load] found, or nil if [Load] didn't make the configuration.
 func stsOf(cfg aws.Config) *stsPlace {
 	for _, source := range cfg.ConfigSources {
 		if known, ok := source.(*stsPlace); ok {
@@ -243,7 +244,8 @@ func stsOf(cfg aws.Config) *stsPlace {
 	return nil
 }
 
-// NoSTS is the [*NoSTSError] of a configuration whose server has no STS that is known; else nil.
+// NoSTS returns the [*NoSTSError] of a configuration whose server has no known STS, and nil
+// otherwise.
 func NoSTS(cfg aws.Config) error {
 	if known := stsOf(cfg); known != nil && known.missing != nil {
 		return known.missing

@@ -19,12 +19,12 @@ import (
 )
 
 const (
-	trailPage = 50                     // events; the most there are in one answer
-	trailPace = 500 * time.Millisecond // between pages: two requests a second are allowed to the whole account
+	trailPage = 50                     // events; CloudTrail's maximum for one response
+	trailPace = 500 * time.Millisecond // between pages: the whole account may make two requests a second
 )
 
-// Trail looks into CloudTrail's event history: the management events of one account and region,
-// of the last 90 days.
+// Trail reads CloudTrail's event history: the management events of one account and region, of the
+// last 90 days.
 type Trail struct {
 	client *cloudtrail.Client
 	region string
@@ -32,8 +32,8 @@ type Trail struct {
 	pace   time.Duration
 }
 
-// NewTrail returns the Trail of a configuration's account and region. Between its requests it waits
-// for pace; 0: as CloudTrail wants it.
+// NewTrail returns a Trail for the configuration's account and region. It waits for pace between
+// its requests; 0 means CloudTrail's limit.
 func NewTrail(cfg aws.Config, pace time.Duration) *Trail {
 	t := &Trail{region: cfg.Region, pace: cmp.Or(pace, trailPace)}
 	t.client = cloudtrail.NewFromConfig(cfg, func(o *cloudtrail.Options) {
@@ -44,28 +44,28 @@ func NewTrail(cfg aws.Config, pace time.Duration) *Trail {
 	return t
 }
 
-// Decrypt is one event of KMS: somebody, or a service in his name, opened something. All text is
-// untrusted, to be escaped before it is printed.
+// Decrypt is one Decrypt event of KMS: a principal, or a service on its behalf, decrypted
+// something. All text is untrusted and must be escaped before printing.
 type Decrypt struct {
 	ID        string
 	Time      time.Time
-	Who       string            // an ARN; a service or an account where there is none
-	Context   map[string]string // the encryption context; nil where CloudTrail tells none, as of refusals
-	SourceIP  string            // often only the service that asked KMS
+	Who       string            // an ARN, or a service or an account without one
+	Context   map[string]string // the encryption context; nil if CloudTrail has none, as for refusals
+	SourceIP  string            // often only the service that called KMS
 	UserAgent string
-	Error     string // the code of a refusal; "" when it was opened
+	Error     string // the code of a refusal; "" if it was decrypted
 }
 
-// Decrypts hands the Decrypt events of KMS from since until until over, the latest first, fifty a
-// request. It returns how many other events made no sense.
+// Decrypts calls each for the Decrypt events of KMS from since to until, latest first. It reads
+// fifty events per request. It returns the number of other events that couldn't be parsed.
 //
-// Errors are [*store.StorageError] of kind [store.ErrDenied], [store.ErrUnavailable] (also
-// throttled for longer than the configured attempts), [store.ErrConfiguration],
-// [store.ErrInvalid] or [store.ErrUnsupported] (no CloudTrail there), or the context's. What was
-// handed over before stands.
+// Errors are the context's, or [*store.StorageError] of kind [store.ErrDenied],
+// [store.ErrUnavailable] (also if throttled for longer than the configured attempts),
+// [store.ErrConfiguration], [store.ErrInvalid] or [store.ErrUnsupported] (the server has no
+// CloudTrail). Events passed to each before an error are valid.
 func (t *Trail) Decrypts(ctx context.Context, since, until time.Time, each func(Decrypt)) (senseless int, err error) {
 	in := &cloudtrail.LookupEventsInput{
-		LookupAttributes: []types.LookupAttribute{{ // one is all that can be asked for
+		LookupAttributes: []types.LookupAttribute{{ // CloudTrail accepts only one
 			AttributeKey: types.LookupAttributeKeyEventName, AttributeValue: aws.String("Decrypt"),
 		}},
 		StartTime: aws.Time(since.Truncate(time.Second)), EndTime: aws.Time(until.Truncate(time.Second)), MaxResults: aws.Int32(trailPage),
@@ -96,7 +96,7 @@ func (t *Trail) Decrypts(ctx context.Context, since, until time.Time, each func(
 	}
 }
 
-// parseDecrypt reads one event. ours is false for the Decrypt of another service than KMS.
+// parseDecrypt parses one event. ours is false if the Decrypt is of another service than KMS.
 func parseDecrypt(text string) (d Decrypt, ours bool, err error) {
 	var e struct {
 		EventID, EventSource, EventName       string
@@ -104,7 +104,8 @@ func parseDecrypt(text string) (d Decrypt, ours bool, err error) {
 		SourceIPAddress, UserAgent, ErrorCode string
 
 		UserIdentity struct{ ARN, InvokedBy, PrincipalID, AccountID string }
-		// Not always of the form that one expects: a refusal has null, and contexts can be hidden.
+		// Not always an object of the expected form: it is null for refusals, and contexts can be
+		// hidden.
 		RequestParameters json.RawMessage
 	}
 	if err := json.Unmarshal([]byte(text), &e); err != nil {
@@ -120,8 +121,8 @@ func parseDecrypt(text string) (d Decrypt, ours bool, err error) {
 	}, e.EventSource == "kms.amazonaws.com" && e.EventName == "Decrypt", nil
 }
 
-// stopWithoutCloudTrail returns a retryer that asks a server no more that fails without a word of
-// CloudTrail's: it has none. It is for servers that are not AWS's.
+// stopWithoutCloudTrail returns a retryer that stops when a failure has no CloudTrail error code:
+// the server doesn't have CloudTrail. It is for servers that aren't AWS's.
 func stopWithoutCloudTrail(r aws.Retryer) aws.Retryer {
 	if v2, ok := r.(aws.RetryerV2); ok {
 		return withoutCloudTrail{v2}
@@ -136,21 +137,21 @@ func (s withoutCloudTrail) IsErrorRetryable(err error) bool {
 	return !lacksCloudTrail(err) && s.RetryerV2.IsErrorRetryable(err)
 }
 
-// lacksCloudTrail tells a failure that is no answer of CloudTrail's.
+// lacksCloudTrail reports whether a failure isn't a response of CloudTrail.
 func lacksCloudTrail(err error) bool {
 	return answered(err) == http.StatusInternalServerError && trailCode(err) == ""
 }
 
-// trailCode is what an answer says in CloudTrail's words.
+// trailCode returns the CloudTrail error code of a response, or "".
 func trailCode(err error) string {
 	var api smithy.APIError
-	if errors.As(err, &api) && api.ErrorCode() != "UnknownError" { // the SDK's word for none
+	if errors.As(err, &api) && api.ErrorCode() != "UnknownError" { // the SDK's code for an unknown error
 		return api.ErrorCode()
 	}
 	return ""
 }
 
-// fail is an error in the store's words.
+// fail converts an error to a [*store.StorageError].
 func (t *Trail) fail(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()

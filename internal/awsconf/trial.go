@@ -20,54 +20,54 @@ import (
 	"github.com/coffer-secrets/coffer/internal/pace"
 )
 
-// TrialOptions say with what a bucket is tried.
+// TrialOptions configure a trial of a bucket.
 type TrialOptions struct {
-	Prefix string // of the names of the objects: nobody else's begin with it
-	Method string // of encryption that puts ask for: "aws:kms" or "AES256"
-	Key    string // of aws:kms, as the server knows it
+	Prefix string // of the trial's object names; no other objects may begin with it
+	Method string // the encryption that PUTs ask for: "aws:kms" or "AES256"
+	Key    string // for aws:kms, as the server names it
 
-	// Pauses are made before a trial that went worse is believed, one before each repetition:
-	// AWS takes a while until a setting holds everywhere (Amazon S3 User Guide, "Enabling
-	// versioning on buckets": now and then 404 in the beginning).
+	// Pauses are the waits before each repetition of a trial that failed. AWS takes a while until
+	// a setting applies everywhere (Amazon S3 User Guide, "Enabling versioning on buckets": now
+	// and then 404 in the beginning).
 	Pauses []time.Duration
 }
 
-// Trial tries what every change of a bucket's settings could break, with two objects of its own:
-// one that is made anew in each run, and one that stands since the first, as secrets do.
+// Trial tests what a change of a bucket's settings could break, with two objects of its own: one
+// that each run creates, and one that exists since the first run, as secrets do.
 type Trial struct {
 	b        *Buckets
 	bucket   string
 	o        TrialOptions
 	standing state
 	names    []string
-	kept     [][2]string // names and ids of versions that were made
-	plain    bool        // something was stored without an id
+	kept     [][2]string // names and ids of versions that the trial made
+	plain    bool        // an object was stored without a version id
 }
 
-// state is what is known of an object: what was put last, and the ETag of the answer.
+// state is the known state of an object: its last content, and the ETag of the response.
 type state struct{ name, body, tag string }
 
-// NewTrial makes no request.
+// NewTrial returns a trial. It makes no request.
 func (b *Buckets) NewTrial(bucket string, o TrialOptions) *Trial {
 	return &Trial{b: b, bucket: bucket, o: o}
 }
 
-// Outcome is what the server did in one run.
+// Outcome is the server's behaviour in one run.
 type Outcome struct {
 	steps    []step
-	Versions bool // puts are answered with the id of a version
+	Versions bool // responses to PUTs have a version id
 }
 
-// step is one thing that was tried.
+// step is one tested request.
 type step struct {
 	name   string
-	fault  string // in words, behind "the server"
-	answer string // of the server; "" when it was right
+	fault  string // description that follows "the server"
+	answer string // the server's response; "" if it was right
 }
 
-// The steps of a run by the names that callers leave out of a comparison, or ask for.
+// The steps of a run. Callers exclude steps from a comparison, or ask for them, by these names.
 const (
-	StepPlainPut   = "plain put" // without a condition, and without a word of encryption
+	StepPlainPut   = "plain put" // without a condition and without encryption headers
 	stepCreate     = "create"
 	stepCreateOver = "create over"
 	stepWrongMatch = "wrong match"
@@ -77,8 +77,8 @@ const (
 	stepList       = "list"
 )
 
-// Right tells whether the server did as S3 does in some steps; all of those that every store
-// needs, without names.
+// Right reports whether the server behaved as S3 does in the named steps. Without names these are
+// the steps that every store needs.
 func (o Outcome) Right(names ...string) bool { return o.wrong(names...) == "" }
 
 func (o Outcome) wrong(names ...string) string {
@@ -93,17 +93,17 @@ func (o Outcome) wrong(names ...string) string {
 	return ""
 }
 
-// Wrong says what a store needs and the server did not do; "" when it did all.
+// Wrong describes a step that a store needs and that failed, or returns "" if none did.
 func (o Outcome) Wrong() string { return o.wrong() }
 
-// KeepsConditions tells whether puts on a condition that does not hold were refused, and those on
-// one that does were made.
+// KeepsConditions reports whether PUTs with a false condition were refused, and those with a true
+// one succeeded.
 func (o Outcome) KeepsConditions() bool {
 	return o.Right(stepCreate, stepCreateOver, stepWrongMatch, stepMatch)
 }
 
-// Worse says what went wrong in this run and was right in the one before it, but for the steps
-// named; "" when nothing did.
+// Worse describes a step that failed in this run and succeeded in the run before, except for the
+// steps in but. It returns "" if there is none.
 func (o Outcome) Worse(before Outcome, but ...string) string {
 	for _, now := range o.steps {
 		i := slices.IndexFunc(before.steps, func(s step) bool { return s.name == now.name })
@@ -116,7 +116,7 @@ func (o Outcome) Worse(before Outcome, but ...string) string {
 
 func (s step) String() string { return s.fault + " (" + s.answer + ")" }
 
-// Run tries the bucket once: about twenty requests, one after the other. The error is the context's.
+// Run tries the bucket once: about twenty requests, one after another. The error is the context's.
 func (t *Trial) Run(ctx context.Context) (Outcome, error) {
 	var o Outcome
 	if t.standing.name == "" {
@@ -132,8 +132,8 @@ func (t *Trial) Run(ctx context.Context) (Outcome, error) {
 	return o, ctx.Err()
 }
 
-// After is Run for a bucket of which something was changed: worse is [Outcome.Worse], unless it
-// was so for a while only.
+// After repeats Run after a change of the bucket's settings. worse is the result of [Outcome.Worse]
+// if the failure persists after all Pauses.
 func (t *Trial) After(ctx context.Context, before Outcome, but ...string) (now Outcome, worse string, err error) {
 	for i := 0; ; i++ {
 		now, err = t.Run(ctx)
@@ -182,7 +182,7 @@ func (o *Outcome) add(name, fault string, err error) {
 	o.steps = append(o.steps, s)
 }
 
-// create puts an object on the condition that there is none, and returns the id of the version.
+// create puts an object on the condition that there is none, and returns its version id.
 func (t *Trial) create(ctx context.Context, o *Outcome, name, fault string, s *state) string {
 	before := len(t.kept)
 	o.add(name, fault, t.put(ctx, s, "", true))
@@ -192,8 +192,9 @@ func (t *Trial) create(ctx context.Context, o *Outcome, name, fault string, s *s
 	return t.kept[before][1]
 }
 
-// put replaces an object by other bytes: on the condition of an ETag, on that of none, or on
-// no condition, as a program does that knows of none and leaves encryption to the bucket.
+// put replaces an object's content: on the condition of an ETag, on the condition that there is no
+// object, or without a condition and encryption headers, as a program does that leaves encryption
+// to the bucket.
 func (t *Trial) put(ctx context.Context, s *state, match string, conditional bool) error {
 	body := "coffer init tries the bucket's settings " + rand.Text()
 	in := &s3.PutObjectInput{
@@ -201,7 +202,7 @@ func (t *Trial) put(ctx context.Context, s *state, match string, conditional boo
 	}
 	switch {
 	case match != "":
-		in.IfMatch = &match // without quotes: Ceph takes no others
+		in.IfMatch = &match // without quotes: Ceph doesn't accept them
 	case conditional:
 		in.IfNoneMatch = aws.String("*")
 	}
@@ -235,8 +236,8 @@ var (
 	errThere = errors.New("it is still there")
 )
 
-// mustRefuse turns the error of a put on a wrong condition around: 412 is right, and so is 409,
-// and 404 of an object that is not there.
+// mustRefuse returns nil if a PUT with a false condition was refused: 412, 409, or 404 for an
+// object that doesn't exist. If the PUT succeeded it returns an error.
 func (t *Trial) mustRefuse(err error) error {
 	switch answered(err) {
 	case http.StatusPreconditionFailed, http.StatusConflict, http.StatusNotFound:
@@ -271,7 +272,7 @@ func (t *Trial) get(ctx context.Context, s state, version string) error {
 func (t *Trial) mustMiss(ctx context.Context, s state) error {
 	_, err := t.b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &t.bucket, Key: &s.name})
 	switch answered(err) {
-	case http.StatusNotFound, http.StatusForbidden: // the latter of one who may not list
+	case http.StatusNotFound, http.StatusForbidden: // the latter for a caller without permission to list
 		return nil
 	}
 	if err == nil {
@@ -309,13 +310,13 @@ func (t *Trial) remove(ctx context.Context, name, version string) error {
 	return err
 }
 
-// Clean deletes the objects of the trial, with every version that it made. The error is of what
-// may be left.
+// Clean deletes the trial's objects and every version it made. An error means that something may be
+// left.
 func (t *Trial) Clean(ctx context.Context) error {
 	var failed error
 	drop := func(name, version string) {
 		err := t.remove(ctx, name, version)
-		// 400: versitygw's word for a version that is gone.
+		// versitygw returns 400 for a version that doesn't exist.
 		if status := answered(err); err != nil && status != http.StatusNotFound && status != http.StatusBadRequest {
 			failed = bucketError(ctx, "delete", name, err)
 		}
@@ -337,7 +338,7 @@ func (t *Trial) Clean(ctx context.Context) error {
 	return failed
 }
 
-// answerOf is what a server answered, or why it did not, in a few words.
+// answerOf describes the server's response briefly, or why there was none.
 func answerOf(err error) string {
 	var api smithy.APIError
 	status := answered(err)

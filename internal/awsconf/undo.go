@@ -16,9 +16,9 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// Undo puts a part of a bucket's configuration back as it was when the Undo was made. A part that
-// was not configured is deleted: on a server that takes "delete the policy of the bucket" for
-// "delete the bucket", that is what it does. So it is for changes alone that were read back.
+// Undo restores a setting of a bucket to its value when the Undo was created. A setting that wasn't
+// configured is deleted. A server that confuses "delete the policy of the bucket" with "delete the
+// bucket" would delete the bucket, so use it only for changes that were read back.
 type Undo func(context.Context) error
 
 // UndoEncryption is the Undo of [Buckets.SetEncryption].
@@ -99,7 +99,8 @@ func (b *Buckets) UndoRules(ctx context.Context, name string) (Undo, error) {
 	}, nil
 }
 
-// UndoVersions suspends what [Buckets.KeepVersions] turned on: no server turns it off.
+// UndoVersions suspends the versioning that [Buckets.KeepVersions] enabled. No server can turn it
+// off again.
 func (b *Buckets) UndoVersions(_ context.Context, name string) (Undo, error) {
 	return func(ctx context.Context) error {
 		_, err := b.client.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
@@ -109,9 +110,9 @@ func (b *Buckets) UndoVersions(_ context.Context, name string) (Undo, error) {
 	}, nil
 }
 
-// Remove deletes a bucket in which nothing is but objects whose names begin with prefix: the policy
-// and the block that could stand in the way first. Where there is anything else in it, nothing of
-// it is touched.
+// Remove deletes a bucket that contains only objects whose names begin with prefix. It first
+// deletes the policy and the public access block, which could prevent it. If the bucket contains
+// anything else, it changes nothing.
 func (b *Buckets) Remove(ctx context.Context, name, prefix string) error {
 	const op = "delete the bucket"
 	switch err := b.onlyBelow(ctx, name, prefix); {
@@ -120,7 +121,7 @@ func (b *Buckets) Remove(ctx context.Context, name, prefix string) error {
 	case err != nil:
 		return bucketError(ctx, op, name, err)
 	}
-	// Neither has to be there, or to be known to the server.
+	// Neither must exist, and the server needn't support them.
 	_, _ = b.client.DeletePublicAccessBlock(ctx, &s3.DeletePublicAccessBlockInput{Bucket: &name})
 	_, _ = b.client.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: &name})
 	if err := b.empty(ctx, name, prefix, time.Time{}); err != nil {
@@ -133,7 +134,8 @@ func (b *Buckets) Remove(ctx context.Context, name, prefix string) error {
 	return bucketError(ctx, op, name, err)
 }
 
-// onlyBelow refuses a bucket with an object, or a version of one, whose name does not begin with prefix.
+// onlyBelow returns errForeign if an object, or a version of one, has a name that doesn't begin
+// with prefix.
 func (b *Buckets) onlyBelow(ctx context.Context, name, prefix string) error {
 	foreign := func(key *string) bool { return !strings.HasPrefix(aws.ToString(key), prefix) }
 	objects, err := b.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &name})
@@ -145,7 +147,7 @@ func (b *Buckets) onlyBelow(ctx context.Context, name, prefix string) error {
 	}
 	found := slices.ContainsFunc(objects.Contents, func(o types.Object) bool { return foreign(o.Key) })
 	versions, err := b.client.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{Bucket: &name})
-	if err == nil { // else the server has none
+	if err == nil { // otherwise the server has no versions
 		found = found || slices.ContainsFunc(versions.Versions, func(v types.ObjectVersion) bool { return foreign(v.Key) }) ||
 			slices.ContainsFunc(versions.DeleteMarkers, func(m types.DeleteMarkerEntry) bool { return foreign(m.Key) })
 	}
@@ -157,9 +159,9 @@ func (b *Buckets) onlyBelow(ctx context.Context, name, prefix string) error {
 
 var errForeign = fmt.Errorf("%w: it has objects that are not of a trial, and is left as it is", store.ErrConflict)
 
-// Sweep deletes the objects whose names begin with prefix, with all their versions, when they are
-// older than an age by the server's clock: what a run that was killed has left, and not what
-// another one uses.
+// Sweep deletes the objects whose names begin with prefix, with all their versions, if they are
+// older than age by the server's clock. It removes what a killed run left, and not what another run
+// uses.
 func (b *Buckets) Sweep(ctx context.Context, name, prefix string, age time.Duration) error {
 	now, err := b.ServerTime(ctx, name)
 	if err != nil || now.IsZero() {
@@ -168,8 +170,9 @@ func (b *Buckets) Sweep(ctx context.Context, name, prefix string, age time.Durat
 	return bucketError(ctx, "delete what an earlier run left in", name, b.empty(ctx, name, prefix, now.Add(-age)))
 }
 
-// empty deletes every version of the objects whose names begin with prefix, and the objects of a
-// bucket that keeps none; with a time only what is older. A few hundred: the first page is all.
+// empty deletes every version of the objects whose names begin with prefix, and in an unversioned
+// bucket the objects. If before is set, it deletes only older ones. There are a few hundred at
+// most, so it reads only the first page.
 func (b *Buckets) empty(ctx context.Context, name, prefix string, before time.Time) error {
 	versions, err := b.client.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{Bucket: &name, Prefix: &prefix})
 	if answered(err) == http.StatusNotFound {
@@ -193,7 +196,7 @@ func (b *Buckets) empty(ctx context.Context, name, prefix string, before time.Ti
 			drop(m.Key, m.VersionId, m.LastModified)
 		}
 	}
-	failed = nil // what is left is listed now
+	failed = nil // the listing shows what is left
 	rest, err := b.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &name, Prefix: &prefix})
 	if err != nil {
 		return err

@@ -25,18 +25,18 @@ import (
 type operation struct {
 	wait     *waiting.Wait
 	contacts *contacts
-	attempts int       // the most
+	attempts int       // the maximum
 	began    time.Time // of the first attempt
-	n        int       // the attempt under way
-	missed   bool      // the one before found no server, and none has answered there yet
+	n        int       // the current attempt
+	missed   bool      // the attempt before reached no server, and none has answered yet
 
-	uploaded atomic.Int64 // the most that any attempt has sent of the body
+	uploaded atomic.Int64 // the most bytes of the body that any attempt has sent
 }
 
 type operationKey struct{}
 
-// watchRequests reports every operation to the watch of its context, those included that fetch
-// credentials, and tells first contacts from later ones.
+// watchRequests reports every operation to the watch of its context, including those that fetch
+// credentials. It limits the attempts at servers that never answered.
 func watchRequests(c *contacts, attempts int) func(*middleware.Stack) error {
 	return func(stack *middleware.Stack) error {
 		begin := middleware.InitializeMiddlewareFunc("Watch", func(
@@ -82,7 +82,7 @@ func newOperation(ctx context.Context, c *contacts, attempts int, what, change s
 	return o
 }
 
-// begin begins an attempt, whose connection is noted through the context that it returns.
+// begin starts an attempt. The returned context reports when the request gets a connection.
 func (o *operation) begin(ctx context.Context, host string) context.Context {
 	if o.n++; o.n == 1 {
 		o.began = time.Now() //nolint:forbidigo // for the time since, on the monotonic clock
@@ -95,9 +95,9 @@ func (o *operation) begin(ctx context.Context, host string) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { o.wait.Sent() }})
 }
 
-// answered ends an attempt. Of an answer that came, the body is watched still.
+// answered ends an attempt. If there was a response, its body continues to be watched.
 func (o *operation) answered(ctx context.Context, to *url.URL, r *smithyhttp.Response, err error) error {
-	if r == nil || r.Response == nil || r.StatusCode == 0 { // 0: the SDK's stand-in for none
+	if r == nil || r.Response == nil || r.StatusCode == 0 { // 0: the SDK's placeholder for no response
 		if err == nil {
 			return nil
 		}
@@ -127,7 +127,8 @@ func (o *operation) answered(ctx context.Context, to *url.URL, r *smithyhttp.Res
 	return err
 }
 
-// outcome says how an operation ended. An answer that asks to try again later ends nothing.
+// outcome returns how an operation ended. After a response that asks to retry later, the outcome
+// isn't final.
 func outcome(err error) waiting.Outcome {
 	if err == nil {
 		return waiting.Done
@@ -145,8 +146,8 @@ func outcome(err error) waiting.Outcome {
 	return waiting.Refused
 }
 
-// describeOperation names an operation for a person, and what it changes; "" for one that only
-// reads, or fetches credentials. The names of secrets, keys and buckets are no secret.
+// describeOperation returns a readable name of an operation, and what it changes: "" for one that
+// only reads or fetches credentials. The names of secrets, keys and buckets aren't secret.
 func describeOperation(service, name string, parameters any) (what, change string) {
 	object := subject(parameters)
 	what = strings.TrimSpace(name + " " + object)
@@ -162,7 +163,7 @@ func describeOperation(service, name string, parameters any) (what, change strin
 	return what, object
 }
 
-// changing reports whether an operation changes anything that outlives the program.
+// changing reports whether an operation changes anything that persists.
 func changing(service, name string) bool {
 	switch service {
 	case "S3", "KMS", "SSM", "Secrets Manager":
@@ -177,7 +178,7 @@ func changing(service, name string) bool {
 	return true
 }
 
-// subject is what the parameters of an operation say that it is about.
+// subject returns the object of an operation, from its parameters.
 func subject(parameters any) string {
 	for _, field := range []string{"Key", "Prefix", "Name", "Names", "Path", "SecretId", "ResourceId", "AliasName", "KeyId", "Bucket"} {
 		if name := textField(parameters, field); name != "" {
@@ -187,7 +188,8 @@ func subject(parameters any) string {
 	return ""
 }
 
-// textField returns a field of a struct that is a text, or several; "" where there is none.
+// textField returns a field of a struct that is a string or a slice of strings, and "" if there is
+// none.
 func textField(of any, name string) string {
 	v := reflect.Indirect(reflect.ValueOf(of))
 	if v.Kind() != reflect.Struct {
@@ -206,7 +208,7 @@ func textField(of any, name string) string {
 	return ""
 }
 
-// upload is the body of a request. What no attempt has sent before is progress.
+// upload is the body of a request. Only bytes that no earlier attempt has sent are progress.
 type upload struct {
 	io.Reader
 	o *operation
@@ -222,7 +224,7 @@ func (u *upload) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// download is the body of an answer.
+// download is the body of a response.
 type download struct {
 	io.ReadCloser
 	wait *waiting.Wait
