@@ -11,12 +11,12 @@ import (
 	"github.com/coffer-secrets/coffer/internal/app"
 )
 
-// parserFor returns the parser of a command line, and the word that names its command. exited is
-// set by a parse that was for help.
+// parserFor returns the parser of a command line, and the name of its command as it was typed. A
+// parse that prints help sets exited.
 //
-// The parser knows the global flags and that one command: building the whole grammar takes longer
-// than all else that most commands do. The whole one is for lines that name no command, for help
-// and mistakes, and for completion.
+// The parser has only the global flags and that one command: building the whole grammar takes
+// longer than everything else that most commands do. The whole grammar is used for lines without a
+// command, for help, mistakes and completion.
 func parserFor(ctx context.Context, a *app.App, args []string, exited *bool) (parser *kong.Kong, name string, err error) {
 	for _, word := range args {
 		command := commandField(word)
@@ -29,7 +29,7 @@ func parserFor(ctx context.Context, a *app.App, args []string, exited *bool) (pa
 		if name = commandName(parser.Model, args); name == word {
 			return parser, name, nil
 		}
-		break // it was the value of a flag, or of what is no command
+		break // the word was the value of a flag, or no command
 	}
 	whole := &CLI{}
 	if parser, err = newParser(ctx, a, whole, &whole.Globals, exited); err != nil {
@@ -38,7 +38,7 @@ func parserFor(ctx context.Context, a *app.App, args []string, exited *bool) (pa
 	return parser, commandName(parser.Model, args), nil
 }
 
-// newCommandParser makes a parser of the global flags and one command, a field of [CLI].
+// newCommandParser creates a parser of the global flags and one command, a field of [CLI].
 func newCommandParser(ctx context.Context, a *app.App, command *reflect.StructField, exited *bool) (*kong.Kong, error) {
 	var flags struct {
 		app.Globals `group:"Global flags:"` // as in CLI
@@ -47,22 +47,22 @@ func newCommandParser(ctx context.Context, a *app.App, command *reflect.StructFi
 		strings.ToLower(command.Name), command.Tag.Get("help"), "", reflect.New(command.Type).Interface(), string(command.Tag)))
 }
 
-// newParser makes the parser of a grammar.
+// newParser creates the parser of a grammar.
 func newParser(ctx context.Context, a *app.App, grammar any, globals *app.Globals, exited *bool, more ...kong.Option) (*kong.Kong, error) {
 	a.Globals = globals
 	return kong.New(grammar, append(more,
 		kong.Name("coffer"),
 		kong.Description("Encrypted secrets in a bucket: S3 with KMS, or a directory. No server to run."),
 		kong.Writers(a.Stdout, a.Stderr),
-		kong.Exit(func(int) { *exited = true }), // after --help; parsing goes on, and its result is dropped
+		kong.Exit(func(int) { *exited = true }), // after --help; parsing continues, and its result is dropped
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(a),
 	)...)
 }
 
-// commandField returns the field of a command, by its name or an alias; nil when there is none.
-// Hidden ones are not found: they look at the whole grammar.
+// commandField returns the field of a command, by its name or an alias, and nil if there is none.
+// It doesn't return hidden commands: they read the whole grammar.
 func commandField(word string) *reflect.StructField {
 	for field := range reflect.TypeFor[CLI]().Fields() {
 		_, command := field.Tag.Lookup("cmd")
@@ -75,7 +75,7 @@ func commandField(word string) *reflect.StructField {
 	return nil
 }
 
-// commandName returns the word that names the command, whatever global flags stand before it.
+// commandName returns the word that names the command, after any global flags.
 func commandName(model *kong.Application, args []string) string {
 	for i := 0; i < len(args); i++ {
 		if !strings.HasPrefix(args[i], "-") {

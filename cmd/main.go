@@ -1,5 +1,5 @@
-// Package cmd is the command line: it turns arguments into calls of a store, and what comes
-// of them into output.
+// Package cmd is the command line: it turns arguments into calls of a store, and their results into
+// output.
 package cmd
 
 import (
@@ -16,15 +16,15 @@ import (
 
 // Main runs one command line and returns the exit code.
 func Main(args []string, a *app.App) int {
-	debug.SetTraceback("none") // a trace of a crash tells arguments
-	debug.SetGCPercent(200)    // a read or a write of few secrets ends before the first collection
+	debug.SetTraceback("none") // the trace of a crash contains arguments
+	debug.SetGCPercent(200)    // a read or a write of few secrets finishes before the first collection
 	a.Restore = run.ForbidCore()
 	a.Watch, a.Line = waiting.New(context.Background(), a.WaitFor), new(atomic.Pointer[progress.Line])
 	defer a.Watch.Close()
 	ctx, stop := run.UntilInterrupted(a.Watch)
 	defer stop()
 
-	if len(args) == 0 || args[0] == "help" { // chamber has it as a command
+	if len(args) == 0 || args[0] == "help" { // chamber has a help command
 		args = append([]string{"--help"}, args[min(1, len(args)):]...)
 	}
 	var exited bool
@@ -33,7 +33,8 @@ func Main(args []string, a *app.App) int {
 		return a.Fail(err)
 	}
 	if name == "exec" || name == "run" {
-		// Here, not in the grammar: to it everything behind "--" is more services.
+		// This isn't done by the grammar, which would take everything after "--" as more
+		// services.
 		if at := slices.Index(args, "--"); at >= 0 {
 			args, a.CommandLine = args[:at], args[at+1:]
 		}
@@ -55,7 +56,7 @@ func Main(args []string, a *app.App) int {
 	return app.ExitDone
 }
 
-// attachValues makes -b=s3, which chamber takes, into the -bs3 of our parser.
+// attachValues rewrites -b=s3, which chamber accepts, as -bs3, which our parser accepts.
 func attachValues(args []string) []string {
 	out := slices.Clone(args)
 	for i, arg := range out {

@@ -1,4 +1,4 @@
-// Package pace has the pauses and the parallel work of the whole program.
+// Package pace contains the pauses and the parallel work of the whole program.
 package pace
 
 import (
@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Sleep waits. When the context ends first, it returns why: [context.Cause].
+// Sleep waits for d. If the context ends first, it returns [context.Cause].
 func Sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -21,8 +21,8 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Jitter returns a random duration between 0 and limit, so that clients that have met once
-// don't meet again.
+// Jitter returns a random duration between 0 and limit, so that clients that collided don't collide
+// again.
 func Jitter(limit time.Duration) time.Duration {
 	return rand.N(limit + 1) //nolint:gosec // nothing is kept secret by it
 }
@@ -38,7 +38,7 @@ func Backoff(n int, first, longest time.Duration) time.Duration {
 }
 
 // Each calls do for 0 to n-1, at most limit calls at once. It returns the first error, which also
-// ends the context of the other calls.
+// cancels the context of the other calls.
 func Each(ctx context.Context, limit, n int, do func(ctx context.Context, i int) error) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(limit)
@@ -48,7 +48,8 @@ func Each(ctx context.Context, limit, n int, do func(ctx context.Context, i int)
 	return g.Wait()
 }
 
-// All calls functions at once. It returns the first error, which also ends the context of the others.
+// All calls the functions concurrently. It returns the first error, which also cancels the context
+// of the others.
 func All(ctx context.Context, do ...func(ctx context.Context) error) error {
 	return Each(ctx, len(do), len(do), func(ctx context.Context, i int) error { return do[i](ctx) })
 }

@@ -1,5 +1,5 @@
-// Package render turns data into text for a person or a program: tables, JSON, times, and
-// strings that a terminal may safely be shown. It writes each output whole, in one call.
+// Package render turns data into text for a person or a program: tables, JSON, times, and strings
+// that are safe to print on a terminal. It writes each output in one call.
 package render
 
 import (
@@ -15,25 +15,25 @@ import (
 	"github.com/olekukonko/tablewriter/tw"
 )
 
-// Style says for whom a text is.
+// Style describes the reader of the output.
 type Style struct {
-	Terminal bool      // a person reads it at a terminal: times are relative
-	Color    bool      // the header of a table is bold; the only escape sequences there ever are
-	Now      time.Time // what relative times are relative to
+	Terminal bool      // the output is a terminal: times are relative
+	Color    bool      // the header of a table is bold; no other escape sequences are written
+	Now      time.Time // the base of relative times
 }
 
-// none stands in a cell that has nothing to say, so that columns can still be counted.
+// none is the text of an empty cell, so that columns can still be counted.
 const none = "-"
 
-// gap is between two columns.
+// gap separates two columns.
 const gap = "  "
 
-// Table writes aligned columns without lines around them: the header, then one line for
-// each row. A cell is a string, shown as [Quoted] has it; a time, as [Style.Time] has it;
-// nil or empty, shown as "-"; or anything else that fmt can print, quoted likewise. Widths
-// are those of the characters and do not depend on the locale; nothing is cut or wrapped.
+// Table writes aligned columns without borders: the header, then one line for each row. A cell is a
+// string, shown as by [Quoted]; a time, shown as by [Style.Time]; nil or empty, shown as "-"; or
+// anything else that fmt can print, quoted in the same way. Column widths are counted in characters
+// and don't depend on the locale. Nothing is cut or wrapped.
 //
-// Errors: of the writer, and for a row that has not as many cells as the header.
+// It returns the writer's error, or an error if a row doesn't have as many cells as the header.
 func Table(w io.Writer, style Style, header []string, rows [][]any) error {
 	var out bytes.Buffer
 	table := tablewriter.NewTable(&out,
@@ -68,7 +68,7 @@ func Table(w io.Writer, style Style, header []string, rows [][]any) error {
 	return write(w, out.Bytes())
 }
 
-// cell is the text of one cell, in which nothing is left that a terminal would obey.
+// cell returns the text of one cell, without control characters that a terminal would interpret.
 func (s Style) cell(c any) string {
 	var text string
 	switch c := c.(type) {
@@ -90,8 +90,8 @@ func (s Style) cell(c any) string {
 	return Quoted(text)
 }
 
-// columns draws the lines of a table for tablewriter, whose own renderer measures each cell
-// several times over, may cut it, and leaves spaces at the ends of lines.
+// columns writes the lines of a table for tablewriter. Tablewriter's own renderer measures each
+// cell several times, may cut it, and leaves spaces at the ends of lines.
 type columns struct {
 	w    io.Writer
 	line []byte
@@ -136,7 +136,7 @@ func (c *columns) end() {
 	_, _ = c.w.Write(c.line)
 }
 
-// width is how many columns of a terminal a text takes.
+// width returns how many columns of a terminal a text takes.
 func width(s string) int {
 	for i := range len(s) {
 		if s[i] >= 0x80 {
@@ -146,10 +146,10 @@ func width(s string) int {
 	return len(s)
 }
 
-// Footer implements [tw.Renderer]: there is none.
+// Footer implements [tw.Renderer]: tables have no footer.
 func (*columns) Footer([][]string, tw.Formatting) {}
 
-// Line implements [tw.Renderer]: there are none.
+// Line implements [tw.Renderer]: tables have no lines.
 func (*columns) Line(tw.Formatting) {}
 
 // Close implements [tw.Renderer].
@@ -158,7 +158,7 @@ func (*columns) Close() error { return nil }
 // Logger implements [tw.Renderer]: nothing is logged.
 func (*columns) Logger(*ll.Logger) {}
 
-// Config implements [tw.Renderer]: columns alone.
+// Config implements [tw.Renderer]: no borders, lines or separators.
 func (*columns) Config() tw.Rendition {
 	return tw.Rendition{
 		Borders:  tw.BorderNone,
@@ -167,7 +167,7 @@ func (*columns) Config() tw.Rendition {
 	}
 }
 
-// write writes in one call, so that no half table is mixed with other output.
+// write makes one Write call, so that a table isn't interleaved with other output.
 func write(w io.Writer, text []byte) error {
 	if _, err := w.Write(text); err != nil {
 		return fmt.Errorf("write the output: %w", err)

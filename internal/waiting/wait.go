@@ -5,35 +5,35 @@ import (
 	"slices"
 )
 
-// Rate is how many bytes of a body, coming or going, are progress. Fewer within the limit are
-// none: an answer of a byte a second would never end.
+// Rate is the number of bytes of a body, sent or received, that count as progress. Fewer bytes
+// within the limit don't: a response of a byte a second would never end.
 const Rate = 16 << 10
 
-// Wait is one thing that is waited for. A nil Wait, of a context without a watch, takes every
-// call and does nothing.
+// Wait is one operation that is being waited for. The methods of a nil Wait, from a context without
+// a watch, do nothing.
 type Wait struct {
 	w         *Watch
 	report    Report
-	change    string // what it changes; "" for what only reads
-	sent      bool   // the attempt under way has reached its server, so far as is known
-	uncertain bool   // an attempt before may have made the change
+	change    string // what it changes; "" for an operation that only reads
+	sent      bool   // the current attempt has reached its server, as far as is known
+	uncertain bool   // an earlier attempt may have made the change
 	over      bool
 }
 
 // Outcome is how a wait ended.
 type Outcome int
 
-// The outcomes. Done and Refused are progress: an answer came that is final.
+// The outcomes. Done and Refused are progress: a final response was received.
 const (
-	Done    Outcome = iota // a change was made
-	Refused                // it was not, unless an earlier attempt has made it
-	Failed                 // there was no final answer
+	Done    Outcome = iota // the operation succeeded, and made its change if it has one
+	Refused                // the change wasn't made, unless an earlier attempt made it
+	Failed                 // there was no final response
 )
 
-// Begin notes that something is waited for, until [Wait.End] is called.
+// Begin starts a wait, which lasts until [Wait.End] is called. what describes it.
 func Begin(ctx context.Context, what string) *Wait { return begin(ctx, Report{What: what}, "") }
 
-// BeginChange is Begin for a request that changes what name names.
+// BeginChange is Begin for a request that changes the object called name.
 func BeginChange(ctx context.Context, what, name string) *Wait {
 	return begin(ctx, Report{What: what}, name)
 }
@@ -51,7 +51,7 @@ func begin(ctx context.Context, r Report, change string) *Wait {
 	return t
 }
 
-// Attempt notes that a request is about to go to host, for the n-th time of at most of.
+// Attempt records that a request is about to be sent to host, as attempt n of at most of.
 func (t *Wait) Attempt(host string, n, of int) {
 	if t == nil {
 		return
@@ -61,7 +61,7 @@ func (t *Wait) Attempt(host string, n, of int) {
 	t.report.Host, t.report.Attempt, t.report.Of, t.sent = host, n, of, false
 }
 
-// Sent notes that there is a connection: from now on the server may do what it is asked.
+// Sent records that there is a connection: from now on the server may execute the request.
 func (t *Wait) Sent() {
 	if t == nil {
 		return
@@ -71,8 +71,8 @@ func (t *Wait) Sent() {
 	t.sent = true
 }
 
-// Lost notes how an attempt failed, and whether it may have been made all the same. Of
-// one without an answer, that depends on whether it was sent.
+// Lost records why an attempt failed, and with doubt that its change may have been made anyway.
+// Without a response, this also requires that the request was sent.
 func (t *Wait) Lost(reason string, answered, doubt bool) {
 	if t == nil {
 		return
@@ -84,7 +84,7 @@ func (t *Wait) Lost(reason string, answered, doubt bool) {
 	t.sent = false
 }
 
-// Progress begins the clock anew.
+// Progress restarts the clock.
 func (t *Wait) Progress() {
 	if t == nil {
 		return
@@ -94,7 +94,7 @@ func (t *Wait) Progress() {
 	t.w.progress()
 }
 
-// Beside begins another wait for the same, such as for the body of an answer.
+// Beside starts another wait for the same operation, such as for the body of the response.
 func (t *Wait) Beside() *Wait {
 	if t == nil {
 		return nil
@@ -107,7 +107,7 @@ func (t *Wait) Beside() *Wait {
 	return other
 }
 
-// End ends the wait. Only the first call counts.
+// End ends the wait. Later calls have no effect.
 func (t *Wait) End(o Outcome) {
 	if t == nil {
 		return

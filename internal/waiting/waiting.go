@@ -1,8 +1,9 @@
-// Package waiting watches how long a command waits without any progress: it tells what is
-// waited for, ends the wait after a limit, and knows which changes may have been made by then.
+// Package waiting watches how long a command waits without any progress. It reports what the
+// command waits for, ends the wait after a limit, and records which changes may have been made by
+// then.
 //
-// What waits reports to the [Watch] of its context. Without one every function here does
-// nothing, so that a Go program that uses the library has its own deadlines alone.
+// Code that waits reports to the [Watch] of its context. Without a watch every function here does
+// nothing, so a Go program that uses the library has only its own deadlines.
 package waiting
 
 import (
@@ -15,11 +16,11 @@ import (
 )
 
 const (
-	// Silence is how long a person is left without a word of what is waited for. It is also what
-	// is left to a request that is under way when an interrupt comes.
+	// Silence is the time after which a person is shown what the command waits for. It is also how
+	// long a request in progress may continue after an interrupt.
 	Silence = 2 * time.Second
 
-	firstGap   = 8 * time.Second // from the first line to the next; it doubles
+	firstGap   = 8 * time.Second // between the first line and the next; it doubles
 	longestGap = time.Minute
 )
 
@@ -33,7 +34,7 @@ func (e *NoProgressError) Error() string {
 	return fmt.Sprintf("no progress for %s while waiting for %s", Words(e.Limit), e.For)
 }
 
-// Words writes a time as a person does: "2m", not "2m0s".
+// Words formats a duration without zero units: "2m", not "2m0s".
 func Words(d time.Duration) string {
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {
@@ -48,16 +49,16 @@ func Words(d time.Duration) string {
 // Report describes one wait.
 type Report struct {
 	What    string // such as "GetObject api/db_url.json"
-	Host    string // host and port; "" for a wait for no server, or before there is a request
-	Attempt int    // from 1; 0 where nothing is repeated
-	Of      int    // the most attempts; 0 where that is not known
-	Last    string // how the attempt before ended; "" when there was none
-	Others  int    // what else is waited for at the same time
+	Host    string // host and port; "" before there is a request, or if no server is involved
+	Attempt int    // from 1; 0 if nothing is retried
+	Of      int    // the maximum number of attempts; 0 if it isn't known
+	Last    string // how the attempt before failed; "" if there was none
+	Others  int    // number of other operations being waited for
 
-	Limit time.Duration // after which the watch ends; 0 where there is none yet
+	Limit time.Duration // after which the watch ends; 0 if none is set yet
 }
 
-// String is the report in the words of a sentence that begins with "waiting for".
+// String describes the report so that it can follow "waiting for".
 func (r Report) String() string {
 	text := r.What
 	if r.Host != "" {
@@ -78,8 +79,8 @@ func (r Report) String() string {
 	return text
 }
 
-// Watch is the clock of one command. It runs while something is waited for, not while the
-// program computes or a person thinks, and begins anew with each progress.
+// Watch is the clock of one command. It runs while the command waits for something, not while the
+// program computes or a person thinks, and restarts with each progress.
 type Watch struct {
 	say        func(Report)
 	soft, hard context.Context
@@ -87,23 +88,23 @@ type Watch struct {
 	endHard    context.CancelCauseFunc
 
 	mu          sync.Mutex
-	limit       time.Duration // 0: none yet
+	limit       time.Duration // 0: not set yet
 	interrupted bool
 	ended       *NoProgressError
 	open        []*Wait       // in the order in which they began
-	waited      time.Duration // without progress, until since
-	since       time.Time     // the clock runs from here; zero: it stands
+	waited      time.Duration // time without progress, until since
+	since       time.Time     // when the clock was started; zero: it is stopped
 	timer       *time.Timer
 	silentUntil time.Time
 	gap         time.Duration
 
-	made, uncertain []string // changes, in the order in which their outcome was known
+	made, uncertain []string // changes, in the order in which their outcomes were known
 }
 
 type watchKey struct{}
 
-// New returns a watch that has no limit yet. say is called, on another goroutine, when a person
-// should know what is waited for: after [Silence], and then ever more rarely.
+// New returns a watch without a limit. say is called on another goroutine when a person should be
+// shown what the command waits for: after [Silence], and then less and less often.
 func New(ctx context.Context, say func(Report)) *Watch {
 	w := &Watch{say: say, gap: firstGap}
 	w.hard, w.endHard = context.WithCancelCause(context.WithValue(ctx, watchKey{}, w))
@@ -113,10 +114,10 @@ func New(ctx context.Context, say func(Report)) *Watch {
 	return w
 }
 
-// Context returns the context of the command. It ends when the watch does.
+// Context returns the context of the command. It ends with the watch.
 func (w *Watch) Context() context.Context { return w.soft }
 
-// Close ends the watch, and with it its context.
+// Close ends the watch and its context.
 func (w *Watch) Close() {
 	w.mu.Lock()
 	w.timer.Stop()
@@ -126,7 +127,7 @@ func (w *Watch) Close() {
 	w.endHard(context.Canceled)
 }
 
-// Limit sets how long a wait may last without progress. Of several limits the longest holds.
+// Limit sets how long a wait may last without progress. Of several limits the longest applies.
 func (w *Watch) Limit(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -134,8 +135,8 @@ func (w *Watch) Limit(d time.Duration) {
 	w.arm()
 }
 
-// Interrupt leaves [Silence] to what is under way: from now on that is the limit. What has been
-// waited for as long already ends at once.
+// Interrupt limits requests in progress to [Silence]. If the command has already waited that long
+// without progress, it ends at once.
 func (w *Watch) Interrupt() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -143,7 +144,7 @@ func (w *Watch) Interrupt() {
 	w.arm()
 }
 
-// Resume forgets an interrupt that was meant for another program, such as an editor.
+// Resume cancels an interrupt that was meant for another program, such as an editor.
 func (w *Watch) Resume() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -151,15 +152,15 @@ func (w *Watch) Resume() {
 	w.arm()
 }
 
-// Ended returns the error with which the limit was reached, or nil.
+// Ended returns the error if the limit was reached, or nil.
 func (w *Watch) Ended() *NoProgressError {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.ended
 }
 
-// Changes returns the names of what was changed, and of what may have been: a request to change
-// it was sent, and no answer told what became of it.
+// Changes returns the names of the objects that were changed, and of those that may have been: a
+// request to change them was sent, and its outcome isn't known.
 func (w *Watch) Changes() (made, doubtful []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -172,7 +173,8 @@ func (w *Watch) Changes() (made, doubtful []string) {
 	return slices.Clone(w.made), doubtful
 }
 
-// arm has the clock run while something is waited for, and sets the timer for what comes next.
+// arm runs the clock while there are open waits, and sets the timer for the next report or the
+// limit.
 func (w *Watch) arm() {
 	if len(w.open) == 0 || w.ended != nil {
 		w.waited, w.since = w.elapsed(), time.Time{}
@@ -189,7 +191,7 @@ func (w *Watch) arm() {
 	w.timer.Reset(max(0, next))
 }
 
-// elapsed is how long has been waited without progress.
+// elapsed returns the time without progress.
 func (w *Watch) elapsed() time.Duration {
 	if w.since.IsZero() {
 		return w.waited
@@ -204,7 +206,7 @@ func (w *Watch) inForce() time.Duration {
 	return w.limit
 }
 
-// progress begins the clock anew.
+// progress restarts the clock.
 func (w *Watch) progress() {
 	w.waited = 0
 	if !w.since.IsZero() {
@@ -240,7 +242,8 @@ func (w *Watch) tick() {
 	}
 }
 
-// end ends the contexts: that of the command first, so that what outlives it finds it ended.
+// end ends the contexts. The command's context ends first, so that code running beyond it sees that
+// it has ended.
 func (w *Watch) end(limit time.Duration) {
 	cause := context.Canceled
 	if !w.interrupted {
@@ -252,7 +255,7 @@ func (w *Watch) end(limit time.Duration) {
 	w.endHard(cause)
 }
 
-// report describes the oldest wait that has a request under way, else the oldest.
+// report describes the oldest wait with a request in progress, or else the oldest.
 func (w *Watch) report() Report {
 	at := max(0, slices.IndexFunc(w.open, func(t *Wait) bool { return t.report.Host != "" }))
 	r := w.open[at].report
@@ -272,8 +275,8 @@ func from(ctx context.Context) *Watch {
 
 func now() time.Time { return time.Now() } //nolint:forbidigo // how long something took, on the monotonic clock; never shown
 
-// Beyond returns a context that continues when ctx is interrupted, with its values. The end of
-// its watch ends it.
+// Beyond returns a context with the values of ctx that continues when ctx is interrupted. It ends
+// when its watch does.
 func Beyond(ctx context.Context) context.Context {
 	w := from(ctx)
 	if w == nil {
@@ -289,7 +292,7 @@ type beyond struct {
 
 func (b beyond) Value(key any) any { return b.values.Value(key) }
 
-// Limit returns the limit of the watch of ctx where it is shorter than d, else d.
+// Limit returns the limit of ctx's watch if it is shorter than d, and d otherwise.
 func Limit(ctx context.Context, d time.Duration) time.Duration {
 	w := from(ctx)
 	if w == nil {
@@ -303,7 +306,7 @@ func Limit(ctx context.Context, d time.Duration) time.Duration {
 	return min(d, w.limit)
 }
 
-// Made notes a change that was made without a wait.
+// Made records a change that was made without a wait.
 func Made(ctx context.Context, name string) {
 	if w := from(ctx); w != nil {
 		w.mu.Lock()
@@ -312,7 +315,7 @@ func Made(ctx context.Context, name string) {
 	}
 }
 
-// MaybeMade notes a change of which it is not known whether it was made.
+// MaybeMade records a change that may have been made.
 func MaybeMade(ctx context.Context, name string) {
 	if w := from(ctx); w != nil {
 		w.mu.Lock()
@@ -321,7 +324,7 @@ func MaybeMade(ctx context.Context, name string) {
 	}
 }
 
-// record notes what became of a change. The last word on one name holds.
+// record stores the outcome of a change. A change that was made is no longer uncertain.
 func (w *Watch) record(name string, made bool) {
 	same := func(other string) bool { return other == name }
 	to := &w.uncertain
@@ -334,7 +337,7 @@ func (w *Watch) record(name string, made bool) {
 	}
 }
 
-// firstLine is what a failure says before its details.
+// firstLine returns the first line of a message, which comes before its details.
 func firstLine(text string) string {
 	line, _, _ := strings.Cut(text, "\n")
 	return line

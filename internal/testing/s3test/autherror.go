@@ -1,6 +1,6 @@
 package s3test
 
-// authFault is why somebody was not recognised; each service says it in its own words.
+// authFault is the reason why authentication failed. Each service reports it differently.
 type authFault int
 
 const (

@@ -10,47 +10,47 @@ import (
 	"time"
 )
 
-// Methods of encryption at rest, as the header x-amz-server-side-encryption spells them.
+// Encryption methods, as in the header x-amz-server-side-encryption.
 const (
 	AES256 = "AES256"
 	AWSKMS = "aws:kms"
 )
 
-// Bucket is one bucket, open to a test without a request, a signature or a policy.
+// Bucket is one bucket. Tests access it without a request, a signature or a policy.
 type Bucket struct {
 	srv             *Server
 	name            string
 	created         time.Time
 	objects         map[string]*Object   // an Object is never changed in place
-	versions        map[string][]*Object // all that is kept of each name, marks too, the newest first
+	versions        map[string][]*Object // all stored versions of each name, including delete markers, newest first
 	versioning      string               // "", Enabled or Suspended
-	stored          int                  // versions so far
+	stored          int                  // number of versions created so far
 	names           []string             // of objects, sorted
 	defaultSSE      sse
 	conditionalPuts bool
-	configuration   map[string][]byte // by its name in the query, as it was sent
-	statements      []statement       // of its policy
+	configuration   map[string][]byte // by the name of the query parameter, as it was sent
+	statements      []statement       // of the bucket policy
 }
 
-// Object is one object as it is stored.
+// Object is one stored object.
 type Object struct {
 	Name     string
 	Body     []byte
 	ETag     string // without quotes
-	SSE      string // AES256, aws:kms, or "" where the server ignores encryption
-	KeyARN   string // of aws:kms
+	SSE      string // AES256, aws:kms, or "" if the server ignores encryption
+	KeyARN   string // for aws:kms
 	Modified time.Time
 	Tags     map[string]string
-	Version  string // "null" where the bucket kept no versions when it was stored
+	Version  string // "null" if the bucket wasn't versioned when it was stored
 	Mark     bool   // a delete marker, which has only a name, a version and a date
 
-	keyName   string      // how answers name the key
+	keyName   string      // the key's name in responses
 	bucketKey bool        // S3 Bucket Keys
 	meta      http.Header // Content-Type, Cache-Control, x-amz-meta-* ...
 	checksum  checksum
 }
 
-// Bucket gives the bucket, and creates it when it is missing.
+// Bucket returns the bucket, and creates it if it doesn't exist.
 func (s *Server) Bucket(name string) *Bucket {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,7 +65,7 @@ func (s *Server) Bucket(name string) *Bucket {
 	return b
 }
 
-// Object gives a copy of an object; false when there is none.
+// Object returns a copy of an object, and false if there is none.
 func (b *Bucket) Object(name string) (Object, bool) {
 	b.srv.mu.RLock()
 	defer b.srv.mu.RUnlock()
@@ -76,7 +76,7 @@ func (b *Bucket) Object(name string) (Object, bool) {
 	return o.copy(), true
 }
 
-// Objects gives copies of all objects, sorted by name.
+// Objects returns copies of all objects, sorted by name.
 func (b *Bucket) Objects() []Object {
 	b.srv.mu.RLock()
 	defer b.srv.mu.RUnlock()
@@ -93,8 +93,8 @@ func (o *Object) copy() Object {
 	return c
 }
 
-// Restore makes the bucket hold these objects and no others, and no version of them but these, with the ETags that they had where they were copied from
-// ([Bucket.Objects]; of this server, or one with the same keys).
+// Restore replaces the bucket's objects and versions with these objects. It keeps the ETags that
+// they had when they were copied with [Bucket.Objects], from this server or one with the same keys.
 func (b *Bucket) Restore(objects []Object) {
 	b.srv.mu.Lock()
 	defer b.srv.mu.Unlock()
@@ -105,8 +105,9 @@ func (b *Bucket) Restore(objects []Object) {
 	}
 }
 
-// Plant stores an object as an unconditional put of the administrator would. Method is AES256, AWSKMS or "" for the bucket's
-// default; key is any name of a key in the server's KMS, or "" for aws/s3. It panics when the key cannot be used.
+// Plant stores an object as an unconditional PUT of the administrator would. method is AES256,
+// AWSKMS or "" for the bucket's default. key is any name of a key in the server's KMS, or "" for
+// aws/s3. It panics if the key can't be used.
 func (b *Bucket) Plant(name string, body []byte, method, key string) Object {
 	b.srv.mu.Lock()
 	defer b.srv.mu.Unlock()
@@ -119,22 +120,23 @@ func (b *Bucket) Plant(name string, body []byte, method, key string) Object {
 	return o.copy()
 }
 
-// Delete removes an object, if it is there.
+// Delete removes an object, if it exists.
 func (b *Bucket) Delete(name string) {
 	b.srv.mu.Lock()
 	defer b.srv.mu.Unlock()
 	b.remove(name)
 }
 
-// DefaultEncryption sets what a put without encryption headers gets: AES256 (the default of a new bucket), or AWSKMS with a
-// key, "" for aws/s3.
+// DefaultEncryption sets the encryption of a PUT without encryption headers: AES256 (the default of
+// a new bucket), or AWSKMS with a key, "" for aws/s3.
 func (b *Bucket) DefaultEncryption(method, key string) {
 	b.srv.mu.Lock()
 	defer b.srv.mu.Unlock()
 	b.defaultSSE = sse{method: method, key: key}
 }
 
-// ConditionalPutsOnly sets a bucket policy that denies a put or copy with neither If-Match nor If-None-Match.
+// ConditionalPutsOnly sets a bucket policy that denies a PUT or copy with neither If-Match nor
+// If-None-Match.
 func (b *Bucket) ConditionalPutsOnly(on bool) {
 	b.srv.mu.Lock()
 	defer b.srv.mu.Unlock()
@@ -175,7 +177,7 @@ func (s *Server) bucketLocation(c *call) (answer, error) {
 	}
 	region := s.opts.Region
 	if region == "us-east-1" {
-		region = "" // S3 calls its first region by no name
+		region = "" // S3 returns no name for its first region
 	}
 	return xmlAnswer(struct {
 		XMLName xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ LocationConstraint"`

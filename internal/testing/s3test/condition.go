@@ -2,8 +2,9 @@ package s3test
 
 import "strings"
 
-// checkPut decides a conditional write of one object; old is what is there, or nil. It runs under the server's lock, in one
-// step with the write. Answers were recorded from AWS in 2026; what other servers do is in Quirks.
+// checkPut checks the conditions of a write of one object. old is the current object, or nil. It
+// runs under the server's lock, atomically with the write. The responses were recorded from AWS in
+// 2026. Quirks has the behaviour of other servers.
 func (q Quirks) checkPut(c *call, old *Object) error {
 	match, none := c.header.Get("If-Match"), c.header.Get("If-None-Match")
 	if q.NoConditions || match == "" && none == "" {
@@ -29,7 +30,7 @@ func (q Quirks) checkPut(c *call, old *Object) error {
 	return q.checkMatch(match, old)
 }
 
-// checkDelete is checkPut for a delete, which AWS has known since September 2025.
+// checkDelete is checkPut for a delete. AWS has supported conditional deletes since September 2025.
 func (q Quirks) checkDelete(c *call, old *Object) error {
 	if c.header.Get("X-Amz-If-Match-Size") != "" || c.header.Get("X-Amz-If-Match-Last-Modified-Time") != "" {
 		return notImplemented() // directory buckets only
@@ -62,7 +63,8 @@ func (q Quirks) checkMatch(match string, old *Object) error {
 	return nil
 }
 
-// bareTag is an ETag without quotes and without the mark of a weak one: AWS compares no more than that.
+// bareTag returns an ETag without quotes and without the prefix of a weak one: AWS ignores both in
+// comparisons.
 func bareTag(tag string) string {
 	return strings.Trim(strings.TrimPrefix(strings.TrimSpace(tag), "W/"), `"`)
 }

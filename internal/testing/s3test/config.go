@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// configurations are the parts of a bucket's configuration that are kept as they were sent, by the name in the query: what
-// each is called in the names of operations, and the error for one that was never set.
+// configurations are the settings of a bucket that are stored as they were sent, by the name of the
+// query parameter. Each has its part of the operation names, and the error if it was never set.
 var configurations = map[string]struct{ name, missing string }{
 	"encryption":        {"BucketEncryption", "ServerSideEncryptionConfigurationNotFoundError"},
 	"lifecycle":         {"BucketLifecycleConfiguration", "NoSuchLifecycleConfiguration"},
@@ -17,7 +17,7 @@ var configurations = map[string]struct{ name, missing string }{
 	"versioning":        {"BucketVersioning", ""},
 }
 
-// configurationOf tells which part of the configuration a request is about, "" for none.
+// configurationOf returns which setting a request is about, or "".
 func (c *call) configurationOf() string {
 	for query := range configurations {
 		if c.query.Has(query) {
@@ -27,7 +27,7 @@ func (c *call) configurationOf() string {
 	return ""
 }
 
-// configurationOp names the operation.
+// configurationOp returns the name of the operation.
 func (c *call) configurationOp() string {
 	part := configurations[c.configurationOf()]
 	switch {
@@ -43,8 +43,9 @@ func (c *call) configurationOp() string {
 	return ""
 }
 
-// configuration gets, sets or deletes a part. What can be set has an effect where it is about puts and TLS: versioning, the
-// default encryption, and the policy: a word of If-None-Match in it makes each put need a condition.
+// configuration gets, sets or deletes a setting. Settings that concern PUTs and TLS have an effect:
+// versioning, the default encryption, and the policy. If a policy mentions If-None-Match, each PUT
+// needs a condition.
 func (s *Server) configuration(c *call) (answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,7 +68,7 @@ func (s *Server) configuration(c *call) (answer, error) {
 	switch {
 	case !ok && query == "versioning":
 		body = []byte(`<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"/>`)
-	case !ok && query == "encryption": // of every new bucket
+	case !ok && query == "encryption": // the default of every new bucket
 		body = []byte(`<ServerSideEncryptionConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Rule>` +
 			`<ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault>` +
 			`</Rule></ServerSideEncryptionConfiguration>`)
@@ -77,7 +78,7 @@ func (s *Server) configuration(c *call) (answer, error) {
 	return answer{status: 200, header: http.Header{"Content-Type": {"application/xml"}}, body: body}, nil
 }
 
-// configure sets a part.
+// configure stores a setting.
 func (b *Bucket) configure(query string, body []byte) (err error) {
 	switch query {
 	case "policy":
@@ -100,13 +101,13 @@ func (b *Bucket) configure(query string, body []byte) (err error) {
 	return nil
 }
 
-// createKey makes an enabled key without aliases.
+// createKey creates an enabled key without aliases.
 func (s *Server) createKey(*call) (answer, error) {
 	arn := s.KMS.CreateKey()
 	return jsonAnswer(map[string]any{"KeyMetadata": map[string]any{"Arn": arn, "KeyId": (&key{arn: arn}).id(), "KeyState": Enabled, "Enabled": true}}), nil
 }
 
-// createAlias names a key that was made.
+// createAlias creates an alias of an existing key.
 func (s *Server) createAlias(c *call) (answer, error) {
 	var in struct {
 		AliasName   string

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// connections counts those that clients hold open.
+// connections tracks the clients' open connections.
 type connections struct {
 	mu   sync.Mutex
 	none *sync.Cond
@@ -31,8 +31,8 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// Drain waits until no client has a connection open, and so until each request of a process that has ended is applied or
-// dropped.
+// Drain waits until no client has an open connection. By then each request of a process that has
+// exited is applied or dropped.
 func (s *Server) Drain() {
 	s.open.mu.Lock()
 	defer s.open.mu.Unlock()

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// copyObject writes an object anew, under the encryption the request names or else the bucket's default, whatever it was under
-// before. Conditions on the destination work as with a put.
+// copyObject writes a new object. Its encryption is what the request asks for, or the bucket's
+// default, regardless of the source's encryption. Conditions on the destination work as for a PUT.
 func (s *Server) copyObject(c *call) (answer, error) {
 	src, err := s.copySource(c)
 	if err != nil {
@@ -20,7 +20,7 @@ func (s *Server) copyObject(c *call) (answer, error) {
 		return answer{}, err
 	}
 	if b.conditionalPuts {
-		return answer{}, notImplemented() // a copy with a condition, where the policy asks for one
+		return answer{}, notImplemented() // a conditional copy in a bucket whose policy requires conditions
 	}
 	under, err := s.encryption(b, sseOf(c.header), c.who)
 	if err != nil {
@@ -59,7 +59,7 @@ func (s *Server) copyObject(c *call) (answer, error) {
 	return a, nil
 }
 
-// copySource reads the object that a copy starts from, as a GET of it would.
+// copySource returns the source object of a copy, as a GET would read it.
 func (s *Server) copySource(c *call) (*Object, error) {
 	path, err := url.PathUnescape(strings.TrimPrefix(c.header.Get("X-Amz-Copy-Source"), "/"))
 	if err != nil {

@@ -5,18 +5,18 @@ import (
 	"net/http"
 )
 
-// sse is what a put asks for.
+// sse is the encryption that a PUT asks for.
 type sse struct {
 	method    string // "" for the bucket's default
 	key       string // any name of a key
 	bucketKey bool
 }
 
-// encrypted is what it gets.
+// encrypted is the encryption that the object gets.
 type encrypted struct {
 	method    string
 	keyARN    string
-	keyName   string // how answers call the key
+	keyName   string // the key's name in responses
 	bucketKey bool
 }
 
@@ -28,7 +28,8 @@ func sseOf(h http.Header) sse {
 	}
 }
 
-// encryption decides how a new object is encrypted. Who is nil for a test's own objects, which may use every key.
+// encryption decides how a new object is encrypted. who is nil for a test's own objects, which may
+// use every key.
 func (s *Server) encryption(b *Bucket, asked sse, who *identity) (encrypted, error) {
 	if s.opts.Quirks.IgnoresSSE {
 		return encrypted{}, nil
@@ -71,7 +72,8 @@ func (s *Server) encryption(b *Bucket, asked sse, who *identity) (encrypted, err
 	return e, nil
 }
 
-// mayDecrypt tells whether the caller can read an object's body, with the error S3 would pass on from KMS.
+// mayDecrypt checks that the caller can read an object's body. It returns the error that S3 would
+// pass on from KMS.
 func (s *Server) mayDecrypt(c *call, o *Object) error {
 	if o.KeyARN == "" {
 		return nil
@@ -80,7 +82,7 @@ func (s *Server) mayDecrypt(c *call, o *Object) error {
 	return s.opts.Quirks.keyError(err)
 }
 
-// keyError gives a KMS error as S3 tells it.
+// keyError returns a KMS error as S3 reports it.
 func (q Quirks) keyError(err error) error {
 	var f *failure
 	switch {

@@ -7,7 +7,7 @@ import (
 	"net/http"
 )
 
-// failure is an API's error.
+// failure is an error of the API.
 type failure struct {
 	status        int
 	code, message string
@@ -25,7 +25,7 @@ func noSuchBucket() error { return fail(404, "NoSuchBucket", "The specified buck
 
 func invalidArgument(message string) error { return fail(400, "InvalidArgument", message) }
 
-// refuse is the answer to a request that failed, in the words of its service.
+// refuse returns the error response to a failed request, in the format of its service.
 func (c *call) refuse(err error) answer {
 	f := &failure{500, "InternalError", "We encountered an internal error. Please try again."}
 	_ = errors.As(err, &f)
@@ -43,7 +43,7 @@ func (c *call) refuse(err error) answer {
 			RequestID string   `xml:"RequestId"`
 		}{Type: "Sender", Code: f.code, Message: f.message, RequestID: requestID})
 	case c.method == http.MethodHead:
-		a = answer{header: http.Header{}} // S3 gives a reason in the body alone, and a HEAD has none
+		a = answer{header: http.Header{}} // S3 reports the error code only in the body, and the response to a HEAD has none
 	default:
 		a = xmlAnswer(struct {
 			XMLName   xml.Name `xml:"Error"`
@@ -60,11 +60,11 @@ func (c *call) refuse(err error) answer {
 
 const requestID = "S3TEST0000000001"
 
-// xmlAnswer is a 200 with v as its body.
+// xmlAnswer returns a response with status 200 and v as its body.
 func xmlAnswer(v any) answer {
 	body, err := xml.Marshal(v)
 	if err != nil {
-		panic(err) // v is one of our own structs
+		panic(err) // v is always one of our own structs
 	}
 	return answer{
 		status: http.StatusOK,

@@ -8,44 +8,49 @@ import (
 	"time"
 )
 
-// Fault is how one request goes wrong.
+// Fault is a failure of one request.
 type Fault struct {
 	Kind    Kind
-	After   bool          // the request is applied, and only its answer is lost or replaced; otherwise nothing is applied
-	Delay   time.Duration // of Delay; of Hang, the longest that it lasts, or 0
-	Status  int           // of Answer
-	Code    string        // of Answer
-	Message string        // of Answer
+	After   bool          // the request is applied, and only its response is lost or replaced; otherwise nothing is applied
+	Delay   time.Duration // for Delay; for Hang its maximum duration, or 0
+	Status  int           // for Answer
+	Code    string        // for Answer
+	Message string        // for Answer
 
-	// Reached, if set, is called when the fault strikes: before the request is applied, or with After once it is.
+	// Reached, if set, is called when the fault occurs: before the request is applied, or with
+	// After once it is.
 	Reached func()
 }
 
-// Kind is a way to go wrong.
+// Kind is the kind of a fault.
 type Kind int
 
-// The kinds. CutBody, FlipBody and WrongLength spoil the real answer, so the request is always applied.
+// The kinds. CutBody, FlipBody and WrongLength change the real response, so the request is always
+// applied.
 const (
-	// Drop closes the connection without an answer. Go's HTTP client repeats a GET by itself when that happens on a
-	// connection it had used before.
+	// Drop closes the connection without a response. Go's HTTP client retries a GET by itself if
+	// that happens on a reused connection.
 	Drop Kind = iota + 1
-	// Delay waits before the request is applied, even if the client has gone by then, or After before the answer is sent.
+	// Delay waits before the request is applied, even if the client has closed the connection by
+	// then, or with After before the response is sent.
 	Delay
-	// Answer is an error of the API: Status, Code and Message.
+	// Answer returns an API error: Status, Code and Message.
 	Answer
-	// CutBody sends half of the body under its full length, and closes the connection.
+	// CutBody sends half of the body with its full length, and closes the connection.
 	CutBody
 	// FlipBody flips one bit in the middle of the body.
 	FlipBody
-	// WrongLength announces half of the body's length and sends as much: a well-formed answer that is too short.
+	// WrongLength announces half of the body's length and sends as much: a well-formed response
+	// that is too short.
 	WrongLength
-	// Garbage is 200 with a body and headers that are not S3's, as a proxy would send them.
+	// Garbage is 200 with a body and headers that aren't S3's, as a proxy might send them.
 	Garbage
-	// Hang sends nothing until the client goes away or a time has passed, and closes the connection.
+	// Hang sends nothing until the client closes the connection or a time has passed, and then
+	// closes it.
 	Hang
 )
 
-// String names a fault, for the names of tests.
+// String returns the fault's name, for the names of tests.
 func (f Fault) String() string {
 	kinds := map[Kind]string{
 		Drop: "drop", Delay: "delay", CutBody: "cut-body", FlipBody: "flip-body",
@@ -64,7 +69,8 @@ func (f Fault) String() string {
 	return name + "-before"
 }
 
-// Faults are the fourteen faults of the fault enumeration, each before the request is applied; set After for the other half.
+// Faults returns the fourteen faults of the fault enumeration, each before the request is applied.
+// Set After for the other half.
 func Faults() []Fault {
 	return []Fault{
 		{Kind: Drop},
@@ -84,12 +90,12 @@ func Faults() []Fault {
 	}
 }
 
-// Fault sets the function that chooses which requests go wrong, and counts requests from 1 again. It is called for each
-// request, before anything else happens; nil, or an answer of nil, is no fault. Calls may run at the same time, and one may
-// block to hold its request back.
+// Fault sets the function that chooses which requests fail, and restarts the request count at 1.
+// choose is called for each request, before anything else happens. If it is nil or returns nil, the
+// request doesn't fail. Calls may run concurrently, and one may block to delay its request.
 func (s *Server) Fault(choose func(Request) *Fault) { s.log.choose(choose) }
 
-// FaultAt makes the nth request from now go wrong, and no other.
+// FaultAt makes only the nth request from now fail.
 func (s *Server) FaultAt(n int, f Fault) {
 	s.Fault(func(r Request) *Fault {
 		if r.N == n {
@@ -99,17 +105,17 @@ func (s *Server) FaultAt(n int, f Fault) {
 	})
 }
 
-// replaces tells whether the fault needs no real answer.
+// replaces reports whether the fault needs no real response.
 func (f *Fault) replaces() bool {
 	return f.Kind == Drop || f.Kind == Answer || f.Kind == Garbage || f.Kind == Hang
 }
 
-// spoils tells whether the fault changes a real answer.
+// spoils reports whether the fault changes a real response.
 func (f *Fault) spoils() bool {
 	return f.Kind == CutBody || f.Kind == FlipBody || f.Kind == WrongLength
 }
 
-// strike does to an answer what the fault says.
+// strike applies the fault to a response.
 func (s *Server) strike(c *call, f *Fault, a answer) answer {
 	if f.Reached != nil {
 		f.Reached()
@@ -132,7 +138,7 @@ func (s *Server) strike(c *call, f *Fault, a answer) answer {
 		}
 	case WrongLength:
 		a.body = a.body[:len(a.body)/2]
-		if n, err := strconv.Atoi(a.header.Get("Content-Length")); err == nil { // of a HEAD
+		if n, err := strconv.Atoi(a.header.Get("Content-Length")); err == nil { // for a HEAD
 			a.header.Set("Content-Length", strconv.Itoa(n/2))
 		}
 	case Garbage:

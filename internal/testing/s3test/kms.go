@@ -7,7 +7,8 @@ import (
 	"sync"
 )
 
-// KMS holds keys and aliases of one account and region. S3 asks it before it reads or writes an object under aws:kms.
+// KMS contains the keys and aliases of one account and region. S3 calls it before it reads or
+// writes an object with aws:kms.
 type KMS struct {
 	region, account string
 
@@ -22,10 +23,10 @@ type key struct {
 	signing bool
 }
 
-// KeyState is what a key can be used for.
+// KeyState is the state of a key.
 type KeyState string
 
-// States of a key, as DescribeKey spells them; a deleted key is unknown, and its aliases are gone.
+// States of a key, as in DescribeKey. A Deleted key is unknown, and its aliases are removed.
 const (
 	Enabled         KeyState = "Enabled"
 	Disabled        KeyState = "Disabled"
@@ -39,12 +40,13 @@ func newKMS(region, account string) *KMS {
 	return k
 }
 
-// CreateKey makes an enabled key with any number of aliases ("alias/app") and gives its ARN. Aliases of other keys move to it.
+// CreateKey creates an enabled key with any number of aliases ("alias/app") and returns its ARN.
+// Aliases of other keys are moved to it.
 func (k *KMS) CreateKey(aliases ...string) string {
 	return k.create(&key{state: Enabled}, aliases)
 }
 
-// CreateSigningKey makes a key that cannot encrypt: S3 answers 400 KMS.InvalidKeyUsageException.
+// CreateSigningKey creates a key that can't encrypt: S3 returns 400 KMS.InvalidKeyUsageException.
 func (k *KMS) CreateSigningKey(aliases ...string) string {
 	return k.create(&key{state: Enabled, signing: true}, aliases)
 }
@@ -60,7 +62,8 @@ func (k *KMS) create(made *key, aliases []string) string {
 	return made.arn
 }
 
-// PointAlias makes an alias, or points it to another key, named in any way. It panics when there is no such key.
+// PointAlias creates an alias, or points it to another key, by any name of that key. It panics if
+// there is no such key.
 func (k *KMS) PointAlias(alias, keyName string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -71,14 +74,15 @@ func (k *KMS) PointAlias(alias, keyName string) {
 	k.aliases[alias] = found.arn
 }
 
-// DeleteAlias forgets an alias. What was encrypted through it stays under its key.
+// DeleteAlias deletes an alias. Objects that were encrypted by that name keep their key.
 func (k *KMS) DeleteAlias(alias string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	delete(k.aliases, alias)
 }
 
-// SetState changes the state of a key, named in any way. Deleted is for ever. It panics when there is no such key.
+// SetState changes the state of a key, by any of its names. Deleted is permanent. It panics if
+// there is no such key.
 func (k *KMS) SetState(keyName string, state KeyState) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -97,7 +101,8 @@ func (k *KMS) SetState(keyName string, state KeyState) {
 	}
 }
 
-// ARN gives the key that a name (key id, key ARN, alias or alias ARN) leads to now; "" when there is none.
+// ARN returns the key that a name (key id, key ARN, alias or alias ARN) currently refers to, or ""
+// if there is none.
 func (k *KMS) ARN(name string) string {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
@@ -108,7 +113,8 @@ func (k *KMS) ARN(name string) string {
 	return found.arn
 }
 
-// use resolves a key for an action of S3's in the caller's name, and fails as S3 does when KMS refuses. Who nil is never denied.
+// use resolves a key for an action of S3 on behalf of the caller, and fails as S3 does when KMS
+// refuses. A nil who is never denied.
 func (k *KMS) use(name, action string, who *identity, denied []string) (arn string, err error) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
@@ -134,7 +140,7 @@ func (k *KMS) use(name, action string, who *identity, denied []string) (arn stri
 	return found.arn, nil
 }
 
-// names tells whether a name leads to a key.
+// names reports whether a name refers to a key.
 func (k *KMS) names(name string, to *key) bool {
 	found, err := k.find(name)
 	return err == nil && found == to
@@ -142,7 +148,8 @@ func (k *KMS) names(name string, to *key) bool {
 
 var keyID = regexp.MustCompile(`^(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$`)
 
-// find resolves any name of a key. An unqualified one belongs to the server's own account and region.
+// find resolves any name of a key. An unqualified name belongs to the server's own account and
+// region.
 func (k *KMS) find(name string) (*key, error) {
 	arn := name
 	switch {
@@ -171,7 +178,7 @@ func (k *KMS) find(name string) (*key, error) {
 	return found, nil
 }
 
-// checkARN refuses the ARN of another region, which S3 cannot use.
+// checkARN refuses an ARN of another region, which S3 can't use.
 func (k *KMS) checkARN(arn string) error {
 	parts := strings.SplitN(arn, ":", 6)
 	switch {

@@ -35,7 +35,7 @@ func (s *Server) describeKey(c *call) (answer, error) {
 	}}), nil
 }
 
-// listAliases gives all aliases, or those of one key, sorted, in pages of Limit.
+// listAliases returns all aliases, or those of one key, sorted, in pages of Limit.
 func (s *Server) listAliases(c *call) (answer, error) {
 	var in struct {
 		KeyID  string `json:"KeyId"`
@@ -91,7 +91,7 @@ func (s *Server) mayDescribe(c *call, action, resource string) error {
 	return nil
 }
 
-// kmsError is an error as KMS itself spells it; S3 puts "KMS." before it.
+// kmsError returns an error with KMS's own code. S3 prefixes the code with "KMS.".
 func kmsError(err error) error {
 	var f *failure
 	if !errors.As(err, &f) {
@@ -103,7 +103,7 @@ func kmsError(err error) error {
 func jsonAnswer(v any) answer {
 	body, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // v is one of our own maps
+		panic(err) // v is always one of our own maps
 	}
 	return answer{status: http.StatusOK, header: http.Header{"Content-Type": {"application/x-amz-json-1.1"}}, body: body}
 }

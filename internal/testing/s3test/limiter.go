@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// limiter lets so many requests a second pass, and at most one second's worth at once.
+// limiter allows rate requests a second, with bursts of at most one second's worth.
 type limiter struct {
 	rate  float64 // 0: no limit
 	clock func() time.Time

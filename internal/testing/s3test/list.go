@@ -34,8 +34,8 @@ type listed struct {
 
 type common struct{ Prefix string }
 
-// listObjects gives one page, sorted by the bytes of the names. With a delimiter, names that have it after the prefix
-// become one entry together.
+// listObjects returns one page, sorted by the bytes of the names. With a delimiter, names that
+// contain it after the prefix are grouped into one common prefix.
 func (s *Server) listObjects(c *call) (answer, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -76,13 +76,14 @@ func newListing(c *call, pageSize int) (*listing, error) {
 	return page, nil
 }
 
-// Continuation tokens hold the last entry of the page before: a name, or a common prefix for all names below it.
+// Continuation tokens contain the last entry of the page before: a name, or a common prefix for all
+// names below it.
 const (
 	tokenOfName  = "name:"
 	tokenOfGroup = "group:"
 )
 
-// start is the index of the page's first name.
+// start returns the index of the page's first name.
 func (p *listing) start(names []string) (int, error) {
 	first, _ := slices.BinarySearch(names, p.Prefix)
 	last, err := base64.URLEncoding.DecodeString(p.Token)
@@ -101,7 +102,7 @@ func (p *listing) start(names []string) (int, error) {
 	return first, nil
 }
 
-// fill takes names from the sorted list, and jumps over all that share a common prefix.
+// fill adds names from the sorted list, and skips all that share a common prefix.
 func (p *listing) fill(b *Bucket, i int) {
 	var last string
 	for i < len(b.names) && strings.HasPrefix(b.names[i], p.Prefix) {
@@ -126,7 +127,7 @@ func (p *listing) fill(b *Bucket, i int) {
 	}
 }
 
-// group is the common prefix that a name belongs to; "" for none.
+// group returns the common prefix that a name belongs to, or "".
 func (p *listing) group(name string) string {
 	if p.Delimiter == "" {
 		return ""
@@ -138,7 +139,7 @@ func (p *listing) group(name string) string {
 	return p.Prefix + before + p.Delimiter
 }
 
-// afterName is the index of the first name greater than one.
+// afterName returns the index of the first name greater than the given one.
 func afterName(names []string, name string) int {
 	i, found := slices.BinarySearch(names, name)
 	if found {
@@ -147,7 +148,7 @@ func afterName(names []string, name string) int {
 	return i
 }
 
-// afterGroup is the index of the first name beyond all that begin with a common prefix.
+// afterGroup returns the index of the first name after all that begin with a common prefix.
 func afterGroup(names []string, group string) int {
 	i, _ := slices.BinarySearchFunc(names, group, func(name, group string) int {
 		if name < group || strings.HasPrefix(name, group) {
@@ -158,7 +159,7 @@ func afterGroup(names []string, group string) int {
 	return i
 }
 
-// encode makes names safe for XML, which has no way to say a control character.
+// encode escapes names for XML, which can't represent control characters.
 func (p *listing) encode() {
 	p.Prefix, p.Delimiter, p.StartAfter = uriEncode(p.Prefix, true), uriEncode(p.Delimiter, true), uriEncode(p.StartAfter, true)
 	for i := range p.Contents {

@@ -7,19 +7,19 @@ import (
 	"sync"
 )
 
-// Entry is one request in the log. Bodies are not kept.
+// Entry is one request in the log. Bodies aren't stored.
 type Entry struct {
 	Request
-	AccessKeyID string      // of whoever was recognised; "" for nobody
-	SignedToken bool        // the request carried a session token, signed
-	Attempt     string      // what the SDK says of it: "attempt=1; max=10"
+	AccessKeyID string      // of an authenticated caller; otherwise ""
+	SignedToken bool        // the request had a signed session token
+	Attempt     string      // the SDK's count: "attempt=1; max=10"
 	Header      http.Header // of the request: If-* and X-Amz-*, without the session token
-	Status      int         // of the answer; 0 when none was sent
+	Status      int         // of the response; 0 if none was sent
 	Code        string      // of an error
-	Fault       *Fault      // that it met
+	Fault       *Fault      // the fault of this request
 }
 
-// logSize is how many requests are kept: the newest.
+// logSize is the number of requests that Log returns: the newest.
 const logSize = 10_000
 
 type requestLog struct {
@@ -29,14 +29,15 @@ type requestLog struct {
 	entries []Entry
 }
 
-// Log gives the newest 10,000 requests since the last Reset, in the order in which their answers were ready.
+// Log returns the newest 10,000 requests since the last Reset, in the order in which their
+// responses were ready.
 func (s *Server) Log() []Entry {
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()
 	return slices.Clone(s.log.entries[max(0, len(s.log.entries)-logSize):])
 }
 
-// Reset empties the log and counts requests from 1 again. Faults stay.
+// Reset empties the log and restarts the request count at 1. Faults remain.
 func (s *Server) Reset() {
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()
@@ -49,7 +50,7 @@ func (l *requestLog) choose(fn func(Request) *Fault) {
 	l.n, l.chosen = 0, fn
 }
 
-// arrived numbers a request and gives the fault it shall meet.
+// arrived numbers a request and returns its fault.
 func (l *requestLog) arrived(r *Request) *Fault {
 	l.mu.Lock()
 	l.n++

@@ -30,7 +30,8 @@ func (s *Server) getObject(c *call) (answer, error) {
 	return answer{status: 200, header: o.header(c), body: o.Body}, nil
 }
 
-// headObject needs no key: it reads nothing that is encrypted. With checksums asked for, it does (the S3 API reference, HeadObject).
+// headObject needs no key, as it doesn't read encrypted data. If checksums are requested, it does
+// (the S3 API reference, HeadObject).
 func (s *Server) headObject(c *call) (answer, error) {
 	o, err := s.find(c, c.readAction())
 	if err != nil {
@@ -46,7 +47,8 @@ func (s *Server) headObject(c *call) (answer, error) {
 	return answer{status: 200, header: header}, nil
 }
 
-// find gives the object of a read, once the caller may do it. Whoever may not list is not told that a key is missing.
+// find returns the object for a read if the caller has permission. A caller without permission to
+// list doesn't learn that a key is missing.
 func (s *Server) find(c *call, action string) (*Object, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -101,8 +103,8 @@ func (s *Server) putObject(c *call) (answer, error) {
 	return answer{status: 200, header: header}, nil
 }
 
-// writable gives the bucket of a put or copy, once the caller may do it. A put on the condition of an ETag tells something
-// about the object, and so needs s3:GetObject as well.
+// writable returns the bucket for a PUT or copy if the caller has permission. A PUT with If-Match
+// reveals something about the object, so it needs s3:GetObject too.
 func (s *Server) writable(c *call) (*Bucket, error) {
 	b := s.buckets[c.Bucket]
 	if b == nil {
@@ -162,7 +164,8 @@ func (s *Server) deleteObject(c *call) (answer, error) {
 	return answer{status: http.StatusNoContent, header: header}, nil
 }
 
-// newObject makes the object of a put. Its ETag is the MD5 of the body; under aws:kms it is random, another for each put.
+// newObject creates the object of a PUT. Its ETag is the MD5 of the body. With aws:kms it is
+// random, and different for each PUT.
 func (s *Server) newObject(name string, body []byte, under encrypted) *Object {
 	sum := md5.Sum(body) //nolint:gosec // S3 defines its ETags by it
 	tag := sum[:]
@@ -175,7 +178,7 @@ func (s *Server) newObject(name string, body []byte, under encrypted) *Object {
 	}
 }
 
-// header is what GET and HEAD tell about an object.
+// header returns the response headers of GET and HEAD for an object.
 func (o *Object) header(c *call) http.Header {
 	h := o.sseHeader()
 	maps.Copy(h, o.meta)
@@ -197,7 +200,7 @@ func (o *Object) header(c *call) http.Header {
 	return h
 }
 
-// metadata picks the headers of a put that come back with each read.
+// metadata returns the headers of a PUT that are returned with each read.
 func metadata(h http.Header) http.Header {
 	kept := http.Header{}
 	for name, values := range h {

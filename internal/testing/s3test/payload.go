@@ -14,8 +14,8 @@ import (
 	"strings"
 )
 
-// unwrap checks the body against what the signature says of it, and takes it out of its chunks, when it came in some.
-// Chunks that are signed one by one are not supported: no AWS SDK for Go sends them.
+// unwrap compares the body with its signed hash, and decodes it if it was sent in chunks. Chunks
+// that are signed one by one aren't supported: no AWS SDK for Go sends them.
 func (c *call) unwrap(payload string) error {
 	switch {
 	case payload == unsignedPayload:
@@ -30,7 +30,8 @@ func (c *call) unwrap(payload string) error {
 	return nil
 }
 
-// unchunk decodes aws-chunked: lines "size in hex", data, and after a chunk of nothing the trailers, which become headers.
+// unchunk decodes aws-chunked: lines "size in hex", data, and after an empty chunk the trailers,
+// which become headers.
 func (c *call) unchunk() error {
 	incomplete := fail(400, "IncompleteBody", "The request body terminated unexpectedly")
 	var body []byte
@@ -68,7 +69,7 @@ func (c *call) unchunk() error {
 	return nil
 }
 
-// withoutChunked is a Content-Encoding as it is stored.
+// withoutChunked returns a Content-Encoding as it is stored.
 func withoutChunked(values []string) string {
 	var kept []string
 	for part := range strings.SplitSeq(strings.Join(values, ","), ",") {
@@ -79,7 +80,7 @@ func withoutChunked(values []string) string {
 	return strings.Join(kept, ",")
 }
 
-// checksum is a sum that came with an object, and goes out with it again.
+// checksum is a checksum that was sent with an object, and is returned with it.
 type checksum struct{ header, value string }
 
 func (s checksum) set(h http.Header) {
@@ -93,7 +94,7 @@ func wantsChecksum(c *call) bool {
 	return strings.EqualFold(c.header.Get("X-Amz-Checksum-Mode"), "ENABLED")
 }
 
-// verifyChecksum compares the body with every sum sent along, and gives the one to keep.
+// verifyChecksum compares the body with every checksum sent, and returns the one to store.
 func (c *call) verifyChecksum() (checksum, error) {
 	var kept checksum
 	for _, a := range []struct {

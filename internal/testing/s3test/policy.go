@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// Policy is what a principal may not do. The zero Policy allows everything. Patterns name objects in any bucket: * stands for any
-// characters, slashes too, and ? for one.
+// Policy contains what a principal is denied. The zero Policy allows everything. Patterns match
+// objects in any bucket: * matches any characters, including slashes, and ? matches one.
 type Policy struct {
 	DenyList     bool     // s3:ListBucket. A missing key is then 403 AccessDenied
-	ListPrefixes []string // list only with one of these at the start of the prefix asked for. A missing key is then 403 too
+	ListPrefixes []string // allows listing only prefixes that start with one of these. A missing key is then 403 too
 
 	DenyGet     []string // s3:GetObject: GET, HEAD, a copy's source, and the condition If-Match
 	DenyPut     []string
@@ -21,11 +21,12 @@ type Policy struct {
 	DenyDeleteVersion []string // s3:DeleteObjectVersion
 
 	DenyDecrypt         []string // keys, by any of their names, or "*"
-	DenyGenerateDataKey []string // likewise; without it nothing can be written under a key
+	DenyGenerateDataKey []string // likewise; without it nothing can be written with a key
 	DenyDescribe        bool     // kms:DescribeKey and kms:ListAliases
 }
 
-// listsAll tells whether the principal has s3:ListBucket without condition: a read carries no prefix that could meet one.
+// listsAll reports whether the principal has s3:ListBucket without a condition: a read has no
+// prefix that could satisfy one.
 func (p Policy) listsAll() bool { return !p.DenyList && len(p.ListPrefixes) == 0 }
 
 func (p Policy) lists(prefix string) bool {
@@ -55,7 +56,7 @@ func (p Policy) patterns(action string) []string {
 	return nil
 }
 
-// authorize tells whether the caller may do something to an object.
+// authorize checks that the caller may perform an action on an object.
 func (s *Server) authorize(who *identity, action, bucket, object string) error {
 	for _, pattern := range s.iam.policy(who).patterns(action) {
 		if wildcard(pattern, object) {
@@ -65,7 +66,7 @@ func (s *Server) authorize(who *identity, action, bucket, object string) error {
 	return nil
 }
 
-// denied is S3's AccessDenied for a caller of the same account.
+// denied returns S3's AccessDenied for a caller of the same account.
 func (s *Server) denied(who *identity, action, arn string) error {
 	return fail(403, "AccessDenied", userMessage(who.arn, action, quote(arn))+
 		" because no identity-based policy allows the "+action+" action")
@@ -75,7 +76,7 @@ func userMessage(user, action, resource string) string {
 	return "User: " + user + " is not authorized to perform: " + action + " on resource: " + resource
 }
 
-// wildcard matches as IAM does.
+// wildcard matches a pattern as IAM does.
 func wildcard(pattern, name string) bool {
 	for pattern != "" {
 		switch pattern[0] {

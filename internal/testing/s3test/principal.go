@@ -8,33 +8,33 @@ import (
 	"time"
 )
 
-// Principal is somebody with credentials.
+// Principal is a user or a session with credentials.
 type Principal struct {
 	Name         string // of the user, or with a session token of the role; default: the access key id
 	AccessKeyID  string
 	SecretKey    string
-	SessionToken string    // must then be sent and signed with each request
-	Expires      time.Time // of the session; zero: never
+	SessionToken string    // if set, it must be sent and signed with each request
+	Expires      time.Time // when the session ends; zero: never
 	Policy       Policy
 }
 
-// identity is a principal who has been recognised, or can be.
+// identity is a principal with its ARN and the number of its requests.
 type identity struct {
 	Principal
 	arn    string
 	userID string
-	role   string // the role whose policy holds for this session
+	role   string // the role whose policy applies to this session
 	uses   *atomic.Int64
 }
 
-// iam keeps principals and roles.
+// iam stores principals and roles.
 type iam struct {
 	account string
 
 	mu     sync.RWMutex
 	people map[string]*identity // by access key id; an identity is never changed in place
 	roles  map[string]Policy
-	made   int // sessions, so far
+	made   int // number of sessions created so far
 }
 
 func newIAM(o Options) *iam {
@@ -66,7 +66,7 @@ func (i *iam) find(accessKeyID string) *identity {
 	return i.people[accessKeyID]
 }
 
-// policy gives what holds for somebody now, and not when the request began.
+// policy returns the current policy of a caller, not that from when the request began.
 func (i *iam) policy(who *identity) Policy {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
@@ -79,7 +79,7 @@ func (i *iam) policy(who *identity) Policy {
 	return who.Policy
 }
 
-// change replaces an identity by a changed copy. It panics when there is none.
+// change replaces an identity with a changed copy. It panics if there is none.
 func (i *iam) change(accessKeyID string, edit func(*identity)) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -92,7 +92,7 @@ func (i *iam) change(accessKeyID string, edit func(*identity)) {
 	i.people[accessKeyID] = &changed
 }
 
-// assume opens a session of a role; nil when there is no such role.
+// assume creates a session of a role. It returns nil if there is no such role.
 func (i *iam) assume(role, session string, expires time.Time) *identity {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -117,27 +117,28 @@ func (i *iam) assume(role, session string, expires time.Time) *identity {
 	return who
 }
 
-// AddPrincipal makes credentials valid, and replaces those with the same access key id.
+// AddPrincipal makes credentials valid. They replace those with the same access key id.
 func (s *Server) AddPrincipal(p Principal) { s.iam.add(p) }
 
-// RemovePrincipal makes credentials unknown: 403 InvalidAccessKeyId.
+// RemovePrincipal makes credentials invalid: 403 InvalidAccessKeyId.
 func (s *Server) RemovePrincipal(accessKeyID string) {
 	s.iam.mu.Lock()
 	defer s.iam.mu.Unlock()
 	delete(s.iam.people, accessKeyID)
 }
 
-// SetPolicy changes what the holder of an access key id may do, from the next request on.
+// SetPolicy changes the policy of an access key id, from the next request on.
 func (s *Server) SetPolicy(accessKeyID string, p Policy) {
 	s.iam.change(accessKeyID, func(who *identity) { who.Policy = p })
 }
 
-// SetExpiry changes when a session ends; a time that has passed ends it now.
+// SetExpiry changes when a session ends. A time in the past ends it now.
 func (s *Server) SetExpiry(accessKeyID string, t time.Time) {
 	s.iam.change(accessKeyID, func(who *identity) { who.Expires = t })
 }
 
-// SetRole makes a role that everybody may assume, or changes its policy, also for the sessions it has. It gives the role's ARN.
+// SetRole creates a role that everyone may assume, or changes its policy, also for existing
+// sessions. It returns the role's ARN.
 func (s *Server) SetRole(name string, p Policy) string {
 	s.iam.mu.Lock()
 	defer s.iam.mu.Unlock()
@@ -145,7 +146,7 @@ func (s *Server) SetRole(name string, p Policy) string {
 	return roleARN(s.opts.Account, name)
 }
 
-// Sessions gives the access key ids of all sessions that were opened with AssumeRole, and when each ends.
+// Sessions returns the access key ids of all sessions created with AssumeRole, and when each ends.
 func (s *Server) Sessions() map[string]time.Time {
 	s.iam.mu.RLock()
 	defer s.iam.mu.RUnlock()

@@ -10,18 +10,18 @@ import (
 	"time"
 )
 
-// Request is what a fault is chosen by, and what the log keeps.
+// Request describes a request. Faults are chosen by it, and the log stores it.
 type Request struct {
-	N       int    // 1 for the first request since the server's start, or the last call of Reset or Fault
+	N       int    // 1 for the first request since the server started, or since the last call of Reset or Fault
 	Service string // s3, sts or kms
-	Op      string // as the API names it: GetObject, ListObjectsV2, AssumeRole, ...; "" for an unknown one
+	Op      string // the API's name: GetObject, ListObjectsV2, AssumeRole, ...; "" for an unknown one
 	Bucket  string
 	Key     string // the object's name
 	Prefix  string // of a listing
-	Version string // the id, of a request for one version of an object
+	Version string // the version id, if the request has one
 }
 
-// call is one request on its way through the server.
+// call is one request while the server handles it.
 type call struct {
 	Request
 	method string
@@ -30,15 +30,15 @@ type call struct {
 	query  url.Values
 	header http.Header
 	length int64
-	wire   []byte // as it came
-	body   []byte // without the frames of aws-chunked
+	wire   []byte // the body as it was sent
+	body   []byte // without the aws-chunked encoding
 	now    time.Time
 	tls    bool
 	who    *identity // nil until authenticated
 	signed []string  // names of the signed headers
 }
 
-// read takes in the whole request.
+// read reads the whole request.
 func (s *Server) read(r *http.Request) (*call, error) {
 	wire, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -56,7 +56,7 @@ func (s *Server) read(r *http.Request) (*call, error) {
 	return c, nil
 }
 
-// name tells the service, the operation and what it is about.
+// name sets the service, the operation and its object.
 func (c *call) name() {
 	if target := c.header.Get("X-Amz-Target"); target != "" {
 		c.Service = "kms"
@@ -135,7 +135,8 @@ func (c *call) objectOp() string {
 	return ""
 }
 
-// hasSubresource tells whether the query asks for something this server does not keep (an upload in parts, a retention ...).
+// hasSubresource reports whether the query asks for something this server doesn't support (a
+// multipart upload, a retention ...).
 func (c *call) hasSubresource() bool {
 	for name := range c.query {
 		if name != "x-id" && name != "versionId" && !strings.HasPrefix(name, "X-Amz-") {
@@ -145,7 +146,7 @@ func (c *call) hasSubresource() bool {
 	return false
 }
 
-// arn names the object, or the bucket, as policies do.
+// arn returns the ARN of the object or the bucket, as in policies.
 func (c *call) arn() string {
 	if c.Key == "" {
 		return "arn:aws:s3:::" + c.Bucket
@@ -153,17 +154,17 @@ func (c *call) arn() string {
 	return "arn:aws:s3:::" + c.Bucket + "/" + c.Key
 }
 
-// answer is a whole response, so that a fault can still change or lose it.
+// answer is a whole response, so that a fault can still change or drop it.
 type answer struct {
 	status int
 	code   string // of an error
 	header http.Header
 	body   []byte
-	cut    bool // send half of the body under the full length, then close
-	lost   bool // close without an answer
-	hang   bool // no answer until the client goes away
+	cut    bool // send half of the body with the full length, then close
+	lost   bool // close without a response
+	hang   bool // no response until the client closes the connection
 
-	patience time.Duration // of hang; 0 for ever
+	patience time.Duration // of hang; 0: no limit
 }
 
 func (s *Server) send(w http.ResponseWriter, r *http.Request, a answer) {
@@ -185,7 +186,7 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, a answer) {
 	for name, values := range a.header {
 		header[name] = values
 	}
-	header.Set("Date", s.opts.Clock().UTC().Format(http.TimeFormat)) // what an SDK corrects its clock by
+	header.Set("Date", s.opts.Clock().UTC().Format(http.TimeFormat)) // SDKs correct their clocks by it
 	header.Set("Server", "s3test")
 	if r.Method == http.MethodHead {
 		w.WriteHeader(a.status)
@@ -200,7 +201,8 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, a answer) {
 		body = body[:len(body)/2]
 	}
 	if _, err := io.Copy(w, bytes.NewReader(body)); err != nil || a.cut {
-		// Half an answer must not look like a whole one: what is written goes out, then the connection breaks.
+		// Half a response must not look complete: what was written is sent, then the connection
+		// is closed.
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	}

@@ -1,10 +1,12 @@
-// Package s3test is an S3 in memory, with the STS and the KMS that stand beside it, served over HTTP on loopback for tests.
+// Package s3test is an in-memory S3 with STS and KMS, served over HTTP on loopback for tests.
 //
-// It answers as AWS does where that is known (signatures are verified, conditions are atomic, encrypted objects need their
-// key), as other servers do where [Quirks] say so, and wrongly wherever a test asks for it with [Server.Fault]. Nothing is
-// really encrypted: an object remembers the key it would be encrypted under, and that key's state and the caller's [Policy] decide.
+// It behaves as AWS does where that is known (signatures are verified, conditions are atomic,
+// encrypted objects need their key), as other servers do where [Quirks] say so, and fails where a
+// test asks for it with [Server.Fault]. Nothing is actually encrypted: an object stores the key it
+// would be encrypted with, and access depends on that key's state and the caller's [Policy].
 //
-// One URL serves all three services. Buckets are addressed by path (http://127.0.0.1:port/bucket/key).
+// One URL serves all three services. Buckets are addressed by path
+// (http://127.0.0.1:port/bucket/key).
 package s3test
 
 import (
@@ -15,28 +17,31 @@ import (
 	"time"
 )
 
-// The administrator every server starts with: no session token, no denials.
+// The administrator that every server has: no session token, no denials.
 const (
 	AdminKeyID  = "AKIAS3TESTADMIN00001"
 	AdminSecret = "s3test-administrator-secret" //nolint:gosec // a made-up credential of a server that lives for one test
 )
 
-// Options configure a server. The zero value is an AWS of us-east-1 with one administrator and no buckets.
+// Options configure a server. The zero value is an AWS of us-east-1 with one administrator and no
+// buckets.
 type Options struct {
 	Region     string           // default us-east-1; a request signed for another region is refused
 	Account    string           // default 111122223333
 	Buckets    []string         // created at the start
 	Principals []Principal      // besides the administrator
 	PageSize   int              // most keys in one page of a listing; default 1,000
-	Rate       int              // requests a second above which the answer is 503 SlowDown; 0: no limit
-	Clock      func() time.Time // default time.Now; also judges signatures (15 minutes either way) and sessions
+	Rate       int              // requests a second above which the response is 503 SlowDown; 0: no limit
+	Clock      func() time.Time // default time.Now; also used for signatures (15 minutes either way) and sessions
 	TLS        bool             // serve HTTPS; use Client, which trusts the certificate
 
-	// SessionLife is how long every session lasts, whatever is asked for; 0: as asked.
+	// SessionLife is the duration of every session, regardless of the requested one; 0: as
+	// requested.
 	SessionLife time.Duration
-	// SessionRequests is after how many requests every session ends, before its time; 0: never.
+	// SessionRequests is the number of requests after which every session ends early; 0: no limit.
 	SessionRequests int
-	// Trust judges web identity tokens: the code of the refusal, "" for one that is good. Nil: none is.
+	// Trust checks web identity tokens. It returns the code of the refusal, or "" for a valid
+	// token. If nil, no token is valid.
 	Trust func(token string) (code string)
 
 	Quirks Quirks
@@ -44,7 +49,7 @@ type Options struct {
 
 // Server is a running S3, STS and KMS. All methods may be called at any time, from any goroutine.
 type Server struct {
-	URL string // without a slash at its end
+	URL string // without a trailing slash
 	KMS *KMS
 
 	opts    Options
@@ -55,11 +60,11 @@ type Server struct {
 	open    *connections
 	closing chan struct{}
 
-	mu      sync.RWMutex // over everything in the buckets: a condition and its write are one step
+	mu      sync.RWMutex // protects everything in the buckets: a condition and its write are one step
 	buckets map[string]*Bucket
 }
 
-// New starts a server on a free loopback port. The caller closes it.
+// New starts a server on a free loopback port. The caller must close it.
 func New(o Options) *Server {
 	if o.Region == "" {
 		o.Region = "us-east-1"
@@ -97,27 +102,29 @@ func New(o Options) *Server {
 	return s
 }
 
-// Close ends all hanging requests, waits for the others and stops the server. A fault function that blocks must be let go first.
+// Close ends all hanging requests, waits for the others and stops the server. A fault function that
+// blocks must be released first.
 func (s *Server) Close() {
 	close(s.closing)
 	s.http.CloseClientConnections()
 	s.http.Close()
 }
 
-// Client is an HTTP client that trusts the server's certificate.
+// Client returns an HTTP client that trusts the server's certificate.
 func (s *Server) Client() *http.Client { return s.http.Client() }
 
-// Certificate is that of a server of HTTPS, as PEM: what AWS_CA_BUNDLE wants.
+// Certificate returns the certificate of an HTTPS server as PEM, for AWS_CA_BUNDLE.
 func (s *Server) Certificate() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.http.Certificate().Raw})
 }
 
-// ServeHTTP answers one request: it is counted, may meet a fault, is authenticated, applied, and logged just before its
-// answer is sent, so that whoever has an answer finds the request in the log.
+// ServeHTTP serves one request: it is counted, may get a fault, is authenticated, applied, and
+// logged just before its response is sent. A client that has the response therefore finds the
+// request in the log.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c, err := s.read(r)
 	if err != nil {
-		panic(http.ErrAbortHandler) // the client went away while it was sending
+		panic(http.ErrAbortHandler) // the client closed the connection while sending
 	}
 	fault := s.log.arrived(&c.Request)
 
@@ -143,7 +150,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve authenticates and applies one request.
 func (s *Server) serve(c *call) answer {
-	if c.Op != "AssumeRoleWithWebIdentity" { // whose token says who it is
+	if c.Op != "AssumeRoleWithWebIdentity" { // it is authenticated by its token
 		who, err := s.authenticate(c)
 		if err != nil {
 			return c.refuse(err)
@@ -151,7 +158,7 @@ func (s *Server) serve(c *call) answer {
 		c.who = who
 	}
 	if c.Service == "kms" && s.opts.Quirks.Settings.NoKMSAPI {
-		c.Service = "s3" // in whose words it refuses what it takes for a POST
+		c.Service = "s3" // the S3 error format: the server takes it for a POST to S3
 		return c.refuse(fail(405, "MethodNotAllowed", ""))
 	}
 	s.opts.Quirks.ignore(c)
@@ -168,7 +175,7 @@ func (s *Server) serve(c *call) answer {
 	return a
 }
 
-// apply is the table of all operations.
+// apply calls the handler of an operation.
 func (s *Server) apply(c *call) (answer, error) {
 	switch c.Op {
 	case "GetObject":

@@ -8,18 +8,19 @@ import (
 	"strings"
 )
 
-// SettingsQuirks are what other servers make of a bucket's settings (docs/design/facts.md, section 9).
+// SettingsQuirks are other servers' behaviour with bucket settings (docs/design/facts.md, section
+// 9).
 type SettingsQuirks struct {
-	BlockDeniesPuts      bool // under a public access block each put is denied, the owner's too: Ceph 16.2.15
-	VersionsVoidPuts     bool // once versions were kept, If-None-Match is ignored and each If-Match is 412: Ceph 16.2.15
-	MarkIsObject         bool // the mark of a deletion counts as the object for the conditions of puts: versitygw 1.8
+	BlockDeniesPuts      bool // under a public access block each PUT is denied, also the owner's: Ceph 16.2.15
+	VersionsVoidPuts     bool // once versioning was enabled, If-None-Match is ignored and each If-Match is 412: Ceph 16.2.15
+	MarkIsObject         bool // a delete marker counts as the object for the conditions of PUTs: versitygw 1.8
 	NoKMSDefault         bool // aws:kms as the default encryption is 400 InvalidArgument: Ceph 16.2.15
 	NoKMSAPI             bool // a request to KMS is 405 MethodNotAllowed: Ceph 16.2.15
-	NoNewBuckets         bool // a bucket may not be created: 403 AccessDenied
-	PolicyWithoutClauses bool // a policy's Deny holds whatever its conditions say: moto 5.2
+	NoNewBuckets         bool // buckets can't be created: 403 AccessDenied
+	PolicyWithoutClauses bool // a policy's Deny applies whatever its conditions are: moto 5.2
 
-	Missing string // settings without an implementation, 501 NotImplemented, by their names in the query: "policy,lifecycle"
-	Forgets string // settings that are answered with 200, and not kept, likewise
+	Missing string // settings that aren't implemented, 501 NotImplemented, by their query parameters: "policy,lifecycle"
+	Forgets string // settings that are accepted with 200 and not stored, likewise
 }
 
 func (q SettingsQuirks) missing(setting string) bool { return named(q.Missing, setting) }
@@ -30,7 +31,7 @@ func named(names, name string) bool {
 	return name != "" && slices.Contains(strings.Split(names, ","), name)
 }
 
-// checkPut decides a conditional put of one object, in a bucket that may keep versions.
+// checkPut checks the conditions of a PUT of one object, in a bucket that may be versioned.
 func (b *Bucket) checkPut(c *call) error {
 	q, old := b.srv.opts.Quirks, b.objects[c.Key]
 	if b.versioning == "" {
@@ -53,12 +54,12 @@ func (b *Bucket) checkPut(c *call) error {
 	return q.checkPut(c, old)
 }
 
-// blocked tells whether the bucket's public access block denies a put.
+// blocked reports whether the bucket's public access block denies a PUT.
 func (b *Bucket) blocked() bool {
 	return b.srv.opts.Quirks.Settings.BlockDeniesPuts && len(b.configuration["publicAccessBlock"]) > 0
 }
 
-// statement is what the server understands of a statement of a bucket's policy.
+// statement contains the parts of a bucket policy statement that the server evaluates.
 type statement struct {
 	Effect    string
 	Action    oneOrMore
@@ -76,9 +77,9 @@ func (o *oneOrMore) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*[]string)(o))
 }
 
-// policyDenies tells whether the bucket's policy refuses a request: one that came without TLS, where a statement denies
-// these to everybody. The administrator is no exception, nor is the request that would take the policy back (SeaweedFS 4.44;
-// AWS leaves that one to the account's root user).
+// policyDenies reports whether the bucket policy denies a request without TLS: a statement denies
+// these to everyone. This includes the administrator and the request that would delete the policy
+// (SeaweedFS 4.44; AWS allows that request to the account's root user).
 func (s *Server) policyDenies(c *call) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -101,7 +102,7 @@ func (s *Server) policyDenies(c *call) bool {
 	return false
 }
 
-// parseStatements takes a policy's statements, of which one may stand without a list.
+// parseStatements parses a policy's statements. A single statement may be without a list.
 func parseStatements(body []byte) []statement {
 	var many struct{ Statement []statement }
 	var one struct{ Statement statement }
@@ -114,7 +115,7 @@ func parseStatements(body []byte) []statement {
 	return nil
 }
 
-// setDefault makes a configuration of the default encryption hold; nil makes AES256 hold, as in a new bucket.
+// setDefault sets the default encryption from a configuration. nil sets AES256, as in a new bucket.
 func (b *Bucket) setDefault(body []byte) error {
 	b.defaultSSE = sse{method: AES256}
 	if body == nil {
@@ -128,13 +129,13 @@ func (b *Bucket) setDefault(body []byte) error {
 		return fail(400, "MalformedXML", "The XML you provided was not well-formed")
 	}
 	if sent.Method == AWSKMS && b.srv.opts.Quirks.Settings.NoKMSDefault {
-		return invalidArgument("UnknownError") // Ceph's words
+		return invalidArgument("UnknownError") // Ceph's message
 	}
 	b.defaultSSE = sse{method: sent.Method, key: sent.Key}
 	return nil
 }
 
-// deleteConfiguration takes a part of the configuration away, as if it had never been set.
+// deleteConfiguration deletes a setting, as if it had never been set.
 func (b *Bucket) deleteConfiguration(query string) answer {
 	delete(b.configuration, query)
 	switch query {
@@ -146,7 +147,7 @@ func (b *Bucket) deleteConfiguration(query string) answer {
 	return answer{status: http.StatusNoContent, header: http.Header{}}
 }
 
-// deleteBucket removes a bucket that holds nothing, no older version either.
+// deleteBucket deletes a bucket that contains no objects and no versions.
 func (s *Server) deleteBucket(c *call) (answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -161,7 +162,7 @@ func (s *Server) deleteBucket(c *call) (answer, error) {
 	return answer{status: http.StatusNoContent, header: http.Header{}}, nil
 }
 
-// Buckets gives the names of all buckets, sorted.
+// Buckets returns the names of all buckets, sorted.
 func (s *Server) Buckets() []string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -173,7 +174,7 @@ func (s *Server) Buckets() []string {
 	return names
 }
 
-// Settings says in a line what of a bucket is configured, for a comparison.
+// Settings lists the bucket's settings in one line, for comparisons.
 func (b *Bucket) Settings() string {
 	b.srv.mu.RLock()
 	defer b.srv.mu.RUnlock()
@@ -187,7 +188,7 @@ func (b *Bucket) Settings() string {
 	return strings.Join(parts, " ") + " " + b.versioning
 }
 
-// DropPolicy takes the bucket's policy away, as the account's root user could.
+// DropPolicy deletes the bucket's policy, as the account's root user could.
 func (b *Bucket) DropPolicy() {
 	b.srv.mu.Lock()
 	defer b.srv.mu.Unlock()

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// signature is what a request claims, from its Authorization header or from the query of a presigned URL.
+// signature contains a request's claims, from its Authorization header or the query of a presigned
+// URL.
 type signature struct {
 	accessKeyID string
 	scope       []string // date, region, service, "aws4_request"
@@ -20,7 +21,7 @@ type signature struct {
 	token       string
 	date        time.Time
 	expires     time.Duration // of a presigned URL
-	payload     string        // hash of the body, or how else it is vouched for
+	payload     string        // hash of the body, or the name of another payload scheme
 }
 
 const (
@@ -30,7 +31,8 @@ const (
 	maxSkew         = 15 * time.Minute
 )
 
-// authenticate verifies a request's signature (AWS Signature Version 4) and its session, and unwraps its body.
+// authenticate verifies a request's signature (AWS Signature Version 4) and its session, and
+// unwraps its body.
 func (s *Server) authenticate(c *call) (*identity, error) {
 	claim, err := c.claim()
 	if err != nil {
@@ -73,7 +75,7 @@ func (q Quirks) expired(c *call) error {
 	return c.authError(expiredToken)
 }
 
-// claim reads the signature of a request.
+// claim parses the signature of a request.
 func (c *call) claim() (signature, error) {
 	if c.query.Get("X-Amz-Algorithm") != "" {
 		return c.presigned()
@@ -107,7 +109,7 @@ func (c *call) claim() (signature, error) {
 	return claim, c.checkSigned(claim.headers)
 }
 
-// presigned reads the signature of a URL that somebody else made.
+// presigned parses the signature of a presigned URL.
 func (c *call) presigned() (signature, error) {
 	claim := signature{
 		headers: strings.Split(c.query.Get("X-Amz-SignedHeaders"), ";"),
@@ -132,7 +134,8 @@ func (claim *signature) credential(value string) {
 	claim.accessKeyID, claim.scope = id, strings.Split(scope, "/")
 }
 
-// checkSigned refuses headers that anybody on the way could have added: host and every x-amz-* must be signed.
+// checkSigned refuses unsigned headers that could have been added in transit: host and every
+// x-amz-* must be signed.
 func (c *call) checkSigned(headers []string) error {
 	unsigned := !slices.Contains(headers, "host")
 	for name := range c.header {
@@ -162,7 +165,7 @@ func (s *Server) checkScope(c *call, claim signature) error {
 	return nil
 }
 
-// sign makes the signature that the request should have.
+// sign returns the signature that the request should have.
 func (c *call) sign(claim signature, secret string) string {
 	canonical := strings.Join([]string{
 		c.method, uriEncode(c.path, true), c.canonicalQuery(), c.canonicalHeaders(claim.headers),
@@ -196,7 +199,7 @@ func (c *call) canonicalHeaders(names []string) string {
 	var b strings.Builder
 	for _, name := range names {
 		var value string
-		switch name { // net/http takes these two out of the header
+		switch name { // net/http removes these two from the header
 		case "host":
 			value = c.host
 		case "content-length":
@@ -209,7 +212,7 @@ func (c *call) canonicalHeaders(names []string) string {
 	return b.String()
 }
 
-// uriEncode is S3's encoding: url.QueryEscape, but for the space and, in a path, the slash.
+// uriEncode is S3's encoding: url.QueryEscape, except for the space and, in a path, the slash.
 func uriEncode(s string, path bool) string {
 	escaped := strings.ReplaceAll(strings.ReplaceAll(url.QueryEscape(s), "+", "%20"), "%7E", "~")
 	if path {

@@ -22,7 +22,7 @@ func (s *Server) callerIdentity(c *call) (answer, error) {
 	}{ARN: c.who.arn, UserID: c.who.userID, Account: s.opts.Account, RequestID: requestID}), nil
 }
 
-// assumeRole opens a session with a role made by SetRole, for a caller or a web identity.
+// assumeRole creates a session with a role from SetRole, for a caller or a web identity.
 func (s *Server) assumeRole(c *call) (answer, error) {
 	form, err := url.ParseQuery(string(c.wire))
 	if err != nil {
@@ -82,7 +82,7 @@ func (s *Server) assumeRole(c *call) (answer, error) {
 	return xmlAnswer(out), nil
 }
 
-// checkToken refuses a web identity in AWS's words.
+// checkToken returns AWS's error for an invalid web identity token.
 func (s *Server) checkToken(token string) error {
 	code := "InvalidIdentityToken"
 	if s.opts.Trust != nil {

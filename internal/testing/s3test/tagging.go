@@ -49,7 +49,7 @@ func (s *Server) deleteTagging(c *call) (answer, error) {
 	return answer{status: http.StatusNoContent, header: http.Header{}}, s.retag(c, nil)
 }
 
-// retag replaces the tags of an object. Its ETag and its date stay.
+// retag replaces the tags of an object. Its ETag and its date don't change.
 func (s *Server) retag(c *call, tags map[string]string) error {
 	if _, err := s.find(c, "s3:"+c.Op); err != nil {
 		return err
@@ -67,7 +67,7 @@ func (s *Server) retag(c *call, tags map[string]string) error {
 	return nil
 }
 
-// parseTagHeader reads x-amz-tagging: tags as a query string.
+// parseTagHeader parses x-amz-tagging: tags as a query string.
 func parseTagHeader(header string) (map[string]string, error) {
 	if header == "" {
 		return nil, nil
@@ -86,7 +86,7 @@ func parseTagHeader(header string) (map[string]string, error) {
 	return tags, checkTags(tags)
 }
 
-// checkTags keeps S3's limits: ten tags, 128 characters a key, 256 a value.
+// checkTags enforces S3's limits: ten tags, 128 characters a key, 256 a value.
 func checkTags(tags map[string]string) error {
 	if len(tags) > 10 {
 		return fail(400, "BadRequest", "Object tags cannot be greater than 10")

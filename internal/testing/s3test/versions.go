@@ -9,10 +9,11 @@ import (
 	"strings"
 )
 
-// nullVersion is the id of what is stored while the bucket keeps no versions: one for each name.
+// nullVersion is the id of an object that is stored while the bucket isn't versioned. Each name has
+// at most one.
 const nullVersion = "null"
 
-// Versions gives copies of all versions of an object, delete markers too, the newest first.
+// Versions returns copies of all versions of an object, including delete markers, newest first.
 func (b *Bucket) Versions(name string) []Object {
 	b.srv.mu.RLock()
 	defer b.srv.mu.RUnlock()
@@ -23,7 +24,7 @@ func (b *Bucket) Versions(name string) []Object {
 	return all
 }
 
-// AllVersions is Versions of every name.
+// AllVersions is Versions for every name.
 func (b *Bucket) AllVersions() map[string][]Object {
 	b.srv.mu.RLock()
 	defer b.srv.mu.RUnlock()
@@ -36,7 +37,7 @@ func (b *Bucket) AllVersions() map[string][]Object {
 	return all
 }
 
-// RestoreVersions makes the bucket hold these versions and no others: what AllVersions has returned.
+// RestoreVersions replaces the bucket's contents with these versions, as returned by AllVersions.
 func (b *Bucket) RestoreVersions(all map[string][]Object) {
 	b.srv.mu.Lock()
 	defer b.srv.mu.Unlock()
@@ -54,7 +55,7 @@ func (b *Bucket) RestoreVersions(all map[string][]Object) {
 	slices.Sort(b.names)
 }
 
-// KeepVersions turns versioning on, or suspends it, at once.
+// KeepVersions enables or suspends versioning immediately.
 func (b *Bucket) KeepVersions(on bool) {
 	b.srv.mu.Lock()
 	defer b.srv.mu.Unlock()
@@ -74,7 +75,7 @@ func (b *Bucket) setVersioning(body []byte) error {
 	return nil
 }
 
-// put stores an object over what has its name.
+// put stores an object in place of one with the same name.
 func (b *Bucket) put(o *Object) {
 	if i, found := slices.BinarySearch(b.names, o.Name); !found {
 		b.names = slices.Insert(b.names, i, o.Name)
@@ -83,7 +84,8 @@ func (b *Bucket) put(o *Object) {
 	b.push(o)
 }
 
-// remove takes an object away. A bucket that keeps versions marks it as deleted, also when there was none: the mark is returned.
+// remove deletes an object. A versioned bucket creates a delete marker, even if there was no
+// object, and remove returns it.
 func (b *Bucket) remove(name string) *Object {
 	b.forget(name)
 	if b.versioning == "" {
@@ -95,7 +97,7 @@ func (b *Bucket) remove(name string) *Object {
 	return mark
 }
 
-// forget takes a name out of what a GET or a listing finds.
+// forget removes a name from what GET and listings find.
 func (b *Bucket) forget(name string) {
 	if i, found := slices.BinarySearch(b.names, name); found {
 		b.names = slices.Delete(b.names, i, i+1)
@@ -103,7 +105,8 @@ func (b *Bucket) forget(name string) {
 	delete(b.objects, name)
 }
 
-// push makes o the newest version of its name. While no versions are kept, it takes the place of the last one of such a time.
+// push makes o the newest version of its name. While versioning is off or suspended, o replaces the
+// version with the id "null".
 func (b *Bucket) push(o *Object) {
 	b.stored++
 	o.Version = fmt.Sprintf("v%06d.s3test", b.stored)
@@ -115,7 +118,7 @@ func (b *Bucket) push(o *Object) {
 	b.versions[o.Name] = slices.Concat([]*Object{o}, kept)
 }
 
-// replace puts a changed copy of a version in its place.
+// replace replaces a version with a changed copy.
 func (b *Bucket) replace(old, changed *Object) {
 	if b.objects[old.Name] == old {
 		b.objects[old.Name] = changed
@@ -125,7 +128,7 @@ func (b *Bucket) replace(old, changed *Object) {
 	}
 }
 
-// drop removes one version. What is the newest then is found by a GET from now on.
+// drop deletes one version. A GET then finds the newest remaining version.
 func (b *Bucket) drop(o *Object) {
 	kept := slices.DeleteFunc(slices.Clone(b.versions[o.Name]), func(other *Object) bool { return other == o })
 	b.versions[o.Name] = kept
@@ -140,7 +143,7 @@ func (b *Bucket) drop(o *Object) {
 	}
 }
 
-// version finds one version for a read.
+// version returns one version for a read.
 func (b *Bucket) version(name, id string) (*Object, error) {
 	for _, o := range b.versions[name] {
 		switch {
@@ -175,7 +178,7 @@ func (s *Server) deleteVersion(c *call) (answer, error) {
 	return answer{status: http.StatusNoContent, header: header}, nil
 }
 
-// readAction is the permission that a read needs.
+// readAction returns the permission that a read needs.
 func (c *call) readAction() string {
 	if c.Version != "" {
 		return "s3:GetObjectVersion"
@@ -183,7 +186,7 @@ func (c *call) readAction() string {
 	return "s3:GetObject"
 }
 
-// tellVersion says in an answer which version it is about, in a bucket that keeps some.
+// tellVersion sets the version headers of a response, in a versioned bucket.
 func (b *Bucket) tellVersion(h http.Header, o *Object) {
 	if b.versioning == "" {
 		return
@@ -222,7 +225,7 @@ type listedVersion struct {
 	StorageClass string `xml:",omitempty"`
 }
 
-// listVersions gives one page: names in order, of each the newest version first.
+// listVersions returns one page: names in order, and for each name the newest version first.
 func (s *Server) listVersions(c *call) (answer, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -247,8 +250,8 @@ func (s *Server) listVersions(c *call) (answer, error) {
 	return xmlAnswer(page), nil
 }
 
-// fill takes the versions behind the markers: those of later names, and of the same name those behind the one of that id. Without
-// an id, the whole name is behind.
+// fill adds the versions after the markers: those of later names, and of the same name those after
+// the version with that id. Without an id, all versions of that name are skipped.
 func (p *versionListing) fill(b *Bucket) {
 	names := make([]string, 0, len(b.versions))
 	for name := range b.versions {
