@@ -8,7 +8,7 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// canary stands in every value that might slip into an error text.
+// canary is part of every value that could leak into an error text.
 const canary = "canary-7f3a9c41"
 
 func secret(text string) store.Value { return store.NewValue(canary + " " + text) }
@@ -24,7 +24,7 @@ func (s *session) id(key string) store.ID {
 	return id
 }
 
-// write stores a value that must be accepted.
+// write stores a value. It must be accepted.
 func (s *session) write(key, text string, o store.WriteOptions) store.Result {
 	s.Helper()
 	r, err := s.store.Write(s.ctx, s.id(key), secret(text), o)
@@ -34,7 +34,7 @@ func (s *session) write(key, text string, o store.WriteOptions) store.Result {
 	return r
 }
 
-// plant stores a secret under exactly this key.
+// plant stores a secret with exactly this key.
 func (s *session) plant(key, text string) {
 	s.Helper()
 	if s.caps.Plant != nil {
@@ -62,7 +62,7 @@ func (s *session) wantSecret(key string, version int, text string, wantVersion i
 	return got
 }
 
-// wantResult compares what a write says it did.
+// wantResult compares the result of a write.
 func (s *session) wantResult(r store.Result, key string, version int, outcome store.Outcome) {
 	s.Helper()
 	if r.Outcome != outcome || r.Meta.Version != version || r.Meta.ID != s.id(key) || r.Err != nil {
@@ -71,8 +71,8 @@ func (s *session) wantResult(r store.Result, key string, version int, outcome st
 	}
 }
 
-// wantError holds an error against the contract: its sentinel, its type, its service, and no
-// value in its text.
+// wantError checks an error against the contract: its sentinel, its type, its service, and that its
+// text contains no value.
 func (s *session) wantError(err, sentinel error) {
 	s.Helper()
 	if !errors.Is(err, sentinel) {

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	racers     = 8  // of conditional writes, and of writers of one key
+	racers     = 8  // conditional writes, and writers of one key
 	raceRounds = 3  // of conditional updates
 	raceKeys   = 32 // written at the same time
 )
@@ -21,7 +21,7 @@ type attempt struct {
 	err    error
 }
 
-// race starts n writes at once and returns what became of each.
+// race starts n concurrent writes and returns their results.
 func (s *session) race(n int, o store.WriteOptions, key func(i int) string) []attempt {
 	s.Helper()
 	attempts := make([]attempt, n)
@@ -42,7 +42,7 @@ func (s *session) race(n int, o store.WriteOptions, key func(i int) string) []at
 
 func same(key string) func(int) string { return func(int) string { return key } }
 
-// wantOneWinner holds that one attempt made this version and the others met a conflict.
+// wantOneWinner checks that one attempt created this version and the others got a conflict.
 func (s *session) wantOneWinner(attempts []attempt, version int) {
 	s.Helper()
 	var winners []attempt
@@ -104,8 +104,8 @@ func raceManyKeys(s *session) {
 	s.wantLoad(want)
 }
 
-// raceReaders loads again and again while one secret is written: each answer is a value
-// that was written, and none is older than the one before it.
+// raceReaders loads repeatedly while one secret is written. Each result must be a value that was
+// written, and none may be older than the one before it.
 func raceReaders(s *session) {
 	texts := []string{"", "v1", "v2", "v3", "v4", "v5", "v6"}
 	s.write("key", texts[1], store.WriteOptions{})

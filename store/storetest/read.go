@@ -202,7 +202,7 @@ func services(s *session) {
 	want(base + "/web")
 }
 
-// cancelled calls every method with a context that has ended already.
+// cancelled calls every method with a context that is already cancelled.
 func cancelled(s *session) {
 	s.write("db_url", "one", store.WriteOptions{})
 	ctx, cancel := context.WithCancel(s.ctx)

@@ -1,6 +1,6 @@
-// Package storetest is the conformance suite of every [store.Store]. A backend's test calls
-// [Run]; each sentence of the interface is a subtest, and what a backend cannot do is
-// printed as a skip with its reason.
+// Package storetest is the conformance suite for every [store.Store]. A backend's test calls [Run].
+// Each sentence of the interface's documentation is a subtest. What a backend can't do is printed
+// as a skip with its reason.
 package storetest
 
 import (
@@ -13,24 +13,24 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// Capabilities say what a backend cannot do. The zero value promises everything.
+// Capabilities describe what a backend can't do. The zero value means that it can do everything.
 type Capabilities struct {
-	// MaxValue is the largest value that the backend keeps, in bytes; 0 stands for
-	// [store.MaxValue]. Larger ones must be refused with [store.ErrInvalid].
+	// MaxValue is the largest value that the backend stores, in bytes. 0 means [store.MaxValue].
+	// Larger values must be refused with [store.ErrInvalid].
 	MaxValue int
 
-	// Skips maps the name of a subtest, as it was given to t.Run ("a race of updates has one
-	// winner for each version", "values/empty"), to the reason why the backend cannot pass
-	// it. A name that is no subtest fails the suite.
+	// Skips maps the name of a subtest, as passed to t.Run ("a race of updates has one winner for
+	// each version", "values/empty"), to the reason why the backend can't pass it. A name that
+	// isn't a subtest fails the suite.
 	Skips map[string]string
 
-	// Plant, when set, stores a secret as another program might have: under exactly this key,
-	// however it is written. Without it the suite uses [store.WriteOptions.PreserveCase].
+	// Plant, if set, stores a secret as another program might have: with exactly this key, in any
+	// spelling. If it is nil the suite uses [store.WriteOptions.PreserveCase].
 	Plant func(t *testing.T, s store.Store, id store.ID, value string)
 }
 
-// Run holds a store against its interface. Each subtest calls open and uses services of its
-// own, whose names begin with "st-", so that open may hand out one storage again and again.
+// Run tests a store against its interface. Each subtest calls open and uses its own services, whose
+// names begin with "st-", so open may return the same storage each time.
 func Run(t *testing.T, open func(t *testing.T) store.Store, caps Capabilities) {
 	t.Helper()
 	if caps.MaxValue == 0 {
@@ -65,19 +65,19 @@ func refuseUnknownSkips(t *testing.T, all []sentence, skips map[string]string) {
 	}
 }
 
-// sentence is one promise of the interface.
+// sentence is one guarantee of the interface.
 type sentence struct {
 	name  string
 	check func(*session)
 }
 
-// session is what one subtest works with.
+// session is the state of one subtest.
 type session struct {
 	*testing.T
 	ctx     context.Context
 	store   store.Store
 	caps    Capabilities
-	service string // this subtest's own
+	service string // used only by this subtest
 }
 
 func sentences(caps Capabilities) []sentence {

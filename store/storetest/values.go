@@ -9,7 +9,7 @@ import (
 
 type trickyValue struct{ name, text string }
 
-// trickyValues are values that storages, encodings and shells are known to mangle.
+// trickyValues are values that storages, encodings and shells are known to corrupt.
 func trickyValues(limit int) []trickyValue {
 	return []trickyValue{
 		{"empty", ""},
@@ -46,7 +46,7 @@ func trickyValues(limit int) []trickyValue {
 	}
 }
 
-// roundTrip writes a value and reads it back, byte for byte, every way there is.
+// roundTrip writes a value and reads it back, byte for byte, with every method.
 func roundTrip(text string) func(*session) {
 	return func(s *session) {
 		if len(text) > s.caps.MaxValue {
@@ -87,7 +87,7 @@ func (s *session) sameBytes(how, text string) {
 	}
 }
 
-// abbreviate quotes a value of the table above, which is no secret.
+// abbreviate quotes a value of the table above. These values aren't secret.
 func abbreviate(text string) string {
 	if len(text) > 80 {
 		return fmt.Sprintf("%d bytes, %q...", len(text), text[:60])
@@ -95,7 +95,7 @@ func abbreviate(text string) string {
 	return fmt.Sprintf("%q", text)
 }
 
-// refusedValue holds that a value is refused and leaves everything as it was.
+// refusedValue checks that a value is refused and nothing changes.
 func refusedValue(text string) func(*session) {
 	return func(s *session) {
 		s.write("old", "one", store.WriteOptions{})

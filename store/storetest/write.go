@@ -155,7 +155,8 @@ func recreate(s *session) {
 	s.wantLoad(map[string]string{"db_url": "again"})
 }
 
-// goesOn: a number means one value for ever, so that a condition on it is not fooled.
+// goesOn checks that a version number is never reused for another value, so that a condition on it
+// can't match the wrong one.
 func goesOn(s *session) {
 	s.write("db_url", "one", store.WriteOptions{})
 	s.write("other", "o", store.WriteOptions{})

@@ -1,7 +1,7 @@
-// Package clienttest gives tests the clients that the program has: what awsconf loads with the
-// program's defaults, with all their attempts, time-outs and connections. A test that takes
-// those away does not see what they do, such as the repetition of a request whose answer was
-// lost. Only the waiting between attempts is left out.
+// Package clienttest provides tests with the same clients as the program: what awsconf loads with
+// the program's defaults, with all attempts, timeouts and connections. A test with other settings
+// wouldn't see their effects, such as the retry of a request whose response was lost. Only the
+// waits between attempts are omitted.
 package clienttest
 
 import (
@@ -17,8 +17,8 @@ import (
 	"github.com/coffer-secrets/coffer/internal/awsconf"
 )
 
-// Config is what the program loads for a server. The environment is the test's: call
-// mototest.Isolate, or set what that sets.
+// Config returns what the program loads for a server. It uses the test's environment: call
+// mototest.Isolate first, or set the same variables.
 func Config(t testing.TB, endpoint string) aws.Config {
 	t.Helper()
 	cfg := load(t, endpoint, awsconf.DefaultRetryMode)
@@ -36,25 +36,25 @@ func load(t testing.TB, endpoint, mode string) aws.Config {
 	return cfg
 }
 
-// S3 returns a client of its own state, as each run of the program has.
+// S3 returns a client with its own state, as in each run of the program.
 func S3(t testing.TB, endpoint string) *s3.Client {
 	t.Helper()
 	return awsconf.S3(Config(t, endpoint))
 }
 
-// KMS is as [S3].
+// KMS is like [S3].
 func KMS(t testing.TB, endpoint string) *kms.Client {
 	t.Helper()
 	return awsconf.KMS(Config(t, endpoint))
 }
 
-// SecretsManager is as [S3].
+// SecretsManager is like [S3].
 func SecretsManager(t testing.TB, endpoint string) *secretsmanager.Client {
 	t.Helper()
 	return awsconf.SecretsManager(Config(t, endpoint))
 }
 
-// SSM is as [S3], in the adaptive mode.
+// SSM is like [S3], in the adaptive mode.
 func SSM(t testing.TB, endpoint string) *ssm.Client {
 	t.Helper()
 	o := awsconf.SSM(load(t, endpoint, awsconf.PatientRetryMode)).Options()
@@ -62,7 +62,7 @@ func SSM(t testing.TB, endpoint string) *ssm.Client {
 	return ssm.New(o)
 }
 
-// impatient tries as often as r, one attempt at once after the other.
+// impatient returns a retryer with as many attempts as r, without waits between them.
 func impatient(r aws.Retryer) aws.Retryer { return unwaiting{r.(aws.RetryerV2)} }
 
 type unwaiting struct{ aws.RetryerV2 }

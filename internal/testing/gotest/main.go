@@ -1,6 +1,6 @@
-// Program gotest runs go test with the arguments that it is given, prints what go test prints,
-// and then which tests were skipped, why, and what installs the programs that were missing. Its
-// exit code is go test's.
+// Program gotest runs go test with its arguments and prints the output of go test. It then lists
+// the skipped tests, the reasons, and how to install the programs that were missing. Its exit code
+// is go test's.
 package main
 
 import (

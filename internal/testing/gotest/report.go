@@ -15,17 +15,17 @@ import (
 // event is a line of `go test -json`: see `go doc test2json`.
 type event struct{ Action, Package, Test, Output string }
 
-// line is something that a test printed, or its package where it has no test.
+// line is a line of output of a test, or of its package if test is "".
 type line struct{ test, text string }
 
-// report turns the events of go test back into what it prints without -json, and keeps the skips.
+// report turns the events of go test back into its output without -json, and collects the skips.
 type report struct {
 	out    io.Writer
-	lines  map[string][]line   // by package, until it ends
-	failed map[string][]string // by package: the tests, as they ended
+	lines  map[string][]line   // by package, until the package ends
+	failed map[string][]string // by package: the failed tests, in the order in which they ended
 	skips  map[string][]string // by reason: the tests
 	broken bool                // a package failed
-	err    error               // of the first write that failed
+	err    error               // of the first failed write
 }
 
 func newReport(out io.Writer) *report {
@@ -38,7 +38,7 @@ func (r *report) say(text string) {
 	}
 }
 
-// follow reads events up to their end. A line that is none is printed as it is.
+// follow reads all events. A line that isn't an event is printed unchanged.
 func (r *report) follow(events io.Reader) error {
 	lines := bufio.NewReader(events)
 	for {
@@ -73,7 +73,7 @@ func (r *report) take(e event) {
 	}
 }
 
-// ended prints what go test prints of a package, and forgets it.
+// ended prints what go test prints for a package, and discards its lines.
 func (r *report) ended(name string, failed bool) {
 	if failed {
 		r.broken = true
@@ -91,7 +91,8 @@ func (r *report) ended(name string, failed bool) {
 	delete(r.failed, name)
 }
 
-// printFailure prints a test's verdict, and below it what the test said, as deep as its name is.
+// printFailure prints a test's result, and below it the test's output, indented by the depth of its
+// name.
 func (r *report) printFailure(name, test string) {
 	depth := strings.Repeat("    ", strings.Count(test, "/"))
 	var said []string
@@ -107,10 +108,10 @@ func (r *report) printFailure(name, test string) {
 	r.say(strings.Join(said, ""))
 }
 
-// told is a line of a test's log: "    file_test.go:12: text".
+// told matches a line of a test's log: "    file_test.go:12: text".
 var told = regexp.MustCompile(`^\s+\S+\.go:\d+: (.*)\n$`)
 
-// reason is the last thing that a test said before it was skipped.
+// reason returns the last line that a test logged before it was skipped.
 func (r *report) reason(e event) string {
 	for _, l := range slices.Backward(r.lines[e.Package]) {
 		if m := told.FindStringSubmatch(l.text); m != nil && l.test == e.Test {
@@ -120,8 +121,8 @@ func (r *report) reason(e event) string {
 	return "no reason given"
 }
 
-// end prints go test's last line, and the reasons of the skips: first those that an installation
-// does away with.
+// end prints go test's last line, and the reasons of the skips, beginning with those that an
+// installation would fix.
 func (r *report) end() {
 	if r.broken {
 		r.say("FAIL\n")

@@ -22,7 +22,7 @@ type Issuer struct {
 
 const keyID = "k1"
 
-// NewIssuer returns the issuer whose handler is served at url.
+// NewIssuer returns an issuer. Its handler must be served at url.
 func NewIssuer(url string) (*Issuer, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -31,15 +31,15 @@ func NewIssuer(url string) (*Issuer, error) {
 	return &Issuer{url, key}, nil
 }
 
-// Claims of a token besides its issuer and its times.
+// Claims are the claims of a token, except its issuer and its times.
 type Claims struct {
 	Subject  string
-	Audience string        // the client that the server knows
-	Policy   string        // MinIO: the policies of the session, by name; "" leaves the claim out
+	Audience string        // the client id that the server accepts
+	Policy   string        // MinIO: the names of the session's policies; "" leaves the claim out
 	TTL      time.Duration // whole seconds
 }
 
-// Token returns a signed token that is valid from now on.
+// Token returns a signed token that is valid immediately.
 func (i *Issuer) Token(c Claims) (string, error) {
 	now := time.Now()
 	claims := map[string]any{
@@ -68,8 +68,8 @@ func (i *Issuer) Token(c Claims) (string, error) {
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// Handler serves the discovery document and the public key, and tokens to whoever asks:
-// GET /token?sub=&aud=&policy=&ttl=SECONDS (default 3600).
+// Handler serves the discovery document and the public key, and issues tokens to any client: GET
+// /token?sub=&aud=&policy=&ttl=SECONDS (default 3600).
 func (i *Issuer) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {

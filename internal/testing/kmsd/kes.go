@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// KES returns the part of the KES API that MinIO uses. A KES server speaks TLS and asks its
-// client for a certificate; any certificate is the right one here: see [Pair.Server].
+// KES returns the part of the KES API that MinIO uses. A KES server uses TLS and asks its client
+// for a certificate. Here any certificate is accepted: see [Pair.Server].
 func (k *Keys) KES() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) {
@@ -22,7 +22,7 @@ func (k *Keys) KES() http.Handler {
 	})
 	mux.HandleFunc("GET /v1/ready", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("GET /v1/api", func(w http.ResponseWriter, _ *http.Request) { answer(w, []any{}) })
-	// A name such as alias/app comes as one escaped segment.
+	// A name such as alias/app is sent as one escaped segment.
 	mux.HandleFunc("/v1/key/", func(w http.ResponseWriter, r *http.Request) {
 		operation, escaped, _ := strings.Cut(strings.TrimPrefix(r.URL.EscapedPath(), "/v1/key/"), "/")
 		name, err := url.PathUnescape(escaped)
@@ -35,7 +35,7 @@ func (k *Keys) KES() http.Handler {
 	return mux
 }
 
-// keyRequest is the body of any request about a key; bytes are base64 in JSON.
+// keyRequest is the body of any request about a key. Bytes are base64 in JSON.
 type keyRequest struct {
 	Context    []byte `json:"context"`
 	Plaintext  []byte `json:"plaintext"`
@@ -67,7 +67,7 @@ func (k *Keys) serveKey(w http.ResponseWriter, r *http.Request, operation, name 
 
 var errOperation = errors.New("no such operation")
 
-// do returns the answer of an operation, nil for one without content.
+// do returns the result of an operation, and nil for one without content.
 func (k *Keys) do(operation, name string, in keyRequest) (map[string]any, error) {
 	switch operation {
 	case "create":
@@ -102,11 +102,11 @@ func (k *Keys) do(operation, name string, in keyRequest) (map[string]any, error)
 
 func answer(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v) // the client is gone
+	_ = json.NewEncoder(w).Encode(v) // fails only if the client is gone
 }
 
 func refuse(w http.ResponseWriter, status int, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"message": err.Error()}) // the client is gone
+	_ = json.NewEncoder(w).Encode(map[string]string{"message": err.Error()}) // fails only if the client is gone
 }

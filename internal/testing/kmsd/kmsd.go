@@ -1,6 +1,6 @@
-// Package kmsd is a key service for test servers: named keys in memory that can be denied,
-// disabled and deleted while the server runs. It speaks as much of KES as MinIO asks for,
-// and issues OIDC tokens for the sessions of web identities.
+// Package kmsd is a key service for test servers: named keys in memory that can be denied, disabled
+// and deleted while the server runs. It implements the part of KES that MinIO uses, and issues OIDC
+// tokens for web identity sessions.
 package kmsd
 
 import (
@@ -16,7 +16,7 @@ import (
 	"sync"
 )
 
-// State is what a key can be used for.
+// State is the state of a key.
 type State string
 
 // The states of a key.
@@ -27,15 +27,15 @@ const (
 	Deleted  State = "deleted"
 )
 
-// The ways in which a key is refused.
+// The errors of keys.
 var (
 	ErrNotFound   = errors.New("key does not exist")
 	ErrExists     = errors.New("key already exists")
-	ErrNotAllowed = errors.New("not authorized: insufficient permissions") // denied, or disabled: KES has one word for both
+	ErrNotAllowed = errors.New("not authorized: insufficient permissions") // denied or disabled: KES has one error for both
 	ErrCiphertext = errors.New("decryption failed: ciphertext is not authentic")
 )
 
-// Keys holds keys by name. The zero value is empty and ready; all methods are safe for
+// Keys stores keys by name. The zero value is empty and ready to use. All methods are safe for
 // concurrent use.
 type Keys struct {
 	mu    sync.Mutex
@@ -48,17 +48,18 @@ type key struct {
 	state    State
 }
 
-// NewKeys returns keys with these names, enabled.
+// NewKeys returns enabled keys with these names.
 func NewKeys(names ...string) *Keys {
 	k := &Keys{}
 	for _, name := range names {
-		_ = k.Create(name) // a name given twice is one key
+		_ = k.Create(name) // the same name twice is one key
 	}
 	return k
 }
 
-// Create makes an enabled key. The same name always gets the same material, so that what a
-// server sealed can be opened after a restart. [ErrExists].
+// Create creates an enabled key. The same name always gets the same key material, so that a
+// restarted server can decrypt what it encrypted before. The error is [ErrExists] if the key
+// exists.
 func (k *Keys) Create(name string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -72,8 +73,8 @@ func (k *Keys) Create(name string) error {
 	return nil
 }
 
-// SetState changes what a key can be used for from the next request on. [ErrNotFound]; an
-// unknown state is an error.
+// SetState changes the state of a key, from the next request on. The error is [ErrNotFound] if the
+// key doesn't exist. An unknown state is an error too.
 func (k *Keys) SetState(name string, s State) error {
 	if !slices.Contains([]State{Enabled, Disabled, Denied, Deleted}, s) {
 		return fmt.Errorf("%q is no state of a key", s)
@@ -87,7 +88,7 @@ func (k *Keys) SetState(name string, s State) error {
 	return nil
 }
 
-// State returns the state of a key. [ErrNotFound].
+// State returns the state of a key. The error is [ErrNotFound] if the key doesn't exist.
 func (k *Keys) State(name string) (State, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -97,7 +98,7 @@ func (k *Keys) State(name string) (State, error) {
 	return k.keys[name].state, nil
 }
 
-// Calls returns how often each operation was asked for: "generate", "decrypt", ...
+// Calls returns how often each operation was called: "generate", "decrypt", ...
 func (k *Keys) Calls() map[string]int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -119,7 +120,7 @@ func (k *Keys) names() []string {
 	return slices.Sorted(maps.Keys(k.keys))
 }
 
-// usable returns a key that may be used now.
+// usable returns the key if it is enabled.
 func (k *Keys) usable(name string) (*key, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -133,11 +134,11 @@ func (k *Keys) usable(name string) (*key, error) {
 	return found, nil
 }
 
-// seal encrypts with associated data, which open demands again.
+// seal encrypts with associated data, which open needs to decrypt.
 func (k *key) seal(plaintext, associated []byte) []byte {
 	aead := k.aead()
 	nonce := make([]byte, aead.NonceSize())
-	_, _ = rand.Read(nonce) // never fails: crypto/rand ends the program instead
+	_, _ = rand.Read(nonce) // never fails: crypto/rand crashes the program instead
 	return aead.Seal(nonce, nonce, plaintext, associated)
 }
 
@@ -157,7 +158,7 @@ func (k *key) open(ciphertext, associated []byte) ([]byte, error) {
 func (k *key) aead() cipher.AEAD {
 	block, err := aes.NewCipher(k.material[:])
 	if err != nil {
-		panic(err) // 32 bytes are a key of AES-256
+		panic(err) // 32 bytes are a valid AES-256 key
 	}
 	aead, err := cipher.NewGCM(block)
 	if err != nil {

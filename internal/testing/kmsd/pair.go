@@ -15,14 +15,14 @@ import (
 	"time"
 )
 
-// Pair is a certificate for loopback that signs itself, with its key. It serves as the
-// server's, as the client's and as the authority that both trust.
+// Pair is a self-signed certificate for loopback, with its key. It is the server's certificate, the
+// client's, and the authority that both trust.
 type Pair struct {
 	certificate, key []byte // DER
 	private          *ecdsa.PrivateKey
 }
 
-// NewPair makes a pair that is valid for ten days.
+// NewPair creates a pair that is valid for ten days.
 func NewPair() (*Pair, error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -47,7 +47,7 @@ func NewPair() (*Pair, error) {
 	return &Pair{certificate, key, private}, nil
 }
 
-// Write stores the certificate and its key as PEM, where MinIO looks for them.
+// Write stores the certificate and its key as PEM files, which MinIO reads.
 func (p *Pair) Write(certificateFile, keyFile string) error {
 	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.certificate})
 	if err := os.WriteFile(certificateFile, certificate, 0o600); err != nil {
@@ -56,8 +56,8 @@ func (p *Pair) Write(certificateFile, keyFile string) error {
 	return os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: p.key}), 0o600)
 }
 
-// Server returns a TLS server that asks its clients for a certificate and takes any. Start
-// it with ServeTLS(listener, "", "").
+// Server returns a TLS server that asks its clients for a certificate and accepts any. Start it
+// with ServeTLS(listener, "", "").
 func (p *Pair) Server(h http.Handler) *http.Server {
 	return &http.Server{Handler: h, ReadHeaderTimeout: time.Minute, TLSConfig: &tls.Config{
 		MinVersion:   tls.VersionTLS12,

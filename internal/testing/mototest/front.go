@@ -13,17 +13,17 @@ import (
 	"testing"
 )
 
-// Fault is how a request to a [Front] goes wrong.
+// Fault is a failure of a request to a [Front].
 type Fault struct {
-	Applied bool   // the request is obeyed, and only its answer is lost or replaced
-	Status  int    // 0 closes the connection without an answer
-	Code    string // of the answer
+	Applied bool   // the request is executed, and only its response is lost or replaced
+	Status  int    // 0 closes the connection without a response
+	Code    string // of the response
 
-	Reached func() // if set, is called before the answer: once the request is obeyed, if it is
+	Reached func() // if set, it is called before the response, and with Applied after the request was executed
 }
 
-// Faults are those that come and go: of the network, of a service that is ill, and of one that
-// is asked too much. Each is overcome by who tries again.
+// Faults are temporary: of the network, of a failing service, and of an overloaded one. A retry
+// succeeds after each of them.
 func Faults() map[string]Fault {
 	return map[string]Fault{
 		"dropped":             {},
@@ -37,14 +37,14 @@ func Faults() map[string]Fault {
 	}
 }
 
-// Request is what a [Front] was asked.
+// Request is a request to a [Front].
 type Request struct {
-	Operation string // "PutParameter"
-	N         int    // how many of this operation there were before it, and 1
+	Operation string // the operation, such as "PutParameter"
+	N         int    // the number of the request among those with this operation, from 1
 	Body      []byte
 }
 
-// Front stands before a server of AWS's JSON services and has requests go wrong.
+// Front is a proxy before a server of AWS's JSON services that makes requests fail.
 type Front struct {
 	URL      string
 	upstream *httputil.ReverseProxy
@@ -55,7 +55,7 @@ type Front struct {
 	counts map[string]int
 }
 
-// NewFront stands before the server at upstream until the test ends.
+// NewFront starts a proxy to the server at upstream. It stops when the test ends.
 func NewFront(t testing.TB, upstream string) *Front {
 	t.Helper()
 	to, err := url.Parse(upstream)
@@ -63,22 +63,22 @@ func NewFront(t testing.TB, upstream string) *Front {
 		t.Fatal(err)
 	}
 	f := &Front{upstream: httputil.NewSingleHostReverseProxy(to), counts: map[string]int{}}
-	f.upstream.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) } // and no log
+	f.upstream.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) } // without a log message
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
 	f.URL = server.URL
 	return f
 }
 
-// Fault sets what chooses the requests that go wrong; nil, or an answer of nil, is no fault. It
-// forgets what was asked before.
+// Fault sets the function that chooses the requests that fail. If it is nil or returns nil, the
+// request doesn't fail. Fault also discards the requests seen before.
 func (f *Front) Fault(choose func(Request) *Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.choose, f.seen, f.counts = choose, nil, map[string]int{}
 }
 
-// Seen returns what was asked since the last [Front.Fault].
+// Seen returns the requests since the last [Front.Fault].
 func (f *Front) Seen() []Request {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -89,7 +89,7 @@ func (f *Front) Seen() []Request {
 func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return // the client has gone away
+		return // the client closed the connection
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	fault := f.arrived(r.Header.Get("X-Amz-Target"), body)

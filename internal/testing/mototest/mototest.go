@@ -1,5 +1,5 @@
-// Package mototest gives tests a moto server: the shape of S3, KMS, STS and SSM on
-// loopback. Its conditional put checks and then sets without a lock, so it cannot judge races.
+// Package mototest runs a moto server for tests: the APIs of S3, KMS, STS and SSM on loopback. Its
+// conditional PUT checks and then writes without a lock, so it can't test races.
 package mototest
 
 import (
@@ -18,11 +18,11 @@ import (
 	"github.com/coffer-secrets/coffer/internal/testing/need"
 )
 
-const patience = 60 * time.Second // a cold Python on a busy machine
+const patience = 60 * time.Second // enough for a cold Python on a busy machine
 
-// Start returns the URL of this test binary's moto server, which it starts when first
-// called and which ends with the binary, however that ends. Without moto_server in the
-// PATH the test ends as package need has it.
+// Start returns the URL of this test binary's moto server. The first call starts it, and it stops
+// whenever the binary ends, even after a crash. If moto_server isn't in the PATH, the test ends as
+// in [need.Missing].
 func Start(t testing.TB) string {
 	t.Helper()
 	running, err := server()
@@ -37,15 +37,16 @@ func Start(t testing.TB) string {
 
 var server = sync.OnceValues(func() (process, error) { return start() }) //nolint:gochecknoglobals // one server for the whole test binary
 
-// process holds on to the pipe, which would close when it is garbage.
+// process keeps a reference to the pipe, which the garbage collector would otherwise close.
 type process struct {
 	url   string
 	input io.Closer
 }
 
-// Enforcing starts another server, which ends with the test binary too. It judges who may do
-// what as the users' policies say once POST /moto-api/reset-auth with the body "0" was sent.
-// Of a condition it knows nothing: a statement that has one denies. Without moto_server as [Start].
+// Enforcing starts another server, which also stops with the test binary. It enforces the users'
+// policies once POST /moto-api/reset-auth with the body "0" was sent. It doesn't evaluate
+// conditions: a statement with a condition denies. Without moto_server it ends the test as [Start]
+// does.
 func Enforcing(t testing.TB) string {
 	t.Helper()
 	Start(t)
@@ -62,8 +63,8 @@ func start(environment ...string) (process, error) {
 	if err != nil {
 		return process{}, err
 	}
-	// The shell holds our pipe as its input and stops the server when the pipe closes: when
-	// the test binary ends, even by a panic or a signal.
+	// The shell has our pipe as its input and stops the server when the pipe closes. That happens
+	// when the test binary ends, even by a panic or a signal.
 	cmd := exec.Command("sh", "-c", `"$0" -p 0 & read -r _; kill $!`, path)
 	cmd.Env = append(os.Environ(), environment...)
 	input, err := cmd.StdinPipe()
@@ -81,8 +82,8 @@ func start(environment ...string) (process, error) {
 	return process{url, input}, err
 }
 
-// address reads the server's log up to the line that tells its address, and the rest into
-// nothing, so that the server never waits for a reader.
+// address reads the server's log up to the line with its address. It discards the rest, so that the
+// server never blocks on writing its log.
 func address(output io.Reader) (string, error) {
 	found := make(chan string, 1)
 	go func() {
@@ -111,14 +112,14 @@ func address(output io.Reader) (string, error) {
 	}
 }
 
-// Isolate gives the test an AWS environment of its own: a home without files, static
-// credentials, a region, no instance metadata, no endpoint. It returns the home.
+// Isolate gives the test its own AWS environment: a home without files, static credentials, a
+// region, no instance metadata, no endpoint. It returns the home.
 func Isolate(t testing.TB) string {
 	t.Helper()
 	home := t.TempDir()
 	for _, v := range os.Environ() {
 		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "AWS_") {
-			t.Setenv(name, "") // remembers the old value
+			t.Setenv(name, "") // restores the old value after the test
 			if err := os.Unsetenv(name); err != nil {
 				t.Fatal(err)
 			}

@@ -14,13 +14,13 @@ import (
 
 // Run is one run of a command that changes secrets.
 type Run struct {
-	Told   []string // what it says of each secret: [Told]
-	Stands []string // what the service has of them afterwards
+	Told   []string // the results by secret: see [Told]
+	Stands []string // the service's secrets afterwards
 	Seen   []Request
 	Err    error
 }
 
-// Told are the results of a command, a line each.
+// Told returns the results of a command, one line each.
 func Told(results []store.Result) []string {
 	var all []string
 	for _, r := range results {
@@ -29,12 +29,13 @@ func Told(results []store.Result) []string {
 	return all
 }
 
-// Walk has each request of a command go wrong once, made and not made, under the client that the
-// program has. One lost answer is nobody else's doing: the command succeeds, says what an
-// undisturbed one says, which is want, and leaves what that leaves. run makes a service of its own.
+// Walk runs a command once for each request and each fault, with the program's client. In each run
+// that one request fails, executed or not. After one lost response the command must succeed, return
+// the same results as an undisturbed run, which are want, and leave the same state. run creates its
+// own service.
 //
-// Where the whole proof is not asked for it takes two faults, and the operations in bounded alone;
-// none of a command for which there are none.
+// Without the whole proof it uses two faults, and only the operations in bounded. If bounded is nil
+// it runs nothing.
 func Walk(t *testing.T, want, bounded []string, run func(t *testing.T, choose func(Request) *Fault) Run) {
 	t.Helper()
 	whole := proof.Whole()

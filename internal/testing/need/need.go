@@ -1,4 +1,4 @@
-// Package need ends a test that needs a program which this machine does not have.
+// Package need ends a test that needs a program which isn't installed on this machine.
 package need
 
 import (
@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Program returns the path of a program. Without it the test is skipped, and the reason says what
-// installs it; where the variable CI is set the test fails.
+// Program returns the path of a program. If it isn't installed the test is skipped with a reason
+// that says how to install it. If the variable CI is set the test fails.
 func Program(t testing.TB, name, install string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
@@ -18,7 +18,7 @@ func Program(t testing.TB, name, install string) string {
 	return path
 }
 
-// Missing ends a test for want of something, as [Program] does.
+// Missing ends a test because something is missing, as [Program] does.
 func Missing(t testing.TB, what, install string) {
 	t.Helper()
 	if os.Getenv("CI") != "" {

@@ -1,6 +1,6 @@
-// Package proof tells a test how much of a proof to run. `make test` runs a bounded part: each
-// behaviour once, and of a walk, which repeats one at many points, a sample of the points.
-// `make prove` sets COFFER_PROVE and runs the whole.
+// Package proof decides how much of a proof a test runs. `make test` runs a bounded part: each
+// behaviour once, and a sample of the points of a walk, which repeats one behaviour at many points.
+// `make prove` sets COFFER_PROVE and runs everything.
 package proof
 
 import (
@@ -8,10 +8,10 @@ import (
 	"sync/atomic"
 )
 
-// Whole reports whether every case of a proof is to be run.
+// Whole reports whether to run every case of a proof.
 func Whole() bool { return os.Getenv("COFFER_PROVE") != "" }
 
-// Bounded returns few, or all where the whole proof is to be run.
+// Bounded returns few, or all if the whole proof runs.
 func Bounded(few, all int) int {
 	if Whole() {
 		return all
@@ -19,10 +19,10 @@ func Bounded(few, all int) int {
 	return few
 }
 
-// Sample returns what reports for each case of a walk in turn whether it is to be run: the
-// first of every n, or every one where the whole proof is to be run. The sample meets each kind
-// of fault at some request if n has no factor in common with the number of kinds.
-// What it returns may be called by several goroutines.
+// Sample returns a function that reports, for each case of a walk in turn, whether to run it: the
+// first of every n, or every case if the whole proof runs. The sample includes each kind of fault
+// at some request if n has no factor in common with the number of kinds. The function is safe for
+// concurrent use.
 func Sample(n int) (take func() bool) {
 	every := int64(Bounded(n, 1))
 	var cases atomic.Int64

@@ -17,15 +17,15 @@ import (
 	"github.com/coffer-secrets/coffer/internal/testing/mototest"
 )
 
-// Audience is what a token of [MinIO.Issuer] must be issued for.
+// Audience is the audience that tokens of [MinIO.Issuer] need.
 const Audience = "coffer"
 
-// MinIO is a running server with real SSE-KMS: users, policies and sessions, exact
-// conditional puts; it ignores the condition of a delete.
+// MinIO is a running server with real SSE-KMS. It has users, policies, sessions and exact
+// conditional PUTs. It ignores the condition of a delete.
 type MinIO struct {
 	URL    string       // S3 and STS
-	Keys   *kmsd.Keys   // the keys it may seal with, by the names that a put gives: "alias/app"
-	Issuer *kmsd.Issuer // the issuer of web identities that it trusts
+	Keys   *kmsd.Keys   // the keys it may encrypt with, by the names in PUTs: "alias/app"
+	Issuer *kmsd.Issuer // the web identity issuer that it trusts
 
 	process *process
 }
@@ -40,7 +40,7 @@ func StartMinIO(t testing.TB) *MinIO {
 
 var runningMinIO = sync.OnceValues(startMinIO) //nolint:gochecknoglobals // one server for the whole test binary
 
-// ownKey is what the server seals its own files with.
+// ownKey is the key with which the server encrypts its own files.
 const ownKey = "server"
 
 func startMinIO() (*MinIO, error) {
@@ -68,8 +68,8 @@ func startMinIO() (*MinIO, error) {
 	return m, m.process.ready(m.URL + "/minio/health/ready")
 }
 
-// surroundings starts the key service and the issuer, and returns the environment that
-// leads the server to them.
+// surroundings starts the key service and the issuer, and returns the server's environment
+// variables for them.
 func (m *MinIO) surroundings(dir string) ([]string, error) {
 	pair, err := kmsd.NewPair()
 	if err != nil {
@@ -91,7 +91,7 @@ func (m *MinIO) surroundings(dir string) ([]string, error) {
 	if m.Issuer, err = kmsd.NewIssuer(issuer); err != nil {
 		return nil, err
 	}
-	// Both serve until the test binary ends.
+	// Both run until the test binary ends.
 	go func() { _ = pair.Server(m.Keys.KES()).ServeTLS(kes, "", "") }()
 	go func() { _ = (&http.Server{Handler: m.Issuer.Handler(), ReadHeaderTimeout: time.Minute}).Serve(oidc) }()
 	return []string{
@@ -104,14 +104,14 @@ func (m *MinIO) surroundings(dir string) ([]string, error) {
 	}, nil
 }
 
-// Bucket makes a bucket for the test and returns its name.
+// Bucket creates a bucket for the test and returns its name.
 func (m *MinIO) Bucket(t testing.TB) string {
 	t.Helper()
 	return newBucket(t, m.URL)
 }
 
-// Session returns credentials of fifteen minutes from AssumeRole. They may do what the
-// policy, a JSON document, allows.
+// Session returns credentials from AssumeRole that are valid for fifteen minutes. They have the
+// permissions of the policy, a JSON document.
 func (m *MinIO) Session(t testing.TB, policy string) aws.Credentials {
 	t.Helper()
 	answer, err := awsconf.STS(Config(t, m.URL, Root())).AssumeRole(t.Context(), &sts.AssumeRoleInput{
@@ -127,8 +127,8 @@ func (m *MinIO) Session(t testing.TB, policy string) aws.Credentials {
 	}
 }
 
-// WebIdentity returns the configuration of a process whose only credentials are a file with
-// a token of the server's issuer, as a CI job or a pod has.
+// WebIdentity returns the configuration of a process whose only credentials are a file with a token
+// of the server's issuer, as in a CI job or a pod.
 func (m *MinIO) WebIdentity(t testing.TB, token string) aws.Config {
 	t.Helper()
 	home := mototest.Isolate(t)
@@ -139,6 +139,6 @@ func (m *MinIO) WebIdentity(t testing.TB, token string) aws.Config {
 	t.Setenv("AWS_ACCESS_KEY_ID", "")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
 	t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", file)
-	t.Setenv("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/coffer") // the SDK wants one; MinIO does not
+	t.Setenv("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/coffer") // the SDK needs a role; MinIO doesn't
 	return load(t, m.URL)
 }

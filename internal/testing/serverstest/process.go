@@ -22,18 +22,18 @@ const (
 	minioVersion   = "v0.0.0-20260212201848-7aac2a2c5b7c"
 	versityVersion = "v1.8.0"
 
-	// Of the module in ./servers; a test compares them with its go.mod.
+	// These are in the module ./servers; a test compares them with its go.mod.
 	gofakes3Version = "v1.2.0"
 	rcloneVersion   = "v1.76.0"
 )
 
 const (
-	toolsVariable = "COFFER_TEST_TOOLS" // the folder that the Makefile calls TOOLS
-	patience      = 90 * time.Second    // a cold start on a busy machine
+	toolsVariable = "COFFER_TEST_TOOLS" // the directory that the Makefile calls TOOLS
+	patience      = 90 * time.Second    // enough for a cold start on a busy machine
 	pollInterval  = 50 * time.Millisecond
 )
 
-// binary returns the path of a server that the Makefile builds. A missing one is an
+// binary returns the path of a server that the Makefile builds. If it wasn't built the error is
 // [fs.ErrNotExist].
 func binary(name, version string) (string, error) {
 	tools := os.Getenv(toolsVariable)
@@ -53,8 +53,8 @@ func binary(name, version string) (string, error) {
 	return path, err
 }
 
-// started ends the test when its server did not start: a server that was never built skips it,
-// but where the variable CI is set.
+// started ends the test if its server didn't start. If the server was never built the test is
+// skipped, or fails if the variable CI is set.
 func started(t testing.TB, err error) {
 	t.Helper()
 	switch {
@@ -65,17 +65,17 @@ func started(t testing.TB, err error) {
 	}
 }
 
-// process is a server that ends with the test binary, however that ends.
+// process is a server that stops whenever the test binary ends, even after a crash.
 type process struct {
 	log   string
-	input io.Closer // holds on to the pipe, which would close when it is garbage
+	input io.Closer // keeps a reference to the pipe, which the garbage collector would otherwise close
 }
 
-// start runs a program that keeps its files in dir, which is removed after its end.
+// start runs a program that stores its files in dir. dir is removed after the program ends.
 func start(dir string, env []string, path string, args ...string) (*process, error) {
 	log := filepath.Join(dir, filepath.Base(path)+"-"+rand4()+".log")
-	// The shell holds our pipe as its input and stops the server when the pipe closes: when
-	// the test binary ends, even by a panic or a signal.
+	// The shell has our pipe as its input and stops the server when the pipe closes. That happens
+	// when the test binary ends, even by a panic or a signal.
 	const script = `log=$1 dir=$2; shift 2
 "$@" >"$log" 2>&1 </dev/null &
 read -r _; kill $!; wait $!; rm -rf "$dir"`
@@ -107,7 +107,7 @@ func (p *process) ready(url string) error {
 	}, url)
 }
 
-// listening waits until something listens at an address.
+// listening waits until an address accepts connections.
 func (p *process) listening(address string) error {
 	return p.until(func() error {
 		connection, err := net.DialTimeout("tcp", address, 5*time.Second)
@@ -130,7 +130,7 @@ func (p *process) until(try func() error, what string) error {
 	return fmt.Errorf("%s did not get ready: %w\n%s", what, last, p.tail())
 }
 
-// tail returns the end of the server's log.
+// tail returns the last 20 lines of the server's log.
 func (p *process) tail() []byte {
 	text, err := os.ReadFile(p.log)
 	if err != nil {
@@ -140,8 +140,7 @@ func (p *process) tail() []byte {
 	return bytes.Join(lines[max(0, len(lines)-20):], []byte("\n"))
 }
 
-// freeAddress returns an address on loopback that nobody listens on, for a server that must
-// be told one.
+// freeAddress returns an unused loopback address, for a server that can't choose one itself.
 func freeAddress() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

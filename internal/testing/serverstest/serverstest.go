@@ -1,10 +1,10 @@
-// Package serverstest gives tests the real servers that `make test-servers` builds: MinIO
-// with a key service of its own, and versitygw with its IAM service. A test binary starts
-// each at most once, on loopback, and both end with it. Without the programs a test is
-// skipped, or fails where the variable CI is set.
+// Package serverstest runs the real servers that `make test-servers` builds: MinIO with its own key
+// service, and versitygw with its IAM service. A test binary starts each at most once, on loopback,
+// and both stop with it. If a program is missing a test is skipped, or fails if the variable CI is
+// set.
 //
-// They are found in the folder that COFFER_TEST_TOOLS names, else where make puts them:
-// start a server before the test changes its HOME.
+// The programs are in the directory COFFER_TEST_TOOLS, or by default where make puts them. The
+// default depends on HOME: start a server before the test changes it.
 package serverstest
 
 import (
@@ -26,8 +26,8 @@ func Root() aws.Credentials {
 	return aws.Credentials{AccessKeyID: "coffer-root", SecretAccessKey: "coffer-root-secret"} //nolint:gosec // of servers on loopback
 }
 
-// Config is the configuration of a caller with these credentials on the server at url, and
-// of a process that has nothing else: see [mototest.Isolate].
+// Config returns the configuration of a caller with these credentials on the server at url. The
+// process has no other AWS settings: see [mototest.Isolate].
 func Config(t testing.TB, url string, who aws.Credentials) aws.Config {
 	t.Helper()
 	mototest.Isolate(t)
@@ -46,7 +46,7 @@ func load(t testing.TB, url string) aws.Config {
 	return cfg
 }
 
-// newBucket makes a bucket with a name of its own.
+// newBucket creates a bucket with a unique name.
 func newBucket(t testing.TB, url string) string {
 	t.Helper()
 	name := "coffer-" + strings.ToLower(rand.Text()[:12])

@@ -7,14 +7,14 @@ import (
 	"testing"
 )
 
-// Small is a running server that many test suites take for S3. It knows neither keys nor users.
+// Small is a running server that many test suites use in place of S3. It has no keys and no users.
 type Small struct {
 	URL string
 
 	process *process
 }
 
-// StartGofakes3 returns this test binary's gofakes3, which keeps its buckets in memory. It takes
+// StartGofakes3 returns this test binary's gofakes3, which stores its buckets in memory. It accepts
 // any credentials.
 func StartGofakes3(t testing.TB) *Small {
 	t.Helper()
@@ -23,7 +23,7 @@ func StartGofakes3(t testing.TB) *Small {
 	return s
 }
 
-// StartRclone returns this test binary's `rclone serve s3`, of a directory.
+// StartRclone returns this test binary's `rclone serve s3`, which serves a directory.
 func StartRclone(t testing.TB) *Small {
 	t.Helper()
 	s, err := runningRclone()
@@ -68,7 +68,7 @@ func startSmall(name, version string, args func(address, dir string) []string) (
 	return s, s.process.listening(address)
 }
 
-// Bucket makes a bucket for the test and returns its name.
+// Bucket creates a bucket for the test and returns its name.
 func (s *Small) Bucket(t testing.TB) string {
 	t.Helper()
 	return newBucket(t, s.URL)

@@ -19,12 +19,12 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// Versity is a running versitygw with its IAM service. It ignores every wish to encrypt and
-// says nothing of it, refuses as AWS does, keeps the conditions of puts and deletes, and has
-// an MD5 for an ETag.
+// Versity is a running versitygw with its IAM service. It silently ignores requests for encryption,
+// enforces permissions as AWS does, supports the conditions of PUTs and deletes, and uses MD5 for
+// ETags.
 type Versity struct {
 	URL string // S3
-	IAM string // IAM, and of STS GetCallerIdentity
+	IAM string // IAM, and GetCallerIdentity of STS
 
 	service, gateway *process
 }
@@ -79,13 +79,13 @@ func startVersity() (*Versity, error) {
 	return v, v.gateway.ready(v.URL + "/healthz")
 }
 
-// Bucket makes a bucket for the test and returns its name.
+// Bucket creates a bucket for the test and returns its name.
 func (v *Versity) Bucket(t testing.TB) string {
 	t.Helper()
 	return newBucket(t, v.URL)
 }
 
-// User makes a user who may do what the policy, a JSON document, allows.
+// User creates a user with the permissions of the policy, a JSON document.
 func (v *Versity) User(t testing.TB, policy string) aws.Credentials {
 	t.Helper()
 	name := "user-" + rand4()
@@ -104,7 +104,7 @@ func (v *Versity) User(t testing.TB, policy string) aws.Credentials {
 	return aws.Credentials{AccessKeyID: made.ID, SecretAccessKey: made.Secret}
 }
 
-// call makes a request of the IAM service as its administrator, who must be obeyed.
+// call makes a request to the IAM service as its administrator. It must succeed.
 func (v *Versity) call(t testing.TB, form url.Values) []byte {
 	t.Helper()
 	form.Set("Version", "2010-05-08")

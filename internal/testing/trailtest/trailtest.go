@@ -1,5 +1,5 @@
-// Package trailtest is CloudTrail's event history in process, for tests: one request, as far as
-// AWS documents it. README.md tells where its events come from.
+// Package trailtest is an in-process event history of CloudTrail for tests. It implements one
+// operation as AWS documents it. README.md has the sources of its events.
 package trailtest
 
 import (
@@ -26,7 +26,7 @@ import (
 //go:embed events.json
 var recorded []byte
 
-// Credentials are those that requests must be signed with.
+// Credentials returns the credentials that requests must be signed with.
 func Credentials() aws.Credentials {
 	return aws.Credentials{AccessKeyID: "ASIATRAIL", SecretAccessKey: "trail-secret", SessionToken: "trail-token"}
 }
@@ -39,7 +39,7 @@ type Server struct {
 	page     int
 	refuse   func(n int) (status int, code string)
 	requests int
-	events   []event // the latest first
+	events   []event // latest first
 }
 
 type event struct {
@@ -48,7 +48,7 @@ type event struct {
 	text string
 }
 
-// New starts a server with the events of events.json, which ends with the test.
+// New starts a server with the events of events.json. It stops when the test ends.
 func New(t testing.TB) *Server {
 	t.Helper()
 	s := &Server{page: 50, refuse: func(int) (int, string) { return 0, "" }}
@@ -74,42 +74,42 @@ func (s *Server) add(t testing.TB, text string) {
 	slices.SortStableFunc(s.events, func(a, b event) int { return b.Time.Compare(a.Time) })
 }
 
-// Spoil adds a Decrypt event that is no JSON.
+// Spoil adds a Decrypt event that isn't valid JSON.
 func (s *Server) Spoil(at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.events = append(s.events, event{Time: at, Name: "Decrypt", text: `{"eventTime":`})
 }
 
-// Pages makes answers of at most n events.
+// Pages limits responses to n events.
 func (s *Server) Pages(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.page = n
 }
 
-// Refuse answers the n-th request, from 1, with what f says, unless that is status 0.
+// Refuse sets f, which returns the response to the n-th request, from 1. Status 0 means no refusal.
 func (s *Server) Refuse(f func(n int) (status int, code string)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refuse = f
 }
 
-// Requests returns how many there were.
+// Requests returns the number of requests.
 func (s *Server) Requests() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.requests
 }
 
-// ServeHTTP answers LookupEvents.
+// ServeHTTP serves LookupEvents.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests++
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return // the client has gone away
+		return // the client closed the connection
 	}
 	if status, code := s.refuse(s.requests); status != 0 {
 		refuse(w, status, code)
@@ -126,7 +126,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.lookup(w, body)
 }
 
-// lookup takes one attribute, as CloudTrail does.
+// lookup accepts one attribute, as CloudTrail does.
 func (s *Server) lookup(w http.ResponseWriter, body []byte) {
 	var in struct {
 		LookupAttributes   []struct{ AttributeKey, AttributeValue string }
@@ -158,7 +158,7 @@ func (s *Server) lookup(w http.ResponseWriter, body []byte) {
 	_ = json.NewEncoder(w).Encode(out)
 }
 
-// signed reports whether the request has the signature that its sender would make again.
+// signed reports whether the request has the correct signature.
 func signed(r *http.Request, body []byte) bool {
 	at, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
 	if err != nil || r.Header.Get("X-Amz-Security-Token") != Credentials().SessionToken {

@@ -1,9 +1,9 @@
-// Package wire counts what crosses between a client and an S3, KMS, STS or SSM endpoint.
+// Package wire counts the requests between a client and an S3, KMS, STS or SSM endpoint.
 //
-// A [Proxy] passes each request on, adds a fixed round-trip time to it and notes how
-// deep it was: its place in the longest chain of requests that had to wait for one
-// another. Two requests in flight together share a depth, so the largest depth of a run
-// is the number of round trips that the client could not overlap.
+// A [Proxy] forwards each request, adds a fixed round-trip time to it and records its depth: its
+// place in the longest chain of requests that had to wait for one another. Two concurrent requests
+// have the same depth, so the largest depth of a run is the number of round trips that the client
+// couldn't overlap.
 package wire
 
 import (
@@ -17,28 +17,28 @@ import (
 	"time"
 )
 
-// Crossing is one request as it passed through a [Proxy].
+// Crossing is one request that a [Proxy] forwarded.
 type Crossing struct {
-	StartUS int64  `json:"start_us"` // microseconds since the proxy was made
+	StartUS int64  `json:"start_us"` // microseconds since the proxy was created
 	EndUS   int64  `json:"end_us"`
-	Depth   int    `json:"depth"` // 1 and up
+	Depth   int    `json:"depth"` // from 1
 	Method  string `json:"method"`
-	Path    string `json:"path"`             // with the query
+	Path    string `json:"path"`             // including the query
 	Target  string `json:"target,omitempty"` // X-Amz-Target: the operation of a JSON service
 	Status  int    `json:"status"`
 	In      int64  `json:"request_bytes"`
 	Out     int64  `json:"response_bytes"`
 }
 
-// Summary adds up what crossed since the last [Proxy.Reset].
+// Summary has the totals since the last [Proxy.Reset].
 type Summary struct {
-	Requests    int `json:"requests"`    // answered ones
-	Depth       int `json:"depth"`       // the deepest request; 0 without any
+	Requests    int `json:"requests"`    // requests with a response
+	Depth       int `json:"depth"`       // the largest depth; 0 without requests
 	Connections int `json:"connections"` // opened by clients; counted with [Proxy.ConnState]
 }
 
-// Proxy is a reverse proxy that counts. Make it with [New]. Besides what it passes on, it
-// answers GET /_wire with the [Summary] as JSON, and resets on POST /_wire/reset.
+// Proxy is a reverse proxy that counts requests. Create it with [New]. It also answers GET /_wire
+// with the [Summary] as JSON, and resets on POST /_wire/reset.
 type Proxy struct {
 	upstream *httputil.ReverseProxy
 	rtt      time.Duration
@@ -50,9 +50,8 @@ type Proxy struct {
 	log         *json.Encoder // nil: no log
 }
 
-// New returns a proxy to the endpoint upstream (scheme and host; a path is not used) that
-// holds each request back for rtt. The Host header passes unchanged, so that signatures
-// stay valid.
+// New returns a proxy to the endpoint upstream (scheme and host; a path isn't used) that delays
+// each request by rtt. It doesn't change the Host header, so that signatures stay valid.
 func New(upstream *url.URL, rtt time.Duration) *Proxy {
 	p := &Proxy{rtt: rtt, epoch: time.Now()}
 	p.upstream = &httputil.ReverseProxy{
@@ -65,8 +64,8 @@ func New(upstream *url.URL, rtt time.Duration) *Proxy {
 	return p
 }
 
-// ServeHTTP passes a request on, or answers one about the proxy itself. It is no
-// http.ServeMux because that redirects object names such as "a//b".
+// ServeHTTP forwards a request, or answers one about the proxy itself. It doesn't use
+// http.ServeMux, which redirects object names such as "a//b".
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.Method + " " + r.URL.Path {
 	case "GET /_wire":
@@ -89,8 +88,8 @@ func (p *Proxy) ConnState(_ net.Conn, state http.ConnState) {
 	p.connections++
 }
 
-// Log writes each crossing to w as one line of JSON from now on. Nil ends it. A write
-// that fails is dropped: the traffic goes on.
+// Log writes each request to w as one line of JSON from now on. Nil stops it. Failed writes are
+// ignored, and forwarding continues.
 func (p *Proxy) Log(w io.Writer) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -100,7 +99,7 @@ func (p *Proxy) Log(w io.Writer) {
 	}
 }
 
-// Summary adds up what has crossed since the last [Proxy.Reset].
+// Summary returns the totals since the last [Proxy.Reset].
 func (p *Proxy) Summary() Summary {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -111,15 +110,14 @@ func (p *Proxy) Summary() Summary {
 	return s
 }
 
-// Crossings returns what has crossed since the last [Proxy.Reset], in the order in which
-// the requests ended.
+// Crossings returns the requests since the last [Proxy.Reset], in the order in which they ended.
 func (p *Proxy) Crossings() []Crossing {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]Crossing(nil), p.done...)
 }
 
-// Reset forgets what has crossed. Open connections are not counted again.
+// Reset discards the recorded requests. Open connections aren't counted again.
 func (p *Proxy) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -131,7 +129,7 @@ func (p *Proxy) pass(w http.ResponseWriter, r *http.Request) {
 	c.Method, c.Path, c.Target = r.Method, r.URL.RequestURI(), r.Header.Get("X-Amz-Target")
 	c.In = max(r.ContentLength, 0)
 	m := &meter{ResponseWriter: w, status: http.StatusOK}
-	// An aborted answer (http.ErrAbortHandler) panics through here and is counted all the same.
+	// An aborted response (http.ErrAbortHandler) panics through here and is counted too.
 	defer func() {
 		c.Status, c.Out = m.status, m.bytes
 		p.end(c)
@@ -148,8 +146,8 @@ func (p *Proxy) pass(w http.ResponseWriter, r *http.Request) {
 	p.upstream.ServeHTTP(m, r)
 }
 
-// begin notes a request's start. Its depth is one more than that of the deepest request
-// that had ended by then.
+// begin records a request's start. Its depth is one more than that of the deepest request that had
+// ended by then.
 func (p *Proxy) begin() Crossing {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -170,7 +168,7 @@ func (p *Proxy) end(c Crossing) {
 	}
 }
 
-// A meter notes an answer's status and counts its bytes.
+// A meter records a response's status and counts its bytes.
 type meter struct {
 	http.ResponseWriter
 	status int
@@ -188,5 +186,5 @@ func (m *meter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Unwrap lets http.ResponseController reach the connection, so that answers are flushed.
+// Unwrap gives http.ResponseController access to the connection, so that responses are flushed.
 func (m *meter) Unwrap() http.ResponseWriter { return m.ResponseWriter }

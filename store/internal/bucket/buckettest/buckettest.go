@@ -1,5 +1,5 @@
-// Package buckettest holds every driver to the contract of [bucket.Bucket]: a conformance
-// suite with races, and a wrapper that injects faults and records requests.
+// Package buckettest tests that a driver fulfils the contract of [bucket.Bucket]. It has a
+// conformance suite with races, and a wrapper that injects faults and records requests.
 package buckettest
 
 import (
@@ -16,20 +16,19 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// Capabilities say what to expect of a driver beyond the contract, and what to leave out.
-// What is left out is skipped with a printed reason.
+// Capabilities describe what a driver can do beyond the contract, and which tests to skip. Skips
+// are printed with their reasons.
 type Capabilities struct {
-	Aliases             []string // the keys to put under; the first is used wherever one will do; none means the storage's own
-	Method              string   // the Seal.Method to expect; "" accepts any
-	NoConditionalDelete bool     // Delete under a condition must be [bucket.ErrUnsupported] and do nothing
-	RacyConditions      bool     // racing conditions are not exact: no test of conditions with more than one writer
+	Aliases             []string // the keys for PUTs; the first is used where one is enough; none means the storage's own
+	Method              string   // the expected Seal.Method; "" accepts any
+	NoConditionalDelete bool     // a conditional Delete must return [bucket.ErrUnsupported] and change nothing
+	RacyConditions      bool     // conditions aren't exact in races: tests of conditions with several writers are skipped
 
-	Skips map[string]string // the name of a subtest -> the reason why the storage cannot pass it
+	Skips map[string]string // the name of a subtest -> the reason why the storage can't pass it
 }
 
-// Run tests the buckets that open returns, one for each subtest. They need not be empty,
-// and may be the same one: each subtest works under a random name of its own. It leaves
-// its objects behind.
+// Run tests the buckets that open returns, one for each subtest. They needn't be empty, and may be
+// the same one: each subtest uses a random service name. It doesn't delete its objects.
 func Run(t *testing.T, open func(t *testing.T) bucket.Bucket, caps Capabilities) {
 	for _, test := range slices.Concat(objectTests, conditionTests, listTests, raceTests) {
 		t.Run(test.name, func(t *testing.T) {
@@ -65,7 +64,7 @@ func (s *suite) alias() string {
 	return s.caps.Aliases[0]
 }
 
-// tryPut puts under a condition and retries while the storage is busy.
+// tryPut puts with a condition and retries while the storage is busy.
 func (s *suite) tryPut(name string, body []byte, cond bucket.If) (bucket.Info, error) {
 	for {
 		info, err := s.Put(s.Context(), name, body, bucket.PutOptions{If: cond, KeyAlias: s.alias()})
@@ -75,7 +74,7 @@ func (s *suite) tryPut(name string, body []byte, cond bucket.If) (bucket.Info, e
 	}
 }
 
-// put must succeed.
+// put puts an object. It must succeed.
 func (s *suite) put(name, body string) bucket.Info {
 	s.Helper()
 	info, err := s.tryPut(name, []byte(body), bucket.If{})
@@ -85,7 +84,7 @@ func (s *suite) put(name, body string) bucket.Info {
 	return info
 }
 
-// get must succeed.
+// get reads an object. It must succeed.
 func (s *suite) get(name string) bucket.Object {
 	s.Helper()
 	o, err := s.Get(s.Context(), name)
@@ -95,7 +94,7 @@ func (s *suite) get(name string) bucket.Object {
 	return o
 }
 
-// names collects the names of a listing, which must succeed.
+// names collects the names of a listing. It must succeed.
 func (s *suite) names(list func(context.Context, string) listing, prefix string) []string {
 	s.Helper()
 	names, err := collect(list(s.Context(), prefix))
@@ -105,7 +104,7 @@ func (s *suite) names(list func(context.Context, string) listing, prefix string)
 	return names
 }
 
-// wantBody checks that the object is there with these bytes.
+// wantBody checks that the object exists with this content.
 func (s *suite) wantBody(name, want string) {
 	s.Helper()
 	if o := s.get(name); string(o.Body) != want {
@@ -113,14 +112,14 @@ func (s *suite) wantBody(name, want string) {
 	}
 }
 
-// wantMissing checks that the object is not there.
+// wantMissing checks that the object doesn't exist.
 func (s *suite) wantMissing(name string) {
 	s.Helper()
 	_, err := s.Get(s.Context(), name)
 	s.wantError(err, "get", name, bucket.ErrNotFound)
 }
 
-// wantError checks that err is a [*bucket.Error] of this request around the sentinel.
+// wantError checks that err is a [*bucket.Error] of this request that wraps the sentinel.
 func (s *suite) wantError(err error, op, name string, sentinel error) {
 	s.Helper()
 	if !errors.Is(err, sentinel) {

@@ -125,7 +125,7 @@ func (s *suite) skipWithoutConditionalDelete() {
 	}
 }
 
-// head must succeed.
+// head reads an object's Info. It must succeed.
 func (s *suite) head(name string) bucket.Info {
 	s.Helper()
 	info, err := s.Head(s.Context(), name)

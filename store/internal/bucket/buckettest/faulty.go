@@ -10,21 +10,21 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// Call is one request made of a [Faulty] bucket.
+// Call is one request to a [Faulty] bucket.
 type Call struct {
 	Op   string // "get", "head", "put", "delete", "list", "walk", "versions", "get-version", "delete-version"
 	Name string // the object or prefix
-	N    int    // its place among all requests, from 1
+	N    int    // its number among all requests, from 1
 }
 
-// Fault is what becomes of a request. The zero Fault lets it pass.
+// Fault is the failure of a request. With the zero Fault the request succeeds.
 type Fault struct {
-	Err   error // what the caller is told; wrapped in a [*bucket.Error] unless it is one
-	After bool  // the request is made first and its answer lost; a listing yields all, then the error
+	Err   error // the error for the caller; wrapped in a [*bucket.Error] unless it is one
+	After bool  // the request is made first and its result lost; a listing yields everything, then the error
 }
 
-// Faulty is a bucket that records its requests and makes some of them fail. It is safe
-// for concurrent use.
+// Faulty is a bucket that records its requests and makes some of them fail. It is safe for
+// concurrent use.
 type Faulty struct {
 	under bucket.Bucket
 
@@ -38,14 +38,14 @@ var (
 	_ bucket.Versioned = (*Faulty)(nil)
 )
 
-// NewFaulty wraps a bucket. The function fault decides about each request before it is
-// made; requests that run at once ask it at once, so it may block to order them. Without
-// one, none fails.
+// NewFaulty wraps a bucket. fault is called before each request and decides whether it fails.
+// Concurrent requests call it concurrently, so it may block to order them. If it is nil, no request
+// fails.
 func NewFaulty(under bucket.Bucket, fault func(Call) Fault) *Faulty {
 	return &Faulty{under: under, fault: fault}
 }
 
-// Nth makes the n-th request (from 1) fail and lets all others pass.
+// Nth makes only the n-th request (from 1) fail.
 func Nth(n int, f Fault) func(Call) Fault {
 	return func(c Call) Fault {
 		if c.N != n {
@@ -55,15 +55,15 @@ func Nth(n int, f Fault) func(Call) Fault {
 	}
 }
 
-// Reset forgets the recorded requests, so that the next one is the first, and replaces
-// the function that decides about faults.
+// Reset discards the recorded requests, so that the next one is the first, and replaces the fault
+// function.
 func (f *Faulty) Reset(fault func(Call) Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.fault, f.calls = fault, nil
 }
 
-// Calls returns the requests made so far, in the order in which they began.
+// Calls returns the requests so far, in the order in which they began.
 func (f *Faulty) Calls() []Call {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -101,7 +101,7 @@ func (f *Faulty) Walk(ctx context.Context, prefix string) iter.Seq2[bucket.Info,
 	return listed(f, "walk", prefix, f.under.Walk(ctx, prefix))
 }
 
-// Versions implements [bucket.Versioned], as far as the bucket under it does.
+// Versions implements [bucket.Versioned] if the wrapped bucket does.
 func (f *Faulty) Versions(ctx context.Context, prefix string) iter.Seq2[bucket.Version, error] {
 	v, ok := f.under.(bucket.Versioned)
 	if !ok {
@@ -133,7 +133,7 @@ func unversioned(op, name string) error {
 	return &bucket.Error{Op: op, Name: name, Err: bucket.ErrUnsupported}
 }
 
-// through makes a request unless it has to fail before that.
+// through makes a request unless its fault prevents it.
 func through[T any](f *Faulty, op, name string, request func() (T, error)) (T, error) {
 	var none T
 	fault := f.begin(op, name)
@@ -147,7 +147,7 @@ func through[T any](f *Faulty, op, name string, request func() (T, error)) (T, e
 	return answer, err
 }
 
-// listed counts as one request, which begins with the iteration.
+// listed counts a listing as one request, which begins with the iteration.
 func listed[T any](f *Faulty, op, prefix string, under iter.Seq2[T, error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		fault := f.begin(op, prefix)
@@ -170,7 +170,7 @@ func listed[T any](f *Faulty, op, prefix string, under iter.Seq2[T, error]) iter
 	}
 }
 
-// begin records a request and asks what becomes of it.
+// begin records a request and returns its fault.
 func (f *Faulty) begin(op, name string) Fault {
 	f.mu.Lock()
 	call := Call{Op: op, Name: name, N: len(f.calls) + 1}

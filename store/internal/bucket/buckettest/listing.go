@@ -25,7 +25,7 @@ func collect(l listing) ([]string, error) {
 	return names, nil
 }
 
-// listed returns what List says of one object.
+// listed returns the Info that List yields for one object.
 func (s *suite) listed(name string) bucket.Info {
 	s.Helper()
 	for info, err := range s.List(s.Context(), name) {
@@ -40,8 +40,7 @@ func (s *suite) listed(name string) bucket.Info {
 	return bucket.Info{}
 }
 
-// wantNames checks both kinds of listing. All names and the prefix are relative to the
-// service.
+// wantNames checks both kinds of listing. All names and the prefix are relative to the service.
 func (s *suite) wantNames(prefix string, list, walk []string) {
 	s.Helper()
 	for _, kind := range []struct {

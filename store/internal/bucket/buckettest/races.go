@@ -17,7 +17,7 @@ import (
 
 const racers = 16
 
-// race runs f in that many goroutines, which begin together, and waits for them.
+// race runs f in n goroutines, which begin together, and waits for them.
 func race(n int, f func(i int)) {
 	var group sync.WaitGroup
 	start := make(chan struct{})
@@ -124,7 +124,7 @@ var raceTests = []test{
 
 	{"ReadersSeeWholeObjectsWithTheirTags", func(s *suite) {
 		name := s.object("whole.json")
-		var states sync.Map // tag -> body, of what was read
+		var states sync.Map // tag -> body, of each read
 		read := func() {
 			o, err := s.Get(s.Context(), name)
 			if err != nil {
@@ -198,7 +198,7 @@ var raceTests = []test{
 	}},
 }
 
-// piece is a body of which any part or mixture can be told from the whole.
+// piece returns a body of which any part or mixture can be distinguished from the whole.
 func piece(letter byte) []byte { return bytes.Repeat([]byte{letter}, pieceSize(letter)) }
 
 func pieceSize(letter byte) int { return int(letter) * 1500 }
@@ -212,8 +212,8 @@ func (s *suite) tryDelete(name string, tag bucket.Tag) error {
 	}
 }
 
-// Increment adds one to the decimal number that an object holds, under alias. It reads
-// and replaces until nobody came in between.
+// Increment adds one to the decimal number in an object, encrypted with alias. It repeats reading
+// and replacing until no other writer has changed the object in between.
 func Increment(ctx context.Context, b bucket.Bucket, name, alias string) error {
 	for {
 		o, err := b.Get(ctx, name)

@@ -14,7 +14,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// RunVersions tests a driver as a [bucket.Versioned], on a bucket that keeps versions.
+// RunVersions tests a driver as a [bucket.Versioned], on a versioned bucket.
 func RunVersions(t *testing.T, open func(t *testing.T) bucket.Bucket, caps Capabilities) {
 	for _, test := range versionTests {
 		t.Run(test.name, func(t *testing.T) {
@@ -43,7 +43,7 @@ type versionTest struct {
 	run  func(s *versionSuite)
 }
 
-// all collects the versions below a prefix, which must succeed.
+// all collects the versions below a prefix. It must succeed.
 func (s *versionSuite) all(prefix string) []bucket.Version {
 	s.Helper()
 	found, err := versions(s.versioned.Versions(s.Context(), prefix))
@@ -63,12 +63,12 @@ func versions(seq iter.Seq2[bucket.Version, error]) (found []bucket.Version, err
 	return found, nil
 }
 
-// states are the versions that are no marks.
+// states returns the versions that aren't delete markers.
 func states(all []bucket.Version) []bucket.Version {
 	return slices.DeleteFunc(slices.Clone(all), func(v bucket.Version) bool { return v.Mark })
 }
 
-// bodies reads the versions that are no marks, in the order of the listing.
+// bodies reads the versions that aren't delete markers, in the order of the listing.
 func (s *versionSuite) bodies(name string) []string {
 	s.Helper()
 	var out []string
@@ -157,13 +157,13 @@ var versionTests = []versionTest{
 		s.deleteVersion(all[1])
 		s.wantBodies(name, "three", "one")
 		s.wantBody(name, "three")
-		s.deleteVersion(all[1]) // it is not there: no error
+		s.deleteVersion(all[1]) // it doesn't exist: no error
 		_, err := s.versioned.GetVersion(s.Context(), name, all[1].ID)
 		if !errors.Is(err, bucket.ErrNotFound) {
 			s.Errorf("a version that is gone: %v, want %v", err, bucket.ErrNotFound)
 		}
 		s.deleteVersion(all[0])
-		s.wantBody(name, "one") // it is the latest now
+		s.wantBody(name, "one") // it is now the latest
 		s.deleteVersion(all[2])
 		s.wantMissing(name)
 		if left := s.all(name); len(left) > 0 {

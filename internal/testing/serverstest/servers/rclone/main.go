@@ -1,4 +1,4 @@
-// Program rclone is rclone with the local backend and `serve s3` alone.
+// Program rclone is rclone with only the local backend and `serve s3`.
 package main
 
 import (
