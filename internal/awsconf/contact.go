@@ -23,7 +23,7 @@ import (
 
 const (
 	firstTries   = 3               // attempts at a server that never answered
-	firstContact = 4 * time.Second // no attempt starts later than this
+	firstContact = 4 * time.Second // no retry after a failure later than this
 
 	handshakeTime = time.Second
 )
@@ -70,7 +70,7 @@ func (e *ContactError) Unwrap() []error {
 // RetryableError is called by every retryer of the SDK.
 func (e *ContactError) RetryableError() bool { return e.again }
 
-// contacts records which servers have answered. After few attempts the client gives up on a server
+// contacts records which servers have answered. After a few attempts the client gives up on a server
 // that never answered. For one that did, it retries as long as the command may run.
 type contacts struct {
 	mu       sync.Mutex

@@ -18,7 +18,7 @@ import (
 const mostRepeats = 3
 
 // renewal repeats a request whose session has ended, with new credentials, for any service.
-// [session] goes by the clock, renewal by the server's response.
+// [session] renews by the clock, renewal by the server's response.
 type renewal struct{ session *session }
 
 // insert adds the renewal inside the attempts of a request, before signing. A request that is only
@@ -139,8 +139,8 @@ func (r *renewal) instead(ctx context.Context, used *generation, why *refusal, r
 }
 
 // ended returns the error for a session that has ended and wasn't renewed. failed is why the
-// renewal failed, if one was tried. If the credentials never worked, it returns the server's error
-// unchanged.
+// renewal failed, if one was tried. Without such a failure it returns the server's error unchanged
+// if the credentials never worked, or if the server's response is certain.
 func (r *renewal) ended(used *generation, why *refusal, failed, err error) error {
 	var said *store.CredentialsError
 	switch {

@@ -121,7 +121,7 @@ func (b *Buckets) Remove(ctx context.Context, name, prefix string) error {
 	case err != nil:
 		return bucketError(ctx, op, name, err)
 	}
-	// Neither must exist, and the server needn't support them.
+	// Either may be missing, or not supported by the server: errors don't matter.
 	_, _ = b.client.DeletePublicAccessBlock(ctx, &s3.DeletePublicAccessBlockInput{Bucket: &name})
 	_, _ = b.client.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: &name})
 	if err := b.empty(ctx, name, prefix, time.Time{}); err != nil {

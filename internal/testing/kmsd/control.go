@@ -5,11 +5,11 @@ import (
 	"net/http"
 )
 
-// Control returns the API with which another process changes keys while a server runs:
+// Control returns an HTTP API for other processes to change keys while a server runs:
 //
-//	PUT /state/<name>?s=<state>   makes the key if it does not exist
+//	PUT /state/<name>?s=<state>   creates the key if it doesn't exist
 //	GET /state/<name>
-//	GET /calls                    how often each operation was asked for
+//	GET /calls                    how often each operation was called
 func (k *Keys) Control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /calls", func(w http.ResponseWriter, _ *http.Request) { answer(w, k.Calls()) })

@@ -23,7 +23,7 @@ type State string
 const (
 	Enabled  State = "enabled"
 	Disabled State = "disabled"
-	Denied   State = "denied" // to the server, whoever asks it
+	Denied   State = "denied" // denied to the server, for every caller
 	Deleted  State = "deleted"
 )
 

@@ -77,9 +77,9 @@ func (o *oneOrMore) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*[]string)(o))
 }
 
-// policyDenies reports whether the bucket policy denies a request without TLS: a statement denies
-// these to everyone. This includes the administrator and the request that would delete the policy
-// (SeaweedFS 4.44; AWS allows that request to the account's root user).
+// policyDenies reports whether the bucket policy denies a request: one without TLS, if a statement
+// denies these. That applies to the administrator too, and to the request that would delete the
+// policy (SeaweedFS 4.44; AWS allows that request to the account's root user).
 func (s *Server) policyDenies(c *call) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

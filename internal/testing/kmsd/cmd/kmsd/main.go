@@ -1,5 +1,5 @@
-// Command kmsd runs the key service of package kmsd by itself, for a MinIO that is started by
-// hand. It prints the environment that MinIO needs, and serves until it is stopped.
+// Command kmsd runs the key service of package kmsd as a program, for a MinIO that is started by
+// hand. It prints the environment variables that MinIO needs, and serves until it is stopped.
 //
 //	kmsd -keys alias/app,alias/ops -dir /tmp/kmsd
 //	curl -X PUT 'http://127.0.0.1:7375/state/alias/ops?s=disabled'

@@ -1,4 +1,4 @@
-// Program gofakes3 serves gofakes3's bucket in memory, which many test suites take for S3.
+// Program gofakes3 serves gofakes3's in-memory bucket, which many test suites use in place of S3.
 //
 //	gofakes3 127.0.0.1:9000
 package main

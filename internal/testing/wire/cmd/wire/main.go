@@ -1,5 +1,5 @@
-// Wire stands between a client and an endpoint and counts requests, connections and
-// round trips.
+// Wire is a proxy between a client and an endpoint. It counts requests, connections and round
+// trips.
 //
 //	wire -listen 127.0.0.1:9100 -to http://127.0.0.1:9000 -rtt 20ms -log wire.jsonl
 //	curl 127.0.0.1:9100/_wire             {"requests":6,"depth":4,"connections":2}
