@@ -110,16 +110,13 @@ func (c *CopyCmd) plan(service string, selected []store.Secret, dst store.Conten
 // reportConflicts prints the errors of the plan but the last, which it returns. It returns nil when
 // every secret can be copied.
 func (c *CopyCmd) reportConflicts(a *app.App, results []store.Result) error {
-	var last error
+	var conflicts []error
 	for _, r := range results {
-		if r.Err == nil {
-			continue
+		if r.Err != nil {
+			conflicts = append(conflicts, r.Err)
 		}
-		if last != nil {
-			a.Say("%s", app.Sentence(last))
-		}
-		last = r.Err
 	}
+	last := a.SayAllButLast(conflicts)
 	if errors.Is(last, app.ErrOtherValue) {
 		last = app.WithHint(last, "nothing was written; --overwrite writes a new version, and diff shows what differs")
 	}

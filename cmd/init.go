@@ -109,7 +109,7 @@ func (c *InitCmd) make(ctx context.Context, a *app.App, s *site.Site, parts []si
 	if err := c.confirm(a, s, parts); err != nil {
 		return err
 	}
-	t := &site.Setup{App: a, Site: s, Out: map[string]string{}}
+	t := site.NewSetup(a, s)
 	for i := range parts {
 		if !parts[i].Open() {
 			continue

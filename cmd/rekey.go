@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/coffer-secrets/coffer/internal/app"
-	"github.com/coffer-secrets/coffer/internal/progress"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
@@ -137,10 +136,7 @@ func (c *RekeyCmd) progress(a *app.App, service string, total int) (step func(st
 			_ = render.JSONLine(a.Stdout, app.NewResultJSON(r))
 		}, func() {}
 	}
-	if a.Globals.Quiet {
-		return nil, func() {}
-	}
-	line := progress.New(a.Stderr, a.Now, total, service+": moved")
+	line := a.Progress(total, service+": moved")
 	return func(store.Result) { line.Add() }, line.Done
 }
 

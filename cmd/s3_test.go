@@ -205,7 +205,7 @@ var s3Failures = map[string]struct {
 		env: []string{"COFFER_ENDPOINT_URL=http://127.0.0.1:1"}, args: "list team", exit: 6, stderr: []string{"connection refused"},
 	},
 
-	// What is stored makes no sense, or nobody vouches for it.
+	// Objects that are corrupt, or that no index vouches for.
 	"reading with a corrupt index": {
 		setup: after(corruptIndex), args: "exec team -- printenv DB_URL", stdout: []string{canary + " of app"},
 		stderr: []string{"coffer: " + appIndex + " does not parse at byte 11: ", "; its secrets were read one by one\n"},

@@ -19,14 +19,19 @@ import (
 // breaks it (protocol.md, section 18). On a server other than AWS it tries every setting on a scratch
 // bucket first.
 type Setup struct {
-	App  *app.App
-	Site *Site
+	app  *app.App
+	site *Site
 
 	started bool
-	Out     map[string]string // settings that were tried -> why they are left out; "" if they are not
+	out     map[string]string // settings that were tried -> why they are left out; "" if they are not
 	failed  string            // why there could be no trial on a scratch bucket; "" if there was one
 	trial   *awsconf.Trial    // of the bucket itself
 	last    awsconf.Outcome   // of the latest run of trial
+}
+
+// NewSetup returns the setup of a site. [Setup.End] must follow its last part.
+func NewSetup(a *app.App, s *Site) *Setup {
+	return &Setup{app: a, site: s, out: map[string]string{}}
 }
 
 // MakePart makes parts[i], or sets its LeftOut. After an error, no more parts must be made.
@@ -46,30 +51,30 @@ func (t *Setup) MakePart(ctx context.Context, parts []Part, i int) (err error) {
 	if p.LeftOut, err = t.setting(ctx, p.Setting.Name); err != nil {
 		return err
 	}
-	t.Out[p.Setting.Name] = p.LeftOut
+	t.out[p.Setting.Name] = p.LeftOut
 	p.Done = p.LeftOut == ""
 	return nil
 }
 
 // setting makes a setting, or returns why it is left out.
 func (t *Setup) setting(ctx context.Context, name string) (leftOut string, err error) {
-	tried, known := t.Out[name]
+	tried, known := t.out[name]
 	switch {
 	case known && tried != "":
 		return tried, nil
-	case known || t.Site.Other == "":
+	case known || t.site.Other == "":
 	case name == admin.CheckVersions:
 		return t.manualVersions(), nil
 	case !t.last.Right():
 		return "it could not be tried: this server " + t.last.Wrong(), nil
 	}
-	return t.Site.change(ctx, name, t.trial, &t.last)
+	return t.site.change(ctx, name, t.trial, &t.last)
 }
 
 // manualVersions returns why versioning is left out, with the commands to turn it on by hand. It can't
 // be undone, so it is not made untried.
 func (t *Setup) manualVersions() string {
-	s := t.Site
+	s := t.site
 	return fmt.Sprintf("no server turns it off again, and it could not be tried on another bucket (%s). By hand: make a bucket, turn versioning on in it, and run "+
 		"coffer doctor --probe --bucket THAT; if nothing is said of conditions, aws s3api put-bucket-versioning --bucket %s --versioning-configuration Status=Enabled --endpoint-url %s",
 		t.failed, s.Scope.Bucket, s.Other)
@@ -88,17 +93,17 @@ func (t *Setup) start(ctx context.Context, parts []Part) error {
 			names = append(names, p.Setting.Name)
 		}
 	}
-	if t.Site.Other != "" {
+	if t.site.Other != "" {
 		if t.failed = t.tryOnScratch(ctx, names); t.failed != "" && ctx.Err() == nil {
-			t.App.Note("could not try the settings on a separate bucket: %s", t.failed)
+			t.app.Note("could not try the settings on a separate bucket: %s", t.failed)
 		}
 	}
-	t.trial = t.Site.trial()
+	t.trial = t.site.trial()
 	var err error
 	if t.last, err = t.trial.Run(ctx); err != nil {
 		return err
 	}
-	t.checkConditions(t.Site, t.last)
+	t.checkConditions(t.site, t.last)
 	return nil
 }
 
@@ -109,8 +114,8 @@ func (t *Setup) checkConditions(s *Site, o awsconf.Outcome) {
 		return
 	}
 	s.Unconditional = true
-	if s == t.Site {
-		t.App.Note("left out: the policy that denies puts without a condition: this server ignores conditions")
+	if s == t.site {
+		t.app.Note("left out: the policy that denies puts without a condition: this server ignores conditions")
 	}
 }
 
@@ -121,21 +126,21 @@ func (t *Setup) End(ctx context.Context, parts []Part) {
 	defer cancel()
 	if t.trial != nil {
 		if err := t.trial.Clean(ctx); err != nil {
-			t.App.Note("something of the trial may be left below %s: %s", trialPrefix, app.Sentence(err))
+			t.app.Note("something of the trial may be left below %s: %s", trialPrefix, app.Sentence(err))
 		}
 	}
-	if t.Site.Other != "" {
-		_ = t.Site.Buckets.Sweep(ctx, t.Site.Scope.Bucket, trialPrefix, 10*time.Minute) // on an error, the next init does it
-		if exists, err := t.Site.Buckets.Exists(ctx, t.Site.ScratchName()); err == nil && exists && !t.started {
+	if t.site.Other != "" {
+		_ = t.site.Buckets.Sweep(ctx, t.site.Scope.Bucket, trialPrefix, 10*time.Minute) // on an error, the next init does it
+		if exists, err := t.site.Buckets.Exists(ctx, t.site.ScratchName()); err == nil && exists && !t.started {
 			t.removeScratch(ctx)
 		}
 	}
 	for _, p := range parts {
 		if p.Setting != nil && p.Done {
-			t.Out[p.Setting.Name] = ""
+			t.out[p.Setting.Name] = ""
 		}
 	}
-	saveTrial(t.App, t.Site, t.Out)
+	saveTrial(t.app, t.site, t.out)
 }
 
 // trialPrefix begins the names of all objects of trials.
@@ -160,8 +165,8 @@ func (s *Site) ScratchName() string {
 // tryOnScratch creates a bucket, tries the settings on it one after the other, and removes it. It
 // returns why that was not possible; "" if it was.
 func (t *Setup) tryOnScratch(ctx context.Context, names []string) (reason string) {
-	scratch := *t.Site
-	scratch.Scope.Bucket = t.Site.ScratchName()
+	scratch := *t.site
+	scratch.Scope.Bucket = t.site.ScratchName()
 	b := scratch.Buckets
 	exists, err := b.Exists(ctx, scratch.Scope.Bucket)
 	if err == nil && exists { // from a run that was killed
@@ -191,20 +196,20 @@ func (t *Setup) tryOnScratch(ctx context.Context, names []string) (reason string
 		leftOut, err := scratch.change(ctx, name, trial, &last)
 		if err != nil {
 			if !errors.Is(err, store.ErrDenied) { // the caller may be allowed to on the real bucket
-				t.Out[name] = "tried on a bucket of its own, " + app.Sentence(err)
+				t.out[name] = "tried on a bucket of its own, " + app.Sentence(err)
 			}
 			return fmt.Sprintf("%s: %s", name, app.Sentence(err))
 		}
-		t.Out[name] = leftOut
+		t.out[name] = leftOut
 	}
 	return ""
 }
 
 func (t *Setup) removeScratch(ctx context.Context) {
-	name := t.Site.ScratchName()
-	err := t.Site.Buckets.Remove(ctx, name, trialPrefix)
+	name := t.site.ScratchName()
+	err := t.site.Buckets.Remove(ctx, name, trialPrefix)
 	if err != nil && !errors.Is(err, store.ErrConflict) { // ErrConflict: a bucket of that name with other objects
-		t.App.Note("the trial bucket %s could not be deleted (the next init deletes it): %s", name, app.Sentence(err))
+		t.app.Note("the trial bucket %s could not be deleted (the next init deletes it): %s", name, app.Sentence(err))
 	}
 }
 

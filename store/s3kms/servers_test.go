@@ -37,7 +37,7 @@ func minio(t *testing.T) (m *serverstest.MinIO, bucket, app, ops string) {
 	return m, m.Bucket(t), app, ops
 }
 
-// all is the policy of who may do everything in a bucket.
+// all is a policy that allows everything in a bucket.
 func all(bucket string) string {
 	return fmt.Sprintf(`{"Version":"2012-10-17","Statement":[
 		{"Effect":"Allow","Action":"s3:*","Resource":["arn:aws:s3:::%[1]s","arn:aws:s3:::%[1]s/*"]}]}`, bucket)

@@ -161,7 +161,7 @@ func TestAFalseAliasInAnIndexIsNoClash(t *testing.T) {
 	}
 }
 
-// An index that makes no sense and of which nothing can be made anew goes.
+// A corrupt index of a service without secrets is deleted: there is nothing to rebuild it from.
 func TestMendDeletesACorruptIndexOfNothing(t *testing.T) {
 	w := newWorld(t, membucket.Options{})
 	w.mem.Plant(indexName(app), []byte(`{"latest":`+canary), w.kms(app))

@@ -285,7 +285,7 @@ var sickVersions = map[string]sick{
 		by:    without(membucket.KeyID(ops)),
 		found: []string{"error stray o, mendable", "note hidden"}, left: []string{"note hidden"},
 	},
-	"an index that makes no sense": {
+	"an index that is not valid JSON": {
 		setup: func(w *world) {
 			w.client(app).put("a", "1")
 			w.mem.Plant(indexName(app), []byte(`{"latest":{"a":`+canary), w.kms(app))
@@ -293,7 +293,7 @@ var sickVersions = map[string]sick{
 		found:  []string{"error corrupt-index " + appIndex + ", mendable"},
 		values: map[string]string{"a": "1"},
 	},
-	"a secret that makes no sense": {
+	"a secret whose object names another one": {
 		setup: func(w *world) {
 			w.client(app).put("a", "1")
 			w.mem.Plant("api/b.json", []byte(`{"service":"api","key":"/api/other","values":{}}`), w.kms(app))

@@ -20,7 +20,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket/s3bucket"
 )
 
-// all is the policy of who may do everything in a bucket.
+// all is a policy that allows everything in a bucket.
 func all(name string) string {
 	return fmt.Sprintf(`{"Version":"2012-10-17","Statement":[
 		{"Effect":"Allow","Action":"s3:*","Resource":["arn:aws:s3:::%[1]s","arn:aws:s3:::%[1]s/*"]}]}`, name)

@@ -35,8 +35,8 @@ func rekeys() []scenario {
 	}
 }
 
-// refuses reports whether a writer or a deleter may be told so: the secret was moved, and who
-// has only the old key cannot look what became of a lost answer.
+// refuses reports whether a writer or a deleter may get this error: the secret was moved, and with
+// the old key alone nobody can find out whether a request with a lost answer was applied.
 func (s *scenario) refuses(err error) bool {
 	var other *store.AliasError
 	return s.has("rekey") && (errors.As(err, &other) || errors.Is(err, store.ErrDenied) || errors.Is(err, store.ErrUnknown))
