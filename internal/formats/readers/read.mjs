@@ -2,7 +2,7 @@
 // each file, an object of names and values, or {"error": ...}. One process reads them all.
 //
 //	node read.mjs READER FILE...
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -11,11 +11,16 @@ import path from "node:path";
 const require = createRequire(path.join(process.env.COFFER_TEST_READERS, "package.json"));
 const text = (file) => readFileSync(file, "utf8");
 
-// aside puts a file where a reader looks for ".env".
-function aside(file) {
+// inDirectory calls read with a temporary directory in which the file is called ".env": the name
+// that these readers look for.
+function inDirectory(file, read) {
   const dir = mkdtempSync(path.join(tmpdir(), "env-"));
-  writeFileSync(path.join(dir, ".env"), text(file));
-  return dir;
+  try {
+    writeFileSync(path.join(dir, ".env"), text(file));
+    return read(dir);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
 }
 
 const only = (env) => Object.fromEntries(Object.entries(env).filter(([name]) => name.startsWith("KEY")));
@@ -25,13 +30,13 @@ const readers = {
   dotenvx: async () => (file) => only(require("@dotenvx/dotenvx").parse(text(file), { processEnv: {} })),
   vite: async () => {
     const { loadEnv } = await import(viteEntry());
-    return (file) => loadEnv("production", aside(file), "KEY");
+    return (file) => inDirectory(file, (dir) => loadEnv("production", dir, "KEY"));
   },
   next: async () => {
     const { loadEnvConfig } = require("@next/env");
     const quiet = { info() {}, error() {} };
     return (file) => {
-      const { loadedEnvFiles, parsedEnv } = loadEnvConfig(aside(file), false, quiet, true);
+      const { loadedEnvFiles, parsedEnv } = inDirectory(file, (dir) => loadEnvConfig(dir, false, quiet, true));
       if (loadedEnvFiles.length !== 1) throw new Error("no file was read");
       return only(parsedEnv);
     };
