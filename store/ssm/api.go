@@ -9,18 +9,41 @@ import (
 )
 
 // api is the part of the SDK's client that is used here.
-type api interface {
-	AddTagsToResource(context.Context, *awsssm.AddTagsToResourceInput, ...func(*awsssm.Options)) (*awsssm.AddTagsToResourceOutput, error)
-	DeleteParameters(context.Context, *awsssm.DeleteParametersInput, ...func(*awsssm.Options)) (*awsssm.DeleteParametersOutput, error)
-	DescribeParameters(context.Context, *awsssm.DescribeParametersInput, ...func(*awsssm.Options)) (*awsssm.DescribeParametersOutput, error)
-	GetParameter(context.Context, *awsssm.GetParameterInput, ...func(*awsssm.Options)) (*awsssm.GetParameterOutput, error)
-	GetParameterHistory(context.Context, *awsssm.GetParameterHistoryInput, ...func(*awsssm.Options)) (*awsssm.GetParameterHistoryOutput, error)
-	GetParameters(context.Context, *awsssm.GetParametersInput, ...func(*awsssm.Options)) (*awsssm.GetParametersOutput, error)
-	GetParametersByPath(context.Context, *awsssm.GetParametersByPathInput, ...func(*awsssm.Options)) (*awsssm.GetParametersByPathOutput, error)
-	LabelParameterVersion(context.Context, *awsssm.LabelParameterVersionInput, ...func(*awsssm.Options)) (*awsssm.LabelParameterVersionOutput, error)
-	ListTagsForResource(context.Context, *awsssm.ListTagsForResourceInput, ...func(*awsssm.Options)) (*awsssm.ListTagsForResourceOutput, error)
-	PutParameter(context.Context, *awsssm.PutParameterInput, ...func(*awsssm.Options)) (*awsssm.PutParameterOutput, error)
-	RemoveTagsFromResource(context.Context, *awsssm.RemoveTagsFromResourceInput, ...func(*awsssm.Options)) (*awsssm.RemoveTagsFromResourceOutput, error)
+//
+// It has functions, and not the methods of an interface, because the linker keeps all 150 operations of a
+// client that is in an interface: 5 MB (docs/design/kong-547.md).
+type api struct {
+	AddTagsToResource      operation[awsssm.AddTagsToResourceInput, awsssm.AddTagsToResourceOutput]
+	DeleteParameters       operation[awsssm.DeleteParametersInput, awsssm.DeleteParametersOutput]
+	DescribeParameters     operation[awsssm.DescribeParametersInput, awsssm.DescribeParametersOutput]
+	GetParameter           operation[awsssm.GetParameterInput, awsssm.GetParameterOutput]
+	GetParameterHistory    operation[awsssm.GetParameterHistoryInput, awsssm.GetParameterHistoryOutput]
+	GetParameters          operation[awsssm.GetParametersInput, awsssm.GetParametersOutput]
+	GetParametersByPath    operation[awsssm.GetParametersByPathInput, awsssm.GetParametersByPathOutput]
+	LabelParameterVersion  operation[awsssm.LabelParameterVersionInput, awsssm.LabelParameterVersionOutput]
+	ListTagsForResource    operation[awsssm.ListTagsForResourceInput, awsssm.ListTagsForResourceOutput]
+	PutParameter           operation[awsssm.PutParameterInput, awsssm.PutParameterOutput]
+	RemoveTagsFromResource operation[awsssm.RemoveTagsFromResourceInput, awsssm.RemoveTagsFromResourceOutput]
+}
+
+// operation is one operation of the client.
+type operation[In, Out any] func(context.Context, *In, ...func(*awsssm.Options)) (*Out, error)
+
+// operationsOf returns the operations of a client.
+func operationsOf(c *awsssm.Client) api {
+	return api{
+		AddTagsToResource:      c.AddTagsToResource,
+		DeleteParameters:       c.DeleteParameters,
+		DescribeParameters:     c.DescribeParameters,
+		GetParameter:           c.GetParameter,
+		GetParameterHistory:    c.GetParameterHistory,
+		GetParameters:          c.GetParameters,
+		GetParametersByPath:    c.GetParametersByPath,
+		LabelParameterVersion:  c.LabelParameterVersion,
+		ListTagsForResource:    c.ListTagsForResource,
+		PutParameter:           c.PutParameter,
+		RemoveTagsFromResource: c.RemoveTagsFromResource,
+	}
 }
 
 // once turns off the SDK's retries, for requests that must not be executed twice.

@@ -72,7 +72,7 @@ func New(client *awsssm.Client, o Options) (*Store, error) {
 	if notice == nil {
 		notice = func(string) {}
 	}
-	return &Store{api: client, retryer: client.Options().Retryer, keyAlias: alias, advanced: o.Advanced, notice: notice}, nil
+	return &Store{api: operationsOf(client), retryer: client.Options().Retryer, keyAlias: alias, advanced: o.Advanced, notice: notice}, nil
 }
 
 // parameter is one version of a secret with what Parameter Store reports about it.
