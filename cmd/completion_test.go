@@ -81,6 +81,7 @@ var shellCompletions = map[string]string{
 	"coffer export --form":                  "--format",
 	"coffer export --format sh":             "shell shell-escaped",
 	"coffer import api --format sh":         "",
+	"coffer env api --shell ":               "bash dash fish ksh mksh nu nushell powershell pwsh sh zsh",
 	"coffer import api x --format prop":     "",
 	"coffer import api x --format java":     "java-properties",
 	"coffer --backend s3-":                  "s3-kms",

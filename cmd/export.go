@@ -21,7 +21,7 @@ type ExportCmd struct {
 
 	app.ReadFlags
 	EnvFlags
-	Format string `short:"f" default:"json" placeholder:"NAME" help:"json, yaml, dotenv, dotenv-literal, shell, csv, tsv, java-properties, tfvars, toml, docker, systemd, k8s, github-env, github-mask or gitlab (json)."`
+	Format string `short:"f" default:"json" placeholder:"NAME" help:"json, yaml, dotenv, dotenv-literal, shell, fish, powershell, nushell, csv, tsv, java-properties, tfvars, toml, docker, systemd, k8s, github-env, github-mask or gitlab (json)."`
 	Out    string `short:"o" aliases:"output-file" placeholder:"FILE" help:"Write to a file that only you can read, whole or not at all."`
 	Name   string `placeholder:"NAME" help:"Name of the Kubernetes Secret (the last part of the first service)."`
 }
@@ -123,14 +123,24 @@ type EnvCmd struct {
 
 	app.ReadFlags
 	EnvFlags
-	Strict        bool `help:"Print nothing when any secret cannot be a variable."`
-	PreserveCase  bool `short:"p" help:"Keep the case of keys."`
-	EscapeStrings bool `short:"e" help:"Double quotes and escapes such as \\n, for a reader that expands them."`
+	Shell         string `default:"sh" placeholder:"NAME" help:"The shell that reads it: sh, bash, dash, ksh, mksh, zsh, fish, powershell or nushell (sh)."`
+	Strict        bool   `help:"Print nothing when any secret cannot be a variable."`
+	PreserveCase  bool   `short:"p" help:"Keep the case of keys."`
+	EscapeStrings bool   `short:"e" help:"Double quotes and escapes such as \\n, for a reader that expands them."`
 }
 
-// Run prints one export line for each secret. It reports and leaves out secrets that cannot be
+// Run prints what sets one variable for each secret. It reports and leaves out secrets that cannot be
 // variables.
 func (c *EnvCmd) Run(ctx context.Context, a *app.App) error {
+	format, err := formats.ShellFormat(c.Shell)
+	switch {
+	case err != nil:
+		return err
+	case c.EscapeStrings && format != "shell":
+		return app.Usage("--escape-strings is for sh: drop it, %s has an escaping of its own", c.Shell)
+	case c.EscapeStrings:
+		format = "shell-escaped"
+	}
 	a.Unverified = c.Unverified
 	all, err := a.Load(ctx, c.Services)
 	if err != nil {
@@ -144,10 +154,6 @@ func (c *EnvCmd) Run(ctx context.Context, a *app.App) error {
 	pairs, err := pairs(a, layers(all), rules, true)
 	if err != nil {
 		return err
-	}
-	format := "shell"
-	if c.EscapeStrings {
-		format = "shell-escaped"
 	}
 	var out bytes.Buffer
 	if err := formats.Encode(&out, format, pairs, formats.Options{Prefix: c.Prefix, PreserveCase: c.PreserveCase}); err != nil {

@@ -192,6 +192,8 @@ func flagValues(ctx context.Context, a *app.App, node *kong.Node, f *kong.Flag, 
 			return formats.ImportNames()
 		}
 		return formats.Names()
+	case "shell":
+		return formats.Shells()
 	case "prefix":
 		if node.Name == "migrate" { // other commands have --prefix for variables
 			return completeServices(ctx, source(a, line))

@@ -8,9 +8,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclparse"
@@ -40,8 +44,64 @@ func zeros(body []byte) map[string]string {
 
 func sourced(shell string) func(*testing.T, string) map[string]string {
 	return func(t *testing.T, file string) map[string]string {
-		return zeros(run(t, shell, "-c", `. "$1" && exec env -0`, shell, file))
+		command := []string{shell}
+		if shell == "busybox" {
+			command = append(command, "sh")
+		}
+		return zeros(run(t, command[0], append(command[1:], "-c", `. "$1" && exec "$2" -0`, shell, file, env(t))...))
 	}
+}
+
+// env returns the path of the system's env: busybox's own has no -0.
+func env(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("env")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func readFish(t *testing.T, file string) map[string]string {
+	return zeros(run(t, "fish", "--no-config", "-c", `source $argv[1]; and exec env -0`, file))
+}
+
+// readNushell reads as docs/formats.md says that a person does.
+func readNushell(t *testing.T, file string) map[string]string {
+	nu := filepath.Join(os.Getenv(readersVariable), nushell)
+	return zeros(run(t, nu, "--no-config-file", "-c", `open --raw r#'`+file+`'# | from json | load-env; ^env -0`))
+}
+
+// readPowerShellRules reads what PowerShell's tokenizer does (about_Quoting_Rules, and ScanStringLiteral in
+// its tokenizer.cs): no PowerShell is in Debian or npm.
+func readPowerShellRules(t testing.TB, body []byte) map[string]string {
+	t.Helper()
+	statement := regexp.MustCompile(`^\$env:(\w+) = ((?:'(?:[^']|'')*'|\[char]\d+)(?: \+ (?:'(?:[^']|'')*'|\[char]\d+))*)$`)
+	term := regexp.MustCompile(`'(?:[^']|'')*'|\[char]\d+`)
+	all := map[string]string{}
+	for line := range strings.Lines(string(body)) {
+		m := statement.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
+		if m == nil || strings.ContainsFunc(line, func(r rune) bool { return r > 0x7e }) {
+			t.Fatalf("%.200q is no assignment of one line", line)
+		}
+		if strings.HasPrefix(m[2], "[") {
+			t.Fatalf("%.200q begins with a number: a sum of characters is a number", line)
+		}
+		var units []uint16
+		for _, word := range term.FindAllString(m[2], -1) {
+			if number, ok := strings.CutPrefix(word, "[char]"); ok {
+				unit, err := strconv.ParseUint(number, 10, 16)
+				if err != nil {
+					t.Fatal(err)
+				}
+				units = append(units, uint16(unit))
+				continue
+			}
+			units = append(units, utf16.Encode([]rune(strings.ReplaceAll(word[1:len(word)-1], "''", "'")))...)
+		}
+		all[m[1]] = string(utf16.Decode(units))
+	}
+	return all
 }
 
 func byRules(read func(testing.TB, []byte) map[string]string) func(*testing.T, string) map[string]string {

@@ -29,9 +29,7 @@ func consumers() []consumer {
 		}
 	}
 	const csvScript = "import csv\nprint(json.dumps(dict(csv.reader(open(f,newline='',encoding='utf-8'),dialect='%'))))"
-	return append(dotenvConsumers(), []consumer{
-		{name: "bash", format: "shell", tools: []string{"bash", "env"}, read: sourced("bash")},
-		{name: "dash", format: "shell", tools: []string{"dash", "env"}, read: sourced("dash")},
+	return slices.Concat(dotenvConsumers(), shellConsumers(), []consumer{
 		{name: "jq", format: "json", tools: []string{"jq"}, read: func(t *testing.T, f string) map[string]string { return object(t, run(t, "jq", "-c", ".", f)) }},
 		{name: "Python json", format: "json", tools: []string{"python3"}, read: script("print(json.dumps(json.load(open(f,encoding='utf-8'))))")},
 		{name: "PyYAML (1.1)", format: "yaml", reader: python("yaml")},
@@ -52,7 +50,39 @@ func consumers() []consumer {
 		{name: "the rules of a GitHub runner", format: "github-env", read: byRules(readGitHubEnvOnLinux)},
 		{name: "the rules of a GitHub runner on Windows", format: "github-env", read: byRules(readGitHubEnvOnWindows)},
 		{name: "GitLab's rules", format: "gitlab", read: byRules(readGitLabRules), batch: 8},
-	}...)
+	})
+}
+
+// shellConsumers are the shells. nushell comes from npm;
+// PowerShell comes from neither Debian nor npm, so its rules stand in.
+func shellConsumers() []consumer {
+	var all []consumer
+	for _, shell := range []string{"sh", "bash", "dash", "ksh", "mksh", "zsh", "busybox"} {
+		all = append(all, consumer{name: shell, format: "shell", tools: []string{shell, "env"}, read: sourced(shell)})
+	}
+	return append(all,
+		consumer{name: "fish", format: "fish", tools: []string{"fish", "env"}, read: readFish},
+		consumer{name: "nushell", format: "nushell", tools: []string{"nushell"}, read: readNushell},
+		consumer{name: "PowerShell's rules", format: "powershell", read: byRules(readPowerShellRules)},
+	)
+}
+
+// TestQuotingForEachShell holds each shell to values that one shell or another expands, joins or cuts.
+func TestQuotingForEachShell(t *testing.T) {
+	traps := []string{
+		"=ls", "==a==", "a==ls", "a:=ls", "~", "~root", "a:~root", `end\`, `\`, `\\`, `'\''`, "!!", "!ls", "^a^b", "$HOME", "`id`", "$(id)", "(a b)", "[a-z]*", "{a,b}",
+		"%1", "@(a)", "#", "a\r", "\r\n", "a\n", "\n", " a", "héllo 😀", "‘it’s’", "“a” `n", "-n", "--", "+1", "a;b", "a&b|c>d", "é", "\x1b[0m", "*", "?", "null", "0x10",
+	}
+	for _, c := range shellConsumers() {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			for _, tool := range c.tools {
+				needs(t, tool)
+			}
+			c.keys = numbered
+			c.check(t, slices.DeleteFunc(slices.Clone(traps), func(v string) bool { return !carries(t, c.format, "k", v) }))
+		})
+	}
 }
 
 // dotenvConsumers are the readers that dotenv promises, and those that dotenv-literal does.
