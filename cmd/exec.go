@@ -4,8 +4,8 @@ import (
 	"context"
 	"runtime"
 
+	"github.com/coffer-secrets/coffer/environ"
 	"github.com/coffer-secrets/coffer/internal/app"
-	"github.com/coffer-secrets/coffer/internal/environ"
 	"github.com/coffer-secrets/coffer/internal/run"
 	"github.com/coffer-secrets/coffer/store"
 )

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/coffer-secrets/coffer/environ"
 	"github.com/coffer-secrets/coffer/internal/app"
-	"github.com/coffer-secrets/coffer/internal/environ"
 	"github.com/coffer-secrets/coffer/internal/formats"
 	"github.com/coffer-secrets/coffer/internal/outfile"
 	"github.com/coffer-secrets/coffer/store"

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/coffer-secrets/coffer/internal/environ"
+	"github.com/coffer-secrets/coffer/environ"
 	"github.com/coffer-secrets/coffer/store"
 )
 

@@ -5,8 +5,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/coffer-secrets/coffer/environ"
 	"github.com/coffer-secrets/coffer/internal/awsconf"
-	"github.com/coffer-secrets/coffer/internal/environ"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
 )

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"unicode/utf16"
 
-	"github.com/coffer-secrets/coffer/internal/environ"
+	"github.com/coffer-secrets/coffer/environ"
 	"github.com/coffer-secrets/coffer/store"
 )
 
