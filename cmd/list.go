@@ -119,6 +119,8 @@ func (c *ServicesCmd) Run(ctx context.Context, a *app.App) error {
 type HistoryCmd struct {
 	Service string `arg:"" help:"Service."`
 	Key     string `arg:"" help:"Key."`
+
+	Expand bool `short:"e" help:"Print the value of each version too."`
 }
 
 // Run prints a row for each version that the store still has, the oldest first.
@@ -131,24 +133,47 @@ func (c *HistoryCmd) Run(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
-	versions, err := s.History(ctx, id)
+	versions, err := c.versions(ctx, s, id)
 	if err != nil {
 		return err
 	}
 	if a.Globals.JSON {
 		out := make([]app.SecretJSON, len(versions))
-		for i, m := range versions {
-			out[i] = app.NewSecretJSON(m)
+		for i, v := range versions {
+			if out[i] = app.NewSecretJSON(v.Meta); c.Expand {
+				out[i] = app.NewSecretJSONWithValue(v)
+			}
 		}
 		return render.JSON(a.Stdout, out)
 	}
-	t := a.Table("Event", "Version", "Date", "User")
-	for i, m := range versions {
+	header := []string{"Event", "Version", "Date", "User"}
+	if c.Expand {
+		header = append(header, "Value")
+	}
+	t := a.Table(header...)
+	for i, v := range versions {
 		event := "Updated"
-		if i == 0 && m.Version == 1 {
+		if i == 0 && v.Version == 1 {
 			event = "Created"
 		}
-		t.Row(event, m.Version, m.Created, m.CreatedBy)
+		row := []any{event, v.Version, v.Created, v.CreatedBy}
+		if c.Expand {
+			row = append(row, v.Value.Reveal())
+		}
+		t.Row(row...)
 	}
 	return t.Print()
+}
+
+// versions reads the versions, without values unless they are asked for.
+func (c *HistoryCmd) versions(ctx context.Context, s store.Store, id store.ID) ([]store.Secret, error) {
+	if c.Expand {
+		return app.Versions(ctx, s, id)
+	}
+	metas, err := s.History(ctx, id)
+	versions := make([]store.Secret, len(metas))
+	for i, m := range metas {
+		versions[i] = store.Secret{Meta: m}
+	}
+	return versions, err
 }

@@ -24,9 +24,7 @@ func Main(args []string, a *app.App) int {
 	ctx, stop := run.UntilInterrupted(a.Watch)
 	defer stop()
 
-	if len(args) == 0 || args[0] == "help" { // chamber has a help command
-		args = append([]string{"--help"}, args[min(1, len(args)):]...)
-	}
+	args = ownForms(args)
 	var exited bool
 	parser, name, err := parserFor(ctx, a, args, &exited)
 	if err != nil {
@@ -54,6 +52,15 @@ func Main(args []string, a *app.App) int {
 		return a.Fail(err)
 	}
 	return app.ExitDone
+}
+
+// ownForms rewrites a line for which the parser has no form: without any words, and help COMMAND,
+// which chamber has.
+func ownForms(args []string) []string {
+	if len(args) == 0 || args[0] == "help" {
+		return append([]string{"--help"}, args[min(1, len(args)):]...)
+	}
+	return args
 }
 
 // attachValues rewrites -b=s3, which chamber accepts, as -bs3, which our parser accepts.

@@ -53,6 +53,7 @@ func TestWire(t *testing.T) {
 		{what: "write to a server that was never asked", line: "write one alias-app-key-2 -", stdin: "v", requests: 18, depth: 8, unknown: true},
 		{what: "read", line: "read one alias-app-key-1", requests: 1, depth: 1},
 		{what: "history", line: "history one alias-app-key-1", requests: 1, depth: 1},
+		{what: "history --expand", line: "history one alias-app-key-1 --expand", requests: 1, depth: 1},
 		{what: "import, 100 new keys (with STS)", line: "import new-%d " + l.file("new", "alias/app", 100), requests: 106, depth: 8},
 	} {
 		t.Run(c.what, func(t *testing.T) {

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // The sentinels classify every failure; test for them with errors.Is.
@@ -121,8 +122,19 @@ type StorageError struct {
 	Kind   error
 }
 
+// Operation returns what was tried, and on what: "get api/db_url.json", "list the bucket".
+func (e *StorageError) Operation() string {
+	switch {
+	case e.Object != "":
+		return e.Op + " " + e.Object
+	case e.Op == "list" || strings.HasSuffix(e.Op, " of"): // of every object, as services lists
+		return e.Op + " the bucket"
+	}
+	return e.Op
+}
+
 func (e *StorageError) Error() string {
-	text := fmt.Sprintf("%s %s: %v", e.Op, e.Object, e.Kind)
+	text := fmt.Sprintf("%s: %v", e.Operation(), e.Kind)
 	if e.Code != "" {
 		text += " (" + e.Code + ")"
 	}

@@ -53,6 +53,9 @@ func CheckService(service string) error {
 	if service == "" {
 		return invalid("the service has no name")
 	}
+	if whole := strings.TrimRight(service, "/"); whole != service && CheckService(whole) == nil {
+		return invalid("service %q ends with \"/\": the name is %s", service, whole)
+	}
 	for segment := range strings.SplitSeq(service, "/") {
 		if err := checkSegment("service", service, segment); err != nil {
 			return err

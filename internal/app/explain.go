@@ -224,16 +224,16 @@ func isStopped(err error) bool {
 
 // refusal returns the message of an error of the storage, followed by the storage's own text.
 func refusal(e *store.StorageError, err error) string {
-	what := fmt.Sprintf("%s %s failed", e.Op, e.Object)
+	what := fmt.Sprintf("%s failed", e.Operation())
 	switch {
 	case errors.Is(e, store.ErrDenied):
-		what = fmt.Sprintf("not allowed to %s %s", e.Op, e.Object)
+		what = fmt.Sprintf("not allowed to %s", e.Operation())
 	case strings.HasPrefix(e.Reason, "no answer from "), e.Code == awsconf.CodeNoTLS, e.Code == awsconf.CodeOnlyTLS, e.Code == awsconf.CodeCertificate:
-		return fmt.Sprintf("%s %s: %s", e.Op, e.Object, e.Reason)
+		return fmt.Sprintf("%s: %s", e.Operation(), e.Reason)
 	case errors.Is(e, store.ErrUnavailable):
-		what = fmt.Sprintf("%s %s: unexpected answer from the storage", e.Op, e.Object)
+		what = fmt.Sprintf("%s: unexpected answer from the storage", e.Operation())
 	case errors.Is(e, store.ErrCorrupt):
-		what = fmt.Sprintf("%s %s: the answer is not whole", e.Op, e.Object)
+		what = fmt.Sprintf("%s: the answer is not whole", e.Operation())
 	}
 	if errors.Is(err, store.ErrUnknown) {
 		what = "it may or may not be stored: " + what

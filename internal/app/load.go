@@ -175,7 +175,7 @@ func Count(n int, thing string) string {
 
 // ServiceName returns a service's name as it is stored: in lower case, as chamber does, without a
 // slash at its end.
-func ServiceName(name string) string { return strings.ToLower(strings.TrimSuffix(name, "/")) }
+func ServiceName(name string) string { return strings.ToLower(name) }
 
 // ServiceNames returns the names as they are stored, without duplicates. The last of the same name
 // stays, as later services override earlier ones.

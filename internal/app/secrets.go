@@ -7,6 +7,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 )
 
 // SecretJSON is a secret as --json prints it.
@@ -79,6 +80,24 @@ func SecretIDs(ctx context.Context, a *App, s store.Store, service string) ([]st
 		found = append(found, store.ID{Service: service, Key: key})
 	}
 	return found, err
+}
+
+// Versions returns the versions of a secret with their values, oldest first. A store without
+// [admin.Historian] is asked for each version, eight in parallel.
+func Versions(ctx context.Context, s store.Store, id store.ID) ([]store.Secret, error) {
+	if h, ok := s.(admin.Historian); ok {
+		return h.Versions(ctx, id)
+	}
+	metas, err := s.History(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	secrets := make([]store.Secret, len(metas))
+	err = pace.Each(ctx, 8, len(metas), func(ctx context.Context, i int) (err error) {
+		secrets[i], err = s.Read(ctx, metas[i].ID, metas[i].Version)
+		return err
+	})
+	return secrets, err
 }
 
 // Histories reads the histories of secrets, eight in parallel, and counts the secrets that the caller

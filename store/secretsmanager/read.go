@@ -15,6 +15,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/awserror"
 )
 
@@ -74,21 +75,24 @@ func (s *Store) fill(ctx context.Context, c *store.Contents) error {
 
 // History implements [store.Store]. The package comment says how far back it goes.
 func (s *Store) History(ctx context.Context, id store.ID) ([]store.Meta, error) {
-	metas, err := s.metas(ctx, id)
-	return metas, awserror.Wrap("history", id, err)
-}
-
-func (s *Store) metas(ctx context.Context, id store.ID) ([]store.Meta, error) {
-	d, id, err := s.find(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	secrets, err := s.history(ctx, d, id)
+	secrets, err := s.Versions(ctx, id)
 	metas := make([]store.Meta, len(secrets))
 	for i, secret := range secrets {
 		metas[i] = secret.Meta
 	}
 	return metas, err
+}
+
+var _ admin.Historian = (*Store)(nil)
+
+// Versions implements [admin.Historian].
+func (s *Store) Versions(ctx context.Context, id store.ID) ([]store.Secret, error) {
+	d, id, err := s.find(ctx, id)
+	if err != nil {
+		return nil, awserror.Wrap("history", id, err)
+	}
+	secrets, err := s.history(ctx, d, id)
+	return secrets, awserror.Wrap("history", id, err)
 }
 
 // Services implements [store.Store]. Every secret of the account and region whose name is valid

@@ -13,6 +13,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/awserror"
 )
 
@@ -100,6 +101,21 @@ func (s *Store) History(ctx context.Context, id store.ID) ([]store.Meta, error) 
 		return metas, err
 	})
 	return metas, awserror.Wrap("history", id, err)
+}
+
+var _ admin.Historian = (*Store)(nil)
+
+// Versions implements [admin.Historian]. Parameter Store decrypts a whole history or none of it.
+func (s *Store) Versions(ctx context.Context, id store.ID) ([]store.Secret, error) {
+	secrets, err := answer(ctx, s, id, func(id store.ID) ([]store.Secret, error) {
+		versions, err := s.versions(ctx, id, true)
+		secrets := make([]store.Secret, len(versions))
+		for i, p := range versions {
+			secrets[i] = p.Secret
+		}
+		return secrets, err
+	})
+	return secrets, awserror.Wrap("history", id, err)
 }
 
 // Services implements [store.Store].

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 	"time"
 )
 
@@ -169,7 +170,7 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	text := fmt.Sprintf("%s %s: %v", e.Op, e.Name, e.Err)
+	text := fmt.Sprintf("%s: %v", strings.TrimSpace(e.Op+" "+e.Name), e.Err)
 	if e.Code != "" {
 		text += " (" + e.Code + ")"
 	}

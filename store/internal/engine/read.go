@@ -31,19 +31,6 @@ func (e *Engine) Read(ctx context.Context, id store.ID, n int) (store.Secret, er
 	return store.Secret{Meta: o.Meta(n, ""), Value: v.Value}, nil
 }
 
-// History implements [store.Store].
-func (e *Engine) History(ctx context.Context, id store.ID) ([]store.Meta, error) {
-	o, err := e.find(ctx, id)
-	if err != nil {
-		return nil, wrap("history", id.Service, id.Key, err)
-	}
-	var out []store.Meta
-	for _, n := range slices.Sorted(maps.Keys(o.Versions)) {
-		out = append(out, o.Meta(n, ""))
-	}
-	return out, nil
-}
-
 // find reads the object of a secret by its exact name, or else by the only name that differs
 // from it only in case.
 func (e *Engine) find(ctx context.Context, id store.ID) (*Document, error) {

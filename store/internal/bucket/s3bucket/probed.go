@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -235,7 +236,7 @@ func (p *probed) ask(ctx context.Context, op, name string) (*findings, error) {
 	if errors.As(err, &refused) {
 		again := *refused // concurrent changes share the probe, but each gets its own error
 		again.Op, again.Name = op, name
-		again.Reason = fmt.Sprintf("asking the server what it keeps of conditions (%s %s): %s", refused.Op, refused.Name, refused.Reason)
+		again.Reason = fmt.Sprintf("asking the server what it keeps of conditions (%s): %s", strings.TrimSpace(refused.Op+" "+refused.Name), refused.Reason)
 		return nil, &again
 	}
 	if err != nil {
