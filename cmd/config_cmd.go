@@ -17,6 +17,7 @@ func (*ConfigCmd) Run(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
+	s, ofSDK := a.AWSRows(ctx, s)
 	rows := []app.ConfigRow{
 		app.Row("backend", s.Backend), //nolint:forbidigo // the name is only printed
 		app.Row("bucket", s.Bucket),
@@ -31,9 +32,7 @@ func (*ConfigCmd) Run(ctx context.Context, a *app.App) error {
 		app.Row("key_dir", s.KeyDir),
 	}
 	rows = append(rows, s.OptionalRows(a.Globals)...)
-	if s.Kind().Service != "" {
-		rows = append(rows, stsRow(ctx, a, s))
-	}
+	rows = append(rows, ofSDK...)
 	if c := s.File.Chosen; c.Value != "" {
 		rows = append([]app.ConfigRow{app.Row("context", c)}, rows...)
 	}

@@ -1,9 +1,7 @@
 package cmd
 
 import (
-	"cmp"
 	"context"
-	"net/url"
 	"strings"
 	"time"
 
@@ -91,43 +89,10 @@ func (w *whoamiJSON) askSTS(ctx context.Context, a *app.App, s *app.Settings) er
 		services = append(services, "KMS")
 	}
 	for _, service := range append(services, "STS") {
-		row := endpointOf(ctx, s, cfg, service)
+		row := s.EndpointOf(ctx, cfg, service)
 		w.Endpoints = append(w.Endpoints, endpointJSON{service, row.Value, row.From})
 	}
 	return nil
-}
-
-// endpointOf returns the URL of a service and where that setting comes from.
-func endpointOf(ctx context.Context, s *app.Settings, cfg awsconf.Config, service string) app.Setting {
-	at := awsconf.PlaceOf(ctx, cfg, service)
-	if u, err := url.Parse(at.URL); err == nil {
-		at.URL = u.Redacted()
-	}
-	switch at.From {
-	case awsconf.FromOption:
-		return app.Setting{Value: at.URL, From: s.EndpointURL.From}
-	case awsconf.FromAWS:
-		return app.Setting{Value: cmp.Or(at.URL, "AWS's"), From: "default"}
-	case "":
-		return app.Setting{From: "not configured: set AWS_ENDPOINT_URL_STS"}
-	}
-	return app.Setting{Value: at.URL, From: at.From}
-}
-
-// stsRow is the row of the STS endpoint. If the AWS configuration cannot be loaded, it says why not:
-// coffer config must print the other settings all the same.
-func stsRow(ctx context.Context, a *app.App, s *app.Settings) app.ConfigRow {
-	o, err := a.AWSOptions(s)
-	o.Offline = true
-	var cfg awsconf.Config
-	if err == nil {
-		cfg, err = awsconf.Load(ctx, o)
-	}
-	if err != nil {
-		return app.ConfigRow{Name: "sts_endpoint", From: "not known: " + app.Sentence(err)}
-	}
-	at := endpointOf(ctx, s, cfg, "STS")
-	return app.Row("sts_endpoint", at)
 }
 
 func (w *whoamiJSON) print(a *app.App) error {

@@ -87,7 +87,7 @@ func storageHint(e *store.StorageError) string {
 	case awsconf.CodeOnlyTLS:
 		return "write the endpoint as https://"
 	case awsconf.CodeCertificate:
-		return "AWS_CA_BUNDLE names a file with the certificates that this machine is to trust besides; is it the right host, and its clock right?"
+		return "AWS_CA_BUNDLE names a file with the certificates to trust, instead of those of this machine; is it the right host, and its clock right?"
 	case "NoSuchBucket":
 		return "is the bucket's name right, and the region?"
 	case "BucketAlreadyExists":

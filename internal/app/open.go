@@ -69,10 +69,17 @@ func (a *App) AWSOptions(s *Settings) (awsconf.Options, error) {
 		return awsconf.Options{}, err
 	}
 	timeout, err := a.setTimeout(s)
-	return awsconf.Options{
+	o := awsconf.Options{
 		Timeout: timeout,
 		Region:  s.Region.Value, Profile: s.Profile.Value, EndpointURL: s.EndpointURL.Value, Service: s.Kind().Service,
 		Retries: retries, RetryMode: s.RetryMode.Value, AllowHTTP: a.Globals.AllowHTTP || s.File.AllowHTTP,
 		Log: a.Logger(), Now: a.Now,
-	}, err
+	}
+	if s.Retries.isDefault() { // the SDK's own settings come before a default
+		o.Retries = 0
+	}
+	if s.RetryMode.isDefault() {
+		o.RetryMode, o.DefaultRetryMode = "", s.RetryMode.Value
+	}
+	return o, err
 }

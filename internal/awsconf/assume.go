@@ -28,8 +28,9 @@ const (
 // assumer sends the calls that create credentials to the STS in force. [Load] sets at while it
 // loads the configuration: the SDK creates its STS clients before it knows the endpoints.
 type assumer struct {
-	at  *stsPlace
-	now func() time.Time
+	at      *stsPlace
+	now     func() time.Time
+	retries *retries
 }
 
 // options are those of the SDK's credential chain: web identities, and roles of profiles, also
@@ -60,7 +61,7 @@ func (a *assumer) call(ctx context.Context, what string, do func(context.Context
 	limited, cancel := context.WithTimeout(ctx, stsTimeout)
 	defer cancel()
 	err := do(limited, func(o *sts.Options) {
-		if n := o.Retryer.MaxAttempts(); n == 0 || n > stsAttempts {
+		if a.retries.byUs {
 			o.Retryer = retry.AddWithMaxAttempts(o.Retryer, stsAttempts)
 		}
 		if a.at.URL != "" {

@@ -55,8 +55,12 @@ type Options struct {
 	// isn't AWS's, AWS's STS isn't asked for sessions. "" means "S3".
 	Service string
 
-	Retries   int    // attempts of one request, including the first
-	RetryMode string // "standard" or "adaptive"
+	// Retries is the number of attempts of one request, including the first. 0 leaves it to the SDK's
+	// settings (AWS_MAX_ATTEMPTS, the profile), and to [DefaultRetries] if there are none.
+	Retries int
+	// RetryMode is "standard" or "adaptive". "" leaves it to the SDK's settings (AWS_RETRY_MODE, the
+	// profile), and to DefaultRetryMode if there are none. That is "standard" if it is "".
+	RetryMode, DefaultRetryMode string
 
 	// Timeout is how long the caller waits without progress. An attempt without a response ends
 	// after half of it, and after 30 seconds at most, so that there is time for another attempt.
@@ -73,14 +77,14 @@ type Options struct {
 // region isn't configured. Errors are [store.ErrConfiguration]: a profile that doesn't exist, a
 // file that can't be parsed, [ErrNoRegion], a [*PlainHTTPError].
 func Load(ctx context.Context, o Options) (aws.Config, error) {
-	options, err := loadOptions(o)
-	if err != nil {
-		return aws.Config{}, err
-	}
-	sessions := &assumer{now: o.clock()}
-	cfg, err := config.LoadDefaultConfig(ctx, append(options, sessions.options()...)...)
+	retries := &retries{}
+	sessions := &assumer{now: o.clock(), retries: retries}
+	cfg, err := config.LoadDefaultConfig(ctx, append(loadOptions(o, retries), sessions.options()...)...)
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("loading the AWS configuration: %w: %w", err, store.ErrConfiguration)
+	}
+	if err := retries.choose(o, cfg.ConfigSources); err != nil {
+		return aws.Config{}, err
 	}
 	if o.EndpointURL != "" {
 		cfg.BaseEndpoint = aws.String(o.EndpointURL)
@@ -109,12 +113,13 @@ func (o Options) clock() func() time.Time {
 	return time.Now //nolint:forbidigo // the default of a library; the command line hands its own in
 }
 
-func loadOptions(o Options) ([]func(*config.LoadOptions) error, error) {
+func loadOptions(o Options, retries *retries) []func(*config.LoadOptions) error {
 	options := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(httpClient(o.Timeout)),
 		config.WithLogger(sdkLogger(o.Log)),
+		config.WithRetryer(retries.retryer),
 	}
-	stack := []func(*middleware.Stack) error{watchRequests(newContacts(), o.Retries)}
+	stack := []func(*middleware.Stack) error{watchRequests(newContacts(), retries)}
 	if o.Log != nil {
 		stack = append(stack, logRequests(o.Log, o.Now))
 	}
@@ -125,21 +130,7 @@ func loadOptions(o Options) ([]func(*config.LoadOptions) error, error) {
 	if o.Profile != "" {
 		options = append(options, config.WithSharedConfigProfile(o.Profile))
 	}
-	if o.Retries != 0 {
-		options = append(options, config.WithRetryMaxAttempts(o.Retries))
-	}
-	mode := aws.RetryModeStandard
-	if o.RetryMode != "" {
-		var err error
-		if mode, err = aws.ParseRetryMode(o.RetryMode); err != nil {
-			return nil, fmt.Errorf("retry mode %q is neither standard nor adaptive: %w", o.RetryMode, store.ErrConfiguration)
-		}
-		options = append(options, config.WithRetryMode(mode))
-	}
-	if o.Retries != 0 {
-		options = append(options, config.WithRetryer(func() aws.Retryer { return newPatience(mode, o.Retries) }))
-	}
-	return options, nil
+	return options
 }
 
 // httpClient returns a BuildableClient: the SDK shortens its timeouts for instance metadata and
@@ -178,7 +169,8 @@ func fallbackRegion(ctx context.Context, cfg aws.Config) (string, error) {
 }
 
 // S3 returns a client for AWS or for another server. For other servers it uses path-style addresses
-// and sends only the checksums that are required (facts.md, section 5).
+// and, unless the user has set that for the SDK, sends only the checksums that are required (facts.md,
+// section 5).
 func S3(cfg aws.Config) *s3.Client {
 	return s3.NewFromConfig(cfg, func(o *s3.Options) {
 		o.DisableLogOutputChecksumValidationSkipped = true
@@ -187,8 +179,13 @@ func S3(cfg aws.Config) *s3.Client {
 			return
 		}
 		o.UsePathStyle = true
-		if !ofAWS(*o.BaseEndpoint) {
+		if ofAWS(*o.BaseEndpoint) {
+			return
+		}
+		if setting(cfg.ConfigSources, requestChecksums).Value == "" {
 			o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+		}
+		if setting(cfg.ConfigSources, responseChecksums).Value == "" {
 			o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 		}
 	})

@@ -190,8 +190,8 @@ func TestOptionsReachTheClients(t *testing.T) {
 	if transport.MaxIdleConnsPerHost < 64 || transport.MaxIdleConns < 64 || transport.ResponseHeaderTimeout != 30*time.Second {
 		t.Errorf("transport %+v", transport)
 	}
-	if cfg = load(t, awsconf.Options{}); cfg.Region != "us-east-1" || cfg.RetryMaxAttempts != 7 {
-		t.Errorf("from the environment: region %s, %d attempts", cfg.Region, cfg.RetryMaxAttempts)
+	if cfg = load(t, awsconf.Options{}); cfg.Region != "us-east-1" || cfg.Retryer().MaxAttempts() != 7 {
+		t.Errorf("from the environment: region %s, %d attempts", cfg.Region, cfg.Retryer().MaxAttempts())
 	}
 	for name, o := range map[string]awsconf.Options{"retry mode": {RetryMode: "often"}, "profile": {Profile: "none"}} {
 		if _, err := awsconf.Load(t.Context(), o); !errors.Is(err, store.ErrConfiguration) {

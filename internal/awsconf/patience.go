@@ -3,6 +3,7 @@ package awsconf
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,7 +32,41 @@ type patience struct {
 	served atomic.Bool
 }
 
-func newPatience(mode aws.RetryMode, attempts int) aws.Retryer {
+// retryer returns a retryer that reads r at the first request.
+func (r *retries) retryer() aws.Retryer {
+	return late(sync.OnceValue(func() aws.RetryerV2 { return newPatience(r.mode, r.attempts) }))
+}
+
+// late is a retryer that is made when it is used first.
+type late func() aws.RetryerV2
+
+// IsErrorRetryable implements [aws.Retryer].
+func (l late) IsErrorRetryable(err error) bool { return l().IsErrorRetryable(err) }
+
+// MaxAttempts implements [aws.Retryer].
+func (l late) MaxAttempts() int { return l().MaxAttempts() }
+
+// RetryDelay implements [aws.Retryer].
+func (l late) RetryDelay(attempt int, err error) (time.Duration, error) {
+	return l().RetryDelay(attempt, err)
+}
+
+// GetRetryToken implements [aws.Retryer].
+func (l late) GetRetryToken(ctx context.Context, err error) (func(error) error, error) {
+	return l().GetRetryToken(ctx, err)
+}
+
+// GetInitialToken implements [aws.Retryer].
+func (l late) GetInitialToken() func(error) error {
+	return l().GetInitialToken() //nolint:staticcheck // the interface still has it
+}
+
+// GetAttemptToken implements [aws.RetryerV2].
+func (l late) GetAttemptToken(ctx context.Context) (func(error) error, error) {
+	return l().GetAttemptToken(ctx)
+}
+
+func newPatience(mode aws.RetryMode, attempts int) aws.RetryerV2 {
 	p := &patience{}
 	backoff := retry.NewExponentialJitterBackoff(longestWait)
 	throttles := retry.IsErrorThrottles(retry.DefaultThrottles)

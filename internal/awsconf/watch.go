@@ -37,13 +37,13 @@ type operationKey struct{}
 
 // watchRequests reports every operation to the watch of its context, including those that fetch
 // credentials. It limits the attempts at servers that never answered.
-func watchRequests(c *contacts, attempts int) func(*middleware.Stack) error {
+func watchRequests(c *contacts, r *retries) func(*middleware.Stack) error {
 	return func(stack *middleware.Stack) error {
 		begin := middleware.InitializeMiddlewareFunc("Watch", func(
 			ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
 		) (middleware.InitializeOutput, middleware.Metadata, error) {
 			what, change := describeOperation(middleware.GetServiceID(ctx), middleware.GetOperationName(ctx), in.Parameters)
-			o := newOperation(ctx, c, attempts, what, change)
+			o := newOperation(ctx, c, r.attempts, what, change)
 			out, metadata, err := next.HandleInitialize(middleware.WithStackValue(ctx, operationKey{}, o), in)
 			o.wait.End(outcome(err))
 			return out, metadata, err

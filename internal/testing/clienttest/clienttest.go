@@ -29,7 +29,7 @@ func Config(t testing.TB, endpoint string) aws.Config {
 
 func load(t testing.TB, endpoint, mode string) aws.Config {
 	t.Helper()
-	cfg, err := awsconf.Load(t.Context(), awsconf.Options{EndpointURL: endpoint, Retries: awsconf.DefaultRetries, RetryMode: mode})
+	cfg, err := awsconf.Load(t.Context(), awsconf.Options{EndpointURL: endpoint, DefaultRetryMode: mode})
 	if err != nil {
 		t.Fatal(err)
 	}
