@@ -15,46 +15,49 @@ import (
 
 const ownProfile = "[profile slow]\nmax_attempts = 3\nretry_mode = adaptive\nregion = eu-west-3\nrequest_checksum_calculation = when_supported\n"
 
+// sdkPrecedence has, for one profile and some variables, how many requests a failing read makes and what coffer config tells.
+var sdkPrecedence = map[string]struct {
+	env, flags string
+	requests   int64
+	retries    app.ConfigRow
+	mode       app.ConfigRow
+}{
+	"AWS variables": {
+		"AWS_MAX_ATTEMPTS=2 AWS_RETRY_MODE=adaptive", "", 2,
+		app.ConfigRow{Value: "2", From: "$AWS_MAX_ATTEMPTS"},
+		app.ConfigRow{Value: "adaptive", From: "$AWS_RETRY_MODE"},
+	},
+	"a profile": {
+		"AWS_PROFILE=slow", "", 3,
+		app.ConfigRow{Value: "3", From: "profile slow"},
+		app.ConfigRow{Value: "adaptive", From: "profile slow"},
+	},
+	"a variable over the profile": {
+		"AWS_PROFILE=slow AWS_MAX_ATTEMPTS=2 AWS_RETRY_MODE=standard", "", 2,
+		app.ConfigRow{Value: "2", From: "$AWS_MAX_ATTEMPTS"},
+		app.ConfigRow{Value: "standard", From: "$AWS_RETRY_MODE"},
+	},
+	"COFFER_ over AWS_": {
+		"AWS_MAX_ATTEMPTS=3 COFFER_RETRIES=1 AWS_RETRY_MODE=adaptive COFFER_RETRY_MODE=standard", "", 1,
+		app.ConfigRow{Value: "1", From: "$COFFER_RETRIES"},
+		app.ConfigRow{Value: "standard", From: "$COFFER_RETRY_MODE"},
+	},
+	"CHAMBER_ over AWS_": {
+		"AWS_MAX_ATTEMPTS=3 CHAMBER_RETRIES=1 AWS_RETRY_MODE=adaptive CHAMBER_RETRY_MODE=standard", "", 1,
+		app.ConfigRow{Value: "1", From: "$CHAMBER_RETRIES"},
+		app.ConfigRow{Value: "standard", From: "$CHAMBER_RETRY_MODE"},
+	},
+	"a flag over all": {
+		"AWS_MAX_ATTEMPTS=3 COFFER_RETRIES=1 AWS_PROFILE=slow", " --retries 2 --retry-mode standard", 2,
+		app.ConfigRow{Value: "2", From: "--retries"},
+		app.ConfigRow{Value: "standard", From: "--retry-mode"},
+	},
+}
+
 // The order is: flag, COFFER_ and CHAMBER_ variables, AWS_ variables, the profile, the program's default.
 func TestTheUsersSDKSettingsAreKept(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]struct {
-		env, flags string
-		requests   int64
-		retries    app.ConfigRow
-		mode       app.ConfigRow
-	}{
-		"AWS variables": {
-			"AWS_MAX_ATTEMPTS=2 AWS_RETRY_MODE=adaptive", "", 2,
-			app.ConfigRow{Value: "2", From: "$AWS_MAX_ATTEMPTS"},
-			app.ConfigRow{Value: "adaptive", From: "$AWS_RETRY_MODE"},
-		},
-		"a profile": {
-			"AWS_PROFILE=slow", "", 3,
-			app.ConfigRow{Value: "3", From: "profile slow"},
-			app.ConfigRow{Value: "adaptive", From: "profile slow"},
-		},
-		"a variable over the profile": {
-			"AWS_PROFILE=slow AWS_MAX_ATTEMPTS=2 AWS_RETRY_MODE=standard", "", 2,
-			app.ConfigRow{Value: "2", From: "$AWS_MAX_ATTEMPTS"},
-			app.ConfigRow{Value: "standard", From: "$AWS_RETRY_MODE"},
-		},
-		"COFFER_ over AWS_": {
-			"AWS_MAX_ATTEMPTS=3 COFFER_RETRIES=1 AWS_RETRY_MODE=adaptive COFFER_RETRY_MODE=standard", "", 1,
-			app.ConfigRow{Value: "1", From: "$COFFER_RETRIES"},
-			app.ConfigRow{Value: "standard", From: "$COFFER_RETRY_MODE"},
-		},
-		"CHAMBER_ over AWS_": {
-			"AWS_MAX_ATTEMPTS=3 CHAMBER_RETRIES=1 AWS_RETRY_MODE=adaptive CHAMBER_RETRY_MODE=standard", "", 1,
-			app.ConfigRow{Value: "1", From: "$CHAMBER_RETRIES"},
-			app.ConfigRow{Value: "standard", From: "$CHAMBER_RETRY_MODE"},
-		},
-		"a flag over all": {
-			"AWS_MAX_ATTEMPTS=3 COFFER_RETRIES=1 AWS_PROFILE=slow", " --retries 2 --retry-mode standard", 2,
-			app.ConfigRow{Value: "2", From: "--retries"},
-			app.ConfigRow{Value: "standard", From: "--retry-mode"},
-		},
-	} {
+	for name, test := range sdkPrecedence {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, s3test.Options{})
