@@ -33,6 +33,7 @@ type completeCmd struct {
 
 // Run completes the last word.
 func (c *completeCmd) Run(ctx context.Context, a *app.App, parsed *kong.Context) error {
+	a.Unattended = true
 	ctx, cancel := context.WithTimeout(ctx, completionTime)
 	defer cancel()
 	words := c.Words

@@ -27,6 +27,19 @@ type person struct {
 // sit starts a run of the program at a terminal of its own. It works on the local backend.
 func sit(t *testing.T, b *bench, line string) *person {
 	t.Helper()
+	p := openTerminal(t)
+	p.program = b.command(line)
+	p.program.Stdin, p.program.Stdout, p.program.Stderr = p.tty, p.tty, p.tty
+	p.program.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := p.program.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// openTerminal returns a person without a program.
+func openTerminal(t *testing.T) *person {
+	t.Helper()
 	hands, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
 		t.Skip("this system gives no terminal:", err)
@@ -44,13 +57,7 @@ func sit(t *testing.T, b *bench, line string) *person {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = tty.Close() })
-	p := &person{T: t, hands: hands, tty: tty, program: b.command(line)}
-	p.program.Stdin, p.program.Stdout, p.program.Stderr = tty, tty, tty
-	p.program.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	if err := p.program.Start(); err != nil {
-		t.Fatal(err)
-	}
-	return p
+	return &person{T: t, hands: hands, tty: tty}
 }
 
 // sees waits for a text on the screen, behind what was seen before.

@@ -36,6 +36,7 @@ type App struct {
 	Line           *atomic.Pointer[progress.Line] // the progress bar on the terminal now
 
 	Restore    func() // resets the limits of the process before exec runs its command
+	Unattended bool   // nobody is at the terminal for this command, so nothing is asked there
 	Unverified bool   // ReadFlags.Unverified, which the store needs when it is opened
 }
 

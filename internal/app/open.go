@@ -73,7 +73,11 @@ func (a *App) AWSOptions(s *Settings) (awsconf.Options, error) {
 		Timeout: timeout,
 		Region:  s.Region.Value, Profile: s.Profile.Value, EndpointURL: s.EndpointURL.Value, Service: s.Kind().Service,
 		Retries: retries, RetryMode: s.RetryMode.Value, AllowHTTP: a.Globals.AllowHTTP || s.File.AllowHTTP,
-		Log: a.Logger(), Now: a.Now,
+		SessionCache: a.awsDirectory("cli", "cache"),
+		Log:          a.Logger(), Now: a.Now,
+	}
+	if !a.Unattended {
+		o.AskCode = a.askAtTerminal
 	}
 	if s.Retries.isDefault() { // the SDK's own settings come before a default
 		o.Retries = 0

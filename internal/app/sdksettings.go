@@ -3,10 +3,14 @@ package app
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/awsconf"
+	"github.com/coffer-secrets/coffer/internal/term"
 )
 
 // isDefault reports whether nobody has set a setting.
@@ -82,4 +86,37 @@ func (a *App) AWSRows(ctx context.Context, s *Settings) (*Settings, []ConfigRow)
 		rows = append(rows, Row("kms_endpoint", at))
 	}
 	return out, append(rows, Row(stsEndpoint, s.EndpointOf(ctx, cfg, "STS")))
+}
+
+// awsDirectory returns a directory of AWS's own programs, below ~/.aws; "" if there is no home
+// directory.
+func (a *App) awsDirectory(below ...string) string {
+	home := a.home()
+	if home == "" {
+		return ""
+	}
+	return filepath.Join(append([]string{home, ".aws"}, below...)...)
+}
+
+// askAtTerminal asks for a code without echo: on standard input and standard error or, where they are
+// redirected, at the terminal of the process. Standard output is never used.
+func (a *App) askAtTerminal(prompt string) (string, error) {
+	in, out := a.Stdin, a.Stderr
+	if !a.Interactive() {
+		tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+		if err != nil {
+			return "", awsconf.ErrNoTerminal
+		}
+		defer func() { _ = tty.Close() }()
+		in, out = tty, tty
+	}
+	a.hideProgress()
+	code, err := term.Password(in, out, prompt)
+	switch code = strings.TrimSpace(code); {
+	case errors.Is(err, term.ErrNoTerminal):
+		return "", awsconf.ErrNoTerminal
+	case err == nil && code == "":
+		return "", errors.New("no code was typed")
+	}
+	return code, err
 }

@@ -139,14 +139,19 @@ func (a *App) baseDirectory(variable string, below ...string) string {
 	if dir := a.Getenv(variable); filepath.IsAbs(dir) { // the specification says to ignore relative paths
 		return dir
 	}
-	home := a.Getenv("HOME")
-	if runtime.GOOS == "windows" {
-		home = a.Getenv("USERPROFILE")
-	}
+	home := a.home()
 	if home == "" {
 		return ""
 	}
 	return filepath.Join(append([]string{home}, below...)...)
+}
+
+// home returns the home directory, or "".
+func (a *App) home() string {
+	if runtime.GOOS == "windows" {
+		return a.Getenv("USERPROFILE")
+	}
+	return a.Getenv("HOME")
 }
 
 // CacheDirectory returns the directory for files that can be recreated; "" if there is no home

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -31,6 +32,12 @@ type assumer struct {
 	at      *stsPlace
 	now     func() time.Time
 	retries *retries
+
+	// For roles that need the code of an MFA device.
+	profile config.SharedConfig // in force, with its sources; set by [Load], like at
+	ask     func(prompt string) (string, error)
+	cache   sessionCache
+	log     *slog.Logger
 }
 
 // options are those of the SDK's credential chain: web identities, and roles of profiles, also
@@ -47,7 +54,10 @@ func (a *assumer) options() []func(*config.LoadOptions) error {
 		}),
 		config.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) {
 			if o.Client != nil {
-				o.Client = &role{a, o.Client}
+				o.Client = &role{assumer: a, next: o.Client}
+			}
+			if o.SerialNumber != nil { // the SDK asks for the code before the call; we ask only if no session is cached
+				o.TokenProvider = func() (string, error) { return "", nil }
 			}
 		}),
 	}
@@ -116,10 +126,18 @@ func (a *assumer) from() string {
 type role struct {
 	*assumer
 	next stscreds.AssumeRoleAPIClient
+	last string // the access key of the latest session with MFA
 }
 
 // AssumeRole implements [stscreds.AssumeRoleAPIClient].
-func (r *role) AssumeRole(ctx context.Context, in *sts.AssumeRoleInput, o ...func(*sts.Options)) (out *sts.AssumeRoleOutput, err error) {
+func (r *role) AssumeRole(ctx context.Context, in *sts.AssumeRoleInput, o ...func(*sts.Options)) (*sts.AssumeRoleOutput, error) {
+	if in.SerialNumber != nil {
+		return r.assumeWithMFA(ctx, in, o...)
+	}
+	return r.send(ctx, in, o...)
+}
+
+func (r *role) send(ctx context.Context, in *sts.AssumeRoleInput, o ...func(*sts.Options)) (out *sts.AssumeRoleOutput, err error) {
 	err = r.call(ctx, "the role "+aws.ToString(in.RoleArn), func(ctx context.Context, at func(*sts.Options)) (err error) {
 		out, err = r.next.AssumeRole(ctx, in, append(o, at)...)
 		return err

@@ -69,16 +69,23 @@ type Options struct {
 	AllowHTTP bool // allows http:// to other machines
 	Offline   bool // doesn't ask the instance for its region; a missing region is no error
 
+	// AskCode asks a person for the code of an MFA device, with the prompt given. nil, or the error
+	// [ErrNoTerminal], means that nobody can be asked.
+	AskCode func(prompt string) (string, error)
+	// SessionCache is the directory in which the AWS CLI caches the sessions of roles: those with an
+	// MFA device are shared with it. "" caches none.
+	SessionCache string
+
 	Log *slog.Logger     // logs each request at debug level, without values and credentials
 	Now func() time.Time // the clock; if nil, no milliseconds are logged
 }
 
 // Load resolves the configuration. It makes no request, except to the metadata of an instance whose
-// region isn't configured. Errors are [store.ErrConfiguration]: a profile that doesn't exist, a
+// region isn't configured, and to STS for a role that needs the code of an MFA device. Errors are [store.ErrConfiguration]: a profile that doesn't exist, a
 // file that can't be parsed, [ErrNoRegion], a [*PlainHTTPError].
 func Load(ctx context.Context, o Options) (aws.Config, error) {
 	retries := &retries{}
-	sessions := &assumer{now: o.clock(), retries: retries}
+	sessions := &assumer{now: o.clock(), retries: retries, ask: o.AskCode, cache: sessionCache(o.SessionCache), log: o.Log}
 	cfg, err := config.LoadDefaultConfig(ctx, append(loadOptions(o, retries), sessions.options()...)...)
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("loading the AWS configuration: %w: %w", err, store.ErrConfiguration)
@@ -90,7 +97,7 @@ func Load(ctx context.Context, o Options) (aws.Config, error) {
 		cfg.BaseEndpoint = aws.String(o.EndpointURL)
 		cfg.ConfigSources = append([]any{endpointOption(o.EndpointURL)}, cfg.ConfigSources...)
 	}
-	sessions.at = findSTS(ctx, cfg, o)
+	sessions.at, sessions.profile = findSTS(ctx, cfg, o), sharedConfig(cfg)
 	cfg.ConfigSources = append([]any{sessions.at}, cfg.ConfigSources...)
 	if err := checkEndpoints(ctx, cfg, o.AllowHTTP); err != nil {
 		return aws.Config{}, err
@@ -103,6 +110,12 @@ func Load(ctx context.Context, o Options) (aws.Config, error) {
 	own := newSession(cfg.Credentials, o.clock())
 	cfg.Credentials = own
 	cfg.APIOptions = append(slices.Clone(cfg.APIOptions), (&renewal{own}).insert)
+	if !o.Offline && needsMFA(cfg, sessions.profile) {
+		// Now, while nothing else waits: a person is asked.
+		if _, err := own.Retrieve(ctx); err != nil {
+			return aws.Config{}, err
+		}
+	}
 	return cfg, nil
 }
 

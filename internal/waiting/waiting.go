@@ -90,6 +90,7 @@ type Watch struct {
 	mu          sync.Mutex
 	limit       time.Duration // 0: not set yet
 	interrupted bool
+	paused      int // how many persons are being asked
 	ended       *NoProgressError
 	open        []*Wait       // in the order in which they began
 	waited      time.Duration // time without progress, until since
@@ -176,7 +177,7 @@ func (w *Watch) Changes() (made, doubtful []string) {
 // arm runs the clock while there are open waits, and sets the timer for the next report or the
 // limit.
 func (w *Watch) arm() {
-	if len(w.open) == 0 || w.ended != nil {
+	if len(w.open) == 0 || w.ended != nil || w.paused > 0 {
 		w.waited, w.since = w.elapsed(), time.Time{}
 		w.timer.Stop()
 		return
@@ -218,7 +219,7 @@ func (w *Watch) progress() {
 // tick is called by the timer.
 func (w *Watch) tick() {
 	w.mu.Lock()
-	if len(w.open) == 0 || w.ended != nil {
+	if len(w.open) == 0 || w.ended != nil || w.paused > 0 {
 		w.mu.Unlock()
 		return
 	}
@@ -304,6 +305,22 @@ func Limit(ctx context.Context, d time.Duration) time.Duration {
 		return d
 	}
 	return min(d, w.limit)
+}
+
+// Pause stops the clock while a person is asked in the midst of a wait. resume starts it anew.
+func Pause(ctx context.Context) (resume func()) {
+	w := from(ctx)
+	if w == nil {
+		return func() {}
+	}
+	pause := func(by int) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.paused += by
+		w.progress()
+	}
+	pause(1)
+	return func() { pause(-1) }
 }
 
 // Made records a change that was made without a wait.

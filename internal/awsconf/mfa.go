@@ -1,0 +1,104 @@
+package awsconf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/coffer-secrets/coffer/internal/waiting"
+	"github.com/coffer-secrets/coffer/store"
+)
+
+// assumeWithMFA assumes a role that needs a code of an MFA device: with the session that is cached, or
+// else with a code that a person types.
+func (r *role) assumeWithMFA(ctx context.Context, in *sts.AssumeRoleInput, o ...func(*sts.Options)) (*sts.AssumeRoleOutput, error) {
+	of := r.profileOf(aws.ToString(in.RoleArn), aws.ToString(in.SerialNumber))
+	key := cacheKey(of)
+	// A second session is wanted because the first is about to end, or was refused.
+	if out := r.cache.load(key, r.now()); out != nil && *out.Credentials.AccessKeyId != r.last {
+		r.last = *out.Credentials.AccessKeyId
+		return out, nil
+	}
+	// The SDK asks for 15 minutes, the AWS CLI for AWS's default: an hour.
+	in.DurationSeconds = nil
+	if of.RoleDurationSeconds != nil {
+		in.DurationSeconds = aws.Int32(int32(*of.RoleDurationSeconds / time.Second)) //nolint:gosec // AWS allows 43,200 at most
+	}
+	code, err := r.code(ctx, of)
+	if err != nil {
+		return nil, err
+	}
+	in.TokenCode = &code
+	out, err := r.send(ctx, in, o...)
+	if err != nil {
+		var refused *store.CredentialsError
+		if errors.As(err, &refused) && strings.Contains(refused.Reason, " refuses ") {
+			return nil, &store.CredentialsError{Reason: refused.Reason, Way: "a code works once, for about half a minute: wait for the next one and try again. mfa_serial of profile " + of.Profile + " names the device"}
+		}
+		return nil, err
+	}
+	if out.Credentials != nil {
+		r.last = aws.ToString(out.Credentials.AccessKeyId)
+		if err := r.cache.save(key, out); err != nil && r.log != nil {
+			r.log.Debug("the session is not cached, so the next command asks for a code again", "error", err)
+		}
+	}
+	return out, nil
+}
+
+// code asks for a code. A person may take longer to answer than a server.
+func (r *role) code(ctx context.Context, of config.SharedConfig) (string, error) {
+	if r.ask == nil {
+		return "", needsCode(of)
+	}
+	defer waiting.Pause(ctx)()
+	code, err := r.ask("MFA code of " + of.MFASerial + ": ")
+	switch {
+	case errors.Is(err, ErrNoTerminal):
+		return "", needsCode(of)
+	case err != nil:
+		return "", fmt.Errorf("ask for the MFA code: %w", err)
+	}
+	return code, nil
+}
+
+func needsCode(of config.SharedConfig) error {
+	return &store.CredentialsError{
+		Reason: fmt.Sprintf("the profile %s needs a code of the MFA device %s, and there is no terminal to ask for it", of.Profile, of.MFASerial),
+		Way:    fmt.Sprintf("run aws sts get-caller-identity --profile %s, or any coffer command, at a terminal first: the session is kept for the commands after it", of.Profile),
+	}
+}
+
+// profileOf returns the profile that has a role and an MFA device, along the chain of source profiles.
+func (a *assumer) profileOf(role, serial string) config.SharedConfig {
+	for p := &a.profile; p != nil; p = p.Source {
+		if p.RoleARN == role && p.MFASerial == serial {
+			return *p
+		}
+	}
+	return config.SharedConfig{RoleARN: role, MFASerial: serial}
+}
+
+// needsMFA reports whether the credentials of a configuration come from a profile with an MFA device.
+func needsMFA(cfg aws.Config, profile config.SharedConfig) bool {
+	from, ok := cfg.Credentials.(aws.CredentialProviderSource)
+	if !ok || !slices.Contains(from.ProviderSources(), aws.CredentialSourceSTSAssumeRole) {
+		return false
+	}
+	for p := &profile; p != nil; p = p.Source {
+		if p.RoleARN != "" && p.MFASerial != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// ErrNoTerminal is the error of [Options.AskCode] if nobody can be asked.
+var ErrNoTerminal = errors.New("no terminal")
