@@ -112,6 +112,12 @@ func (e *CorruptError) Error() string {
 
 func (e *CorruptError) Unwrap() error { return ErrCorrupt }
 
+// The codes of a [*StorageError] of a store in a directory.
+const (
+	CodeFile       = "File"       // the file system refuses: Reason names the path
+	CodeNoIdentity = "NoIdentity" // no identity in the key directory opens the object: Reason names it
+)
+
 // StorageError is an error answer of the storage. Kind is a sentinel of this package.
 type StorageError struct {
 	Op     string // "get", "put", "delete", "list", or the name of an AWS operation

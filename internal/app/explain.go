@@ -228,7 +228,7 @@ func refusal(e *store.StorageError, err error) string {
 	switch {
 	case errors.Is(e, store.ErrDenied):
 		what = fmt.Sprintf("not allowed to %s", e.Operation())
-	case strings.HasPrefix(e.Reason, "no answer from "), e.Code == awsconf.CodeNoTLS, e.Code == awsconf.CodeOnlyTLS, e.Code == awsconf.CodeCertificate:
+	case notReached(e):
 		return fmt.Sprintf("%s: %s", e.Operation(), e.Reason)
 	case errors.Is(e, store.ErrUnavailable):
 		what = fmt.Sprintf("%s: unexpected answer from the storage", e.Operation())
@@ -238,13 +238,22 @@ func refusal(e *store.StorageError, err error) string {
 	if errors.Is(err, store.ErrUnknown) {
 		what = "it may or may not be stored: " + what
 	}
-	if e.Code != "" {
+	if e.Code != "" && e.Code != store.CodeFile && e.Code != store.CodeNoIdentity {
 		what += " (" + e.Code + ")"
 	}
 	if e.Reason != "" {
 		what += ": " + e.Reason
 	}
 	return what
+}
+
+// notReached reports whether no server answered, so that there is nothing to say about an answer.
+func notReached(e *store.StorageError) bool {
+	switch e.Code {
+	case awsconf.CodeNoTLS, awsconf.CodeOnlyTLS, awsconf.CodeCertificate, awsconf.CodeNotHTTP, awsconf.CodeProxy:
+		return true
+	}
+	return strings.HasPrefix(e.Reason, "no answer from ")
 }
 
 // opLookAtBucket is the operation of the first request of init, HeadBucket.

@@ -88,6 +88,14 @@ func storageHint(e *store.StorageError) string {
 		return "write the endpoint as https://"
 	case awsconf.CodeCertificate:
 		return "AWS_CA_BUNDLE names a file with the certificates to trust, instead of those of this machine; is it the right host, and its clock right?"
+	case awsconf.CodeNotHTTP:
+		return "is it the right port?"
+	case awsconf.CodeProxy:
+		return "HTTPS_PROXY (or HTTP_PROXY) names the proxy, with a user and a password if it wants them; NO_PROXY names hosts that need none"
+	case store.CodeFile:
+		return "" // the reason names the path and what is wrong with it
+	case store.CodeNoIdentity:
+		return "the identity that it was sealed to is lost, or in another key directory: put its file back (from a backup), or name the directory with key_dir in the configuration. Without it nobody can open the secret"
 	case "NoSuchBucket":
 		return "is the bucket's name right, and the region?"
 	case "BucketAlreadyExists":

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -65,8 +66,8 @@ func (a *App) WaitFor(r waiting.Report) {
 	a.Say("waiting for %s (Ctrl-C to stop)", r)
 }
 
-// withChanges adds to the error of a timeout, an interrupt or a network failure which changes were
-// made. It returns any other error unchanged.
+// withChanges adds to the error of a timeout, an interrupt, or a failure of the network or a disk
+// which changes were made. It returns any other error unchanged.
 func (a *App) withChanges(err error) error {
 	if a.Watch == nil {
 		return err
@@ -78,6 +79,8 @@ func (a *App) withChanges(err error) error {
 	switch code := exitCode(err); {
 	case errors.As(err, &exit):
 		return err
+	case a.DefaultTimeout != ReadTimeout && ofFiles(err) && !errors.Is(err, store.ErrIndexBehind):
+		return &partialError{err, strings.Replace(a.changes(), nothingChanged, "nothing was written", 1)}
 	case code == exitInterrupted,
 		code == exitUnavailable && a.DefaultTimeout != ReadTimeout && !errors.Is(err, store.ErrUnknown) && !errors.Is(err, store.ErrIndexBehind):
 		return &partialError{err, a.changes()}
@@ -85,7 +88,19 @@ func (a *App) withChanges(err error) error {
 	return err
 }
 
-// partialError is an interrupt or a network failure, with the changes that were made before it.
+// ofFiles reports whether the file system refused: the disk is full, or a directory can't be used.
+func ofFiles(err error) bool {
+	var refused *store.StorageError
+	var path *fs.PathError
+	if errors.As(err, &refused) {
+		return refused.Code == store.CodeFile
+	}
+	return errors.As(err, &path) && path.Op != "open" // an input that isn't there
+}
+
+const nothingChanged = "nothing was changed"
+
+// partialError is an interrupt, or a failure of the network or a disk, with the changes that were made before it.
 type partialError struct {
 	error
 	changes string
@@ -109,7 +124,7 @@ func (a *App) changes() string {
 		parts = append(parts, subject+" may have been made: run "+commandToCheck(unknown, a.InForce)+" to see")
 	}
 	if len(parts) == 0 {
-		parts = append(parts, "nothing was changed")
+		parts = append(parts, nothingChanged)
 	}
 	if behind {
 		parts = append(parts, "an index may be behind: coffer doctor --fix mends it")

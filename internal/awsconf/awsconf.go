@@ -159,6 +159,7 @@ func httpClient(timeout time.Duration) *awshttp.BuildableClient {
 			t.MaxIdleConns = 2 * parallel
 			t.MaxIdleConnsPerHost = parallel
 			t.ResponseHeaderTimeout = header
+			t.OnProxyConnectResponse = answerOfProxy
 		})
 }
 

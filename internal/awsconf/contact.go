@@ -22,8 +22,8 @@ import (
 )
 
 const (
-	firstTries   = 3               // attempts at a server that never answered
-	firstContact = 4 * time.Second // no retry after a failure later than this
+	contactTries = 3               // attempts in a row at a server that isn't reached
+	contactTime  = 4 * time.Second // no retry after a failure later than this
 
 	handshakeTime = time.Second
 )
@@ -33,6 +33,8 @@ const (
 	CodeNoTLS       = "NoTLS"       // https:// to a server that speaks only HTTP
 	CodeOnlyTLS     = "OnlyTLS"     // http:// to a server that speaks TLS
 	CodeCertificate = "Certificate" // the certificate has an unknown issuer, or the wrong name or dates
+	CodeNotHTTP     = "NotHTTP"     // the server speaks another protocol
+	CodeProxy       = "Proxy"       // the proxy of this machine isn't reached, or refuses
 )
 
 // ContactError reports that a request didn't reach the service at an endpoint. It is
@@ -44,7 +46,7 @@ type ContactError struct {
 	Err  error
 
 	again bool // worth another attempt
-	first bool // the server never answered
+	soon  bool // of the few attempts that such a fault gets
 }
 
 func (e *ContactError) Error() string {
@@ -55,6 +57,10 @@ func (e *ContactError) Error() string {
 		return e.Host + " speaks TLS, not plain HTTP"
 	case CodeCertificate:
 		return fmt.Sprintf("the certificate of %s is not accepted: %s", e.Host, reason(e.Err))
+	case CodeNotHTTP:
+		return e.Host + " answers, but not with HTTP"
+	case CodeProxy:
+		return fmt.Sprintf("the proxy before %s cannot be used: %s", e.Host, reason(e.Err))
 	}
 	return fmt.Sprintf("no answer from %s (%s)", e.Host, reason(e.Err))
 }
@@ -70,8 +76,7 @@ func (e *ContactError) Unwrap() []error {
 // RetryableError is called by every retryer of the SDK.
 func (e *ContactError) RetryableError() bool { return e.again }
 
-// contacts records which servers have answered. After a few attempts the client gives up on a server
-// that never answered. For one that did, it retries as long as the command may run.
+// contacts records which servers have answered, and which the client has given up on.
 type contacts struct {
 	mu       sync.Mutex
 	answered map[string]bool // by host and port
@@ -86,23 +91,34 @@ func (c *contacts) met(host string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.answered[host] = true
+	delete(c.givenUp, host)
+}
+
+// misses counts the attempts in a row that reached no server.
+type misses struct {
+	n     int
+	since time.Time // the first of them
 }
 
 // classify returns err as a [*ContactError] if the server wasn't reached, and unchanged otherwise.
-// n is the number of the attempt, and after the time since the first one.
-func (c *contacts) classify(host string, n int, after time.Duration, err error) error {
-	code, missed := contactFault(err)
-	if !missed {
-		return err
-	}
+//
+// What only a person can mend isn't tried again. A refused connection may be a server that
+// restarts: it gets three attempts within five seconds, whatever the user's number of attempts is.
+// So does every other fault of a server that never answered. After an answer a network that fails
+// is retried as long as the command may run.
+func (c *contacts) classify(host string, m misses, at time.Time, err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e := &ContactError{Host: host, Code: code, Err: err, first: !c.answered[host]}
-	var dns *net.DNSError
-	switch unknown := errors.As(err, &dns) && dns.IsNotFound; {
-	case !e.first:
-		e.again = true
-	case code != "", unknown, n >= firstTries, after >= firstContact, c.givenUp[host]:
+	code, fault := contactFault(err)
+	first := !c.answered[host]
+	if fault == reached || fault == broken && !first {
+		return err
+	}
+	e := &ContactError{Host: host, Code: code, Err: err, soon: true}
+	switch {
+	case code == "" && fault == unsteady && !first:
+		e.again, e.soon = true, false
+	case code != "", fault == unknownHost && first, m.n >= contactTries, at.Sub(m.since) >= contactTime, c.givenUp[host]:
 		c.givenUp[host] = true
 	default:
 		e.again = true
@@ -110,31 +126,81 @@ func (c *contacts) classify(host string, n int, after time.Duration, err error) 
 	return e
 }
 
-// contactFault reports whether err means that the server wasn't reached, with the code of the
-// [*ContactError]. A connection that breaks, or a server that doesn't respond, isn't such an error.
-func contactFault(err error) (code string, missed bool) {
+// contactKind says how a request failed to reach its server.
+type contactKind int
+
+const (
+	reached     contactKind = iota // it didn't fail so
+	broken                         // the connection ended before there was an answer
+	unsteady                       // no route, or a resolver that fails
+	unknownHost                    // the name has no address
+	unusable                       // nobody listens there, or not with this protocol
+)
+
+// contactFault returns how err failed to reach a server, with the code of the [*ContactError]. A
+// server that doesn't respond in time isn't such a fault.
+func contactFault(err error) (code string, kind contactKind) {
 	var (
 		certificate *tls.CertificateVerificationError
 		authority   x509.UnknownAuthorityError
 		record      tls.RecordHeaderError
 		dns         *net.DNSError
 		operation   *net.OpError
+		proxy       *proxyError
 	)
-	switch {
+	switch isOp := errors.As(err, &operation); {
+	case errors.As(err, &proxy):
+		return proxy.code(), unusable
+	case isOp && operation.Op == "proxyconnect" && !operation.Timeout():
+		return CodeProxy, unusable
 	case errors.As(err, &certificate), errors.As(err, &authority):
-		return CodeCertificate, true
+		return CodeCertificate, unusable
 	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, &record):
-		return CodeNoTLS, true
-	case errors.Is(err, errOnlyTLS):
-		return CodeOnlyTLS, true
-	case strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`): // a TLS alert; net/http has no type for it
-		return CodeOnlyTLS, true
+		return CodeNoTLS, unusable
+	case errors.Is(err, errOnlyTLS), strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`): // a TLS alert
+		return CodeOnlyTLS, unusable
+	case strings.Contains(err.Error(), `malformed HTTP `): // net/http has no type for it
+		return CodeNotHTTP, unusable
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return "", unknownHost
 	case errors.As(err, &dns):
-		return "", true
-	case errors.As(err, &operation) && operation.Op == "dial" && !operation.Timeout():
-		return "", true
+		return "", unsteady
+	case isOp && operation.Timeout():
+		return "", reached
+	case isOp && operation.Op == "dial" && errors.Is(err, syscall.ECONNREFUSED):
+		return "", unusable
+	case isOp && operation.Op == "dial":
+		return "", unsteady
+	case isOp, errors.Is(err, io.EOF):
+		return "", broken
 	}
-	return "", false
+	return "", reached
+}
+
+// proxyError is the answer of a proxy that refuses to connect to a server.
+type proxyError struct {
+	Proxy  string // host and port
+	Status int
+}
+
+func (e *proxyError) Error() string {
+	return fmt.Sprintf("%s answers %d %s", e.Proxy, e.Status, http.StatusText(e.Status))
+}
+
+// code returns "" if the server behind the proxy may be at fault.
+func (e *proxyError) code() string {
+	if e.Status >= http.StatusInternalServerError {
+		return ""
+	}
+	return CodeProxy
+}
+
+// answerOfProxy gives the answer of a proxy a type. Without it, net/http makes a bare text of it.
+func answerOfProxy(_ context.Context, proxy *url.URL, _ *http.Request, answer *http.Response) error {
+	if answer.StatusCode == http.StatusOK {
+		return nil
+	}
+	return &proxyError{proxy.Host, answer.StatusCode}
 }
 
 // errOnlyTLS is the error for plain HTTP to a TLS server.
@@ -200,7 +266,9 @@ func reason(err error) string {
 		timeout     interface{ Timeout() bool }
 		sending     *url.Error
 	)
-	switch {
+	switch proxy, ok := proxyAt(err); {
+	case ok:
+		return proxy
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return "no such host"
 	case errors.As(err, &dns):
@@ -217,6 +285,21 @@ func reason(err error) string {
 		return sending.Err.Error()
 	}
 	return err.Error()
+}
+
+// proxyAt describes the failure of a proxy, with its address.
+func proxyAt(err error) (text string, ok bool) {
+	var connect, dial *net.OpError
+	var answered *proxyError
+	switch {
+	case errors.As(err, &answered):
+		return answered.Error(), true
+	case !errors.As(err, &connect) || connect.Op != "proxyconnect":
+		return "", false
+	case errors.As(connect.Err, &dial) && dial.Addr != nil:
+		return dial.Addr.String() + ": " + reason(connect.Err), true
+	}
+	return reason(connect.Err), true
 }
 
 func (c *contacts) hasMet(host string) bool {

@@ -76,7 +76,7 @@ func newPatience(mode aws.RetryMode, attempts int) aws.RetryerV2 {
 		o.Backoff = retry.BackoffDelayerFunc(func(attempt int, err error) (time.Duration, error) {
 			var contact *ContactError
 			switch {
-			case errors.As(err, &contact) && contact.first:
+			case errors.As(err, &contact) && contact.soon:
 				return time.Duration(max(1, attempt)) * time.Second, nil
 			case throttles.IsErrorThrottle(err) == aws.TrueTernary && mode == aws.RetryModeStandard:
 				return p.wait(attempt)

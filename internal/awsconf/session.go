@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/coffer-secrets/coffer/internal/waiting"
 )
 
 const (
@@ -128,7 +130,9 @@ func (s *session) fetch(ctx context.Context) (*generation, error) {
 	if cache, ok := s.source.(*aws.CredentialsCache); ok && s.held() != nil {
 		cache.Invalidate()
 	}
+	wait := s.waitForProcess(ctx)
 	c, err := s.source.Retrieve(ctx)
+	wait.End(waiting.Failed)
 	if ctx.Err() == nil { // a cancelled fetch says nothing about the source
 		s.note(err)
 	}
@@ -144,6 +148,19 @@ func (s *session) fetch(ctx context.Context) (*generation, error) {
 	defer s.mu.Unlock()
 	s.current = g
 	return g, nil
+}
+
+// waitForProcess reports a credential process, which unlike all other sources makes no request. It
+// returns nil for those.
+func (s *session) waitForProcess(ctx context.Context) *waiting.Wait {
+	for _, from := range s.ProviderSources() {
+		if from == aws.CredentialSourceProcess || from == aws.CredentialSourceProfileProcess {
+			wait := waiting.Begin(ctx, "credentials")
+			wait.Attempt("credential_process", 1, 0)
+			return wait
+		}
+	}
+	return nil
 }
 
 func (s *session) note(err error) {

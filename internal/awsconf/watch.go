@@ -25,10 +25,10 @@ import (
 type operation struct {
 	wait     *waiting.Wait
 	contacts *contacts
-	attempts int       // the maximum
-	began    time.Time // of the first attempt
-	n        int       // the current attempt
-	missed   bool      // the attempt before reached no server, and none has answered yet
+	attempts int    // the maximum
+	n        int    // the current attempt
+	misses   misses // until the current attempt
+	limited  bool   // the attempt before reached no server, so that only few follow
 
 	uploaded atomic.Int64 // the most bytes of the body that any attempt has sent
 }
@@ -43,6 +43,9 @@ func watchRequests(c *contacts, r *retries) func(*middleware.Stack) error {
 			ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
 		) (middleware.InitializeOutput, middleware.Metadata, error) {
 			what, change := describeOperation(middleware.GetServiceID(ctx), middleware.GetOperationName(ctx), in.Parameters)
+			if own := credentialRequest(in.Parameters); own != "" {
+				what, change = own, ""
+			}
 			o := newOperation(ctx, c, r.attempts, what, change)
 			out, metadata, err := next.HandleInitialize(middleware.WithStackValue(ctx, operationKey{}, o), in)
 			o.wait.End(outcome(err))
@@ -84,15 +87,17 @@ func newOperation(ctx context.Context, c *contacts, attempts int, what, change s
 
 // begin starts an attempt. The returned context reports when the request gets a connection.
 func (o *operation) begin(ctx context.Context, host string) context.Context {
-	if o.n++; o.n == 1 {
-		o.began = time.Now() //nolint:forbidigo // for the time since, on the monotonic clock
-	}
-	of := o.attempts
-	if o.missed {
-		of = min(of, firstTries)
-	}
-	o.wait.Attempt(host, o.n, of)
+	o.n++
+	o.wait.Attempt(host, o.n, o.of(o.n-1))
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { o.wait.Sent() }})
+}
+
+// of returns the maximum number of attempts, as far as it is known after the first n.
+func (o *operation) of(n int) int {
+	if o.limited {
+		return min(o.attempts, n-o.misses.n+contactTries)
+	}
+	return o.attempts
 }
 
 // answered ends an attempt. If there was a response, its body continues to be watched.
@@ -104,19 +109,22 @@ func (o *operation) answered(ctx context.Context, to *url.URL, r *smithyhttp.Res
 		if to.Scheme == "http" && !o.contacts.hasMet(to.Host) && brokeOff(err) && speaksTLS(ctx, to.Host) {
 			err = &smithyhttp.RequestSendError{Err: errOnlyTLS}
 		}
-		err = o.contacts.classify(to.Host, o.n, time.Since(o.began), err) //nolint:forbidigo // as above
-		var contact *ContactError
-		o.missed = errors.As(err, &contact) && contact.first
+		err = o.missed(to.Host, err)
 		o.wait.Lost(reason(err), false, true)
+		o.wait.Attempt(to.Host, o.n, o.of(o.n))
 		return err
 	}
-	if wantsTLS(r) {
+	if refused := refusalBefore(r); refused != nil {
 		_ = r.Body.Close()
-		err := o.contacts.classify(to.Host, o.n, 0, &smithyhttp.RequestSendError{Err: errOnlyTLS})
+		err := o.missed(to.Host, refused)
 		o.wait.Lost(reason(err), true, false)
 		return err
 	}
 	o.contacts.met(to.Host)
+	if o.limited {
+		o.misses, o.limited = misses{}, false
+		o.wait.Attempt(to.Host, o.n, o.attempts)
+	}
 	if r.StatusCode >= http.StatusBadRequest { // its body is no progress
 		o.wait.Lost(fmt.Sprintf("%d %s", r.StatusCode, http.StatusText(r.StatusCode)), true, r.StatusCode >= http.StatusInternalServerError)
 		return err
@@ -125,6 +133,33 @@ func (o *operation) answered(ctx context.Context, to *url.URL, r *smithyhttp.Res
 		r.Body = &download{ReadCloser: r.Body, wait: o.wait.Beside()}
 	}
 	return err
+}
+
+// missed classifies an attempt that may not have reached its server.
+func (o *operation) missed(host string, err error) error {
+	at := time.Now() //nolint:forbidigo // for the time since the first failure, on the monotonic clock
+	if o.misses.n++; o.misses.n == 1 {
+		o.misses.since = at
+	}
+	err = o.contacts.classify(host, o.misses, at, err)
+	var contact *ContactError
+	o.limited = errors.As(err, &contact) && contact.soon
+	if !o.limited {
+		o.misses = misses{}
+	}
+	return err
+}
+
+// refusalBefore returns the error for a response that isn't the service's: it comes from a proxy, or
+// from a server that wants TLS.
+func refusalBefore(r *smithyhttp.Response) error {
+	switch {
+	case r.StatusCode == http.StatusProxyAuthRequired:
+		return &smithyhttp.RequestSendError{Err: &proxyError{"it", r.StatusCode}}
+	case wantsTLS(r):
+		return &smithyhttp.RequestSendError{Err: errOnlyTLS}
+	}
+	return nil
 }
 
 // outcome returns how an operation ended. After a response that asks to retry later, the outcome
@@ -161,6 +196,26 @@ func describeOperation(service, name string, parameters any) (what, change strin
 		return what, what
 	}
 	return what, object
+}
+
+// credentialRequest describes a request to this machine's metadata or to its credential endpoint. The
+// SDK's clients of these have no names of operations: the context has that of the request for which
+// the credentials are fetched. It returns "" for any other request.
+func credentialRequest(parameters any) string {
+	t := reflect.TypeOf(parameters)
+	if t == nil {
+		return ""
+	}
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch from := t.PkgPath(); {
+	case strings.HasSuffix(from, "/ec2/imds"):
+		return "instance metadata"
+	case strings.HasSuffix(from, "/endpointcreds/internal/client"):
+		return "credentials of the container"
+	}
+	return ""
 }
 
 // changing reports whether an operation changes anything that persists.

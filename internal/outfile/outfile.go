@@ -23,7 +23,7 @@ var errIsDirectory = errors.New("is a directory")
 
 // Write replaces the file at path by one with the given contents and mode 0600. It writes a new file
 // in the same directory, syncs it, renames it over path, and syncs the directory. On an error it
-// removes the new file, and path stays as it was.
+// removes the new file, and path stays as it was; the error says so.
 //
 // Errors are [*fs.PathError]. If path exists, it must be a regular file of the caller: otherwise the
 // error is ErrSymlink, ErrSpecial or ErrOwner. It is ErrDirectory if everybody may replace files in
@@ -39,7 +39,7 @@ func Write(path string, data []byte) error {
 	// The open handle stays the same directory, even if another one is moved to its path.
 	dir, err := os.OpenRoot(filepath.Dir(path))
 	if err != nil {
-		return err
+		return unwritten(path, err)
 	}
 	defer func() { _ = dir.Close() }()
 	if err := checkDirectory(dir, filepath.Dir(path)); err != nil {
@@ -81,7 +81,7 @@ func replace(dir *os.Root, path, name string, data []byte) (err error) {
 	// With O_EXCL a symbolic link at the name is not followed.
 	f, err := dir.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return pathError(path, err)
+		return unwritten(path, err)
 	}
 	defer func() {
 		if err != nil {
@@ -89,10 +89,10 @@ func replace(dir *os.Root, path, name string, data []byte) (err error) {
 		}
 	}()
 	if err := writeAndClose(f, data); err != nil {
-		return pathError(path, err)
+		return unwritten(path, err)
 	}
 	if err := dir.Rename(temp, name); err != nil {
-		return pathError(path, err)
+		return unwritten(path, err)
 	}
 	if err := syncDirectory(dir); err != nil {
 		return pathError(path, fmt.Errorf("it is written, but may not survive a power failure: %w", err))
@@ -110,6 +110,16 @@ func writeAndClose(f *os.File, data []byte) (err error) {
 		return err
 	}
 	return f.Sync()
+}
+
+// unwritten is pathError for a file that stays as it was.
+func unwritten(path string, err error) error {
+	wrapped := pathError(path, err)
+	var at *fs.PathError
+	if errors.As(wrapped, &at) {
+		at.Err = fmt.Errorf("%w; nothing was written", at.Err)
+	}
+	return wrapped
 }
 
 // pathError returns err with path instead of the name of the temporary file.

@@ -65,7 +65,7 @@ func (r Report) String() string {
 		text = fmt.Sprintf("%s (%s)", r.Host, r.What)
 	}
 	switch {
-	case r.Attempt > 1 && r.Of > 0:
+	case r.Attempt > 0 && r.Of > 1:
 		text += fmt.Sprintf(", attempt %d of %d", r.Attempt, r.Of)
 	case r.Attempt > 1:
 		text += fmt.Sprintf(", attempt %d", r.Attempt)

@@ -72,7 +72,7 @@ func TestAWaitWithoutProgressEnds(t *testing.T) {
 		}
 		var ended *waiting.NoProgressError
 		if !errors.As(context.Cause(ctx), &ended) || ended != w.Ended() ||
-			ended.Error() != "no progress for 30s while waiting for minio.lan:9000 (ListObjectsV2 api/)" {
+			ended.Error() != "no progress for 30s while waiting for minio.lan:9000 (ListObjectsV2 api/), attempt 1 of 5" {
 			t.Errorf("the cause is %v", context.Cause(ctx))
 		}
 	})

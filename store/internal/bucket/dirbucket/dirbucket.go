@@ -118,7 +118,7 @@ func (b *Bucket) read(ctx context.Context, op, name string, part func(*sealedFil
 	}
 	root, err := b.openRoot()
 	if err != nil {
-		return bucket.Info{}, nil, failure(op, name, orNotFound(err))
+		return bucket.Info{}, nil, failure(op, name, noRoot(err))
 	}
 	defer shut(root)
 	f, err := openSealed(root, file)
@@ -189,11 +189,11 @@ func (b *Bucket) remove(ctx context.Context, name string, cond bucket.If) error 
 	}
 	_, match := cond.Match()
 	root, err := b.openRoot()
-	if missing(err) && !match {
+	if errors.Is(err, fs.ErrNotExist) && !match {
 		return nil
 	}
 	if err != nil {
-		return orNotFound(err)
+		return noRoot(err)
 	}
 	defer shut(root)
 	unlock, err := lock(ctx, root, objectLock(name))
@@ -215,7 +215,20 @@ func (b *Bucket) openRoot() (*os.Root, error) {
 	if b.dir == "" {
 		return nil, fault{bucket.ErrNoBucket, "no directory is configured"}
 	}
-	return os.OpenRoot(b.dir)
+	root, err := os.OpenRoot(b.dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, &unusable{b.dir, err}
+	}
+	return root, err
+}
+
+// noRoot converts the error about a missing directory to that about a missing object. A file in its
+// place is another error.
+func noRoot(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fault{sentinel: bucket.ErrNotFound}
+	}
+	return err
 }
 
 // makeRoot is openRoot, and creates the directory if it doesn't exist.
@@ -225,7 +238,7 @@ func (b *Bucket) makeRoot() (*os.Root, error) {
 		return root, err
 	}
 	if err := makeDirectories(b.dir); err != nil {
-		return nil, err
+		return nil, orUnusable(b.dir, err)
 	}
 	return b.openRoot()
 }

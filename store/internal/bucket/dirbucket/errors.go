@@ -21,6 +21,37 @@ type fault struct {
 
 func (f fault) Error() string { return f.sentinel.Error() + ": " + f.reason }
 
+// unusable is the error about the directory of a bucket, or of its keys, that can be neither opened
+// nor created. Trying again doesn't help.
+type unusable struct {
+	dir string
+	err error
+}
+
+func (u *unusable) Error() string {
+	return fmt.Sprintf("the directory %s cannot be used: %v", u.dir, bare(u.err))
+}
+
+func (u *unusable) Unwrap() error { return u.err }
+
+// orUnusable returns the error about a directory that can't be used. Another fault stays as it is.
+func orUnusable(dir string, err error) error {
+	var known fault
+	if err == nil || errors.As(err, &known) {
+		return err
+	}
+	return &unusable{dir, err}
+}
+
+// bare returns the system's error, without the operation and the path.
+func bare(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}
+
 // missing reports whether there is no such file, or a directory above it is missing.
 func missing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
@@ -38,35 +69,32 @@ func orNotFound(err error) error {
 // or else a permanent one: a full disk is not a network failure, and repeating the request does not
 // help. After each of these the change is not made; if it may have been made, the error is a fault.
 // An error of [os.Root] itself, such as a path that leaves the directory, has no errno and is
-// permanent.
+// permanent. An error about a file has the code [store.CodeFile].
 func failure(op, name string, err error) error {
-	e := &bucket.Error{Op: op, Name: name}
+	e := &bucket.Error{Op: op, Name: name, Code: store.CodeFile}
 	var known fault
+	var whole *unusable
 	var errno syscall.Errno
-	switch {
+	switch isErrno := errors.As(err, &errno); {
 	case errors.As(err, &known):
-		e.Err, e.Reason = known.sentinel, known.reason
+		e.Err, e.Reason, e.Code = known.sentinel, known.reason, ""
+		if errors.Is(known.sentinel, bucket.ErrDenied) {
+			e.Code = store.CodeNoIdentity
+		}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		e.Err = err
-	case errors.As(err, &errno) && taken(errno):
-		e.Err, e.Reason = bucket.ErrRefused, clash(name, errno)
+		e.Err, e.Code = err, ""
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		e.Err, e.Reason = bucket.ErrDenied, err.Error()
-	case errors.As(err, &errno) && passing(errno):
+	case errors.As(err, &whole):
+		e.Err, e.Reason = bucket.ErrRefused, err.Error()
+	case isErrno && taken(errno):
+		e.Err, e.Reason, e.Code = bucket.ErrRefused, clash(name, errno), ""
+	case isErrno && passing(errno):
 		e.Err, e.Reason = bucket.ErrUnavailable, err.Error()
 	default:
 		e.Err, e.Reason = bucket.ErrRefused, err.Error()
 	}
 	return e
-}
-
-// unmade returns the error of directories that cannot be created. It is permanent unless it is a
-// denial.
-func unmade(err error) error {
-	if err == nil || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
-		return err
-	}
-	return fault{bucket.ErrRefused, err.Error()}
 }
 
 // taken reports whether a file is where the name needs a directory, or the other way round.

@@ -87,7 +87,7 @@ func makeDirectories(dir string) error {
 		return err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return unmade(err)
+		return &unusable{dir, err}
 	}
 	root, err := os.OpenRoot(filepath.Dir(dir))
 	if err != nil {

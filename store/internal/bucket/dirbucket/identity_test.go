@@ -24,7 +24,7 @@ func TestWithoutItsIdentityAnObjectIsDenied(t *testing.T) {
 	h.wantBody(t, "api/a.json", "a")
 	b := h.open()
 	_, err := b.Get(t.Context(), "api/b.json")
-	wantError(t, err, bucket.ErrDenied, "no identity here opens it")
+	wantError(t, err, bucket.ErrDenied, "no identity in ", "keys opens it")
 	head, err := b.Head(t.Context(), "api/b.json")
 	want.Seal.KeyID = ""
 	if diff := cmp.Diff(want, head); err != nil || diff != "" {

@@ -109,11 +109,11 @@ func (k *keyring) create(path, alias string) error {
 		return err
 	}
 	if err := makeDirectories(k.dir); err != nil {
-		return err
+		return orUnusable(k.dir, err)
 	}
 	root, err := os.OpenRoot(k.dir)
 	if err != nil {
-		return err
+		return &unusable{k.dir, err}
 	}
 	defer shut(root)
 	text := fmt.Sprintf("%s%s\n# public key: %s\n%s\n", aliasComment, alias, identity.Recipient(), identity)
@@ -174,19 +174,19 @@ func (k *keyring) first(try func(*age.X25519Identity) error) (string, error) {
 			}
 		}
 		if fresh {
-			return "", noneFits(files)
+			return "", k.noneFits(files)
 		}
 	}
 }
 
 // noneFits returns the error about an object that no identity decrypts.
-func noneFits(files []identityFile) error {
+func (k *keyring) noneFits(files []identityFile) error {
 	for _, file := range files {
 		if file.fault != nil {
 			return file.fault
 		}
 	}
-	return fault{bucket.ErrDenied, "no identity here opens it"}
+	return fault{bucket.ErrDenied, "no identity in " + k.dir + " opens it"}
 }
 
 // load returns the identity files in the order of their names, and whether they were read just now.
@@ -234,12 +234,11 @@ func identityPaths(dir string) ([]string, error) {
 // later.
 func checkKeyDirectory(dir string) error {
 	stat, err := os.Stat(dir)
-	if missing(err) {
-		return nil
-	}
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
 	case err != nil:
-		return err
+		return &unusable{dir, err}
 	case !stat.IsDir():
 		return fault{bucket.ErrKey, fmt.Sprintf("the key directory %s is %s", dir, kindOfFile(stat.Mode()))}
 	case foreign(stat):

@@ -47,7 +47,7 @@ func (l *listing) run(b *Bucket, prefix string) error {
 	}
 	slash := strings.LastIndexByte(prefix, '/') + 1
 	top, err := b.openRoot()
-	if missing(err) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
