@@ -58,28 +58,6 @@ func empty(r *http.Request) (*http.Response, error) {
 
 func TestAServerThatIsNotReachedIsGivenUpSoon(t *testing.T) {
 	mototest.Isolate(t)
-	// A server that answers once and is gone then.
-	goes := func(then network) network {
-		return func(n int, r *http.Request) (*http.Response, error) {
-			if n == 1 {
-				return empty(r)
-			}
-			return then(n, r)
-		}
-	}
-	// A server that restarts, and one that fails before it is gone.
-	restarts := func(n int, r *http.Request) (*http.Response, error) {
-		if n == 2 || n == 3 {
-			return refuses(n, r)
-		}
-		return empty(r)
-	}
-	falls := func(n int, r *http.Request) (*http.Response, error) {
-		if n <= 2 {
-			return &http.Response{StatusCode: 500, ProtoMajor: 1, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
-		}
-		return refuses(n, r)
-	}
 	for name, test := range map[string]struct {
 		network  network
 		mode     string
@@ -128,6 +106,32 @@ func TestAServerThatIsNotReachedIsGivenUpSoon(t *testing.T) {
 			})
 		})
 	}
+}
+
+// goes answers once, and then in another way.
+func goes(then network) network {
+	return func(n int, r *http.Request) (*http.Response, error) {
+		if n == 1 {
+			return empty(r)
+		}
+		return then(n, r)
+	}
+}
+
+// restarts refuses for a moment.
+func restarts(n int, r *http.Request) (*http.Response, error) {
+	if n == 2 || n == 3 {
+		return refuses(n, r)
+	}
+	return empty(r)
+}
+
+// falls answers with errors before it is gone.
+func falls(n int, r *http.Request) (*http.Response, error) {
+	if n <= 2 {
+		return &http.Response{StatusCode: 500, ProtoMajor: 1, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+	}
+	return refuses(n, r)
 }
 
 func fails(err error) network {

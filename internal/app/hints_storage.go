@@ -1,0 +1,87 @@
+package app
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/coffer-secrets/coffer/internal/awsconf"
+	"github.com/coffer-secrets/coffer/store"
+)
+
+func storageHint(e *store.StorageError) string {
+	if e.Code == "AccessDenied" && errors.Is(e, store.ErrCredentials) { // denied after the same was allowed
+		return "the session has ended: get new credentials (aws sso login, or assume the role again)"
+	}
+	if own, ok := codeHint(e.Code); ok {
+		return own
+	}
+	switch denied := errors.Is(e, store.ErrDenied); {
+	case e.Op == "put" && e.Code == "NotImplemented":
+		return "coffer doctor --probe shows what this server keeps; where it has no KMS keys: -b s3"
+	case e.Op == "put" && e.Status == http.StatusInternalServerError:
+		return "some servers answer so for a key that they do not have: does the alias exist there?"
+	case denied && strings.HasPrefix(e.Op, "cloudtrail:"):
+		return "ask for cloudtrail:LookupEvents"
+	case denied && neededActions(e.Op) != "":
+		return "ask for " + neededActions(e.Op)
+	case denied && strings.HasSuffix(e.Op, "of") && strings.Contains(e.Op, "version"):
+		return "ask for what coffer policy operator prints: s3:ListBucketVersions, s3:GetObjectVersion and s3:DeleteObjectVersion; and kms:Decrypt"
+	case denied && e.Op == opLookAtBucket:
+		return "it may be somebody else's, since a name is taken once for all accounts: then take another name; if it is yours, ask for s3:ListBucket on it"
+	case denied:
+		return "ask for s3:GetObject, s3:ListBucket and kms:Decrypt to read; s3:PutObject, s3:DeleteObject and kms:GenerateDataKey to write"
+	case e.Code == "Forbidden": // not a code of AWS: moto's, for a bucket policy
+		return "if the server does not know the conditions of the bucket's policy, take the policy away there: coffer init --without policy makes none"
+	case e.Op == opLookAtBucket && e.Status == http.StatusBadRequest: // the answer to HEAD has no body
+		return "is the region right (--region, or COFFER_AWS_REGION), and are the credentials this server's?"
+	case errors.Is(e, store.ErrCredentials):
+		return "no usable credentials: set up a profile, a role or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
+	}
+	return ""
+}
+
+// codeHint returns the hint of a code alone, and whether it has one.
+func codeHint(code string) (hint string, ok bool) {
+	switch code {
+	case "NoConditionalWrites":
+		return "if nobody else writes to this bucket, --single-writer (or single_writer in the configuration) changes secrets all the same", true
+	case "NotKept":
+		return "nothing was changed; coffer doctor --probe shows what this server keeps", true
+	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
+		return "the session has ended: get new credentials (aws sso login, or assume the role again)", true
+	case "InvalidAccessKeyId", "SignatureDoesNotMatch":
+		return "these credentials are not of this storage", true
+	case "RequestTimeTooSkewed":
+		return "this machine's clock is wrong", true
+	case awsconf.CodeNoTLS:
+		return "write the endpoint as http://, if it is meant to be without TLS", true
+	case awsconf.CodeOnlyTLS:
+		return "write the endpoint as https://", true
+	case awsconf.CodeCertificate:
+		return "AWS_CA_BUNDLE names a file with the certificates to trust, instead of those of this machine; is it the right host, and its clock right?", true
+	case awsconf.CodeNotHTTP:
+		return "is it the right port?", true
+	case awsconf.CodeProxy:
+		return "HTTPS_PROXY (or HTTP_PROXY) names the proxy, with a user and a password if it wants them; NO_PROXY names hosts that need none", true
+	case store.CodeFile:
+		return "", true // the reason names the path and what is wrong with it
+	case store.CodeNoIdentity:
+		return "the identity that it was sealed to is lost, or in another key directory: put its file back (from a backup), or name the directory with key_dir in the configuration. Without it nobody can open the secret", true
+	case "NoSuchBucket":
+		return "is the bucket's name right, and the region?", true
+	case "BucketAlreadyExists":
+		return "somebody else has a bucket of that name: take another name", true
+	case "InvalidBucketName":
+		return "a bucket's name has 3 to 63 characters: lower-case letters, digits, dots and hyphens", true
+	case "PermanentRedirect", "AuthorizationHeaderMalformed":
+		return "the bucket is in another region: --region, or COFFER_AWS_REGION", true
+	case "KMS.DisabledException":
+		return "the KMS key is disabled: who owns it must enable it, or the secrets must be moved to another key while it is enabled; coffer doctor tells whether anything but a left index is under it", true
+	case "KMS.KMSInvalidStateException":
+		return "the KMS key is about to be deleted: who owns it can cancel the deletion", true
+	case "KMS.NotFoundException", "kms:KeyNotFound":
+		return "does the alias exist in this account and region?", true
+	}
+	return "", false
+}
