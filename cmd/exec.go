@@ -7,7 +7,6 @@ import (
 	"github.com/coffer-secrets/coffer/environ"
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/run"
-	"github.com/coffer-secrets/coffer/store"
 )
 
 // ExecCmd runs a command with secrets in its environment.
@@ -62,7 +61,7 @@ func (c *ExecCmd) Run(ctx context.Context, a *app.App) error {
 	if c.Strict {
 		rules.Strict = &c.StrictValue
 	}
-	env, notices, err := environ.Build(a.Environ, layers(all), rules)
+	env, notices, err := environ.Build(a.Environ, environ.Layers(all...), rules)
 	if err != nil {
 		return err
 	}
@@ -76,15 +75,4 @@ func (c *ExecCmd) Run(ctx context.Context, a *app.App) error {
 		return err
 	}
 	return run.Replace(ctx, a, path, command, env.Strings())
-}
-
-func layers(all []store.Contents) []environ.Layer {
-	out := make([]environ.Layer, len(all))
-	for i, c := range all {
-		out[i].Service = c.Service
-		for _, s := range c.Secrets {
-			out[i].Vars = append(out[i].Vars, environ.Var{Key: s.ID.Key, Value: s.Value})
-		}
-	}
-	return out
 }

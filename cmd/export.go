@@ -43,7 +43,7 @@ func (c *ExportCmd) Run(ctx context.Context, a *app.App) error {
 	if err := a.RefuseIncomplete(all, c.ReadFlags); err != nil {
 		return err
 	}
-	pairs, err := pairs(a, layers(all), c.rules(), variables)
+	pairs, err := pairs(a, environ.Layers(all...), c.rules(), variables)
 	if err != nil {
 		return err
 	}
@@ -151,7 +151,7 @@ func (c *EnvCmd) Run(ctx context.Context, a *app.App) error {
 	}
 	rules := c.rules()
 	rules.KeepGoing = !c.Strict
-	pairs, err := pairs(a, layers(all), rules, true)
+	pairs, err := pairs(a, environ.Layers(all...), rules, true)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,18 @@ type Layer struct {
 	Vars    []Var
 }
 
+// Layers returns the secrets of services as layers, in the same order.
+func Layers(services ...store.Contents) []Layer {
+	out := make([]Layer, len(services))
+	for i, c := range services {
+		out[i].Service = c.Service
+		for _, s := range c.Secrets {
+			out[i].Vars = append(out[i].Vars, Var{Key: s.ID.Key, Value: s.Value})
+		}
+	}
+	return out
+}
+
 // Rules set which variables the child inherits, and which secrets become variables. The zero value
 // inherits everything except coffer's own variables, and adds every secret.
 //

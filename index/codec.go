@@ -1,6 +1,8 @@
 package index
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/strictjson"
@@ -38,14 +40,14 @@ type entryJSON struct {
 // readers could see two values. The error is a [*ParseError].
 func Parse(alias string, body []byte) (*Index, error) {
 	if len(body) > MaxSize {
-		return nil, &strictjson.Error{Offset: MaxSize, Reason: "an index has at most 16 MiB"}
+		return nil, &ParseError{Offset: MaxSize, Reason: "an index has at most 16 MiB"}
 	}
 	if alias == "" {
 		return parsePlain(body)
 	}
 	var f fileJSON[entryJSON]
 	if err := strictjson.Unmarshal(body, &f); err != nil {
-		return nil, err
+		return nil, parseError(err)
 	}
 	x := fromFile(alias, f)
 	for key, e := range f.Latest {
@@ -57,7 +59,7 @@ func Parse(alias string, body []byte) (*Index, error) {
 func parsePlain(body []byte) (*Index, error) {
 	var f fileJSON[*string]
 	if err := strictjson.Unmarshal(body, &f); err != nil {
-		return nil, err
+		return nil, parseError(err)
 	}
 	x := fromFile("", f)
 	for key, value := range f.Latest {
@@ -135,4 +137,18 @@ func unquote(tag string) string { return strings.Trim(strings.TrimPrefix(tag, "W
 
 // ParseError reports why and at which byte offset an index is invalid. It never
 // contains a part of the index, which could be a secret.
-type ParseError = strictjson.Error
+type ParseError struct {
+	Offset int64 // bytes from the start
+	Reason string
+}
+
+func (e *ParseError) Error() string { return fmt.Sprintf("byte %d: %s", e.Offset, e.Reason) }
+
+// parseError converts the error of a document.
+func parseError(err error) error {
+	var invalid *strictjson.Error
+	if errors.As(err, &invalid) {
+		return &ParseError{Offset: invalid.Offset, Reason: invalid.Reason}
+	}
+	return err
+}

@@ -46,6 +46,16 @@ func NewID(service, key string) (ID, error) {
 	return id, nil
 }
 
+// ParseID returns the ID of a name as [ID.String] writes it, "api/db_password". The key is what
+// follows the last "/". The error wraps [ErrInvalid].
+func ParseID(name string) (ID, error) {
+	i := strings.LastIndexByte(name, '/')
+	if i < 0 {
+		return ID{}, invalid("%q is not of the form SERVICE/KEY", name)
+	}
+	return NewID(name[:i], name[i+1:])
+}
+
 // CheckService returns an error that wraps [ErrInvalid] unless a string can name a service. A
 // service consists of segments of letters, digits, "_", "." and "-", joined by "/". No segment is
 // "." or "..", or begins with "__", which is reserved for indexes.

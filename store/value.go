@@ -17,6 +17,9 @@ const redacted = "[redacted]"
 // Value is a secret's value. It never prints itself: fmt, log/slog and the encoding packages print
 // "[redacted]", or a memory address if the Value is in an unexported field of another type. Only
 // [Value.Reveal] returns the text. Equal values are ==.
+//
+// A Value protects against printing, not against someone who can read the memory of the process: Go
+// can't erase a string, so the text stays in memory for some time after its last use.
 type Value struct{ h unique.Handle[string] } // the zero handle for ""
 
 // NewValue makes a Value of any string. [Value.Check] reports whether it can be stored.

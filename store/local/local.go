@@ -24,7 +24,9 @@ type Options struct {
 	KeyDir   string // the identities: <alias, "/" as "_">.age; created at the first write under the alias
 	KeyAlias string // "" means [DefaultAlias]
 
-	AllowRollback bool              // see [engine.Options]
+	// AllowRollback accepts a secret with a lower version than its index has seen, as after a backup
+	// was restored. Otherwise it is a [store.RollbackError].
+	AllowRollback bool
 	Notice        func(text string) // receives a sentence for the user; nil: none
 
 	Author string           // recorded as the writer

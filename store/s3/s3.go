@@ -31,7 +31,11 @@ type Options struct {
 	CacheDir     string
 	PrivateDir   string
 
-	Unverified    bool // see [engine.Options]
+	// Unverified lets [store.Store.Load] trust an index if the caller has no permission to list the
+	// service. Then deletions and changes that the index doesn't show are not noticed.
+	Unverified bool
+	// AllowRollback accepts a secret with a lower version than its index has seen, as after a backup
+	// was restored. Otherwise it is a [store.RollbackError].
 	AllowRollback bool
 
 	Now func() time.Time // nil: the system's clock

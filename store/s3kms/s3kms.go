@@ -18,11 +18,13 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/s3open"
 )
 
-// Options configure the store. Bucket and KeyAlias are required.
+// Options configure the store. Bucket is required, and for changes KeyAlias.
 type Options struct {
 	Bucket string
 	// KeyAlias is the alias of the key for new secrets: "alias/app". The id or the ARN of a key is
-	// resolved with KMS, and the key must have exactly one alias.
+	// resolved with KMS, and the key must have exactly one alias. Reads don't need it, since each
+	// object names its key. Without it, changes fail with [store.ErrConfiguration], the store
+	// implements only [store.Store] and [store.Lister], and a load takes one round trip more.
 	KeyAlias string
 
 	// ExpectedOwner is an account id. Every request fails on another account's bucket.
@@ -44,7 +46,11 @@ type Options struct {
 	CacheDir     string
 	PrivateDir   string
 
-	Unverified    bool // see [engine.Options]
+	// Unverified lets [store.Store.Load] trust an index if the caller has no permission to list the
+	// service. Then deletions and changes that the index doesn't show are not noticed.
+	Unverified bool
+	// AllowRollback accepts a secret with a lower version than its index has seen, as after a backup
+	// was restored. Otherwise it is a [store.RollbackError].
 	AllowRollback bool
 
 	Now func() time.Time // nil: the system's clock
@@ -62,6 +68,10 @@ func New(ctx context.Context, cfg aws.Config, o Options) (store.Store, error) {
 		return nil, err
 	}
 	o.Log = shared.Log
+	if o.KeyAlias == "" {
+		shared.ReadOnly = true
+		return reader{s3open.New(cfg, s3open.Bucket(cfg, shared), shared)}, nil
+	}
 	alias, err := store.NormalizeAlias(o.KeyAlias)
 	if err != nil {
 		return nil, err

@@ -23,6 +23,10 @@ type Options struct {
 	// plain index and no aliases.
 	Alias string
 
+	// ReadOnly states that the store has key aliases, but that the caller has configured none. Then
+	// only reads work. They read the indexes that the listing shows.
+	ReadOnly bool
+
 	// Vouch returns an error if the seal of an object, as a read or the answer to a put
 	// reports it, is not acceptable. If Vouch is nil, every seal is accepted.
 	Vouch func(object string, s bucket.Seal) error
@@ -110,7 +114,7 @@ func New(o Options) *Engine {
 }
 
 // Plain reports whether the store has one index and no key aliases.
-func (e *Engine) Plain() bool { return e.Alias == "" }
+func (e *Engine) Plain() bool { return e.Alias == "" && !e.ReadOnly }
 
 // ObjectName returns the name of the object of a secret.
 func ObjectName(service, key string) string { return store.ID{Service: service, Key: key}.Object() }

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 
+	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/internal/strictjson"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
@@ -73,6 +74,10 @@ func kind(err *bucket.Error) error {
 // corrupt returns the error for an object that does not parse.
 func corrupt(object string, err error) error {
 	var parse *strictjson.Error
+	var invalid *index.ParseError
+	if errors.As(err, &invalid) {
+		return &store.CorruptError{Object: object, Offset: invalid.Offset, Reason: invalid.Reason}
+	}
 	if errors.As(err, &parse) {
 		return &store.CorruptError{Object: object, Offset: parse.Offset, Reason: parse.Reason}
 	}

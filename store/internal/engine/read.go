@@ -345,10 +345,15 @@ func (e *Engine) lookUnlisted(ctx context.Context, v *View, c *store.Contents) e
 		return err
 	}
 	own := v.Indexes[index.FileName(e.Alias)]
-	if c.Unlisted && own.Denied != nil {
+	switch {
+	case own == nil: // no alias is configured
+		if c.Unlisted {
+			return v.denied // without a listing it is unknown which indexes exist
+		}
+	case own.Denied == nil:
+	case c.Unlisted:
 		return nil // 403 may also mean missing: report a denied index, as nothing was read
-	}
-	if _, listed := v.Files[own.File]; !listed && own.Denied != nil {
+	case v.Files[own.File].Name == "":
 		v.Indexes[own.File] = &IndexState{File: own.File, Missing: true}
 	}
 	entries := map[string]index.Entry{}

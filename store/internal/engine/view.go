@@ -42,6 +42,16 @@ type IndexState struct {
 // alias concurrently (R1). If all is true, it then reads all other indexes in the listing (R2).
 func (e *Engine) look(ctx context.Context, service string, all bool) (*View, error) {
 	v := &View{Service: service, Indexes: map[string]*IndexState{}}
+	if e.ReadOnly {
+		err := e.List(ctx, v)
+		if errors.Is(err, bucket.ErrDenied) {
+			v.denied, err = err, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		return v, e.readIndexes(ctx, v)
+	}
 	own := index.FileName(e.Alias)
 	var ownState *IndexState
 	err := pace.All(ctx,

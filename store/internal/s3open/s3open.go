@@ -35,7 +35,8 @@ type Options struct {
 	Log           *slog.Logger
 
 	Encryption string            // of new objects: "AES256" or "aws:kms"
-	KeyAlias   string            // "" if there are no keys
+	KeyAlias   string            // "" if there are no keys, or with ReadOnly
+	ReadOnly   bool              // there are keys, and none is configured
 	KeyNames   map[string]string // the names of the keys on a server other than AWS, by alias
 	Vouch      func(object string, s bucket.Seal) error
 
@@ -87,6 +88,7 @@ func New(cfg aws.Config, b s3bucket.Whole, o Options) *Store {
 	e := engine.New(engine.Options{
 		Bucket:     b,
 		Alias:      o.KeyAlias,
+		ReadOnly:   o.ReadOnly,
 		Vouch:      o.Vouch,
 		KeyID:      o.KeyID,
 		PinnedKey:  o.PinnedKey,
