@@ -112,6 +112,7 @@ func (c *ImportCmd) read(a *app.App) (map[string]store.Value, error) {
 	}
 	values := make(map[string]store.Value, len(pairs))
 	for _, p := range pairs {
+		a.ConcealValue(p.Value)
 		values[p.Key] = p.Value
 	}
 	return values, nil

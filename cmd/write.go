@@ -42,6 +42,7 @@ func (c *WriteCmd) Run(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
+	a.ConcealValue(value)
 	if err := value.Check(); err != nil {
 		if !c.Base64 && value.Len() <= store.MaxValue {
 			err = app.WithHint(err, "--base64 keeps bytes that are not text")

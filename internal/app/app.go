@@ -35,6 +35,8 @@ type App struct {
 	DefaultTimeout time.Duration                  // of the command; a setting overrides it
 	Line           *atomic.Pointer[progress.Line] // the progress bar on the terminal now
 
+	concealed *concealed // what no sentence may contain
+
 	Restore    func() // resets the limits of the process before exec runs its command
 	Unattended bool   // nobody is at the terminal for this command, so nothing is asked there
 	Unverified bool   // ReadFlags.Unverified, which the store needs when it is opened
@@ -47,7 +49,7 @@ func Process(version, commit string) *App {
 	}
 	return &App{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(),
-		Now: time.Now, Version: version,
+		Now: time.Now, Version: version, concealed: new(concealed),
 	}
 }
 
@@ -67,9 +69,9 @@ func (a *App) lookupEnv(name string) (value string, ok bool) {
 	return "", false
 }
 
-// Say prints a sentence to standard error, with control characters escaped.
+// Say prints a sentence to standard error, without credentials and with control characters escaped.
 func (a *App) Say(format string, args ...any) {
-	fmt.Fprintln(a.Stderr, "coffer: "+render.Escape(fmt.Sprintf(format, args...)))
+	fmt.Fprintln(a.Stderr, "coffer: "+a.shown(fmt.Sprintf(format, args...)))
 }
 
 // Note is [App.Say], but prints nothing with --quiet.

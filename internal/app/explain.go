@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/awsconf"
-	"github.com/coffer-secrets/coffer/internal/render"
+	"github.com/coffer-secrets/coffer/internal/foreign"
 	"github.com/coffer-secrets/coffer/internal/term"
 	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store"
@@ -78,7 +78,7 @@ func (a *App) Fail(err error) int {
 	}
 	a.Say("%s", Sentence(err))
 	if h := hint(err); h != "" {
-		fmt.Fprintln(a.Stderr, "  "+render.Escape(h))
+		fmt.Fprintln(a.Stderr, "  "+a.shown(h))
 	}
 	return code
 }
@@ -193,7 +193,7 @@ func plainSentence(err error) string {
 	case errors.As(err, &stopped):
 		return stoppedSentence(stopped)
 	case errors.As(err, &ended):
-		return ended.Reason
+		return foreign.Bare(ended.Reason)
 	case errors.As(err, &refused):
 		return refusal(refused, err)
 	case errors.Is(err, awsconf.ErrNoRegion):
@@ -201,7 +201,7 @@ func plainSentence(err error) string {
 	case errors.As(err, &path):
 		return fmt.Sprintf("%s %s: %v", path.Op, path.Path, path.Err)
 	}
-	text := err.Error()
+	text := strings.ReplaceAll(err.Error(), "\n", "; ") // of joined errors
 	for _, sentinel := range []error{errUsage, store.ErrInvalid, store.ErrConfiguration, store.ErrConflict, store.ErrNotFound, store.ErrUnsupported} {
 		text = strings.TrimSuffix(strings.TrimPrefix(text, sentinel.Error()+": "), ": "+sentinel.Error())
 	}
@@ -238,13 +238,17 @@ func refusal(e *store.StorageError, err error) string {
 	if errors.Is(err, store.ErrUnknown) {
 		what = "it may or may not be stored: " + what
 	}
-	if e.Code != "" && e.Code != store.CodeFile && e.Code != store.CodeNoIdentity {
+	own := e.Code == store.CodeFile || e.Code == store.CodeNoIdentity // our words about a path
+	if e.Code != "" && !own {
 		what += " (" + e.Code + ")"
 	}
-	if e.Reason != "" {
-		what += ": " + e.Reason
+	switch {
+	case e.Reason == "":
+		return what
+	case own:
+		return what + ": " + e.Reason
 	}
-	return what
+	return what + ": " + foreign.Text(e.Reason)
 }
 
 // notReached reports whether no server answered, so that there is nothing to say about an answer.

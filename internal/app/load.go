@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/coffer-secrets/coffer/internal/foreign"
 	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store"
 )
@@ -132,7 +133,7 @@ func (e *unreadableError) Error() string {
 	for _, d := range c.Denied {
 		text += "; " + d.Object
 		if d.Reason != "" {
-			text += " (" + d.Reason + ")"
+			text += " (" + foreign.Text(d.Reason) + ")"
 		}
 	}
 	if len(c.Denied) == 0 && len(c.Hidden) > 0 {

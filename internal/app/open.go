@@ -74,6 +74,7 @@ func (a *App) AWSOptions(s *Settings) (awsconf.Options, error) {
 		Region:  s.Region.Value, Profile: s.Profile.Value, EndpointURL: s.EndpointURL.Value, Service: s.Kind().Service,
 		Retries: retries, RetryMode: s.RetryMode.Value, AllowHTTP: a.Globals.AllowHTTP || s.File.AllowHTTP,
 		SessionCache: a.awsDirectory("cli", "cache"),
+		Fetched:      a.Conceal,
 		Log:          a.Logger(), Now: a.Now,
 	}
 	if !a.Unattended {

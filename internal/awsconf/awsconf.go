@@ -76,6 +76,10 @@ type Options struct {
 	// MFA device are shared with it. "" caches none.
 	SessionCache string
 
+	// Fetched, if set, is called with the secret parts of credentials that were fetched, so that no
+	// message repeats them.
+	Fetched func(secrets ...string)
+
 	Log *slog.Logger     // logs each request at debug level, without values and credentials
 	Now func() time.Time // the clock; if nil, no milliseconds are logged
 }
@@ -108,6 +112,7 @@ func Load(ctx context.Context, o Options) (aws.Config, error) {
 		}
 	}
 	own := newSession(cfg.Credentials, o.clock())
+	own.tell = o.Fetched
 	cfg.Credentials = own
 	cfg.APIOptions = append(slices.Clone(cfg.APIOptions), (&renewal{own}).insert)
 	if !o.Offline && needsMFA(cfg, sessions.profile) {

@@ -319,14 +319,19 @@ func bucketError(ctx context.Context, op, name string, err error) error {
 	if errors.As(err, &ended) {
 		return ended
 	}
-	e := &store.StorageError{Op: op, Object: name, Status: answered(err), Reason: err.Error(), Kind: store.ErrConfiguration}
+	e := &store.StorageError{Op: op, Object: name, Status: answered(err), Reason: Said(err), Kind: store.ErrConfiguration}
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		e.Code, e.Reason = api.ErrorCode(), api.ErrorMessage()
 	}
+	var contact *ContactError
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case errors.As(err, &contact) && !identityFailed(err):
+		if e.Code, e.Reason = contact.Code, contact.Error(); e.Code == "" {
+			e.Kind = store.ErrUnavailable
+		}
 	case identityFailed(err):
 		e.Kind = store.ErrCredentials
 	case e.Code == "AccessDenied", e.Code == "Forbidden": // Forbidden for a HEAD

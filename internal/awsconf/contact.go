@@ -18,6 +18,7 @@ import (
 
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"github.com/coffer-secrets/coffer/internal/foreign"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -282,9 +283,9 @@ func reason(err error) string {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the connection was closed"
 	case errors.As(err, &sending):
-		return sending.Err.Error()
+		return foreign.Text(sending.Err.Error())
 	}
-	return err.Error()
+	return foreign.Text(err.Error())
 }
 
 // proxyAt describes the failure of a proxy, with its address.

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"github.com/coffer-secrets/coffer/internal/foreign"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -35,6 +36,9 @@ func Identity(ctx context.Context, cfg aws.Config) (Caller, error) {
 		return Caller{}, fmt.Errorf("no credentials: %w: %w", err, store.ErrCredentials)
 	}
 	caller := Caller{Source: credentials.Source, Name: credentials.AccessKeyID}
+	if foreign.LooksSecret(caller.Name) {
+		caller.Name = "[hidden]" // the secret key, in the wrong place
+	}
 	if credentials.CanExpire {
 		caller.Expires = credentials.Expires
 	}

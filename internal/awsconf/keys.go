@@ -135,7 +135,7 @@ func (k *Keys) fail(ctx context.Context, doing string, err error) error {
 	if host := HostOf(err); host != "" {
 		doing += " at " + host
 	}
-	return fmt.Errorf("%s: %w: %w", doing, err, kind)
+	return fmt.Errorf("%s: %w: %w", doing, told(err), kind)
 }
 
 // speaksKMS reports whether a response may be from KMS, and not from an S3 server that took the

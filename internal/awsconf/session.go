@@ -24,6 +24,7 @@ const (
 type session struct {
 	source aws.CredentialsProvider // usually an [aws.CredentialsCache], which joins concurrent callers
 	now    func() time.Time
+	tell   func(secrets ...string) // of fetched credentials; nil: nobody wants to know
 
 	// stays keeps expired credentials in use if there are no others, as the SDK does with an
 	// instance's: the metadata may be unreachable while the credentials still work.
@@ -138,6 +139,9 @@ func (s *session) fetch(ctx context.Context) (*generation, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if s.tell != nil {
+		s.tell(c.SecretAccessKey, c.SessionToken)
 	}
 	g := &generation{Credentials: c, due: dueAt(c, s.now())}
 	if old := s.held(); old != nil && same(old.Credentials, c) {

@@ -156,7 +156,7 @@ func (t *Trail) fail(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	out := &store.StorageError{Op: "cloudtrail:LookupEvents", Object: "in " + t.region, Reason: cmp.Or(Unanswered(err), err.Error()), Kind: store.ErrUnavailable}
+	out := &store.StorageError{Op: "cloudtrail:LookupEvents", Object: "in " + t.region, Reason: Said(err), Kind: store.ErrUnavailable}
 	var contact *ContactError
 	var api smithy.APIError
 	var unread *smithy.DeserializationError

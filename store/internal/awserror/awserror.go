@@ -3,7 +3,6 @@
 package awserror
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -47,12 +46,12 @@ func Storage(ctx context.Context, op, object string, err error, own map[string]e
 	case errors.As(err, &contact) && !errors.Is(refusal.Kind, store.ErrCredentials):
 		refusal.Code, refusal.Reason = contact.Code, contact.Error()
 	case errors.Is(refusal.Kind, store.ErrConfiguration):
-		refusal.Reason = err.Error()
+		refusal.Reason = awsconf.Said(err)
 	case errors.As(err, &api):
 		refusal.Code, refusal.Reason = api.ErrorCode(), api.ErrorMessage()
 		refusal.Kind = kind(refusal.Code, refusal.Status, own)
 	default:
-		refusal.Reason = cmp.Or(awsconf.Unanswered(err), err.Error())
+		refusal.Reason = awsconf.Said(err)
 	}
 	return refusal
 }

@@ -42,7 +42,7 @@ func failPut(ctx context.Context, name, key string, err error) error {
 // 3; facts.md, sections 2, 3, 4 and 9). An unknown error is ErrRefused: never "not found", never
 // "denied".
 func classify(op, name string, err error) error {
-	e := &bucket.Error{Op: op, Name: name, Status: status(err), Reason: reason(err)}
+	e := &bucket.Error{Op: op, Name: name, Status: status(err), Reason: awsconf.Said(err)}
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		e.Code, e.Reason = api.ErrorCode(), api.ErrorMessage()
@@ -58,7 +58,7 @@ func classify(op, name string, err error) error {
 			e.Err = bucket.ErrEndpoint
 		}
 	case identityFailed(err):
-		e.Reason, e.Err = reason(err), bucket.ErrCredentials
+		e.Reason, e.Err = awsconf.Said(err), bucket.ErrCredentials
 	case e.Code == "" && e.Status < http.StatusMultipleChoices:
 		e.Err = ofTransport(err)
 	case op == "head":
@@ -235,18 +235,6 @@ func status(err error) int {
 		return response.HTTPStatusCode()
 	}
 	return 0
-}
-
-// reason returns the error's text without what the SDK adds to it.
-func reason(err error) string {
-	if text := awsconf.Unanswered(err); text != "" {
-		return text
-	}
-	var operation *smithy.OperationError
-	if errors.As(err, &operation) && operation.Err != nil {
-		return operation.Err.Error()
-	}
-	return err.Error()
 }
 
 // bucketRegion returns the region of the bucket, if an answer from another region names it.
