@@ -28,12 +28,12 @@ func ownHint(err error) string {
 	var rollback *store.RollbackError
 	var corrupt *store.CorruptError
 	var refused *store.StorageError
-	var ended *store.CredentialsError
+	var hinted interface{ Hint() string } // awsconf's, and store.CredentialsError
 	switch {
 	case errors.As(err, &own):
 		return own.hint
-	case errors.As(err, &ended):
-		return ended.Way
+	case errors.As(err, &hinted):
+		return hinted.Hint()
 	case errors.As(err, &alias):
 		return aliasHint(alias)
 	case errors.As(err, &pin):

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,10 +35,10 @@ type assumer struct {
 	retries *retries
 
 	// For roles that need the code of an MFA device.
-	profile config.SharedConfig // in force, with its sources; set by [Load], like at
-	ask     func(prompt string) (string, error)
-	cache   sessionCache
-	log     *slog.Logger
+	causes causes // set by [Load], like at
+	ask    func(prompt string) (string, error)
+	cache  sessionCache
+	log    *slog.Logger
 }
 
 // options are those of the SDK's credential chain: web identities, and roles of profiles, also
@@ -84,6 +85,11 @@ func (a *assumer) call(ctx context.Context, what string, do func(context.Context
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
+	if identityFailed(err) { // the credentials that assume the role
+		if told := a.causes.explain(ctx, err); told != err { //nolint:errorlint // whether it is the same
+			return told
+		}
+	}
 	return a.refusal(what, err)
 }
 
@@ -101,7 +107,7 @@ func (a *assumer) refusal(what string, err error) error {
 	case errors.As(err, &api) && answered(err) != 0 && answered(err) < 500 && api.ErrorCode() != "UnknownError":
 		return &store.CredentialsError{
 			Reason: fmt.Sprintf("%s refuses %s (%s): %s", where, what, api.ErrorCode(), api.ErrorMessage()),
-			Way:    "the server decides who may have this role: ask whoever runs it",
+			Way:    wayAfter(api),
 		}
 	case answered(err) != 0:
 		return &store.CredentialsError{
@@ -113,6 +119,15 @@ func (a *assumer) refusal(what string, err error) error {
 		Reason: fmt.Sprintf("%s does not answer: %s", where, reason(err)),
 		Way:    variableOfSTS + " names another (now: " + a.from() + ")",
 	}
+}
+
+// wayAfter returns what to do about an answer of STS.
+func wayAfter(api smithy.APIError) string {
+	clock := []string{"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"}
+	if slices.Contains(clock, api.ErrorCode()) || strings.Contains(api.ErrorMessage(), "Signature expired") || strings.Contains(api.ErrorMessage(), "Signature not yet current") {
+		return "this machine's clock is wrong: set it, and try again"
+	}
+	return "the server decides who may have this role: ask whoever runs it"
 }
 
 func (a *assumer) from() string {

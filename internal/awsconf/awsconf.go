@@ -92,7 +92,7 @@ func Load(ctx context.Context, o Options) (aws.Config, error) {
 	sessions := &assumer{now: o.clock(), retries: retries, ask: o.AskCode, cache: sessionCache(o.SessionCache), log: o.Log}
 	cfg, err := config.LoadDefaultConfig(ctx, append(loadOptions(o, retries), sessions.options()...)...)
 	if err != nil {
-		return aws.Config{}, fmt.Errorf("loading the AWS configuration: %w: %w", err, store.ErrConfiguration)
+		return aws.Config{}, explainLoad(err, o)
 	}
 	if err := retries.choose(o, cfg.ConfigSources); err != nil {
 		return aws.Config{}, err
@@ -101,7 +101,7 @@ func Load(ctx context.Context, o Options) (aws.Config, error) {
 		cfg.BaseEndpoint = aws.String(o.EndpointURL)
 		cfg.ConfigSources = append([]any{endpointOption(o.EndpointURL)}, cfg.ConfigSources...)
 	}
-	sessions.at, sessions.profile = findSTS(ctx, cfg, o), sharedConfig(cfg)
+	sessions.at, sessions.causes = findSTS(ctx, cfg, o), causesOf(cfg)
 	cfg.ConfigSources = append([]any{sessions.at}, cfg.ConfigSources...)
 	if err := checkEndpoints(ctx, cfg, o.AllowHTTP); err != nil {
 		return aws.Config{}, err
@@ -111,11 +111,11 @@ func Load(ctx context.Context, o Options) (aws.Config, error) {
 			return cfg, err
 		}
 	}
-	own := newSession(cfg.Credentials, o.clock())
+	own := newSession(cfg.Credentials, o.clock(), sessions.causes)
 	own.tell = o.Fetched
 	cfg.Credentials = own
 	cfg.APIOptions = append(slices.Clone(cfg.APIOptions), (&renewal{own}).insert)
-	if !o.Offline && needsMFA(cfg, sessions.profile) {
+	if !o.Offline && sessions.causes.needMFA() {
 		// Now, while nothing else waits: a person is asked.
 		if _, err := own.Retrieve(ctx); err != nil {
 			return aws.Config{}, err

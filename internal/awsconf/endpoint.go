@@ -79,6 +79,23 @@ func checkEndpoints(ctx context.Context, cfg aws.Config, allowHTTP bool) error {
 		if err := checkEndpoint(e.service, *e.url, allowHTTP); err != nil {
 			return err
 		}
+		if err := checkVariant(cfg, e.service); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkVariant returns an error if the user wants the FIPS or the dual-stack endpoint of a service that
+// has a URL of its own: the SDK refuses every request then.
+func checkVariant(cfg aws.Config, service string) error {
+	for _, name := range []string{useFIPS, useDualStack} {
+		if s := setting(cfg.ConfigSources, name); s.Value == "true" {
+			return &SettingError{
+				Reason: fmt.Sprintf("%s can't be combined with a URL of your own for %s", s.where(), service),
+				Way:    "unset one of them: AWS has such endpoints at addresses of its own",
+			}
+		}
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -64,7 +63,7 @@ func (r *role) code(ctx context.Context, of config.SharedConfig) (string, error)
 	case errors.Is(err, ErrNoTerminal):
 		return "", needsCode(of)
 	case err != nil:
-		return "", fmt.Errorf("ask for the MFA code: %w", err)
+		return "", fmt.Errorf("%w: %w", errAsking, err)
 	}
 	return code, nil
 }
@@ -78,27 +77,21 @@ func needsCode(of config.SharedConfig) error {
 
 // profileOf returns the profile that has a role and an MFA device, along the chain of source profiles.
 func (a *assumer) profileOf(role, serial string) config.SharedConfig {
-	for p := &a.profile; p != nil; p = p.Source {
-		if p.RoleARN == role && p.MFASerial == serial {
-			return *p
-		}
+	if p := a.causes.profileOf(func(p config.SharedConfig) bool { return p.RoleARN == role && p.MFASerial == serial }); p != nil {
+		return *p
 	}
 	return config.SharedConfig{RoleARN: role, MFASerial: serial}
 }
 
-// needsMFA reports whether the credentials of a configuration come from a profile with an MFA device.
-func needsMFA(cfg aws.Config, profile config.SharedConfig) bool {
-	from, ok := cfg.Credentials.(aws.CredentialProviderSource)
-	if !ok || !slices.Contains(from.ProviderSources(), aws.CredentialSourceSTSAssumeRole) {
+// needMFA reports whether the credentials come from a profile with an MFA device.
+func (c causes) needMFA() bool {
+	if !c.has(aws.CredentialSourceSTSAssumeRole) {
 		return false
 	}
-	for p := &profile; p != nil; p = p.Source {
-		if p.RoleARN != "" && p.MFASerial != "" {
-			return true
-		}
-	}
-	return false
+	return c.profileOf(func(p config.SharedConfig) bool { return p.RoleARN != "" && p.MFASerial != "" }) != nil
 }
 
 // ErrNoTerminal is the error of [Options.AskCode] if nobody can be asked.
 var ErrNoTerminal = errors.New("no terminal")
+
+var errAsking = errors.New("ask for the MFA code")

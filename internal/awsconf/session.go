@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/internal/waiting"
 )
 
@@ -16,6 +17,7 @@ const (
 	longestAhead = 5 * time.Minute // before its end a session is renewed
 	aheadPart    = 10              // for a short session: a tenth of its life
 	renewAgain   = 30 * time.Second
+	tornPause    = 200 * time.Millisecond // until a file that was read half-way is whole
 )
 
 // session provides the credentials of the SDK's chain, and renews them before they expire: five
@@ -25,6 +27,8 @@ type session struct {
 	source aws.CredentialsProvider // usually an [aws.CredentialsCache], which joins concurrent callers
 	now    func() time.Time
 	tell   func(secrets ...string) // of fetched credentials; nil: nobody wants to know
+
+	causes causes // of failures of the source
 
 	// stays keeps expired credentials in use if there are no others, as the SDK does with an
 	// instance's: the metadata may be unreachable while the credentials still work.
@@ -49,8 +53,8 @@ type generation struct {
 	believed atomic.Bool
 }
 
-func newSession(source aws.CredentialsProvider, now func() time.Time) *session {
-	s := &session{source: source, now: now, turn: make(chan struct{}, 1)}
+func newSession(source aws.CredentialsProvider, now func() time.Time, causes causes) *session {
+	s := &session{source: source, now: now, causes: causes, turn: make(chan struct{}, 1)}
 	from := s.ProviderSources()
 	s.stays = len(from) > 0 && from[len(from)-1] == aws.CredentialSourceIMDS
 	return s
@@ -133,7 +137,12 @@ func (s *session) fetch(ctx context.Context) (*generation, error) {
 	}
 	wait := s.waitForProcess(ctx)
 	c, err := s.source.Retrieve(ctx)
+	if err != nil && s.causes.tornFile(err) {
+		_ = pace.Sleep(ctx, pace.Jitter(tornPause))
+		c, err = s.source.Retrieve(ctx)
+	}
 	wait.End(waiting.Failed)
+	err = s.causes.explain(ctx, err)
 	if ctx.Err() == nil { // a cancelled fetch says nothing about the source
 		s.note(err)
 	}

@@ -20,6 +20,9 @@ const (
 	SettingMaxAttempts = "max_attempts"
 	SettingRetryMode   = "retry_mode"
 
+	useFIPS      = "use_fips_endpoint"
+	useDualStack = "use_dualstack_endpoint"
+
 	requestChecksums  = "request_checksum_calculation"
 	responseChecksums = "response_checksum_validation"
 	whenRequired      = "when_required"
@@ -51,8 +54,8 @@ func sdkSettings() []sdkSetting {
 		{SettingRetryMode, "AWS_RETRY_MODE", "RetryMode", "RetryMode"},
 		{requestChecksums, "AWS_REQUEST_CHECKSUM_CALCULATION", "RequestChecksumCalculation", "RequestChecksumCalculation"},
 		{responseChecksums, "AWS_RESPONSE_CHECKSUM_VALIDATION", "ResponseChecksumValidation", "ResponseChecksumValidation"},
-		{"use_fips_endpoint", "AWS_USE_FIPS_ENDPOINT", "UseFIPSEndpoint", "UseFIPSEndpoint"},
-		{"use_dualstack_endpoint", "AWS_USE_DUALSTACK_ENDPOINT", "UseDualStackEndpoint", "UseDualStackEndpoint"},
+		{useFIPS, "AWS_USE_FIPS_ENDPOINT", "UseFIPSEndpoint", "UseFIPSEndpoint"},
+		{useDualStack, "AWS_USE_DUALSTACK_ENDPOINT", "UseDualStackEndpoint", "UseDualStackEndpoint"},
 		{"ca_bundle", "AWS_CA_BUNDLE", "CustomCABundle", "CustomCABundle"},
 		{"defaults_mode", "AWS_DEFAULTS_MODE", "DefaultsMode", "DefaultsMode"},
 		{"ignore_configured_endpoint_urls", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "IgnoreConfiguredEndpoints", "IgnoreConfiguredEndpoints"},
