@@ -182,8 +182,12 @@ func (c causes) explain(ctx context.Context, err error) error {
 	case c.has(aws.CredentialSourceIMDS): // the last of the chain, unreachable on most machines
 		return c.none()
 	case c.has(aws.CredentialSourceHTTP):
+		what := "the credentials endpoint of this container gives none"
+		if errors.As(err, &contact) {
+			what += ": " + contact.Error()
+		}
 		return &store.CredentialsError{
-			Reason: "the credentials endpoint of this container gives none",
+			Reason: what,
 			Way:    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI names it: has the task or the pod a role?",
 		}
 	case errors.As(err, &contact):
