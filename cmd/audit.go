@@ -32,7 +32,7 @@ func (c *AuditCmd) Run(ctx context.Context, a *app.App) error {
 	if err := c.parseTimes(a.Now()); err != nil {
 		return err
 	}
-	service := app.ServiceName(c.Service)
+	service := c.Service
 	if err := store.CheckService(service); err != nil {
 		return err
 	}
@@ -90,16 +90,21 @@ func (c *AuditCmd) listWrites(ctx context.Context, a *app.App, service string) e
 	if err != nil {
 		return err
 	}
-	ids := []store.ID{{Service: service, Key: c.Key}}
-	if c.Key == "" {
-		if ids, err = app.SecretIDs(ctx, a, s, service); err != nil {
-			return err
+	hidden := 0
+	versions, err := app.InService(ctx, s, service, func(name string) (versions []store.Meta, err error) {
+		ids := []store.ID{{Service: name, Key: c.Key}}
+		if c.Key == "" {
+			ids, err = app.SecretIDs(ctx, a, s, name)
+			if err == nil && len(ids) == 0 {
+				err = app.NoSecrets("audit", name, "")
+			}
 		}
-		if len(ids) == 0 {
-			return app.NoSecrets("audit", service)
+		if err == nil {
+			service = name
+			versions, hidden, err = app.Histories(ctx, s, ids, c.Key != "")
 		}
-	}
-	versions, hidden, err := app.Histories(ctx, s, ids, c.Key != "")
+		return versions, err
+	})
 	if err != nil {
 		return err
 	}

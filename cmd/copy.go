@@ -23,23 +23,28 @@ type CopyCmd struct {
 // Run copies all selected secrets. If any of them can't be copied, it copies none. Secrets that
 // already have the value stay unchanged.
 func (c *CopyCmd) Run(ctx context.Context, a *app.App) error {
-	source, destination := app.ServiceName(c.Source), app.ServiceName(c.Destination)
 	from, to, err := c.Open(ctx, a)
 	if err != nil {
 		return err
 	}
-	if source == destination && from.Same(to) {
-		return app.Usage("%s would be copied onto itself", source)
+	src, dst, err := app.LoadBoth(ctx, from, c.Source, to, c.Destination)
+	switch {
+	case err != nil:
+		return err
+	case src.Missing != nil:
+		return from.NearestTo(ctx, src.Missing)
+	case dst.Missing != nil && c.Destination == src.Service:
+		dst.Service = src.Service // a copy in another place keeps its name
 	}
-	src, dst, err := app.LoadBoth(ctx, from, source, to, destination)
+	destination := dst.Service
+	if src.Service == destination && from.Same(to) {
+		return app.Usage("%s would be copied onto itself", destination)
+	}
+	selected, err := c.selectSecrets(a, src.Contents, dst.Contents)
 	if err != nil {
 		return err
 	}
-	selected, err := c.selectSecrets(a, src, dst)
-	if err != nil {
-		return err
-	}
-	changes, results := c.plan(destination, selected, dst)
+	changes, results := c.plan(destination, selected, dst.Contents)
 	if c.DryRun {
 		return a.PrintPlannedChanges(results)
 	}
@@ -65,9 +70,13 @@ func (c *CopyCmd) selectSecrets(a *app.App, src, dst store.Contents) ([]store.Se
 		return nil, err
 	}
 	if len(src.Secrets) == 0 {
-		return nil, app.NoSecrets("copy", src.Service)
+		return nil, app.NoSecrets("copy", src.Service, "")
 	}
-	selected, err := c.Select(src)
+	choice, err := c.Choose(src)
+	if err == nil {
+		err = a.RefuseMissed(choice, src.Service)
+	}
+	selected := app.ChosenOf(src, choice)
 	if err == nil && len(selected) == 0 {
 		err = app.NoKey(src.Service, c.Keys, c.Except)
 	}

@@ -25,36 +25,46 @@ type DeleteCmd struct {
 
 // Run deletes the keys, or the whole service, and prints what it deleted.
 func (c *DeleteCmd) Run(ctx context.Context, a *app.App) error {
-	service := app.ServiceName(c.Service)
 	if c.Whole == (len(c.Keys) > 0) {
 		return app.Usage("name the keys to delete, or give --service to delete them all")
 	}
 	if err := refuseDuplicates(c.Keys); err != nil {
 		return err
 	}
+	if err := store.CheckService(c.Service); err != nil {
+		return err
+	}
 	s, err := a.Open(ctx)
 	if err != nil {
 		return err
 	}
-	if err := c.refuseSameSecret(ctx, s, service); err != nil {
+	if c.Purge {
+		_, err := app.InService(ctx, s, c.Service, func(service string) (none struct{}, err error) {
+			if err := c.refuseSameSecret(ctx, s, service); err != nil {
+				return none, err
+			}
+			return none, c.purge(ctx, a, s, service)
+		})
 		return err
 	}
-	if c.Purge {
-		return c.purge(ctx, a, s, service)
-	}
+	deleted, err := app.InService(ctx, s, c.Service, func(service string) ([]store.Result, error) { return c.delete(ctx, a, s, service) })
+	return printDeleted(a, deleted, err)
+}
+
+// delete deletes the keys, or all keys, of exactly this service.
+func (c *DeleteCmd) delete(ctx context.Context, a *app.App, s store.Store, service string) ([]store.Result, error) {
+	err := c.refuseSameSecret(ctx, s, service)
 	keys := c.Keys
-	if c.Whole {
-		if keys, err = c.confirmAll(ctx, a, s, service); err != nil {
-			return err
-		}
+	if err == nil && c.Whole {
+		keys, err = c.confirmAll(ctx, a, s, service)
 	}
-	if c.ExactKey {
-		if err := c.refuseOtherCase(ctx, s, service); err != nil {
-			return err
-		}
+	if err == nil && c.ExactKey {
+		err = c.refuseOtherCase(ctx, s, service)
 	}
-	results, err := s.Delete(ctx, service, keys...)
-	return printDeleted(a, results, err)
+	if err != nil {
+		return nil, err
+	}
+	return s.Delete(ctx, service, keys...)
 }
 
 // refuseDuplicates returns an error if a key is given twice, as one of them is probably a mistake.
@@ -133,7 +143,7 @@ func (c *DeleteCmd) confirmAll(ctx context.Context, a *app.App, s store.Store, s
 	}
 	keys := contents.Keys()
 	if len(keys) == 0 {
-		return nil, &store.Error{Op: "delete", ID: store.ID{Service: service}, Err: &store.NotFoundError{What: "service"}}
+		return nil, app.NoSecrets("delete", service, "")
 	}
 	if c.Yes {
 		return keys, nil

@@ -34,13 +34,16 @@ func (c *DeleteCmd) purge(ctx context.Context, a *app.App, s store.Store, servic
 	keys := c.Keys
 	if c.Whole {
 		if keys = keysOf(kept); len(keys) == 0 {
-			return &store.Error{Op: "purge", ID: store.ID{Service: service}, Err: &store.NotFoundError{What: "service"}}
+			return app.NoSecrets("purge", service, "")
 		}
 	}
 	if err := c.confirmPurge(a, kept); err != nil {
 		return err
 	}
 	results, removed, err := purger.Purge(ctx, service, keys...)
+	if app.IsMissingService(err) {
+		return err
+	}
 	err = printDeleted(a, results, err)
 	old, marks := 0, 0
 	for _, k := range removed {

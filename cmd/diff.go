@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -22,6 +23,8 @@ type DiffCmd struct {
 	app.KeyFlags
 	Versions []int `placeholder:"N,M" help:"Compare two versions of one secret."`
 	Reveal   bool  `help:"Print the values too."`
+
+	AllowEmpty bool `help:"Compare with a service that has no secrets, too."`
 }
 
 // The states of a key in a comparison.
@@ -64,14 +67,7 @@ func (c *DiffCmd) Run(ctx context.Context, a *app.App) error {
 }
 
 func (c *DiffCmd) services(ctx context.Context, a *app.App, from, to app.Place) ([]difference, error) {
-	left, right := app.ServiceName(c.Left), app.ServiceName(c.Right)
-	if right == "" {
-		right = left
-	}
-	if left == right && from.Same(to) {
-		return nil, app.WithHint(app.Usage("%s would be compared with itself", left), "name another service, or --from-context and --to-context")
-	}
-	l, r, err := app.LoadBoth(ctx, from, left, to, right)
+	l, r, err := c.load(ctx, a, from, to)
 	if err != nil {
 		return nil, err
 	}
@@ -81,20 +77,37 @@ func (c *DiffCmd) services(ctx context.Context, a *app.App, from, to app.Place) 
 	if err := a.RefuseUnreadable([]store.Contents{l, r}); err != nil {
 		return nil, err
 	}
-	if l.Listed == 0 && r.Listed == 0 {
-		return nil, app.NoSecrets("diff", left)
+	return c.compare(a, l, r)
+}
+
+// load reads both services. A missing one is an error, unless --allow-empty allows one of them.
+func (c *DiffCmd) load(ctx context.Context, a *app.App, from, to app.Place) (left, right store.Contents, err error) {
+	other := cmp.Or(c.Right, c.Left)
+	l, r, err := app.LoadBoth(ctx, from, c.Left, to, other)
+	switch {
+	case err != nil:
+		return left, right, err
+	case l.Service == r.Service && from.Same(to):
+		err = app.WithHint(app.Usage("%s would be compared with itself", l.Service), "name another service, or --from-context and --to-context")
+	case l.Missing != nil && (r.Missing != nil || !c.AllowEmpty):
+		err = from.NearestTo(ctx, l.Missing)
+	case r.Missing != nil && !c.AllowEmpty:
+		err = to.NearestTo(ctx, r.Missing)
 	}
-	for _, contents := range []store.Contents{l, r} {
-		if contents.Listed == 0 {
-			a.Note("service %q has no secrets", contents.Service)
+	for _, side := range []app.Side{l, r} {
+		if side.Missing != nil && err == nil {
+			a.Note("%s", app.Sentence(side.Missing))
 		}
 	}
-	return c.compare(l, r)
+	if err != nil && (l.Missing != nil) != (r.Missing != nil) {
+		err = app.WithHint(err, "--allow-empty compares with a service that has no secrets")
+	}
+	return l.Contents, r.Contents, err
 }
 
 // compare pairs the secrets of two services by key. Keys that differ only in case make a pair, as
 // copy would write one over the other.
-func (c *DiffCmd) compare(l, r store.Contents) ([]difference, error) {
+func (c *DiffCmd) compare(a *app.App, l, r store.Contents) ([]difference, error) {
 	byKey := map[string]*difference{}
 	at := func(key string) *difference {
 		if byKey[key] == nil {
@@ -102,14 +115,18 @@ func (c *DiffCmd) compare(l, r store.Contents) ([]difference, error) {
 		}
 		return byKey[key]
 	}
-	left, err := c.Select(l)
+	chosen, err := c.Choose(l)
 	if err != nil {
 		return nil, err
 	}
-	right, err := c.Select(r)
+	others, err := c.Choose(r)
 	if err != nil {
 		return nil, err
 	}
+	if err := a.RefuseMissed(chosen.Both(others), l.Service+" and "+r.Service); err != nil {
+		return nil, err
+	}
+	left, right := app.ChosenOf(l, chosen), app.ChosenOf(r, others)
 	for i, s := range left {
 		at(s.ID.Key).left = &left[i]
 	}
@@ -121,7 +138,7 @@ func (c *DiffCmd) compare(l, r store.Contents) ([]difference, error) {
 		at(key).right = &right[i]
 	}
 	for _, key := range slices.Concat(l.Hidden, r.Hidden) {
-		if ok, _ := c.Selected(key); ok { // Select has checked the patterns
+		if chosen.Keys[key] || others.Keys[key] {
 			at(key).state = hiddenKey
 		}
 	}
@@ -156,14 +173,15 @@ func (c *DiffCmd) versions(ctx context.Context, _ *app.App, from, to app.Place) 
 	if len(c.Versions) != 2 || c.Versions[0] < 1 || c.Versions[1] < 1 || c.Right == "" {
 		return nil, app.Usage("--versions N,M compares two versions of a secret: diff SERVICE KEY --versions 3,7")
 	}
-	id, err := app.NewID(c.Left, c.Right)
-	if err != nil {
+	if _, err := app.NewID(c.Left, c.Right); err != nil {
 		return nil, err
 	}
 	secrets := make([]store.Secret, 2)
 	places := []app.Place{from, to}
-	err = pace.Each(ctx, len(places), len(places), func(ctx context.Context, i int) (err error) {
-		secrets[i], err = places[i].Read(ctx, id, c.Versions[i])
+	err := pace.Each(ctx, len(places), len(places), func(ctx context.Context, i int) (err error) {
+		secrets[i], err = app.InService(ctx, places[i].Store, c.Left, func(service string) (store.Secret, error) {
+			return places[i].Read(ctx, store.ID{Service: service, Key: c.Right}, c.Versions[i])
+		})
 		return err
 	})
 	if err != nil {

@@ -62,14 +62,11 @@ func (c *DoctorCmd) Run(ctx context.Context, a *app.App) error {
 			found = append(found, doctor.Server(ctx, s, site.ProbedService(services))...)
 		}
 	}
-	all, err := doctor.Examine(ctx, a, inspector, services, c.Fix)
+	all, err := doctor.Examine(ctx, a, s, services, len(c.Services) > 0, c.Fix)
 	if err != nil {
 		return err
 	}
 	for _, seen := range all {
-		if len(c.Services) > 0 && len(seen.Secrets)+len(seen.Indexes)+len(seen.Repaired) == 0 {
-			return &store.Error{Op: "inspect", ID: store.ID{Service: seen.Service}, Err: &store.NotFoundError{What: "service"}}
-		}
 		found = append(found, doctor.FindingsOf(a, seen, doctor.TombstonesRemain(ctx, s, a))...)
 	}
 	return printFindings(a, found)

@@ -21,8 +21,7 @@ type EditCmd struct {
 // Run opens an editor on a file that only the caller can read, and writes the secrets that were
 // changed. Each write is conditional on the version that was read.
 func (c *EditCmd) Run(ctx context.Context, a *app.App) error {
-	service := app.ServiceName(c.Service)
-	if err := store.CheckService(service); err != nil {
+	if err := store.CheckService(c.Service); err != nil {
 		return err
 	}
 	if !c.Yes && !a.Interactive() {
@@ -32,8 +31,11 @@ func (c *EditCmd) Run(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
-	before, err := s.Load(ctx, service)
-	if err != nil {
+	before, err := app.LoadService(ctx, s, c.Service)
+	switch {
+	case app.IsMissingService(err):
+		a.Note("%s: saving creates it", app.Sentence(err))
+	case err != nil:
 		return err
 	}
 	if err := app.RefuseUnlisted(before); err != nil {

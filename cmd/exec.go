@@ -49,7 +49,7 @@ func (c *ExecCmd) Run(ctx context.Context, a *app.App) error {
 		runtime.GOMAXPROCS(1)
 	}
 	a.Unverified = c.Unverified
-	all, err := a.Load(ctx, c.Services)
+	all, err := a.Load(ctx, c.Services, c.AllowEmpty)
 	if err != nil {
 		return err
 	}
@@ -57,6 +57,7 @@ func (c *ExecCmd) Run(ctx context.Context, a *app.App) error {
 		return err
 	}
 	rules := c.rules()
+	rules.AllowUnmatched = c.AllowEmpty
 	rules.Pristine, rules.NoAWS, rules.FoldCase = c.Pristine, c.NoAWSEnv, app.FoldNames
 	if c.Strict {
 		rules.Strict = &c.StrictValue

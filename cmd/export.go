@@ -36,14 +36,16 @@ func (c *ExportCmd) Run(ctx context.Context, a *app.App) error {
 		return app.Usage("--prefix is for formats of variables; %s keeps the keys", c.Format)
 	}
 	a.Unverified = c.Unverified
-	all, err := a.Load(ctx, c.Services)
+	all, err := a.Load(ctx, c.Services, c.AllowEmpty)
 	if err != nil {
 		return err
 	}
 	if err := a.RefuseIncomplete(all, c.ReadFlags); err != nil {
 		return err
 	}
-	pairs, err := pairs(a, environ.Layers(all...), c.rules(), variables)
+	rules := c.rules()
+	rules.AllowUnmatched = c.AllowEmpty
+	pairs, err := pairs(a, environ.Layers(all...), rules, variables)
 	if err != nil {
 		return err
 	}
@@ -142,7 +144,7 @@ func (c *EnvCmd) Run(ctx context.Context, a *app.App) error {
 		format = "shell-escaped"
 	}
 	a.Unverified = c.Unverified
-	all, err := a.Load(ctx, c.Services)
+	all, err := a.Load(ctx, c.Services, c.AllowEmpty)
 	if err != nil {
 		return err
 	}
@@ -150,6 +152,7 @@ func (c *EnvCmd) Run(ctx context.Context, a *app.App) error {
 		return err
 	}
 	rules := c.rules()
+	rules.AllowUnmatched = c.AllowEmpty
 	rules.KeepGoing = !c.Strict
 	pairs, err := pairs(a, environ.Layers(all...), rules, true)
 	if err != nil {

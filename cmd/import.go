@@ -36,7 +36,10 @@ type ImportCmd struct {
 // Run imports all secrets with one update of the index. Secrets that already have the value stay
 // unchanged, so an interrupted import can be run again.
 func (c *ImportCmd) Run(ctx context.Context, a *app.App) error {
-	service := app.ServiceName(c.Service)
+	service := c.Service
+	if err := store.CheckService(service); err != nil {
+		return err
+	}
 	values, err := c.read(a)
 	if err != nil {
 		return err
@@ -47,10 +50,11 @@ func (c *ImportCmd) Run(ctx context.Context, a *app.App) error {
 	}
 	var stale []string
 	if c.DryRun || c.SkipExisting || c.Prune {
-		contents, err := s.Load(ctx, service)
-		if err != nil {
+		contents, err := app.LoadService(ctx, s, service)
+		if err != nil && !app.IsMissingService(err) {
 			return err
 		}
+		service = contents.Service
 		if c.Prune {
 			if stale, err = importer.Stale(a, values, contents); err != nil {
 				return err
@@ -70,12 +74,7 @@ func (c *ImportCmd) Run(ctx context.Context, a *app.App) error {
 	if err := c.confirm(a, service, stale); err != nil {
 		return err
 	}
-	line := a.Progress(len(values), "imported")
-	results, err := s.WriteAll(ctx, service, values, store.WriteOptions{
-		SkipUnchanged: true, PreserveCase: c.PreserveCase, Adopt: c.Adopt,
-		Progress: func(store.Result) { line.Add() },
-	})
-	line.Done()
+	service, results, err := c.write(ctx, a, s, service, values)
 	if err == nil && len(stale) > 0 {
 		var deleted []store.Result
 		deleted, err = s.Delete(ctx, service, stale...)
@@ -94,6 +93,20 @@ func (c *ImportCmd) Run(ctx context.Context, a *app.App) error {
 		return app.WithHint(err, "what is stored stays; the same import again does the rest")
 	}
 	return err
+}
+
+// write stores the values, and returns the name of the service in which they are.
+func (c *ImportCmd) write(ctx context.Context, a *app.App, s store.Store, typed string, values map[string]store.Value) (service string, results []store.Result, err error) {
+	line := a.Progress(len(values), "imported")
+	defer line.Done()
+	results, err = app.InNewService(ctx, s, typed, func(name string, first func(context.Context) error) ([]store.Result, error) {
+		service = name
+		return s.WriteAll(ctx, name, values, store.WriteOptions{
+			SkipUnchanged: true, PreserveCase: c.PreserveCase, Adopt: c.Adopt,
+			Progress: func(store.Result) { line.Add() }, NewService: first,
+		})
+	})
+	return service, results, err
 }
 
 // read decodes the file. It needs no store, so a bad file costs no request.

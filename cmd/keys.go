@@ -3,6 +3,7 @@ package cmd
 import (
 	"cmp"
 	"context"
+	"slices"
 
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/keyuse"
@@ -15,6 +16,8 @@ type KeysCmd struct {
 	Services []string `arg:"" optional:"" name:"service" help:"Services. Without any: all."`
 
 	Key string `placeholder:"ALIAS" help:"Only what is under this key (its alias, id or ARN), or is recorded under this alias."`
+
+	AllowEmpty bool `help:"Print an empty table for a service that has no secrets."`
 }
 
 // Run prints a row for each alias and key of each service.
@@ -36,8 +39,14 @@ func (c *KeysCmd) Run(ctx context.Context, a *app.App) error {
 		}
 	}
 	uses, unknown, failures := keyuse.List(ctx, a, s, services, c.Key)
+	if c.AllowEmpty {
+		failures = slices.DeleteFunc(failures, app.IsMissingService)
+	}
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if len(uses) == 0 && len(failures) > 0 {
+		return a.SayAllButLast(failures)
 	}
 	if err := printKeyUses(a, uses); err != nil {
 		return err

@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"sort"
+	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/render"
@@ -17,11 +18,13 @@ type ListCmd struct {
 	Time    bool `short:"t" aliases:"sort-by-time" help:"Sort by time."`
 	User    bool `short:"u" aliases:"sort-by-user" help:"Sort by user."`
 	Version bool `short:"v" aliases:"sort-by-version" help:"Sort by version."`
+
+	AllowEmpty bool `help:"Print an empty table for a service that has no secrets."`
 }
 
 // Run prints one table for all services. It reads their indexes alone, not each secret.
 func (c *ListCmd) Run(ctx context.Context, a *app.App) error {
-	all, err := a.Load(ctx, c.Services)
+	all, err := a.Load(ctx, c.Services, c.AllowEmpty)
 	if err != nil {
 		return err
 	}
@@ -89,7 +92,7 @@ func (c *ServicesCmd) Run(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
-	names, err := s.Services(ctx, app.ServiceName(c.Prefix))
+	names, err := app.ServicesThatBegin(ctx, s, strings.TrimSuffix(c.Prefix, "/"))
 	if err != nil {
 		return err
 	}
@@ -125,15 +128,16 @@ type HistoryCmd struct {
 
 // Run prints a row for each version that the store still has, the oldest first.
 func (c *HistoryCmd) Run(ctx context.Context, a *app.App) error {
-	id, err := app.NewID(c.Service, c.Key)
-	if err != nil {
+	if _, err := app.NewID(c.Service, c.Key); err != nil {
 		return err
 	}
 	s, err := a.Open(ctx)
 	if err != nil {
 		return err
 	}
-	versions, err := c.versions(ctx, s, id)
+	versions, err := app.InService(ctx, s, c.Service, func(service string) ([]store.Secret, error) {
+		return c.versions(ctx, s, store.ID{Service: service, Key: c.Key})
+	})
 	if err != nil {
 		return err
 	}

@@ -64,6 +64,12 @@ func (c *MigrateCmd) Run(ctx context.Context, a *app.App) error {
 			a.Say("%s", app.Sentence(err))
 		}
 	}
+	if first == nil {
+		first = m.RefuseMissed()
+	}
+	if first != nil && m.Empty() {
+		return first
+	}
 	if err := m.Report(); err != nil {
 		return err
 	}
@@ -110,11 +116,9 @@ func (c *MigrateCmd) services(ctx context.Context, from app.Place) ([]string, er
 		return nil, app.Usage("name the services, or give --prefix or --all-services")
 	}
 	if len(c.Services) > 0 {
-		return app.DistinctServices(c.Services)
+		return app.DistinctServices(ctx, from.Store, c.Services)
 	}
-	prefix := strings.ToLower(c.Prefix)
-	names, err := from.Services(ctx, prefix)
-	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, prefix) }) // Services finds service api by "api/", too
+	names, err := app.ServicesThatBegin(ctx, from.Store, c.Prefix)
 	if err == nil && len(names) == 0 {
 		err = fmt.Errorf("%w: %s holds no service", store.ErrNotFound, from)
 		if c.Prefix != "" {

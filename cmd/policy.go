@@ -108,12 +108,22 @@ func policyScope(ctx context.Context, a *app.App, services, aliases []string) (p
 		return policy.Scope{}, fmt.Errorf("%w: policies are for the %s backends, not for %s", store.ErrUnsupported, bucketBackends(), s.Kind())
 	}
 	out := policy.Scope{Bucket: s.Bucket.Value}
+	st, err := a.Open(ctx)
+	if err != nil {
+		return out, err
+	}
 	for _, service := range services {
-		service = app.ServiceName(service)
 		if err := store.CheckService(service); err != nil {
 			return out, err
 		}
-		out.Services = append(out.Services, service)
+		stored, err := app.StoredName(ctx, st, service)
+		switch {
+		case errors.Is(err, store.ErrAmbiguousName), ctx.Err() != nil:
+			return out, err
+		case err != nil:
+			a.Note("the services can't be listed (%s): the policy is for %s", app.Sentence(err), stored)
+		}
+		out.Services = append(out.Services, stored)
 	}
 	cfg, err := a.AWS(ctx, s)
 	if err != nil {
@@ -176,11 +186,14 @@ type trialJSON struct {
 
 // Run tries each permission and prints a row for it. The exit code is 5 if any of them is denied.
 func (c *PolicyCheckCmd) Run(ctx context.Context, a *app.App) error {
-	service := app.ServiceName(c.Service)
-	if err := store.CheckService(service); err != nil {
+	if err := store.CheckService(c.Service); err != nil {
 		return err
 	}
 	s, err := a.Open(ctx)
+	if err != nil {
+		return err
+	}
+	service, err := app.StoredName(ctx, s, c.Service)
 	if err != nil {
 		return err
 	}

@@ -60,7 +60,7 @@ func TestAPolicyAllowsWhatItsRoleDoes(t *testing.T) {
 					t.Fatalf("coffer %s: exit code %d\n%s", line, got.exit, got.stderr)
 				}
 				maps.Copy(keys, keysOf(b.bucket))
-				for _, q := range needs(b, keys) {
+				for _, q := range slices.DeleteFunc(needs(b, keys), asksForNames) {
 					questions++
 					if !policy.Identity.matches(t, "Allow", q) {
 						t.Errorf("coffer %s needs %s", line, q)
@@ -75,6 +75,12 @@ func TestAPolicyAllowsWhatItsRoleDoes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// asksForNames reports whether a request looks for services that differ from a new one only in case. No
+// role has that permission: it would show other services, and a denial changes nothing.
+func asksForNames(q asked) bool {
+	return q.action == "s3:ListBucket" && len(q.context["s3:prefix"]) == 1
 }
 
 // And nothing beside it.

@@ -40,8 +40,7 @@ func (v *versionFlag) Decode(ctx *kong.DecodeContext) error {
 // Run prints the secret: as a table, or bare with --quiet or --no-newline.
 func (c *ReadCmd) Run(ctx context.Context, a *app.App) error {
 	service, label := app.CutLabel(c.Service)
-	id, err := app.NewID(service, c.Key)
-	if err != nil {
+	if _, err := app.NewID(service, c.Key); err != nil {
 		return err
 	}
 	if c.Version < -1 {
@@ -51,7 +50,12 @@ func (c *ReadCmd) Run(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
-	secret, err := c.read(ctx, a, s, id, label)
+	if err := a.CheckLabel(s, c.Service, label); err != nil {
+		return err
+	}
+	secret, err := app.InService(ctx, s, service, func(service string) (store.Secret, error) {
+		return c.read(ctx, s, store.ID{Service: service, Key: c.Key}, label)
+	})
 	if err != nil {
 		return err
 	}
@@ -71,16 +75,12 @@ func (c *ReadCmd) Run(ctx context.Context, a *app.App) error {
 	return t.Print()
 }
 
-func (c *ReadCmd) read(ctx context.Context, a *app.App, s store.Store, id store.ID, label string) (store.Secret, error) {
+func (c *ReadCmd) read(ctx context.Context, s store.Store, id store.ID, label string) (store.Secret, error) {
 	if label == "" {
 		return s.Read(ctx, id, max(int(c.Version), store.Latest))
 	}
-	labeler, ok := s.(store.Labeler)
-	switch {
-	case c.Version > 0:
+	if c.Version > 0 {
 		return store.Secret{}, app.Usage("--version and the label %q name two versions", label)
-	case !ok:
-		return store.Secret{}, a.NoLabels(label)
 	}
-	return labeler.ReadLabel(ctx, id, label)
+	return s.(store.Labeler).ReadLabel(ctx, id, label)
 }

@@ -21,6 +21,7 @@ type RekeyCmd struct {
 	From        string `placeholder:"ALIAS" help:"Move only secrets of this alias."`
 	AllServices bool   `help:"Every service."`
 	DryRun      bool   `help:"Print what would be moved, and move nothing."`
+	AllowEmpty  bool   `help:"Go on with the others if a service has no secrets."`
 }
 
 // Run moves one service after the other. It can be interrupted and run again at any time.
@@ -33,7 +34,7 @@ func (c *RekeyCmd) Run(ctx context.Context, a *app.App) error {
 	if !ok {
 		return fmt.Errorf("%w: the %s backend cannot move secrets to another key", store.ErrUnsupported, a.InForce.Kind())
 	}
-	services, err := app.DistinctServices(c.Services)
+	services, err := app.DistinctServices(ctx, s, c.Services)
 	if err != nil {
 		return err
 	}
@@ -43,8 +44,14 @@ func (c *RekeyCmd) Run(ctx context.Context, a *app.App) error {
 		}
 	}
 	var failures []error
-	for _, service := range services {
-		err := c.service(ctx, a, rekeyer, service)
+	for _, typed := range services {
+		_, err := app.InService(ctx, s, typed, func(service string) (none struct{}, err error) {
+			return none, c.service(ctx, a, s, rekeyer, service)
+		})
+		if c.AllowEmpty && app.IsMissingService(err) {
+			a.Note("%s", app.Sentence(err))
+			continue
+		}
 		if err != nil {
 			failures = append(failures, err)
 		}
@@ -83,9 +90,12 @@ func (c *RekeyCmd) open(ctx context.Context, a *app.App) (store.Store, error) {
 }
 
 // service prints the plan, moves the secrets of one service, and prints the results.
-func (c *RekeyCmd) service(ctx context.Context, a *app.App, rekeyer admin.Rekeyer, service string) error {
+func (c *RekeyCmd) service(ctx context.Context, a *app.App, s store.Store, rekeyer admin.Rekeyer, service string) error {
 	o := admin.RekeyOptions{From: c.From, Rewrite: c.Same, DryRun: true}
 	plan, err := rekeyer.Rekey(ctx, service, o)
+	if err == nil && len(plan) == 0 {
+		err = app.MustExist(ctx, s, "rekey", service)
+	}
 	if err != nil && len(plan) == 0 {
 		return err
 	}

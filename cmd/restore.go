@@ -43,8 +43,7 @@ func (c *RestoreCmd) Run(ctx context.Context, a *app.App) error {
 // version writes the value of an old version as a new version, unless the newest already has that
 // value. If another writer comes first, that is a conflict and nothing is written.
 func (c *RestoreCmd) version(ctx context.Context, a *app.App, version int) error {
-	id, err := app.NewID(c.Service, c.Key)
-	if err != nil {
+	if _, err := app.NewID(c.Service, c.Key); err != nil {
 		return err
 	}
 	if version < 1 {
@@ -54,7 +53,9 @@ func (c *RestoreCmd) version(ctx context.Context, a *app.App, version int) error
 	if err != nil {
 		return err
 	}
-	newest, err := s.Read(ctx, id, store.Latest)
+	newest, err := app.InService(ctx, s, c.Service, func(service string) (store.Secret, error) {
+		return s.Read(ctx, store.ID{Service: service, Key: c.Key}, store.Latest)
+	})
 	if err != nil {
 		return err
 	}
@@ -79,13 +80,15 @@ func (c *RestoreCmd) version(ctx context.Context, a *app.App, version int) error
 
 // undelete lists the deleted secrets of a service, or brings one back.
 func (c *RestoreCmd) undelete(ctx context.Context, a *app.App) error {
-	service := app.ServiceName(c.Service)
 	var keys []string
 	if c.Key != "" {
 		keys = []string{c.Key}
 		if _, err := app.NewID(c.Service, c.Key); err != nil {
 			return err
 		}
+	}
+	if err := store.CheckService(c.Service); err != nil {
+		return err
 	}
 	s, err := a.Open(ctx)
 	if err != nil {
@@ -95,7 +98,18 @@ func (c *RestoreCmd) undelete(ctx context.Context, a *app.App) error {
 	if !ok {
 		return noVersions(a)
 	}
-	found, err := restorer.Deleted(ctx, service, keys...)
+	service := c.Service
+	found, err := app.InService(ctx, s, c.Service, func(name string) ([]admin.Candidate, error) {
+		found, err := restorer.Deleted(ctx, name, keys...)
+		if err == nil && len(found) == 0 {
+			return nil, app.NoSecrets("restore", name, "")
+		}
+		service = name
+		return found, err
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		err = nil // nothing is kept
+	}
 	if errors.Is(err, store.ErrUnsupported) && !ignoresVersions(err) {
 		return noVersions(a)
 	}

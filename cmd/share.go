@@ -47,13 +47,16 @@ func (c *ShareCmd) Run(ctx context.Context, a *app.App) error {
 	case c.Revoke != "":
 		return revoke(ctx, a, sharer, c.Revoke)
 	case c.List:
-		return printShares(ctx, a, sharer, app.ServiceName(c.Service))
+		return printShares(ctx, a, s, sharer, c.Service)
 	}
-	id, err := app.NewID(c.Service, c.Key)
-	if err != nil {
+	if _, err := app.NewID(c.Service, c.Key); err != nil {
 		return err
 	}
-	share, err := sharer.Share(ctx, id, lifetime)
+	var id store.ID
+	share, err := app.InService(ctx, s, c.Service, func(service string) (admin.Share, error) {
+		id = store.ID{Service: service, Key: c.Key}
+		return sharer.Share(ctx, id, lifetime)
+	})
 	if err != nil {
 		return err
 	}
@@ -119,8 +122,15 @@ func printShare(a *app.App, id store.ID, s admin.Share) error {
 // shareID returns the ID of a share: the name of its object without the common prefix.
 func shareID(s admin.Share) string { return strings.TrimPrefix(s.Object, admin.SharePrefix) }
 
-func printShares(ctx context.Context, a *app.App, sharer admin.Sharer, service string) error {
-	shares, err := sharer.Shares(ctx, service)
+func printShares(ctx context.Context, a *app.App, s store.Store, sharer admin.Sharer, service string) error {
+	list := func(service string) ([]admin.Share, error) {
+		shares, err := sharer.Shares(ctx, service)
+		if err == nil && len(shares) == 0 && service != "" {
+			err = app.MustExist(ctx, s, "share", service)
+		}
+		return shares, err
+	}
+	shares, err := app.InService(ctx, s, service, list)
 	if err != nil {
 		return err
 	}

@@ -20,20 +20,20 @@ type TagCmd struct {
 }
 
 // tagger opens the store, which must support tags.
-func tagger(ctx context.Context, a *app.App, service, key string) (store.Tagger, store.ID, error) {
+func tagger(ctx context.Context, a *app.App, service, key string) (store.Store, store.Tagger, store.ID, error) {
 	id, err := app.NewID(service, key)
 	if err != nil {
-		return nil, id, err
+		return nil, nil, id, err
 	}
 	s, err := a.Open(ctx)
 	if err != nil {
-		return nil, id, err
+		return nil, nil, id, err
 	}
 	tagger, ok := s.(store.Tagger)
 	if !ok {
-		return nil, id, fmt.Errorf("%w: the %s backend keeps no tags", store.ErrUnsupported, a.InForce.Kind())
+		return nil, nil, id, fmt.Errorf("%w: the %s backend keeps no tags", store.ErrUnsupported, a.InForce.Kind())
 	}
-	return tagger, id, nil
+	return s, tagger, id, nil
 }
 
 // TagReadCmd prints tags.
@@ -44,11 +44,13 @@ type TagReadCmd struct {
 
 // Run prints a row for each tag.
 func (c *TagReadCmd) Run(ctx context.Context, a *app.App) error {
-	tagger, id, err := tagger(ctx, a, c.Service, c.Key)
+	s, tagger, id, err := tagger(ctx, a, c.Service, c.Key)
 	if err != nil {
 		return err
 	}
-	tags, err := tagger.ReadTags(ctx, id)
+	tags, err := app.InService(ctx, s, id.Service, func(service string) (map[string]string, error) {
+		return tagger.ReadTags(ctx, store.ID{Service: service, Key: id.Key})
+	})
 	if err != nil {
 		return err
 	}
@@ -88,7 +90,7 @@ func (c *TagWriteCmd) Run(ctx context.Context, a *app.App) error {
 		}
 		tags[name] = value
 	}
-	tagger, id, err := tagger(ctx, a, c.Service, c.Key)
+	s, tagger, id, err := tagger(ctx, a, c.Service, c.Key)
 	if err != nil {
 		return err
 	}
@@ -96,7 +98,9 @@ func (c *TagWriteCmd) Run(ctx context.Context, a *app.App) error {
 	if c.DeleteOtherTags {
 		set = tagger.SetTags
 	}
-	if err := set(ctx, id, tags); err != nil {
+	if _, err := app.InService(ctx, s, id.Service, func(service string) (none struct{}, err error) {
+		return none, set(ctx, store.ID{Service: service, Key: id.Key}, tags)
+	}); err != nil {
 		return err
 	}
 	return printTags(a, tags)
@@ -111,9 +115,12 @@ type TagDeleteCmd struct {
 
 // Run deletes the tags. A tag that doesn't exist is no error.
 func (c *TagDeleteCmd) Run(ctx context.Context, a *app.App) error {
-	tagger, id, err := tagger(ctx, a, c.Service, c.Key)
+	s, tagger, id, err := tagger(ctx, a, c.Service, c.Key)
 	if err != nil {
 		return err
 	}
-	return tagger.DeleteTags(ctx, id, c.Names...)
+	_, err = app.InService(ctx, s, id.Service, func(service string) (none struct{}, err error) {
+		return none, tagger.DeleteTags(ctx, store.ID{Service: service, Key: id.Key}, c.Names...)
+	})
+	return err
 }

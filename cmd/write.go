@@ -53,8 +53,10 @@ func (c *WriteCmd) Run(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
-	result, err := s.Write(ctx, id, value, store.WriteOptions{
-		IfVersion: c.IfVersion, SkipUnchanged: c.SkipUnchanged, PreserveCase: c.PreserveCase, Adopt: c.Adopt, Tags: c.Tags,
+	result, err := app.InNewService(ctx, s, c.Service, func(service string, first func(context.Context) error) (store.Result, error) {
+		return s.Write(ctx, store.ID{Service: service, Key: c.Key}, value, store.WriteOptions{
+			IfVersion: c.IfVersion, SkipUnchanged: c.SkipUnchanged, PreserveCase: c.PreserveCase, Adopt: c.Adopt, Tags: c.Tags, NewService: first,
+		})
 	})
 	if result.Outcome != "" && result.Err == nil {
 		if printErr := a.PrintResults([]store.Result{result}); printErr != nil {

@@ -40,16 +40,19 @@ func Layers(services ...store.Contents) []Layer {
 // Rules set which variables the child inherits, and which secrets become variables. The zero value
 // inherits everything except coffer's own variables, and adds every secret.
 //
-// Keys are compared without regard to case, as in lookups of secrets. Names of variables are compared
+// Keys are looked up as secrets are: a name means exactly that key, else the only one that differs just
+// in case. Globs are compared without regard to case. Names of variables are compared
 // exactly, unless FoldCase is set.
 type Rules struct {
 	FoldCase bool // Path and PATH are one variable, as on Windows
 
 	Prefix string // put before the name of each variable made from a secret, unchanged
 
-	Only   []string // globs of path.Match: when there are any, other keys are left out
-	Except []string // globs of path.Match: keys left out
+	Only   []string // globs of path.Match, or names: when there are any, other keys are left out
+	Except []string // globs of path.Match, or names: keys left out
 	Skip   []string // keys left out, even if they can't be names of variables
+
+	AllowUnmatched bool // a pattern of Only that fits no key is a notice, not an error
 
 	Pristine      bool     // inherit nothing
 	StripPrefixes []string // inherited variables left out, besides those that begin with COFFER_
@@ -102,12 +105,15 @@ func (e Environment) Secrets() Environment {
 //
 // Errors are [*PrefixError], [*NameError], [*ClashError], [*DangerousError], [*UnfilledError],
 // [*OccupiedError] and [*PatternError], or [Problems] for several of them. All wrap [store.ErrInvalid].
+// An [*UnmatchedError] wraps [store.ErrNotFound].
 func Build(parent []string, layers []Layer, rules Rules) (Environment, []Notice, error) {
 	inherited := rules.inherit(parent)
 	b := builder{rules: rules, secrets: map[string]Variable{}, replaced: map[string]Variable{}}
-	if err := b.selectPatterns(layers); err != nil {
+	layers, notices, err := Select(layers, rules)
+	if err != nil {
 		return nil, nil, err
 	}
+	b.notices = notices
 	if err := b.checkPrefix(layers); err != nil {
 		return nil, nil, err
 	}
@@ -194,9 +200,7 @@ func (b *builder) checkPrefix(layers []Layer) error {
 	}
 	for _, layer := range layers {
 		for _, v := range layer.Vars {
-			if b.selected(v.Key) {
-				return &PrefixError{Prefix: b.rules.Prefix, Name: plainName(v.Key, b.rules.Prefix)}
-			}
+			return &PrefixError{Prefix: b.rules.Prefix, Name: plainName(v.Key, b.rules.Prefix)}
 		}
 	}
 	return &PrefixError{Prefix: b.rules.Prefix, Name: plainName("key", b.rules.Prefix)}
@@ -206,9 +210,6 @@ func (b *builder) checkPrefix(layers []Layer) error {
 func (b *builder) add(layer Layer) {
 	named := make(map[string][]Variable, len(layer.Vars))
 	for _, v := range layer.Vars {
-		if !b.selected(v.Key) {
-			continue
-		}
 		name, err := Name(v.Key, b.rules.Prefix)
 		if err == nil && b.expected != nil {
 			if _, ok := b.expected[b.rules.id(name)]; !ok {

@@ -157,7 +157,7 @@ func TestKeepGoingLeavesBadSecretsOut(t *testing.T) {
 }
 
 func TestPatternsThatFitNothingAreNoticed(t *testing.T) {
-	rules := Rules{Only: []string{"db*", "nope*"}, Except: []string{"zip"}, Skip: []string{"gone", "DB"}}
+	rules := Rules{Only: []string{"db*", "nope*"}, Except: []string{"zip"}, Skip: []string{"gone", "DB"}, AllowUnmatched: true}
 	_, notices, err := Build(nil, []Layer{layer("api", "db=1")}, rules)
 	if err != nil {
 		t.Fatal(err)
@@ -172,6 +172,42 @@ func TestPatternsThatFitNothingAreNoticed(t *testing.T) {
 	want := []string{`no key fits the pattern "nope*"`, `no key fits the pattern "zip"`, `no key fits the name "gone"`}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestAPatternToSelectThatFitsNothingIsRefused(t *testing.T) {
+	for _, only := range []string{"nope*", "d", "db?"} {
+		env, _, err := Build([]string{"A=1"}, []Layer{layer("api", "db=1")}, Rules{Only: []string{"db", only}})
+		var missed *UnmatchedError
+		if !errors.As(err, &missed) || !errors.Is(err, store.ErrNotFound) || missed.Pattern != only || env != nil {
+			t.Errorf("%s: %v, %v", only, env, err)
+		}
+	}
+}
+
+// The rule for a key: exactly that name, else the only one that differs in case.
+func TestANameToSelectIsLookedUpAsASecretIs(t *testing.T) {
+	twins := []Layer{layer("api", "key=1", "KEY=2", "Other=3")}
+	for name, test := range map[string]struct {
+		rules Rules
+		want  string // "" if the name can mean both
+	}{
+		"only the exact one":    {Rules{Only: []string{"KEY"}}, "KEY=2"},
+		"except the exact one":  {Rules{Except: []string{"KEY", "other"}}, "KEY=1"},
+		"skip the exact one":    {Rules{Skip: []string{"key", "OTHER"}}, "KEY=2"},
+		"only one in case":      {Rules{Only: []string{"oTHER"}}, "OTHER=3"},
+		"only either of two":    {Rules{Only: []string{"Key"}}, ""},
+		"skip either of two":    {Rules{Skip: []string{"Key"}}, ""},
+		"except either of two":  {Rules{Except: []string{"Key"}}, ""},
+		"a glob fits all of it": {Rules{Only: []string{"O*"}}, "OTHER=3"},
+	} {
+		env, _, err := Build(nil, twins, test.rules)
+		switch {
+		case test.want == "" && !errors.Is(err, store.ErrAmbiguousName):
+			t.Errorf("%s: %v, %v", name, env.Strings(), err)
+		case test.want != "" && (err != nil || strings.Join(env.Strings(), " ") != test.want):
+			t.Errorf("%s: %v, %v; want %s", name, env.Strings(), err, test.want)
+		}
 	}
 }
 
@@ -218,7 +254,7 @@ func FuzzBuild(f *testing.F) {
 		}
 		env, notices, err := Build(split(parent), []Layer{keysOf("one", keys1), keysOf("two", keys2)}, rules)
 		if err != nil {
-			if !errors.Is(err, store.ErrInvalid) || env != nil {
+			if !errors.Is(err, store.ErrInvalid) && !errors.Is(err, store.ErrAmbiguousName) || env != nil {
 				t.Fatalf("%v with error %v", env, err)
 			}
 		}

@@ -93,6 +93,14 @@ func (e *PatternError) Error() string { return fmt.Sprintf("pattern %q is malfor
 // Unwrap returns [store.ErrInvalid].
 func (*PatternError) Unwrap() error { return store.ErrInvalid }
 
+// UnmatchedError is the error of a pattern of [Rules].Only that fits no key.
+type UnmatchedError struct{ Pattern string }
+
+func (e *UnmatchedError) Error() string { return fmt.Sprintf("no key fits %q", e.Pattern) }
+
+// Unwrap returns [store.ErrNotFound].
+func (*UnmatchedError) Unwrap() error { return store.ErrNotFound }
+
 // Problems is a list of at least two errors.
 type Problems []error
 

@@ -1,10 +1,13 @@
 package environ
 
 import (
+	"errors"
 	"maps"
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/coffer-secrets/coffer/store"
 )
 
 // ownPrefix begins the names of coffer's own variables, which no child inherits.
@@ -36,79 +39,150 @@ func (r Rules) allows(name string) bool {
 	return slices.ContainsFunc(r.AllowEnv, func(allowed string) bool { return r.id(allowed) == r.id(name) })
 }
 
-// selected reports whether the rules select a key. selectPatterns has checked the patterns.
-func (b *builder) selected(key string) bool {
-	if len(b.rules.Only) > 0 && !matchesAny(b.rules.Only, key) {
-		return false
-	}
-	return !matchesAny(b.rules.Except, key) && !containsKey(b.rules.Skip, key)
-}
-
 // Select returns the layers with only the secrets that Only, Except and Skip select, for output that
-// is not an environment. Notices are [Unmatched]; the error is a [*PatternError].
+// is not an environment. Notices and errors are those of [Build] about patterns.
 func Select(layers []Layer, rules Rules) ([]Layer, []Notice, error) {
-	b := builder{rules: rules}
-	if err := b.selectPatterns(layers); err != nil {
+	if err := checkPatterns(rules.Only, rules.Except); err != nil {
 		return nil, nil, err
 	}
+	var missed Choice // the patterns that fit no key of any layer
+	var skipped []string
 	selected := make([]Layer, len(layers))
 	for i, l := range layers {
+		keys := make([]string, len(l.Vars))
+		for j, v := range l.Vars {
+			keys[j] = v.Key
+		}
+		choice, err := Choose(l.Service, keys, rules.Only, rules.Except)
+		if err != nil {
+			return nil, nil, err
+		}
+		skip := matcher{service: l.Service, keys: keys, literal: true}
+		if err := skip.match(rules.Skip); err != nil {
+			return nil, nil, err
+		}
+		if i > 0 {
+			choice.Only, choice.Except = both(missed.Only, choice.Only), both(missed.Except, choice.Except)
+			skip.missed = both(skipped, skip.missed)
+		}
+		missed, skipped = choice, skip.missed
 		selected[i].Service = l.Service
 		for _, v := range l.Vars {
-			if b.selected(v.Key) {
+			if choice.Keys[v.Key] && !skip.found[v.Key] {
 				selected[i].Vars = append(selected[i].Vars, v)
 			}
 		}
 	}
-	return selected, b.notices, nil
+	if len(layers) == 0 {
+		missed.Only, missed.Except, skipped = rules.Only, rules.Except, rules.Skip
+	}
+	notices, err := missed.judge(rules, skipped)
+	return selected, notices, err
 }
 
-// Selected reports whether patterns select a key, as Only and Except of [Rules] do. The error is a
-// [*PatternError].
-func Selected(key string, only, except []string) (bool, error) {
+func checkPatterns(only, except []string) error {
 	for _, pattern := range slices.Concat(only, except) {
 		if _, err := path.Match(pattern, ""); err != nil {
-			return false, &PatternError{Pattern: pattern}
-		}
-	}
-	return (len(only) == 0 || matchesAny(only, key)) && !matchesAny(except, key), nil
-}
-
-// selectPatterns checks the patterns, and adds a notice for each that matches no key of any layer. It
-// is probably a typing error, and a program would start without its secret.
-func (b *builder) selectPatterns(layers []Layer) error {
-	for _, pattern := range slices.Concat(b.rules.Only, b.rules.Except) {
-		if _, err := path.Match(pattern, ""); err != nil {
 			return &PatternError{Pattern: pattern}
-		}
-		if !anyKey(layers, func(key string) bool { return matchesAny([]string{pattern}, key) }) {
-			b.notices = append(b.notices, unmatched("pattern", pattern))
-		}
-	}
-	for _, skip := range b.rules.Skip {
-		if !anyKey(layers, func(key string) bool { return strings.EqualFold(skip, key) }) {
-			b.notices = append(b.notices, unmatched("name", skip))
 		}
 	}
 	return nil
 }
 
-func anyKey(layers []Layer, matches func(key string) bool) bool {
-	return slices.ContainsFunc(layers, func(l Layer) bool {
-		return slices.ContainsFunc(l.Vars, func(v Var) bool { return matches(v.Key) })
-	})
+// Choice is what patterns select of the keys of a service, and the patterns that fit none of them.
+type Choice struct {
+	Keys         map[string]bool
+	Only, Except []string
 }
 
-func matchesAny(patterns []string, key string) bool {
-	key = strings.ToLower(key)
-	return slices.ContainsFunc(patterns, func(pattern string) bool {
-		ok, _ := path.Match(strings.ToLower(pattern), key)
-		return ok
-	})
+// Choose returns the keys of a service that patterns select, as Only and Except of [Rules] do: each a glob,
+// or the name of one key, which is looked up as [store.Lookup] does. Errors: [*PatternError], and
+// [store.ErrAmbiguousName].
+func Choose(service string, keys, only, except []string) (Choice, error) {
+	if err := checkPatterns(only, except); err != nil {
+		return Choice{}, err
+	}
+	in := matcher{service: service, keys: keys}
+	out := matcher{service: service, keys: keys}
+	if err := in.match(only); err != nil {
+		return Choice{}, err
+	}
+	if err := out.match(except); err != nil {
+		return Choice{}, err
+	}
+	c := Choice{Keys: map[string]bool{}, Only: in.missed, Except: out.missed}
+	for _, key := range keys {
+		if (len(only) == 0 || in.found[key]) && !out.found[key] {
+			c.Keys[key] = true
+		}
+	}
+	return c, nil
 }
 
-func containsKey(keys []string, key string) bool {
-	return slices.ContainsFunc(keys, func(k string) bool { return strings.EqualFold(k, key) })
+// Both returns the patterns that fit no key of either choice.
+func (c Choice) Both(other Choice) Choice {
+	return Choice{Only: both(c.Only, other.Only), Except: both(c.Except, other.Except)}
+}
+
+func both(a, b []string) []string {
+	return slices.DeleteFunc(slices.Clone(a), func(s string) bool { return !slices.Contains(b, s) })
+}
+
+// judge returns what is said about patterns that fit nothing. One of Only is an error: it is probably a
+// typing error, and a program would start without its secret.
+func (c Choice) judge(rules Rules, skipped []string) ([]Notice, error) {
+	var notices []Notice
+	for _, pattern := range c.Only {
+		if !rules.AllowUnmatched {
+			return nil, &UnmatchedError{Pattern: pattern}
+		}
+		notices = append(notices, unmatched("pattern", pattern))
+	}
+	for _, pattern := range c.Except {
+		notices = append(notices, unmatched("pattern", pattern))
+	}
+	for _, name := range skipped {
+		notices = append(notices, unmatched("name", name))
+	}
+	return notices, nil
+}
+
+// matcher looks up patterns among the keys of a service.
+type matcher struct {
+	service string
+	keys    []string
+	literal bool // patterns are names, never globs
+
+	found  map[string]bool // the keys that a pattern fits
+	missed []string        // the patterns that fit no key
+}
+
+func (m *matcher) match(patterns []string) error {
+	m.found = map[string]bool{}
+	for _, pattern := range patterns {
+		if m.literal || !strings.ContainsAny(pattern, `*?[\`) {
+			key, err := store.Match("secret", pattern, m.keys)
+			switch {
+			case err == nil:
+				m.found[key] = true
+			case errors.Is(err, store.ErrNotFound):
+				m.missed = append(m.missed, pattern)
+			default:
+				return &store.Error{Op: "find", ID: store.ID{Service: m.service, Key: pattern}, Err: err}
+			}
+			continue
+		}
+		fits := false
+		for _, key := range m.keys {
+			if ok, _ := path.Match(strings.ToLower(pattern), strings.ToLower(key)); ok {
+				m.found[key], fits = true, true
+			}
+		}
+		if !fits {
+			m.missed = append(m.missed, pattern)
+		}
+	}
+	return nil
 }
 
 func sortedNames[V any](byName map[string]V) []string {

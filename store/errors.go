@@ -10,7 +10,7 @@ import (
 var (
 	ErrInvalid       = errors.New("invalid")                      // a name, value or option that can never work
 	ErrNotFound      = errors.New("not found")                    // no such secret, version or service
-	ErrAmbiguousName = errors.New("more than one key answers")    // two keys differ from the name only in case
+	ErrAmbiguousName = errors.New("more than one name fits")      // two keys, services or aliases differ from the name only in case
 	ErrConflict      = errors.New("conflict")                     // another writer's state prevents the change
 	ErrDenied        = errors.New("denied")                       // the caller lacks a permission
 	ErrUnavailable   = errors.New("unavailable")                  // network, throttling, contention
@@ -59,11 +59,11 @@ func (e *NotFoundError) Error() string {
 
 func (e *NotFoundError) Unwrap() error { return ErrNotFound }
 
-// AmbiguousNameError is an [ErrAmbiguousName] with the matching keys.
+// AmbiguousNameError is an [ErrAmbiguousName] with the matching names: keys, services or aliases.
 type AmbiguousNameError struct{ Keys []string }
 
 func (e *AmbiguousNameError) Error() string {
-	return fmt.Sprintf("several keys differ from it only in case: %q", e.Keys)
+	return fmt.Sprintf("several names differ from it only in case: %q", e.Keys)
 }
 
 func (e *AmbiguousNameError) Unwrap() error { return ErrAmbiguousName }

@@ -6,20 +6,30 @@ import (
 )
 
 // Lookup finds a name among the keys of a service: the exact key, or else the only one that differs
-// just in case. The error is an [*AmbiguousNameError], or a [*NotFoundError] with the nearest key.
+// just in case. The error is an [*AmbiguousNameError], or a [*NotFoundError]: of the secret, with the
+// nearest key, or of the service if it has no keys.
 func Lookup(name string, keys []string) (string, error) {
-	if slices.Contains(keys, name) {
+	if len(keys) == 0 {
+		return "", &NotFoundError{What: "service"}
+	}
+	return Match("secret", name, keys)
+}
+
+// Match finds a name among others, as Lookup does: services or key aliases, for example. what is the
+// word for them in the [*NotFoundError].
+func Match(what, name string, names []string) (string, error) {
+	if slices.Contains(names, name) {
 		return name, nil
 	}
 	var twins []string
-	for _, key := range keys {
-		if strings.EqualFold(key, name) {
-			twins = append(twins, key)
+	for _, other := range names {
+		if strings.EqualFold(other, name) {
+			twins = append(twins, other)
 		}
 	}
 	switch len(twins) {
 	case 0:
-		return "", &NotFoundError{What: "secret", Nearest: Nearest(name, keys)}
+		return "", &NotFoundError{What: what, Nearest: Nearest(name, names)}
 	case 1:
 		return twins[0], nil
 	}

@@ -71,6 +71,9 @@ type WriteOptions struct {
 	// Tags are added to the tags that the secret has. A backend that is not a [Tagger] refuses them
 	// with [ErrUnsupported].
 	Tags map[string]string
+	// NewService, if not nil, is called before the first secret of a service is stored. Its error ends
+	// the write, and nothing is stored. It may be called more than once.
+	NewService func(context.Context) error
 	// Progress, if not nil, is called after each secret of a [Store.WriteAll], from several
 	// goroutines at once.
 	Progress func(Result)

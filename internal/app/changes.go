@@ -19,23 +19,33 @@ type KeyFlags struct {
 	Except []string `placeholder:"GLOB" help:"No key that matches."`
 }
 
-// Selected reports whether the flags select a key. The error is [store.ErrInvalid], for a malformed
-// pattern.
-func (f KeyFlags) Selected(key string) (bool, error) { return environ.Selected(key, f.Keys, f.Except) }
+// Choose returns which keys of a service the flags select, hidden ones too, and which of their patterns fit
+// no key of it. Its errors are those of [environ.Choose].
+func (f KeyFlags) Choose(c store.Contents) (environ.Choice, error) {
+	return environ.Choose(c.Service, c.Keys(), f.Keys, f.Except)
+}
 
-// Select returns the secrets that the flags select. Its error is that of [KeyFlags.Selected].
-func (f KeyFlags) Select(c store.Contents) ([]store.Secret, error) {
-	var selected []store.Secret
+// ChosenOf returns the secrets that a choice selects.
+func ChosenOf(c store.Contents, choice environ.Choice) []store.Secret {
+	var chosen []store.Secret
 	for _, s := range c.Secrets {
-		ok, err := f.Selected(s.ID.Key)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			selected = append(selected, s)
+		if choice.Keys[s.ID.Key] {
+			chosen = append(chosen, s)
 		}
 	}
-	return selected, nil
+	return chosen
+}
+
+// RefuseMissed returns an error if a pattern of --keys fits no key of any of the services: it is probably a
+// typing error. It prints a note for a pattern of --except.
+func (a *App) RefuseMissed(missed environ.Choice, services string) error {
+	for _, pattern := range missed.Except {
+		a.Note("--except %s fits no key of %s", pattern, services)
+	}
+	if len(missed.Only) > 0 {
+		return fmt.Errorf("%w: no key of %s fits --keys %s", store.ErrNotFound, services, strings.Join(missed.Only, " or "))
+	}
+	return nil
 }
 
 // Change is a value to write if Version is still the newest version of the secret. 0 means that the

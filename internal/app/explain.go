@@ -139,6 +139,8 @@ func Sentence(err error) string {
 		return fmt.Sprintf("service %q has no secrets%s", op.ID.Service, nearest(missing))
 	case errors.As(err, &missing):
 		return fmt.Sprintf("no %s%s", name, nearest(missing))
+	case errors.As(err, &ambiguous) && op.ID.Key == "":
+		return fmt.Sprintf("%q can mean several services: %s; write it exactly", op.ID.Service, strings.Join(ambiguous.Keys, ", "))
 	case errors.As(err, &ambiguous):
 		return fmt.Sprintf("%q in service %q can mean several keys: %s; write it exactly", op.ID.Key, op.ID.Service, strings.Join(ambiguous.Keys, ", "))
 	case errors.As(err, &version):

@@ -71,6 +71,7 @@ func environHint(err error) string {
 	var clash *environ.ClashError
 	var size *environ.SizeError
 	var nul *environ.NULError
+	var unmatched *environ.UnmatchedError
 	switch {
 	case errors.As(err, &dangerous):
 		return "--allow-env " + dangerous.Name + " lets it through, --skip " + dangerous.Key + " leaves it out"
@@ -78,6 +79,8 @@ func environHint(err error) string {
 		return "--skip leaves one of them out"
 	case errors.As(err, &size) && size.Key != "":
 		return "--skip " + size.Key + " leaves it out; read --out FILE hands it over as a file"
+	case errors.As(err, &unmatched):
+		return "coffer list shows the keys of a service; with --allow-empty a pattern may fit nothing"
 	case errors.As(err, &nul) && nul.Key != "":
 		return "--skip " + nul.Key + " leaves it out"
 	}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,8 +12,9 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// Load opens the store and reads services in parallel.
-func (a *App) Load(ctx context.Context, services []string) ([]store.Contents, error) {
+// Load opens the store and reads the services that names mean, in parallel. Without allowEmpty, a
+// service without secrets is an error.
+func (a *App) Load(ctx context.Context, services []string, allowEmpty bool) ([]store.Contents, error) {
 	s, err := a.Open(ctx)
 	if err != nil {
 		return nil, err
@@ -23,33 +25,70 @@ func (a *App) Load(ctx context.Context, services []string) ([]store.Contents, er
 		if err := store.CheckService(service); err != nil {
 			return nil, err
 		}
-		if _, ok := s.(store.Labeler); label != "" && !ok {
-			return nil, a.NoLabels(label)
+		if err := a.CheckLabel(s, name, label); err != nil {
+			return nil, err
 		}
 	}
-	return a.LoadFrom(ctx, s, names)
+	allowEmpty = allowEmpty || a.InForce.Kind().Nowhere
+	all := make([]labeled, len(names))
+	err = pace.Each(ctx, 16, len(names), func(ctx context.Context, i int) (err error) {
+		all[i], err = load(ctx, s, names[i], allowEmpty)
+		return err
+	})
+	if IsMissingService(err) {
+		err = WithHint(err, "is the name right? --allow-empty goes on without secrets")
+	}
+	all = lastOfEach(all, func(l labeled) string { return l.Service + ":" + l.label })
+	contents := make([]store.Contents, len(all))
+	for i, l := range all {
+		contents[i] = l.Contents
+	}
+	return contents, err
 }
 
-// CutLabel splits "service:label", chamber's syntax for a label of Parameter Store.
-func CutLabel(name string) (service, label string) {
-	service, label, _ = strings.Cut(name, ":")
-	return service, label
+// labeled is the content of a service, or of the versions of it that have a label.
+type labeled struct {
+	store.Contents
+	label string
 }
 
-// NoLabels is the error of a label on a backend without labels.
-func (a *App) NoLabels(label string) error {
+// load reads the service that a name means. If allowEmpty is true, a missing one is empty.
+func load(ctx context.Context, s store.Store, name string, allowEmpty bool) (labeled, error) {
+	service, label := CutLabel(name)
+	find := InService[store.Contents]
+	if allowEmpty {
+		find = inService[store.Contents]
+	}
+	c, err := find(ctx, s, service, func(service string) (store.Contents, error) { return loadOne(ctx, s, service, label) })
+	switch missing := IsMissingService(err); {
+	case missing && allowEmpty:
+		return labeled{store.Contents{Service: service}, label}, nil
+	case missing && label != "":
+		err = fmt.Errorf("%w: no secret of service %q has the label %q", store.ErrNotFound, service, label)
+	}
+	return labeled{c, label}, err
+}
+
+// lastOfEach returns the elements without duplicates. The last with the same name stays, as later
+// services override earlier ones.
+func lastOfEach[T any](all []T, name func(T) string) []T {
+	var out []T
+	for _, e := range all {
+		out = append(slices.DeleteFunc(out, func(other T) bool { return name(other) == name(e) }), e)
+	}
+	return out
+}
+
+// noLabels is the error of a label on a backend without labels.
+func (a *App) noLabels(label string) error {
 	return fmt.Errorf("%w: the %s backend has no labels such as %q; they are Parameter Store's", store.ErrUnsupported, a.InForce.Kind(), label)
 }
 
-// LoadFrom reads services of an open store, up to 16 in parallel.
+// LoadFrom reads services that an open store has listed, up to 16 in parallel.
 func (a *App) LoadFrom(ctx context.Context, s store.Store, services []string) ([]store.Contents, error) {
 	all := make([]store.Contents, len(services))
 	err := pace.Each(ctx, 16, len(services), func(ctx context.Context, i int) (err error) {
-		if name, label := CutLabel(services[i]); label != "" {
-			all[i], err = s.(store.Labeler).LoadLabel(ctx, name, label)
-		} else {
-			all[i], err = s.Load(ctx, services[i])
-		}
+		all[i], err = s.Load(ctx, services[i])
 		return err
 	})
 	return all, err
@@ -87,27 +126,46 @@ func (a *App) RefuseIncomplete(all []store.Contents, f ReadFlags) error {
 	if err := a.RefuseUnreadable(all); err != nil {
 		return err
 	}
-	held := map[string]bool{}
 	for _, c := range all {
-		for _, s := range c.Secrets {
-			held[strings.ToLower(s.ID.Key)] = true
-		}
 		switch {
 		case c.Unlisted && !f.Unverified:
 			return WithHint(&unreadableError{c}, "--unverified trusts the index: secrets deleted or changed behind its back cannot be seen")
 		case len(c.Secrets) == 0 && !f.AllowEmpty && !a.InForce.Kind().Nowhere:
-			err := &store.Error{Op: "load", ID: store.ID{Service: c.Service}, Err: &store.NotFoundError{What: "service"}}
-			return WithHint(err, "is the name right? --allow-empty goes on without secrets")
+			return NoSecrets("load", c.Service, "")
 		case f.RequireAll && len(c.Denied)+len(c.Hidden) > 0:
 			return &unreadableError{c}
 		}
 	}
 	for _, key := range f.Require {
-		if !held[strings.ToLower(key)] {
-			return fmt.Errorf("%w: no key %q, which --require names, in %s", store.ErrNotFound, key, serviceList(all))
+		if err := refuseWithout(key, all); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// refuseWithout returns an error unless a service has a readable secret with the key that a name means.
+func refuseWithout(name string, all []store.Contents) error {
+	var readable []string
+	for _, c := range all {
+		keys := make([]string, len(c.Secrets))
+		for i, s := range c.Secrets {
+			keys[i] = s.ID.Key
+		}
+		_, err := store.Match("secret", name, keys)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, store.ErrAmbiguousName):
+			return &store.Error{Op: "load", ID: store.ID{Service: c.Service, Key: name}, Err: err}
+		}
+		readable = append(readable, keys...)
+	}
+	err := fmt.Errorf("%w: no key %q, which --require names, in %s", store.ErrNotFound, name, serviceList(all))
+	if near := store.Nearest(name, readable); near != "" {
+		err = fmt.Errorf("%w (nearest: %q)", err, near)
+	}
+	return err
 }
 
 func serviceList(all []store.Contents) string {
@@ -173,32 +231,3 @@ func Count(n int, thing string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, thing)
 }
-
-// ServiceName returns a service's name as it is stored: in lower case, as chamber does, without a
-// slash at its end.
-func ServiceName(name string) string { return strings.ToLower(name) }
-
-// ServiceNames returns the names as they are stored, without duplicates. The last of the same name
-// stays, as later services override earlier ones.
-func ServiceNames(names []string) []string {
-	var out []string
-	for _, name := range names {
-		name = ServiceName(name)
-		out = append(slices.DeleteFunc(out, func(other string) bool { return other == name }), name)
-	}
-	return out
-}
-
-// DistinctServices is [ServiceNames] for commands that change services. A name given twice is an
-// error, as one of them is probably a mistake.
-func DistinctServices(names []string) ([]string, error) {
-	for i, name := range names {
-		if slices.ContainsFunc(names[:i], func(other string) bool { return ServiceName(other) == ServiceName(name) }) {
-			return nil, Usage("service %q is named twice", ServiceName(name))
-		}
-	}
-	return ServiceNames(names), nil
-}
-
-// NewID returns the ID of a secret. The error is [store.ErrInvalid], for an invalid name.
-func NewID(service, key string) (store.ID, error) { return store.NewID(ServiceName(service), key) }

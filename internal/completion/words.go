@@ -172,7 +172,7 @@ func flagValues(ctx context.Context, a *app.App, node *kong.Node, f *kong.Flag, 
 		}
 		var keys []string
 		for _, service := range services {
-			keys = append(keys, completeKeys(ctx, source(a, line), app.ServiceName(service))...)
+			keys = append(keys, completeKeys(ctx, source(a, line), service)...)
 		}
 		return keys
 	}
@@ -241,11 +241,11 @@ func arguments(ctx context.Context, a *app.App, node *kong.Node, line typed) []s
 		return completeServices(ctx, destination(a, line))
 	case "other":
 		if line.flags["versions"] != "" { // then the argument is a key
-			return completeKeys(ctx, source(a, line), app.ServiceName(line.args[0]))
+			return completeKeys(ctx, source(a, line), line.args[0])
 		}
 		return completeServices(ctx, destination(a, line))
 	case "key":
-		return completeKeys(ctx, a, app.ServiceName(line.args[0]))
+		return completeKeys(ctx, a, line.args[0])
 	case "file":
 		return []string{files}
 	}
@@ -306,6 +306,9 @@ func completeServices(ctx context.Context, a *app.App) []string {
 func completeKeys(ctx context.Context, a *app.App, service string) []string {
 	s, err := a.Open(ctx)
 	if err != nil {
+		return nil
+	}
+	if service, err = app.StoredName(ctx, s, service); service == "" {
 		return nil
 	}
 	if lister, ok := s.(store.Lister); ok {

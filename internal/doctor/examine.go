@@ -20,13 +20,25 @@ type Inspected struct {
 	Repaired         []admin.Finding // findings that --fix has repaired
 }
 
-// Examine inspects services, four in parallel. With fix, it then repairs one after the other.
-func Examine(ctx context.Context, a *app.App, s admin.Inspector, services []string, fix bool) ([]Inspected, error) {
+// Examine inspects services of a store that is an [admin.Inspector], four in parallel. If they were
+// typed, a service that holds nothing is an error. With fix, Examine then repairs one after the other.
+func Examine(ctx context.Context, a *app.App, st store.Store, services []string, typed, fix bool) ([]Inspected, error) {
+	s, ok := st.(admin.Inspector)
+	if !ok {
+		return nil, store.ErrUnsupported
+	}
 	all := make([]Inspected, len(services))
 	line := a.Progress(len(services), "checked")
 	defer line.Done()
 	err := pace.Each(ctx, 4, len(services), func(ctx context.Context, i int) (err error) {
-		all[i].Inspection, err = s.Inspect(ctx, services[i])
+		inspect := func(service string) (admin.Inspection, error) {
+			in, err := s.Inspect(ctx, service)
+			if err == nil && typed && len(in.Secrets)+len(in.Indexes)+len(in.Findings) == 0 {
+				err = app.NoSecrets("inspect", service, "")
+			}
+			return in, err
+		}
+		all[i].Inspection, err = app.InService(ctx, st, services[i], inspect)
 		line.Add()
 		return err
 	})

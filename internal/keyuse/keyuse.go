@@ -71,7 +71,8 @@ func inspectServices(ctx context.Context, a *app.App, s store.Store, services []
 	line := a.Progress(len(services), "services looked at")
 	_ = pace.Each(ctx, 4, len(services), func(ctx context.Context, i int) error {
 		var in admin.Inspection
-		if in, failed[i] = inspect(ctx, s, services[i]); failed[i] == nil {
+		in, failed[i] = app.InService(ctx, s, services[i], func(service string) (admin.Inspection, error) { return inspect(ctx, s, service) })
+		if failed[i] == nil {
 			found[i] = usesIn(in)
 		}
 		line.Add()
@@ -85,9 +86,16 @@ func inspectServices(ctx context.Context, a *app.App, s store.Store, services []
 // inspect inspects a service. On a backend without an inspector, only the aliases are known.
 func inspect(ctx context.Context, s store.Store, service string) (admin.Inspection, error) {
 	if inspector, ok := s.(admin.Inspector); ok {
-		return inspector.Inspect(ctx, service)
+		in, err := inspector.Inspect(ctx, service)
+		if err == nil && len(in.Secrets)+len(in.Indexes)+len(in.Findings) == 0 {
+			err = app.NoSecrets("inspect", service, "")
+		}
+		return in, err
 	}
 	contents, err := s.Load(ctx, service)
+	if err == nil && len(contents.Keys()) == 0 {
+		err = app.NoSecrets("inspect", service, "")
+	}
 	in := admin.Inspection{Service: service}
 	for _, secret := range contents.Secrets {
 		in.Secrets = append(in.Secrets, admin.Inspected{Meta: secret.Meta})

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
+	"github.com/coffer-secrets/coffer/environ"
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/internal/progress"
@@ -27,7 +29,10 @@ type Migration struct {
 	Options
 	app      *app.App
 	from, to app.Place
-	moves    []*move // of all services so far
+	moves    []*move        // of all services so far
+	planned  int            // how many services
+	missed   environ.Choice // the patterns of the flags that fit no key of any of them
+	there    []string       // the services of the destination; nil before they are listed
 }
 
 // New returns a migration.
@@ -47,20 +52,19 @@ type move struct {
 	err     error
 }
 
-// Service migrates one service and verifies it.
-func (m *Migration) Service(ctx context.Context, service string) error {
-	src, dst, err := app.LoadBoth(ctx, m.from, service, m.to, service)
+// Service migrates the service that a name means, and verifies it. At the destination it has exactly
+// the name that it has at the source.
+func (m *Migration) Service(ctx context.Context, typed string) error {
+	src, dst, err := m.load(ctx, typed)
 	if err != nil {
 		return err
 	}
+	service := src.Service
 	if err := app.RefuseUnlisted(src, dst); err != nil {
 		return err
 	}
 	if err := m.app.RefuseUnreadable([]store.Contents{src}); err != nil {
 		return err
-	}
-	if src.Listed == 0 {
-		return app.NoSecrets("migrate", service)
 	}
 	moves, err := m.plan(ctx, service, src, dst)
 	if err != nil {
@@ -77,6 +81,37 @@ func (m *Migration) Service(ctx context.Context, service string) error {
 		m.app.Note("%s: %s", service, summary(moves))
 	}
 	return m.failure(src, moves)
+}
+
+// RefuseMissed returns an error if a pattern of --keys fits no key of any service.
+func (m *Migration) RefuseMissed() error {
+	if m.planned == 0 {
+		return nil
+	}
+	return m.app.RefuseMissed(m.missed, "what is migrated")
+}
+
+// load reads the service at the source, and at the destination the one of exactly the same name.
+func (m *Migration) load(ctx context.Context, typed string) (src, dst store.Contents, err error) {
+	if src, err = app.LoadService(ctx, m.from.Store, typed); err != nil {
+		return src, dst, err
+	}
+	if dst, err = m.to.Load(ctx, src.Service); err != nil || dst.Listed > 0 {
+		return src, dst, err
+	}
+	if m.there == nil {
+		all, err := m.to.Services(ctx, "")
+		if err != nil && !errors.Is(err, store.ErrDenied) {
+			return src, dst, err
+		}
+		m.there = append([]string{}, all...)
+	}
+	for _, other := range m.there {
+		if strings.EqualFold(other, src.Service) && other != src.Service {
+			m.app.Note("%s: %s has %s, which differs from it only in case; they stay two services", src.Service, m.to, other)
+		}
+	}
+	return src, dst, nil
 }
 
 // failure returns the first error of a service, and prints the others.
@@ -102,10 +137,16 @@ func (m *Migration) failure(src store.Contents, moves []*move) error {
 
 // plan finds out which values of each secret the destination doesn't have.
 func (m *Migration) plan(ctx context.Context, service string, src, dst store.Contents) ([]*move, error) {
-	selected, err := m.Select(src)
+	choice, err := m.Choose(src)
 	if err != nil {
 		return nil, err
 	}
+	if m.planned == 0 {
+		m.missed = choice
+	}
+	m.missed = m.missed.Both(choice)
+	m.planned++
+	selected := app.ChosenOf(src, choice)
 	moves := make([]*move, len(selected))
 	taken := map[string]bool{}
 	var compares []func(context.Context) error

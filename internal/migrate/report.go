@@ -10,6 +10,9 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
+// Empty reports whether there is nothing to report: no service could be read.
+func (m *Migration) Empty() bool { return len(m.moves) == 0 }
+
 // summary counts the outcomes of a service.
 func summary(moves []*move) string {
 	results := make([]store.Result, len(moves))

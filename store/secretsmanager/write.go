@@ -47,7 +47,13 @@ func (s *Store) write(ctx context.Context, service string, values map[string]sto
 	author := beside(func() string { return s.author(ctx) })
 	var results []store.Result
 	err := s.commit(ctx, service, func(d *document) (bool, error) {
-		w := &writing{document: d, o: o, created: strictjson.FormatTime(s.now()), author: author}
+		keys, _ := d.keys()
+		if len(keys) == 0 && o.NewService != nil {
+			if err := o.NewService(ctx); err != nil {
+				return false, err
+			}
+		}
+		w := &writing{document: d, before: keys, o: o, created: strictjson.FormatTime(s.now()), author: author}
 		results = make([]store.Result, len(names))
 		for i, name := range names {
 			results[i] = w.apply(store.ID{Service: service, Key: name}, values[name])
@@ -90,6 +96,7 @@ func newKey(name string, o store.WriteOptions) string {
 // writing applies values to a document.
 type writing struct {
 	*document
+	before  []string // the keys, among which names are looked up
 	o       store.WriteOptions
 	created string
 	author  func() string
@@ -104,7 +111,7 @@ func (w *writing) apply(id store.ID, v store.Value) store.Result {
 }
 
 func (w *writing) try(id store.ID, v store.Value) (store.Result, error) {
-	key, err := w.lookup(id.Key)
+	key, err := store.Lookup(id.Key, w.before)
 	if errors.Is(err, store.ErrNotFound) {
 		key, err = newKey(id.Key, w.o), nil
 	}

@@ -1,8 +1,10 @@
 package ssm
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -145,13 +147,25 @@ func answer[T any](ctx context.Context, s *Store, id store.ID, f func(store.ID) 
 		return result, err
 	}
 	keys, err := s.keys(ctx, id.Service)
-	if err != nil && !errors.Is(err, store.ErrDenied) {
-		return result, err
+	if err != nil {
+		return result, unlisted(err)
 	}
 	if id.Key, err = store.Lookup(id.Key, keys); err != nil {
 		return result, err
 	}
 	return f(id)
+}
+
+// errUnlisted means that no parameter has exactly the requested name, and that the caller has no
+// permission to look for other names.
+var errUnlisted = fmt.Errorf("%w: there is no secret of exactly this name, and you are not allowed to list the others", store.ErrNotFound)
+
+// unlisted returns the error of a search for a name whose listing has failed.
+func unlisted(err error) error {
+	if errors.Is(err, store.ErrDenied) {
+		return errUnlisted
+	}
+	return err
 }
 
 // keys lists the keys of one service.
@@ -178,9 +192,9 @@ func (s *Store) find(ctx context.Context, service string, names []string, decryp
 	if len(found) == len(names) {
 		return found, missing, nil
 	}
-	keys, err := s.keys(ctx, service)
-	if err != nil && !errors.Is(err, store.ErrDenied) {
-		return nil, nil, err
+	keys, failed := s.keys(ctx, service)
+	if failed = unlisted(failed); failed != nil && !errors.Is(failed, errUnlisted) {
+		return nil, nil, failed
 	}
 	twins := map[string]string{} // the stored key -> the requested name
 	for _, name := range names {
@@ -188,7 +202,7 @@ func (s *Store) find(ctx context.Context, service string, names []string, decryp
 			continue
 		}
 		key, err := store.Lookup(name, keys)
-		if err != nil {
+		if err = cmp.Or(failed, err); err != nil {
 			missing[name] = err
 			continue
 		}

@@ -73,6 +73,9 @@ func (w *writing) run(ctx context.Context, service string, values map[string]sto
 	if err != nil {
 		return nil, awserror.Wrap("write", store.ID{Service: service}, err)
 	}
+	if err := w.checkService(ctx, found, missing); err != nil {
+		return nil, awserror.Wrap("write", store.ID{Service: service}, err)
+	}
 	results := make([]store.Result, len(changes))
 	all := batch.New(len(changes), batch.Credentials)
 	_ = pace.Each(ctx, requests, len(changes), func(_ context.Context, i int) error {
@@ -100,6 +103,20 @@ func (w *writing) run(ctx context.Context, service string, values map[string]sto
 		}
 	}
 	return results, nil
+}
+
+// checkService calls NewService if the service has no secret, as far as the caller may list it.
+func (w *writing) checkService(ctx context.Context, found map[string]parameter, missing map[string]error) error {
+	if w.o.NewService == nil || len(found) > 0 {
+		return nil
+	}
+	for _, err := range missing {
+		var absent *store.NotFoundError
+		if !errors.Is(err, errUnlisted) && (!errors.As(err, &absent) || absent.What != "service") {
+			return nil
+		}
+	}
+	return w.o.NewService(ctx)
 }
 
 func failed(op string, id store.ID, err error) store.Result {

@@ -44,6 +44,11 @@ func (e *Engine) WriteAll(ctx context.Context, service string, values map[string
 		return nil, wrap("write", service, sole(changes), err)
 	}
 	w.o, w.author = o, author
+	if len(w.v.Objects) == 0 && o.NewService != nil && len(changes) > 0 {
+		if err := o.NewService(ctx); err != nil {
+			return nil, wrap("write", service, sole(changes), err)
+		}
+	}
 	if len(changes) > 1 {
 		w.askKey()
 	} else if w.own.Missing {
