@@ -15,7 +15,12 @@ var creators = []string{"write SVC", "import SVC", "copy other SVC", "policy ", 
 
 // emptyAllowed are the commands to which an empty service can be right, with --allow-empty.
 var emptyAllowed = []namedCommand{
-	{line: "list SVC"}, {line: "list SVC --json"}, {line: "exec SVC -- true"}, {line: "env SVC"}, {line: "export SVC"}, {line: "keys SVC"},
+	{line: "list SVC"},
+	{line: "list SVC --json"},
+	{line: "exec SVC -- true"},
+	{line: "env SVC"},
+	{line: "export SVC"},
+	{line: "keys SVC"},
 	{line: "diff SVC other", exit: 1},
 	{line: "rekey SVC --to alias/ops", needs: "key"},
 }

@@ -308,7 +308,7 @@ func completeKeys(ctx context.Context, a *app.App, service string) []string {
 	if err != nil {
 		return nil
 	}
-	if service, err = app.StoredName(ctx, s, service); service == "" {
+	if service, _ = app.StoredName(ctx, s, service); service == "" {
 		return nil
 	}
 	if lister, ok := s.(store.Lister); ok {
