@@ -151,7 +151,7 @@ func (c *DeleteCmd) confirmAll(ctx context.Context, a *app.App, s store.Store, s
 	for _, key := range keys {
 		a.Say("will delete %s/%s", service, key)
 	}
-	ok, err := term.Confirm(a.Stdin, a.Stderr, fmt.Sprintf("Delete these %d secrets with all their versions?", len(keys)))
+	ok, err := a.Confirm(fmt.Sprintf("Delete these %d secrets with all their versions?", len(keys)))
 	if errors.Is(err, term.ErrNoTerminal) {
 		return nil, app.NoTerminal("--yes deletes without asking")
 	}

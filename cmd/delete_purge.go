@@ -100,7 +100,7 @@ func (c *DeleteCmd) confirmPurge(a *app.App, kept []admin.Kept) error {
 	if c.Yes {
 		return nil
 	}
-	ok, err := term.Confirm(a.Stdin, a.Stderr, fmt.Sprintf("Remove this for good, of %s?", app.Count(secrets, "secret")))
+	ok, err := a.Confirm(fmt.Sprintf("Remove this for good, of %s?", app.Count(secrets, "secret")))
 	if errors.Is(err, term.ErrNoTerminal) {
 		return app.NoTerminal("--yes purges without asking")
 	}

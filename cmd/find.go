@@ -63,11 +63,13 @@ func (c *FindCmd) text(a *app.App) (string, error) {
 		text, err := readLimited("standard input", a.OpenStdin)
 		return strings.TrimSuffix(text, "\n"), err
 	}
-	text, err := term.Password(a.Stdin, a.Stderr, "Value to find: ")
+	text, err := a.AskValue(app.Question{
+		Prompt: "Value to find: ", Nothing: "nothing was searched", Several: "-", Stdin: "coffer find --by-value -",
+	})
 	if errors.Is(err, term.ErrNoTerminal) {
 		return "", app.WithHint(app.Usage("no value to find"), "give - to read it from standard input, or run it at a terminal to be asked")
 	}
-	return text, refuseEOF(err)
+	return text, err
 }
 
 // search searches every service. To find keys it lists them if the backend can do that without

@@ -192,7 +192,7 @@ func (c *ImportCmd) confirm(a *app.App, service string, stale []string) error {
 	for _, key := range stale {
 		a.Say("will delete %s/%s", service, key)
 	}
-	ok, err := term.Confirm(a.Stdin, a.Stderr, fmt.Sprintf("Import, and delete %s that the file does not have?", app.Count(len(stale), "secret")))
+	ok, err := a.Confirm(fmt.Sprintf("Import, and delete %s that the file does not have?", app.Count(len(stale), "secret")))
 	switch {
 	case errors.Is(err, term.ErrNoTerminal):
 		return app.NoTerminal("--yes deletes without asking; --dry-run shows what")

@@ -153,7 +153,7 @@ func (c *InitCmd) confirm(a *app.App, s *site.Site, parts []site.Part) error {
 	if open == 0 || c.Yes {
 		return nil
 	}
-	ok, err := term.Confirm(a.Stdin, a.Stderr, fmt.Sprintf("Make these %d?", open))
+	ok, err := a.Confirm(fmt.Sprintf("Make these %d?", open))
 	if errors.Is(err, term.ErrNoTerminal) {
 		return app.NoTerminal("--yes makes it without asking")
 	}

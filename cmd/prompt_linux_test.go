@@ -27,8 +27,14 @@ type person struct {
 // sit starts a run of the program at a terminal of its own. It works on the local backend.
 func sit(t *testing.T, b *bench, line string) *person {
 	t.Helper()
+	return sitAt(t, b.command(line))
+}
+
+// sitAt starts a program at a terminal of its own.
+func sitAt(t *testing.T, program *exec.Cmd) *person {
+	t.Helper()
 	p := openTerminal(t)
-	p.program = b.command(line)
+	p.program = program
 	p.program.Stdin, p.program.Stdout, p.program.Stderr = p.tty, p.tty, p.tty
 	p.program.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := p.program.Start(); err != nil {
@@ -137,21 +143,6 @@ func TestCtrlCAtThePromptWritesNothing(t *testing.T) {
 	}
 	if got := b.run("read api db_url", ""); got.exit != 3 {
 		t.Errorf("%+v", got)
-	}
-}
-
-func TestCtrlDAtThePromptIsNoValue(t *testing.T) {
-	for line, question := range map[string]string{"write api db_url": "Value of api/db_url: ", "find --by-value": "Value to find: "} {
-		b := newDesk(t)
-		p := sit(t, b, line)
-		p.sees(question)
-		p.types("\x04")
-		if exit, screen := p.leaves(); exit != 2 || !strings.Contains(screen, "coffer: no value was given\r\n") {
-			t.Errorf("%s: exit code %d, screen:\n%s", line, exit, screen)
-		}
-		if got := b.run("read api db_url", ""); got.exit != 3 {
-			t.Errorf("%+v", got)
-		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/app"
+	"github.com/coffer-secrets/coffer/internal/formats"
 	"github.com/coffer-secrets/coffer/internal/term"
 	"github.com/coffer-secrets/coffer/store"
 )
@@ -74,8 +75,11 @@ func (c *WriteCmd) value(a *app.App) (store.Value, error) {
 		return store.Value{}, app.Usage("give the value once: as an argument, with --from-file or with --generate")
 	}
 	text, err := c.read(a)
-	if err != nil {
+	switch {
+	case err != nil:
 		return store.Value{}, err
+	case !c.Singleline && text != "":
+		c.noteNewline(a, text)
 	}
 	if c.Singleline {
 		text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
@@ -103,20 +107,23 @@ func (c *WriteCmd) read(a *app.App) (string, error) {
 		}
 		return *c.Value, nil
 	}
-	text, err := term.Password(a.Stdin, a.Stderr, fmt.Sprintf("Value of %s/%s: ", c.Service, c.Key))
+	text, err := a.AskValue(app.Question{
+		Prompt: fmt.Sprintf("Value of %s/%s: ", c.Service, c.Key), Nothing: "nothing was stored",
+		Several: "--from-file FILE or -", Stdin: fmt.Sprintf("coffer write %s %s -", formats.ShellQuote(c.Service), formats.ShellQuote(c.Key)),
+	})
 	if errors.Is(err, term.ErrNoTerminal) {
 		return "", app.WithHint(app.Usage("no value"), "give - to read it from standard input, --from-file FILE, or run it at a terminal to be asked")
 	}
-	return text, refuseEOF(err)
+	return text, err
 }
 
-// refuseEOF turns the end of input (Ctrl-D) at a prompt for a value into an error with a reason. An
-// empty line is an empty value.
-func refuseEOF(err error) error {
-	if errors.Is(err, io.EOF) {
-		return app.Usage("no value was given")
+// noteNewline says that a value of one line, from a file or from standard input, ends with a newline,
+// which is kept as in chamber. A text of several lines has one at its end as a matter of course.
+func (c *WriteCmd) noteNewline(a *app.App, text string) {
+	piped := c.FromFile != "" || c.Value != nil && *c.Value == "-"
+	if piped && strings.Index(text, "\n") == len(text)-1 {
+		a.Note("the value ends with a newline, which is kept; --singleline (-s) drops it")
 	}
-	return err
 }
 
 // valueOnCommandLine is the warning about a value among the arguments.

@@ -111,7 +111,7 @@ func (a *App) askAtTerminal(prompt string) (string, error) {
 		in, out = tty, tty
 	}
 	a.hideProgress()
-	code, err := term.Password(in, out, prompt)
+	code, err := (term.Terminal{In: in, Out: out, Type: a.Getenv("TERM")}).Secret(prompt)
 	switch code = strings.TrimSpace(code); {
 	case errors.Is(err, term.ErrNoTerminal):
 		return "", awsconf.ErrNoTerminal

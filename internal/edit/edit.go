@@ -14,7 +14,6 @@ import (
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/formats"
 	"github.com/coffer-secrets/coffer/internal/run"
-	"github.com/coffer-secrets/coffer/internal/term"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -94,7 +93,7 @@ func (e *Edit) openEditor() (todo changes, keep bool, err error) {
 			return todo, err != nil, err
 		}
 		e.app.Say("%s", app.Sentence(err))
-		again, askErr := term.Confirm(e.app.Stdin, e.app.Stderr, "Edit again?")
+		again, askErr := e.app.Confirm("Edit again?")
 		if askErr != nil || !again {
 			return changes{}, true, err
 		}
@@ -185,7 +184,7 @@ func (e *Edit) confirm(todo changes) error {
 		parts = append(parts, "delete "+app.Count(n, "secret"))
 	}
 	question := strings.Join(parts, " and ") + "?"
-	ok, err := term.Confirm(e.app.Stdin, e.app.Stderr, strings.ToUpper(question[:1])+question[1:])
+	ok, err := e.app.Confirm(strings.ToUpper(question[:1])+question[1:])
 	if err == nil && !ok {
 		err = errUnchanged
 	}

@@ -7,19 +7,23 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/term"
 )
 
-// The errors of [Password] and [Confirm]; test with errors.Is.
+// The errors of [Terminal]; test with errors.Is.
 var (
-	ErrNoTerminal  = errors.New("standard input is not a terminal")
-	ErrInterrupted = errors.New("interrupted")
-	ErrTooLong     = errors.New("the line is too long for a terminal, which may have cut it off")
+	ErrNoTerminal   = errors.New("standard input is not a terminal")
+	ErrInterrupted  = errors.New("interrupted")
+	ErrSeveralLines = errors.New("that was several lines")
 )
+
+// quiet is how long the terminal must send nothing before the input counts as complete. A terminal
+// without bracketed paste sends the lines of a paste one after the other, at once.
+const quiet = 100 * time.Millisecond
 
 // IsTerminal reports whether a stream is a terminal. It is false for a stream without the method Fd
 // of [*os.File].
@@ -28,112 +32,99 @@ func IsTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// Password writes the prompt to out and reads one line from the terminal in, without echo. It returns
-// the line without its line end. On SIGINT, SIGTERM or SIGHUP it restores the echo and returns
-// [ErrInterrupted]. Other errors are [ErrNoTerminal] if in isn't a terminal, [ErrTooLong] for a line
-// of the largest length that a terminal passes, and [io.EOF] if there is no line.
+// Terminal is where a person is asked. If standard input isn't the terminal, In and Out are
+// /dev/tty.
+type Terminal struct {
+	In, Out *os.File
+	Type    string // TERM; with "" and "dumb" no control sequence is written
+}
+
+// Secret writes the prompt and reads one line, without echo. It returns the line without its line
+// end, whatever its length.
 //
-// If standard input isn't the terminal, pass /dev/tty as in and out.
-func Password(in, out *os.File, prompt string) (line string, err error) {
-	if !IsTerminal(in) {
+// Whatever was pasted is read to its end, so that no program reads it later. More than one line is
+// [ErrSeveralLines]; empty lines at the end don't count. Ctrl-D is [io.EOF]. Ctrl-C, SIGINT, SIGTERM,
+// SIGHUP and SIGQUIT are [ErrInterrupted]. If In isn't a terminal, it is [ErrNoTerminal]. The
+// terminal is as it was afterwards.
+func (t Terminal) Secret(prompt string) (string, error) { return t.ask(prompt, false) }
+
+// Confirm writes the prompt and " [y/N] " and reads one line. It returns true only for "y" and
+// "yes", in any case. Errors are those of [Terminal.Secret], but Ctrl-D counts as no.
+func (t Terminal) Confirm(prompt string) (bool, error) {
+	line, err := t.ask(prompt+" [y/N] ", true)
+	if errors.Is(err, io.EOF) {
+		return false, nil
+	}
+	answer := strings.ToLower(strings.TrimSpace(line))
+	return answer == "y" || answer == "yes", err
+}
+
+// ask sets the terminal's mode, asks, and restores the mode. The kernel's own line editing is off:
+// it would cut off a line after 4,095 bytes, and return before the end of a paste.
+func (t Terminal) ask(prompt string, echo bool) (string, error) {
+	if !IsTerminal(t.In) {
 		return "", ErrNoTerminal
 	}
+	fd := int(t.In.Fd())
 	// Before the prompt, as a person may type as soon as it is there.
-	showInput, err := hideInput(int(in.Fd()))
+	mode, err := setMode(fd)
 	if err != nil {
 		return "", fmt.Errorf("turn off the terminal's echo: %w", err)
 	}
-	line, err = ask(in, out, prompt)
-	err = errors.Join(err, showInput())
-	_, _ = fmt.Fprintln(out) // the line end that was not echoed
-	switch {
-	case err != nil:
+	pasteOn, pasteOff := "", ""
+	if t.Type != "" && t.Type != "dumb" {
+		pasteOn, pasteOff = "\x1b[?2004h", "\x1b[?2004l"
+	}
+	line, err := t.await(pasteOn+prompt, echo, func() { _ = mode.enter() })
+	_, _ = fmt.Fprintln(t.Out, pasteOff) // with the line end that was not echoed
+	// What is still pending after an error was meant for this prompt, too.
+	if restoreErr := mode.leave(err != nil); err == nil {
+		err = restoreErr
+	}
+	if err != nil {
 		return "", err
-	case len(line) >= longestLine():
-		return "", ErrTooLong
 	}
 	return line, nil
 }
 
-// Confirm writes the prompt and " [y/N] " to out and reads one line from the terminal in. It returns
-// true only for "y" and "yes", in any case. Errors are those of [Password], but the end of input
-// counts as no.
-func Confirm(in, out *os.File, prompt string) (bool, error) {
-	if !IsTerminal(in) {
-		return false, ErrNoTerminal
-	}
-	line, err := ask(in, out, prompt+" [y/N] ")
-	switch {
-	case errors.Is(err, io.EOF):
-		_, _ = fmt.Fprintln(out)
-		return false, nil
-	case err != nil:
-		_, _ = fmt.Fprintln(out)
-		return false, err
-	}
-	answer := strings.ToLower(strings.TrimSpace(line))
-	return answer == "y" || answer == "yes", nil
-}
-
-// ask writes the prompt and waits for a line or a signal. After a signal the goroutine that reads
+// await writes the prompt and waits for a line or a signal. After a signal the goroutine that reads
 // stays blocked, as a read from a terminal can't be canceled. The program should exit then.
-func ask(in, out *os.File, prompt string) (string, error) {
+func (t Terminal) await(prompt string, echo bool, resume func()) (string, error) {
 	signals := make(chan os.Signal, 1)
-	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
 		if !signal.Ignored(s) {
 			signal.Notify(signals, s)
 		}
 	}
 	defer signal.Stop(signals)
+	continued := notifyContinued()
+	defer signal.Stop(continued)
 
 	type answer struct {
 		line string
 		err  error
 	}
 	answers := make(chan answer, 1)
-	if _, err := io.WriteString(out, prompt); err != nil {
+	if _, err := io.WriteString(t.Out, prompt); err != nil {
 		return "", fmt.Errorf("write the prompt: %w", err)
 	}
 	go func() {
-		line, err := readLine(in)
+		e := editor{in: t.In, pending: func() bool { return pending(int(t.In.Fd()), quiet) }}
+		if echo {
+			e.echo = t.Out
+		}
+		line, err := e.readLine()
 		answers <- answer{line, err}
 	}()
-	select {
-	case a := <-answers:
-		return a.line, a.err
-	case <-signals:
-		return "", ErrInterrupted
-	}
-}
-
-// readLine reads up to a line end and no further, so the next reader gets the rest. The last line may
-// have no line end. The error is io.EOF if there is nothing to read.
-func readLine(in io.Reader) (string, error) {
-	var line []byte
-	for b := make([]byte, 1); ; {
-		n, err := in.Read(b)
-		switch {
-		case n == 1 && b[0] == '\n', n == 0 && errors.Is(err, io.EOF) && len(line) > 0:
-			return strings.TrimSuffix(string(line), "\r"), nil
-		case n == 1:
-			line = append(line, b[0])
-		case err != nil:
-			return "", err
+	for {
+		select {
+		case a := <-answers:
+			return a.line, a.err
+		case <-continued: // after Ctrl-Z and fg: the shell may have changed the mode
+			resume()
+			_, _ = io.WriteString(t.Out, prompt)
+		case <-signals:
+			return "", ErrInterrupted
 		}
 	}
-}
-
-// longestLine returns the most bytes of a line that a terminal passes in canonical mode, without the
-// line end. It silently drops more. Linux: 4096 with the line end (termios(3)); macOS and the BSDs:
-// MAX_CANON.
-func longestLine() int {
-	switch runtime.GOOS {
-	case "linux":
-		return 4095
-	case "darwin":
-		return 1023
-	case "windows":
-		return 32767
-	}
-	return 254
 }

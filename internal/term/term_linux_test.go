@@ -35,7 +35,7 @@ func askForASecret() int {
 		fmt.Println(err)
 		return 1
 	}
-	secret, err := Password(tty, tty, "Secret: ")
+	secret, err := Terminal{tty, tty, "xterm"}.Secret("Secret: ")
 	if errors.Is(err, ErrInterrupted) {
 		return 130
 	}
@@ -112,7 +112,7 @@ type answer struct {
 func (p *pty) password() <-chan answer {
 	answers := make(chan answer, 1)
 	go func() {
-		line, err := Password(p.tty, p.tty, "Secret: ")
+		line, err := Terminal{p.tty, p.tty, "xterm"}.Secret("Secret: ")
 		answers <- answer{line, err}
 	}()
 	return answers
@@ -145,30 +145,104 @@ func TestPasswordIsReadWithoutEcho(t *testing.T) {
 	}
 }
 
-func TestPasswordsOneAfterAnotherTakeALineEach(t *testing.T) {
-	p := newPTY(t)
-	first := p.password()
-	p.sees("Secret: ")
-	p.types("one\ntwo\n")
-	if got := <-first; got.line != "one" {
-		t.Errorf("%+v", got)
-	}
-	if got := <-p.password(); got.line != "two" {
-		t.Errorf("%+v", got)
+// The rest of a paste is read here, as what reads next would take it for its own input.
+func TestSeveralLinesAreNoPassword(t *testing.T) {
+	const pem = "-----BEGIN-----\n" + canary + "\n-----END-----"
+	for name, keys := range map[string]string{
+		"plain":                        pem + "\n",
+		"plain, the last line open":    pem,
+		"bracketed":                    "\x1b[200~" + pem + "\n\x1b[201~",
+		"bracketed, no newline at end": "\x1b[200~" + pem + "\x1b[201~",
+		"with carriage returns":        "\x1b[200~" + strings.ReplaceAll(pem, "\n", "\r") + "\r\x1b[201~\r",
+		"an empty line first":          "\n" + canary + "\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPTY(t)
+			before := p.state()
+			answers := p.password()
+			p.sees("Secret: ")
+			p.types(keys)
+			if got := <-answers; !errors.Is(got.err, ErrSeveralLines) || got.line != "" {
+				t.Errorf("%+v", got)
+			}
+			if n, err := unix.IoctlGetInt(int(p.tty.Fd()), unix.TIOCINQ); err != nil || n != 0 {
+				t.Errorf("%d bytes are left for the next reader: %v", n, err)
+			}
+			if p.state() != before {
+				t.Error("the terminal is not as it was")
+			}
+		})
 	}
 }
 
-func TestPasswordRefusesWhatTheTerminalMayHaveCutOff(t *testing.T) {
-	p := newPTY(t)
-	for length, want := range map[int]error{4094: nil, 4095: ErrTooLong, 5000: ErrTooLong} {
+func TestAPasteOfOneLineIsAPassword(t *testing.T) {
+	for keys, want := range map[string]string{
+		"\x1b[200~" + canary + "\x1b[201~\n":           canary,
+		"\x1b[200~" + canary + "\n\x1b[201~":           canary, // nobody presses Enter
+		"\x1b[200~" + canary + "\r\n\x1b[201~\r":       canary,
+		canary + "\n\n":                                canary,
+		"a\x1b[200~b\x1b[201~c\x1b[200~d\x1b[201~e\n":  "abcde",
+		"\x1b[200~tab\there \x1b[1mand\x7f\x1b[201~\n": "tab\there \x1b[1mand\x7f", // a paste is text
+	} {
+		p := newPTY(t)
+		answers := p.password()
+		p.sees("Secret: ")
+		p.types(keys)
+		if got := <-answers; got.err != nil || got.line != want {
+			t.Errorf("%q: %+v", keys, got)
+		}
+		if seen := p.sees("\n"); strings.Contains(seen, canary) || !strings.Contains(seen, "\x1b[?2004l") {
+			t.Errorf("%q: the screen shows %q", keys, seen)
+		}
+	}
+}
+
+func TestKeysEditTheLine(t *testing.T) {
+	for keys, want := range map[string]string{
+		"abé\x7f\x7fc\n":         "ac",
+		"wrong\x15right\n":       "right",
+		"two words\x17\x7f\n":    "two",
+		"\x1b[A\x1bOPab\x1b[D\n": "ab", // arrows and F1
+		"\x1bx\x1b[1;5Cy\n":      "y",  // Alt-x, Ctrl-Right
+		"a\x01\x16b\n":           "ab",
+	} {
+		p := newPTY(t)
+		answers := p.password()
+		p.sees("Secret: ")
+		p.types(keys)
+		if got := <-answers; got.err != nil || got.line != want {
+			t.Errorf("%q: %+v", keys, got)
+		}
+		p.sees("\n")
+	}
+}
+
+// Outside raw mode a terminal cuts off a line after 4,095 bytes (termios(3)), and says nothing.
+func TestALongLineIsWhole(t *testing.T) {
+	for _, length := range []int{4095, 4096, 70_000} {
+		p := newPTY(t)
 		answers := p.password()
 		p.sees("Secret: ")
 		p.types(strings.Repeat("x", length) + "\n")
-		got := <-answers
-		if !errors.Is(got.err, want) || got.err == nil && len(got.line) != length {
+		if got := <-answers; got.err != nil || len(got.line) != length {
 			t.Errorf("%d bytes: %d, %v", length, len(got.line), got.err)
 		}
-		p.sees("\n")
+	}
+}
+
+func TestADumbTerminalGetsNoControlSequence(t *testing.T) {
+	for _, kind := range []string{"", "dumb"} {
+		p := newPTY(t)
+		done := make(chan error, 1)
+		go func() {
+			_, err := Terminal{p.tty, p.tty, kind}.Secret("Secret: ")
+			done <- err
+		}()
+		seen := p.sees("Secret: ")
+		p.types("x\n")
+		if err := <-done; err != nil || strings.Contains(seen+p.sees("\n"), "\x1b") {
+			t.Errorf("TERM=%s: %v, %q", kind, err, seen)
+		}
 	}
 }
 
@@ -243,7 +317,7 @@ func TestPasswordAsksAtTheControllingTerminal(t *testing.T) {
 func TestConfirmTakesYesAndNothingElse(t *testing.T) {
 	p := newPTY(t)
 	for keys, want := range map[string]bool{
-		"y\n": true, "Y\n": true, "yes\n": true, " Yes \n": true,
+		"y\n": true, "Y\n": true, "yes\n": true, " Yes \n": true, "nop\x7f\x7f\x7fy\n": true,
 		"\n": false, "n\n": false, "yep\n": false, "ja\n": false, "\x04": false,
 	} {
 		type result struct {
@@ -252,7 +326,7 @@ func TestConfirmTakesYesAndNothingElse(t *testing.T) {
 		}
 		results := make(chan result, 1)
 		go func() {
-			yes, err := Confirm(p.tty, p.tty, "Delete 3 secrets?")
+			yes, err := Terminal{p.tty, p.tty, "xterm"}.Confirm("Delete 3 secrets?")
 			results <- result{yes, err}
 		}()
 		p.sees("Delete 3 secrets? [y/N] ")

@@ -28,28 +28,25 @@ func TestFilesPipesAndBuffersAreNoTerminals(t *testing.T) {
 			t.Errorf("%T is a terminal", stream)
 		}
 	}
-	if _, err := Password(r, w, "secret"); !errors.Is(err, ErrNoTerminal) {
-		t.Errorf("Password: %v", err)
+	if _, err := (Terminal{In: r, Out: w}).Secret("secret"); !errors.Is(err, ErrNoTerminal) {
+		t.Errorf("Secret: %v", err)
 	}
-	if yes, err := Confirm(r, w, "go on?"); yes || !errors.Is(err, ErrNoTerminal) {
+	if yes, err := (Terminal{In: r, Out: w}).Confirm("go on?"); yes || !errors.Is(err, ErrNoTerminal) {
 		t.Errorf("Confirm: %v, %v", yes, err)
 	}
 }
 
-func TestReadLineTakesOneLine(t *testing.T) {
-	for in, want := range map[string]string{"a b \nrest": "a b ", "a\r\nrest": "a", "\nrest": "", "last": "last"} {
-		reader := strings.NewReader(in)
-		if got, err := readLine(reader); err != nil || got != want {
-			t.Errorf("%q: %q, %v", in, got, err)
-		}
-		if rest, err := io.ReadAll(reader); err != nil || in != "last" && string(rest) != "rest" {
-			t.Errorf("%q leaves %q, %v", in, rest, err)
-		}
+func TestReadLineTakesNoByteBehindItsLine(t *testing.T) {
+	reader := strings.NewReader("a b \nrest")
+	e := editor{in: reader, pending: func() bool { return false }}
+	if got, err := e.readLine(); err != nil || got != "a b " {
+		t.Errorf("%q, %v", got, err)
 	}
-	if got, err := readLine(strings.NewReader("")); got != "" || !errors.Is(err, io.EOF) {
-		t.Errorf("nothing: %q, %v", got, err)
+	if rest, err := io.ReadAll(reader); err != nil || string(rest) != "rest" {
+		t.Errorf("left %q, %v", rest, err)
 	}
-	if got, err := readLine(iotest.ErrReader(os.ErrClosed)); got != "" || !errors.Is(err, os.ErrClosed) {
+	e = editor{in: iotest.ErrReader(os.ErrClosed), pending: e.pending}
+	if got, err := e.readLine(); got != "" || !errors.Is(err, os.ErrClosed) {
 		t.Errorf("an error: %q, %v", got, err)
 	}
 }
