@@ -106,6 +106,9 @@ func Load(ctx context.Context, o Options) (aws.Config, error) {
 	if err := checkEndpoints(ctx, cfg, o.AllowHTTP); err != nil {
 		return aws.Config{}, err
 	}
+	if err := checkCombination(cfg, o.Service); err != nil {
+		return aws.Config{}, err
+	}
 	if cfg.Region == "" && !o.Offline {
 		if cfg.Region, err = fallbackRegion(ctx, cfg); err != nil {
 			return cfg, err

@@ -145,7 +145,7 @@ var (
 	ErrChanged     = errors.New("the object is in another state")
 	ErrBusy        = errors.New("a concurrent change is in progress")
 	ErrDenied      = errors.New("access denied")
-	ErrEndpoint    = errors.New("the endpoint cannot be used") // it uses no TLS, or only TLS; its certificate is not accepted
+	ErrEndpoint    = errors.New("the endpoint cannot be used") // no TLS, or only TLS; its certificate is not accepted; another region
 	ErrKey         = errors.New("the key cannot be used")      // disabled, pending deletion, unknown: not a lack of permission
 	ErrNoBucket    = errors.New("no such bucket")
 	ErrCredentials = errors.New("credentials refused") // missing, expired, unknown, wrong signature, clock skew

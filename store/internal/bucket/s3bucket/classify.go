@@ -99,8 +99,8 @@ var codes = map[string]error{
 	"MissingAuthenticationToken":      bucket.ErrCredentials,
 	"UnrecognizedClientException":     bucket.ErrCredentials,
 	"XMinioAdminNoSuchAccessKey":      bucket.ErrCredentials,
-	"AuthorizationHeaderMalformed":    bucket.ErrRefused, // a bucket in another region
-	"PermanentRedirect":               bucket.ErrRefused, // the same
+	"AuthorizationHeaderMalformed":    bucket.ErrEndpoint, // a bucket in another region
+	"PermanentRedirect":               bucket.ErrEndpoint, // the same
 	"AllAccessDisabled":               bucket.ErrRefused,
 	"InvalidPayer":                    bucket.ErrRefused,
 	"AccountProblem":                  bucket.ErrRefused,

@@ -105,8 +105,8 @@ var refusals = []struct {
 	{"put", 400, "RequestTimeout", "", bucket.ErrUnavailable},
 	{"get", 429, "TooManyRequests", "", bucket.ErrUnavailable},
 
-	{"get", 400, "AuthorizationHeaderMalformed", "the region 'us-east-1' is wrong; expecting 'eu-west-1'", bucket.ErrRefused},
-	{"get", 301, "PermanentRedirect", "", bucket.ErrRefused},
+	{"get", 400, "AuthorizationHeaderMalformed", "the region 'us-east-1' is wrong; expecting 'eu-west-1'", bucket.ErrEndpoint},
+	{"get", 301, "PermanentRedirect", "", bucket.ErrEndpoint},
 	{"put", 400, "InvalidArgument", "", bucket.ErrRefused},
 	{"put", 405, "MethodNotAllowed", "", bucket.ErrRefused},
 
