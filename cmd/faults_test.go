@@ -315,3 +315,24 @@ func TestWaitingIsNeverSilentAboutTheRightNumber(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// A wrong setting is a matter of configuration, and named.
+func TestWrongSettingsExitWithSeven(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, s3test.Options{})
+	for name, f := range map[string]fault{
+		"another region":      {[]string{"AWS_REGION=eu-west-1"}, 7, "\n  the bucket is in another region: --region, or COFFER_AWS_REGION"},
+		"no region":           {[]string{"AWS_REGION=eu west"}, 7, "AWS_REGION"},
+		"FIPS":                {[]string{"AWS_USE_FIPS_ENDPOINT=true"}, 7, "AWS_USE_FIPS_ENDPOINT"},
+		"dual-stack":          {[]string{"AWS_USE_DUALSTACK_ENDPOINT=true"}, 7, "AWS_USE_DUALSTACK_ENDPOINT"},
+		"a missing CA bundle": {[]string{"AWS_CA_BUNDLE=/nonexistent.pem"}, 7, "nonexistent.pem"},
+	} {
+		for _, line := range []string{"list api", "exec api -- true", "write api key -"} {
+			other := &bench{T: t, Server: b.Server, env: slices.Concat(b.env, f.env)}
+			other.Run(name+": "+line, func(t *testing.T) {
+				other.T = t
+				other.wantsEnd(line, f)
+			})
+		}
+	}
+}

@@ -106,7 +106,7 @@ func Load(ctx context.Context, o Options) (aws.Config, error) {
 	if err := checkEndpoints(ctx, cfg, o.AllowHTTP); err != nil {
 		return aws.Config{}, err
 	}
-	if err := checkCombination(cfg, o.Service); err != nil {
+	if err := checkRegion(cfg.Region); err != nil {
 		return aws.Config{}, err
 	}
 	if cfg.Region == "" && !o.Offline {

@@ -100,6 +100,19 @@ func checkVariant(cfg aws.Config, service string) error {
 	return nil
 }
 
+// checkRegion refuses what can't be a part of a host name. The names of another server's regions are
+// its own.
+func checkRegion(name string) error {
+	const allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-"
+	if strings.Trim(name, allowed) == "" {
+		return nil
+	}
+	return &SettingError{
+		Reason: fmt.Sprintf("%q can't be a region: a region has only letters, digits and hyphens", name),
+		Way:    "--region, COFFER_AWS_REGION or AWS_REGION names another",
+	}
+}
+
 // endpointByName returns the endpoint that the environment or the profile sets for one service.
 func endpointByName(ctx context.Context, cfg aws.Config, service string) *string {
 	if ignored, found, err := config.GetIgnoreConfiguredEndpoints(ctx, cfg.ConfigSources); ignored && found && err == nil {

@@ -26,7 +26,7 @@ import (
 
 var sentinels = []error{
 	bucket.ErrNotFound, bucket.ErrChanged, bucket.ErrBusy, bucket.ErrDenied, bucket.ErrKey, bucket.ErrNoBucket,
-	bucket.ErrCredentials, bucket.ErrUnavailable, bucket.ErrUnsupported, bucket.ErrTorn, bucket.ErrRefused,
+	bucket.ErrCredentials, bucket.ErrUnavailable, bucket.ErrUnsupported, bucket.ErrTorn, bucket.ErrRefused, bucket.ErrEndpoint,
 }
 
 // wantSentinel checks that err is a *bucket.Error around this sentinel and no other.
@@ -163,7 +163,7 @@ func TestBucketInAnotherRegionIsNamed(t *testing.T) {
 				w.Header()["X-Amz-Bucket-Region"] = []string{header}
 				refuse(w, status, code, "use another endpoint")
 			})
-			e := wantSentinel(t, eachRequest(t, sealed(c))["get"], bucket.ErrRefused)
+			e := wantSentinel(t, eachRequest(t, sealed(c))["get"], bucket.ErrEndpoint)
 			if got := strings.Contains(e.Reason, "in region "+header); got != want || e.Code != code {
 				t.Errorf("code %q, reason %q", e.Code, e.Reason)
 			}

@@ -28,7 +28,7 @@ func FuzzClassify(f *testing.F) {
 	ops := []string{"get", "head", "put", "delete", "list"}
 	sentinels := []error{
 		bucket.ErrNotFound, bucket.ErrChanged, bucket.ErrBusy, bucket.ErrDenied, bucket.ErrKey, bucket.ErrNoBucket,
-		bucket.ErrCredentials, bucket.ErrUnavailable, bucket.ErrUnsupported, bucket.ErrTorn, bucket.ErrRefused,
+		bucket.ErrCredentials, bucket.ErrUnavailable, bucket.ErrUnsupported, bucket.ErrTorn, bucket.ErrRefused, bucket.ErrEndpoint,
 	}
 	f.Fuzz(func(t *testing.T, which uint8, status int, code, message, region string) {
 		op := ops[int(which)%len(ops)]
