@@ -51,7 +51,7 @@ func (c *ExportCmd) Run(ctx context.Context, a *app.App) error {
 	}
 	name := c.Name
 	if name == "" {
-		name = strings.ReplaceAll(path.Base(all[0].Service), "_", "-")
+		name = strings.NewReplacer("_", "-", "!", "-").Replace(path.Base(all[0].Service))
 	}
 	var out bytes.Buffer
 	if err := formats.Encode(&out, c.Format, pairs, formats.Options{Name: name, Prefix: c.Prefix}); err != nil {

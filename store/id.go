@@ -58,20 +58,39 @@ func ParseID(name string) (ID, error) {
 
 // CheckService returns an error that wraps [ErrInvalid] unless a string can name a service. A
 // service consists of segments of letters, digits, "_", "." and "-", joined by "/". No segment is
-// "." or "..", or begins with "__", which is reserved for indexes.
+// "." or "..", or begins with "__", which is reserved for indexes. The first may be one that AWS made:
+// see [MadeByAWS].
 func CheckService(service string) error {
 	if service == "" {
 		return invalid("the service has no name")
 	}
+	if strings.HasPrefix(service, "arn:") {
+		return invalid("%q is an ARN, and no name of a service", service)
+	}
 	if whole := strings.TrimRight(service, "/"); whole != service && CheckService(whole) == nil {
 		return invalid("service %q ends with \"/\": the name is %s", service, whole)
 	}
-	for segment := range strings.SplitSeq(service, "/") {
+	plain := service
+	if MadeByAWS(service) {
+		_, plain, _ = strings.Cut(service, "!")
+	}
+	for segment := range strings.SplitSeq(plain, "/") {
 		if err := checkSegment("service", service, segment); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// MadeByAWS reports whether a name has the form of a secret in Secrets Manager that another service of AWS
+// made and manages: "rds!cluster-3f8c", "events!connection/orders/41bb". No user can create such a name there.
+// It may be typed in
+// another case. (Secrets Manager's user guide, "Secrets managed by other AWS services".)
+func MadeByAWS(service string) bool {
+	maker, name, ok := strings.Cut(service, "!")
+	return ok && maker != "" && name != "" && !strings.ContainsFunc(maker, func(r rune) bool {
+		return r == '_' || r == '.' || !nameRune(r)
+	})
 }
 
 // CheckKey returns an error that wraps [ErrInvalid] unless a string can name a secret, new or old.

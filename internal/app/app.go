@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -82,10 +83,13 @@ func (a *App) Note(format string, args ...any) {
 }
 
 // noteOnce returns a function that prints each note once, for a command that plans first and then
-// does the same again. It is not for several goroutines.
+// does the same again.
 func (a *App) noteOnce() func(text string) {
 	printed := map[string]bool{}
+	var mu sync.Mutex
 	return func(text string) {
+		mu.Lock()
+		defer mu.Unlock()
 		if !printed[text] {
 			printed[text] = true
 			a.Note("%s", text)

@@ -208,6 +208,6 @@ func openSecretsManager(ctx context.Context, a *App, s *Settings) (store.Store, 
 		return nil, err
 	}
 	return secretsmanager.New(awsconf.SecretsManager(cfg), secretsmanager.Options{
-		Author: awsconf.Author(cfg, a.Logger()), Now: a.Now,
+		Author: awsconf.Author(cfg, a.Logger()), Now: a.Now, Notice: a.noteOnce(),
 	}), nil
 }

@@ -11,7 +11,11 @@ import (
 func (s *Store) Delete(ctx context.Context, service string, keys ...string) ([]store.Result, error) {
 	for _, key := range keys {
 		id := store.ID{Service: service, Key: key}
-		if err := checkName(id); err != nil {
+		err := checkName(id)
+		if err == nil {
+			err = checkOwner(service)
+		}
+		if err != nil {
 			return nil, awserror.Wrap("delete", id, err)
 		}
 	}

@@ -106,12 +106,12 @@ func (s *Store) Services(ctx context.Context, prefix string) ([]string, error) {
 func (s *Store) services(ctx context.Context, prefix string) ([]string, error) {
 	in := &awssm.ListSecretsInput{MaxResults: aws.Int32(listPage)}
 	if prefix != "" {
-		if store.CheckService(strings.Trim(prefix, "/")) != nil {
+		if store.CheckService(strings.TrimRight(strings.Trim(prefix, "/"), "!")) != nil {
 			return nil, ctx.Err() // no service begins with that, and the filter has its own syntax
 		}
 		in.Filters = []types.Filter{{Key: types.FilterNameStringTypeName, Values: []string{prefix}}}
 	}
-	var names []string
+	var names, others []string
 	for {
 		out, err := s.api.ListSecrets(ctx, in)
 		if err != nil {
@@ -119,11 +119,18 @@ func (s *Store) services(ctx context.Context, prefix string) ([]string, error) {
 		}
 		for _, secret := range out.SecretList {
 			name := aws.ToString(secret.Name)
-			if strings.HasPrefix(name, prefix) && checkService(name) == nil && !empty(secret.SecretVersionsToStages) {
+			switch {
+			case !strings.HasPrefix(name, prefix) || empty(secret.SecretVersionsToStages):
+			case checkService(name) != nil:
+				others = append(others, strconv.Quote(name))
+			default:
 				names = append(names, name)
 			}
 		}
 		if aws.ToString(out.NextToken) == "" {
+			if len(others) > 0 && len(prefix) != 1 { // by one letter other names of a service are looked up
+				s.notice("left out, because they have characters that no service has: " + strings.Join(others, ", "))
+			}
 			slices.Sort(names)
 			return names, nil
 		}

@@ -31,6 +31,9 @@
 //     metadata. If a service has no room left, one number is kept for all its deleted keys, and
 //     every new key is numbered above it.
 //
+// Secrets that other services of AWS made, such as "rds!cluster-3f8c", are read and never changed. Other names
+// that no service can have are left out of Services, and Options.Notice says so.
+//
 // Members that another tool wrote are kept unchanged. A member that is not a string is read as its
 // JSON text: 5432 as "5432", an object with its braces. Chamber rounds numbers, and reads null,
 // objects and lists as empty.
@@ -67,6 +70,10 @@ type Options struct {
 	Author func(ctx context.Context) string
 
 	Now func() time.Time // nil: the system's clock
+
+	// Notice, if not nil, receives a sentence about secrets that [Store.Services] leaves out, from several
+	// goroutines at once.
+	Notice func(text string)
 }
 
 // Store is a [store.Store] in Secrets Manager. It has no mutable state.
@@ -74,6 +81,7 @@ type Store struct {
 	api    api
 	author func(ctx context.Context) string
 	now    func() time.Time
+	notice func(string)
 }
 
 // New returns a Store that uses a client. Reads need secretsmanager:GetSecretValue, older versions
@@ -86,7 +94,10 @@ func New(client *awssm.Client, o Options) *Store {
 	if o.Now == nil {
 		o.Now = time.Now //nolint:forbidigo // the default of a library; the command line hands its own in
 	}
-	return &Store{api: client, author: o.Author, now: o.Now}
+	if o.Notice == nil {
+		o.Notice = func(string) {}
+	}
+	return &Store{api: client, author: o.Author, now: o.Now, notice: o.Notice}
 }
 
 // CheckValue returns an error that wraps [store.ErrInvalid] if Secrets Manager cannot store a
@@ -114,9 +125,21 @@ func checkService(service string) error {
 	return store.CheckService(service)
 }
 
+// checkOwner refuses to change a secret that another service of AWS manages, and would overwrite.
+func checkOwner(service string) error {
+	if !store.MadeByAWS(service) {
+		return nil
+	}
+	maker, _, _ := strings.Cut(service, "!")
+	return fmt.Errorf("%w: the secret belongs to AWS, whose service %q made it and rotates it: it can be read, and not changed here", store.ErrInvalid, maker)
+}
+
 // checkWritten refuses invalid values, and the key that chamber reserves.
 func checkWritten(id store.ID, v store.Value) error {
 	if err := checkName(id); err != nil {
+		return err
+	}
+	if err := checkOwner(id.Service); err != nil {
 		return err
 	}
 	if strings.EqualFold(id.Key, metadataKey) {

@@ -18,7 +18,7 @@ const (
 )
 
 // fileName returns the path of an object's file below the directory. The segments of an object's
-// name consist of letters, digits and "_.-", and are not "." or "..", so every system allows them.
+// name consist of letters, digits and "_.-!", and are not "." or "..", so every system allows them.
 func fileName(object string) (string, error) {
 	file, ok := encode(object)
 	if !ok || !filepath.IsLocal(filepath.FromSlash(file)) {
@@ -75,7 +75,7 @@ func decode(file string) (segment string, ok bool) {
 
 // plain reports whether c is not escaped in file names.
 func plain(c byte) bool {
-	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_' || c == '.' || c == '-'
+	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_' || c == '.' || c == '-' || c == '!'
 }
 
 // temporary returns the path of the temporary file of an object, in the same directory. It is
