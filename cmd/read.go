@@ -43,8 +43,8 @@ func (c *ReadCmd) Run(ctx context.Context, a *app.App) error {
 	if _, err := app.NewID(service, c.Key); err != nil {
 		return err
 	}
-	if c.Version < -1 {
-		return app.Usage("--version %d: versions begin at 1", c.Version)
+	if c.Version < -1 || c.Version == 0 {
+		return app.Usage("--version %d: versions begin at 1, and -1 is the newest", c.Version)
 	}
 	s, err := a.Open(ctx)
 	if err != nil {

@@ -43,11 +43,11 @@ func (v Value) Len() int { return len(v.Reveal()) }
 
 // Check returns an error that wraps [ErrInvalid] if a value cannot be stored: it is not UTF-8 (JSON
 // would replace the bytes silently), contains a NUL (no environment can hold it) or is larger than
-// [MaxValue]. The error contains the offset or size, never the value.
+// [MaxValue]. The error contains the offset or the limit, never the value.
 func (v Value) Check() error {
 	text := v.Reveal()
 	if len(text) > MaxValue {
-		return invalid("the value has %d bytes; at most %d can be kept", len(text), MaxValue)
+		return invalid("the value is larger than %d MiB, which is the most that can be kept", MaxValue>>20)
 	}
 	if i := strings.IndexByte(text, 0); i >= 0 {
 		return invalid("the value holds a NUL at byte %d, which no environment can carry", i)

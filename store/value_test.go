@@ -103,7 +103,7 @@ func TestAValueThatCannotBeKeptIsRefused(t *testing.T) {
 		"empty":     {"", ""},
 		"text":      {"ä\n\t", ""},
 		"largest":   {strings.Repeat("x", store.MaxValue), ""},
-		"too large": {strings.Repeat("x", store.MaxValue+1), "1048577 bytes"},
+		"too large": {strings.Repeat("x", store.MaxValue+1), "larger than 1 MiB"},
 		"NUL":       {canary + "\x00", "NUL at byte 11"},
 		"not UTF-8": {canary + "ä\xff", "byte 13"},
 	} {

@@ -62,6 +62,9 @@ func (a *App) PrintResults(results []store.Result) error {
 func resultLine(r store.Result) string {
 	switch r.Outcome {
 	case store.Deleted:
+		if r.Meta.Version == 0 { // Parameter Store doesn't tell it
+			return fmt.Sprintf("%s: deleted", r.Meta.ID)
+		}
 		return fmt.Sprintf("%s: deleted (was version %d)", r.Meta.ID, r.Meta.Version)
 	case store.Purged:
 		return fmt.Sprintf("%s: purged (was deleted before)", r.Meta.ID)

@@ -132,7 +132,7 @@ var refusedFiles = []struct {
 	{"properties surrogate", "properties", "a=1\nb=\\ud800cAnArY!\n", Options{}, `line 2, b: an escape \u`},
 	{"properties escape", "properties", "a=\\u1 cAnArY!\n", Options{}, `line 1, a: an escape \u`},
 	{"properties NUL", "properties", "a=cAnArY!\\u0000\n", Options{}, "line 1, a: the value holds a NUL"},
-	{"too large a value", "csv", "a,cAnArY!" + strings.Repeat("x", store.MaxValue) + "\n", Options{}, "line 1, a: the value has"},
+	{"too large a value", "csv", "a,cAnArY!" + strings.Repeat("x", store.MaxValue) + "\n", Options{}, "line 1, a: the value is larger"},
 }
 
 func TestDecodeTellsWhereAndNeverWhat(t *testing.T) {

@@ -77,7 +77,7 @@ func readYAML(body []byte, c *collector) error {
 	document, more, err := text.parse()
 	switch {
 	case err != nil:
-		return c.fault(text.faultLine(err), nil, yamlFault(err))
+		return c.fault(yamlFaultLine(body), nil, yamlFault(err))
 	case more != nil:
 		return c.fault(text.line(more), nil, "the file holds a second document")
 	}

@@ -111,9 +111,6 @@ func (y *yamlSource) value(n *yaml.Node) string {
 // line returns the line of the file in which a node begins.
 func (y *yamlSource) line(n *yaml.Node) int { return y.fileLine(n.Line) }
 
-// faultLine returns the line of the file in an error of the library.
-func (y *yamlSource) faultLine(err error) int { return y.fileLine(errorLine(err)) }
-
 func (y *yamlSource) fileLine(line int) int {
 	before, _ := slices.BinarySearch(y.marked, line)
 	return line - before
@@ -125,6 +122,23 @@ func yamlFault(err error) string {
 		return `an escape in double quotes is unknown: "\/" is "/", and a surrogate pair is one \U with eight digits`
 	}
 	return "it is not YAML"
+}
+
+// yamlFaultLine returns the line of a mistake: the one behind the longest beginning of the text that is
+// YAML. The line in an error of the library is often another one, that of the map or list around the
+// mistake, counted from 0 in errors of its parser (go.yaml.in/yaml v3.0.6, decode.go, fail). It returns 0
+// if the search would take long.
+func yamlFaultLine(body []byte) int {
+	lines := bytes.SplitAfter(body, []byte("\n"))
+	rest := len(body)
+	for number, budget := len(lines), 1<<20; number > 0 && budget > 0; number-- {
+		rest -= len(lines[number-1])
+		budget -= rest
+		if _, _, err := newYAMLSource(body[:rest]).parse(); err == nil {
+			return number
+		}
+	}
+	return 0
 }
 
 // loneCR returns the index of a carriage return without a newline after it; -1 if there is none.

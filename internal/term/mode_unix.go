@@ -47,9 +47,9 @@ func (m *mode) leave(drop bool) error {
 
 // pending reports whether input arrives within a time.
 func pending(fd int, within time.Duration) bool {
-	for until := time.Now().Add(within); ; {
+	for { // a signal, such as those of Go's scheduler, begins the time anew
 		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}} //nolint:gosec // a file descriptor is small
-		n, err := unix.Poll(fds, int(max(0, time.Until(until)).Milliseconds()))
+		n, err := unix.Poll(fds, int(within.Milliseconds()))
 		if !errors.Is(err, unix.EINTR) {
 			return err == nil && n > 0 && fds[0].Revents&unix.POLLIN != 0
 		}

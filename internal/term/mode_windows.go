@@ -51,7 +51,8 @@ type inputRecord struct {
 func pending(fd int, within time.Duration) bool {
 	const keyEvent, atOnce = 1, 256
 	peek := windows.NewLazySystemDLL("kernel32.dll").NewProc("PeekConsoleInputW")
-	for until := time.Now().Add(within); time.Now().Before(until); {
+	const step = 10 * time.Millisecond
+	for range within / step {
 		records, n := make([]inputRecord, atOnce), uint32(0)
 		ok, _, _ := peek.Call(uintptr(fd), uintptr(unsafe.Pointer(&records[0])), atOnce, uintptr(unsafe.Pointer(&n))) //nolint:gosec // the system call's form
 		if ok == 0 {
@@ -62,10 +63,7 @@ func pending(fd int, within time.Duration) bool {
 				return true
 			}
 		}
-		// A console with a record is signaled at once, and then the loop only costs time.
-		if _, err := windows.WaitForSingleObject(windows.Handle(fd), uint32(within.Milliseconds())); err != nil {
-			return false
-		}
+		windows.SleepEx(uint32(step.Milliseconds()), false)
 	}
 	return false
 }
