@@ -16,12 +16,12 @@ import (
 
 // AuditCmd lists who wrote the secrets of a service, or who read them.
 type AuditCmd struct {
-	Service string `arg:"" help:"Service."`
-	Key     string `arg:"" optional:"" help:"Key; without it, every secret."`
+	Service string `arg:"" help:"The service."`
+	Key     string `arg:"" optional:"" help:"The key. Without it: all secrets of the service."`
 
-	Trail bool   `name:"cloudtrail" help:"Tell who read instead, as far as CloudTrail knows (s3-kms, ssm)."`
-	Since string `placeholder:"TIME" help:"From then on: a span back from now such as 24h or 7d, or a date (with --cloudtrail: 24h)."`
-	Until string `placeholder:"TIME" help:"Up to then."`
+	Trail bool   `name:"cloudtrail" help:"Show who read the secrets instead, as far as CloudTrail knows (only s3-kms and ssm)."`
+	Since string `placeholder:"TIME" help:"Only from this time on: 24h or 7d ago, or a date (default with --cloudtrail: 24h)."`
+	Until string `placeholder:"TIME" help:"Only up to this time."`
 
 	from, to time.Time // --since and --until; the zero time is no limit
 }

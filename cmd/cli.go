@@ -3,42 +3,44 @@ package cmd
 import "github.com/coffer-secrets/coffer/internal/app"
 
 // CLI is the whole grammar. Each command is a struct in a file of its own. The tag reads marks the
-// commands that change nothing in a store.
+// commands that change nothing in a store, and whole those that read the grammar of all commands.
+// Usage lines and examples are in internal/help.
 type CLI struct {
-	app.Globals `group:"Global flags:"`
+	app.Globals `group:"Global flags"`
 
-	Write    WriteCmd    `cmd:"" aliases:"set" help:"Store a new version of a secret."`
-	Read     ReadCmd     `cmd:"" reads:"" aliases:"get" help:"Print one secret."`
-	List     ListCmd     `cmd:"" reads:"" aliases:"ls" help:"List the secrets of services."`
-	Services ServicesCmd `cmd:"" reads:"" aliases:"list-services" help:"List services."`
-	History  HistoryCmd  `cmd:"" reads:"" help:"List the versions of a secret."`
-	Delete   DeleteCmd   `cmd:"" aliases:"rm" help:"Delete secrets with all their versions."`
-	Exec     ExecCmd     `cmd:"" reads:"" aliases:"run" help:"Run a command with the secrets of services in its environment."`
-	Env      EnvCmd      `cmd:"" reads:"" help:"Print secrets as export lines for a shell."`
-	Export   ExportCmd   `cmd:"" reads:"" help:"Print secrets in the format of another program."`
-	Import   ImportCmd   `cmd:"" help:"Store the secrets of a file."`
-	Find     FindCmd     `cmd:"" reads:"" help:"Find where a key, or a value, stands."`
-	Tag      TagCmd      `cmd:"" help:"Read, write and delete tags of a secret."`
+	Write    WriteCmd    `cmd:"" group:"Secrets" aliases:"set" help:"Store a new version of a secret."`
+	Read     ReadCmd     `cmd:"" group:"Secrets" reads:"" aliases:"get" help:"Print one secret."`
+	List     ListCmd     `cmd:"" group:"Secrets" reads:"" aliases:"ls" help:"List the secrets of services."`
+	Services ServicesCmd `cmd:"" group:"Secrets" reads:"" aliases:"list-services" help:"List services."`
+	Find     FindCmd     `cmd:"" group:"Secrets" reads:"" help:"Find the services that have a key, or a value."`
+	History  HistoryCmd  `cmd:"" group:"Secrets" reads:"" help:"List the versions of a secret."`
+	Edit     EditCmd     `cmd:"" group:"Secrets" help:"Change the secrets of a service in an editor."`
+	Delete   DeleteCmd   `cmd:"" group:"Secrets" aliases:"rm" help:"Delete secrets with all their versions."`
+	Restore  RestoreCmd  `cmd:"" group:"Secrets" aliases:"rollback" help:"Go back to an old version of a secret, or restore a deleted one."`
+	Tag      TagCmd      `cmd:"" group:"Secrets" help:"Read, write and delete the tags of a secret."`
 
-	Rekey  RekeyCmd  `cmd:"" help:"Move secrets to another key, with their history."`
-	Keys   KeysCmd   `cmd:"" reads:"" help:"Tell which keys secrets are under, and what state they are in."`
-	Doctor DoctorCmd `cmd:"" aliases:"check" help:"Find out what is wrong with services and their bucket, and mend it."`
-	Audit  AuditCmd  `cmd:"" reads:"" help:"Tell who wrote secrets, or with --cloudtrail who read them."`
+	Exec   ExecCmd   `cmd:"" group:"Running programs" reads:"" aliases:"run" help:"Run a command with secrets in its environment."`
+	Env    EnvCmd    `cmd:"" group:"Running programs" reads:"" help:"Print secrets as variables for a shell."`
+	Export ExportCmd `cmd:"" group:"Running programs" reads:"" help:"Print secrets in the format of another program."`
 
-	Restore RestoreCmd `cmd:"" aliases:"rollback" help:"Make an old version of a secret the newest, or bring back a deleted one."`
-	Edit    EditCmd    `cmd:"" help:"Change the secrets of a service in an editor."`
-	Copy    CopyCmd    `cmd:"" help:"Copy secrets to another service or context."`
-	Diff    DiffCmd    `cmd:"" reads:"" help:"Compare two services, contexts or versions."`
-	Migrate MigrateCmd `cmd:"" help:"Copy services to another backend, with their history."`
+	Import  ImportCmd  `cmd:"" group:"Moving and comparing" help:"Store the secrets of a file."`
+	Copy    CopyCmd    `cmd:"" group:"Moving and comparing" help:"Copy secrets to another service or context."`
+	Diff    DiffCmd    `cmd:"" group:"Moving and comparing" reads:"" help:"Compare two services, contexts or versions."`
+	Migrate MigrateCmd `cmd:"" group:"Moving and comparing" help:"Copy services to another backend, with their history."`
 
-	Share  ShareCmd  `cmd:"" help:"Make a link to one value, for a time."`
-	Policy PolicyCmd `cmd:"" help:"Print the IAM policies that a role needs, or check them."`
-	Init   InitCmd   `cmd:"" help:"Make, or check, the bucket and its key."`
+	Keys   KeysCmd   `cmd:"" group:"Keys and access" reads:"" help:"Show which keys encrypt your secrets, and whether they work."`
+	Rekey  RekeyCmd  `cmd:"" group:"Keys and access" help:"Move secrets to another key, with their history."`
+	Policy PolicyCmd `cmd:"" group:"Keys and access" help:"Print the IAM policies that a role needs, or check them."`
+	Share  ShareCmd  `cmd:"" group:"Keys and access" help:"Create a link to one secret that expires."`
+	Audit  AuditCmd  `cmd:"" group:"Keys and access" reads:"" help:"Show who wrote secrets, or with --cloudtrail who read them."`
 
-	Config     ConfigCmd     `cmd:"" reads:"" help:"Print the settings in force, and where they come from."`
-	Whoami     WhoamiCmd     `cmd:"" reads:"" help:"Print your identity, the store and its endpoints."`
-	Completion CompletionCmd `cmd:"" reads:"" help:"Print completions for a shell."`
-	Version    VersionCmd    `cmd:"" reads:"" help:"Print the version."`
+	Init       InitCmd       `cmd:"" group:"Setup" help:"Create the bucket, the key and the alias if they don't exist."`
+	Doctor     DoctorCmd     `cmd:"" group:"Setup" aliases:"check" help:"Find problems of services and their bucket, and repair them."`
+	Config     ConfigCmd     `cmd:"" group:"Setup" reads:"" help:"Show the settings in force, and where each comes from."`
+	Whoami     WhoamiCmd     `cmd:"" group:"Setup" reads:"" help:"Show your identity, the store and its endpoints."`
+	Completion CompletionCmd `cmd:"" group:"Setup" reads:"" help:"Print a completion script for bash, zsh or fish."`
+	Version    VersionCmd    `cmd:"" group:"Setup" reads:"" help:"Print the version."`
+	Help       HelpCmd       `cmd:"" group:"Setup" reads:"" whole:"" help:"Show the help of a command or a topic."`
 
-	Complete completeCmd `cmd:"" reads:"" name:"__complete" hidden:""`
+	Complete completeCmd `cmd:"" reads:"" whole:"" name:"__complete" hidden:""`
 }

@@ -13,7 +13,7 @@ import (
 
 // CompletionCmd prints a shell's completion script.
 type CompletionCmd struct {
-	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
+	Shell string `arg:"" enum:"bash,zsh,fish" help:"The shell: bash, zsh or fish."`
 }
 
 // Run prints the script. The script calls coffer __complete for the words, so it knows services
@@ -28,6 +28,8 @@ const completionTime = time.Second
 // completeCmd prints the completions of the last word of a command line, one per line. It never
 // prints an error and never fails, as that would disturb the line that a person is typing.
 type completeCmd struct {
+	Descriptions bool // after each word a tab, and what it is
+
 	Words []string `arg:"" optional:"" passthrough:""`
 }
 
@@ -40,11 +42,19 @@ func (c *completeCmd) Run(ctx context.Context, a *app.App, parsed *kong.Context)
 	if len(words) > 0 && words[0] == "--" {
 		words = words[1:]
 	}
-	found := make(chan []string, 1)
+	found := make(chan []completion.Word, 1)
 	go func() { found <- completion.Words(ctx, a, parsed.Model.Node, words) }()
 	select {
 	case words := <-found:
-		return a.Print(strings.Join(append(words, ""), "\n"))
+		var out strings.Builder
+		for _, word := range words {
+			out.WriteString(word.Text)
+			if c.Descriptions && word.About != "" {
+				out.WriteString("\t" + strings.TrimSuffix(word.About, "."))
+			}
+			out.WriteString("\n")
+		}
+		return a.Print(out.String())
 	case <-ctx.Done(): // Words itself may not return, for example when a file system hangs
 		return nil
 	}

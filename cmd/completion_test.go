@@ -29,7 +29,7 @@ var shells = map[string][]string{
 		((${#COMPREPLY[@]} == 0)) || printf '%s\n' "${COMPREPLY[@]}"`, "bash"},
 	"zsh": {"zsh", "-f", "-c", `
 		compdef() { }
-		compadd() { shift; print -rl -- "$@" }
+		compadd() { while [[ "$1" != -- ]]; do shift; done; shift; print -rl -- "$@" }
 		_files() { print -rl -- *(N) }
 		_command_names() { print -rl -- ${(ok)commands} }
 		source <(coffer completion zsh)
@@ -54,11 +54,11 @@ func (b *bench) offers(shell string, words ...string) []string {
 		b.Errorf("%s, %q: it says %q", shell, words, stderr.String())
 	}
 	var offered []string
-	for word := range strings.FieldsSeq(stdout.String()) {
-		if shell == "zsh" && word == "--" {
-			continue
+	for line := range strings.Lines(stdout.String()) {
+		word, _, _ := strings.Cut(strings.TrimSpace(line), "\t") // fish prints the description behind it
+		if word != "" {
+			offered = append(offered, word)
 		}
-		offered = append(offered, word)
 	}
 	return slices.Compact(slices.Sorted(slices.Values(offered)))
 }
@@ -76,6 +76,11 @@ func forEachShell(t *testing.T, test func(t *testing.T, shell string)) {
 
 var shellCompletions = map[string]string{
 	"coffer expo":                           "export",
+	"coffer help poli":                      "policy",
+	"coffer help policy re":                 "reader",
+	"coffer help exit":                      "exit-codes",
+	"coffer help nothing ":                  "",
+	"coffer --vers":                         "--version",
 	"coffer tag ":                           "delete read write",
 	"coffer tag w":                          "write",
 	"coffer export --form":                  "--format",
@@ -133,12 +138,37 @@ func TestShellsCompleteCommandsFlagsServicesAndKeys(t *testing.T) {
 			if strings.HasSuffix(want, "printenv") {
 				got = slices.DeleteFunc(got, func(word string) bool { return word != "printenv" })
 			}
-			if shell == "fish" { // without descriptions
-				got = slices.DeleteFunc(got, func(word string) bool { return word == "command" })
-			}
 			if diff := cmp.Diff(strings.Fields(want), got); diff != "" && len(want)+len(got) > 0 {
 				t.Errorf("%s (-want +got):\n%s", line, diff)
 			}
+		}
+	})
+}
+
+// TestShellsDescribeWhatTheyOffer: bash only while it lists, as it would insert the description elsewhere.
+func TestShellsDescribeWhatTheyOffer(t *testing.T) {
+	forEachShell(t, func(t *testing.T, shell string) {
+		b := newBench(t, s3test.Options{})
+		ask := slices.Clone(shells[shell])
+		for i, word := range ask {
+			word = strings.Replace(word, "COMP_WORDS=", "COMP_TYPE=${LISTING-9} COMP_WORDS=", 1)
+			word = strings.Replace(word, `compadd() { while`, `compadd() { print -rl -- "$shown[@]"; while`, 1)
+			ask[i] = word
+		}
+		for _, line := range [][]string{{"coffer", "re"}, {"coffer", "exec", "--re"}, {"coffer", "--backend", "s"}, {"coffer", "help", "e"}} {
+			c := exec.CommandContext(b.Context(), ask[0], append(slices.Clone(ask[1:]), line...)...)
+			c.Env, c.Dir = append(b.env, "LISTING=63"), b.TempDir()
+			out, err := c.Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := map[string]string{"re": "Move secrets to another key", "--re": "Stop unless these keys exist", "s": "Parameter Store", "e": "What the exit codes mean"}[line[len(line)-1]]
+			if !strings.Contains(string(out), want) {
+				t.Errorf("%q is not described with %q:\n%s", line, want, out)
+			}
+		}
+		if got := b.offers(shell, "coffer", "re"); !slices.Equal(got, []string{"read", "rekey", "restore"}) {
+			t.Errorf("what is inserted is %q", got)
 		}
 	})
 }

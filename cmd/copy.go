@@ -10,14 +10,14 @@ import (
 
 // CopyCmd copies the newest values of one service to another.
 type CopyCmd struct {
-	Source      string `arg:"" name:"service" help:"Service to read."`
-	Destination string `arg:"" help:"Service to write; made if there is none."`
+	Source      string `arg:"" name:"service" help:"The service to copy from."`
+	Destination string `arg:"" help:"The service to copy to. It is created if it doesn't exist."`
 
 	app.Contexts
 	app.KeyFlags
-	Overwrite bool `help:"Write a new version of secrets that have another value there."`
-	DryRun    bool `help:"Print what would change, and change nothing."`
-	Adopt     bool `help:"Take over secrets whose key alias cannot be told."`
+	Overwrite bool `help:"Overwrite secrets that have another value at the destination, as a new version."`
+	DryRun    bool `help:"Show what would change, and change nothing."`
+	Adopt     bool `help:"Overwrite secrets whose key alias is unknown."`
 }
 
 // Run copies all selected secrets. If any of them can't be copied, it copies none. Secrets that

@@ -14,13 +14,13 @@ import (
 
 // DeleteCmd deletes secrets.
 type DeleteCmd struct {
-	Service string   `arg:"" help:"Service."`
-	Keys    []string `arg:"" optional:"" name:"key" help:"Keys."`
+	Service string   `arg:"" help:"The service."`
+	Keys    []string `arg:"" optional:"" name:"key" help:"The keys."`
 
-	Whole    bool `name:"service" help:"Delete every secret of the service, after asking."`
-	Purge    bool `help:"Remove what the bucket keeps of deleted secrets too, and all older states of the indexes of the service, after asking."`
-	Yes      bool `short:"y" help:"Do not ask."`
-	ExactKey bool `help:"Delete no key that differs in case from the one given."`
+	Whole    bool `name:"service" help:"Delete all secrets of the service. Asks first."`
+	Purge    bool `help:"Also remove the old versions of the objects that a bucket with versioning keeps: those of the deleted secrets and of the service's indexes. Asks first."`
+	Yes      bool `short:"y" help:"Don't ask."`
+	ExactKey bool `help:"Delete only the key in exactly this case."`
 }
 
 // Run deletes the keys, or the whole service, and prints what it deleted.

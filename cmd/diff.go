@@ -16,15 +16,15 @@ import (
 
 // DiffCmd compares the newest values of two services, or two versions of a secret.
 type DiffCmd struct {
-	Left  string `arg:"" name:"service" help:"Service."`
-	Right string `arg:"" optional:"" name:"other" help:"The other service; with --versions, a key of the first. The same name when two contexts are compared."`
+	Left  string `arg:"" name:"service" help:"The service."`
+	Right string `arg:"" optional:"" name:"other" help:"The other service; with --versions, a key of the first service. To compare two contexts, give the same service twice."`
 
 	app.Contexts
 	app.KeyFlags
 	Versions []int `placeholder:"N,M" help:"Compare two versions of one secret."`
-	Reveal   bool  `help:"Print the values too."`
+	Reveal   bool  `help:"Show the values too."`
 
-	AllowEmpty bool `help:"Compare with a service that has no secrets, too."`
+	AllowEmpty bool `help:"Accept a service without secrets."`
 }
 
 // The states of a key in a comparison.

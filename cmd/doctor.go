@@ -16,10 +16,10 @@ import (
 
 // DoctorCmd finds problems of services and of their bucket, and repairs some of them.
 type DoctorCmd struct {
-	Services []string `arg:"" optional:"" name:"service" help:"Services; without any, all of them, and the bucket."`
+	Services []string `arg:"" optional:"" name:"service" help:"The services. Without any: all services and their bucket."`
 
-	Probe bool `help:"Try what the server keeps of conditions, and what you may change, with an object that is deleted again."`
-	Fix   bool `help:"Mend what needs no decision of yours: indexes, tombstones. No secret is written or deleted."`
+	Probe bool `help:"Test what the server supports and what you may change, with an object that is deleted again."`
+	Fix   bool `help:"Repair what needs no decision: indexes and tombstones. No secret is written or deleted."`
 }
 
 // Run prints a row for each finding, the worst first. The exit code is 1 if any of them is worse

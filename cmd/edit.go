@@ -10,12 +10,12 @@ import (
 
 // EditCmd changes the secrets of a service in an editor.
 type EditCmd struct {
-	Service string `arg:"" help:"Service."`
+	Service string `arg:"" help:"The service."`
 
-	Format       string `short:"f" enum:"yaml,dotenv" default:"yaml" placeholder:"NAME" help:"yaml or dotenv (yaml)."`
-	Yes          bool   `short:"y" help:"Do not ask."`
-	PreserveCase bool   `help:"Store new keys as they are written, not in lower case."`
-	Adopt        bool   `help:"Take over secrets whose key alias cannot be told."`
+	Format       string `short:"f" enum:"yaml,dotenv" default:"yaml" placeholder:"NAME" help:"yaml or dotenv (default yaml)."`
+	Yes          bool   `short:"y" help:"Don't ask."`
+	PreserveCase bool   `help:"Keep the case of new keys. Otherwise they are stored in lower case."`
+	Adopt        bool   `help:"Overwrite secrets whose key alias is unknown."`
 }
 
 // Run opens an editor on a file that only the caller can read, and writes the secrets that were

@@ -11,23 +11,23 @@ import (
 
 // ExecCmd runs a command with secrets in its environment.
 type ExecCmd struct {
-	Services []string `arg:"" name:"service" help:"Services, then -- and the command. Of two services that set one variable the later wins."`
+	Services []string `arg:"" name:"service" help:"The services. If two set the same variable, the later one wins. The command follows after --."`
 
 	app.ReadFlags
 	EnvFlags
-	Pristine    bool   `help:"Give the command nothing but the secrets."`
-	Strict      bool   `help:"Fill only variables that are set to the strict value, and every one of them."`
-	StrictValue string `default:"chamberme" placeholder:"TEXT" help:"What marks a variable to fill, with --strict."`
-	NoAWSEnv    bool   `name:"no-aws-env" help:"Take AWS credentials out of the command's environment."`
+	Pristine    bool   `help:"Give the command only the secrets, and no other variables."`
+	Strict      bool   `help:"Set exactly the variables that already have the strict value: each of them must be a secret, and no other is set."`
+	StrictValue string `default:"chamberme" placeholder:"TEXT" help:"The value that marks a variable for --strict (default chamberme)."`
+	NoAWSEnv    bool   `name:"no-aws-env" help:"Remove AWS credentials from the command's environment."`
 }
 
 // EnvFlags select secrets and set how they become variables.
 type EnvFlags struct {
-	Prefix   string   `placeholder:"TEXT" help:"Put before each variable made of a secret."`
-	Only     []string `placeholder:"GLOB" help:"Only keys that match."`
-	Except   []string `placeholder:"GLOB" help:"No key that matches."`
-	Skip     []string `placeholder:"KEY" help:"Leave out a key, however unusable its value."`
-	AllowEnv []string `placeholder:"NAME" help:"Variables that may be set although they change what is run (LD_PRELOAD, PATH, ...)."`
+	Prefix   string   `placeholder:"TEXT" help:"Begin the name of each variable with this."`
+	Only     []string `placeholder:"GLOB" help:"Only keys that match, such as 'db_*'."`
+	Except   []string `placeholder:"GLOB" help:"No keys that match."`
+	Skip     []string `placeholder:"KEY" help:"Leave out this key, for example because its value can't be a variable."`
+	AllowEnv []string `placeholder:"NAME" help:"Allow a variable that can change which code runs, such as LD_PRELOAD or PATH."`
 }
 
 func (f EnvFlags) rules() environ.Rules {

@@ -17,13 +17,13 @@ import (
 
 // ExportCmd prints the secrets of services in a format that other programs read.
 type ExportCmd struct {
-	Services []string `arg:"" name:"service" help:"Services. Of two that hold one key the later wins."`
+	Services []string `arg:"" name:"service" help:"The services. If two have the same key, the later one wins."`
 
 	app.ReadFlags
 	EnvFlags
 	Format string `short:"f" default:"json" placeholder:"NAME" help:"json, yaml, dotenv, dotenv-literal, shell, fish, powershell, nushell, csv, tsv, java-properties, tfvars, toml, docker, systemd, k8s, github-env, github-mask or gitlab (json)."`
-	Out    string `short:"o" aliases:"output-file" placeholder:"FILE" help:"Write to a file that only you can read, whole or not at all."`
-	Name   string `placeholder:"NAME" help:"Name of the Kubernetes Secret (the last part of the first service)."`
+	Out    string `short:"o" aliases:"output-file" placeholder:"FILE" help:"Write to a file that only you can read. It is replaced as a whole."`
+	Name   string `placeholder:"NAME" help:"The name of the Kubernetes Secret (default: the last part of the first service)."`
 }
 
 // Run prints all secrets or, on an error, nothing.
@@ -121,13 +121,13 @@ func merge(a *app.App, layers []environ.Layer) []formats.Pair {
 
 // EnvCmd prints secrets for a shell to source.
 type EnvCmd struct {
-	Services []string `arg:"" name:"service" help:"Services. Of two that set one variable the later wins."`
+	Services []string `arg:"" name:"service" help:"The services. If two set the same variable, the later one wins."`
 
 	app.ReadFlags
 	EnvFlags
 	Shell         string `default:"sh" placeholder:"NAME" help:"The shell that reads it: sh, bash, dash, ksh, mksh, zsh, fish, powershell or nushell (sh)."`
-	Strict        bool   `help:"Print nothing when any secret cannot be a variable."`
-	PreserveCase  bool   `short:"p" help:"Keep the case of keys."`
+	Strict        bool   `help:"Print nothing if a secret can't be a variable."`
+	PreserveCase  bool   `short:"p" help:"Keep the case of the keys."`
 	EscapeStrings bool   `short:"e" help:"Double quotes and escapes such as \\n, for a reader that expands them."`
 }
 

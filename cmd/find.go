@@ -14,8 +14,8 @@ import (
 
 // FindCmd finds the services that hold a key, or a value.
 type FindCmd struct {
-	Text    string `arg:"" optional:"" help:"Key or glob; with --by-value a value, - to read it from standard input. Without it you are asked."`
-	ByValue bool   `short:"v" help:"Find the secrets that have a value."`
+	Text    string `arg:"" optional:"" help:"A key, or a pattern such as 'db_*'. With --by-value: - reads the value from standard input; without it coffer asks."`
+	ByValue bool   `short:"v" help:"Find the secrets that have this value."`
 }
 
 // Run prints a row for each match, and the number of secrets whose value is hidden from the caller.

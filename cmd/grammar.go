@@ -9,6 +9,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/coffer-secrets/coffer/internal/app"
+	"github.com/coffer-secrets/coffer/internal/help"
 )
 
 // parserFor returns the parser of a command line, and the name of its command as it was typed. A
@@ -41,7 +42,7 @@ func parserFor(ctx context.Context, a *app.App, args []string, exited *bool) (pa
 // newCommandParser creates a parser of the global flags and one command, a field of [CLI].
 func newCommandParser(ctx context.Context, a *app.App, command *reflect.StructField, exited *bool) (*kong.Kong, error) {
 	var flags struct {
-		app.Globals `group:"Global flags:"` // as in CLI
+		app.Globals `group:"Global flags"` // as in CLI
 	}
 	return newParser(ctx, a, &flags, &flags.Globals, exited, kong.DynamicCommand(
 		strings.ToLower(command.Name), command.Tag.Get("help"), "", reflect.New(command.Type).Interface(), string(command.Tag)))
@@ -52,23 +53,23 @@ func newParser(ctx context.Context, a *app.App, grammar any, globals *app.Global
 	a.Globals = globals
 	return kong.New(grammar, append(more,
 		kong.Name("coffer"),
-		kong.Description("Encrypted secrets in a bucket: S3 with KMS, or a directory. No server to run."),
+		kong.Description("Coffer keeps encrypted secrets in a bucket and runs programs with them."),
 		kong.Writers(a.Stdout, a.Stderr),
 		kong.Exit(func(int) { *exited = true }), // after --help; parsing continues, and its result is dropped
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.Help(help.Printer),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(a),
 	)...)
 }
 
 // commandField returns the field of a command, by its name or an alias, and nil if there is none.
-// It doesn't return hidden commands: they read the whole grammar.
+// It doesn't return the commands with the tag whole: they read the whole grammar.
 func commandField(word string) *reflect.StructField {
 	for field := range reflect.TypeFor[CLI]().Fields() {
 		_, command := field.Tag.Lookup("cmd")
-		_, hidden := field.Tag.Lookup("hidden")
+		_, whole := field.Tag.Lookup("whole")
 		names := append(strings.Split(field.Tag.Get("aliases"), ","), strings.ToLower(field.Name))
-		if command && !hidden && word != "" && slices.Contains(names, word) {
+		if command && !whole && word != "" && slices.Contains(names, word) {
 			return &field
 		}
 	}

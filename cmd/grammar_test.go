@@ -83,6 +83,9 @@ func TestOneCommandsGrammarTellsWhatTheWholeOneTells(t *testing.T) {
 	}
 	helps, refusals := 0, 0
 	for _, path := range commandPaths(whole.Model.Node) {
+		if commandField(path[0]) == nil {
+			continue // it reads the whole grammar
+		}
 		ofOne := func(a *app.App, exited *bool) (*kong.Kong, error) {
 			return newCommandParser(t.Context(), a, commandField(path[0]), exited)
 		}
@@ -98,7 +101,7 @@ func TestOneCommandsGrammarTellsWhatTheWholeOneTells(t *testing.T) {
 				t.Errorf("coffer %s:\n%s\nwith the whole grammar:\n%s", strings.Join(args, " "), one, all)
 			}
 			switch {
-			case strings.HasPrefix(all, "help\nUsage: "):
+			case strings.HasPrefix(all, "help\n") && strings.Contains(all, "\nUSAGE\n"):
 				helps++
 			case strings.HasPrefix(all, "exit 2\ncoffer: "):
 				refusals++

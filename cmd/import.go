@@ -19,18 +19,18 @@ import (
 
 // ImportCmd stores the secrets of a file.
 type ImportCmd struct {
-	Service string `arg:"" help:"Service."`
-	File    string `arg:"" help:"File, or - for standard input."`
+	Service string `arg:"" help:"The service."`
+	File    string `arg:"" help:"The file, or - for standard input."`
 
 	Format        string `short:"f" placeholder:"NAME" help:"json, yaml, dotenv, toml, csv, tsv or properties; by default what the file's name says, else json or yaml."`
-	DryRun        bool   `help:"Print what would change, and change nothing."`
-	SkipExisting  bool   `help:"Leave secrets alone that exist."`
-	Prune         bool   `help:"Delete secrets of the service that the file does not have, after asking."`
-	Yes           bool   `short:"y" help:"Do not ask."`
-	Flatten       string `placeholder:"TEXT" help:"Join the keys of nested maps with this, instead of refusing them."`
-	PreserveCase  bool   `help:"Store new keys as they are written, not in lower case."`
-	NormalizeKeys bool   `help:"Accepted for chamber: keys are stored in lower case unless --preserve-case."`
-	Adopt         bool   `help:"Take over secrets whose key alias cannot be told."`
+	DryRun        bool   `help:"Show what would change, and change nothing."`
+	SkipExisting  bool   `help:"Leave existing secrets as they are."`
+	Prune         bool   `help:"Delete the secrets of the service that the file doesn't have. Asks first."`
+	Yes           bool   `short:"y" help:"Don't ask."`
+	Flatten       string `placeholder:"TEXT" help:"Join the keys of nested maps with this text. Without it they are refused."`
+	PreserveCase  bool   `help:"Keep the case of new keys. Otherwise they are stored in lower case."`
+	NormalizeKeys bool   `help:"For chamber: has no effect, as keys are stored in lower case unless you give --preserve-case."`
+	Adopt         bool   `help:"Overwrite secrets whose key alias is unknown."`
 }
 
 // Run imports all secrets with one update of the index. Secrets that already have the value stay

@@ -19,13 +19,13 @@ import (
 
 // InitCmd creates the bucket and the key of a store, and changes their settings.
 type InitCmd struct {
-	Yes   bool   `short:"y" help:"Do not ask."`
-	Print string `enum:",terraform" default:"" placeholder:"FORMAT" help:"Make nothing; print it all as terraform."`
+	Yes   bool   `short:"y" help:"Don't ask."`
+	Print string `enum:",terraform" default:"" placeholder:"FORMAT" help:"Create nothing; print everything as terraform."`
 
-	Again bool `help:"Try again what an earlier init left out."`
+	Again bool `help:"Try again what an earlier init left out because the server didn't support it."`
 
-	Without            []string `placeholder:"PART" enum:"encryption,public-access,versions,policy,lifecycle,check" help:"Leave a part to others: encryption, public-access, versions, policy, lifecycle, check."`
-	AllowUnconditional bool     `help:"Let other programs put without conditions, as chamber does: what they do not see they overwrite."`
+	Without            []string `placeholder:"PART" enum:"encryption,public-access,versions,policy,lifecycle,check" help:"Leave out a part: encryption, public-access, versions, policy, lifecycle or check."`
+	AllowUnconditional bool     `help:"Allow other programs, such as chamber, to write without conditions. They can overwrite what they didn't see."`
 }
 
 // Run shows what exists and what is missing, asks, creates what is missing, and then writes, reads

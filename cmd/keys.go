@@ -13,11 +13,11 @@ import (
 
 // KeysCmd lists the keys that encrypt secrets.
 type KeysCmd struct {
-	Services []string `arg:"" optional:"" name:"service" help:"Services. Without any: all."`
+	Services []string `arg:"" optional:"" name:"service" help:"The services. Without any: all services."`
 
-	Key string `placeholder:"ALIAS" help:"Only what is under this key (its alias, id or ARN), or is recorded under this alias."`
+	Key string `placeholder:"ALIAS" help:"Only secrets under this key: an alias, a key id or an ARN."`
 
-	AllowEmpty bool `help:"Print an empty table for a service that has no secrets."`
+	AllowEmpty bool `help:"Show an empty table for a service without secrets."`
 }
 
 // Run prints a row for each alias and key of each service.

@@ -12,14 +12,14 @@ import (
 
 // ListCmd lists the secrets of services.
 type ListCmd struct {
-	Services []string `arg:"" name:"service" help:"Services."`
+	Services []string `arg:"" name:"service" help:"The services."`
 
-	Expand  bool `short:"e" help:"Print the values too."`
+	Expand  bool `short:"e" help:"Show the values too."`
 	Time    bool `short:"t" aliases:"sort-by-time" help:"Sort by time."`
 	User    bool `short:"u" aliases:"sort-by-user" help:"Sort by user."`
 	Version bool `short:"v" aliases:"sort-by-version" help:"Sort by version."`
 
-	AllowEmpty bool `help:"Print an empty table for a service that has no secrets."`
+	AllowEmpty bool `help:"Show an empty table for a service without secrets."`
 }
 
 // Run prints one table for all services. It reads their indexes alone, not each secret.
@@ -82,7 +82,7 @@ func (c *ListCmd) sort(secrets []store.Secret) {
 
 // ServicesCmd lists services.
 type ServicesCmd struct {
-	Prefix  string `arg:"" optional:"" help:"Only services that begin with this."`
+	Prefix  string `arg:"" optional:"" help:"Only services whose names begin with this."`
 	Secrets bool   `short:"s" help:"Print service/key of each secret."`
 }
 
@@ -120,10 +120,10 @@ func (c *ServicesCmd) Run(ctx context.Context, a *app.App) error {
 
 // HistoryCmd lists the versions of a secret.
 type HistoryCmd struct {
-	Service string `arg:"" help:"Service."`
-	Key     string `arg:"" help:"Key."`
+	Service string `arg:"" help:"The service."`
+	Key     string `arg:"" help:"The key."`
 
-	Expand bool `short:"e" help:"Print the value of each version too."`
+	Expand bool `short:"e" help:"Show the value of each version too."`
 }
 
 // Run prints a row for each version that the store still has, the oldest first.

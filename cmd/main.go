@@ -6,6 +6,7 @@ import (
 	"context"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/coffer-secrets/coffer/internal/app"
@@ -30,16 +31,20 @@ func Main(args []string, a *app.App) int {
 	if err != nil {
 		return a.Fail(err)
 	}
-	if name == "exec" || name == "run" {
+	ofExec := name == "exec" || name == "run"
+	if ofExec {
 		// This isn't done by the grammar, which would take everything after "--" as more
 		// services.
 		if at := slices.Index(args, "--"); at >= 0 {
-			args, a.CommandLine = args[:at], args[at+1:]
+			args, a.CommandLine = args[:at], slices.Clone(args[at+1:])
 		}
 	}
 	parsed, err := parser.Parse(attachValues(args))
 	if exited {
 		return app.ExitDone
+	}
+	if ofExec && a.CommandLine == nil && (err == nil || strings.HasPrefix(err.Error(), "un")) { // unknown flag, unexpected argument
+		return a.Fail(noCommand(parser.Model.Children[0], args))
 	}
 	if err != nil {
 		return a.Fail(usageError(args, err))
@@ -54,13 +59,19 @@ func Main(args []string, a *app.App) int {
 	return app.ExitDone
 }
 
-// ownForms rewrites a line for which the parser has no form: without any words, and help COMMAND,
-// which chamber has.
+// ownForms rewrites the lines that name no command: no words at all are --help, and --version or -V is
+// the command version. Commands have flags of that name, so it can't be one of all commands.
 func ownForms(args []string) []string {
-	if len(args) == 0 || args[0] == "help" {
-		return append([]string{"--help"}, args[min(1, len(args)):]...)
+	if len(args) == 0 {
+		return []string{"--help"}
 	}
-	return args
+	at := slices.IndexFunc(args, func(arg string) bool { return arg == "--version" || arg == "-V" })
+	if at < 0 || slices.ContainsFunc(args, func(arg string) bool { return commandField(arg) != nil || arg == "--" }) {
+		return args
+	}
+	out := slices.Clone(args)
+	out[at] = "version"
+	return out
 }
 
 // attachValues rewrites -b=s3, which chamber accepts, as -bs3, which our parser accepts.

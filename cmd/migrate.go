@@ -14,22 +14,22 @@ import (
 
 // MigrateCmd copies services from one backend to another, with their history.
 type MigrateCmd struct {
-	Services []string `arg:"" optional:"" name:"service" help:"Services."`
+	Services []string `arg:"" optional:"" name:"service" help:"The services."`
 
-	Prefix      string `placeholder:"TEXT" help:"Every service that begins with this."`
-	AllServices bool   `help:"Every service."`
+	Prefix      string `placeholder:"TEXT" help:"All services whose names begin with this."`
+	AllServices bool   `help:"All services."`
 
-	FromBackend string `placeholder:"NAME" help:"Backend to read from."`
-	FromBucket  string `placeholder:"NAME" help:"Bucket to read from."`
-	ToBackend   string `placeholder:"NAME" help:"Backend to write to, under --kms-key-alias."`
-	ToBucket    string `placeholder:"NAME" help:"Bucket to write to."`
+	FromBackend string `placeholder:"NAME" help:"The backend to read from."`
+	FromBucket  string `placeholder:"NAME" help:"The bucket to read from."`
+	ToBackend   string `placeholder:"NAME" help:"The backend to write to. --kms-key-alias is the key alias there."`
+	ToBucket    string `placeholder:"NAME" help:"The bucket to write to."`
 	app.Contexts
 
 	app.KeyFlags
-	History   bool `default:"true" negatable:"" help:"Older versions too, of secrets that the destination does not have; --no-history: only the newest."`
-	Overwrite bool `help:"Write a new version of secrets that have another value at the destination."`
-	DryRun    bool `help:"Print what would be written, and write nothing."`
-	Adopt     bool `help:"Take over secrets whose key alias cannot be told."`
+	History   bool `default:"true" negatable:"" help:"Copy older versions too. --no-history copies only the newest."`
+	Overwrite bool `help:"Overwrite secrets that have another value at the destination, as a new version."`
+	DryRun    bool `help:"Show what would be written, and write nothing."`
+	Adopt     bool `help:"Overwrite secrets whose key alias is unknown."`
 }
 
 // Run migrates the services one after the other. It never changes the source. It can be killed and

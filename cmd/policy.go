@@ -18,21 +18,21 @@ import (
 
 // PolicyCmd prints and checks permissions.
 type PolicyCmd struct {
-	Reader   PolicyReaderCmd   `cmd:"" reads:"" help:"Print the policies of one who reads services."`
-	Writer   PolicyWriterCmd   `cmd:"" reads:"" help:"Print the policies of one who reads and writes them."`
-	Operator PolicyOperatorCmd `cmd:"" reads:"" help:"Print the policies of one who keeps them: other keys, versions, bucket settings, shares."`
-	Check    PolicyCheckCmd    `cmd:"" help:"Try each permission of a role as the caller."`
+	Reader   PolicyReaderCmd   `cmd:"" reads:"" help:"Print the policies of a role that reads services."`
+	Writer   PolicyWriterCmd   `cmd:"" reads:"" help:"Print the policies of a role that reads and writes services."`
+	Operator PolicyOperatorCmd `cmd:"" reads:"" help:"Print the policies of a role that operates services."`
+	Check    PolicyCheckCmd    `cmd:"" help:"Try each permission of a role with your credentials."`
 }
 
 // PolicyFlags are the flags of the commands that print policies.
 type PolicyFlags struct {
-	Services []string `arg:"" name:"service" help:"Services, each with those below it."`
+	Services []string `arg:"" name:"service" help:"The services. Each includes the services below it."`
 
-	Format    string   `enum:"json,terraform" default:"json" help:"json or terraform."`
-	Part      string   `enum:"all,identity,key,bucket" default:"all" help:"Print one part of the JSON alone: identity, key or bucket."`
+	Format    string   `enum:"json,terraform" default:"json" help:"json or terraform (default json)."`
+	Part      string   `enum:"all,identity,key,bucket" default:"all" help:"Print only one part of the JSON: identity, key or bucket."`
 	Keys      []string `name:"key" sep:"none" placeholder:"ALIAS" help:"Another key alias that the role uses."`
 	Tags      bool     `help:"The role reads and writes tags."`
-	Principal string   `placeholder:"ARN" help:"Who is named in the keys' policies."`
+	Principal string   `placeholder:"ARN" help:"The principal in the key policies."`
 }
 
 // PolicyReaderCmd prints the policies of a reader.
@@ -172,8 +172,8 @@ func policyKeys(ctx context.Context, a *app.App, kms *awsconf.Keys, names []stri
 
 // PolicyCheckCmd tries permissions.
 type PolicyCheckCmd struct {
-	Role    string `arg:"" enum:"reader,writer,operator" help:"reader, writer or operator."`
-	Service string `arg:"" help:"Service."`
+	Role    string `arg:"" enum:"reader,writer,operator" help:"The role: reader, writer or operator."`
+	Service string `arg:"" help:"The service."`
 	Tags    bool   `help:"The role reads and writes tags."`
 }
 

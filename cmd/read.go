@@ -15,12 +15,12 @@ import (
 
 // ReadCmd prints one secret.
 type ReadCmd struct {
-	Service string `arg:"" help:"Service."`
-	Key     string `arg:"" help:"Key; case does not matter unless two keys differ in it."`
+	Service string `arg:"" help:"The service."`
+	Key     string `arg:"" help:"The key, in any case."`
 
-	Version   versionFlag `short:"v" default:"-1" placeholder:"N" help:"Version; the newest by default."`
-	NoNewline bool        `short:"n" help:"Print the bare value without a newline after it."`
-	Out       string      `placeholder:"FILE" help:"Write the bare value to a file that only you can read."`
+	Version   versionFlag `short:"v" default:"-1" placeholder:"N" help:"Print this version (default: the newest)."`
+	NoNewline bool        `short:"n" help:"Print only the value, without a newline at the end."`
+	Out       string      `placeholder:"FILE" help:"Write only the value, to a file that only you can read."`
 }
 
 // versionFlag is the number of a version. -1 is the newest, as in chamber. It has a decoder of its

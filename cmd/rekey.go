@@ -14,14 +14,14 @@ import (
 
 // RekeyCmd moves secrets to another key.
 type RekeyCmd struct {
-	Services []string `arg:"" optional:"" name:"service" help:"Services."`
+	Services []string `arg:"" optional:"" name:"service" help:"The services."`
 
-	To          string `placeholder:"ALIAS" xor:"target" help:"Key alias to move the secrets to."`
-	Same        bool   `xor:"target" help:"Store anew what is not under the key that the alias stands for now."`
+	To          string `placeholder:"ALIAS" xor:"target" help:"The key alias to move the secrets to."`
+	Same        bool   `xor:"target" help:"Encrypt again what isn't under the key that its alias points to now."`
 	From        string `placeholder:"ALIAS" help:"Move only secrets of this alias."`
-	AllServices bool   `help:"Every service."`
-	DryRun      bool   `help:"Print what would be moved, and move nothing."`
-	AllowEmpty  bool   `help:"Go on with the others if a service has no secrets."`
+	AllServices bool   `help:"All services."`
+	DryRun      bool   `help:"Show what would be moved, and move nothing."`
+	AllowEmpty  bool   `help:"Accept services without secrets."`
 }
 
 // Run moves one service after the other. It can be interrupted and run again at any time.

@@ -14,13 +14,13 @@ import (
 
 // RestoreCmd makes an old version of a secret the newest, or brings a deleted secret back.
 type RestoreCmd struct {
-	Service string `arg:"" help:"Service."`
-	Key     string `arg:"" optional:"" help:"Key."`
+	Service string `arg:"" help:"The service."`
+	Key     string `arg:"" optional:"" help:"The key."`
 
-	Version *int   `short:"v" placeholder:"N" help:"Version whose value becomes the newest."`
-	Deleted bool   `help:"Bring a deleted secret back, with its versions, where the bucket keeps what is deleted; without a key, list what can be."`
-	At      string `placeholder:"STATE" help:"With --deleted: not its last state but this one, by its id or its newest version."`
-	Adopt   bool   `help:"Take over a secret whose key alias cannot be told."`
+	Version *int   `short:"v" placeholder:"N" help:"Write the value of this version as the newest."`
+	Deleted bool   `help:"Restore a deleted secret with its versions. Needs a bucket with versioning. Without a key, list what can be restored."`
+	At      string `placeholder:"STATE" help:"With --deleted: restore this state, by its id or its newest version, instead of the last one."`
+	Adopt   bool   `help:"Overwrite a secret whose key alias is unknown."`
 }
 
 // Run restores a secret, or lists the deleted ones that can be restored.

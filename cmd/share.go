@@ -16,12 +16,12 @@ import (
 
 // ShareCmd creates a link to one value.
 type ShareCmd struct {
-	Service string `arg:"" optional:"" help:"Service."`
-	Key     string `arg:"" optional:"" help:"Key."`
+	Service string `arg:"" optional:"" help:"The service."`
+	Key     string `arg:"" optional:"" help:"The key."`
 
-	Expires string `default:"10m" placeholder:"TIME" help:"How long the link is valid: 90s, 10m, 12h, up to 7d (${default})."`
-	Revoke  string `placeholder:"LINK" help:"Delete what a link leads to, by the link or its id."`
-	List    bool   `help:"List what is shared, of the service or of all."`
+	Expires string `default:"10m" placeholder:"TIME" help:"How long the link works: 90s, 10m, 12h, up to 7d (default ${default})."`
+	Revoke  string `placeholder:"LINK" help:"Revoke a link: give the link or its id."`
+	List    bool   `help:"List the links, of one service or of all."`
 }
 
 // Run prints the link to standard output, and who can use it and for how long to standard error.

@@ -14,7 +14,7 @@ import (
 
 // TagCmd reads and writes the tags of a secret.
 type TagCmd struct {
-	Read   TagReadCmd   `cmd:"" reads:"" help:"Print the tags of a secret."`
+	Read   TagReadCmd   `cmd:"" reads:"" help:"Show the tags of a secret."`
 	Write  TagWriteCmd  `cmd:"" help:"Set tags of a secret."`
 	Delete TagDeleteCmd `cmd:"" help:"Delete tags of a secret."`
 }
@@ -38,8 +38,8 @@ func tagger(ctx context.Context, a *app.App, service, key string) (store.Store, 
 
 // TagReadCmd prints tags.
 type TagReadCmd struct {
-	Service string `arg:"" help:"Service."`
-	Key     string `arg:"" help:"Key."`
+	Service string `arg:"" help:"The service."`
+	Key     string `arg:"" help:"The key."`
 }
 
 // Run prints a row for each tag.
@@ -70,11 +70,11 @@ func printTags(a *app.App, tags map[string]string) error {
 
 // TagWriteCmd sets tags.
 type TagWriteCmd struct {
-	Service string   `arg:"" help:"Service."`
-	Key     string   `arg:"" help:"Key."`
-	Tags    []string `arg:"" name:"tag" help:"NAME=VALUE."`
+	Service string   `arg:"" help:"The service."`
+	Key     string   `arg:"" help:"The key."`
+	Tags    []string `arg:"" name:"tag" help:"Tags, each as NAME=VALUE."`
 
-	DeleteOtherTags bool `help:"Delete the tags that are not named."`
+	DeleteOtherTags bool `help:"Delete all other tags."`
 }
 
 // Run sets the tags and prints those that were given.
@@ -108,9 +108,9 @@ func (c *TagWriteCmd) Run(ctx context.Context, a *app.App) error {
 
 // TagDeleteCmd deletes tags.
 type TagDeleteCmd struct {
-	Service string   `arg:"" help:"Service."`
-	Key     string   `arg:"" help:"Key."`
-	Names   []string `arg:"" name:"tag" help:"Names of tags."`
+	Service string   `arg:"" help:"The service."`
+	Key     string   `arg:"" help:"The key."`
+	Names   []string `arg:"" name:"tag" help:"The names of the tags."`
 }
 
 // Run deletes the tags. A tag that doesn't exist is no error.

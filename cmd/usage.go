@@ -2,38 +2,182 @@ package cmd
 
 import (
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/coffer-secrets/coffer/internal/app"
+	"github.com/coffer-secrets/coffer/internal/help"
+	"github.com/coffer-secrets/coffer/internal/run"
 )
 
-// usageError turns an error of the parser into one with a hint. For commands whose arguments may be
-// secrets it replaces kong's text, which quotes them.
+// usageError turns an error of the parser into one with a hint: what was probably meant, or how the
+// command is used. For commands whose arguments may be secrets, no argument is repeated.
 func usageError(args []string, err error) error {
-	text := err.Error()
-	if slices.ContainsFunc(args, func(a string) bool { return a == "write" || a == "set" || a == "find" }) {
-		switch {
-		case strings.HasPrefix(text, "unknown flag"):
-			text = "an unknown flag (a value that begins with - goes behind --, or better: is asked for)"
-		case strings.HasPrefix(text, "unexpected argument"):
-			text = "too many arguments: a value with spaces needs quotes"
-		case strings.HasPrefix(text, "--"): // a known flag, then its value
-			if flag, _, ok := strings.Cut(text, ": "); ok {
-				text = flag + ": its value is not understood"
-			}
-		case !strings.HasPrefix(text, "expected") && !strings.HasPrefix(text, "missing"):
-			text = "the arguments are not understood"
-		}
-	}
-	command := "--help"
+	text, secret := err.Error(), mayHoldSecrets(args)
+	var node *kong.Node
 	var parse *kong.ParseError
 	if errors.As(err, &parse) && parse.Context != nil {
-		for node := parse.Context.Selected(); node != nil && node.Parent != nil; node = node.Parent {
-			command = node.Name + " " + command
+		if node = parse.Context.Selected(); node == nil {
+			node = parse.Context.Model.Node
 		}
 	}
-	return app.WithHint(app.Usage("%s", text), "coffer "+command+" shows how")
+	if node == nil {
+		return app.Usage("%s", text)
+	}
+	command := "coffer"
+	if node.Type == kong.CommandNode {
+		command += " " + help.Name(node)
+	}
+	hint := command + " --help shows how"
+	switch word, rest := offender(text); {
+	case rest == "flag":
+		text = "unknown flag " + word
+		if secret {
+			text = "an unknown flag (a value that begins with - goes after --, or better: is asked for)"
+		}
+		if near := help.NearestFlag(node, word); near != "" {
+			hint = "did you mean " + near + "? " + hint
+		}
+	case rest == "argument" && len(node.Children) > 0:
+		text, hint = "there is no command "+word, meant(node, args, word, secret, hint)
+	case rest == "argument" && secret:
+		text = "too many arguments: a value with spaces needs quotes"
+	case rest == "argument":
+		text, hint = "unexpected argument "+word, usage(node, hint)
+	case strings.HasPrefix(text, "expected"), strings.HasPrefix(text, "missing"):
+		text, hint = missing(text), usage(node, hint)
+	case secret && strings.HasPrefix(text, "--"): // a known flag, then its value
+		if flag, _, ok := strings.Cut(text, ": "); ok {
+			text = flag + ": its value is not understood"
+		}
+	case secret:
+		text = "the arguments are not understood"
+	}
+	return app.WithHint(app.Usage("%s", text), hint)
+}
+
+// mayHoldSecrets reports whether an argument may be a value: of a command that takes one, or that would in
+// another tool.
+func mayHoldSecrets(args []string) bool {
+	return slices.ContainsFunc(args, func(word string) bool {
+		return slices.Contains([]string{"write", "set", "find", "search", "grep"}, word) || strings.Contains(help.Instead(word, ""), "coffer write")
+	})
+}
+
+// offender returns the word that kong's text complains of, and what it takes it for.
+func offender(text string) (word, kind string) {
+	for _, kind := range []string{"flag", "argument"} {
+		for _, prefix := range []string{"unknown ", "unexpected "} {
+			if rest, ok := strings.CutPrefix(text, prefix+kind+" "); ok {
+				word, _, _ := strings.Cut(rest, ", did you mean")
+				return word, kind
+			}
+		}
+	}
+	return "", ""
+}
+
+// meant returns the hint for a word that is no command: what it is here, or the line with the command
+// that is similar to it.
+func meant(node *kong.Node, args []string, word string, secret bool, hint string) string {
+	at := slices.Index(args, word)
+	next := ""
+	if at >= 0 && at+1 < len(args) {
+		next = args[at+1]
+	}
+	if node.Type == kong.ApplicationNode {
+		if line := help.Instead(word, next); line != "" {
+			return line
+		}
+	}
+	near := help.NearestCommand(node, word)
+	switch {
+	case near == "":
+		return hint
+	case secret || near == "write" || near == "set" || near == "find" || at < 0:
+		return "did you mean " + near + "? coffer " + near + " --help shows how"
+	}
+	line := slices.Clone(args)
+	line[at] = near
+	return "did you mean: coffer " + shellWords(line)
+}
+
+func usage(node *kong.Node, hint string) string {
+	if lines := help.Find(help.Name(node)).Usage; len(lines) > 0 {
+		return "usage: " + lines[0] + " (" + hint + ")"
+	}
+	return hint
+}
+
+// missing says which argument is missing, in the words of the help: SERVICE... for kong's <service> ...
+func missing(text string) string {
+	if !strings.Contains(text, "<") {
+		return strings.ReplaceAll(text, `"`, "") // a subcommand
+	}
+	text = regexp.MustCompile(`<([a-z]+)>( \.\.\.)?`).ReplaceAllStringFunc(text, func(word string) string {
+		return strings.ToUpper(strings.NewReplacer("<", "", ">", "", " ", "").Replace(word))
+	})
+	_, names, _ := strings.Cut(strings.ReplaceAll(text, `"`, ""), " ")
+	return "missing argument: " + names
+}
+
+// shellWords joins arguments for a shell.
+func shellWords(args []string) string {
+	plain := regexp.MustCompile(`^[\w@%+=:,./-]+$`)
+	words := slices.Clone(args)
+	for i, word := range words {
+		if !plain.MatchString(word) {
+			words[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// noCommand returns the error of an exec without "--". Where a word looks like a program, the hint puts it
+// in. It doesn't repeat the program's arguments, which may be secrets.
+func noCommand(node *kong.Node, args []string) error {
+	var words []int // of args: what isn't a flag or its value
+	for i := 0; i < len(args); i++ {
+		if !strings.HasPrefix(args[i], "-") {
+			words = append(words, i)
+			continue
+		}
+		for n := node; n != nil; n = n.Parent {
+			if slices.ContainsFunc(n.Flags, func(f *kong.Flag) bool { return takesNext(f, args[i]) }) {
+				i++
+				break
+			}
+		}
+	}
+	err := app.Usage("there is no command to run")
+	for n, i := range words {
+		switch {
+		case n == 0: // exec
+		case n == 1 && strings.ContainsAny(args[i][:1], "./"):
+			return app.WithHint(err, "name the service first: coffer exec SERVICE -- "+shellWords(args[i:i+1]))
+		case n > 1 && looksRunnable(args[i]):
+			where := "put -- before the command: "
+			if i < len(args)-1 {
+				where = "put -- before the command, and its arguments after it: "
+			}
+			return app.WithHint(err, where+"coffer "+shellWords(args[:i])+" -- "+shellWords(args[i:i+1]))
+		}
+	}
+	if len(words) < 2 {
+		return app.WithHint(err, "usage: "+help.Find("exec").Usage[0])
+	}
+	end := words[len(words)-1] + 1
+	return app.WithHint(err, "put it after --: coffer "+shellWords(args[:end])+" -- COMMAND")
+}
+
+// looksRunnable reports whether a word is a path, which no service begins like, or a program in the PATH.
+func looksRunnable(word string) bool {
+	if word == "" || strings.ContainsAny(word[:1], "./~") {
+		return word != ""
+	}
+	_, err := run.FindCommand(word)
+	return err == nil
 }

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"runtime"
+	"runtime/debug"
 
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/render"
@@ -10,12 +11,21 @@ import (
 // VersionCmd prints the version.
 type VersionCmd struct{}
 
-// Run prints the version and the platform.
+// Run prints the version, the commit if it is known, and the platform.
 func (*VersionCmd) Run(a *app.App) error {
+	info, _ := debug.ReadBuildInfo()
+	version, commit := app.BuiltVersion(a.Version, a.Commit, info)
+	platform := runtime.GOOS + "/" + runtime.GOARCH
 	if a.Globals.JSON {
-		return render.JSON(a.Stdout, map[string]string{
-			"version": a.Version, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
-		})
+		return render.JSON(a.Stdout, struct {
+			Version  string `json:"version"`
+			Commit   string `json:"commit,omitempty"`
+			Go       string `json:"go"`
+			Platform string `json:"platform"`
+		}{version, commit, runtime.Version(), platform})
 	}
-	return a.Print("coffer " + a.Version + " " + runtime.GOOS + "/" + runtime.GOARCH + "\n")
+	if commit != "" {
+		version += " (" + commit + ")"
+	}
+	return a.Print("coffer " + version + " " + platform + "\n")
 }

@@ -18,19 +18,19 @@ import (
 
 // WriteCmd stores one secret.
 type WriteCmd struct {
-	Service string  `arg:"" help:"Service, such as api or api/worker."`
-	Key     string  `arg:"" help:"Key, such as db_password."`
-	Value   *string `arg:"" optional:"" help:"- reads the value from standard input. Without it you are asked. A value given here is seen by every process of the machine."`
+	Service string  `arg:"" help:"The service, such as api or api/worker."`
+	Key     string  `arg:"" help:"The key, such as db_password."`
+	Value   *string `arg:"" optional:"" help:"- reads the value from standard input. Without it coffer asks. Other users of the machine can see a value that is given here."`
 
 	FromFile      string            `placeholder:"FILE" xor:"source" help:"Read the value from a file."`
-	Generate      *int              `placeholder:"N" xor:"source" help:"Make a random value of N letters and digits."`
-	Base64        bool              `name:"base64" help:"Store the base64 form of the bytes given: the way to keep what is not text."`
-	Singleline    bool              `short:"s" help:"The value is one line: drop the newline at its end, and refuse more lines."`
-	IfVersion     *int              `placeholder:"N" help:"Write only if N is the newest version; 0: only if there is none."`
+	Generate      *int              `placeholder:"N" xor:"source" help:"Generate a random value of N letters and digits."`
+	Base64        bool              `name:"base64" help:"Store the input encoded as base64. Use it for binary files."`
+	Singleline    bool              `short:"s" help:"Store one line: remove the newline at the end, and refuse several lines."`
+	IfVersion     *int              `placeholder:"N" help:"Write only if the newest version is N. 0: only if the secret doesn't exist."`
 	SkipUnchanged bool              `help:"Write nothing if the newest version has this value."`
-	PreserveCase  bool              `help:"Store a new key as it is written, not in lower case."`
-	Adopt         bool              `help:"Take over a secret whose key alias cannot be told."`
-	Tags          map[string]string `short:"t" mapsep:"," placeholder:"NAME=VALUE,..." help:"Set tags."`
+	PreserveCase  bool              `help:"Keep the case of a new key. Otherwise it is stored in lower case."`
+	Adopt         bool              `help:"Overwrite a secret whose key alias is unknown."`
+	Tags          map[string]string `short:"t" mapsep:"," placeholder:"NAME=VALUE,..." help:"Set tags on the secret."`
 }
 
 // Run stores the secret and prints its version.

@@ -42,7 +42,7 @@ func Match(what, name string, names []string) (string, error) {
 func Nearest(name string, candidates []string) string {
 	best, distance := "", max(1, len(name)/3)+1
 	for _, c := range candidates {
-		if d := editDistance(strings.ToLower(name), strings.ToLower(c), distance); d < distance || d == distance && best != "" && c < best {
+		if d := editDistance(strings.ToLower(name), strings.ToLower(c), distance+1); d < distance || d == distance && best != "" && c < best {
 			best, distance = c, d
 		}
 	}

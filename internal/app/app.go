@@ -26,7 +26,8 @@ type App struct {
 	Stdout, Stderr *os.File
 	Environ        []string
 	Now            func() time.Time
-	Version        string
+	Version        string // set by the linker, with the commit: see [BuiltVersion]
+	Commit         string
 
 	CommandLine []string // of exec: the arguments after the first "--"
 	Globals     *Globals
@@ -45,12 +46,9 @@ type App struct {
 
 // Process returns the App of this process.
 func Process(version, commit string) *App {
-	if commit != "" {
-		version += " (" + commit + ")"
-	}
 	return &App{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(),
-		Now: time.Now, Version: version, concealed: new(concealed),
+		Now: time.Now, Version: version, Commit: commit, concealed: new(concealed),
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 // Backend is a row of the table of backends. No other code compares the name of a backend.
 type Backend struct {
 	name    string
+	About   string // where secrets are, for help: no full stop
 	Service string // the AWS service that keeps the secrets, as the SDK calls it; "" without one
 
 	// Where secrets are. At most one is set; if none is, region and endpoint tell stores apart.
@@ -49,18 +50,18 @@ type Backend struct {
 func backends() []Backend {
 	return []Backend{
 		{
-			name: "s3-kms", Service: "S3", Bucket: true,
+			name: "s3-kms", About: "An S3 bucket, encrypted with KMS. Each key alias has its own readers", Service: "S3", Bucket: true,
 			Keys: true, KMS: true, Index: true, Links: true, Tags: true, Versions: true,
 			DefaultAlias: chamberAlias,
 			open:         openS3KMS,
 		},
 		{
-			name: "s3", Service: "S3", Bucket: true,
+			name: "s3", About: "An S3 bucket, encrypted with the key of S3 itself (SSE-S3)", Service: "S3", Bucket: true,
 			Index: true, Links: true, Tags: true, Versions: true,
 			open: openS3,
 		},
 		{
-			name: "ssm", Service: "SSM",
+			name: "ssm", About: "Parameter Store, as SecureString parameters", Service: "SSM",
 			Keys: true, KMS: true, Tags: true,
 			DefaultAlias: chamberAlias,
 			RetryMode:    awsconf.PatientRetryMode, RetryReason: "Parameter Store throttles early",
@@ -69,17 +70,17 @@ func backends() []Backend {
 			open: openSSM,
 		},
 		{
-			name: "secretsmanager", Service: "Secrets Manager", Grouped: true,
+			name: "secretsmanager", About: "Secrets Manager, one secret for each service", Service: "Secrets Manager", Grouped: true,
 			opPrefix: "secretsmanager:", actions: "secretsmanager:GetSecretValue to read; secretsmanager:PutSecretValue and secretsmanager:UpdateSecretVersionStage to write",
 			open: openSecretsManager,
 		},
 		{
-			name: "local", Directory: true,
+			name: "local", About: "A directory of this machine, encrypted with age", Directory: true,
 			Keys: true, Index: true,
 			open: openLocal,
 		},
 		{
-			name: "null", Nowhere: true,
+			name: "null", About: "Nowhere: writes are refused and reads find nothing", Nowhere: true,
 			open: func(context.Context, *App, *Settings) (store.Store, error) { return null.New(), nil },
 		},
 	}
@@ -87,6 +88,23 @@ func backends() []Backend {
 
 // chamberAlias is the default alias of chamber.
 const chamberAlias = "alias/parameter_store_key"
+
+// BackendRows returns the table.
+func BackendRows() []Backend { return backends() }
+
+// Features names what a backend has, for help.
+func (b Backend) Features() []string {
+	var names []string
+	for _, f := range []struct {
+		has  bool
+		name string
+	}{{b.Keys, "key aliases"}, {b.Tags, "tags"}, {b.Links, "links"}, {b.Versions, "restoring deleted secrets"}} {
+		if f.has {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
 
 // Backends returns the names of all backends.
 func Backends() []string { return BackendsThat(func(Backend) bool { return true }) }

@@ -97,9 +97,9 @@ func (a *App) LoadFrom(ctx context.Context, s store.Store, services []string) ([
 // ReadFlags are the flags of commands that pass secrets to another program. They set which missing
 // secrets are errors.
 type ReadFlags struct {
-	AllowEmpty bool     `help:"Go on with a service that has no secrets."`
-	RequireAll bool     `help:"Refuse when any secret is hidden from you."`
-	Require    []string `placeholder:"KEY" help:"Refuse unless these keys are there."`
+	AllowEmpty bool     `help:"Accept a service without secrets."`
+	RequireAll bool     `help:"Stop if you may not read one of the secrets."`
+	Require    []string `placeholder:"KEY" help:"Stop unless these keys exist."`
 	Unverified bool     `help:"Trust the index of a service that you may not list."`
 }
 

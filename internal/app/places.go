@@ -13,8 +13,8 @@ import (
 
 // Contexts are the flags of a command with two stores. Without them both are the configured store.
 type Contexts struct {
-	FromContext string `placeholder:"NAME" help:"Context of the configuration file that the first service is in."`
-	ToContext   string `placeholder:"NAME" help:"Context of the configuration file that the second service is in."`
+	FromContext string `placeholder:"NAME" help:"The context of the first service."`
+	ToContext   string `placeholder:"NAME" help:"The context of the second service."`
 }
 
 // Open opens both stores.

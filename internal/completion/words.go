@@ -10,6 +10,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/formats"
+	"github.com/coffer-secrets/coffer/internal/help"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -19,20 +20,23 @@ const (
 	commands = "__commands__"
 )
 
+// Word is a completion, with what it is: "" for names of the store.
+type Word struct{ Text, About string }
+
 // Words returns the completions of the last word.
-func Words(ctx context.Context, a *app.App, node *kong.Node, words []string) []string {
+func Words(ctx context.Context, a *app.App, node *kong.Node, words []string) []Word {
 	before, last := splitLast(words)
 	prefix := ""
 	if flag, value, ok := strings.Cut(last, "="); ok && strings.HasPrefix(flag, "--") {
 		before, last, prefix = append(before, flag), value, flag+"="
 	}
-	var found []string
+	var found []Word
 	for _, word := range candidates(ctx, a, node, before, last) {
 		switch {
-		case word == files || word == commands:
+		case word.Text == files || word.Text == commands:
 			found = append(found, word)
-		case strings.HasPrefix(word, last):
-			found = append(found, prefix+word)
+		case strings.HasPrefix(word.Text, last):
+			found = append(found, Word{prefix + word.Text, word.About})
 		}
 	}
 	return found
@@ -61,15 +65,15 @@ type typed struct {
 
 // candidates follows the grammar along the words before the last one, and returns what can come
 // next.
-func candidates(ctx context.Context, a *app.App, node *kong.Node, before []string, last string) []string {
+func candidates(ctx context.Context, a *app.App, node *kong.Node, before []string, last string) []Word {
 	line := typed{flags: map[string]string{}}
 	for i := 0; i < len(before); i++ {
 		word := before[i]
 		switch {
 		case word == "--" && node.Name == "exec" && i == len(before)-1:
-			return []string{commands}
+			return plain([]string{commands})
 		case word == "--":
-			return []string{files} // an argument of a command, or a value
+			return plain([]string{files}) // an argument of a command, or a value
 		case strings.HasPrefix(word, "-"):
 			flag := flagOf(node, word)
 			if flag == nil || flag.IsBool() {
@@ -78,7 +82,7 @@ func candidates(ctx context.Context, a *app.App, node *kong.Node, before []strin
 			_, value, ok := strings.Cut(word, "=")
 			if !ok {
 				if i++; i == len(before) {
-					return flagValues(ctx, a, node, flag, line)
+					return describeValues(flag, flagValues(ctx, a, node, flag, line))
 				}
 				value = before[i]
 			}
@@ -98,7 +102,47 @@ func candidates(ctx context.Context, a *app.App, node *kong.Node, before []strin
 	if len(node.Children) > 0 {
 		return childNames(node)
 	}
-	return arguments(ctx, a, node, line)
+	if len(node.Positional) > 0 && node.Positional[0].Name == "topic" {
+		return topics(node, line.args)
+	}
+	return plain(arguments(ctx, a, node, line))
+}
+
+// plain returns words without descriptions.
+func plain(words []string) []Word {
+	out := make([]Word, len(words))
+	for i, word := range words {
+		out[i].Text = word
+	}
+	return out
+}
+
+// describeValues describes the values of a flag, as far as something is known of them.
+func describeValues(f *kong.Flag, values []string) []Word {
+	words := plain(values)
+	if f.Name == "backend" || strings.HasSuffix(f.Name, "-backend") {
+		for i, b := range app.BackendRows() {
+			words[i].About = b.About
+		}
+	}
+	return words
+}
+
+// topics returns what help has a page for.
+func topics(node *kong.Node, args []string) []Word {
+	at := node.Parent
+	for _, arg := range args {
+		if at = child(at, arg); at == nil {
+			return nil
+		}
+	}
+	words := childNames(at)
+	if at == node.Parent {
+		for _, t := range help.Topics() {
+			words = append(words, Word{t.Name, t.About})
+		}
+	}
+	return words
 }
 
 // set applies a flag of the line, so that completion opens the same store as the command would.
@@ -146,10 +190,13 @@ func flagOf(node *kong.Node, word string) *kong.Flag {
 	return nil
 }
 
-func flagNames(node *kong.Node) []string {
-	var names []string
+func flagNames(node *kong.Node) []Word {
+	var names []Word
 	for _, f := range allFlags(node) {
-		names = append(names, "--"+f.Name)
+		names = append(names, Word{"--" + f.Name, f.Help})
+	}
+	if node.Type == kong.ApplicationNode {
+		names = append(names, Word{"--version", "Print the version."})
 	}
 	return names
 }
@@ -211,11 +258,11 @@ func child(node *kong.Node, word string) *kong.Node {
 	return nil
 }
 
-func childNames(node *kong.Node) []string {
-	var names []string
+func childNames(node *kong.Node) []Word {
+	var names []Word
 	for _, c := range node.Children {
 		if !c.Hidden {
-			names = append(names, c.Name)
+			names = append(names, Word{c.Name, c.Help})
 		}
 	}
 	return names

@@ -32,6 +32,19 @@ func IsTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
+// Width returns the columns of a terminal; 0 if the stream is none, or doesn't know.
+func Width(stream any) int {
+	f, ok := stream.(interface{ Fd() uintptr })
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
+
 // Terminal is where a person is asked. If standard input isn't the terminal, In and Out are
 // /dev/tty.
 type Terminal struct {

@@ -1,0 +1,125 @@
+//go:build linux
+
+package cmd_test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/coffer-secrets/coffer/internal/help"
+	"github.com/coffer-secrets/coffer/internal/testing/s3test"
+)
+
+// typed are the answers to examples that ask a person.
+func typed() map[string][2]string {
+	return map[string][2]string{
+		"coffer write api db_password": {"api/db_password: ", canary + "\n"},
+		"coffer init":                  {"[y/N] ", "y\n"},
+		"coffer edit api":              {"", ""}, // the editor changes nothing, so nothing is asked
+	}
+}
+
+// elsewhere are the examples that need what no server of the tests has at once, with the test that runs
+// the like. Their lines are parsed by TestDocumentsKeepTheirPromises.
+func elsewhere() map[string]string {
+	return map[string]string{
+		"coffer migrate --all-services --from-backend ssm --to-backend s3-kms --dry-run": "TestMigrateWhatChamberLeftInParameterStore",
+		"coffer audit api --cloudtrail": "TestAuditTellsWhoRead",
+	}
+}
+
+// desk is where a person types examples: a bench with a working directory.
+type desk struct {
+	*bench
+	dir string
+}
+
+// newDeskOfExamples has what the examples are about: secrets, contexts, files and programs.
+func newDeskOfExamples(t *testing.T, command string) *desk {
+	t.Helper()
+	b := newBench(t, s3test.Options{})
+	if command == "restore" { // the bucket keeps versions
+		b.do("init --yes", "")
+	}
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"values.env": "db_url=" + canary + "\nregion=eu\n", "cert.pem": "-----BEGIN-----\nx\n-----END-----\n",
+		"server": "#!/bin/sh\ntest -n \"$DB_URL\"\n", "bin/psql": "#!/bin/sh\ntest -n \"$1\"\n",
+		"config.yaml": "contexts: {dev: {backend: local}}\n",
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	coffer, err := exec.LookPath("coffer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.env = append(b.env, "COFFER_CONFIG="+filepath.Join(dir, "config.yaml"), "EDITOR=true", "VISUAL=", "TERM=xterm",
+		"PATH="+strings.Join([]string{filepath.Join(dir, "bin"), filepath.Dir(coffer), os.Getenv("PATH")}, ":"))
+	b.do("import api - --format json", `{"db_url": "`+canary+`-1", "tls_cert": "x", "old_token": "y"}`)
+	b.do("write api db_url -", canary+"-2")
+	b.do("tag write api db_url team=core owner=ann", "")
+	b.do("import web - --format json", `{"token": "`+canary+`"}`)
+	if command == "diff" {
+		b.do("import api - --format json --context dev", `{"db_url": "`+canary+`"}`)
+	}
+	if err := os.MkdirAll(filepath.Join(strings.TrimPrefix(b.env[0], "HOME="), ".config/fish/completions"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return &desk{b, dir}
+}
+
+// example runs a line as a person types it: in bash, at a terminal where it asks.
+func (b *desk) example(line string) (exit int, said string) {
+	b.Helper()
+	if ask, ok := typed()[line]; ok {
+		p := sit(b.T, b.bench, strings.TrimPrefix(line, "coffer "))
+		p.sees(ask[0])
+		p.types(ask[1])
+		return p.leaves()
+	}
+	c := exec.CommandContext(b.Context(), "bash", "-c", line)
+	var out bytes.Buffer
+	c.Env, c.Dir, c.Stdout, c.Stderr = b.env, b.dir, &out, &out
+	err := c.Run()
+	if c.ProcessState == nil {
+		b.Fatal(err)
+	}
+	return c.ProcessState.ExitCode(), out.String()
+}
+
+// TestExamplesOfHelpRun runs every example of every command as it stands, one after the other.
+func TestExamplesOfHelpRun(t *testing.T) {
+	t.Parallel()
+	for _, command := range help.Entries() {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			b := newDeskOfExamples(t, command)
+			if command == "restore" {
+				b.do("delete api old_token", "")
+			}
+			for _, e := range help.Find(command).Examples {
+				if elsewhere()[e.Line] != "" {
+					continue
+				}
+				want := []int{0}
+				if command == "diff" || command == "doctor" {
+					want = []int{0, 1} // different; something to repair
+				}
+				if exit, said := b.example(e.Line); !slices.Contains(want, exit) {
+					t.Errorf("%s: exit code %d\n%s", e.Line, exit, said)
+				}
+			}
+		})
+	}
+}
