@@ -42,6 +42,9 @@ func (c *InitCmd) Run(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
+	if err := s.RefuseAccessPoint("init sets up the bucket itself"); err != nil {
+		return err
+	}
 	site.Unconditional = c.AllowUnconditional
 	if c.Print != "" {
 		return a.Print(site.Scope.Setup(c.AllowUnconditional, c.leftOutOfTerraform(a, site)))

@@ -99,7 +99,7 @@ func (c *MigrateCmd) place(ctx context.Context, a *app.App, side, fileContext, b
 	case backend != "" && !slices.Contains(app.Backends(), strings.ToLower(backend)):
 		return app.Place{}, app.Usage("there is no backend %q (--%s-backend); there are %s", backend, side, strings.Join(app.Backends(), ", "))
 	case backend+bucket != "":
-		return a.OnBackend(backend, bucket).Place(ctx)
+		return a.OnBackend(backend, bucket, "--"+side+"-bucket").Place(ctx)
 	}
 	return a.Place(ctx)
 }

@@ -107,6 +107,9 @@ func policyScope(ctx context.Context, a *app.App, services, aliases []string) (p
 	if !s.Kind().Bucket {
 		return policy.Scope{}, fmt.Errorf("%w: policies are for the %s backends, not for %s", store.ErrUnsupported, bucketBackends(), s.Kind())
 	}
+	if err := s.RefuseAlias(); err != nil {
+		return policy.Scope{}, err
+	}
 	out := policy.Scope{Bucket: s.Bucket.Value}
 	st, err := a.Open(ctx)
 	if err != nil {

@@ -19,6 +19,8 @@ type Globals struct {
 	Config  string `placeholder:"FILE" help:"The configuration file ($COFFER_CONFIG; default ~/.config/coffer/config.yaml)."`
 	Context string `placeholder:"NAME" help:"The context of the configuration file ($COFFER_CONTEXT)."`
 
+	bucketFlag string // of Bucket, if it isn't --bucket
+
 	MinThrottleDelay string `hidden:""` // accepted for older versions of chamber, which ignored it too
 
 	JSON    bool `name:"json" help:"Print data as JSON."`

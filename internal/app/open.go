@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/awsconf"
+	"github.com/coffer-secrets/coffer/internal/bucketname"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/local"
 )
@@ -35,6 +36,10 @@ func (s *Settings) Check() error {
 	case len(s.PinnedARNs()) == 0 && (s.KeyARNs.Value != "" || len(s.File.KeyARNs) > 0):
 		// Without this error, every key would be accepted: the opposite of what was meant.
 		return fmt.Errorf("%w: key_arns, or COFFER_KEY_ARNS, names no key", store.ErrConfiguration)
+	case b.Bucket:
+		if err := bucketname.Check(s.Bucket.Value); err != nil {
+			return s.badBucket(err)
+		}
 	}
 	return nil
 }
@@ -59,7 +64,11 @@ func (a *App) AWS(ctx context.Context, s *Settings) (awsconf.Config, error) {
 	if err != nil {
 		return awsconf.Config{}, err
 	}
-	return awsconf.Load(ctx, o)
+	cfg, err := awsconf.Load(ctx, o)
+	if err != nil {
+		return cfg, err
+	}
+	return cfg, s.checkBucketAt(cfg)
 }
 
 // AWSOptions returns the options for [awsconf.Load].

@@ -75,14 +75,15 @@ func describesStore(entry string) bool {
 	return strings.HasPrefix(name, "COFFER_") || strings.HasPrefix(name, "CHAMBER_")
 }
 
-// OnBackend returns an App for another backend or bucket. An empty argument changes nothing.
-func (a *App) OnBackend(name, bucket string) *App {
+// OnBackend returns an App for another backend or bucket, with the flag that names the bucket. An empty
+// argument changes nothing.
+func (a *App) OnBackend(name, bucket, flag string) *App {
 	g, other := *a.Globals, *a
 	if name != "" {
 		g.Backend = name
 	}
 	if bucket != "" {
-		g.Bucket = bucket
+		g.Bucket, g.bucketFlag = bucket, flag
 	}
 	if of := backend(name); name != "" && !of.Keys {
 		g.KMSKeyAlias = "" // --kms-key-alias is for the other store

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/user"
@@ -12,6 +13,7 @@ import (
 	"unicode"
 
 	"github.com/coffer-secrets/coffer/internal/awsconf"
+	"github.com/coffer-secrets/coffer/internal/bucketname"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -55,7 +57,7 @@ func (a *App) Settings() (*Settings, error) {
 		variables   []string
 	}{
 		{&s.Backend, "--backend", g.Backend, &file.Backend, "", []string{"COFFER_BACKEND", "CHAMBER_SECRET_BACKEND"}},
-		{&s.Bucket, "--bucket", g.Bucket, &file.Bucket, "", []string{"COFFER_S3_BUCKET", "CHAMBER_S3_BUCKET"}},
+		{&s.Bucket, cmp.Or(g.bucketFlag, "--bucket"), g.Bucket, &file.Bucket, "", []string{"COFFER_S3_BUCKET", "CHAMBER_S3_BUCKET"}},
 		{&s.KMSKeyAlias, "--kms-key-alias", g.KMSKeyAlias, &file.KMSKeyAlias, "", []string{"COFFER_KMS_KEY_ALIAS", "CHAMBER_KMS_KEY_ALIAS"}},
 		{&s.Region, "--region", g.Region, &file.Region, "", []string{"COFFER_AWS_REGION", "CHAMBER_AWS_REGION"}},
 		{&s.Profile, "--profile", g.Profile, &file.Profile, "", nil},
@@ -69,6 +71,7 @@ func (a *App) Settings() (*Settings, error) {
 	} {
 		*v.to = a.resolve(v.flag, v.given, v.variables, file.from(v.inFile), *v.inFile, v.fallback)
 	}
+	s.Bucket.Value = bucketname.Clean(s.Bucket.Value)
 	s.KeyARNs = a.resolve("", "", []string{"COFFER_KEY_ARNS"}, file.from(&file.KeyARNs), strings.Join(file.KeyARNs, ", "), "")
 	s.setDefaults(slices.ContainsFunc(a.Environ, func(v string) bool { return strings.HasPrefix(v, "CHAMBER_") && !strings.HasSuffix(v, "=") }))
 	if variable := s.Kind().EndpointVariable; variable != "" {

@@ -22,6 +22,7 @@ const (
 
 	useFIPS      = "use_fips_endpoint"
 	useDualStack = "use_dualstack_endpoint"
+	useARNRegion = "s3_use_arn_region"
 
 	requestChecksums  = "request_checksum_calculation"
 	responseChecksums = "response_checksum_validation"
@@ -65,7 +66,7 @@ func sdkSettings() []sdkSetting {
 		{"request_min_compression_size_bytes", "AWS_REQUEST_MIN_COMPRESSION_SIZE_BYTES", "RequestMinCompressSizeBytes", "RequestMinCompressSizeBytes"},
 		{"disable_clock_skew_correction", "AWS_DISABLE_CLOCK_SKEW_CORRECTION", "DisableClockSkewCorrection", "DisableClockSkewCorrection"},
 		{"endpoint_discovery_enabled", "AWS_ENABLE_ENDPOINT_DISCOVERY", "EnableEndpointDiscovery", "EnableEndpointDiscovery"},
-		{"s3_use_arn_region", "AWS_S3_USE_ARN_REGION", "S3UseARNRegion", "S3UseARNRegion"},
+		{useARNRegion, "AWS_S3_USE_ARN_REGION", "S3UseARNRegion", "S3UseARNRegion"},
 		{"s3_disable_multiregion_access_points", "AWS_S3_DISABLE_MULTIREGION_ACCESS_POINTS", "S3DisableMultiRegionAccessPoints", "S3DisableMultiRegionAccessPoints"},
 		{"s3_disable_express_session_auth", "AWS_S3_DISABLE_EXPRESS_SESSION_AUTH", "S3DisableExpressAuth", "S3DisableExpressAuth"},
 		{"ec2_metadata_disabled", "AWS_EC2_METADATA_DISABLED", "EC2IMDSClientEnableState", ""},
@@ -98,6 +99,11 @@ func SDKSettings(cfg aws.Config) []Setting {
 		}
 	}
 	return all
+}
+
+// UsesARNRegion reports whether the user lets the ARN of an access point choose the region.
+func UsesARNRegion(cfg aws.Config) bool {
+	return setting(cfg.ConfigSources, useARNRegion).Value == "true"
 }
 
 // settingOf returns a setting as the environment or the profile has it. Its Value is "" if it is in

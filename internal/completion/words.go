@@ -304,7 +304,7 @@ func source(a *app.App, line typed) *app.App {
 	if name := line.flags["from-context"]; name != "" {
 		a = a.InContext(name)
 	}
-	return a.OnBackend(line.flags["from-backend"], line.flags["from-bucket"])
+	return a.OnBackend(line.flags["from-backend"], line.flags["from-bucket"], "--from-bucket")
 }
 
 // destination returns an App for the store of the second service.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/coffer-secrets/coffer/internal/bucketname"
 	"github.com/coffer-secrets/coffer/internal/partition"
 	"github.com/coffer-secrets/coffer/store/admin"
 )
@@ -147,14 +148,14 @@ func document(statements ...Statement) Document {
 }
 
 func (s Scope) identity(role Role) []Statement {
-	objects := s.objects(role)
+	objects := s.resources(role)
 	list := []string{"s3:ListBucket"}
 	if role == Operator {
 		list = append(list, "s3:ListBucketVersions")
 	}
 	statements := []Statement{
 		{
-			Sid: "ListServices", Effect: "Allow", Action: list, Resource: []string{s.bucketARN()},
+			Sid: "ListServices", Effect: "Allow", Action: list, Resource: []string{s.pathARN()},
 			Condition: map[string]Condition{"StringLike": {"s3:prefix": s.prefixes(role)}},
 		},
 		{Sid: "Objects", Effect: "Allow", Action: s.objectActions(role), Resource: objects},
@@ -276,7 +277,38 @@ func (s Scope) objects(role Role) []string {
 	return out
 }
 
-func (s Scope) bucketARN() string { return "arn:" + partition.Of(s.Region).ID + ":s3:::" + s.Bucket }
+// resources returns the ARNs by which requests name the objects of the services: those of the access
+// point, if there is one. KMS knows the objects by the bucket all the same.
+func (s Scope) resources(role Role) []string {
+	point, ok := bucketname.Parse(s.Bucket)
+	objects := s.objects(role)
+	if !ok {
+		return objects
+	}
+	for i, arn := range objects {
+		objects[i] = point.ARN + "/object" + strings.TrimPrefix(arn, s.bucketARN())
+	}
+	return objects
+}
+
+// pathARN returns the ARN of what requests for the bucket name: the bucket or its access point.
+func (s Scope) pathARN() string {
+	if point, ok := bucketname.Parse(s.Bucket); ok {
+		return point.ARN
+	}
+	return s.bucketARN()
+}
+
+// BucketPlaceholder is the placeholder for the name of the bucket behind an access point.
+const BucketPlaceholder = "BUCKET_NAME"
+
+func (s Scope) bucketARN() string {
+	name := s.Bucket
+	if _, ok := bucketname.Parse(name); ok {
+		name = BucketPlaceholder
+	}
+	return "arn:" + partition.Of(s.Region).ID + ":s3:::" + name
+}
 
 // viaS3 returns the values of kms:ViaService for S3. AWS documents only the one of its commercial
 // partition, so a partition with another domain gets that one and the one with its own domain.
@@ -307,6 +339,9 @@ func (s Scope) Placeholders() []string {
 	}
 	if s.Principal == "" && len(s.Keys) > 0 {
 		out = append(out, PrincipalPlaceholder)
+	}
+	if _, ok := bucketname.Parse(s.Bucket); ok {
+		out = append(out, BucketPlaceholder)
 	}
 	slices.Sort(out)
 	return out
