@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -101,14 +102,11 @@ func policyScope(ctx context.Context, a *app.App, services, aliases []string) (p
 	if err != nil {
 		return policy.Scope{}, err
 	}
-	if err := s.Check(); err != nil {
+	if err := cmp.Or(s.Check(), s.RefuseAlias()); err != nil {
 		return policy.Scope{}, err
 	}
 	if !s.Kind().Bucket {
 		return policy.Scope{}, fmt.Errorf("%w: policies are for the %s backends, not for %s", store.ErrUnsupported, bucketBackends(), s.Kind())
-	}
-	if err := s.RefuseAlias(); err != nil {
-		return policy.Scope{}, err
 	}
 	out := policy.Scope{Bucket: s.Bucket.Value}
 	st, err := a.Open(ctx)
