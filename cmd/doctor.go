@@ -102,6 +102,9 @@ func printFindings(a *app.App, found []site.Finding) error {
 	} else {
 		a.Note("nothing%s is wrong", map[bool]string{true: " else"}[len(found) > 0])
 	}
+	if s := a.InForce; s != nil && s.Kind().Directory {
+		a.Note("the keys are in %s: without that directory every secret is lost, so keep a copy of it", s.KeyDir.Value)
+	}
 	if counts[admin.Serious]+counts[admin.Warning] > 0 {
 		return &app.ExitError{Code: app.ExitOther}
 	}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"errors"
+	"path"
 	"strings"
 
 	"github.com/coffer-secrets/coffer/environ"
@@ -27,6 +28,7 @@ func ownHint(err error) string {
 	var seal *store.SealError
 	var rollback *store.RollbackError
 	var corrupt *store.CorruptError
+	var unreadable *unreadableError
 	var refused *store.StorageError
 	var hinted interface{ Hint() string } // awsconf's, and store.CredentialsError
 	switch {
@@ -46,6 +48,10 @@ func ownHint(err error) string {
 		return "an older version was put back, or it was deleted and written anew by another program; --allow-rollback accepts it, coffer doctor --fix --allow-rollback for good"
 	case errors.As(err, &corrupt) && strings.Contains(corrupt.Object, "/__"):
 		return "coffer doctor --fix makes an index anew from its secrets"
+	case errors.As(err, &corrupt):
+		return "coffer doctor " + path.Dir(strings.TrimPrefix(corrupt.Object, "/")) + " shows what is wrong with it, and the command that repairs it"
+	case errors.As(err, &unreadable):
+		return unreadable.hint()
 	case errors.As(err, &refused):
 		return storageHint(refused)
 	case errors.Is(err, awsconf.ErrNoRegion):

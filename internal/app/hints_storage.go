@@ -41,6 +41,8 @@ func storageHint(e *store.StorageError) string {
 	return ""
 }
 
+const lostIdentity = "the key file is missing, or in another directory: put it back from a backup, or set COFFER_KEY_DIR. coffer doctor shows which file. Without it nobody can decrypt the secret"
+
 // codeHint returns the hint of a code alone, and whether it has one.
 func codeHint(code string) (hint string, ok bool) {
 	switch code {
@@ -67,9 +69,9 @@ func codeHint(code string) (hint string, ok bool) {
 	case store.CodeFile:
 		return "", true // the reason names the path and what is wrong with it
 	case store.CodeNoIdentity:
-		return "the identity that it was sealed to is lost, or in another key directory: put its file back (from a backup), or name the directory with key_dir in the configuration. Without it nobody can open the secret", true
+		return lostIdentity, true
 	case "NoSuchBucket":
-		return "is the bucket's name right, and the region?", true
+		return "is the bucket's name right, and the region? coffer init creates the bucket", true
 	case "BucketAlreadyExists":
 		return "somebody else has a bucket of that name: take another name", true
 	case "InvalidBucketName":

@@ -179,6 +179,16 @@ func serviceList(all []store.Contents) string {
 // unreadableError is the error of a service that the caller may not read, or not completely.
 type unreadableError struct{ contents store.Contents }
 
+// hint names the key file that is missing here, or the command that shows the missing permission.
+func (e *unreadableError) hint() string {
+	for _, d := range e.contents.Denied {
+		if strings.HasPrefix(d.Reason, "no identity in ") {
+			return lostIdentity
+		}
+	}
+	return "coffer policy check reader " + e.contents.Service + " shows which permission is missing"
+}
+
 func (e *unreadableError) Error() string {
 	c := e.contents
 	if c.Unlisted && len(c.Denied) == 0 {
