@@ -8,8 +8,11 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/coffer-secrets/coffer/internal/app"
 )
 
 // TestExitCodesAreDocumented holds the exit codes of the program and the tables of the documents
@@ -18,6 +21,18 @@ func TestExitCodesAreDocumented(t *testing.T) {
 	codes := exitCodes(t)
 	if len(codes) < 12 {
 		t.Fatalf("the program has the codes %q", codes)
+	}
+	inHelp := map[string]bool{}
+	for _, code := range app.ExitCodes() {
+		inHelp[strconv.Itoa(code.Code)] = true
+	}
+	for name, code := range codes {
+		if !inHelp[code] {
+			t.Errorf("coffer help exit-codes doesn't have the exit code %s (%s)", code, name)
+		}
+	}
+	if len(inHelp) != len(codes) {
+		t.Errorf("coffer help exit-codes has %d codes, the program %d", len(inHelp), len(codes))
 	}
 	for _, path := range []string{"README.md", "docs/design/architecture.md"} {
 		documented := documentedCodes(t, path)

@@ -10,16 +10,16 @@ type ExitCode struct {
 func ExitCodes() []ExitCode {
 	return []ExitCode{
 		{ExitDone, "Success."},
-		{ExitOther, "Another error. coffer diff: the two sides differ. coffer doctor: something needs repair."},
-		{exitUsage, "The command line or a name is wrong."},
-		{exitNotFound, "There is no such service, secret or version."},
-		{exitConflict, "Another writer, or what is stored, prevents the change."},
-		{exitDenied, "You don't have a permission that is needed."},
-		{exitUnavailable, "No answer, or not in time. The same command may work later."},
-		{exitConfiguration, "The configuration is wrong: credentials, region, bucket, key or endpoint."},
-		{exitCorrupt, "Stored data is damaged, or isn't what it should be."},
-		{ExitNotExecutable, "coffer exec: the command can't be run."},
-		{ExitNoCommand, "coffer exec: there is no such command."},
+		{ExitOther, "Another error. From coffer diff: the two sides differ. From coffer doctor: something needs repair."},
+		{exitUsage, "Usage: an unknown flag or command, or an invalid name or value."},
+		{exitNotFound, "Not found: there is no such service, secret or version."},
+		{exitConflict, "Conflict: somebody else changed it, or it belongs to another key alias."},
+		{exitDenied, "Denied: you don't have a permission that is needed."},
+		{exitUnavailable, "Unavailable: the network, throttling, or no progress in time. The same command may work later."},
+		{exitConfiguration, "Configuration: wrong or missing credentials, region, bucket, key or endpoint."},
+		{exitCorrupt, "Corrupt: stored data is damaged, or not encrypted as required."},
+		{ExitNotExecutable, "From coffer exec: the command can't be executed."},
+		{ExitNoCommand, "From coffer exec: the command wasn't found."},
 		{exitInterrupted, "Interrupted (Ctrl-C)."},
 	}
 }

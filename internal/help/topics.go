@@ -56,6 +56,8 @@ func (p *page) exitCodes() {
 		rows = append(rows, [2]string{strconv.Itoa(code.Code), code.Meaning})
 	}
 	p.columns(rows, 3)
+	p.line("")
+	p.paragraph("", "128+N from coffer exec: signal N ended the command, as a shell reports it.")
 }
 
 func (p *page) backends() {
