@@ -119,3 +119,16 @@ func TestConfigTellsWhatTheSDKReads(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoamiTellsWhichAliasesWork(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, s3test.Options{})
+	got := b.run("whoami --json", "")
+	if got.exit != 0 || !strings.Contains(got.stdout, `"alias": "alias/app"`) || !strings.Contains(got.stdout, `"state": "Enabled"`) {
+		t.Errorf("exit code %d\n%s%s", got.exit, got.stdout, got.stderr)
+	}
+	got = b.run("whoami --json --kms-key-alias alias/none", "")
+	if got.exit != 0 || !strings.Contains(got.stdout, `"state": "unknown"`) || !strings.Contains(got.stderr, "KMS doesn't tell whether the key of alias/none works: ") {
+		t.Errorf("exit code %d\n%s%s", got.exit, got.stdout, got.stderr)
+	}
+}

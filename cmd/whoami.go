@@ -23,6 +23,7 @@ type whoamiJSON struct {
 	KMSKeyAlias string         `json:"kms_key_alias,omitempty"`
 	Dir         string         `json:"dir,omitempty"`
 	Region      string         `json:"region,omitempty"`
+	Keys        []keyJSON      `json:"keys,omitempty"`
 	Endpoints   []endpointJSON `json:"endpoints,omitempty"`
 }
 
@@ -32,7 +33,7 @@ type endpointJSON struct {
 	From    string `json:"from"`
 }
 
-// Run asks STS alone, so it needs no permission.
+// Run asks STS, and KMS for the state of the keys. It needs no permission: KMS may refuse to tell.
 func (*WhoamiCmd) Run(ctx context.Context, a *app.App) error {
 	s, err := a.Settings()
 	if err != nil {
@@ -84,6 +85,7 @@ func (w *whoamiJSON) askSTS(ctx context.Context, a *app.App, s *app.Settings) er
 	}
 	if b.KMS {
 		w.KMSKeyAlias = s.KMSKeyAlias.Value
+		w.askKMS(ctx, a, s, cfg)
 	}
 	if b.Bucket && b.KMS { // Parameter Store calls KMS itself
 		services = append(services, "KMS")
@@ -116,6 +118,9 @@ func (w *whoamiJSON) print(a *app.App) error {
 			}
 			t.Row(r[0], r[1], from)
 		}
+	}
+	for _, k := range w.Keys {
+		t.Row("key of "+k.Alias, k.State, k.Key)
 	}
 	for _, e := range w.Endpoints {
 		t.Row(e.Service+" endpoint", e.URL, e.From)
