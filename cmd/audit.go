@@ -127,7 +127,7 @@ func printWrites(a *app.App, versions []store.Meta) error {
 		}
 		return render.JSON(a.Stdout, out)
 	}
-	t := a.Table("Date", "Key", "Version", "User", "Key alias")
+	t := a.Table("Date", "Key", "Version", "User", "Key alias").Cuts("User").Drops("Key alias", "Version")
 	for _, m := range versions {
 		t.Row(m.Created, m.ID.Key, m.Version, m.CreatedBy, m.KeyAlias)
 	}
@@ -201,7 +201,8 @@ func printAccesses(a *app.App, o *trail.Log, service string) error {
 	if len(o.Accesses) == 0 {
 		return nil
 	}
-	t := a.Table("Date", "User", "What", "Object", "Source IP", "User agent", "Error")
+	t := a.Table("Date", "User", "What", "Object", "Source IP", "User agent", "Error").
+		Cuts("User", "User agent", "Error").Drops("User agent", "Source IP", "What")
 	for _, e := range o.Accesses {
 		t.Row(e.Time, e.Who, string(e.Kind), e.Object, e.SourceIP, e.UserAgent, e.Error)
 	}

@@ -44,13 +44,13 @@ func TestADayWithEachAWSService(t *testing.T) {
 			if got := b.table("find db_*"); got != "Service Key\nday db_pass\nday db_url" {
 				t.Errorf("find: %q", got)
 			}
-			if got := b.run("find --by-value -", "8080\n"); !strings.HasSuffix(got.stdout, "day      port\n") {
+			if got := b.run("find --by-value -", "8080\n"); !strings.HasSuffix(got.stdout, "day\tport\n") {
 				t.Errorf("find --by-value: %+v", got)
 			}
 			if got := b.out("__complete -- read day db_"); got != "db_pass\ndb_url\n" {
 				t.Errorf("completion: %q", got)
 			}
-			if got := b.run("import day - --dry-run --prune", "port: 8081"); !strings.Contains(got.stdout, "db_url   2        deleted\nport     1        updated\n") {
+			if got := b.run("import day - --dry-run --prune", "port: 8081"); !strings.Contains(got.stdout, "db_url\t2\tdeleted\nport\t1\tupdated\n") {
 				t.Errorf("import --dry-run: %+v", got)
 			}
 			if got := b.run("write day db_url - --if-version 7", canary); got.exit != 4 {

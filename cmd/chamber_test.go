@@ -86,13 +86,13 @@ func TestListAndFindShowWhatChamberWrote(t *testing.T) {
 	c := newChamberBucket(t, "s3-kms")
 	user := "arn:aws:sts::123456789012:user/moto"
 	for line, want := range map[string]string{
-		"list shared":      "Key Version Last modified User Key alias\nregion 1 2026-11-21T21:44:34Z " + user + " alias/team/one",
-		"list -e imported": "Key Version Last modified User Key alias Value\nDB_HOST 1 2026-11-21T21:44:34Z " + user + " alias/app upper-case-key\nplain 1 2026-11-21T21:44:34Z " + user + " alias/app x",
+		"list shared":      "Key Version LastModified User KeyAlias\nregion 1 2026-11-21T21:44:34Z " + user + " alias/team/one",
+		"list -e imported": "Key Version LastModified User Value\nDB_HOST 1 2026-11-21T21:44:34Z " + user + " upper-case-key\nplain 1 2026-11-21T21:44:34Z " + user + " x",
 		"history api db_password": "Event Version Date User\nCreated 1 2026-11-21T21:44:33Z " + user +
 			"\nUpdated 2 2026-11-21T21:44:33Z " + user + "\nUpdated 3 2026-11-21T21:44:33Z " + user,
 		"list-services":          "Service\napi\napi/worker\nimported\nmany-versions\nshared",
 		"list-services api":      "Service\napi\napi/worker",
-		"list-services -s share": "Service\nshared/region",
+		"list-services -s share": "Service\n/shared/region",
 		"find queue":             "Service Key\napi/worker queue",
 		"find db_host":           "Service Key\nimported DB_HOST",
 		"find -v eu-west-1":      "Service Key\nshared region",

@@ -39,7 +39,7 @@ func (*ConfigCmd) Run(ctx context.Context, a *app.App) error {
 	if a.Globals.JSON {
 		return render.JSON(a.Stdout, rows)
 	}
-	t := a.Table("Setting", "Value", "From")
+	t := a.Table("Setting", "Value", "From").Cuts("From").Drops("From")
 	for _, r := range rows {
 		t.Row(r.Name, r.Value, r.From)
 	}

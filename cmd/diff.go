@@ -3,14 +3,11 @@ package cmd
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/pace"
-	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -22,6 +19,7 @@ type DiffCmd struct {
 	app.Contexts
 	app.KeyFlags
 	Versions []int `placeholder:"N,M" help:"Compare two versions of one secret."`
+	All      bool  `help:"Show the keys that are the same, too."`
 	Reveal   bool  `help:"Show the values too."`
 
 	AllowEmpty bool `help:"Accept a service without secrets."`
@@ -42,7 +40,7 @@ type difference struct {
 	left, right *store.Secret
 }
 
-// Run prints a row for each key. The exit code is 1 if any key differs, or is hidden and so can't
+// Run prints a row for each key that differs, or with --all for each key. The exit code is 1 if any key differs, or is hidden and so can't
 // be compared.
 func (c *DiffCmd) Run(ctx context.Context, a *app.App) error {
 	from, to, err := c.Open(ctx, a)
@@ -188,63 +186,4 @@ func (c *DiffCmd) versions(ctx context.Context, _ *app.App, from, to app.Place) 
 		return nil, err
 	}
 	return []difference{difference{key: secrets[0].ID.Key, left: &secrets[0], right: &secrets[1]}.withState()}, nil
-}
-
-// differenceJSON is a difference as --json prints it.
-type differenceJSON struct {
-	Key          string  `json:"key"`
-	State        string  `json:"state"`
-	LeftVersion  int     `json:"left_version,omitempty"`
-	RightVersion int     `json:"right_version,omitempty"`
-	Left         *string `json:"left,omitempty"`
-	Right        *string `json:"right,omitempty"`
-}
-
-func (c *DiffCmd) print(a *app.App, found []difference) error {
-	out := make([]differenceJSON, len(found))
-	for i, d := range found {
-		out[i] = differenceJSON{Key: d.key, State: d.state}
-		out[i].LeftVersion, out[i].Left = c.side(d.left)
-		out[i].RightVersion, out[i].Right = c.side(d.right)
-	}
-	if a.Globals.JSON {
-		return render.JSON(a.Stdout, out)
-	}
-	header := []string{"Key", "State", "Left version", "Right version"}
-	if c.Reveal {
-		header = append(header, "Left", "Right")
-	}
-	t := a.Table(header...)
-	counts := map[string]int{}
-	for _, d := range out {
-		counts[d.State]++
-		row := []any{d.Key, d.State, app.VersionCell(d.LeftVersion), app.VersionCell(d.RightVersion)}
-		if c.Reveal {
-			row = append(row, app.ValueCell(d.Left), app.ValueCell(d.Right))
-		}
-		t.Row(row...)
-	}
-	if err := t.Print(); err != nil {
-		return err
-	}
-	var parts []string
-	for _, state := range []string{same, differs, missingLeft, missingRight, hiddenKey} {
-		if counts[state] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", counts[state], state))
-		}
-	}
-	a.Note("%s", strings.Join(parts, ", "))
-	return nil
-}
-
-// side returns the version and, with --reveal, the value to print for one side.
-func (c *DiffCmd) side(s *store.Secret) (version int, value *string) {
-	if s == nil {
-		return 0, nil
-	}
-	if c.Reveal {
-		text := s.Value.Reveal()
-		value = &text
-	}
-	return s.Version, value
 }

@@ -79,28 +79,34 @@ func printFindings(a *app.App, found []site.Finding) error {
 		return err
 	}
 	counts := map[admin.Severity]int{}
-	t := a.Table("Severity", "Check", "About", "Mended by", "What")
+	var open []site.Finding
+	t := a.Table("Severity", "Check", "About", "Fix", "What") // for programs
 	for _, f := range found {
 		if f.Answer != "" {
 			continue
 		}
 		if f.Repaired {
-			a.Note("mended %s: %s", f.About, f.Check)
+			a.NoteDone("mended %s: %s", f.About, f.Check)
 			continue
 		}
 		counts[f.Severity]++
+		open = append(open, f)
 		t.Row(string(f.Severity), f.Check, f.About, f.Command, f.Text)
 	}
-	if a.Globals.JSON {
-		if err := render.JSON(a.Stdout, append([]site.Finding{}, found...)); err != nil {
-			return err
-		}
-	} else if len(t.Rows) > 0 {
-		if err := t.Print(); err != nil {
-			return err
-		}
-	} else {
-		a.Note("nothing%s is wrong", map[bool]string{true: " else"}[len(found) > 0])
+	var err error
+	style := a.Style(a.Stdout)
+	switch {
+	case a.Globals.JSON:
+		err = render.JSON(a.Stdout, append([]site.Finding{}, found...))
+	case len(open) == 0:
+		a.NoteDone("nothing%s is wrong", map[bool]string{true: " else"}[len(found) > 0])
+	case style.Terminal:
+		err = a.Print(doctor.Blocks(style, open))
+	default:
+		err = t.Print()
+	}
+	if err != nil {
+		return err
 	}
 	if s := a.InForce; s != nil && s.Kind().Directory {
 		a.Note("the keys are in %s: without that directory every secret is lost, so keep a copy of it", s.KeyDir.Value)
@@ -113,7 +119,7 @@ func printFindings(a *app.App, found []site.Finding) error {
 
 // printServer prints the answers of the server to --probe as a table of their own.
 func printServer(a *app.App, found []site.Finding) error {
-	t := a.Table("Probe", "Kept", "Seen")
+	t := a.Table("Feature", "Supported", "Seen").Cuts("Seen")
 	for _, f := range found {
 		if f.Answer != "" {
 			t.Row(f.About, f.Answer, f.Text)

@@ -50,7 +50,7 @@ func short(found []siteFinding) []string {
 	var out []string
 	for _, f := range found {
 		text := f.Severity + " " + f.Check
-		if strings.HasPrefix(f.Text, "not told") {
+		if strings.HasPrefix(f.Text, "unknown") {
 			text += "?"
 		}
 		out = append(out, text)
@@ -168,7 +168,7 @@ var keyAndPermissionCases = map[string]struct {
 	},
 	"KMS that tells nothing": {
 		setup: policy(s3test.Policy{DenyDescribe: true}),
-		want:  []string{"note key?"}, text: "not told: describing key alias/app",
+		want:  []string{"note key?"}, text: "unknown: describing key alias/app",
 	},
 	"no permission to decrypt": {
 		setup: policy(s3test.Policy{DenyDecrypt: []string{"alias/app"}}),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/app"
@@ -14,8 +15,9 @@ import (
 
 // FindCmd finds the services that hold a key, or a value.
 type FindCmd struct {
-	Text    string `arg:"" optional:"" help:"A key, or a pattern such as 'db_*'. With --by-value: - reads the value from standard input; without it coffer asks."`
+	Text    string `arg:"" optional:"" help:"Part of a key, or a pattern such as 'db_*'; with a slash, of service/key. With --by-value: - reads the value from standard input; without it coffer asks."`
 	ByValue bool   `short:"v" help:"Find the secrets that have this value."`
+	Exact   bool   `short:"x" help:"Find only keys that are equal to TEXT."`
 }
 
 // Run prints a row for each match, and the number of secrets whose value is hidden from the caller.
@@ -25,7 +27,10 @@ func (c *FindCmd) Run(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
-	if _, err := path.Match(text, ""); err != nil && !c.ByValue {
+	if c.ByValue && c.Exact {
+		return app.Usage("--exact is for keys; --by-value always compares whole values")
+	}
+	if _, err := path.Match(text, ""); err != nil && !c.ByValue && !c.Exact {
 		return app.Usage("%q is not a glob", text)
 	}
 	s, err := a.Open(ctx)
@@ -77,7 +82,7 @@ func (c *FindCmd) text(a *app.App) (string, error) {
 func (c *FindCmd) search(ctx context.Context, a *app.App, s store.Store, text string) ([]store.ID, error) {
 	if lister, ok := s.(store.Lister); ok && !c.ByValue {
 		ids, err := lister.IDs(ctx, "")
-		return matching(ids, text), err
+		return c.matching(ids, text), err
 	}
 	services, err := s.Services(ctx, "")
 	if err != nil {
@@ -87,7 +92,7 @@ func (c *FindCmd) search(ctx context.Context, a *app.App, s store.Store, text st
 	if err != nil {
 		return nil, err
 	}
-	var found []store.ID
+	var found, ids []store.ID
 	hidden := 0
 	for _, contents := range all {
 		hidden += len(contents.Hidden)
@@ -100,26 +105,41 @@ func (c *FindCmd) search(ctx context.Context, a *app.App, s store.Store, text st
 			}
 		}
 		if !c.ByValue {
-			var ids []store.ID
 			for _, key := range contents.Keys() {
 				ids = append(ids, store.ID{Service: contents.Service, Key: key})
 			}
-			found = append(found, matching(ids, text)...)
 		}
 	}
-	if c.ByValue && hidden > 0 {
+	if !c.ByValue {
+		return c.matching(ids, text), nil
+	}
+	if hidden > 0 {
 		a.Note("%s hidden from you could not be searched", app.Count(hidden, "secret"))
 	}
 	return found, nil
 }
 
-// matching returns the IDs whose key matches the glob, without regard to case.
-func matching(ids []store.ID, text string) []store.ID {
-	var found []store.ID
+// matching returns the IDs that have the text in their key, without regard to case, or that match it
+// as a glob. A text with a slash is compared with service/key. Equal ones come first.
+func (c *FindCmd) matching(ids []store.ID, text string) []store.ID {
+	var found [3][]store.ID
+	lower := strings.ToLower(text)
 	for _, id := range ids {
-		if ok, _ := path.Match(strings.ToLower(text), strings.ToLower(id.Key)); ok {
-			found = append(found, id)
+		name := id.Key
+		if strings.Contains(text, "/") {
+			name = id.String()
+		}
+		folded := strings.ToLower(name)
+		glob, _ := path.Match(lower, folded)
+		switch {
+		case name == text:
+			found[0] = append(found[0], id)
+		case folded == lower:
+			found[1] = append(found[1], id)
+		case c.Exact:
+		case glob, !strings.ContainsAny(text, `*?[\`) && strings.Contains(folded, lower):
+			found[2] = append(found[2], id)
 		}
 	}
-	return found
+	return slices.Concat(found[:]...)
 }

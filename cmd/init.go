@@ -122,9 +122,9 @@ func (c *InitCmd) make(ctx context.Context, a *app.App, s *site.Site, parts []si
 			return fmt.Errorf("%s: %w", parts[i].Name, err)
 		}
 		if parts[i].Done {
-			a.Note("made: %s", parts[i].Name)
+			a.NoteDone("made: %s", parts[i].Name)
 		} else {
-			a.Note("left out: %s: %s", parts[i].Name, parts[i].LeftOut)
+			a.NoteWarning("left out: %s: %s", parts[i].Name, parts[i].LeftOut)
 		}
 	}
 	t.End(ctx, parts)
@@ -170,14 +170,14 @@ func printParts(a *app.App, parts []site.Part) error {
 	if a.Globals.JSON {
 		return render.JSON(a.Stdout, parts)
 	}
-	t := a.Table("Part", "There", "What")
+	t := a.Table("Part", "Exists", "What").Cuts("What")
 	for _, p := range parts {
-		exists := "yes"
+		exists := render.Marked{Mark: render.Done, Text: "yes"}
 		switch {
 		case p.LeftOut != "":
-			exists = "left out"
+			exists = render.Marked{Mark: render.Warning, Text: "left out"}
 		case !p.Done:
-			exists = "no"
+			exists = render.Marked{Text: "no"}
 		}
 		t.Row(p.Name, exists, p.State)
 	}

@@ -66,7 +66,8 @@ func printKeyUses(a *app.App, uses []*keyuse.Use) error {
 		return render.JSON(a.Stdout, append([]*keyuse.Use{}, uses...))
 	}
 	names := keyuse.ShortNames(uses)
-	t := a.Table("Service", "Alias", "Key", "Secrets", "Others", "State", "Usable", "Current", "Last change")
+	t := a.Table("Service", "Alias", "Key", "Secrets", "Other objects", "State", "Usable", "Current", "Last change").
+		Drops("Last change", "Other objects", "Current", "Secrets", "State")
 	for _, u := range uses {
 		t.Row(u.Service, u.Alias, cmp.Or(names[u.Key], u.Sealed), u.Secrets, u.Indexes+u.Tombstones, u.State, u.Usable, u.Current, u.LastChange)
 	}

@@ -55,7 +55,7 @@ func TestKeysOnS3(t *testing.T) {
 		},
 		"KMS that tells nothing": {
 			setup: policy(s3test.Policy{DenyDescribe: true}),
-			ops:   keyUse{Alias: "alias/ops", State: "not told", Usable: sure, Current: "not told", Secrets: 1, Indexes: 1},
+			ops:   keyUse{Alias: "alias/ops", State: "unknown", Usable: sure, Current: "unknown", Secrets: 1, Indexes: 1},
 		},
 		"a disabled key": {
 			setup: func(b *bench) { b.KMS.SetState("alias/ops", s3test.Disabled) },
@@ -80,7 +80,7 @@ func TestKeysOnS3(t *testing.T) {
 				test.ops,
 			}
 			if name == "KMS that tells nothing" {
-				want[0].State, want[0].Current = "not told", "not told"
+				want[0].State, want[0].Current = "unknown", "unknown"
 			}
 			if test.setup != nil {
 				test.setup(b)
@@ -135,7 +135,7 @@ func TestKeysTellsWhatItMay(t *testing.T) {
 	b.do("write web key -", canary)
 	b.SetPolicy(dev.AccessKeyID, s3test.Policy{ListPrefixes: []string{"web/"}})
 	got := b.run("keys team web", "")
-	if got.exit != 5 || !strings.Contains(got.stdout, "\nweb ") || strings.Contains(got.stdout, "\nteam ") || !strings.Contains(got.stderr, "not allowed to list") {
+	if got.exit != 5 || !strings.Contains(got.stdout, "\nweb\t") || strings.Contains(got.stdout, "\nteam\t") || !strings.Contains(got.stderr, "not allowed to list") {
 		t.Errorf("%+v", got)
 	}
 	if got := b.run("keys", ""); got.exit != 5 || got.stdout != "" {
@@ -158,7 +158,7 @@ func TestKeysWhereTheServerNamesAliases(t *testing.T) {
 	b := newMotoBench(t, mototest.Start(t), "keys-by-alias")
 	b.do("init --yes --without policy --without check", "")
 	b.do("write svc key -", canary)
-	if got := b.table("keys svc"); !strings.HasPrefix(strings.Split(got, "\n")[1], "svc alias/keys-by-alias alias/keys-by-alias 1 1 enabled yes not told 20") {
+	if got := b.table("keys svc"); !strings.HasPrefix(strings.Split(got, "\n")[1], "svc alias/keys-by-alias alias/keys-by-alias 1 1 enabled yes unknown 20") {
 		t.Errorf("%q", got)
 	}
 	if got := b.table("keys svc --key alias/keys-by"); strings.Contains(got, "\nsvc") {

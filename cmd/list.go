@@ -45,21 +45,34 @@ func (c *ListCmd) Run(ctx context.Context, a *app.App) error {
 		}
 		return render.JSON(a.Stdout, out)
 	}
-	header := []string{"Key", "Version", "Last modified", "User", "Key alias"}
-	if len(all) > 1 {
-		header = append([]string{"Service"}, header...)
-	}
+	return c.print(a, secrets, len(all) > 1)
+}
+
+// print prints a row for each secret. Chamber's columns come first. With values there are no others, as
+// scripts take the last column for the value.
+func (c *ListCmd) print(a *app.App, secrets []store.Secret, severalServices bool) error {
+	header := []string{"Key", "Version", "Last modified", "User"}
 	if c.Expand {
 		header = append(header, "Value")
 	}
-	t := a.Table(header...)
+	if severalServices {
+		header = append(header, "Service")
+	}
+	if !c.Expand {
+		header = append(header, "Key alias")
+	}
+	t := a.Table(header...).Leads("Service").Cuts("Value").
+		Drops("Key alias", "User", "Last modified", "Version")
 	for _, s := range secrets {
-		row := []any{s.ID.Key, s.Version, s.Created, s.CreatedBy, s.KeyAlias}
-		if len(all) > 1 {
-			row = append([]any{s.ID.Service}, row...)
-		}
+		row := []any{s.ID.Key, s.Version, s.Created, s.CreatedBy}
 		if c.Expand {
-			row = append(row, s.Value.Reveal())
+			row = append(row, render.Text(s.Value.Reveal()))
+		}
+		if severalServices {
+			row = append(row, s.ID.Service)
+		}
+		if !c.Expand {
+			row = append(row, s.KeyAlias)
 		}
 		t.Row(row...)
 	}
@@ -83,7 +96,7 @@ func (c *ListCmd) sort(secrets []store.Secret) {
 // ServicesCmd lists services.
 type ServicesCmd struct {
 	Prefix  string `arg:"" optional:"" help:"Only services whose names begin with this."`
-	Secrets bool   `short:"s" help:"Print service/key of each secret."`
+	Secrets bool   `short:"s" help:"Print service/key of each secret (list-services: /service/key, as chamber)."`
 }
 
 // Run prints one name per line, for scripts.
@@ -101,10 +114,14 @@ func (c *ServicesCmd) Run(ctx context.Context, a *app.App) error {
 		if err != nil {
 			return err
 		}
+		prefix := ""
+		if a.CommandName == "list-services" {
+			prefix = "/" // chamber prints the names of parameters
+		}
 		names = nil
 		for _, contents := range all {
 			for _, key := range contents.Keys() {
-				names = append(names, contents.Service+"/"+key)
+				names = append(names, prefix+contents.Service+"/"+key)
 			}
 		}
 	}
@@ -154,7 +171,7 @@ func (c *HistoryCmd) Run(ctx context.Context, a *app.App) error {
 	if c.Expand {
 		header = append(header, "Value")
 	}
-	t := a.Table(header...)
+	t := a.Table(header...).Drops("User", "Event").Cuts("Value")
 	for i, v := range versions {
 		event := "Updated"
 		if i == 0 && v.Version == 1 {
@@ -162,7 +179,7 @@ func (c *HistoryCmd) Run(ctx context.Context, a *app.App) error {
 		}
 		row := []any{event, v.Version, v.Created, v.CreatedBy}
 		if c.Expand {
-			row = append(row, v.Value.Reveal())
+			row = append(row, render.Text(v.Value.Reveal()))
 		}
 		t.Row(row...)
 	}

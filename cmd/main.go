@@ -39,6 +39,7 @@ func Main(args []string, a *app.App) int {
 			args, a.CommandLine = args[:at], slices.Clone(args[at+1:])
 		}
 	}
+	a.CommandName = name
 	parsed, err := parser.Parse(attachValues(args))
 	if exited {
 		return app.ExitDone

@@ -249,7 +249,7 @@ func TestWhatIsHiddenIsNotMigratedAndTold(t *testing.T) {
 	if got := b.in("desk").out("read -q team db_url"); got != canary+" of app\n" {
 		t.Errorf("what is not hidden is not there: %q", got)
 	}
-	if got := b.run("diff team --to-context desk", ""); got.exit != 1 || !strings.Contains(got.stdout, "pager   hidden") {
+	if got := b.run("diff team --to-context desk", ""); got.exit != 1 || !strings.Contains(got.stdout, "pager\thidden") {
 		t.Errorf("diff: %+v", got)
 	}
 }

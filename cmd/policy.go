@@ -226,9 +226,9 @@ func printTrials(a *app.App, rows []trialJSON) error {
 	if a.Globals.JSON {
 		return render.JSON(a.Stdout, rows)
 	}
-	t := a.Table("Permission", "On", "Allowed", "Reason")
+	t := a.Table("Permission", "Resource", "Allowed", "Reason").Cuts("Resource", "Reason").Drops("Resource")
 	for _, r := range rows {
-		t.Row(r.Permission, r.On, string(r.Allowed), r.Reason)
+		t.Row(r.Permission, r.On, app.VerdictCell(r.Allowed), r.Reason)
 	}
 	return t.Print()
 }

@@ -70,8 +70,8 @@ func (c *ReadCmd) Run(ctx context.Context, a *app.App) error {
 	case a.Globals.JSON:
 		return render.JSON(a.Stdout, app.NewSecretJSONWithValue(secret))
 	}
-	t := a.Table("Key", "Value", "Version", "Last modified", "User")
-	t.Row(secret.ID.Key, value, secret.Version, secret.Created, secret.CreatedBy)
+	t := a.Table("Key", "Value", "Version", "Last modified", "User").Record()
+	t.Row(secret.ID.Key, render.Text(value), secret.Version, secret.Created, secret.CreatedBy)
 	return t.Print()
 }
 

@@ -156,5 +156,5 @@ func (c *RekeyCmd) print(a *app.App, plan []store.Result) error {
 	for i, r := range plan {
 		rows[i] = app.PlanRow{Cells: []any{r.Meta.ID.Service, r.Meta.ID.Key, r.Meta.Version, r.Meta.KeyAlias}, Change: "move", Err: r.Err}
 	}
-	return a.PrintPlan([]string{"Service", "Key", "Version", "From"}, rows, func() error { return a.PrintResults(plan) })
+	return a.PrintPlan([]string{"Service", "Key", "Version", "From"}, []string{"Version", "From"}, rows, func() error { return a.PrintResults(plan) })
 }

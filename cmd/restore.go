@@ -190,7 +190,8 @@ func printCandidates(a *app.App, service string, found []admin.Candidate) error 
 		}
 		return render.JSON(a.Stdout, out)
 	}
-	t := a.Table("Key", "Version", "Last modified", "User", "Key alias", "Deleted", "State")
+	t := a.Table("Key", "Version", "Last modified", "User", "Key alias", "Deleted", "State").
+		Drops("Key alias", "User", "Last modified", "Deleted")
 	var unread []admin.Candidate
 	for _, c := range found {
 		if c.Err != nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -21,12 +22,21 @@ import (
 // canary stands in every value, and nowhere else: standard error must never have it.
 const canary = "canary-7f3a"
 
+// fixedNow is a variable of these tests: the time that the program takes for now.
+const fixedNow = "TEST_COFFER_NOW"
+
 // TestMain makes the test binary the program too: under the name coffer, in the PATH. There it
 // is aws as well, as far as the guides need that.
 func TestMain(m *testing.M) {
 	commands := map[string]func(){
-		"coffer": func() { os.Exit(cmd.Main(os.Args[1:], app.Process("1.2.3", "abc1234"))) },
-		"aws":    func() { os.Exit(awsCLI(os.Args[1:], os.Stdout, os.Stderr)) },
+		"coffer": func() {
+			a := app.Process("1.2.3", "abc1234")
+			if now, err := time.Parse(time.RFC3339, os.Getenv(fixedNow)); err == nil {
+				a.Now = func() time.Time { return now }
+			}
+			os.Exit(cmd.Main(os.Args[1:], a))
+		},
+		"aws": func() { os.Exit(awsCLI(os.Args[1:], os.Stdout, os.Stderr)) },
 	}
 	if blocking != nil {
 		commands["blocking"] = blocking

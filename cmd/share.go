@@ -141,7 +141,7 @@ func printShares(ctx context.Context, a *app.App, s store.Store, sharer admin.Sh
 		}
 		return render.JSON(a.Stdout, out)
 	}
-	t := a.Table("Id", "Ends")
+	t := a.Table("ID", "Ends")
 	for _, s := range shares {
 		t.Row(shareID(s), s.Ends)
 	}

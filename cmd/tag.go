@@ -61,9 +61,9 @@ func printTags(a *app.App, tags map[string]string) error {
 	if a.Globals.JSON {
 		return render.JSON(a.Stdout, tags)
 	}
-	t := a.Table("Key", "Value")
+	t := a.Table("Key", "Value").Cuts("Value")
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
-		t.Row(key, tags[key])
+		t.Row(key, render.Text(tags[key]))
 	}
 	return t.Print()
 }

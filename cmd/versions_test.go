@@ -47,7 +47,7 @@ func TestADeletedSecretIsBroughtBack(t *testing.T) {
 	b.wants("read team db_url", "", 3, nil, nil)
 
 	b.wants("restore team --deleted", "", 0, []string{
-		"Key     Version  Last modified", "db_url  2 ", "db_url  1 ", "alias/app", dev.Name,
+		"Key\tVersion\tLastModified", "db_url\t2\t", "db_url\t1\t", "alias/app", dev.Name,
 	}, nil)
 	var found []struct {
 		Key, State string

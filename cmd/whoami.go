@@ -98,7 +98,7 @@ func (w *whoamiJSON) askSTS(ctx context.Context, a *app.App, s *app.Settings) er
 }
 
 func (w *whoamiJSON) print(a *app.App) error {
-	t := a.Table("What", "Value", "From")
+	t := a.Table("Name", "Value", "From").Cuts("From").Drops("From")
 	for _, r := range [][2]string{
 		{"identity", w.Identity},
 		{"account", w.Account},
@@ -116,7 +116,7 @@ func (w *whoamiJSON) print(a *app.App) error {
 					from += ", until " + w.Expires.Format(time.RFC3339)
 				}
 			}
-			t.Row(r[0], r[1], from)
+			t.Row(r[0], render.Text(r[1]), from)
 		}
 	}
 	for _, k := range w.Keys {

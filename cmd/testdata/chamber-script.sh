@@ -71,7 +71,7 @@ lacks "$(chamber list app)" 'postgres'
 # list-services, find
 same "$(chamber list-services app | columns 1)" $'app\napp/web'
 same "$(chamber list-services app/ | columns 1)" $'app\napp/web'
-same "$(chamber list-services -s app/web | columns 1)" $'app/web/db_url\napp/web/port'
+same "$(chamber list-services -s app/web | columns 1)" $'/app/web/db_url\n/app/web/port'
 same "$(chamber list-services app/web --secrets)" "$(chamber list-services -s app/web)"
 has "$(chamber list-services | columns 1)" 'app/web'
 has "$(chamber find port | columns 1)" 'app/web'

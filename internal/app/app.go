@@ -29,6 +29,7 @@ type App struct {
 	Version        string // set by the linker, with the commit: see [BuiltVersion]
 	Commit         string
 
+	CommandName string   // the command as it was typed: its name or an alias
 	CommandLine []string // of exec: the arguments after the first "--"
 	Globals     *Globals
 	InForce     *Settings // set by [App.Settings]
@@ -69,14 +70,29 @@ func (a *App) lookupEnv(name string) (value string, ok bool) {
 }
 
 // Say prints a sentence to standard error, without credentials and with control characters escaped.
-func (a *App) Say(format string, args ...any) {
-	fmt.Fprintln(a.Stderr, "coffer: "+a.shown(fmt.Sprintf(format, args...)))
+func (a *App) Say(format string, args ...any) { a.say(render.NoMark, fmt.Sprintf(format, args...)) }
+
+func (a *App) say(mark render.Mark, text string) {
+	fmt.Fprintln(a.Stderr, a.Style(a.Stderr).Mark(mark)+"coffer: "+a.shown(text))
+}
+
+// SayFailed is [App.Say], with the mark of a failure.
+func (a *App) SayFailed(format string, args ...any) {
+	a.say(render.Failed, fmt.Sprintf(format, args...))
 }
 
 // Note is [App.Say], but prints nothing with --quiet.
-func (a *App) Note(format string, args ...any) {
+func (a *App) Note(format string, args ...any) { a.note(render.NoMark, format, args...) }
+
+// NoteDone is [App.Note], with the mark of something done.
+func (a *App) NoteDone(format string, args ...any) { a.note(render.Done, format, args...) }
+
+// NoteWarning is [App.Note], with the mark of a warning.
+func (a *App) NoteWarning(format string, args ...any) { a.note(render.Warning, format, args...) }
+
+func (a *App) note(mark render.Mark, format string, args ...any) {
 	if !a.Globals.Quiet {
-		a.Say(format, args...)
+		a.say(mark, fmt.Sprintf(format, args...))
 	}
 }
 
@@ -155,30 +171,6 @@ func (a *App) OpenStdin() (io.ReadCloser, error) { return io.NopCloser(a.Stdin),
 
 // Interactive reports whether a person can be asked: standard input and standard error are a terminal.
 func (a *App) Interactive() bool { return term.IsTerminal(a.Stdin) && term.IsTerminal(a.Stderr) }
-
-// Table collects the rows of a table.
-type Table struct {
-	app    *App
-	header []string
-	Rows   [][]any
-}
-
-// Table begins a table.
-func (a *App) Table(header ...string) *Table { return &Table{app: a, header: header} }
-
-// Row adds a row, of as many cells as the header has.
-func (t *Table) Row(cells ...any) { t.Rows = append(t.Rows, cells) }
-
-// Print writes the table to standard output, in columns on a terminal and as text for programs
-// otherwise.
-func (t *Table) Print() error {
-	a := t.app
-	terminal := term.IsTerminal(a.Stdout)
-	return render.Table(a.Stdout, render.Style{
-		Terminal: terminal, Now: a.Now(),
-		Color: terminal && !a.Globals.NoColor && a.Getenv("NO_COLOR") == "",
-	}, t.header, t.Rows)
-}
 
 // FoldNames reports whether names of environment variables ignore case, as on Windows.
 const FoldNames = runtime.GOOS == "windows"

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/coffer-secrets/coffer/environ"
+	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -138,10 +139,21 @@ func (a *App) ReportChanges(service string, results []store.Result, ending error
 		return a.PrintResults(results)
 	}
 	if text := CountOutcomes(results); text != "" {
-		a.Note("%s: %s", service, text)
+		a.note(worstMark(results), "%s: %s", service, text)
 	}
 	a.ReportFailures(results, ending)
 	return nil
+}
+
+// worstMark returns the mark of a change of several secrets.
+func worstMark(results []store.Result) render.Mark {
+	worst := render.Done
+	for _, r := range results {
+		if m := markOf(r.Outcome); m == render.Failed || worst == render.Done {
+			worst = m
+		}
+	}
+	return worst
 }
 
 // ReportFailures prints the failures, except ending, which the caller returns, and changes that were
@@ -149,7 +161,7 @@ func (a *App) ReportChanges(service string, results []store.Result, ending error
 func (a *App) ReportFailures(results []store.Result, ending error) {
 	for _, r := range results {
 		if r.Err != nil && r.Outcome != store.Left && !errors.Is(ending, r.Err) && !errors.Is(r.Err, context.Canceled) {
-			a.Say("%s", Sentence(r.Err))
+			a.SayFailed("%s", Sentence(r.Err))
 		}
 	}
 }

@@ -76,7 +76,7 @@ func (a *App) Fail(err error) int {
 	if errors.As(err, &exit) && exit.Err == nil {
 		return code
 	}
-	a.Say("%s", Sentence(err))
+	a.SayFailed("%s", Sentence(err))
 	if h := hint(err); h != "" {
 		fmt.Fprintln(a.Stderr, "  "+a.shown(h))
 	}

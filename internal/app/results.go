@@ -35,7 +35,7 @@ func (a *App) SayAllButLast(errs []error) error {
 		return nil
 	}
 	for _, err := range errs[:len(errs)-1] {
-		a.Say("%s", Sentence(err))
+		a.SayFailed("%s", Sentence(err))
 	}
 	return errs[len(errs)-1]
 }
@@ -53,10 +53,21 @@ func (a *App) PrintResults(results []store.Result) error {
 	if a.Globals.Quiet {
 		return nil
 	}
+	style := a.Style(a.Stderr)
 	for _, r := range results {
-		fmt.Fprintln(a.Stderr, render.Escape(resultLine(r)))
+		fmt.Fprintln(a.Stderr, style.Mark(markOf(r.Outcome))+render.Escape(resultLine(r)))
 	}
 	return nil
+}
+
+func markOf(o store.Outcome) render.Mark {
+	switch o {
+	case store.Failed:
+		return render.Failed
+	case store.Left:
+		return render.Warning
+	}
+	return render.Done
 }
 
 func resultLine(r store.Result) string {
@@ -93,12 +104,12 @@ type PlanRow struct {
 }
 
 // PrintPlan prints a row for each secret, with the planned change as the last column. With --json it
-// calls data instead.
-func (a *App) PrintPlan(columns []string, rows []PlanRow, data func() error) error {
+// calls data instead. A narrow terminal leaves out the columns of drop, in that order.
+func (a *App) PrintPlan(columns, drop []string, rows []PlanRow, data func() error) error {
 	if a.Globals.JSON {
 		return data()
 	}
-	t := a.Table(append(columns, "Change")...)
+	t := a.Table(append(columns, "Change")...).Drops(drop...).Cuts("Change")
 	for _, r := range rows {
 		change := r.Change
 		if r.Err != nil {
@@ -116,5 +127,5 @@ func (a *App) PrintPlannedChanges(results []store.Result) error {
 	for i, r := range results {
 		rows[i] = PlanRow{Cells: []any{r.Meta.ID.Key, VersionCell(r.Meta.Version)}, Change: string(r.Outcome), Err: r.Err}
 	}
-	return a.PrintPlan([]string{"Key", "Version"}, rows, func() error { return a.PrintResults(results) })
+	return a.PrintPlan([]string{"Key", "Version"}, []string{"Version"}, rows, func() error { return a.PrintResults(results) })
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/coffer-secrets/coffer/internal/pace"
+	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
 )
@@ -52,12 +53,12 @@ func VersionCell(version int) any {
 	return version
 }
 
-// ValueCell returns a value for a table; an empty cell for nil.
+// ValueCell returns a value for a table; an empty cell for nil. An empty value is shown as "".
 func ValueCell(value *string) any {
 	if value == nil {
 		return nil
 	}
-	return *value
+	return render.Text(*value)
 }
 
 // SecretIDs returns the IDs of the secrets of a service, including hidden ones.

@@ -24,7 +24,7 @@ type Use struct {
 	Key     string `json:"key"`               // as the storage names it; "" if it names none
 	Sealed  string `json:"sealed"`            // how the storage encrypted it, as in "aws:kms"
 	State   string `json:"state,omitempty"`   // of the key; "" if the keys of the backend have none
-	Usable  string `json:"usable"`            // whether the caller can decrypt with it: yes, no, partly, not told
+	Usable  string `json:"usable"`            // whether the caller can decrypt with it: yes, no, partly, unknown
 	Current string `json:"current,omitempty"` // whether the alias is for this key now; "" like State
 
 	Secrets    int       `json:"secrets"`
@@ -41,7 +41,7 @@ type Use struct {
 const (
 	yes     = string(admin.Allowed)
 	No      = string(admin.Refused)
-	unknown = string(admin.Untold)
+	unknown = string(admin.Unknown)
 )
 
 // List returns what services have under each key. With a name, an alias or a key, it returns only

@@ -66,5 +66,5 @@ func (m *Migration) Report() error {
 		}
 		rows[i] = app.PlanRow{Cells: []any{v.source.ID.Service, v.key, versions}, Change: cmp.Or(v.note, string(v.outcome)), Err: v.err}
 	}
-	return m.app.PrintPlan([]string{"Service", "Key", "Versions to write"}, rows, func() error { return render.JSON(m.app.Stdout, out) })
+	return m.app.PrintPlan([]string{"Service", "Key", "Versions to write"}, []string{"Versions to write"}, rows, func() error { return render.JSON(m.app.Stdout, out) })
 }

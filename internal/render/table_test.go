@@ -24,7 +24,7 @@ var noon = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 func table(t *testing.T, style Style, header []string, rows [][]any) string {
 	t.Helper()
 	var out bytes.Buffer
-	if err := Table(&out, style, header, rows); err != nil {
+	if err := Table(&out, style, Layout{Columns: header}, rows); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
@@ -45,13 +45,13 @@ func TestTableAlignsColumns(t *testing.T) {
 		want  []string
 	}{
 		"pipe": {Style{}, []string{
-			`Key                 Version     Last modified         By`,
-			`db_url              12          2026-03-04T11:57:00Z  arn:aws:sts::123456789012:assumed-role/ci/run-7`,
-			`a                   3           -                     -`,
-			`-                   -           2026-03-02T11:00:00Z  "-"`,
-			`日本語              1           2026-03-04T12:00:00Z  é`,
-			`"evil\x1b[2J\nrow"  true        2026-03-04T12:00:00Z  "\u202etxt"`,
-			`"  spaces "         [redacted]  2026-03-04T12:00:00Z  "\"quoted\""`,
+			"Key\tVersion\tLastModified\tBy",
+			"db_url\t12\t2026-03-04T11:57:00Z\tarn:aws:sts::123456789012:assumed-role/ci/run-7",
+			"a\t3\t-\t-",
+			"-\t-\t2026-03-02T11:00:00Z\t\"-\"",
+			"日本語\t1\t2026-03-04T12:00:00Z\té",
+			`"evil\x1b[2J\nrow"` + "\ttrue\t2026-03-04T12:00:00Z\t" + `"\u202etxt"`,
+			`"  spaces "` + "\t[redacted]\t2026-03-04T12:00:00Z\t" + `"\"quoted\""`,
 		}},
 		"terminal": {Style{Terminal: true, Color: true, Now: noon}, []string{
 			"\x1b[1m" + `Key                 Version     Last modified  By` + "\x1b[0m",
@@ -73,22 +73,24 @@ func TestTableAlignsColumns(t *testing.T) {
 }
 
 func TestTableWithoutRowsIsItsHeader(t *testing.T) {
-	if got := table(t, Style{}, []string{"Key", "Version"}, nil); got != "Key  Version\n" {
+	if got := table(t, Style{Terminal: true}, []string{"Key", "Version"}, nil); got != "Key  Version\n" {
 		t.Errorf("table is %q", got)
 	}
 }
 
-func TestTableCutsAndWrapsNothing(t *testing.T) {
+func TestTableWithoutAWidthCutsAndWrapsNothing(t *testing.T) {
 	long := strings.Repeat("long words and ", 5000) + "end"
-	got := table(t, Style{}, []string{"Key", "Value"}, [][]any{{"k", long}, {long, "v"}})
-	if strings.Count(got, "\n") != 3 || strings.Count(got, long) != 2 {
-		t.Errorf("%d lines, the text %d times", strings.Count(got, "\n"), strings.Count(got, long))
+	for _, style := range []Style{{}, {Terminal: true}} {
+		got := table(t, style, []string{"Key", "Value"}, [][]any{{"k", long}, {long, "v"}})
+		if strings.Count(got, "\n") != 3 || strings.Count(got, long) != 2 {
+			t.Errorf("%d lines, the text %d times", strings.Count(got, "\n"), strings.Count(got, long))
+		}
 	}
 }
 
 func TestTableRefusesARowOfAnotherLength(t *testing.T) {
 	var out bytes.Buffer
-	if err := Table(&out, Style{}, []string{"A", "B"}, [][]any{{1, 2}, {1}}); err == nil || out.Len() != 0 {
+	if err := Table(&out, Style{}, Layout{Columns: []string{"A", "B"}}, [][]any{{1, 2}, {1}}); err == nil || out.Len() != 0 {
 		t.Errorf("%v, and %q is written", err, out.String())
 	}
 }
@@ -109,7 +111,7 @@ func (w *writes) Write(p []byte) (int, error) {
 
 func TestOutputIsOneWriteAndItsErrorIsTold(t *testing.T) {
 	for name, render := range map[string]func(io.Writer) error{
-		"table": func(w io.Writer) error { return Table(w, Style{}, []string{"A"}, make2D(5000)) },
+		"table": func(w io.Writer) error { return Table(w, Style{}, Layout{Columns: []string{"A"}}, make2D(5000)) },
 		"json":  func(w io.Writer) error { return JSON(w, make2D(5000)) },
 	} {
 		fine := &writes{}
@@ -135,7 +137,7 @@ const widthChild = "RENDER_TEST_WIDTH"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(widthChild) != "" {
-		if err := Table(os.Stdout, Style{}, []string{"Key", "By"}, ambiguous()); err != nil {
+		if err := Table(os.Stdout, Style{Terminal: true}, Layout{Columns: []string{"Key", "By"}}, ambiguous()); err != nil {
 			os.Exit(1)
 		}
 		os.Exit(0)
@@ -169,7 +171,7 @@ func FuzzTable(f *testing.F) {
 		for range n % 5 {
 			rows = append(rows, []any{a, b, a})
 		}
-		got := table(t, Style{}, []string{header, "B", b}, rows)
+		got := table(t, Style{Terminal: true}, []string{header, "B", b}, rows)
 		if lines := strings.Count(got, "\n"); lines != len(rows)+1 || !strings.HasSuffix(got, "\n") {
 			t.Fatalf("%d rows make %d lines:\n%q", len(rows), lines, got)
 		}
@@ -218,7 +220,7 @@ func TestTableOfTenThousandRowsIsSmall(t *testing.T) {
 	rows := list(10_000)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	if err := Table(io.Discard, Style{}, []string{"Key", "Version", "Last modified", "By", "Alias"}, rows); err != nil {
+	if err := Table(io.Discard, Style{Terminal: true, Width: 80}, Layout{Columns: []string{"Key", "Version", "Last modified", "By", "Alias"}}, rows); err != nil {
 		t.Fatal(err)
 	}
 	runtime.ReadMemStats(&after)
@@ -231,7 +233,7 @@ func BenchmarkTableOfTenThousandRows(b *testing.B) {
 	rows := list(10_000)
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := Table(io.Discard, Style{}, []string{"Key", "Version", "Last modified", "By", "Alias"}, rows); err != nil {
+		if err := Table(io.Discard, Style{Terminal: true, Width: 80}, Layout{Columns: []string{"Key", "Version", "Last modified", "By", "Alias"}}, rows); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -15,7 +15,7 @@ type Finding struct {
 	Text     string         `json:"text"`             // a sentence without its subject; may quote the storage, so escape it
 	Command  string         `json:"mend,omitempty"`   // the command that repairs it; "" if it is repaired
 	Repaired bool           `json:"mended,omitempty"` // by --fix
-	Answer   string         `json:"kept,omitempty"`   // of a probe of the server: yes, no, not told
+	Answer   string         `json:"kept,omitempty"`   // of a probe of the server: yes, no, unknown
 }
 
 // newFinding returns a list with one finding.
@@ -26,5 +26,5 @@ func newFinding(severity admin.Severity, check, about, command, format string, a
 // Unknown returns a finding that says that a check failed, and why. It has no command; Findings sets
 // the one that tries permissions.
 func Unknown(check, about string, err error) []Finding {
-	return newFinding(admin.Remark, check, about, "", "not told: %s", app.Sentence(err))
+	return newFinding(admin.Remark, check, about, "", "unknown: %s", app.Sentence(err))
 }

@@ -204,7 +204,7 @@ func clockFindings(ctx context.Context, a *app.App, s *Site) []Finding {
 		return Unknown(check, "this machine", err)
 	}
 	if theirs.IsZero() {
-		return newFinding(admin.Remark, check, "this machine", "date -u", "not told: the server does not name its time")
+		return newFinding(admin.Remark, check, "this machine", "date -u", "unknown: the server does not name its time")
 	}
 	offset, direction := ours.Sub(theirs), "ahead of"
 	if offset < 0 {
@@ -250,9 +250,9 @@ func conditionFindings(ctx context.Context, s store.Store, service string, probe
 	case err != nil:
 		return Unknown(check, about, err)
 	case !c.Known && probe:
-		return newFinding(admin.Remark, check, about, "", "not told: it did not let itself be asked")
+		return newFinding(admin.Remark, check, about, "", "unknown: it did not let itself be asked")
 	case !c.Known:
-		return newFinding(admin.Remark, check, about, "coffer doctor --probe", "not told: it was not asked in the last seven days whether it keeps conditions")
+		return newFinding(admin.Remark, check, about, "coffer doctor --probe", "unknown: it was not asked in the last seven days whether it keeps conditions")
 	case !c.Puts:
 		return newFinding(admin.Warning, check, about, anotherServer,
 			"ignores the conditions of puts: writes are refused, or with single_writer the last of two writers wins")
@@ -289,8 +289,8 @@ func (s *Site) permissionFindings(ctx context.Context, st store.Store, service s
 		switch {
 		case t.Verdict == admin.Allowed:
 			allowed = append(allowed, t.Action)
-		case t.Verdict == admin.Untold:
-			found = append(found, newFinding(admin.Remark, check, permissions[i].On, "", "not told whether you may %s: %s", t.Action, t.Reason)...)
+		case t.Verdict == admin.Unknown:
+			found = append(found, newFinding(admin.Remark, check, permissions[i].On, "", "unknown whether you may %s: %s", t.Action, t.Reason)...)
 		case t.Action == "s3:ListBucket" || t.Action == "s3:GetObject":
 			found = append(found, newFinding(admin.Warning, check, permissions[i].On, "coffer policy reader "+service, "you may not %s: %s", t.Action, t.Reason)...)
 		default:

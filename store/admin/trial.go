@@ -9,7 +9,7 @@ type Verdict string
 const (
 	Allowed Verdict = "yes"
 	Refused Verdict = "no"
-	Untold  Verdict = "not told" // it could not be tested, or failed for another reason
+	Unknown Verdict = "unknown" // it could not be tested, or failed for another reason
 )
 
 // Trial is the result for one permission of the caller.

@@ -25,7 +25,7 @@ func (b *Bucket) Inquire(ctx context.Context, beside, alias string) ([]admin.Inq
 	if err == nil && !f.unknown && f.Versions != unversioned {
 		all = append(all, admin.Inquiry{Name: "versions", Kept: admin.Allowed, Seen: "the bucket keeps them (" + string(f.Versions) + ")"})
 	} else {
-		all = append(all, admin.Inquiry{Name: "versions", Kept: admin.Untold, Seen: "the bucket keeps none"})
+		all = append(all, admin.Inquiry{Name: "versions", Kept: admin.Unknown, Seen: "the bucket keeps none"})
 	}
 	all = append(all, b.aboutEncryption(sealed))
 	for _, wanted := range []part{partTags, partVersions, partLinks} {
@@ -43,7 +43,7 @@ func (b *Bucket) Inquire(ctx context.Context, beside, alias string) ([]admin.Inq
 func verdictOf(kept, untold bool) admin.Verdict {
 	switch {
 	case untold:
-		return admin.Untold
+		return admin.Unknown
 	case kept:
 		return admin.Allowed
 	}
@@ -52,12 +52,12 @@ func verdictOf(kept, untold bool) admin.Verdict {
 
 func aboutConditions(f *findings, err error) []admin.Inquiry {
 	puts := admin.Inquiry{Name: "conditions of puts"}
-	deletes := admin.Inquiry{Name: "conditions of deletes", Kept: admin.Untold, Seen: "not asked: those of puts are not kept"}
+	deletes := admin.Inquiry{Name: "conditions of deletes", Kept: admin.Unknown, Seen: "not asked: those of puts are not kept"}
 	switch {
 	case err != nil:
 		puts.Kept, puts.Seen = verdictOf(false, !errors.Is(err, bucket.ErrUnsupported)), reasonOf(err)
 	case f.unknown:
-		puts.Kept, puts.Seen = admin.Untold, "nothing could be stored for it"
+		puts.Kept, puts.Seen = admin.Unknown, "nothing could be stored for it"
 	case f.refusal != "":
 		puts.Kept, puts.Seen = admin.Refused, "a put under a condition, and encrypted, is refused: "+f.refusal
 	case !f.Conditions:
@@ -94,7 +94,7 @@ func (b *Bucket) aboutSettings(ctx context.Context) []admin.Inquiry {
 		all[i].Seen = wordOf(failed)
 		switch {
 		case isAny(failed, bucket.ErrDenied, bucket.ErrUnavailable, bucket.ErrTorn):
-			all[i].Kept = admin.Untold
+			all[i].Kept = admin.Unknown
 		case status(err) != 404:
 			all[i].Kept = admin.Refused
 		}

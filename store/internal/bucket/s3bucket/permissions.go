@@ -72,7 +72,7 @@ func (p *prober) note(action string, err error) { p.trials[action] = TrialResult
 func TrialResult(action string, err error) admin.Trial {
 	t := admin.Trial{Action: action, Verdict: admin.Allowed}
 	if err != nil {
-		t.Verdict, t.Reason = admin.Untold, reasonOf(err)
+		t.Verdict, t.Reason = admin.Unknown, reasonOf(err)
 	}
 	if errors.Is(err, bucket.ErrDenied) || errors.Is(err, store.ErrDenied) {
 		t.Verdict = admin.Refused
@@ -83,7 +83,7 @@ func TrialResult(action string, err error) admin.Trial {
 func (p *prober) untold(reason string, actions ...string) {
 	for _, action := range actions {
 		if _, known := p.trials[action]; !known {
-			p.trials[action] = admin.Trial{Action: action, Verdict: admin.Untold, Reason: reason}
+			p.trials[action] = admin.Trial{Action: action, Verdict: admin.Unknown, Reason: reason}
 		}
 	}
 }
@@ -175,7 +175,7 @@ func (p *prober) change(ctx context.Context) {
 		p.untold(why, versionActions...)
 		return
 	}
-	if p.trials["kms:Decrypt"].Verdict == admin.Untold && p.trials["s3:GetObject"].Verdict != admin.Refused {
+	if p.trials["kms:Decrypt"].Verdict == admin.Unknown && p.trials["s3:GetObject"].Verdict != admin.Refused {
 		p.read(ctx, p.probe)
 	}
 	if p.wants("s3:PutObjectTagging") {
