@@ -16,7 +16,7 @@ const accessPoint = "arn:aws:s3:us-west-2:111122223333:accesspoint/app"
 
 // noBuckets are names that keep no secrets on AWS, with what is said about each.
 var noBuckets = map[string][2]string{
-	"s3://acme/prefix":          {"names a place in a bucket (prefix)", "write the bucket's name alone: acme"},
+	"s3://acme/prefix":          {"names a place in a bucket", "write the bucket's name alone"},
 	"https://acme.s3.amazonaws": {"is a URL", "--endpoint-url"},
 	"Bad_Bucket!":               {"is not the name of a bucket", "3 to 63 characters"},
 	"Bad_Bucket":                {"is not the name of a bucket on Amazon S3", "3 to 63 characters"},

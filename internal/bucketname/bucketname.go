@@ -36,12 +36,12 @@ func Check(name string) error {
 		_, err := accessPoint(name)
 		return err
 	}
-	bucket, rest, below := strings.Cut(strings.TrimPrefix(name, "s3://"), "/")
+	bucket, _, below := strings.Cut(strings.TrimPrefix(name, "s3://"), "/")
 	switch {
 	case strings.HasPrefix(name, "http://"), strings.HasPrefix(name, "https://"):
 		return &NameError{name, "is a URL, not the name of a bucket", "write the bucket's name alone; --endpoint-url has the URL of another S3 server"}
-	case below && bucket != "":
-		return &NameError{name, fmt.Sprintf("names a place in a bucket (%s): secrets are kept at the top of one", rest), "write the bucket's name alone: " + bucket}
+	case below && bucket != "": // the parts are not repeated: it may be a secret in the wrong variable
+		return &NameError{name, "names a place in a bucket: secrets are kept at the top of one", "write the bucket's name alone, without what follows it"}
 	case !anywhere.MatchString(name):
 		return &NameError{name, "is not the name of a bucket: it has other characters than letters, digits, dots, hyphens and underscores", rules}
 	}
