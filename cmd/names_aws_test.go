@@ -97,3 +97,37 @@ func TestQualifiedNamesAreNotCutDown(t *testing.T) {
 		}
 	}
 }
+
+// An alias is that of exactly the name, else the only one that differs in case; an alias of another account or
+// region is not taken for the one of the same name here.
+func TestAliasesAreFoundAsTheyAreListed(t *testing.T) {
+	onEachBackend(t, func(s shelf) {
+		if !s.can("key") {
+			return
+		}
+		s.plant("svc", "key", canary)
+		alias := map[bool]string{true: "alias/app", false: "alias/default"}[s.Server != nil]
+		if s.Server == nil && !s.can("index") {
+			alias = "alias/parameter_store_key"
+		}
+		capitals := strings.ToUpper(alias[len("alias/"):])
+		if got := s.run("keys svc --key "+capitals, ""); got.exit != 0 || !strings.Contains(got.stdout, "svc") {
+			s.Errorf("keys --key: %+v", got)
+		}
+		if got := s.run("rekey svc --from "+capitals+" --to alias/ops --dry-run", ""); got.exit != 0 || !strings.Contains(got.stdout, "key") {
+			s.Errorf("rekey --from: %+v", got)
+		}
+		if s.Server == nil && s.can("index") { // an alias of KMS must be exact: KMS itself looks it up
+			if got := s.run("write svc key - --kms-key-alias "+capitals, canary+"2"); got.exit != 0 || strings.Contains(s.out("keys"), capitals) {
+				s.Errorf("write under the alias in another case: %+v", got)
+			}
+		}
+	})
+	b := newBench(t, s3test.Options{})
+	for _, arn := range []string{"arn:aws:kms:us-east-1:999988887777:alias/app", "arn:aws:kms:eu-west-1:111122223333:alias/app"} {
+		if got := b.run("write svc key - --kms-key-alias "+arn, canary); got.exit != 7 || !strings.Contains(got.stderr, arn) {
+			t.Errorf("write under %s: %+v", arn, got)
+		}
+	}
+	b.do("write svc key - --kms-key-alias arn:aws:kms:us-east-1:111122223333:alias/app", canary)
+}

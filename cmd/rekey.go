@@ -83,6 +83,9 @@ func (c *RekeyCmd) open(ctx context.Context, a *app.App) (store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if store.IsKeyName(c.From) && settings.Kind().Index {
+		return nil, app.Usage("--from %s: name the alias; secrets are recorded under aliases", c.From)
+	}
 	if c.To != "" {
 		settings.KMSKeyAlias = app.Setting{Value: c.To, From: "--to"}
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"slices"
 	"strings"
 )
@@ -23,7 +24,7 @@ func Match(what, name string, names []string) (string, error) {
 	}
 	var twins []string
 	for _, other := range names {
-		if strings.EqualFold(other, name) {
+		if strings.EqualFold(other, name) && !slices.Contains(twins, other) {
 			twins = append(twins, other)
 		}
 	}
@@ -35,6 +36,16 @@ func Match(what, name string, names []string) (string, error) {
 	}
 	slices.Sort(twins)
 	return "", &AmbiguousNameError{Keys: twins}
+}
+
+// MatchAlias finds a key alias among those in use, as Lookup does. A name that fits none is returned as it
+// is: it may be in use elsewhere, or be a key's. The error is an [*AmbiguousNameError].
+func MatchAlias(name string, aliases []string) (string, error) {
+	found, err := Match("alias", name, aliases)
+	if name == "" || errors.Is(err, ErrNotFound) {
+		return name, nil
+	}
+	return found, err
 }
 
 // Nearest returns the candidate that is most similar to name. At most a third of its letters

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -178,7 +179,25 @@ func (s *Settings) LocalAliases() []string {
 // LocalFile returns the path of an object of the local backend.
 func (s *Settings) LocalFile(object string) string { return local.File(s.Dir.Value, object) }
 
+// useLocalAlias replaces the configured alias, if it has no identity, by the only one that differs from it just
+// in case and has one.
+func (s *Settings) useLocalAlias() error {
+	alias, err := store.NormalizeAlias(s.KMSKeyAlias.Value)
+	if err != nil || store.IsKeyName(alias) {
+		return nil //nolint:nilerr // local.New tells what is wrong with it
+	}
+	found, err := store.MatchAlias(alias, local.Aliases(s.KeyDir.Value))
+	if err != nil {
+		return fmt.Errorf("key alias %s: %w", alias, err)
+	}
+	s.KMSKeyAlias.Value = found
+	return nil
+}
+
 func openLocal(_ context.Context, a *App, s *Settings) (store.Store, error) {
+	if err := s.useLocalAlias(); err != nil {
+		return nil, err
+	}
 	return local.New(local.Options{
 		Dir: s.Dir.Value, KeyDir: s.KeyDir.Value, KeyAlias: s.KMSKeyAlias.Value,
 		AllowRollback: a.Globals.AllowRollback, Notice: func(text string) { a.Note("%s", text) }, Author: a.UserName(), Now: a.Now,

@@ -9,11 +9,13 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"github.com/coffer-secrets/coffer/internal/partition"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -47,6 +49,7 @@ func (e *AliasesError) Unwrap() error { return store.ErrConfiguration }
 // the context's error.
 type Keys struct {
 	client kmsAPI
+	cfg    aws.Config
 	other  bool // not a server of AWS
 }
 
@@ -62,7 +65,7 @@ type kmsAPI interface {
 func NewKeys(cfg aws.Config) *Keys {
 	client := KMS(cfg)
 	endpoint := aws.ToString(client.Options().BaseEndpoint)
-	return &Keys{client: client, other: endpoint != "" && !ofAWS(endpoint)}
+	return &Keys{client: client, cfg: cfg, other: endpoint != "" && !ofAWS(endpoint)}
 }
 
 // Describe returns the key that an alias name, alias ARN, key id or key ARN currently refers to.
@@ -84,15 +87,18 @@ func (k *Keys) Describe(ctx context.Context, key string) (KeyInfo, error) {
 	}, nil
 }
 
-// AliasOf returns the only alias, as "alias/name", of the key with this id or ARN. For an alias or
-// an alias ARN it returns the alias name without a request. If the key has no alias or several, the
-// error is an [*AliasesError].
+// AliasOf returns the only alias, as "alias/name", of the key with this id or ARN. If the key has no
+// alias or several, the error is an [*AliasesError]. For an alias it makes no request. An alias's ARN is
+// accepted only if it is of the region and account in use, for which it asks STS: the same name may mean
+// another key elsewhere.
 func (k *Keys) AliasOf(ctx context.Context, key string) (string, error) {
 	if strings.HasPrefix(key, "alias/") {
 		return key, nil
 	}
-	if _, name, ok := strings.Cut(key, ":alias/"); ok && strings.HasPrefix(key, "arn:") {
-		return "alias/" + name, nil
+	if strings.HasPrefix(key, "arn:") {
+		if name, err := k.aliasInARN(ctx, key); name != "" || err != nil {
+			return name, err
+		}
 	}
 	var names []string
 	pages := kms.NewListAliasesPaginator(k.client, &kms.ListAliasesInput{KeyId: aws.String(key)}, func(o *kms.ListAliasesPaginatorOptions) {
@@ -112,6 +118,42 @@ func (k *Keys) AliasOf(ctx context.Context, key string) (string, error) {
 		return "", &AliasesError{Key: key, Aliases: names}
 	}
 	return names[0], nil
+}
+
+// aliasInARN returns the alias of an alias's ARN; "" for the ARN of a key. Its error is
+// [store.ErrConfiguration] for an ARN of another partition, region or account.
+func (k *Keys) aliasInARN(ctx context.Context, text string) (string, error) {
+	parsed, err := arn.Parse(text)
+	region := k.cfg.Region
+	switch {
+	case err != nil || parsed.Service != "kms":
+		return "", fmt.Errorf("%w: %s is not the ARN of a KMS key or alias", store.ErrConfiguration, text)
+	case parsed.Region != region || parsed.Partition != partition.Of(region).ID:
+		return "", fmt.Errorf("%w: %s is a key of %s, and the region in use is %s", store.ErrConfiguration, text, parsed.Region, region)
+	case !strings.HasPrefix(parsed.Resource, "alias/"):
+		return "", nil
+	}
+	caller, err := Identity(ctx, k.cfg)
+	if err != nil {
+		return "", err
+	}
+	if account := accountOf(caller.Name); account != parsed.AccountID {
+		where := "the account in use is " + account
+		if account == "" {
+			where = "the account in use can't be found out: name the alias as " + parsed.Resource
+		}
+		return "", fmt.Errorf("%w: %s is an alias of account %s; %s", store.ErrConfiguration, text, parsed.AccountID, where)
+	}
+	return parsed.Resource, nil
+}
+
+// accountOf returns the account of a caller's ARN; "" if it is none.
+func accountOf(caller string) string {
+	parsed, err := arn.Parse(caller)
+	if err != nil {
+		return ""
+	}
+	return parsed.AccountID
 }
 
 func (k *Keys) fail(ctx context.Context, doing string, err error) error {

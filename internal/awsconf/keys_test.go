@@ -46,6 +46,14 @@ func TestAliasOfAKey(t *testing.T) {
 			t.Errorf("%s: %q, error %v", name, got, err)
 		}
 	}
+	for _, name := range []string{
+		"arn:aws:kms:us-east-1:999988887777:alias/app", "arn:aws:kms:eu-west-1:111122223333:alias/app", "arn:aws-cn:kms:us-east-1:111122223333:alias/app",
+		strings.Replace(one, "us-east-1", "eu-west-1", 1), "arn:aws:s3:us-east-1:111122223333:alias/app", "arn:aws:kms",
+	} {
+		if got, err := keys.AliasOf(t.Context(), name); got != "" || !errors.Is(err, store.ErrConfiguration) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: taken for %q, error %v", name, got, err)
+		}
+	}
 	for key, aliases := range map[string][]string{none: nil, two: {"alias/a", "alias/b"}} {
 		_, err := keys.AliasOf(t.Context(), key)
 		var e *awsconf.AliasesError

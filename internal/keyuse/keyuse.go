@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -51,6 +52,16 @@ func List(ctx context.Context, a *app.App, s store.Store, services []string, nam
 	uses, failures = inspectServices(ctx, a, s, services)
 	if ctx.Err() != nil {
 		return nil, 0, failures
+	}
+	if alias := aliasOf(name); alias != "" {
+		var aliases []string
+		for _, u := range uses {
+			aliases = append(aliases, u.Alias)
+		}
+		var err error
+		if name, err = store.MatchAlias(alias, aliases); err != nil {
+			return nil, 0, append(failures, fmt.Errorf("--key %s: %w", alias, err))
+		}
 	}
 	keys := describeKeys(ctx, s, uses, name)
 	if name != "" {

@@ -107,6 +107,13 @@ func (r *rekeying) plan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var aliases []string
+	for _, d := range described {
+		aliases = append(aliases, aws.ToString(d.KeyId))
+	}
+	if r.o.From, err = store.MatchAlias(r.o.From, aliases); err != nil {
+		return err
+	}
 	var copies []*move
 	for _, d := range described {
 		id, ok := secretID(d.Name)

@@ -28,6 +28,13 @@ func (e *Engine) beginRekey(ctx context.Context, service string, o admin.RekeyOp
 		return nil, err
 	}
 	w.askKey()
+	var aliases []string
+	for _, s := range w.v.Readable() {
+		aliases = append(aliases, s.Index.Alias)
+	}
+	if o.From, err = store.MatchAlias(o.From, aliases); err != nil {
+		return nil, err
+	}
 	r := &rekeying{writing: w, o: o, sources: map[string]string{}}
 	if o.From != "" && index.FileName(o.From) == w.own.File && o.From != e.Alias {
 		return nil, &store.AliasError{Have: o.From, Want: e.Alias, Index: w.own.File}
