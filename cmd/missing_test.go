@@ -72,12 +72,21 @@ func (s shelf) wantMissing(c namedCommand, typed string) {
 
 // keyCommands are the commands that take a key, in the order in which they run.
 var keyCommands = []namedCommand{
-	{line: "read SVC KEY -q"}, {line: "exec SVC --only KEY --pristine -- env"}, {line: "env SVC --only KEY"}, {line: "export SVC --only KEY"},
-	{line: "exec SVC --require KEY --skip KEY --except t* -- true"}, {line: "diff SVC other --keys KEY", exit: 1},
-	{line: "history SVC KEY", needs: "history"}, {line: "audit SVC KEY", needs: "history"}, {line: "tag read SVC KEY", needs: "tags"},
-	{line: "share SVC KEY", needs: "links"}, {line: "copy SVC SVC-copy --keys KEY"},
-	{line: "write SVC KEY -", stdin: canary}, {line: "import SVC -", stdin: `{"KEY": "` + canary + `2"}`},
-	{line: "restore SVC KEY --version 1", needs: "history"}, {line: "delete SVC KEY"},
+	{line: "read SVC KEY -q"},
+	{line: "exec SVC --only KEY --pristine -- env"},
+	{line: "env SVC --only KEY"},
+	{line: "export SVC --only KEY"},
+	{line: "exec SVC --require KEY --skip KEY --except t* -- true"},
+	{line: "diff SVC other --keys KEY", exit: 1},
+	{line: "history SVC KEY", needs: "history"},
+	{line: "audit SVC KEY", needs: "history"},
+	{line: "tag read SVC KEY", needs: "tags"},
+	{line: "share SVC KEY", needs: "links"},
+	{line: "copy SVC SVC-copy --keys KEY"},
+	{line: "write SVC KEY -", stdin: canary},
+	{line: "import SVC -", stdin: `{"KEY": "` + canary + `2"}`},
+	{line: "restore SVC KEY --version 1", needs: "history"},
+	{line: "delete SVC KEY"},
 }
 
 // A key is that of exactly the name, else the only one that differs in case.
