@@ -46,6 +46,9 @@ func (c *CopyCmd) Run(ctx context.Context, a *app.App) error {
 	}
 	changes, results := c.plan(destination, selected, dst.Contents)
 	if c.DryRun {
+		if err := a.CheckKey(ctx, to); err != nil {
+			return err
+		}
 		return a.PrintPlannedChanges(results)
 	}
 	if err := c.reportConflicts(a, results); err != nil {

@@ -64,6 +64,9 @@ func (c *ImportCmd) Run(ctx context.Context, a *app.App) error {
 			importer.DropExisting(values, contents)
 		}
 		if c.DryRun {
+			if err := a.CheckKey(ctx, app.Place{Store: s, Settings: a.InForce}); err != nil {
+				return err
+			}
 			results, err := importer.Plan(service, values, contents, stale, c.PreserveCase)
 			if err != nil {
 				return err

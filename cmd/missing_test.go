@@ -22,7 +22,7 @@ var emptyAllowed = []namedCommand{
 	{line: "export SVC"},
 	{line: "keys SVC"},
 	{line: "diff SVC other", exit: 1},
-	{line: "rekey SVC --to alias/ops", needs: "key"},
+	{line: "rekey SVC --to alias/ops --create", needs: "key"},
 }
 
 // A service that is not there is exit code 3 in every command, with the nearest service, and nothing on

@@ -167,7 +167,7 @@ var readers = []namedCommand{
 	{line: "diff SVC other --reveal", exit: 1, says: "of SVC"},
 	{line: "copy SVC new --dry-run", says: "created"},
 	{line: "migrate SVC --to-backend null --dry-run", says: "SVC"},
-	{line: "rekey SVC --to alias/ops --dry-run", needs: "key", says: "SVC"},
+	{line: "rekey SVC --to alias/ops --create --dry-run", needs: "key", says: "SVC"},
 	{line: "import SVC - --dry-run", stdin: "key: x", says: "updated"},
 	{line: "share SVC key", needs: "links", says: "SVC/key"},
 	{line: "policy check reader SVC", needs: "links", says: "SVC/*"},

@@ -22,6 +22,7 @@ type RekeyCmd struct {
 	AllServices bool   `help:"All services."`
 	DryRun      bool   `help:"Show what would be moved, and move nothing."`
 	AllowEmpty  bool   `help:"Accept services without secrets."`
+	Create      bool   `help:"Create the key of --to if it doesn't exist (local backend)."`
 }
 
 // Run moves one service after the other. It can be interrupted and run again at any time.
@@ -42,6 +43,9 @@ func (c *RekeyCmd) Run(ctx context.Context, a *app.App) error {
 		if services, err = s.Services(ctx, ""); err != nil {
 			return err
 		}
+	}
+	if err := a.RequireKey(ctx, app.Place{Store: s, Settings: a.InForce}, c.Create, c.DryRun); err != nil {
+		return err
 	}
 	var failures []error
 	for _, typed := range services {

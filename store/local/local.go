@@ -48,7 +48,11 @@ func New(o Options) (store.Store, error) {
 	if store.IsKeyName(alias) {
 		return nil, fmt.Errorf("%w: the local backend has no KMS to resolve %s; name an alias", store.ErrConfiguration, o.KeyAlias)
 	}
-	files := dirbucket.New(dirbucket.Options{Dir: o.Dir, KeyDir: o.KeyDir})
+	files := dirbucket.New(dirbucket.Options{Dir: o.Dir, KeyDir: o.KeyDir, Created: func(alias, path string) {
+		if o.Notice != nil && alias != DefaultAlias { // another alias may be a typing error
+			o.Notice(fmt.Sprintf("created the key %s, which did not exist, in %s", alias, path))
+		}
+	}})
 	e := engine.New(engine.Options{
 		Bucket: files,
 		Alias:  alias,

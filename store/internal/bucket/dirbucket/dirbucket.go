@@ -28,6 +28,8 @@ import (
 type Options struct {
 	Dir    string // the objects
 	KeyDir string // the identities: one file for each alias, "alias_app.age" for alias/app
+
+	Created func(alias, path string) // is told of each identity that is created; nil: nobody is
 }
 
 // Bucket is a directory of objects. It keeps no file open between requests.
@@ -40,7 +42,7 @@ var _ bucket.Bucket = (*Bucket)(nil)
 
 // New returns the bucket in o.Dir. It accesses no file.
 func New(o Options) *Bucket {
-	return &Bucket{dir: o.Dir, keys: &keyring{dir: o.KeyDir}}
+	return &Bucket{dir: o.Dir, keys: &keyring{dir: o.KeyDir, created: o.Created}}
 }
 
 // Get implements [bucket.Bucket]. An object that no identity in the key directory decrypts is

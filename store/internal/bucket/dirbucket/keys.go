@@ -26,7 +26,8 @@ const (
 // keyring is a directory of identity files. For reads, it parses them once. A put reads its
 // identity file each time, so that nothing is encrypted to an identity that was removed.
 type keyring struct {
-	dir string
+	dir     string
+	created func(alias, path string) // may be nil
 
 	mu     sync.Mutex
 	loaded bool
@@ -122,8 +123,12 @@ func (k *keyring) create(path, alias string) error {
 	if _, err := writeTemporary(root, temp, []byte(text)); err != nil {
 		return err
 	}
-	if err := root.Link(temp, filepath.Base(path)); err != nil && !errors.Is(err, fs.ErrExist) {
+	err = root.Link(temp, filepath.Base(path))
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
+	}
+	if err == nil && k.created != nil {
+		k.created(alias, path)
 	}
 	return syncDirectory(root, ".")
 }

@@ -1,0 +1,74 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
+)
+
+// hasKey reports whether the key exists under which a place stores new versions. known is false where
+// that can't be told: the backend has no such keys or doesn't describe them, or the caller may not ask.
+func (p Place) hasKey(ctx context.Context) (exists, known bool) {
+	describer, ok := p.Store.(admin.KeyDescriber)
+	alias := p.AliasOfWrites()
+	if !ok || alias == "" {
+		return false, false
+	}
+	ctx, cancel := context.WithTimeout(ctx, KeyTimeout)
+	defer cancel()
+	key, err := describer.DescribeKey(ctx, alias)
+	return key.ID != "", err == nil
+}
+
+// CheckKey is for a dry run: it returns an error if what it plans would fail for want of the key. A
+// directory creates the key with the first write, and CheckKey says so.
+func (a *App) CheckKey(ctx context.Context, p Place) error {
+	exists, known := p.hasKey(ctx)
+	switch {
+	case exists || !known:
+		return nil
+	case p.Kind().Directory:
+		a.Note("%s does not exist yet%s: the first write creates it", p.AliasOfWrites(), p.likelyAlias())
+		return nil
+	}
+	return p.noKey()
+}
+
+// RequireKey returns an error if the key to which secrets move doesn't exist. In a directory it asks
+// whether to create it, unless create is set. A dry run asks nothing.
+func (a *App) RequireKey(ctx context.Context, p Place, create, dryRun bool) error {
+	if !p.Kind().Directory && !dryRun {
+		return nil // the move itself fails, and moves nothing
+	}
+	exists, known := p.hasKey(ctx)
+	switch {
+	case exists || !known || create && p.Kind().Directory:
+		return nil
+	case !p.Kind().Directory:
+		return p.noKey()
+	case dryRun || !a.Interactive():
+		return WithHint(p.noKey(), "--create creates it")
+	}
+	ok, err := a.Confirm(fmt.Sprintf("%s does not exist%s. Create it?", p.AliasOfWrites(), p.likelyAlias()))
+	if err == nil && !ok {
+		err = p.noKey()
+	}
+	return err
+}
+
+func (p Place) noKey() error {
+	return fmt.Errorf("%w: there is no key %s%s; nothing was changed", store.ErrNotFound, p.AliasOfWrites(), p.likelyAlias())
+}
+
+// likelyAlias names the aliases that exist in a directory.
+func (p Place) likelyAlias() string {
+	aliases := slices.Sorted(slices.Values(p.LocalAliases()))
+	if len(aliases) == 0 {
+		return ""
+	}
+	return " (there are: " + strings.Join(aliases, ", ") + ")"
+}
