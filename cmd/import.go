@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,11 +38,8 @@ type ImportCmd struct {
 // unchanged, so an interrupted import can be run again.
 func (c *ImportCmd) Run(ctx context.Context, a *app.App) error {
 	service := c.Service
-	if err := store.CheckService(service); err != nil {
-		return err
-	}
 	values, err := c.read(a)
-	if err != nil {
+	if err = cmp.Or(store.CheckService(service), err); err != nil {
 		return err
 	}
 	s, err := a.Open(ctx)
@@ -64,10 +62,10 @@ func (c *ImportCmd) Run(ctx context.Context, a *app.App) error {
 			importer.DropExisting(values, contents)
 		}
 		if c.DryRun {
-			if err := a.CheckKey(ctx, app.Place{Store: s, Settings: a.InForce}); err != nil {
-				return err
-			}
 			results, err := importer.Plan(service, values, contents, stale, c.PreserveCase)
+			if err == nil {
+				err = a.CheckKey(ctx, app.Place{Store: s, Settings: a.InForce})
+			}
 			if err != nil {
 				return err
 			}
