@@ -126,7 +126,7 @@ func globalFlags() []string {
 	of := reflect.TypeFor[app.Globals]()
 	for i := range of.NumField() {
 		field := of.Field(i)
-		if _, hidden := field.Tag.Lookup("hidden"); hidden {
+		if _, hidden := field.Tag.Lookup("hidden"); hidden || !field.IsExported() {
 			continue
 		}
 		name := field.Tag.Get("name")
