@@ -50,6 +50,8 @@ func TestWire(t *testing.T) {
 		{what: "write, existing key (with STS)", line: "write one alias-app-key-1 -", stdin: "v", requests: 7, depth: 4},
 		{what: "write, new key (with STS)", line: "write one new-%d -", stdin: "v", requests: 7, depth: 4},
 		{what: "write, the first of a service (with STS)", line: "write first-%d key -", stdin: "v", requests: 9, depth: 5},
+		{what: "write, the first of a service that begins with no letter (with STS)", line: "write 1st-%d key -", stdin: "v", requests: 8, depth: 5},
+		{what: "write, the first of a service without letters (with STS)", line: "write 2026-%d key -", stdin: "v", requests: 7, depth: 4},
 		{what: "write to a server that was never asked", line: "write one alias-app-key-2 -", stdin: "v", requests: 18, depth: 8, unknown: true},
 		{what: "read", line: "read one alias-app-key-1", requests: 1, depth: 1},
 		{what: "history", line: "history one alias-app-key-1", requests: 1, depth: 1},

@@ -125,9 +125,9 @@ func ambiguous(name string, services []string) error {
 }
 
 // twins returns the services that differ from a name at most in case; none if the caller may not list
-// services. It lists only those that begin with the same letter.
+// services. It lists only those that begin with the same letter, and none for a name without letters.
 func twins(ctx context.Context, s store.Store, name string) ([]string, error) {
-	if name == "" {
+	if strings.ToLower(name) == strings.ToUpper(name) {
 		return nil, nil
 	}
 	first := rune(name[0])
