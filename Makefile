@@ -72,6 +72,7 @@ walk: SHELL := bash -o pipefail
 walk: moto ## each command x request x fault, by the engine and by the program; killed, interrupted, expired (10 minutes)
 	$(call walks,FaultWalk|TwoFaults|UnderFaults|WithTheProgramsClient,./store/...)
 	$(call walks,FaultWalk|Killed|Interrupted|Expires|Clock|NoCommandTells|SurvivesEach|LostAnswer|CannotBeTold|CutOff|Wire$$,./cmd)
+	$(call walks,HoweverItIsSplit,./internal/mask)
 
 schedules: ## the order of requests of several clients: each of two, many of three
 	COFFER_PROVE=1 go test -count 1 -timeout 20m ./store/internal/engine/schedule

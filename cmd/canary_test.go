@@ -27,7 +27,7 @@ var everyCommand = map[string][]struct {
 	"services": {{line: "services"}},
 	"history":  {{line: "history team url --json"}},
 	"delete":   {{line: "delete team gone url"}, {line: "delete team --service --yes", fails: true}, {line: "delete team url was --purge --yes"}},
-	"exec":     {{line: "exec team -- true"}, {line: "exec team --pristine --strict -- true"}},
+	"exec":     {{line: "exec team -- true"}, {line: "exec team --pristine --strict -- true"}, {line: "exec team --mask -- ./child URL KEEP PAGER"}},
 	"env":      {{line: "env team", tells: true}},
 	"export":   {{line: "export team", tells: true}, {line: "export team --format csv --out ~/out"}},
 	"import": {

@@ -19,6 +19,9 @@ type ExecCmd struct {
 	Strict      bool   `help:"Set exactly the variables that already have the strict value: each of them must be a secret, and no other is set."`
 	StrictValue string `default:"chamberme" placeholder:"TEXT" help:"The value that marks a variable for --strict (default chamberme)."`
 	NoAWSEnv    bool   `name:"no-aws-env" help:"Remove AWS credentials from the command's environment."`
+
+	Mask     *bool  `negatable:"" help:"Hide the secrets in the output of the command. Coffer stays running in front of it."`
+	MaskText string `placeholder:"TEXT" help:"What to show instead of a secret, with --mask (default ***)."`
 }
 
 // EnvFlags select secrets and set how they become variables.
@@ -41,6 +44,10 @@ func (c *ExecCmd) Run(ctx context.Context, a *app.App) error {
 		return app.Usage("no command to run: coffer exec SERVICE... -- COMMAND")
 	}
 	path, err := run.FindCommand(command[0])
+	if err != nil {
+		return err
+	}
+	mark, err := c.mark(a)
 	if err != nil {
 		return err
 	}
@@ -75,5 +82,17 @@ func (c *ExecCmd) Run(ctx context.Context, a *app.App) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if mark != "" {
+		return run.NewMasked(a, env, mark).Run(a, path, command, env.Strings())
+	}
 	return run.Replace(ctx, a, path, command, env.Strings())
+}
+
+// mark returns what is shown instead of a secret; "" if secrets are not to be hidden.
+func (c *ExecCmd) mark(a *app.App) (string, error) {
+	s, err := a.Settings()
+	if err != nil || !s.Mask(c.Mask) {
+		return "", err
+	}
+	return s.MaskText(c.MaskText)
 }

@@ -20,6 +20,9 @@ func Main(args []string, a *app.App) int {
 	debug.SetTraceback("none") // the trace of a crash contains arguments
 	debug.SetGCPercent(200)    // a read or a write of few secrets finishes before the first collection
 	a.Restore = run.ForbidCore()
+	if len(args) == 1 && args[0] == run.LeaderCommand { // of exec --mask
+		return run.Lead(a)
+	}
 	a.Watch, a.Line = waiting.New(context.Background(), a.WaitFor), new(atomic.Pointer[progress.Line])
 	defer a.Watch.Close()
 	ctx, stop := run.UntilInterrupted(a.Watch)

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -51,6 +52,9 @@ type FileSettings struct {
 	AllowUnencrypted    bool              `yaml:"allow_unencrypted"`
 	SingleWriter        bool              `yaml:"single_writer"`
 	AllowHTTP           bool              `yaml:"allow_http"`
+
+	Mask     *bool  `yaml:"mask"` // of exec; a context may set it to false
+	MaskText string `yaml:"mask_text"`
 }
 
 // ConfigFile reads the configuration file. It must exist only if it was configured by name. The
@@ -122,6 +126,10 @@ func (f *FileConfig) useContext(name Setting) error {
 	override(&f.Timeout, c.Timeout)
 	override(&f.Dir, c.Dir)
 	override(&f.KeyDir, c.KeyDir)
+	override(&f.MaskText, c.MaskText)
+	if c.Mask != nil {
+		f.Mask, f.context[&f.Mask] = c.Mask, true
+	}
 	override(&f.ExpectedBucketOwner, c.ExpectedBucketOwner)
 	if len(c.KeyARNs) > 0 {
 		f.KeyARNs, f.context[&f.KeyARNs] = c.KeyARNs, true
@@ -210,5 +218,9 @@ func (s *Settings) OptionalRows(g *Globals) []ConfigRow {
 			add(v.name, Setting{"true", f.from(v.inFile)})
 		}
 	}
+	if f.Mask != nil {
+		add("mask", Setting{strconv.FormatBool(*f.Mask), f.from(&f.Mask)})
+	}
+	add("mask_text", Setting{f.MaskText, f.from(&f.MaskText)})
 	return rows
 }
