@@ -295,6 +295,6 @@ func (c *chamberBucket) exactIndexes(service string) {
 		c.Errorf("%s has seq %d and nonce %q", name, file.Seq, file.Nonce)
 	}
 	if object.SSE != map[string]string{"s3": s3test.AES256, "s3-kms": s3test.AWSKMS}[c.backend] {
-		c.Errorf("%s is sealed with %s", name, object.SSE)
+		c.Errorf("%s is encrypted with %s", name, object.SSE)
 	}
 }

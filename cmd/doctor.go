@@ -47,7 +47,7 @@ func (c *DoctorCmd) Run(ctx context.Context, a *app.App) error {
 	if len(services) == 0 {
 		services, err = inspector.Occupied(ctx, "")
 		if errors.Is(err, store.ErrDenied) {
-			err = app.WithHint(err, "coffer doctor SERVICE looks at a service that you may list")
+			err = app.WithHint(err, "coffer doctor SERVICE checks a service that you can list")
 		}
 		if err != nil {
 			return err
@@ -86,7 +86,7 @@ func printFindings(a *app.App, found []site.Finding) error {
 			continue
 		}
 		if f.Repaired {
-			a.NoteDone("mended %s: %s", f.About, f.Check)
+			a.NoteDone("fixed %s: %s", f.About, f.Check)
 			continue
 		}
 		counts[f.Severity]++
@@ -99,7 +99,7 @@ func printFindings(a *app.App, found []site.Finding) error {
 	case a.Globals.JSON:
 		err = render.JSON(a.Stdout, append([]site.Finding{}, found...))
 	case len(open) == 0:
-		a.NoteDone("nothing%s is wrong", map[bool]string{true: " else"}[len(found) > 0])
+		a.NoteDone("no%s problems found", map[bool]string{true: " other"}[len(found) > 0])
 	case style.Terminal:
 		err = a.Print(doctor.Blocks(style, open))
 	default:

@@ -160,11 +160,11 @@ var keyAndPermissionCases = map[string]struct {
 	},
 	"a key that is about to be deleted": {
 		setup: func(b *bench) { b.KMS.SetState("alias/app", s3test.PendingDeletion) },
-		want:  []string{"error key", "note permission?"}, mend: "aws kms cancel-key-deletion --key-id 0000", text: "is about to be deleted",
+		want:  []string{"error key", "note permission?"}, mend: "aws kms cancel-key-deletion --key-id 0000", text: "is pending deletion",
 	},
 	"an alias of no key": {
 		setup: func(b *bench) { b.KMS.DeleteAlias("alias/app") },
-		want:  []string{"error key"}, mend: "coffer init --allow-unconditional", text: "is not a key of this account",
+		want:  []string{"error key"}, mend: "coffer init --allow-unconditional", text: "doesn't exist in this account",
 	},
 	"KMS that tells nothing": {
 		setup: policy(s3test.Policy{DenyDescribe: true}),
@@ -172,7 +172,7 @@ var keyAndPermissionCases = map[string]struct {
 	},
 	"no permission to decrypt": {
 		setup: policy(s3test.Policy{DenyDecrypt: []string{"alias/app"}}),
-		want:  []string{"note permission"}, mend: "coffer policy reader team", text: "you may not kms:Decrypt: ",
+		want:  []string{"note permission"}, mend: "coffer policy reader team", text: "you don't have kms:Decrypt: ",
 	},
 	"a reader": {
 		setup: policy(s3test.Policy{DenyPut: []string{"*"}, DenyDelete: []string{"*"}}),
@@ -181,14 +181,14 @@ var keyAndPermissionCases = map[string]struct {
 	"a reader who probes": {
 		setup: policy(s3test.Policy{DenyPut: []string{"*"}, DenyDelete: []string{"*"}}), args: "--probe",
 		want: slices.Concat([]string{"note conditions?"}, slices.Repeat([]string{"note permission"}, 2), slices.Repeat([]string{"note permission?"}, 8)),
-		mend: "coffer policy operator team", text: "you may not s3:DeleteObject: ",
+		mend: "coffer policy operator team", text: "you don't have s3:DeleteObject: ",
 	},
 	"one who may do everything": {
-		args: "--probe", want: []string{"note permission"}, text: "you may s3:ListBucket, s3:GetObject, s3:PutObject, ",
+		args: "--probe", want: []string{"note permission"}, text: "you have s3:ListBucket, s3:GetObject, s3:PutObject, ",
 	},
 	"a server that keeps no conditions": {
 		quirks: s3test.Quirks{NoConditions: true}, args: "--probe",
-		want: []string{"note permission", "warning conditions"}, text: "ignores the conditions of puts",
+		want: []string{"note permission", "warning conditions"}, text: "ignores the conditions of writes",
 	},
 	"a server that does not keep those of deletes": {
 		quirks: s3test.Quirks{DeleteIgnoresMatch: true},
@@ -196,7 +196,7 @@ var keyAndPermissionCases = map[string]struct {
 	},
 	"a server that was not asked": {
 		setup: func(b *bench) { b.env = append(b.env, "XDG_CACHE_HOME="+b.TempDir()) },
-		want:  []string{"note conditions?"}, mend: "coffer doctor --probe", text: "not asked in the last seven days",
+		want:  []string{"note conditions?"}, mend: "coffer doctor --probe", text: "not probed in the last seven days",
 	},
 }
 
@@ -234,7 +234,7 @@ func TestDoctorTellsThatAServerDoesNotEncrypt(t *testing.T) {
 	b := newBench(t, s3test.Options{Quirks: s3test.Quirks{IgnoresSSE: true}})
 	found := siteFindings(b, "--probe")
 	if !slices.ContainsFunc(found, func(f siteFinding) bool {
-		return f.Severity == "warning" && f.About == "the server" && strings.Contains(f.Text, "does not encrypt, as far as its answers say: writes are refused, unless")
+		return f.Severity == "warning" && f.About == "the server" && strings.Contains(f.Text, "doesn't report encryption: writes are refused unless")
 	}) {
 		t.Errorf("nothing says so:\n%+v", found)
 	}

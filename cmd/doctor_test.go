@@ -124,7 +124,7 @@ func TestDoctorTellsWhatTheCallerMayNotMend(t *testing.T) {
 	c.SetPolicy(dev.AccessKeyID, s3test.Policy{DenyPut: []string{"b/api/__kms_alias_app*", "api/__kms_alias_app*"}})
 	got := c.run("doctor --fix api", "")
 	if got.exit != 1 || !strings.Contains(got.stderr, "not allowed to put "+apiApp) ||
-		!strings.Contains(got.stderr, "mended "+apiOps+": unverifiable") || !strings.Contains(got.stdout, "orphan") {
+		!strings.Contains(got.stderr, "fixed "+apiOps+": unverifiable") || !strings.Contains(got.stdout, "orphan") {
 		t.Errorf("exit code %d\n%s%s", got.exit, got.stdout, got.stderr)
 	}
 }

@@ -114,7 +114,7 @@ func merge(a *app.App, layers []environ.Layer) []formats.Pair {
 	}
 	if len(replaced) > 0 {
 		slices.Sort(replaced)
-		a.Note("set by more than one service, the later wins: %s", strings.Join(slices.Compact(replaced), ", "))
+		a.Note("set by more than one service (the last one is used): %s", strings.Join(slices.Compact(replaced), ", "))
 	}
 	return pairs
 }

@@ -49,13 +49,13 @@ func playedServers() map[string]played {
 		"no default by KMS":                     {quirks: settings(s3test.SettingsQuirks{NoKMSDefault: true}), leftOut: []string{noTLS, "default encryption: this server does not take it (400 InvalidArgument)"}},
 		"a policy without its conditions":       {quirks: settings(s3test.SettingsQuirks{PolicyWithoutClauses: true}), leftOut: []string{noTLS, "bucket policy: with it this server refuses a new object (403 AccessDenied)"}},
 		"nothing that can be set":               {quirks: settings(s3test.SettingsQuirks{Missing: everySetting}), leftOut: everyPart("this server does not have it (501 NotImplemented)")},
-		"nothing that is kept":                  {quirks: settings(s3test.SettingsQuirks{Forgets: everySetting}), leftOut: everyPart("this server says that it is set, and does not keep it")},
-		"no bucket to try on, puts denied":      {quirks: settings(s3test.SettingsQuirks{NoNewBuckets: true, BlockDeniesPuts: true}), leftOut: []string{noTLS, noBlock, "versions: no server turns it off again, and it could not be tried"}},
-		"no bucket to try on, blind policy":     {quirks: settings(s3test.SettingsQuirks{NoNewBuckets: true, PolicyWithoutClauses: true}), leftOut: []string{noTLS, "bucket policy: with it this server refuses", "versions: no server turns it off again"}},
-		"no bucket to try on, voided by itself": {quirks: settings(s3test.SettingsQuirks{NoNewBuckets: true, VersionsVoidPuts: true}), leftOut: []string{noTLS, "versions: no server turns it off again"}},
+		"nothing that is kept":                  {quirks: settings(s3test.SettingsQuirks{Forgets: everySetting}), leftOut: everyPart("this server accepts it, but doesn't keep it")},
+		"no bucket to try on, puts denied":      {quirks: settings(s3test.SettingsQuirks{NoNewBuckets: true, BlockDeniesPuts: true}), leftOut: []string{noTLS, noBlock, "versions: versioning can't be turned off again, and it could not be tried"}},
+		"no bucket to try on, blind policy":     {quirks: settings(s3test.SettingsQuirks{NoNewBuckets: true, PolicyWithoutClauses: true}), leftOut: []string{noTLS, "bucket policy: with it this server refuses", "versions: versioning can't be turned off again"}},
+		"no bucket to try on, voided by itself": {quirks: settings(s3test.SettingsQuirks{NoNewBuckets: true, VersionsVoidPuts: true}), leftOut: []string{noTLS, "versions: versioning can't be turned off again"}},
 	}
 	all["no conditions"] = played{quirks: s3test.Quirks{NoConditions: true}, config: "single_writer: true\n", leftOut: []string{
-		noTLS, "the policy that denies puts without a condition: this server ignores conditions", "bucket policy: no statement of it is of use here",
+		noTLS, "the policy that denies writes without conditions: this server ignores conditions", "bucket policy: none of its statements applies here",
 	}}
 	all["another question is answered"] = played{
 		quirks:  s3test.Quirks{Ignores: "encryption publicAccessBlock policy lifecycle versioning versions versionId tagging"},
@@ -324,7 +324,7 @@ func TestDoctorRecommendsWhatInitDoes(t *testing.T) {
 			b.do("write team db_url -", canary)
 			before := siteFindings(b, "")
 			for _, f := range before { // no init has run here: whether the server bears it, nobody knows yet
-				if strings.HasPrefix(f.Mend, "coffer init") && f.Check != "key" && !strings.Contains(f.Text, "init tries first whether this server bears it") {
+				if strings.HasPrefix(f.Mend, "coffer init") && f.Check != "key" && !strings.Contains(f.Text, "init first tries it on a separate bucket") {
 					t.Errorf("recommended for sure, and untried: %+v", f)
 				}
 			}

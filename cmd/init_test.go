@@ -255,9 +255,9 @@ func TestInitSaysWhatItMayNotTakeAway(t *testing.T) {
 		exit   int
 		stderr string
 	}{
-		"the index":      {s3test.Policy{DenyDelete: []string{"*/__kms_*"}}, 0, "the index of the check is left: "},
-		"versions":       {s3test.Policy{DenyListVersions: true}, 0, "something of it may be left: "},
-		"a version":      {s3test.Policy{DenyDeleteVersion: []string{"*"}}, 0, "something of it may be left: "},
+		"the index":      {s3test.Policy{DenyDelete: []string{"*/__kms_*"}}, 0, "the index of the test secret is left: "},
+		"versions":       {s3test.Policy{DenyListVersions: true}, 0, "parts of it may be left: "},
+		"a version":      {s3test.Policy{DenyDeleteVersion: []string{"*"}}, 0, "parts of it may be left: "},
 		"the secret too": {s3test.Policy{DenyDelete: []string{"coffer-init-check/*.json"}}, 5, "not allowed to delete coffer-init-check/probe-"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -307,10 +307,10 @@ func TestInitRefuses(t *testing.T) {
 		stderr string
 	}{
 		"a disabled key":        {setup: func(b *bench) { b.KMS.SetState("alias/app", s3test.Disabled) }, args: "init -y", exit: 7, stderr: "the key of alias/app is Disabled"},
-		"a key id of nobody":    {args: "init -y --kms-key-alias 00000000-0000-4000-8000-999999999999", exit: 7, stderr: "there is no key"},
+		"a key id of nobody":    {args: "init -y --kms-key-alias 00000000-0000-4000-8000-999999999999", exit: 7, stderr: "doesn't exist"},
 		"a denied bucket":       {setup: policy(s3test.Policy{DenyList: true}), args: "init -y", exit: 5, stderr: "look at the bucket b (Forbidden): Forbidden\n  it may be somebody else's"},
 		"a denied key":          {setup: policy(s3test.Policy{DenyDescribe: true}), args: "init -y", exit: 5, stderr: "kms:DescribeKey"},
-		"a backend of services": {args: "init -y --backend ssm", exit: 7, stderr: "the ssm backend needs nothing"},
+		"a backend of services": {args: "init -y --backend ssm", exit: 7, stderr: "the ssm backend has nothing to create"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -27,7 +27,7 @@ func TestATrailingSlashIsNoPartOfAService(t *testing.T) {
 	}
 }
 
-// TestErrorsNameWhatWasTried: a request that concerns the whole bucket has no name of an object.
+// TestErrorsNameWhatWasTried: a request that concerns the whole bucket name is empty of an object.
 func TestErrorsNameWhatWasTried(t *testing.T) {
 	t.Parallel()
 	for _, fault := range []s3test.Fault{

@@ -163,7 +163,7 @@ var readers = []namedCommand{
 	{line: "audit SVC key", needs: "history", says: "key"},
 	{line: "tag read SVC key", needs: "tags", says: "Key"},
 	{line: "keys SVC", says: "SVC"},
-	{line: "doctor SVC", needs: "index", says: "nothing is wrong"},
+	{line: "doctor SVC", needs: "index", says: "no problems found"},
 	{line: "diff SVC other --reveal", exit: 1, says: "of SVC"},
 	{line: "copy SVC new --dry-run", says: "created"},
 	{line: "migrate SVC --to-backend null --dry-run", says: "SVC"},

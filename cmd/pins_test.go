@@ -106,7 +106,7 @@ func TestNothingIsStoredUnderAKeyThatIsNotPinned(t *testing.T) {
 				}
 				b.Reset()
 				got := b.run(line, "v")
-				if got.exit != exit || !strings.Contains(got.stderr, "alias/app stands for the key "+stranger+", which is not pinned") {
+				if got.exit != exit || !strings.Contains(got.stderr, "alias/app points to the key "+stranger+", which is not pinned") {
 					t.Errorf("%s: exit code %d\n%s", line, got.exit, got.stderr)
 				}
 				if diff := cmp.Diff(before, b.stored()); diff != "" {
@@ -191,7 +191,7 @@ func TestPinsThatNameNoKeyAreRefused(t *testing.T) {
 	}
 	for _, variable := range []string{"COFFER_KEY_ARNS= ,", "COFFER_KEY_ARNS="} {
 		b.env = append(b.env, "COFFER_CONFIG="+config, variable)
-		if got := b.run("exec team -- true", ""); got.exit != 7 || !strings.Contains(got.stderr, "key_arns, or COFFER_KEY_ARNS, names no key") {
+		if got := b.run("exec team -- true", ""); got.exit != 7 || !strings.Contains(got.stderr, "key_arns, or COFFER_KEY_ARNS, has no key") {
 			t.Errorf("%s: %+v", variable, got)
 		}
 	}

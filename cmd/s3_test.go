@@ -55,7 +55,7 @@ var s3Failures = map[string]struct {
 	},
 	"exec that demands what is hidden": {
 		setup: after(policy(s3test.Policy{DenyDecrypt: []string{"alias/ops"}})), args: "exec team --require pager -- true",
-		exit: 3, stderr: []string{`no key "pager"`},
+		exit: 3, stderr: []string{`key "pager", required by --require, is missing`},
 	},
 	"list with a denied index": {
 		setup: after(policy(s3test.Policy{DenyDecrypt: []string{"alias/ops"}})), args: "list team",
@@ -118,19 +118,19 @@ var s3Failures = map[string]struct {
 	// Without permission to list.
 	"exec without ListBucket": {
 		setup: after(policy(s3test.Policy{DenyList: true})), args: "exec team -- echo ran",
-		exit: 5, stderr: []string{`service "team" may not be listed`, "\n  --unverified trusts the index"},
+		exit: 5, stderr: []string{`service "team" can't be listed`, "\n  --unverified trusts the index"},
 	},
 	"exec without ListBucket, trusting the index": {
 		setup: after(policy(s3test.Policy{DenyList: true})), args: "exec team --unverified -- printenv DB_URL",
-		stdout: []string{canary + " of app"}, stderr: []string{"may not be listed"},
+		stdout: []string{canary + " of app"}, stderr: []string{"don't have permission to list"},
 	},
 	"exec of nothing without ListBucket": {
 		setup: policy(s3test.Policy{DenyList: true}), args: "exec nothing --allow-empty -- echo ran",
-		exit: 5, stderr: []string{"nothing/__kms_alias_app__latest.json", "it may as well not exist"},
+		exit: 5, stderr: []string{"nothing/__kms_alias_app__latest.json", "it may not exist"},
 	},
 	"exec that may list the indexes alone": {
 		setup: after(policy(s3test.Policy{ListPrefixes: []string{"team/__kms"}})), args: "exec team -- printenv DB_URL PAGER",
-		stdout: []string{canary + " of app\n" + canary + " of ops\n"}, stderr: []string{"a secret that is in none of its indexes cannot be seen"},
+		stdout: []string{canary + " of app\n" + canary + " of ops\n"}, stderr: []string{"secrets that are missing from its indexes are not found"},
 	},
 	"read without ListBucket": {
 		setup: after(policy(s3test.Policy{DenyList: true})), args: "read team db_url -q",
@@ -165,7 +165,7 @@ var s3Failures = map[string]struct {
 	},
 	"no credentials": {
 		env: []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_SESSION_TOKEN="}, args: "list team",
-		exit: 7, stderr: []string{"no usable credentials"},
+		exit: 7, stderr: []string{"there are no AWS credentials"},
 	},
 	"an http endpoint elsewhere": {
 		env: []string{"COFFER_ENDPOINT_URL=http://192.0.2.1:9000"}, args: "write team x -", stdin: canary,
@@ -208,38 +208,38 @@ var s3Failures = map[string]struct {
 	// Objects that are corrupt, or that no index vouches for.
 	"reading with a corrupt index": {
 		setup: after(corruptIndex), args: "exec team -- printenv DB_URL", stdout: []string{canary + " of app"},
-		stderr: []string{"coffer: " + appIndex + " does not parse at byte 11: ", "; its secrets were read one by one\n"},
+		stderr: []string{"coffer: " + appIndex + " is damaged at byte 11: ", "; its secrets were read one at a time\n"},
 	},
 	"writing with a corrupt index": {
 		setup: after(corruptIndex), args: "write team x -", stdin: canary,
-		exit: 8, stderr: []string{appIndex + " does not parse at byte 11"},
+		exit: 8, stderr: []string{appIndex + " is damaged at byte 11"},
 	},
 	"reading a corrupt object": {
-		setup: after(corruptObject), args: "read team db_url", exit: 8, stderr: []string{"team/db_url.json does not parse at byte 1"},
+		setup: after(corruptObject), args: "read team db_url", exit: 8, stderr: []string{"team/db_url.json is damaged at byte 1"},
 	},
 	"exec with a corrupt object": {
-		setup: after(corruptObject), args: "exec team -- echo ran", exit: 8, stderr: []string{"team/db_url.json does not parse at byte 1"},
+		setup: after(corruptObject), args: "exec team -- echo ran", exit: 8, stderr: []string{"team/db_url.json is damaged at byte 1"},
 	},
 	"an object in another's place": {
 		setup: after(func(b *bench) {
 			o, _ := b.bucket.Object("team/pager.json")
 			b.bucket.Plant("team/db_url.json", o.Body, s3test.AWSKMS, "alias/app")
 		}),
-		args: "exec team -- echo ran", exit: 8, stderr: []string{`team/db_url.json: it names another secret inside: "/team/pager"`},
+		args: "exec team -- echo ran", exit: 8, stderr: []string{`team/db_url.json: its content belongs to another secret: "/team/pager"`},
 	},
 	"a forged object": {
 		setup: after(forge("team/db_url.json")), args: "read team db_url", exit: 8,
-		stderr: []string{"team/db_url.json is sealed with AES256; wanted: aws:kms", "somebody may have replaced it"},
+		stderr: []string{"team/db_url.json is encrypted with AES256; expected: aws:kms", "somebody may have replaced it"},
 	},
 	"exec with a forged object": {
 		setup: after(forge("team/db_url.json")), args: "exec team -- echo ran", exit: 8, stderr: []string{"team/db_url.json"},
 	},
 	"exec with a forged index": {
-		setup: after(forge(opsIndex)), args: "exec team -- echo ran", exit: 8, stderr: []string{opsIndex + " is sealed with AES256"},
+		setup: after(forge(opsIndex)), args: "exec team -- echo ran", exit: 8, stderr: []string{opsIndex + " is encrypted with AES256"},
 	},
 	"an older version put back": {
 		setup: after(rollback), args: "exec team -- echo ran", exit: 8,
-		stderr: []string{"team/db_url.json holds version 1, but version 2 was written", "--allow-rollback accepts it"},
+		stderr: []string{"team/db_url.json has version 1, but version 2 was written", "--allow-rollback accepts it"},
 	},
 	"an older version put back, and accepted": {
 		setup: after(rollback), args: "exec team --allow-rollback -- printenv DB_URL",
@@ -249,7 +249,7 @@ var s3Failures = map[string]struct {
 	// Conflicts.
 	"a write under another alias": {
 		setup: team, args: "write team pager -", stdin: canary, exit: 4,
-		stderr: []string{"it exists under alias/ops; will not write it under alias/app", "\n  to change it where it is: --kms-key-alias alias/ops"},
+		stderr: []string{"it exists under alias/ops; refusing to write it under alias/app", "\n  to change it under its alias: --kms-key-alias alias/ops"},
 	},
 	"a delete under another alias": {
 		setup: team, args: "delete team pager", exit: 4, stderr: []string{"alias/ops", "alias/app"},
@@ -269,7 +269,7 @@ var s3Failures = map[string]struct {
 		args: "write team x -", stdin: canary + "\xff", exit: 2, stderr: []string{"not UTF-8 text (byte 11)", "\n  --base64"},
 	},
 	"a value with a NUL": {
-		args: "write team x -", stdin: canary + "\x00", exit: 2, stderr: []string{"holds a NUL at byte 11", "\n  --base64"},
+		args: "write team x -", stdin: canary + "\x00", exit: 2, stderr: []string{"has a NUL at byte 11", "\n  --base64"},
 	},
 	"a value that exec cannot pass": {
 		setup: func(b *bench) { b.do("write team blob -", strings.Repeat(canary[:10], 20_480)) },
@@ -280,7 +280,7 @@ var s3Failures = map[string]struct {
 	// Other servers.
 	"a store that ignores encryption": {
 		quirks: s3test.Versitygw(), args: "write team x -", stdin: canary, exit: 8,
-		stderr: []string{"team/__probe/", " is not encrypted, as far as the storage says; wanted: aws:kms", "\n  nothing of yours was sent. allow_unencrypted: true in the configuration file"},
+		stderr: []string{"team/__probe/", " is not encrypted, according to the storage; expected: aws:kms", "\n  no secret was sent. To accept a server that doesn't encrypt, set allow_unencrypted: true in the configuration file"},
 	},
 	"a store without KMS": {
 		quirks: s3test.Quirks{NoKMS: true}, args: "write team x -", stdin: canary, exit: 7,

@@ -62,7 +62,7 @@ func TestMarksAndColour(t *testing.T) {
 	for _, c := range [][2]string{
 		{"doctor api", failed + "\x1b[1merror: api/gone\x1b[0m (ghost)\n"},
 		{"doctor", warning + "\x1b[1mwarning: b\x1b[0m (lifecycle)\n"},
-		{"doctor api --fix", done + "coffer: mended api/gone: ghost"},
+		{"doctor api --fix", done + "coffer: fixed api/gone: ghost"},
 		{"write api marked " + canary, done + "api/marked: version 1"},
 		{"delete api marked", done + "api/marked: deleted"},
 		{"import api settings.env", done + "coffer: api: "},

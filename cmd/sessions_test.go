@@ -91,12 +91,12 @@ func TestSessionThatEndsStopsABatchInOneLine(t *testing.T) {
 	t.Parallel()
 	for name, quirks := range endedWords() {
 		for _, batch := range []struct{ line, stdin, op, of string }{
-			{"import team - -f yaml", many(250), "PutObject", "of 250 secrets left: "},
-			{"delete team --service --yes", "", "DeleteObject", "of 150 secrets left: "},
-			{"delete team --service --yes", "", "GetObject", "150 of 150 secrets left: "},
-			{"copy team team2", "", "PutObject", "of 150 secrets left: "},
-			{"migrate mine --from-backend local --to-backend s3-kms", "", "PutObject", "of 150 secrets left: "},
-			{"rekey team --to alias/ops", "", "PutObject", "of 150 secrets left: "},
+			{"import team - -f yaml", many(250), "PutObject", "of 250 secrets not done: "},
+			{"delete team --service --yes", "", "DeleteObject", "of 150 secrets not done: "},
+			{"delete team --service --yes", "", "GetObject", "150 of 150 secrets not done: "},
+			{"copy team team2", "", "PutObject", "of 150 secrets not done: "},
+			{"migrate mine --from-backend local --to-backend s3-kms", "", "PutObject", "of 150 secrets not done: "},
+			{"rekey team --to alias/ops", "", "PutObject", "of 150 secrets not done: "},
 		} {
 			t.Run(name+"/"+strings.Fields(batch.line)[0]+" at "+batch.op, func(t *testing.T) {
 				t.Parallel()
@@ -111,10 +111,10 @@ func TestSessionThatEndsStopsABatchInOneLine(t *testing.T) {
 					stdin = strings.ReplaceAll(stdin, canary, canary+"-new")
 				}
 				got := b.run(batch.line, stdin)
-				if got.exit != 7 || strings.Count(got.stderr, "left: ") != 1 || strings.Contains(got.stderr, "ask for ") || strings.Contains(got.stderr, `secret "k`) {
+				if got.exit != 7 || strings.Count(got.stderr, "not done: ") != 1 || strings.Contains(got.stderr, "ask for ") || strings.Contains(got.stderr, `secret "k`) {
 					t.Errorf("exit code %d\n%s", got.exit, got.stderr)
 				}
-				for _, want := range []string{batch.of, "get new credentials", "what is done stays, and the same command again does the rest"} {
+				for _, want := range []string{batch.of, "get new credentials", "what is done is kept: run the same command again to do the rest"} {
 					if !strings.Contains(got.stderr, want) {
 						t.Errorf("no word of %q in\n%s", want, got.stderr)
 					}
@@ -153,7 +153,7 @@ func TestABatchThatStopsBringsItsIndexUpToDate(t *testing.T) {
 	})
 	got := b.run("import team - -f yaml", many(200))
 	b.Fault(nil)
-	if got.exit != 7 || !strings.Contains(got.stderr, "of 200 secrets left: the session has ended (ExpiredToken) and could not be renewed: ") ||
+	if got.exit != 7 || !strings.Contains(got.stderr, "of 200 secrets not done: the session has ended (ExpiredToken) and could not be renewed: ") ||
 		strings.Contains(got.stderr, "not up to date") {
 		t.Fatalf("exit code %d\n%s", got.exit, got.stderr)
 	}

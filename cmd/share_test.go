@@ -93,7 +93,7 @@ func TestThePlainBackendSharesAndIsInitialisedToo(t *testing.T) {
 		t.Errorf("the link answers %q with %d bytes", status, len(body))
 	}
 	if o, _ := b.Bucket("plain").Object("__share/" + id); o.SSE != s3test.AES256 {
-		t.Errorf("the share is sealed with %q", o.SSE)
+		t.Errorf("the share is encrypted with %q", o.SSE)
 	}
 	if got := b.run("policy check writer team", ""); got.exit != 0 || strings.Contains(got.stdout, "kms:") || strings.Contains(got.stdout, "unknown") {
 		t.Errorf("check: exit code %d\n%s%s", got.exit, got.stdout, got.stderr)

@@ -117,7 +117,7 @@ func (s *stage) wantChanged(a act, succeeded bool) (changed bool) {
 	return s.wantMoved(a, now, succeeded) > 0 || changed
 }
 
-// wantSound is what is true at every instant: all is sealed with the key of its alias (I10),
+// wantSound is what is true at every instant: all is encrypted with the key of its alias (I10),
 // no index entry with the tag of its object says anything else (I2), and a reader gets the
 // newest value of every secret (I9).
 func (s *stage) wantSound() {
@@ -138,7 +138,7 @@ func (s *stage) wantSound() {
 		}
 		before := s.act.same && o.KeyARN == s.keys[alias] // not yet stored anew
 		if o.SSE != s3test.AWSKMS || o.KeyARN != s.KMS.ARN(alias) && !before {
-			s.Errorf("%s is sealed with %s under %s", o.Name, o.SSE, o.KeyARN)
+			s.Errorf("%s is encrypted with %s under %s", o.Name, o.SSE, o.KeyARN)
 		}
 	}
 	for _, alias := range []string{"alias/app", "alias/ops"} {

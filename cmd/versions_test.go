@@ -69,7 +69,7 @@ func TestADeletedSecretIsBroughtBack(t *testing.T) {
 	b.wants("read team db_url -q --version 1", "", 0, []string{canary + " of app\n"}, nil)
 	b.wants("restore team db_url --deleted -q", "", 0, nil, nil) // again: it is so
 	b.do("write team db_url -", canary+" of another")
-	b.wants("restore team db_url --deleted", "", 4, nil, []string{"it is not deleted, but at version 3"})
+	b.wants("restore team db_url --deleted", "", 4, nil, []string{"it is not deleted; it is at version 3"})
 	b.wants("restore team --deleted", "", 3, nil, []string{"nothing is kept of a deleted secret", "\n  only a bucket with versioning"})
 	b.wants("restore team nope --deleted", "", 3, nil, []string{`no secret "nope"`, "coffer restore team --deleted lists it"})
 
@@ -124,7 +124,7 @@ func TestAPurgeLeavesNoVersion(t *testing.T) {
 	b.wants("delete team db_url --purge", "", 2, nil, []string{
 		"coffer: will remove team/db_url.json: the present state, 1 older state\n",
 		"coffer: will remove " + appIndex + ": 2 older states; each held values of secrets\n",
-		"there is no terminal to confirm this on", "--yes purges without asking",
+		"not a terminal, so this can't be confirmed", "--yes purges without asking",
 	})
 	b.wants("read team db_url -q", "", 0, []string{canary + " of later"}, nil)
 

@@ -151,7 +151,7 @@ func TestTheEndOfAWaitTellsWhetherAChangeMayHaveBeenMade(t *testing.T) {
 			"; the change to api/db_password may have been made: run coffer history api db_password to see\n",
 		},
 		"the index after it": {
-			putOf("__latest.json"), "write api db_password -", "; the change to api/db_password was made; an index may be behind: coffer doctor --fix mends it\n",
+			putOf("__latest.json"), "write api db_password -", "; the change to api/db_password was made; an index may not be up to date: coffer doctor --fix repairs it\n",
 		},
 		"a delete": {
 			func(r *http.Request) bool {
@@ -340,18 +340,18 @@ func TestTheTimeoutIsASetting(t *testing.T) {
 		{b, "read api key --config " + config, 6, "no progress for 1s"},
 		{without, "read api key --config " + config, 6, "no progress for 200ms"},
 		{without, "read api key --context slow --config " + config, 6, "no progress for 300ms"},
-		{without, "read api key --timeout 0", 2, "--timeout: \"0\" leaves no time for an answer"},
-		{without, "read api key --timeout 0s", 2, "--timeout: \"0s\" leaves no time for an answer"},
+		{without, "read api key --timeout 0", 2, "--timeout: \"0\" is too short"},
+		{without, "read api key --timeout 0s", 2, "--timeout: \"0s\" is too short"},
 		{without, "read api key --timeout -5s", 2, "--timeout: "},
-		{without, "read api key --timeout 30", 2, "--timeout: \"30\" is not a time: write it as 30s or 2m"},
-		{without, "read api key --timeout soon -b local", 2, "--timeout: \"soon\" is not a time"},
+		{without, "read api key --timeout 30", 2, "--timeout: \"30\" is not a duration such as 30s or 2m"},
+		{without, "read api key --timeout soon -b local", 2, "--timeout: \"soon\" is not a duration"},
 	} {
 		if got := test.run(test.line, ""); got.exit != test.exit || !strings.Contains(got.stderr, test.says) {
 			t.Errorf("coffer %s: %+v", test.line, got)
 		}
 	}
 	without.env = append(without.env, "COFFER_TIMEOUT=1x")
-	if got := without.run("list api", ""); got.exit != 2 || !strings.Contains(got.stderr, "$COFFER_TIMEOUT: \"1x\" is not a time") {
+	if got := without.run("list api", ""); got.exit != 2 || !strings.Contains(got.stderr, "$COFFER_TIMEOUT: \"1x\" is not a duration") {
 		t.Errorf("%+v", got)
 	}
 	if got := without.run("config --timeout 90s", ""); !strings.Contains(got.stdout, "timeout") || !strings.Contains(got.stdout, "90s") {

@@ -62,7 +62,7 @@ type Rules struct {
 	AllowEnv []string
 
 	// Strict, if not nil, is the value that marks variables of the parent to fill. Then only those are
-	// filled. It is an error if no secret fills one of them, or if the parent sets the variable of a
+	// filled. It is an error if no secret for one of them, or if the parent sets the variable of a
 	// secret to another value.
 	Strict *string
 

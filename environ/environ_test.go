@@ -104,7 +104,7 @@ func TestBuildNoticesOnceWhatLaterServicesReplace(t *testing.T) {
 	}
 	want := []Notice{{
 		Kind:  Replaced,
-		Text:  `set by more than one service, the later wins: X ("c" over "b"), Y ("c" over "b")`,
+		Text:  `set by more than one service (the last one is used): X ("c" over "b"), Y ("c" over "b")`,
 		Names: []string{"X", "Y"},
 	}}
 	if diff := cmp.Diff(want, notices); diff != "" {
@@ -169,7 +169,7 @@ func TestPatternsThatFitNothingAreNoticed(t *testing.T) {
 		}
 		got = append(got, n.Text)
 	}
-	want := []string{`no key fits the pattern "nope*"`, `no key fits the pattern "zip"`, `no key fits the name "gone"`}
+	want := []string{`no key matches the pattern "nope*"`, `no key matches the pattern "zip"`, `no key matches the name "gone"`}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

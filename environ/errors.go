@@ -15,7 +15,7 @@ type NameError struct {
 }
 
 func (e *NameError) Error() string {
-	return fmt.Sprintf("%s cannot be a variable: %q has something else than letters, digits and \"_\"",
+	return fmt.Sprintf("%s can't be a variable: %q has characters other than letters, digits and \"_\"",
 		secretName(e.Service, e.Key), e.Name)
 }
 
@@ -29,7 +29,7 @@ type PrefixError struct {
 }
 
 func (e *PrefixError) Error() string {
-	return fmt.Sprintf("%q cannot be a variable: the prefix %q has something else than letters, digits and \"_\"", e.Name, e.Prefix)
+	return fmt.Sprintf("%q can't be a variable: the prefix %q has characters other than letters, digits and \"_\"", e.Name, e.Prefix)
 }
 
 // Unwrap returns [store.ErrInvalid].
@@ -67,7 +67,7 @@ func (*DangerousError) Unwrap() error { return store.ErrInvalid }
 type UnfilledError struct{ Names []string } // sorted
 
 func (e *UnfilledError) Error() string {
-	return "no secret fills " + strings.Join(e.Names, ", ")
+	return "no secret for " + strings.Join(e.Names, ", ")
 }
 
 // Unwrap returns [store.ErrInvalid].
@@ -78,7 +78,7 @@ func (*UnfilledError) Unwrap() error { return store.ErrInvalid }
 type OccupiedError struct{ Service, Key, Name string }
 
 func (e *OccupiedError) Error() string {
-	return fmt.Sprintf("%s would replace %s, which the parent environment sets to something else than the strict value",
+	return fmt.Sprintf("%s would replace %s, which the parent environment sets to a value other than the strict value",
 		secretName(e.Service, e.Key), e.Name)
 }
 
@@ -88,7 +88,7 @@ func (*OccupiedError) Unwrap() error { return store.ErrInvalid }
 // PatternError is the error of a malformed glob.
 type PatternError struct{ Pattern string }
 
-func (e *PatternError) Error() string { return fmt.Sprintf("pattern %q is malformed", e.Pattern) }
+func (e *PatternError) Error() string { return fmt.Sprintf("pattern %q is not valid", e.Pattern) }
 
 // Unwrap returns [store.ErrInvalid].
 func (*PatternError) Unwrap() error { return store.ErrInvalid }

@@ -82,7 +82,7 @@ func largestOf(env Environment) []Sized {
 type NULError struct{ Service, Key, Name string } // Service and Key are empty for an inherited variable
 
 func (e *NULError) Error() string {
-	return describe(e.Service, e.Key, e.Name) + " holds a NUL, which no environment can hold"
+	return describe(e.Service, e.Key, e.Name) + " has a NUL, which an environment can't contain"
 }
 
 // Unwrap returns [store.ErrInvalid].
@@ -98,9 +98,9 @@ type SizeError struct {
 
 func (e *SizeError) Error() string {
 	if e.Name == "" {
-		return fmt.Sprintf("argument %d is too long: %d, and the system passes at most %d", e.Argument, e.Size, e.Limit)
+		return fmt.Sprintf("argument %d is too long: %d; the system's limit is %d", e.Argument, e.Size, e.Limit)
 	}
-	return fmt.Sprintf("%s is too long: %d with its name, and the system passes at most %d",
+	return fmt.Sprintf("%s is too long: %d with its name; the system's limit is %d",
 		describe(e.Service, e.Key, e.Name), e.Size, e.Limit)
 }
 
@@ -125,7 +125,7 @@ func (e *TotalError) Error() string {
 	for i, v := range e.Largest {
 		list[i] = fmt.Sprintf("%s %d", describe(v.Service, v.Key, v.Name), v.Size)
 	}
-	return fmt.Sprintf("arguments and environment have %d bytes, and the system passes at most %d; the largest: %s",
+	return fmt.Sprintf("arguments and environment have %d bytes; the system's limit is %d; the largest: %s",
 		e.Size, e.Limit, strings.Join(list, ", "))
 }
 

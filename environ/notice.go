@@ -25,7 +25,7 @@ type Notice struct {
 }
 
 func unmatched(what, given string) Notice {
-	return Notice{Kind: Unmatched, Text: fmt.Sprintf("no key fits the %s %q", what, given)}
+	return Notice{Kind: Unmatched, Text: fmt.Sprintf("no key matches the %s %q", what, given)}
 }
 
 // noticeReplaced adds one notice for all variables that more than one service sets.
@@ -40,7 +40,7 @@ func (b *builder) noticeReplaced() {
 	}
 	b.notices = append(b.notices, Notice{
 		Kind:  Replaced,
-		Text:  "set by more than one service, the later wins: " + strings.Join(list, ", "),
+		Text:  "set by more than one service (the last one is used): " + strings.Join(list, ", "),
 		Names: names,
 	})
 }

@@ -10,7 +10,7 @@ import (
 var (
 	ErrInvalid       = errors.New("invalid")                      // a name, value or option that can never work
 	ErrNotFound      = errors.New("not found")                    // no such secret, version or service
-	ErrAmbiguousName = errors.New("more than one name fits")      // two keys, services or aliases differ from the name only in case
+	ErrAmbiguousName = errors.New("ambiguous name")               // two keys, services or aliases differ from the name only in case
 	ErrConflict      = errors.New("conflict")                     // another writer's state prevents the change
 	ErrDenied        = errors.New("denied")                       // the caller lacks a permission
 	ErrUnavailable   = errors.New("unavailable")                  // network, throttling, contention
@@ -18,7 +18,7 @@ var (
 	ErrConfiguration = errors.New("configuration")                // no credentials, no bucket, wrong region, no such key
 	ErrCorrupt       = errors.New("corrupt")                      // stored bytes that are invalid or not verified
 	ErrUnsupported   = errors.New("not supported by the backend") // this backend or server cannot do it
-	ErrIndexBehind   = errors.New("the index is behind")          // the secret is stored, its index entry is not
+	ErrIndexBehind   = errors.New("the index is not up to date")  // the secret is stored, its index entry is not
 )
 
 // ErrCredentials is an [ErrConfiguration]: the storage does not accept the caller's credentials.
@@ -80,9 +80,9 @@ func (e *AliasError) Error() string {
 	case e.Index != "":
 		return fmt.Sprintf("%s belongs to %s, not to %s: both aliases have the same index name", e.Index, e.Have, e.Want)
 	case e.Have == "":
-		return "it exists under a key whose alias cannot be told; will not write it under " + e.Want
+		return "it exists under a key whose alias is unknown; refusing to write it under " + e.Want
 	}
-	return fmt.Sprintf("it exists under %s; will not write it under %s", e.Have, e.Want)
+	return fmt.Sprintf("it exists under %s; refusing to write it under %s", e.Have, e.Want)
 }
 
 func (e *AliasError) Unwrap() error { return ErrConflict }
@@ -107,7 +107,7 @@ func (e *CorruptError) Error() string {
 	if e.Offset < 0 {
 		return fmt.Sprintf("%s: %s", e.Object, e.Reason)
 	}
-	return fmt.Sprintf("%s does not parse at byte %d: %s", e.Object, e.Offset, e.Reason)
+	return fmt.Sprintf("%s is damaged at byte %d: %s", e.Object, e.Offset, e.Reason)
 }
 
 func (e *CorruptError) Unwrap() error { return ErrCorrupt }
@@ -160,7 +160,7 @@ type RollbackError struct {
 }
 
 func (e *RollbackError) Error() string {
-	return fmt.Sprintf("%s holds version %d, but version %d was written", e.Object, e.Have, e.Newest)
+	return fmt.Sprintf("%s has version %d, but version %d was written", e.Object, e.Have, e.Newest)
 }
 
 func (e *RollbackError) Unwrap() error { return ErrCorrupt }
@@ -170,7 +170,7 @@ func (e *RollbackError) Unwrap() error { return ErrCorrupt }
 type PinError struct{ Alias, KeyID string }
 
 func (e *PinError) Error() string {
-	return fmt.Sprintf("%s stands for the key %s, which is not pinned", e.Alias, e.KeyID)
+	return fmt.Sprintf("%s points to the key %s, which is not pinned", e.Alias, e.KeyID)
 }
 
 func (e *PinError) Unwrap() error { return ErrConfiguration }
@@ -185,14 +185,14 @@ type SealError struct {
 }
 
 func (e *SealError) Error() string {
-	have := "not encrypted, as far as the storage says"
+	have := "not encrypted, according to the storage"
 	if e.Method != "" {
-		have = "sealed with " + e.Method
+		have = "encrypted with " + e.Method
 		if e.KeyID != "" {
 			have += " under " + e.KeyID
 		}
 	}
-	return fmt.Sprintf("%s is %s; wanted: %s", e.Object, have, e.Want)
+	return fmt.Sprintf("%s is %s; expected: %s", e.Object, have, e.Want)
 }
 
 func (e *SealError) Unwrap() error { return ErrCorrupt }
@@ -219,7 +219,7 @@ type StoppedError struct {
 }
 
 func (e *StoppedError) Error() string {
-	text := fmt.Sprintf("%v (%d of %d are left)", e.Err, e.Left, e.Of)
+	text := fmt.Sprintf("%v (%d of %d not done)", e.Err, e.Left, e.Of)
 	if e.Behind {
 		text += "; " + ErrIndexBehind.Error()
 	}

@@ -41,7 +41,7 @@ func NewID(service, key string) (ID, error) {
 	}
 	id := ID{Service: service, Key: key}
 	if n := len(id.Object()); n > MaxObject {
-		return ID{}, invalid("service and key make an object name of %d bytes; at most %d are allowed", n, MaxObject)
+		return ID{}, invalid("service and key together make a name of %d bytes; the limit is %d", n, MaxObject)
 	}
 	return id, nil
 }
@@ -62,7 +62,7 @@ func ParseID(name string) (ID, error) {
 // see [MadeByAWS].
 func CheckService(service string) error {
 	if service == "" {
-		return invalid("the service has no name")
+		return invalid("the service name is empty")
 	}
 	if strings.HasPrefix(service, "arn:") {
 		return invalid("%q is an ARN, and no name of a service", service)
@@ -96,7 +96,7 @@ func MadeByAWS(service string) bool {
 // CheckKey returns an error that wraps [ErrInvalid] unless a string can name a secret, new or old.
 func CheckKey(key string) error {
 	if len(key) > MaxKey {
-		return invalid("the key has %d bytes; at most %d are allowed", len(key), MaxKey)
+		return invalid("the key has %d bytes; the limit is %d", len(key), MaxKey)
 	}
 	return checkSegment("key", key, key)
 }
@@ -108,7 +108,7 @@ func CheckNewKey(key string) error {
 		return err
 	}
 	if key[0] == '-' || key[0] == '.' {
-		return invalid("key %q begins with %q; a new key begins with a letter, a digit or \"_\"", key, key[0])
+		return invalid("key %q begins with %q; a new key must begin with a letter, a digit or \"_\"", key, key[0])
 	}
 	return nil
 }
@@ -116,17 +116,17 @@ func CheckNewKey(key string) error {
 func checkSegment(what, whole, segment string) error {
 	switch {
 	case segment == "" && whole == "":
-		return invalid("the %s has no name", what)
+		return invalid("the %s name is empty", what)
 	case segment == "":
 		return invalid("%s %q has an empty part", what, whole)
 	case segment == "." || segment == "..":
-		return invalid("%s %q: \"%s\" is not a name", what, whole, segment)
+		return invalid("%s %q: \"%s\" is not a valid name", what, whole, segment)
 	case strings.HasPrefix(segment, ReservedPrefix):
-		return invalid("%s %q: names that begin with %q are kept for indexes", what, whole, ReservedPrefix)
+		return invalid("%s %q: names that begin with %q are reserved for indexes", what, whole, ReservedPrefix)
 	}
 	for _, r := range segment {
 		if !nameRune(r) {
-			return invalid("%s %q: %q is not allowed; a name has letters, digits, \"_\", \".\" and \"-\"", what, whole, r)
+			return invalid("%s %q: %q is not allowed; use letters, digits, \"_\", \".\" and \"-\"", what, whole, r)
 		}
 	}
 	return nil
@@ -144,11 +144,11 @@ func NormalizeAlias(name string) (string, error) {
 	}
 	rest := strings.TrimPrefix(name, "alias/")
 	if rest == "" {
-		return "", invalid("the key alias has no name")
+		return "", invalid("the key alias is empty")
 	}
 	for _, r := range rest {
 		if !nameRune(r) && r != '/' || r == '.' {
-			return "", invalid("key alias %q: %q is not allowed; an alias has letters, digits, \"/\", \"_\" and \"-\"", name, r)
+			return "", invalid("key alias %q: %q is not allowed; use letters, digits, \"/\", \"_\" and \"-\"", name, r)
 		}
 	}
 	return "alias/" + rest, nil

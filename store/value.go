@@ -50,7 +50,7 @@ func (v Value) Check() error {
 		return invalid("the value is larger than %d MiB, which is the most that can be kept", MaxValue>>20)
 	}
 	if i := strings.IndexByte(text, 0); i >= 0 {
-		return invalid("the value holds a NUL at byte %d, which no environment can carry", i)
+		return invalid("the value has a NUL at byte %d, which an environment can't contain", i)
 	}
 	if !utf8.ValidString(text) {
 		return invalid("the value is not UTF-8 text (byte %d)", firstInvalid(text))

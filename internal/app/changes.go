@@ -129,7 +129,7 @@ func Existing(id store.ID, c store.Contents) (*store.Secret, error) {
 			return &c.Secrets[i], nil
 		}
 	}
-	return nil, &store.Error{Op: "write", ID: id, Err: fmt.Errorf("%w: it exists, and is hidden from you", store.ErrDenied)}
+	return nil, &store.Error{Op: "write", ID: id, Err: fmt.Errorf("%w: it exists, but is hidden from you", store.ErrDenied)}
 }
 
 // ReportChanges prints the results for a service: how many of each outcome, and the failures. It

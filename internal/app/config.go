@@ -94,7 +94,7 @@ func (f *FileConfig) decode(body []byte) (fault string) {
 	}
 	var second yaml.Node
 	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
-		return "it holds a second document"
+		return "it has a second document"
 	}
 	return ""
 }
@@ -107,7 +107,7 @@ func (f *FileConfig) useContext(name Setting) error {
 	c, ok := f.Contexts[name.Value]
 	if !ok {
 		known := strings.Join(slices.Sorted(maps.Keys(f.Contexts)), ", ")
-		return fmt.Errorf("%w: %s: there is no context %q in %s (it has: %s)", store.ErrConfiguration, name.From, name.Value, f.path, cmp.Or(known, "none"))
+		return fmt.Errorf("%w: %s: no context %q in %s (contexts: %s)", store.ErrConfiguration, name.From, name.Value, f.path, cmp.Or(known, "none"))
 	}
 	f.Chosen = name
 	override := func(to *string, v string) {
@@ -164,14 +164,14 @@ func yamlFault(err error) string {
 	)
 	text := err.Error()
 	if m := unknownField.FindStringSubmatch(text); m != nil {
-		return fmt.Sprintf("line %s: there is no setting %q", m[1], m[2])
+		return fmt.Sprintf("line %s: unknown setting %q", m[1], m[2])
 	}
 	if m := twice.FindStringSubmatch(text); m != nil {
-		return fmt.Sprintf("line %s: %q stands on line %s too", m[1], m[2], m[3])
+		return fmt.Sprintf("line %s: %q is already set on line %s", m[1], m[2], m[3])
 	}
 	if m := wrongType.FindStringSubmatch(text); m != nil {
-		expected := map[string]string{"bool": "true or false", "string": "one text", "[]string": "a list of texts", "": "names with settings"}[m[2]]
-		return fmt.Sprintf("line %s: wanted is %s", m[1], expected)
+		expected := map[string]string{"bool": "true or false", "string": "a string", "[]string": "a list of strings", "": "a map of settings"}[m[2]]
+		return fmt.Sprintf("line %s: expected %s", m[1], expected)
 	}
 	return cmp.Or(faultLine.FindString(text), "it") + ": not YAML"
 }

@@ -55,7 +55,7 @@ var errUsage = errors.New("usage")
 // NoTerminal returns the error of a command that must ask but has no terminal. The hint says which
 // flag makes it go on without asking.
 func NoTerminal(hint string) error {
-	return WithHint(Usage("there is no terminal to confirm this on"), hint)
+	return WithHint(Usage("not a terminal, so this can't be confirmed"), hint)
 }
 
 // WithHint adds a hint to an error: what a person can do about it.
@@ -142,7 +142,7 @@ func Sentence(err error) string {
 	case errors.As(err, &ambiguous) && op.ID.Key == "":
 		return fmt.Sprintf("%q can mean several services: %s; write it exactly", op.ID.Service, strings.Join(ambiguous.Keys, ", "))
 	case errors.As(err, &ambiguous):
-		return fmt.Sprintf("%q in service %q can mean several keys: %s; write it exactly", op.ID.Key, op.ID.Service, strings.Join(ambiguous.Keys, ", "))
+		return fmt.Sprintf("%q in service %q is ambiguous: %s; write the exact key", op.ID.Key, op.ID.Service, strings.Join(ambiguous.Keys, ", "))
 	case errors.As(err, &version):
 		if version.Have == 0 {
 			return fmt.Sprintf("%s does not exist; version %d was expected, and nothing was written", name, version.Want)
@@ -152,7 +152,7 @@ func Sentence(err error) string {
 	case errors.Is(err, context.Canceled):
 		return "interrupted: " + strings.TrimSpace(op.Op+" "+name)
 	case errors.Is(err, store.ErrIndexBehind):
-		return fmt.Sprintf("%s: what was changed is stored, but the index is not up to date: %s", name, plainSentence(cause(op.Err)))
+		return fmt.Sprintf("%s: the change is stored, but the index is not up to date: %s", name, plainSentence(cause(op.Err)))
 	}
 	return fmt.Sprintf("%s: %s", name, plainSentence(op.Err))
 }
@@ -212,9 +212,9 @@ func plainSentence(err error) string {
 
 // stoppedSentence says why a batch stopped and how many secrets of it are left.
 func stoppedSentence(e *store.StoppedError) string {
-	text := fmt.Sprintf("%d of %s left: %s", e.Left, Count(e.Of, "secret"), plainSentence(cause(e.Err)))
+	text := fmt.Sprintf("%d of %s not done: %s", e.Left, Count(e.Of, "secret"), plainSentence(cause(e.Err)))
 	if e.Behind {
-		text += "; what was changed is stored, but the index is not up to date"
+		text += "; the changes are stored, but the index is not up to date"
 	}
 	return text
 }
@@ -235,10 +235,10 @@ func refusal(e *store.StorageError, err error) string {
 	case errors.Is(e, store.ErrUnavailable):
 		what = fmt.Sprintf("%s: unexpected answer from the storage", e.Operation())
 	case errors.Is(e, store.ErrCorrupt):
-		what = fmt.Sprintf("%s: the answer is not whole", e.Operation())
+		what = fmt.Sprintf("%s: the answer is incomplete", e.Operation())
 	}
 	if errors.Is(err, store.ErrUnknown) {
-		what = "it may or may not be stored: " + what
+		what = "it may or may not have been stored: " + what
 	}
 	own := e.Code == store.CodeFile || e.Code == store.CodeNoIdentity // our words about a path
 	if e.Code != "" && !own {

@@ -15,7 +15,7 @@ import (
 func hint(err error) string {
 	text := ownHint(err)
 	if text != "" && isStopped(err) {
-		text += "; what is done stays, and the same command again does the rest"
+		text += "; what is done is kept: run the same command again to do the rest"
 	}
 	return text
 }
@@ -39,15 +39,15 @@ func ownHint(err error) string {
 	case errors.As(err, &alias):
 		return aliasHint(alias)
 	case errors.As(err, &pin):
-		return "nothing was stored: whoever pins other keys could not read it. Add the key to key_arns everywhere first (docs/rotation.md), or point the alias back"
+		return "nothing was stored, because readers who pin other keys couldn't read it. Add the key to key_arns everywhere first (docs/rotation.md), or point the alias back to the pinned key"
 	case errors.As(err, &seal) && seal.Method == "" && strings.Contains(seal.Object, admin.ProbeDir):
-		return "nothing of yours was sent. allow_unencrypted: true in the configuration file accepts a server that does not encrypt"
+		return "no secret was sent. To accept a server that doesn't encrypt, set allow_unencrypted: true in the configuration file"
 	case errors.As(err, &seal):
-		return "somebody may have replaced it, or the store does not encrypt; nothing that it says was used"
+		return "somebody may have replaced it, or the store doesn't encrypt; its content was not used"
 	case errors.As(err, &rollback):
-		return "an older version was put back, or it was deleted and written anew by another program; --allow-rollback accepts it, coffer doctor --fix --allow-rollback for good"
+		return "an older version was restored, or another program deleted it and wrote it again; --allow-rollback accepts it once, coffer doctor --fix --allow-rollback permanently"
 	case errors.As(err, &corrupt) && strings.Contains(corrupt.Object, "/__"):
-		return "coffer doctor --fix makes an index anew from its secrets"
+		return "coffer doctor --fix rebuilds an index from its secrets"
 	case errors.As(err, &corrupt):
 		return "coffer doctor " + path.Dir(strings.TrimPrefix(corrupt.Object, "/")) + " shows what is wrong with it, and the command that repairs it"
 	case errors.As(err, &unreadable):
@@ -57,7 +57,7 @@ func ownHint(err error) string {
 	case errors.Is(err, awsconf.ErrNoRegion):
 		return "--region, COFFER_AWS_REGION or AWS_REGION"
 	case errors.Is(err, store.ErrIndexBehind):
-		return "readers still see the right values; the next write of any secret of the service, coffer doctor --fix, or the same command again, repairs the index"
+		return "readers still get the right values; the next write to the service repairs the index, or coffer doctor --fix, or the same command again"
 	}
 	return environHint(err)
 }
@@ -67,9 +67,9 @@ func aliasHint(e *store.AliasError) string {
 	case e.Index != "":
 		return "use another alias for one of them: \"/\" and \"_\" make the same index name"
 	case e.Have == "":
-		return "--adopt takes it over under " + e.Want
+		return "--adopt writes it under " + e.Want
 	}
-	return "to change it where it is: --kms-key-alias " + e.Have
+	return "to change it under its alias: --kms-key-alias " + e.Have
 }
 
 func environHint(err error) string {
@@ -80,11 +80,11 @@ func environHint(err error) string {
 	var unmatched *environ.UnmatchedError
 	switch {
 	case errors.As(err, &dangerous):
-		return "--allow-env " + dangerous.Name + " lets it through, --skip " + dangerous.Key + " leaves it out"
+		return "--allow-env " + dangerous.Name + " allows it, --skip " + dangerous.Key + " leaves it out"
 	case errors.As(err, &clash):
 		return "--skip leaves one of them out"
 	case errors.As(err, &size) && size.Key != "":
-		return "--skip " + size.Key + " leaves it out; read --out FILE hands it over as a file"
+		return "--skip " + size.Key + " leaves it out; read --out FILE writes it to a file"
 	case errors.As(err, &unmatched):
 		return "coffer list shows the keys of a service; with --allow-empty a pattern may fit nothing"
 	case errors.As(err, &nul) && nul.Key != "":

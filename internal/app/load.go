@@ -36,7 +36,7 @@ func (a *App) Load(ctx context.Context, services []string, allowEmpty bool) ([]s
 		return err
 	})
 	if IsMissingService(err) {
-		err = WithHint(err, "is the name right? --allow-empty goes on without secrets")
+		err = WithHint(err, "check the name, or use --allow-empty to continue without secrets")
 	}
 	all = lastOfEach(all, func(l labeled) string { return l.Service + ":" + l.label })
 	contents := make([]store.Contents, len(all))
@@ -81,7 +81,7 @@ func lastOfEach[T any](all []T, name func(T) string) []T {
 
 // noLabels is the error of a label on a backend without labels.
 func (a *App) noLabels(label string) error {
-	return fmt.Errorf("%w: the %s backend has no labels such as %q; they are Parameter Store's", store.ErrUnsupported, a.InForce.Kind(), label)
+	return fmt.Errorf("%w: the %s backend has no labels such as %q; only Parameter Store has labels", store.ErrUnsupported, a.InForce.Kind(), label)
 }
 
 // LoadFrom reads services that an open store has listed, up to 16 in parallel.
@@ -100,7 +100,7 @@ type ReadFlags struct {
 	AllowEmpty bool     `help:"Accept a service without secrets."`
 	RequireAll bool     `help:"Stop if you may not read one of the secrets."`
 	Require    []string `placeholder:"KEY" help:"Stop unless these keys exist."`
-	Unverified bool     `help:"Trust the index of a service that you may not list."`
+	Unverified bool     `help:"Trust the index of a service that you can't list."`
 }
 
 // RefuseUnreadable returns an error if the caller may read none of the secrets of a service. If some
@@ -129,7 +129,7 @@ func (a *App) RefuseIncomplete(all []store.Contents, f ReadFlags) error {
 	for _, c := range all {
 		switch {
 		case c.Unlisted && !f.Unverified:
-			return WithHint(&unreadableError{c}, "--unverified trusts the index: secrets deleted or changed behind its back cannot be seen")
+			return WithHint(&unreadableError{c}, "--unverified trusts the index, which may not show recent changes and deletions")
 		case len(c.Secrets) == 0 && !f.AllowEmpty && !a.InForce.Kind().Nowhere:
 			return NoSecrets("load", c.Service, "")
 		case f.RequireAll && len(c.Denied)+len(c.Hidden) > 0:
@@ -161,7 +161,7 @@ func refuseWithout(name string, all []store.Contents) error {
 		}
 		readable = append(readable, keys...)
 	}
-	err := fmt.Errorf("%w: no key %q, which --require names, in %s", store.ErrNotFound, name, serviceList(all))
+	err := fmt.Errorf("%w: key %q, required by --require, is missing in %s", store.ErrNotFound, name, serviceList(all))
 	if near := store.Nearest(name, readable); near != "" {
 		err = fmt.Errorf("%w (nearest: %q)", err, near)
 	}
@@ -192,7 +192,7 @@ func (e *unreadableError) hint() string {
 func (e *unreadableError) Error() string {
 	c := e.contents
 	if c.Unlisted && len(c.Denied) == 0 {
-		return fmt.Sprintf("service %q may not be listed, so that what its index says cannot be verified", c.Service)
+		return fmt.Sprintf("service %q can't be listed, so its index can't be verified", c.Service)
 	}
 	text := fmt.Sprintf("not allowed to read the secrets of service %q", c.Service)
 	if len(c.Secrets) > 0 {
@@ -208,7 +208,7 @@ func (e *unreadableError) Error() string {
 		text += ": " + strings.Join(c.Hidden, ", ")
 	}
 	if c.Unlisted {
-		text += "; the service may not be listed either, so that it may as well not exist"
+		text += "; it can't be listed either, so it may not exist"
 	}
 	return text
 }

@@ -30,7 +30,7 @@ func DistinctServices(ctx context.Context, s store.Store, names []string) ([]str
 			second, failed := StoredName(ctx, s, name)
 			switch {
 			case first == second && first != "":
-				return nil, Usage("service %q is named twice", first)
+				return nil, Usage("service %q is given twice", first)
 			case err != nil || failed != nil:
 				return nil, cmp.Or(err, failed)
 			}

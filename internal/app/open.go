@@ -28,14 +28,14 @@ func (s *Settings) Check() error {
 	b := s.Kind()
 	switch {
 	case b.name == "":
-		return fmt.Errorf("%w: there is no backend %q (%s); there are %s", store.ErrInvalid, s.Backend.Value, s.Backend.From, strings.Join(Backends(), ", "))
+		return fmt.Errorf("%w: unknown backend %q (%s); the backends are %s", store.ErrInvalid, s.Backend.Value, s.Backend.From, strings.Join(Backends(), ", "))
 	case !b.Keys && s.KMSKeyAlias.From == "--kms-key-alias":
-		return fmt.Errorf("%w: the %s backend has no KMS key: use s3-kms, or drop --kms-key-alias", store.ErrInvalid, b.name)
+		return fmt.Errorf("%w: the %s backend has no KMS key: use s3-kms, or omit --kms-key-alias", store.ErrInvalid, b.name)
 	case b.Bucket && s.Bucket.Value == "":
-		return fmt.Errorf("%w: the %s backend needs a bucket: --bucket, or COFFER_S3_BUCKET", store.ErrConfiguration, b.name)
+		return fmt.Errorf("%w: the %s backend needs a bucket: set --bucket or COFFER_S3_BUCKET", store.ErrConfiguration, b.name)
 	case len(s.PinnedARNs()) == 0 && (s.KeyARNs.Value != "" || len(s.File.KeyARNs) > 0):
 		// Without this error, every key would be accepted: the opposite of what was meant.
-		return fmt.Errorf("%w: key_arns, or COFFER_KEY_ARNS, names no key", store.ErrConfiguration)
+		return fmt.Errorf("%w: key_arns, or COFFER_KEY_ARNS, has no key", store.ErrConfiguration)
 	case b.Bucket:
 		if err := bucketname.Check(s.Bucket.Value); err != nil {
 			return s.badBucket(err)

@@ -183,5 +183,5 @@ func NoKey(service string, only, except []string) error {
 	for _, glob := range except {
 		flags = append(flags, "--except "+glob)
 	}
-	return fmt.Errorf("%w: no key of %s is left by %s", store.ErrNotFound, service, strings.Join(flags, " "))
+	return fmt.Errorf("%w: %[3]s leaves no key of %[2]s", store.ErrNotFound, service, strings.Join(flags, " "))
 }

@@ -84,7 +84,7 @@ func resultLine(r store.Result) string {
 	case store.Unchanged:
 		return fmt.Sprintf("%s: unchanged, version %d", r.Meta.ID, r.Meta.Version)
 	case store.Left:
-		return fmt.Sprintf("%s: left", r.Meta.ID)
+		return fmt.Sprintf("%s: not done", r.Meta.ID)
 	case store.Failed:
 		return fmt.Sprintf("%s: failed: %s", r.Meta.ID, Sentence(r.Err))
 	}

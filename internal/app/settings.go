@@ -132,7 +132,7 @@ func (a *App) directories(s *Settings) error {
 		s.KeyDir = Setting{filepath.Join(config, "coffer", "keys"), "default"}
 	}
 	if s.Kind().Directory && (s.Dir.Value == "" || s.KeyDir.Value == "") {
-		return fmt.Errorf("%w: there is no home directory to keep secrets in; set COFFER_DIR and COFFER_KEY_DIR", store.ErrConfiguration)
+		return fmt.Errorf("%w: no home directory to keep secrets in; set COFFER_DIR and COFFER_KEY_DIR", store.ErrConfiguration)
 	}
 	return nil
 }

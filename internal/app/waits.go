@@ -32,9 +32,9 @@ func (s *Settings) timeout() (time.Duration, error) {
 	d, err := time.ParseDuration(s.Timeout.Value)
 	switch {
 	case err != nil:
-		return 0, fmt.Errorf("%w: %s: %q is not a time: write it as 30s or 2m", store.ErrInvalid, s.Timeout.From, s.Timeout.Value)
+		return 0, fmt.Errorf("%w: %s: %q is not a duration such as 30s or 2m", store.ErrInvalid, s.Timeout.From, s.Timeout.Value)
 	case d <= 0:
-		return 0, fmt.Errorf("%w: %s: %q leaves no time for an answer: write it as 30s or 2m", store.ErrInvalid, s.Timeout.From, s.Timeout.Value)
+		return 0, fmt.Errorf("%w: %s: %q is too short: use a duration such as 30s or 2m", store.ErrInvalid, s.Timeout.From, s.Timeout.Value)
 	}
 	return d, nil
 }
@@ -127,7 +127,7 @@ func (a *App) changes() string {
 		parts = append(parts, nothingChanged)
 	}
 	if behind {
-		parts = append(parts, "an index may be behind: coffer doctor --fix mends it")
+		parts = append(parts, "an index may not be up to date: coffer doctor --fix repairs it")
 	}
 	return strings.Join(parts, "; ")
 }

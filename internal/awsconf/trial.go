@@ -233,7 +233,7 @@ var (
 	errTaken = errors.New("it was taken")
 	errOther = errors.New("it is another one")
 	errGone  = errors.New("it is not there")
-	errThere = errors.New("it is still there")
+	errThere = errors.New("it still exists")
 )
 
 // mustRefuse returns nil if a PUT with a false condition was refused: 412, 409, or 404 for an

@@ -103,7 +103,7 @@ func FindingsOf(a *app.App, seen Inspected, tombstonesRemain bool) []site.Findin
 		command := commandFor(a, f, &seen.Inspection)
 		if f.Check == admin.CheckTombstone && tombstonesRemain {
 			command += " --single-writer"
-			f.Text += ", and can go while nobody else writes: this server deletes under no condition"
+			f.Text += ", and can be removed if nobody else writes: this server ignores the conditions of deletes"
 		}
 		found = append(found, site.Finding{Severity: f.Severity, Check: f.Check, About: subject(*f), Text: f.Text, Command: command})
 	}

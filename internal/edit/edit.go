@@ -146,7 +146,7 @@ func (e *Edit) compare(pairs []formats.Pair) (changes, error) {
 			c.Key = strings.ToLower(name)
 		}
 		if other, ok := inFile[c.Key]; ok {
-			return changes{}, fmt.Errorf("%w: %q and %q name the same secret, %q", store.ErrInvalid, other, p.Key, c.Key)
+			return changes{}, fmt.Errorf("%w: %q and %q are the same secret, %q", store.ErrInvalid, other, p.Key, c.Key)
 		}
 		inFile[c.Key] = p.Key
 		if existing == nil || existing.Value != p.Value {
@@ -184,7 +184,7 @@ func (e *Edit) confirm(todo changes) error {
 		parts = append(parts, "delete "+app.Count(n, "secret"))
 	}
 	question := strings.Join(parts, " and ") + "?"
-	ok, err := e.app.Confirm(strings.ToUpper(question[:1])+question[1:])
+	ok, err := e.app.Confirm(strings.ToUpper(question[:1]) + question[1:])
 	if err == nil && !ok {
 		err = errUnchanged
 	}

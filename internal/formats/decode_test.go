@@ -79,7 +79,7 @@ var refusedFiles = []struct {
 	{"json leading zero", "json", "{\"a\":0123}", Options{}, "it is not JSON"},
 	{"json array", "json", `["cAnArY!"]`, Options{}, "not a JSON object"},
 	{"json two", "json", "{}\n{\"a\":\"cAnArY!\"}", Options{}, "something follows"},
-	{"json NUL", "json", `{"a":"cAnArY!\u0000"}`, Options{}, "line 1, a: the value holds a NUL"},
+	{"json NUL", "json", `{"a":"cAnArY!\u0000"}`, Options{}, "line 1, a: the value has a NUL"},
 	{"json bad key", "json", "{\"a cAnArY!\":1}", Options{}, "line 1, ?: a key has letters"},
 	{"json bad path", "json", "{\"x\":{\"cAnArY!\":{\"y\":[]}}}", Options{Flatten: "."}, "x.?.y: a list"},
 	{"json deep", "json", strings.Repeat(`{"a":`, 100) + "1" + strings.Repeat("}", 100), Options{Flatten: "."}, "nested more than"},
@@ -131,7 +131,7 @@ var refusedFiles = []struct {
 	{"properties twice", "properties", "a=cAnArY!\\\n  x\n#\na=2\n", Options{}, "a stands on line 1 and again on line 4"},
 	{"properties surrogate", "properties", "a=1\nb=\\ud800cAnArY!\n", Options{}, `line 2, b: an escape \u`},
 	{"properties escape", "properties", "a=\\u1 cAnArY!\n", Options{}, `line 1, a: an escape \u`},
-	{"properties NUL", "properties", "a=cAnArY!\\u0000\n", Options{}, "line 1, a: the value holds a NUL"},
+	{"properties NUL", "properties", "a=cAnArY!\\u0000\n", Options{}, "line 1, a: the value has a NUL"},
 	{"too large a value", "csv", "a,cAnArY!" + strings.Repeat("x", store.MaxValue) + "\n", Options{}, "line 1, a: the value is larger"},
 }
 

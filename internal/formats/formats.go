@@ -200,7 +200,7 @@ func (f format) entries(pairs []Pair, o Options) ([]entry, error) {
 func (f format) whyNot(e entry) string {
 	switch {
 	case strings.ContainsRune(e.value, 0):
-		return "it holds a NUL"
+		return "it has a NUL"
 	case !utf8.ValidString(e.value):
 		return "it is not UTF-8 text"
 	case f.encode.check == nil:

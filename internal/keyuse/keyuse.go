@@ -79,7 +79,7 @@ func List(ctx context.Context, a *app.App, s store.Store, services []string, nam
 // service doesn't stop the others.
 func inspectServices(ctx context.Context, a *app.App, s store.Store, services []string) (uses []*Use, failures []error) {
 	found, failed := make([][]*Use, len(services)), make([]error, len(services))
-	line := a.Progress(len(services), "services looked at")
+	line := a.Progress(len(services), "services checked")
 	_ = pace.Each(ctx, 4, len(services), func(ctx context.Context, i int) error {
 		var in admin.Inspection
 		in, failed[i] = app.InService(ctx, s, services[i], func(service string) (admin.Inspection, error) { return inspect(ctx, s, service) })

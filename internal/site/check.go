@@ -31,7 +31,7 @@ func Check(ctx context.Context, a *app.App) error {
 	}
 	a.Note("a secret was written, read and deleted")
 	if err := removeProbes(ctx, s); err != nil && !errors.Is(err, store.ErrUnsupported) {
-		a.Note("something of it may be left: %s", app.Sentence(err))
+		a.Note("parts of it may be left: %s", app.Sentence(err))
 	}
 	return nil
 }
@@ -46,17 +46,17 @@ func probe(ctx context.Context, a *app.App, s store.Store) error {
 		read, err = s.Read(ctx, id, store.Latest)
 	}
 	if err == nil && read.Value != value {
-		err = fmt.Errorf("%w: the store gives back another value than it was given", store.ErrCorrupt)
+		err = fmt.Errorf("%w: the store returned another value than was written", store.ErrCorrupt)
 	}
 	// Delete the secret, whatever happened.
 	_, deleteErr := s.Delete(waiting.Beyond(ctx), id.Service, id.Key)
 	if err != nil {
-		return fmt.Errorf("checking with a secret: %w", err)
+		return fmt.Errorf("checking the store with a test secret: %w", err)
 	}
 	if errors.Is(deleteErr, store.ErrIndexBehind) && errors.Is(deleteErr, store.ErrDenied) { // the secret is gone
-		a.Note("the index of the check is left: %s", app.Sentence(deleteErr))
+		a.Note("the index of the test secret is left: %s", app.Sentence(deleteErr))
 	} else if deleteErr != nil {
-		return fmt.Errorf("deleting the secret of the check: %w", deleteErr)
+		return fmt.Errorf("deleting the test secret: %w", deleteErr)
 	}
 	return nil
 }

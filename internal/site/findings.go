@@ -70,7 +70,7 @@ func (s *Site) noteUntried(found []Finding, tried map[string]string) []Finding {
 	}
 	for i, f := range found {
 		if f.Check != admin.CheckKey && strings.HasPrefix(f.Command, "coffer init") {
-			found[i].Text += " (init tries first whether this server bears it)"
+			found[i].Text += " (init first tries it on a separate bucket)"
 		}
 	}
 	return found
@@ -103,16 +103,16 @@ func (s *Site) settingFindings(ctx context.Context, setting BucketSetting, leftO
 	severity, text := admin.Warning, ""
 	switch setting.Name {
 	case admin.CheckEncryption:
-		severity, text = admin.Remark, "does not seal with "+setting.Want+" what is put without naming a key; coffer always names one"
+		severity, text = admin.Remark, "doesn't encrypt with "+setting.Want+" objects that are stored without a key; coffer always sends one"
 		if len(s.Scope.Keys) == 0 {
 			severity, text = admin.Warning, "has no default encryption"
 		}
 	case admin.CheckPublicAccess:
-		text = "does not block public access"
+		text = "doesn't block public access"
 	case admin.CheckVersions:
-		text = "keeps no versions: what is deleted or overwritten cannot be restored"
+		text = "has versioning off: what is deleted or overwritten can't be restored"
 	case admin.CheckLifecycle:
-		text = "has no lifecycle that ends old versions and the objects of links: their values stay"
+		text = "has no lifecycle rule that deletes old versions and shared objects, so their values stay"
 	}
 	switch isSet, err := setting.IsSet(ctx); {
 	case errors.Is(err, store.ErrUnsupported):
@@ -151,7 +151,7 @@ func (s *Site) policyFindings(ctx context.Context, ignoresConditions bool) []Fin
 			found = append(found, newFinding(admin.Warning, admin.CheckTLSOnly, bucket, initCommand, "has no policy that refuses requests without TLS")...)
 		default:
 			found = append(found, newFinding(admin.Remark, admin.CheckConditionalPuts, bucket, "coffer init",
-				"allows puts without a condition, as chamber makes them: what they do not see they overwrite")...)
+				"allows writes without conditions, as chamber makes them: they can overwrite newer versions")...)
 		}
 	}
 	return found
@@ -179,18 +179,18 @@ func (s *Site) keyFindings(ctx context.Context) []Finding {
 	case err != nil:
 		return Unknown(check, alias, err)
 	case !found:
-		return newFinding(admin.Serious, check, alias, command, "is not a key of this account and region: nothing can be written")
+		return newFinding(admin.Serious, check, alias, command, "doesn't exist in this account and region: nothing can be written")
 	case info.State == "Disabled":
-		return newFinding(admin.Serious, check, alias, "aws kms enable-key --key-id "+info.ID, "is disabled: nothing under it can be read or written")
+		return newFinding(admin.Serious, check, alias, "aws kms enable-key --key-id "+info.ID, "is disabled: nothing can be read or written with it")
 	case info.State == "PendingDeletion":
 		return newFinding(admin.Serious, check, alias, "aws kms cancel-key-deletion --key-id "+info.ID,
-			"is about to be deleted: nothing under it can be read or written, and then all of it is lost")
+			"is pending deletion: nothing can be read or written with it, and when it is deleted, all its secrets are lost")
 	case !info.Enabled:
-		return newFinding(admin.Serious, check, alias, another, "cannot be used: it is %s", info.State)
+		return newFinding(admin.Serious, check, alias, another, "can't be used: it is %s", info.State)
 	case info.Usage != "" && info.Usage != "ENCRYPT_DECRYPT": // moto reports none
-		return newFinding(admin.Serious, check, alias, another, "cannot seal objects: its usage is %s", info.Usage)
+		return newFinding(admin.Serious, check, alias, another, "can't encrypt objects: its usage is %s", info.Usage)
 	case s.checkPin() != nil:
-		return newFinding(admin.Serious, check, alias, another, "stands for %s, which key_arns does not name: nothing can be written", info.ARN)
+		return newFinding(admin.Serious, check, alias, another, "points to %s, which is not in key_arns: nothing can be written", info.ARN)
 	}
 	return nil
 }
@@ -218,7 +218,7 @@ func clockFindings(ctx context.Context, a *app.App, s *Site) []Finding {
 		severity = admin.Serious
 	}
 	return newFinding(severity, check, "this machine", clockSetter(),
-		"has a clock %s %s the server's: versions get wrong dates, and from 15 minutes on requests are refused", offset.Round(time.Second), direction)
+		"has a clock %s %s the server's: versions get wrong dates, and from 15 minutes on, requests are refused", offset.Round(time.Second), direction)
 }
 
 // clockSetter returns the command that synchronizes the clock of this machine.
@@ -244,21 +244,21 @@ func conditionFindings(ctx context.Context, s store.Store, service string, probe
 	switch {
 	case errors.As(err, &seal) && seal.Method == "":
 		return newFinding(admin.Warning, admin.CheckEncryption, about, anotherServer,
-			"does not encrypt, as far as its answers say: writes are refused, unless the configuration says allow_unencrypted: true")
+			"doesn't report encryption: writes are refused unless the configuration has allow_unencrypted: true")
 	case errors.Is(err, store.ErrUnsupported):
-		return newFinding(admin.Serious, check, about, anotherServer, "cannot be written to: %s", app.Sentence(err))
+		return newFinding(admin.Serious, check, about, anotherServer, "can't be written to: %s", app.Sentence(err))
 	case err != nil:
 		return Unknown(check, about, err)
 	case !c.Known && probe:
 		return newFinding(admin.Remark, check, about, "", "unknown: it did not let itself be asked")
 	case !c.Known:
-		return newFinding(admin.Remark, check, about, "coffer doctor --probe", "unknown: it was not asked in the last seven days whether it keeps conditions")
+		return newFinding(admin.Remark, check, about, "coffer doctor --probe", "unknown: its support for conditional requests was not probed in the last seven days")
 	case !c.Puts:
 		return newFinding(admin.Warning, check, about, anotherServer,
-			"ignores the conditions of puts: writes are refused, or with single_writer the last of two writers wins")
+			"ignores the conditions of writes: writes are refused, or with single_writer the last of two concurrent writers wins")
 	case !c.Deletes:
 		return newFinding(admin.Remark, check, about, "coffer doctor --fix --single-writer",
-			"ignores the conditions of deletes: what is deleted leaves a tombstone, which doctor --fix --single-writer removes while nobody else writes")
+			"ignores the conditions of deletes: a deleted secret leaves a tombstone, which doctor --fix --single-writer removes if nobody else writes")
 	}
 	return nil
 }
@@ -292,13 +292,13 @@ func (s *Site) permissionFindings(ctx context.Context, st store.Store, service s
 		case t.Verdict == admin.Unknown:
 			found = append(found, newFinding(admin.Remark, check, permissions[i].On, "", "unknown whether you may %s: %s", t.Action, t.Reason)...)
 		case t.Action == "s3:ListBucket" || t.Action == "s3:GetObject":
-			found = append(found, newFinding(admin.Warning, check, permissions[i].On, "coffer policy reader "+service, "you may not %s: %s", t.Action, t.Reason)...)
+			found = append(found, newFinding(admin.Warning, check, permissions[i].On, "coffer policy reader "+service, "you don't have %s: %s", t.Action, t.Reason)...)
 		default:
-			found = append(found, newFinding(admin.Remark, check, permissions[i].On, "coffer policy "+string(role)+" "+service, "you may not %s: %s", t.Action, t.Reason)...)
+			found = append(found, newFinding(admin.Remark, check, permissions[i].On, "coffer policy "+string(role)+" "+service, "you don't have %s: %s", t.Action, t.Reason)...)
 		}
 	}
 	if probe && len(allowed) > 0 {
-		found = append(found, newFinding(admin.Remark, check, service, "", "you may %s", strings.Join(allowed, ", "))...)
+		found = append(found, newFinding(admin.Remark, check, service, "", "you have %s", strings.Join(allowed, ", "))...)
 	}
 	return found
 }

@@ -32,21 +32,21 @@ func FindKey(ctx context.Context, s *Site) (Part, error) {
 	case err != nil:
 		return Part{}, err
 	case !found && (s.keyName != alias || store.IsKeyName(alias)):
-		return Part{}, fmt.Errorf("%w: there is no key %s", store.ErrConfiguration, s.keyName)
+		return Part{}, fmt.Errorf("%w: the key %s doesn't exist", store.ErrConfiguration, s.keyName)
 	case found && !info.Enabled:
 		return Part{}, app.WithHint(fmt.Errorf("%w: the key of %s is %s", store.ErrConfiguration, alias, info.State),
-			"who owns it must enable it, or another alias be taken")
+			"its owner must enable it; or use another alias")
 	case found:
 		return Part{Name: "key " + alias, State: info.ARN, Done: true}, s.checkPin()
 	case len(s.pinned) > 0:
-		return Part{}, app.WithHint(fmt.Errorf("%w: there is no key %s, and one that is made now would not be pinned", store.ErrConfiguration, alias),
-			"make the key and its alias, add its ARN to key_arns, and run it again")
+		return Part{}, app.WithHint(fmt.Errorf("%w: the key %s doesn't exist, and a new one would not be pinned", store.ErrConfiguration, alias),
+			"create the key and its alias, add its ARN to key_arns, and run init again")
 	}
-	return Part{Name: "key " + alias, State: "a new key, and the alias for it", Make: func(ctx context.Context) error {
+	return Part{Name: "key " + alias, State: "a new key with this alias", Make: func(ctx context.Context) error {
 		made, err := s.keys.Create(ctx, alias)
 		s.keyARN = made.ARN
 		if errors.Is(err, store.ErrUnknown) {
-			err = app.WithHint(err, "aws kms list-keys and describe-key show it; aws kms create-alias --alias-name "+alias+" --target-key-id ID takes it; coffer init again makes another one")
+			err = app.WithHint(err, "find it with aws kms list-keys and describe-key; aws kms create-alias --alias-name "+alias+" --target-key-id ID uses it; coffer init would create another one")
 		}
 		return err
 	}}, nil

@@ -70,7 +70,7 @@ func (s *Site) policySetting() BucketSetting {
 		case policy.SidTLSOnly:
 			words = append(words, "TLS alone")
 		case policy.SidConditionalPuts:
-			words = append(words, "no put without a condition (chamber can then read, and not write)")
+			words = append(words, "denies writes without conditions (chamber can then read, but not write)")
 			forbids = []string{awsconf.StepPlainPut}
 		}
 	}
@@ -98,7 +98,7 @@ func (s *Site) lifecycleSetting() BucketSetting {
 	}
 	return BucketSetting{
 		Name: admin.CheckLifecycle, Title: "lifecycle",
-		Want:  fmt.Sprintf("old versions and shares go after a time (%d and %d days)", policy.NoncurrentDays, policy.ShareDays),
+		Want:  fmt.Sprintf("deletes old versions after %d days and shares after %d days", policy.NoncurrentDays, policy.ShareDays),
 		IsSet: func(ctx context.Context) (bool, error) { return s.Buckets.HasRules(ctx, s.Scope.Bucket, rules...) },
 		undo:  func(ctx context.Context) (awsconf.Undo, error) { return s.Buckets.UndoRules(ctx, s.Scope.Bucket) },
 		make:  func(ctx context.Context) error { return s.Buckets.SetRules(ctx, s.Scope.Bucket, rules...) },
@@ -107,7 +107,7 @@ func (s *Site) lifecycleSetting() BucketSetting {
 
 func (s *Site) versionsSetting() BucketSetting {
 	return BucketSetting{
-		Name: admin.CheckVersions, Title: "versions", Want: "on, so that deleted secrets can be restored",
+		Name: admin.CheckVersions, Title: "versions", Want: "on: deleted secrets can be restored",
 		IsSet: func(ctx context.Context) (bool, error) { return s.Buckets.Versioned(ctx, s.Scope.Bucket) },
 		undo:  func(ctx context.Context) (awsconf.Undo, error) { return s.Buckets.UndoVersions(ctx, s.Scope.Bucket) },
 		make:  func(ctx context.Context) error { return s.Buckets.KeepVersions(ctx, s.Scope.Bucket) },

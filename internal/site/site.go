@@ -38,7 +38,7 @@ func Open(ctx context.Context, a *app.App) (*Site, error) {
 		return nil, err
 	}
 	if !s.Kind().Bucket {
-		return nil, fmt.Errorf("%w: the %s backend needs nothing that could be made", store.ErrUnsupported, s.Kind())
+		return nil, fmt.Errorf("%w: the %s backend has nothing to create", store.ErrUnsupported, s.Kind())
 	}
 	cfg, err := a.AWS(ctx, s)
 	if err != nil {

@@ -66,7 +66,7 @@ func (t *Setup) setting(ctx context.Context, name string) (leftOut string, err e
 	case name == admin.CheckVersions:
 		return t.manualVersions(), nil
 	case !t.last.Right():
-		return "it could not be tried: this server " + t.last.Wrong(), nil
+		return "it can't be tried: this server " + t.last.Wrong(), nil
 	}
 	return t.site.change(ctx, name, t.trial, &t.last)
 }
@@ -75,8 +75,8 @@ func (t *Setup) setting(ctx context.Context, name string) (leftOut string, err e
 // be undone, so it is not made untried.
 func (t *Setup) manualVersions() string {
 	s := t.site
-	return fmt.Sprintf("no server turns it off again, and it could not be tried on another bucket (%s). By hand: make a bucket, turn versioning on in it, and run "+
-		"coffer doctor --probe --bucket THAT; if nothing is said of conditions, aws s3api put-bucket-versioning --bucket %s --versioning-configuration Status=Enabled --endpoint-url %s",
+	return fmt.Sprintf("versioning can't be turned off again, and it could not be tried on another bucket (%s). To do it yourself: create a bucket, turn versioning on in it, and run "+
+		"coffer doctor --probe --bucket NAME; if it finds no problem with conditions, run aws s3api put-bucket-versioning --bucket %s --versioning-configuration Status=Enabled --endpoint-url %s",
 		t.failed, s.Scope.Bucket, s.Other)
 }
 
@@ -95,7 +95,7 @@ func (t *Setup) start(ctx context.Context, parts []Part) error {
 	}
 	if t.site.Other != "" {
 		if t.failed = t.tryOnScratch(ctx, names); t.failed != "" && ctx.Err() == nil {
-			t.app.Note("could not try the settings on a separate bucket: %s", t.failed)
+			t.app.Note("the settings could not be tried on a separate bucket: %s", t.failed)
 		}
 	}
 	t.trial = t.site.trial()
@@ -115,7 +115,7 @@ func (t *Setup) checkConditions(s *Site, o awsconf.Outcome) {
 	}
 	s.Unconditional = true
 	if s == t.site {
-		t.app.Note("left out: the policy that denies puts without a condition: this server ignores conditions")
+		t.app.Note("left out: the policy that denies writes without conditions: this server ignores conditions")
 	}
 }
 
@@ -126,7 +126,7 @@ func (t *Setup) End(ctx context.Context, parts []Part) {
 	defer cancel()
 	if t.trial != nil {
 		if err := t.trial.Clean(ctx); err != nil {
-			t.app.Note("something of the trial may be left below %s: %s", trialPrefix, app.Sentence(err))
+			t.app.Note("objects of the trial may be left in %s: %s", trialPrefix, app.Sentence(err))
 		}
 	}
 	if t.site.Other != "" {
@@ -196,7 +196,7 @@ func (t *Setup) tryOnScratch(ctx context.Context, names []string) (reason string
 		leftOut, err := scratch.change(ctx, name, trial, &last)
 		if err != nil {
 			if !errors.Is(err, store.ErrDenied) { // the caller may be allowed to on the real bucket
-				t.out[name] = "tried on a bucket of its own, " + app.Sentence(err)
+				t.out[name] = "tried on a separate bucket, " + app.Sentence(err)
 			}
 			return fmt.Sprintf("%s: %s", name, app.Sentence(err))
 		}
@@ -219,7 +219,7 @@ func (t *Setup) removeScratch(ctx context.Context) {
 func (s *Site) change(ctx context.Context, name string, trial *awsconf.Trial, last *awsconf.Outcome) (leftOut string, err error) {
 	setting := s.settingByName(name)
 	if setting.Want == "" {
-		return "no statement of it is of use here", nil
+		return "none of its statements applies here", nil
 	}
 	isSet, err := setting.IsSet(ctx)
 	if err == nil && isSet {
@@ -257,7 +257,7 @@ func (s *Site) tryChange(ctx context.Context, setting BucketSetting, makeErr err
 	case err == nil && !isSet && makeErr != nil:
 		return "", makeErr
 	case err == nil && !isSet && s.Other != "": // AWS may show it later
-		return "this server says that it is set, and does not keep it", nil
+		return "this server accepts it, but doesn't keep it", nil
 	case err != nil && errors.Is(makeErr, store.ErrUnavailable):
 		return "", makeErr
 	}
@@ -270,7 +270,7 @@ func (s *Site) tryChange(ctx context.Context, setting BucketSetting, makeErr err
 	case err != nil: // the bucket works, but the setting can't be read back
 		return "", err
 	case setting.Name == admin.CheckVersions && !now.Versions:
-		return "this server says that it keeps versions, and names none", nil
+		return "this server accepts versioning, but returns no version ids", nil
 	}
 	*last = now
 	return "", nil
@@ -288,7 +288,7 @@ func (s *Site) revert(ctx context.Context, setting BucketSetting, undo awsconf.U
 	if err == nil {
 		var isSet bool
 		if isSet, err = setting.IsSet(ctx); err == nil && isSet {
-			err = errors.New("it is still there")
+			err = errors.New("it still exists")
 		}
 	}
 	if err == nil {
@@ -297,7 +297,7 @@ func (s *Site) revert(ctx context.Context, setting BucketSetting, undo awsconf.U
 	if failed != nil {
 		reason = app.Sentence(failed)
 	}
-	return app.WithHint(fmt.Errorf("it is set, or may be, and could not be taken back (%s): %s: %w", app.Sentence(err), reason, store.ErrUnavailable),
+	return app.WithHint(fmt.Errorf("it is set, or may be, and can't be undone (%s): %s: %w", app.Sentence(err), reason, store.ErrUnavailable),
 		"the bucket's owner can undo it: aws s3api "+revertCommand[setting.Name]+" --bucket "+s.Scope.Bucket)
 }
 
@@ -339,6 +339,6 @@ func (s *Site) BlockHint(ctx context.Context, err error) error {
 	if failed != nil || !blocked {
 		return err
 	}
-	return app.WithHint(err, "the bucket has a public access block, under which some servers deny every put, the owner's too (Ceph 16.2): aws s3api delete-public-access-block --bucket "+
-		s.Scope.Bucket+" --endpoint-url "+s.Other+", then coffer init --without public-access; else ask for s3:PutObject, s3:GetObject and s3:DeleteObject")
+	return app.WithHint(err, "the bucket has a public access block, with which some servers deny every write, even the owner's (Ceph 16.2): run aws s3api delete-public-access-block --bucket "+
+		s.Scope.Bucket+" --endpoint-url "+s.Other+", then coffer init --without public-access; otherwise ask for s3:PutObject, s3:GetObject and s3:DeleteObject")
 }

@@ -64,7 +64,7 @@ func TestValuesThatParameterStoreCannotKeep(t *testing.T) {
 		"braces":        {canary + " {{}}", "holds {{...}}"},
 		"leading space": {" " + canary, "begins or ends with a space"},
 		"space at end":  {canary + " ", "begins or ends with a space"},
-		"NUL":           {canary + "\x00", "holds a NUL at byte 13"},
+		"NUL":           {canary + "\x00", "has a NUL at byte 13"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := s.Write(t.Context(), id(api, "k"), store.NewValue(c.value), store.WriteOptions{})

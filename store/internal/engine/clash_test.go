@@ -44,7 +44,7 @@ func parted(w *world, before map[string][]string) {
 	w.wantIndex(slash, map[string]string{"a": "a2", "c": "c2"})
 	w.wantIndex(app, map[string]string{"x": "x1"})
 	if seal := w.stored()["api/"+clashIndex].Seal; seal != w.kms(slash) {
-		w.Errorf("the index is sealed with %+v", seal)
+		w.Errorf("the index is encrypted with %+v", seal)
 	}
 	for _, key := range []string{"b", "d"} {
 		if d := w.object(key); d.Alias != web || d.seal != w.kms(web) {
@@ -78,7 +78,7 @@ func TestRekeyPartsTwoAliasesInOneIndex(t *testing.T) {
 	w.wantIndex(web, map[string]string{"a": "a2", "c": "c2"})
 	w.wantIndex(underscore, map[string]string{"b": "b2", "d": "d1"})
 	if seal := w.stored()["api/"+clashIndex].Seal; seal != w.kms(underscore) {
-		t.Errorf("the index is sealed with %+v", seal)
+		t.Errorf("the index is encrypted with %+v", seal)
 	}
 
 	// Or both at once.

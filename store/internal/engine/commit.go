@@ -59,7 +59,7 @@ func (w *writing) commit(ctx context.Context, c *change) error {
 			return failed
 		}
 		if o.Absent() && !base.Absent() {
-			return fmt.Errorf("%w, %w: it was deleted while it was being written", store.ErrConflict, store.ErrUnknown)
+			return fmt.Errorf("%w, %w: it was deleted during the write", store.ErrConflict, store.ErrUnknown)
 		}
 		if unclear(failed) {
 			unclearPuts++
@@ -113,7 +113,7 @@ func ended(ctx context.Context, err error) bool {
 // updated.
 func (w *writing) unknown(err error) error {
 	w.setBehind()
-	return fmt.Errorf("%w: it may or may not be stored: %w", store.ErrUnknown, StorageError(err))
+	return fmt.Errorf("%w: it may or may not have been stored: %w", store.ErrUnknown, StorageError(err))
 }
 
 // check compares a change with the stored secret. If done is true, nothing needs to be written.
@@ -168,7 +168,7 @@ func (w *writing) next(o *Document, key string, tag bucket.Tag, v Version) (*Doc
 		}
 	}
 	if last == math.MaxInt {
-		return nil, 0, &store.CorruptError{Object: ObjectName(w.v.Service, key), Offset: -1, Reason: "no version number is left"}
+		return nil, 0, &store.CorruptError{Object: ObjectName(w.v.Service, key), Offset: -1, Reason: "there are no version numbers left"}
 	}
 	number := last + 1
 	if o == nil {

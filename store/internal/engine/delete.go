@@ -182,9 +182,9 @@ func (w *writing) remove(ctx context.Context, c *change) error {
 			w.removed(c, known{tag: nowInfo.Tag, object: now})
 			return nil
 		case nowInfo.Tag != info.Tag && unclear(failed):
-			return fmt.Errorf("%w, %w: it was written while it was being deleted; the newer version was left", store.ErrConflict, store.ErrUnknown)
+			return fmt.Errorf("%w, %w: it was written during the delete; the newer version was kept", store.ErrConflict, store.ErrUnknown)
 		case nowInfo.Tag != info.Tag:
-			return fmt.Errorf("%w: it changed while it was being deleted; the newer version was left", store.ErrConflict)
+			return fmt.Errorf("%w: it changed during the delete; the newer version was kept", store.ErrConflict)
 		case n == deletions:
 			return failed
 		}
@@ -243,7 +243,7 @@ func (w *writing) purge(ctx context.Context, changes []*change) error {
 	}
 	for _, c := range changes { // the new listing shows whether the storage has deleted the objects
 		if listed := w.v.Objects[c.key].Tag; c.outcome == store.Deleted && listed == c.deleted {
-			c.err = fmt.Errorf("%w: the storage says that it was deleted, and lists it all the same", store.ErrUnavailable)
+			c.err = fmt.Errorf("%w: the storage reported that it was deleted, but still lists it", store.ErrUnavailable)
 		}
 	}
 	for _, alias := range others {

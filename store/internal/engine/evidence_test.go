@@ -160,7 +160,7 @@ func TestWhatIsDoneToASecretThatWasPutBackSaysSo(t *testing.T) {
 			if n := do(w.client(app, heard(&notices))); n != 4 {
 				t.Errorf("version %d; want 4", n)
 			}
-			if len(notices) != 1 || !strings.HasPrefix(notices[0], "api/password was at version 2, though version 3 had been written") {
+			if len(notices) != 1 || !strings.HasPrefix(notices[0], "api/password was at version 2, although version 3 had been written") {
 				t.Errorf("said: %q", notices)
 			}
 			if got := values(w.client(app).load())["password"]; got != "four" {

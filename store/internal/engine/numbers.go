@@ -87,7 +87,7 @@ func (r *reconciliation) keepOlder(next *index.Index, key string, newest int) bo
 }
 
 func (r *reconciliation) notifyOlder(key string, newest, seen int) {
-	r.e.notify(r.v, "%s/%s is at version %d, but version %d was written: an older state was put back. Reading %s fails until you decide: run "+
+	r.e.notify(r.v, "%s/%s is at version %d, but version %d was written: an older state was restored. Reads of %s fail until you decide: run "+
 		"coffer restore %s %s --version %d, or coffer doctor --fix --allow-rollback %s",
 		r.v.Service, key, newest, seen, r.v.Service, r.v.Service, key, newest, r.v.Service)
 }
@@ -239,7 +239,7 @@ func (w *writing) renumber(ctx context.Context, key string, above int) error {
 			return nil
 		}
 		if info.Tag != k.tag || n == deletions {
-			return fmt.Errorf("%w, %w: it was deleted or written again while it was being written; look before you write again",
+			return fmt.Errorf("%w, %w: it was deleted or written again during this write; read it before you write again",
 				store.ErrConflict, store.ErrUnknown)
 		}
 	}
@@ -272,7 +272,7 @@ func (w *writing) notifyRollback(o *Document, key, then string) {
 		seen = max(seen, s.Index.Newest(key))
 	}
 	if n := o.Newest(); !o.Absent() && seen > n && !w.e.AllowRollback {
-		w.e.notify(w.v, "%s/%s was at version %d, though version %d had been written: an older state had been put back%s", w.v.Service, key, n, seen, then)
+		w.e.notify(w.v, "%s/%s was at version %d, although version %d had been written: an older state had been restored%s", w.v.Service, key, n, seen, then)
 	}
 }
 

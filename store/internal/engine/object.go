@@ -55,7 +55,7 @@ func parseObject(service, key string, body []byte) (*Document, error) {
 		return nil, corrupt(name, err)
 	}
 	if f.Service != service || f.Key != "/"+service+"/"+key {
-		return nil, &store.CorruptError{Object: name, Offset: -1, Reason: "it names another secret inside: " + strconv.Quote(f.Key)}
+		return nil, &store.CorruptError{Object: name, Offset: -1, Reason: "its content belongs to another secret: " + strconv.Quote(f.Key)}
 	}
 	o := &Document{
 		service: service, key: key, Alias: f.Alias, nonce: f.Nonce, Deleted: f.Deleted, Last: f.Last, extra: f.Extra,
@@ -64,7 +64,7 @@ func parseObject(service, key string, body []byte) (*Document, error) {
 	for number, v := range f.Values {
 		n, err := strconv.Atoi(number)
 		if err != nil || n < 1 || strconv.Itoa(n) != number {
-			return nil, &store.CorruptError{Object: name, Offset: -1, Reason: "version " + strconv.Quote(number) + " is not a number from 1 up"}
+			return nil, &store.CorruptError{Object: name, Offset: -1, Reason: "version " + strconv.Quote(number) + " is not a positive number"}
 		}
 		if v.Value == nil {
 			return nil, &store.CorruptError{Object: name, Offset: -1, Reason: "version " + number + " has no value"}

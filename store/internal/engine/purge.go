@@ -120,7 +120,7 @@ func (p *versionList) exact(names []string) (keys []string, missing []error, err
 			keys[i] = name
 		}
 		if at := slices.Index(keys[:i], keys[i]); at >= 0 {
-			err := fmt.Errorf("%w: %q and %q name the same secret, %q", store.ErrInvalid, names[at], name, keys[i])
+			err := fmt.Errorf("%w: %q and %q are the same secret, %q", store.ErrInvalid, names[at], name, keys[i])
 			return nil, nil, wrap("purge", p.service, name, err)
 		}
 	}
@@ -197,7 +197,7 @@ func (s *sweeping) states(ctx context.Context, of []bucket.Version) error {
 			s.note(v.Name).Old-- // it was counted too early
 		}
 		if len(old) > 0 && n == deletions {
-			return fmt.Errorf("%w: the storage says that a version of %s was removed, and lists it all the same", store.ErrUnavailable, old[0].Name)
+			return fmt.Errorf("%w: the storage reported that a version of %s was deleted, but still lists it", store.ErrUnavailable, old[0].Name)
 		}
 	}
 	return nil

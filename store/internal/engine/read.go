@@ -313,13 +313,13 @@ func (e *Engine) notices(v *View) []string {
 	for _, file := range slices.Sorted(maps.Keys(v.Indexes)) {
 		s := v.Indexes[file]
 		if s.Corrupt != nil {
-			out = append(out, fmt.Sprintf("%v; its secrets were read one by one", s.Corrupt))
+			out = append(out, fmt.Sprintf("%v; its secrets were read one at a time", s.Corrupt))
 		}
 		if s.Index == nil {
 			continue
 		}
 		if n := len(s.Index.Unverifiable()); n > 0 && n > len(v.Objects)/2 {
-			out = append(out, fmt.Sprintf("%s/%s was written by a program that does not verify: its %d secrets are read one by one until the next write, or coffer doctor --fix %s",
+			out = append(out, fmt.Sprintf("%s/%s was written by another program and can't be verified: its %d secrets are read one at a time until the next write or coffer doctor --fix %s",
 				v.Service, file, n, v.Service))
 		}
 	}
@@ -381,6 +381,6 @@ func (e *Engine) lookUnlisted(ctx context.Context, v *View, c *store.Contents) e
 			v.Objects[key] = *infos[i]
 		}
 	}
-	c.Notices = append(c.Notices, "the service may not be listed: a secret that is in none of its indexes cannot be seen")
+	c.Notices = append(c.Notices, "you don't have permission to list the service: secrets that are missing from its indexes are not found")
 	return nil
 }

@@ -23,7 +23,7 @@ var _ admin.Rekeyer = (*Engine)(nil)
 // the listing, the indexes and the objects, so that a second run continues after a crash.
 func (e *Engine) Rekey(ctx context.Context, service string, o admin.RekeyOptions) ([]store.Result, error) {
 	if e.Plain() {
-		return nil, wrap("rekey", service, "", fmt.Errorf("%w: this backend knows no keys", store.ErrUnsupported))
+		return nil, wrap("rekey", service, "", fmt.Errorf("%w: this backend has no keys", store.ErrUnsupported))
 	}
 	r, err := e.beginRekey(ctx, service, o)
 	if err != nil {
@@ -284,7 +284,7 @@ func (r *rekeying) clearSources(ctx context.Context) error {
 		})
 	}
 	if stillListed != "" {
-		return fmt.Errorf("%w: the storage says that %s/%s was deleted, and lists it all the same", store.ErrUnavailable, r.v.Service, stillListed)
+		return fmt.Errorf("%w: the storage reported that %s/%s was deleted, but still lists it", store.ErrUnavailable, r.v.Service, stillListed)
 	}
 	return nil
 }
@@ -338,7 +338,7 @@ func (r *rekeying) returned() error {
 		moved = fmt.Errorf("%w: moved back by another writer: %s", store.ErrConflict, strings.Join(back, ", "))
 	}
 	if len(more) > 0 {
-		written = fmt.Errorf("%w: written under the old alias meanwhile: %s; run it again", store.ErrConflict, strings.Join(more, ", "))
+		written = fmt.Errorf("%w: written under the old alias in the meantime: %s; run the command again", store.ErrConflict, strings.Join(more, ", "))
 	}
 	return also(moved, written)
 }

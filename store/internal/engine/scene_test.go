@@ -217,7 +217,7 @@ func (s *scene) wantInNoIndex(value string) {
 }
 
 // wantSound holds what is true at every instant: entries with current tags are right (I2),
-// aliases are what they were (I5), everything is sealed with its key (I10), and a reader
+// aliases are what they were (I5), everything is encrypted with its key (I10), and a reader
 // sees the truth (I9).
 func (s *scene) wantSound() {
 	s.Helper()
@@ -227,7 +227,7 @@ func (s *scene) wantSound() {
 			alias = ops
 		}
 		if o.Seal != s.kms(alias) {
-			s.Errorf("%s is sealed with %+v", name, o.Seal)
+			s.Errorf("%s is encrypted with %+v", name, o.Seal)
 		}
 	}
 	documents := s.documents()

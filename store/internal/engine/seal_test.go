@@ -59,14 +59,14 @@ func TestAPutUnderAnotherKeyIsTakenBack(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	if w.object("a") != nil || len(w.index(app).Entries) != 1 {
-		t.Error("it is still there")
+		t.Error("it still exists")
 	}
 	// Its answer may be lost.
 	c.loses("put", "a.json", 1, bucket.ErrUnavailable)
 	_, err = c.write("a", canary, store.WriteOptions{})
 	w.want(err, store.ErrCorrupt)
 	if w.object("a") != nil {
-		t.Error("it is still there")
+		t.Error("it still exists")
 	}
 	// So may that of taking it back, whose repetition then finds nothing.
 	c.loses("delete", "a.json", 1, bucket.ErrNotFound)
@@ -201,7 +201,7 @@ func TestAnUnsealedIndexIsTakenBack(t *testing.T) {
 	_, err := w.client(app, bad).write("a", canary, store.WriteOptions{})
 	w.want(err, store.ErrIndexBehind, store.ErrCorrupt)
 	if w.index(app) != nil {
-		t.Error("it is still there")
+		t.Error("it still exists")
 	}
 	w.client(app).wantLoad(map[string]string{"a": canary})
 }

@@ -14,7 +14,7 @@ var (
 	_ store.Tagger = (*Engine)(nil)
 	_ store.Lister = (*Engine)(nil)
 
-	errNoTags = fmt.Errorf("%w: this storage keeps no tags", store.ErrUnsupported)
+	errNoTags = fmt.Errorf("%w: this storage doesn't support tags", store.ErrUnsupported)
 )
 
 // tags returns the tags for a put: those of the object, which a put would drop, and those of the

@@ -107,7 +107,7 @@ func (e *Engine) undelete(ctx context.Context, id store.ID, o admin.UndeleteOpti
 	w.askKey()
 	for twin := range w.v.Objects {
 		if twin != key && strings.EqualFold(twin, key) {
-			return nil, fmt.Errorf("%w: %q, which differs from it in case alone, exists", store.ErrConflict, twin)
+			return nil, fmt.Errorf("%w: %q exists, which differs only in case", store.ErrConflict, twin)
 		}
 	}
 	err = w.bringBack(ctx, c, p, o.At)
@@ -156,7 +156,7 @@ func (e *Engine) former(ctx context.Context, p *versionList, key, at string, liv
 	if at != "" {
 		return nil, &store.NotFoundError{What: "version"}
 	}
-	return nil, fmt.Errorf("%w: the storage keeps no state of it", store.ErrNotFound)
+	return nil, fmt.Errorf("%w: the storage has no older state of it", store.ErrNotFound)
 }
 
 // bringBack puts a former state on the condition that the secret does not exist: there is no object, or a
@@ -234,7 +234,7 @@ func (w *writing) there(ctx context.Context, c *change, o *Document, info bucket
 }
 
 func notDeleted(o *Document) error {
-	return fmt.Errorf("%w: it is not deleted, but at version %d", store.ErrConflict, o.Newest())
+	return fmt.Errorf("%w: it is not deleted; it is at version %d", store.ErrConflict, o.Newest())
 }
 
 // restoredObject returns the object to put. If a later state or an index has a higher version than
@@ -248,7 +248,7 @@ func (w *writing) restoredObject(f *former) (*Document, error) {
 	next := *f.object
 	switch {
 	case last == math.MaxInt:
-		return nil, &store.CorruptError{Object: ObjectName(w.v.Service, next.key), Offset: -1, Reason: "no version number is left"}
+		return nil, &store.CorruptError{Object: ObjectName(w.v.Service, next.key), Offset: -1, Reason: "there are no version numbers left"}
 	case last > n:
 		next = *next.add(last+1, newVersion(v.Value, w.now, w.author()))
 	}

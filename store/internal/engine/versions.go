@@ -23,7 +23,7 @@ type versionList struct {
 	indexes map[string][]bucket.Version // by file
 }
 
-var errNoVersions = fmt.Errorf("%w: this storage keeps nothing of what is replaced or deleted", store.ErrUnsupported)
+var errNoVersions = fmt.Errorf("%w: this storage keeps no old versions of objects", store.ErrUnsupported)
 
 // listVersions lists the versions of a service. It returns [store.ErrUnsupported] if the bucket has
 // no versioning.

@@ -158,7 +158,7 @@ func (e *Engine) plan(service string, values map[string]store.Value, o store.Wri
 			key = strings.ToLower(name)
 		}
 		if twin, ok := stored[key]; ok {
-			err := fmt.Errorf("%w: %q and %q would be stored as one key, %q", store.ErrInvalid, twin, name, key)
+			err := fmt.Errorf("%w: %q and %q would be stored as the same key, %q", store.ErrInvalid, twin, name, key)
 			return nil, wrap("write", service, name, err)
 		}
 		stored[key] = name
@@ -293,7 +293,7 @@ func (w *writing) resolve(changes []*change, isNew func(*change) error) {
 			c.key = key
 		}
 		if twin, ok := taken[c.key]; ok && c.err == nil {
-			c.err = fmt.Errorf("%w: %q and %q name the same secret, %q", store.ErrInvalid, twin, c.name, c.key)
+			c.err = fmt.Errorf("%w: %q and %q are the same secret, %q", store.ErrInvalid, twin, c.name, c.key)
 		}
 		taken[c.key] = c.name
 	}

@@ -81,7 +81,7 @@ func (s *versionSuite) bodies(name string) []string {
 			s.Errorf("version %s: the listing says %+v, the object %+v", v.ID, v.Info, o.Info)
 		}
 		if want := s.caps.Method; want != "" && o.Seal.Method != want {
-			s.Errorf("version %s is sealed with %q, want %q", v.ID, o.Seal.Method, want)
+			s.Errorf("version %s is encrypted with %q, want %q", v.ID, o.Seal.Method, want)
 		}
 		out = append(out, string(o.Body))
 	}

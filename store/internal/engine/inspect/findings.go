@@ -91,8 +91,8 @@ func (in *inspection) checkRollbacks() {
 			}
 			f := fault{Finding: admin.Finding{
 				Check: admin.CheckRollback, Severity: admin.Serious, ID: store.ID{Key: s.key}, KeyAlias: x.Index.Alias,
-				Text: fmt.Sprintf("holds version %d, and %s/%s was made from version %d: somebody put an older state back, or another program "+
-					"deleted it and made it anew. No command reads the service until that is accepted", newest, in.v.Service, x.File, n),
+				Text: fmt.Sprintf("has version %d, but %s/%s was made from version %d: somebody restored an older state, or another program "+
+					"deleted it and created it again. No command reads the service until you accept that", newest, in.v.Service, x.File, n),
 			}}
 			if in.e.AllowRollback {
 				f.index = in.target(x.Index.Alias)
@@ -177,7 +177,7 @@ func (in *inspection) checkNames() {
 		if len(keys) > 1 && keys[0] == s.key {
 			in.add(fault{Finding: admin.Finding{
 				Check: admin.CheckCaseTwins, Severity: admin.Warning, ID: store.ID{Key: s.key},
-				Text: fmt.Sprintf("differs only in case from %s: chamber finds but the one in lower case, and in an environment they are one variable", few(keys[1:])),
+				Text: fmt.Sprintf("differs only in case from %s: chamber finds only the lower-case one, and in an environment both are one variable", few(keys[1:])),
 			}})
 		}
 	}
@@ -188,7 +188,7 @@ func (in *inspection) checkNames() {
 	if len(foreign) > 0 {
 		in.add(fault{Finding: admin.Finding{
 			Check: admin.CheckForeign, Severity: admin.Remark,
-			Text: "holds what is neither secret nor index of this backend: " + few(foreign),
+			Text: "contains objects that are neither secrets nor indexes of this backend: " + few(foreign),
 		}})
 	}
 }
@@ -216,12 +216,12 @@ func unsealed(err error, key string) *fault {
 		return nil
 	}
 	f := &fault{Finding: admin.Finding{Check: admin.CheckUnsealed, Severity: admin.Serious, ID: store.ID{Key: key}, Object: bad.Object}}
-	f.Text = "is not encrypted, as far as the storage says"
+	f.Text = "is not encrypted, according to the storage"
 	if bad.KeyID != "" { // it is encrypted, but with the wrong method or key
-		f.Check, f.Text = admin.CheckOtherKey, fmt.Sprintf("is sealed with %s under %s, which is not allowed here", bad.Method, bad.KeyID)
+		f.Check, f.Text = admin.CheckOtherKey, fmt.Sprintf("is encrypted with %s under %s, which is not allowed here", bad.Method, bad.KeyID)
 	} else if bad.Method != "" {
-		f.Text = "is sealed with " + bad.Method
+		f.Text = "is encrypted with " + bad.Method
 	}
-	f.Text += fmt.Sprintf("; wanted: %s. Nobody vouches for it, and no command takes it", bad.Want)
+	f.Text += fmt.Sprintf("; expected: %s. It can't be trusted, and no command uses it", bad.Want)
 	return f
 }

@@ -28,7 +28,7 @@ func (in *inspection) checkIndex(ctx context.Context, s *seenIndex) {
 		in.add(*bad)
 		return
 	case errors.Is(s.err, bucket.ErrDenied):
-		in.add(finding(admin.CheckDeniedIndex, admin.Remark, "may not be read by you, so that nothing is said of its entries (%s)", message(s.err)))
+		in.add(finding(admin.CheckDeniedIndex, admin.Remark, "is hidden from you, so its entries were not checked (%s)", message(s.err)))
 		return
 	case errors.Is(s.err, bucket.ErrKey):
 		in.checkUnusableIndex(s, finding)
@@ -39,11 +39,11 @@ func (in *inspection) checkIndex(ctx context.Context, s *seenIndex) {
 		in.add(f)
 		return
 	case s.err != nil:
-		in.add(finding(admin.CheckCorruptIndex, admin.Serious, "cannot be read, which stops every reader: %s", message(s.err)))
+		in.add(finding(admin.CheckCorruptIndex, admin.Serious, "can't be read, so every reader fails: %s", message(s.err)))
 		return
 	}
 	if other, foreign := s.Index.Foreign(); foreign {
-		f := finding(admin.CheckNameClash, admin.Serious, "has entries of %s and of %s, two aliases in one index: nobody can write under either", other, s.Index.Alias)
+		f := finding(admin.CheckNameClash, admin.Serious, "has entries of %s and of %s. Two aliases share one index, so nobody can write under either", other, s.Index.Alias)
 		if f.KeyAlias = other; index.FileName(other) != s.File { // the other alias has another file name: the entry is wrong
 			f.Check = admin.CheckCorruptIndex
 		}
@@ -51,7 +51,7 @@ func (in *inspection) checkIndex(ctx context.Context, s *seenIndex) {
 	}
 	if want, ok := in.aliasFor(s); ok && !in.e.Plain() {
 		if key := in.e.KeyID(ctx, want); key != "" && isOther(s.Seal.KeyID, key, want) {
-			in.add(finding(admin.CheckOtherKey, admin.Warning, "is under %s, and %s stands for %s now", s.Seal.KeyID, want, key))
+			in.add(finding(admin.CheckOtherKey, admin.Warning, "is encrypted with %s, but %s now points to %s", s.Seal.KeyID, want, key))
 		}
 	}
 	in.checkEntries(s, finding)
@@ -75,10 +75,10 @@ func (in *inspection) checkUnusableIndex(s *seenIndex, finding func(string, admi
 		needed = needed || secret.headDenied || secret.info.Seal.KeyID == "" || secret.info.Seal.KeyID == s.Seal.KeyID
 	}
 	if needed {
-		in.add(finding(admin.CheckDisabledKey, admin.Serious, "is under a key that cannot be used, which stops every reader, chamber's too: %s", message(s.err)))
+		in.add(finding(admin.CheckDisabledKey, admin.Serious, "is encrypted with a key that can't be used, so every reader fails, chamber too: %s", message(s.err)))
 		return
 	}
-	f := finding(admin.CheckLeftIndex, admin.Serious, "is under a key that cannot be used, which stops every reader, chamber's too; no secret is under that key: %s", message(s.err))
+	f := finding(admin.CheckLeftIndex, admin.Serious, "is encrypted with a key that can't be used, so every reader fails, chamber too; no secret uses that key: %s", message(s.err))
 	f.unneeded = s
 	in.add(f)
 }
@@ -95,16 +95,16 @@ func (in *inspection) checkUnneededIndex(s *seenIndex, finding func(string, admi
 			return // it is needed for that secret
 		}
 	}
-	f := finding(admin.CheckLeftIndex, admin.Warning, "has no entries, and nothing is under its alias: were its key disabled, it would stop every reader")
+	f := finding(admin.CheckLeftIndex, admin.Warning, "has no entries, and no secret uses its alias. If its key is disabled, every reader fails")
 	if f.unneeded = s; own {
-		f.Severity, f.Text = admin.Remark, "is all that is left of the service: it has no entries"
+		f.Severity, f.Text = admin.Remark, "is all that is left of the service, and has no entries"
 	}
 	if s.Index.Remembers() && in.inheritor(s) == nil {
 		f.Severity, f.unneeded = admin.Remark, nil
-		f.Text = "has no entries: it keeps the version numbers of deleted secrets, so that none is given twice"
+		f.Text = "has no entries. It keeps the version numbers of deleted secrets, so that none is used twice"
 	}
 	if s.info.Modified.IsZero() || in.e.Now().Sub(s.info.Modified) < unneededAge {
-		f.Severity, f.Text, f.unneeded = admin.Remark, "has had no entries for less than an hour", nil
+		f.Severity, f.Text, f.unneeded = admin.Remark, "has been empty for less than an hour", nil
 	}
 	in.add(f)
 }
@@ -134,7 +134,7 @@ func (in *inspection) checkEntries(s *seenIndex, finding func(string, admin.Seve
 		in.add(f)
 	}
 	if unverifiable > 0 {
-		f := finding(admin.CheckUnverifiable, admin.Warning, "was written by a program that does not verify, such as chamber: each reader asks for %s anew",
+		f := finding(admin.CheckUnverifiable, admin.Warning, "was written by another program, such as chamber, and can't be verified: each reader reads %s again",
 			counted(unverifiable, "secret"))
 		f.index = mend
 		in.add(f)
@@ -150,13 +150,13 @@ func (in *inspection) checkEntry(s *seenIndex, key string, secret *seenSecret) (
 	}
 	switch {
 	case secret == nil || secret.deleted:
-		return admin.CheckGhost, admin.Serious, "is deleted, and its value still stands in " + place + ", where chamber reads it"
+		return admin.CheckGhost, admin.Serious, "is deleted, but its value is still in " + place + ", where chamber reads it"
 	case entry.Moving && secret.vouchedBy != nil && secret.vouchedBy != s.IndexState && entry.Tag == string(secret.info.Tag):
-		return admin.CheckMoving, admin.Warning, fmt.Sprintf("is being moved from %s to %s, or a rekey was interrupted: its value stands in both indexes", secret.alias, s.Index.Alias)
+		return admin.CheckMoving, admin.Warning, fmt.Sprintf("is being moved from %s to %s, or a rekey was interrupted: its value is in both indexes", secret.alias, s.Index.Alias)
 	case secret.alias != "" && secret.alias != s.Index.Alias && secret.alias != entry.Alias: // else two aliases share the index: CheckNameClash
-		return admin.CheckStray, admin.Serious, fmt.Sprintf("is under %s, and a value of it stands in %s, where chamber reads it", secret.alias, place)
+		return admin.CheckStray, admin.Serious, fmt.Sprintf("is under %s, but %s also has a value of it, which chamber reads", secret.alias, place)
 	case secret.hidden && secret.info.Seal.KeyID != "" && s.Seal.KeyID != "" && secret.info.Seal.KeyID != s.Seal.KeyID:
-		return admin.CheckStray, admin.Serious, "is under another key, and a value of it stands in " + place + ", where chamber reads it"
+		return admin.CheckStray, admin.Serious, "is under another key, but a value of it is in " + place + ", where chamber reads it"
 	case secret.vouchedBy == s.IndexState || secret.object == nil:
 		return "", "", ""
 	}
@@ -166,11 +166,11 @@ func (in *inspection) checkEntry(s *seenIndex, key string, secret *seenSecret) (
 	case entry.Tag != "" && entry.Version > newest:
 		return "", "", "" // a rollback: checkRollbacks reports it
 	case !right && (entry.Version == newest || in.e.Plain() && entry.Version == 0):
-		return admin.CheckDrift, admin.Warning, fmt.Sprintf("has another value in version %d than in %s, where chamber reads it", newest, place)
+		return admin.CheckDrift, admin.Warning, fmt.Sprintf("has another value in version %d than %s, which chamber reads", newest, place)
 	case !right:
-		return admin.CheckDrift, admin.Warning, fmt.Sprintf("is at version %d, and %s, where chamber reads it, has version %d", newest, place, entry.Version)
+		return admin.CheckDrift, admin.Warning, fmt.Sprintf("is at version %d, but %s, which chamber reads, has version %d", newest, place, entry.Version)
 	case entry.Tag == "":
 		return admin.CheckUnverifiable, "", ""
 	}
-	return admin.CheckDrift, admin.Warning, "has changed since the index was made, though not in its newest value: each reader asks for it anew"
+	return admin.CheckDrift, admin.Warning, "has changed since the index was made, but its newest value is the same: each reader reads it again"
 }

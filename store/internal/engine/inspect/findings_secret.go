@@ -32,27 +32,27 @@ func (in *inspection) checkSecret(s *seenSecret) {
 		in.add(*bad)
 		return
 	case errors.Is(s.err, bucket.ErrKey):
-		in.add(finding(admin.CheckDisabledKey, admin.Serious, "is under a key that cannot be used, which stops every reader: %s", message(s.err)))
+		in.add(finding(admin.CheckDisabledKey, admin.Serious, "is encrypted with a key that can't be used, so every reader fails: %s", message(s.err)))
 		return
 	case s.err != nil:
-		in.add(finding(admin.CheckCorruptSecret, admin.Serious, "cannot be read as a secret, which stops every reader and writer of the service: %s", message(s.err)))
+		in.add(finding(admin.CheckCorruptSecret, admin.Serious, "is not a valid secret, so every reader and writer of the service fails: %s", message(s.err)))
 		return
 	case s.deleted:
 		in.checkTombstone(s, finding)
 		return
 	}
 	for _, n := range in.lost(s) {
-		in.add(finding(admin.CheckLostVersion, admin.Remark, "has lost version %d: a program that writes without conditions, such as chamber, wrote over it. "+
-			"Where the bucket keeps versions, it still has it", n))
+		in.add(finding(admin.CheckLostVersion, admin.Remark, "has lost version %d: a program that writes without conditions, such as chamber, overwrote it. "+
+			"A bucket with versioning still has it", n))
 	}
 }
 
 // checkTombstone adds a finding for a tombstone. It is repairable if it is old enough.
 func (in *inspection) checkTombstone(s *seenSecret, finding func(string, admin.Severity, string, ...any) fault) {
-	f := finding(admin.CheckTombstone, admin.Remark, "was deleted on %s; what marks it as deleted goes after 24 hours", s.info.Modified.UTC().Format(time.DateOnly))
+	f := finding(admin.CheckTombstone, admin.Remark, "was deleted on %s; the tombstone can be removed after 24 hours", s.info.Modified.UTC().Format(time.DateOnly))
 	if known := s.object == nil || s.object.Deleted; known && !s.info.Modified.IsZero() && in.e.Now().Sub(s.info.Modified) >= tombstoneAge {
 		f.tombstone = s
-		f.Text = fmt.Sprintf("was deleted on %s; what marks it as deleted is no longer needed", s.info.Modified.UTC().Format(time.DateOnly))
+		f.Text = fmt.Sprintf("was deleted on %s; the tombstone is no longer needed", s.info.Modified.UTC().Format(time.DateOnly))
 	}
 	in.add(f)
 }
@@ -129,20 +129,20 @@ func (in *inspection) checkKeys(ctx context.Context) {
 		in.add(f)
 	}
 	for alias, keys := range orphans {
-		text := "in no index, unseen by chamber and asked for anew by each reader"
+		text := "in no index: chamber doesn't find it, and each reader reads it separately"
 		if alias == "" && !in.e.Plain() {
-			text += ", of an alias that cannot be told"
+			text += ", and its alias is unknown"
 		}
 		of(admin.CheckOrphan, admin.Warning, keys, alias, text)
 	}
 	for at, keys := range elsewhere {
-		of(admin.CheckOtherKey, admin.Warning, keys, at.alias, fmt.Sprintf("of %s under %s, while the alias stands for %s", at.alias, at.key, at.want))
+		of(admin.CheckOtherKey, admin.Warning, keys, at.alias, fmt.Sprintf("of %s encrypted with %s, while the alias points to %s", at.alias, at.key, at.want))
 	}
 	if len(hidden) > 0 {
 		of(admin.CheckHidden, admin.Remark, hidden, "", "hidden from you")
 	}
 	if len(silent) > 0 {
-		of(admin.CheckNoAlias, admin.Remark, silent, "", "without a note of the key alias, because another program, such as chamber, wrote them")
+		of(admin.CheckNoAlias, admin.Remark, silent, "", "without a recorded key alias, because another program, such as chamber, wrote them")
 	}
 }
 
