@@ -31,7 +31,7 @@ func sessionEnded(err error) error {
 	var refused *bucket.Error
 	if errors.As(err, &refused) && errors.Is(err, bucket.ErrDenied) {
 		ended := *refused
-		ended.Err, ended.Reason = bucket.ErrCredentials, "it was allowed a moment ago, so the session has probably expired"
+		ended.Err, ended.Reason = bucket.ErrCredentials, "it was allowed a moment ago, so the session has ended"
 		return &ended
 	}
 	return err
