@@ -37,7 +37,7 @@ func rows(text string) []string {
 func TestAuditTellsWhoRead(t *testing.T) {
 	server := trailtest.New(t)
 	server.Spoil(time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC))
-	b := auditor(t, server, "COFFER_S3_BUCKET=b")
+	b := auditor(t, server, "COFFER_S3_BUCKET=bucket")
 	got := b.run("audit Team"+thatDay, "")
 	want := []string{
 		"10:00 build-7 index team/__kms_alias_app__latest.json",
@@ -88,7 +88,7 @@ func TestAuditTellsWhoReadParameters(t *testing.T) {
 }
 
 func TestAnAuditThatFindsNothingTellsItsLimits(t *testing.T) {
-	b := auditor(t, trailtest.New(t), "COFFER_S3_BUCKET=b")
+	b := auditor(t, trailtest.New(t), "COFFER_S3_BUCKET=bucket")
 	got := b.run("audit none --cloudtrail --since 2020-01-01", "")
 	if got.exit != 0 || got.stdout != "" {
 		t.Errorf("%+v", got)
@@ -107,7 +107,7 @@ func TestAnAuditThatFindsNothingTellsItsLimits(t *testing.T) {
 
 func TestRefusalsOfAnAudit(t *testing.T) {
 	server := trailtest.New(t)
-	b := auditor(t, server, "COFFER_S3_BUCKET=b")
+	b := auditor(t, server, "COFFER_S3_BUCKET=bucket")
 	for code, want := range map[string]struct {
 		exit int
 		says string
@@ -126,7 +126,7 @@ func TestRefusalsOfAnAudit(t *testing.T) {
 	server = trailtest.New(t)
 	server.Pages(12)
 	server.Refuse(func(n int) (int, string) { return map[int]int{2: 400}[n], "ThrottlingException" })
-	b = auditor(t, server, "COFFER_S3_BUCKET=b")
+	b = auditor(t, server, "COFFER_S3_BUCKET=bucket")
 	if got := b.run("audit team"+thatDay, ""); got.exit != 6 || len(rows(got.stdout)) != 2 {
 		t.Errorf("%+v; want the two latest, and exit code 6", got)
 	}
@@ -145,7 +145,7 @@ func TestAuditTellsWhoWroteInABucket(t *testing.T) {
 	b.do("write team url -", canary)
 	b.do("write team url -", canary+" 2")
 	b.do("write team ops - --kms-key-alias alias/ops", canary)
-	if got := b.out("audit team"); strings.Count(got, " url ") != 2 || strings.Count(got, " ops ") != 1 || strings.Contains(got, canary) {
+	if got := b.out("audit team"); strings.Count(got, "\turl\t") != 2 || strings.Count(got, "\tops\t") != 1 || strings.Contains(got, canary) {
 		t.Errorf("%q", got)
 	}
 	b.KMS.SetState("alias/ops", s3test.Disabled)
@@ -189,7 +189,7 @@ func TestRekeyOnParameterStore(t *testing.T) {
 	if got := b.run("rekey day --same --kms-key-alias alias/ops --json", ""); got.exit != 0 || strings.Count(got.stdout, `"outcome":"moved"`) != 2 || strings.Contains(got.stdout, canary) {
 		t.Errorf("--same: %+v", got)
 	}
-	if got := b.out("audit day"); strings.Count(got, " db_url ") != 2 || strings.Count(got, " key ") != 1 {
+	if got := b.out("audit day"); strings.Count(got, "\tdb_url\t") != 2 || strings.Count(got, "\tkey\t") != 1 {
 		t.Errorf("audit: %q", got)
 	}
 }

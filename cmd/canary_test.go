@@ -53,6 +53,7 @@ var everyCommand = map[string][]struct {
 	"init":       {{line: "init --yes"}},
 	"config":     {{line: "config"}},
 	"whoami":     {{line: "whoami"}, {line: "whoami --json"}},
+	"help":       {{line: "help exit-codes"}},
 	"completion": {{line: "completion bash"}},
 	"complete":   {{line: "__complete read team "}},
 	"version":    {{line: "version"}},

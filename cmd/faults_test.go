@@ -57,8 +57,8 @@ func faultsOfServers(t *testing.T) map[string]fault {
 		"speaks TLS alone":            {at("http://" + encrypted.Listener.Addr().String()), 7, "speaks TLS, not plain HTTP\n  write the endpoint as https://"},
 		"has an unknown certificate":  {at(encrypted.URL), 7, "is not accepted: x509: certificate signed by unknown authority\n  AWS_CA_BUNDLE"},
 		"speaks another protocol":     {at("http://" + ssh), 7, ssh + " answers, but not with HTTP\n  is it the right port?"},
-		"is behind no proxy":          {[]string{"COFFER_ENDPOINT_URL=", "HTTPS_PROXY=http://" + nobody}, 7, " cannot be used: " + nobody + ": connection refused\n  HTTPS_PROXY"},
-		"is behind a proxy that asks": {[]string{"COFFER_ENDPOINT_URL=", "HTTPS_PROXY=" + proxy.URL}, 7, " answers 407 Proxy Authentication Required\n  HTTPS_PROXY"},
+		"is behind no proxy":          {[]string{"COFFER_ENDPOINT_URL=", "COFFER_S3_BUCKET=bucket", "HTTPS_PROXY=http://" + nobody}, 7, " cannot be used: " + nobody + ": connection refused\n  HTTPS_PROXY"},
+		"is behind a proxy that asks": {[]string{"COFFER_ENDPOINT_URL=", "COFFER_S3_BUCKET=bucket", "HTTPS_PROXY=" + proxy.URL}, 7, " answers 407 Proxy Authentication Required\n  HTTPS_PROXY"},
 	}
 }
 

@@ -353,7 +353,7 @@ func TestInitPrintsTerraform(t *testing.T) {
 		}
 	}
 	aws := newBench(t, s3test.Options{})
-	aws.env = append(aws.env, "COFFER_ENDPOINT_URL=")
+	aws.env = append(aws.env, "COFFER_ENDPOINT_URL=", "COFFER_S3_BUCKET=bucket")
 	printed(aws, 9)
 
 	other := newBench(t, s3test.Options{Quirks: s3test.Quirks{Settings: s3test.SettingsQuirks{BlockDeniesPuts: true}}})

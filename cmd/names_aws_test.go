@@ -114,7 +114,7 @@ func TestAliasesAreFoundAsTheyAreListed(t *testing.T) {
 		if got := s.run("keys svc --key "+capitals, ""); got.exit != 0 || !strings.Contains(got.stdout, "svc") {
 			s.Errorf("keys --key: %+v", got)
 		}
-		if got := s.run("rekey svc --from "+capitals+" --to alias/ops --dry-run", ""); got.exit != 0 || !strings.Contains(got.stdout, "key") {
+		if got := s.run("rekey svc --from "+capitals+" --to alias/ops --create --dry-run", ""); got.exit != 0 || !strings.Contains(got.stdout, "key") {
 			s.Errorf("rekey --from: %+v", got)
 		}
 		if s.Server == nil && s.can("index") { // an alias of KMS must be exact: KMS itself looks it up

@@ -144,7 +144,7 @@ func TestPinsCostOneLookUp(t *testing.T) {
 		{"import team " + file, 1, 0},
 		{"import fresh%d " + file, 1, 1}, // the first of a service has asked before
 		{"delete team db_url", 1, 0},
-		{"rekey team --from alias/ops --to alias/app --dry-run", 1, 0},
+		{"rekey team --from alias/ops --to alias/app --dry-run", 2, 1}, // looks the alias up,
 		{"exec other -- true", 0, 0},
 		{"read other x", 0, 0},
 		{"list other", 0, 0},

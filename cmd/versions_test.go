@@ -90,7 +90,7 @@ func TestStatesThatMayNotBeReadAreCounted(t *testing.T) {
 	b.do("delete team db_url", "")
 	b.do("delete team pager --kms-key-alias alias/ops", "")
 	b.SetPolicy(dev.AccessKeyID, s3test.Policy{DenyDecrypt: []string{"alias/ops"}})
-	b.wants("restore team --deleted", "", 0, []string{"db_url  1", "pager   -"}, []string{
+	b.wants("restore team --deleted", "", 0, []string{"db_url\t1", "pager\t-"}, []string{
 		"coffer: 1 of 2 states cannot be read:\n", "not allowed to get a version of team/pager.json (AccessDenied)",
 	})
 	b.wants("restore team --deleted --json", "", 0, []string{`"error": "secret \"pager\" in service \"team\": not allowed`}, nil)

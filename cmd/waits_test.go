@@ -194,11 +194,11 @@ func TestAWaitIsToldAndAnInterruptEndsIt(t *testing.T) {
 	}{
 		"a read": {
 			func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/api/db_password.json") }, "read api db_password",
-			" (GetObject api/db_password.json) (Ctrl-C to stop, --timeout 10s to wait less)", "; nothing was changed\n",
+			" (GetObject api/db_password.json), attempt 1 of 10 (Ctrl-C to stop, --timeout 10s to wait less)", "; nothing was changed\n",
 		},
 		"a put": {
 			putOf("/api/db_password.json"), "write api db_password -",
-			" (PutObject api/db_password.json under alias/app) (Ctrl-C to stop, --timeout 10s to wait less)",
+			" (PutObject api/db_password.json under alias/app), attempt 1 of 10 (Ctrl-C to stop, --timeout 10s to wait less)",
 			"the change to api/db_password may have been made: run coffer history api db_password to see\n",
 		},
 	} {

@@ -190,7 +190,8 @@ refused chamber -b nonsense list app
 
 # version, help, completion
 has "$(chamber version)" '1.2.3'
-has "$(chamber help)" 'list-services'
+has "$(chamber help)" 'services'
+has "$(chamber help list-services)" '--secrets'
 has "$(chamber help write)" 'singleline'
 has "$(chamber write --help)" 'skip-unchanged'
 has "$(chamber completion bash)" 'complete'

@@ -3,6 +3,8 @@ package awsconf
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net"
 
 	"github.com/aws/smithy-go"
 
@@ -16,6 +18,8 @@ func Said(err error) string {
 	var unread *smithy.DeserializationError
 	status := answered(err)
 	switch {
+	case CutOff(err):
+		return "the connection was closed in the middle of the answer"
 	case errors.As(err, &unread) && status == 0:
 		return "the answer is not one of this API"
 	case unread != nil, status != 0 && (!errors.As(err, &api) || isBare(api)):
@@ -33,6 +37,12 @@ func Said(err error) string {
 		err = operation.Err
 	}
 	return foreign.Text(err.Error())
+}
+
+// CutOff reports whether a response began and its connection ended before the response did.
+func CutOff(err error) bool {
+	var network net.Error
+	return answered(err) != 0 && (errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network))
 }
 
 // isBare reports whether the SDK has made up an error because the response has none.

@@ -52,7 +52,7 @@ func Storage(ctx context.Context, op, object string, err error, own map[string]e
 		refusal.Kind = kind(refusal.Code, refusal.Status, own)
 	default:
 		refusal.Reason = awsconf.Said(err)
-		if refusal.Status != 0 && (refusal.Status < http.StatusInternalServerError || refusal.Status == http.StatusNotImplemented) {
+		if refusal.Status != 0 && !awsconf.CutOff(err) && (refusal.Status < http.StatusInternalServerError || refusal.Status == http.StatusNotImplemented) {
 			refusal.Kind = store.ErrConfiguration // another server than the service's
 		}
 	}
