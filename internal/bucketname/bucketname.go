@@ -5,7 +5,6 @@ package bucketname
 import (
 	"fmt"
 	"net"
-	"regexp"
 	"strings"
 )
 
@@ -42,17 +41,22 @@ func Check(name string) error {
 		return &NameError{name, "is a URL, not the name of a bucket", "write the bucket's name alone; --endpoint-url has the URL of another S3 server"}
 	case below && bucket != "": // the parts are not repeated: it may be a secret in the wrong variable
 		return &NameError{name, "names a place in a bucket: secrets are kept at the top of one", "write the bucket's name alone, without what follows it"}
-	case !anywhere.MatchString(name):
+	case !has(name, anyName, 1, 255):
 		return &NameError{name, "is not the name of a bucket: it has other characters than letters, digits, dots, hyphens and underscores", rules}
 	}
 	return nil
 }
 
-var (
-	anywhere = regexp.MustCompile(`^[A-Za-z0-9._-]{1,255}$`)
-	today    = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
-	once     = regexp.MustCompile(`^[A-Za-z0-9._-]{3,255}$`) // of buckets in us-east-1 until 2018
+const (
+	lowerOrDigit = "abcdefghijklmnopqrstuvwxyz0123456789"
+	anyName      = lowerOrDigit + "ABCDEFGHIJKLMNOPQRSTUVWXYZ._-"
 )
+
+// has reports whether a text has least to most bytes, all of them from a set. These are no regular
+// expressions: those would be compiled at every start of the program.
+func has(text, set string, least, most int) bool {
+	return len(text) >= least && len(text) <= most && strings.Trim(text, set) == ""
+}
 
 const rules = "a bucket's name has 3 to 63 characters: lower-case letters, digits, dots and hyphens, with a letter or a digit at both ends"
 
@@ -74,8 +78,9 @@ func CheckAWS(name, region string) error {
 			return &NameError{name, kind.reason, wayToBucket}
 		}
 	}
-	old := region == "us-east-1" && once.MatchString(name)
-	if !old && !today.MatchString(name) || strings.Contains(name, "..") || net.ParseIP(name) != nil {
+	today := has(name, lowerOrDigit+".-", 3, 63) && has(name[:1]+name[len(name)-1:], lowerOrDigit, 2, 2)
+	old := region == "us-east-1" && has(name, anyName, 3, 255) // those made until 2018
+	if !old && !today || strings.Contains(name, "..") || net.ParseIP(name) != nil {
 		return &NameError{name, "is not the name of a bucket on Amazon S3", rules}
 	}
 	return nil
