@@ -52,6 +52,9 @@ func (c *FindCmd) Run(ctx context.Context, a *app.App) error {
 	for _, id := range matches {
 		t.Row(id.Service, id.Key)
 	}
+	if len(matches) == 0 {
+		a.Note("nothing was found")
+	}
 	return t.Print()
 }
 
@@ -63,7 +66,7 @@ func (c *FindCmd) text(a *app.App) (string, error) {
 		}
 		return c.Text, nil
 	case !c.ByValue:
-		return "", app.Usage("no key to find")
+		return "", app.WithHint(app.Usage("missing argument: TEXT"), "usage: coffer find TEXT [flags] (coffer find --help shows how)")
 	case c.Text == "-":
 		text, err := readLimited("standard input", a.OpenStdin)
 		return strings.TrimSuffix(text, "\n"), err

@@ -120,6 +120,7 @@ func TestFindPartsOfNames(t *testing.T) {
 			t.Errorf("coffer %s finds %s, want %s", line, got, want)
 		}
 	}
+	b.wants("find nothing", "", 0, []string{"Service\tKey\n"}, []string{"nothing was found"})
 }
 
 func TestDiffShowsDifferences(t *testing.T) {

@@ -42,19 +42,24 @@ func usageError(args []string, err error) error {
 			hint = "did you mean " + near + "? " + hint
 		}
 	case rest == "argument" && len(node.Children) > 0:
-		text, hint = "there is no command "+word, meant(node, args, word, secret, hint)
+		text, hint = "there is no command "+strings.TrimPrefix(command+" "+word, "coffer "), meant(node, args, word, secret, usage(node, hint))
 	case rest == "argument" && secret:
 		text = "too many arguments: a value with spaces needs quotes"
 	case rest == "argument":
 		text, hint = "unexpected argument "+word, usage(node, hint)
 	case strings.HasPrefix(text, "expected"), strings.HasPrefix(text, "missing"):
 		text, hint = missing(text), usage(node, hint)
+	case strings.HasSuffix(text, `but got "EOL" (<EOL>)`): // a flag at the end of the line
+		flag, _, _ := strings.Cut(text, ":")
+		text = flag + " needs a value"
 	case secret && strings.HasPrefix(text, "--"): // a known flag, then its value
 		if flag, _, ok := strings.Cut(text, ": "); ok {
 			text = flag + ": its value is not understood"
 		}
 	case secret:
 		text = "the arguments are not understood"
+	case strings.Contains(text, " must be one of "):
+		text = choice(text)
 	}
 	return app.WithHint(app.Usage("%s", text), hint)
 }
@@ -122,6 +127,18 @@ func missing(text string) string {
 	})
 	_, names, _ := strings.Cut(strings.ReplaceAll(text, `"`, ""), " ")
 	return "missing argument: " + names
+}
+
+// choice says which words an argument or a flag takes, for kong's: --format must be one of "yaml","dotenv"
+// but got "toml".
+func choice(text string) string {
+	what, rest, _ := strings.Cut(text, " must be one of ")
+	words, got, _ := strings.Cut(rest, " but got ")
+	if name, ok := strings.CutPrefix(what, "<"); ok {
+		what = strings.ToUpper(strings.TrimSuffix(name, ">"))
+	}
+	taken := strings.FieldsFunc(words, func(r rune) bool { return r == '"' || r == ',' })
+	return what + ": " + got + " is not one of " + strings.Join(taken, ", ")
 }
 
 // shellWords joins arguments for a shell.

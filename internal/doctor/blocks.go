@@ -68,7 +68,7 @@ var reasons = [...]struct{ check, why string }{
 	{admin.CheckEncryption, "What other programs store in the bucket isn't encrypted under your key."},
 	{admin.CheckKey, "New secrets can't be encrypted as configured."},
 	{admin.CheckLifecycle, "Old versions of deleted secrets stay in the bucket for ever."},
-	{admin.CheckPermission, "Commands that need the permission fail, or leave secrets out."},
+	{admin.CheckPermission, "Without a permission, the commands that need it fail, or leave secrets out."},
 	{admin.CheckPolicy, "The bucket doesn't refuse requests that it should."},
 	{admin.CheckPublicAccess, "A mistake in a policy could make the bucket public."},
 	{admin.CheckTLSOnly, "Values could cross the network in clear."},
