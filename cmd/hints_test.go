@@ -165,6 +165,7 @@ func TestHintsWorkWhenTypedAndRun(t *testing.T) {
 		b := newBench(t, s3test.Options{})
 		b.do("write team key -", canary)
 		corruptIndex(b)
+		b.hints("write team key -", 8, "coffer doctor --fix team rebuilds the index")
 		if got := b.run("doctor team", ""); !strings.Contains(got.stdout, "coffer doctor --fix team") {
 			t.Errorf("%+v", got)
 		}

@@ -208,7 +208,7 @@ var s3Failures = map[string]struct {
 	// Objects that are corrupt, or that no index vouches for.
 	"reading with a corrupt index": {
 		setup: after(corruptIndex), args: "exec team -- printenv DB_URL", stdout: []string{canary + " of app"},
-		stderr: []string{"coffer: " + appIndex + " is damaged at byte 11: ", "; its secrets were read one at a time\n"},
+		stderr: []string{"coffer: " + appIndex + " is damaged at byte 11: ", "; its secrets were read one at a time. coffer doctor --fix team repairs it\n"},
 	},
 	"writing with a corrupt index": {
 		setup: after(corruptIndex), args: "write team x -", stdin: canary,

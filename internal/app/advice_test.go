@@ -14,7 +14,7 @@ func TestAdviceOfInit(t *testing.T) {
 		hint    string
 	}{
 		"too many buckets":      {store.StorageError{Op: "create the bucket", Status: 400, Code: "TooManyBuckets", Kind: store.ErrConfiguration}, ""},
-		"somebody else's name":  {store.StorageError{Op: "create the bucket", Status: 409, Code: "BucketAlreadyExists", Kind: store.ErrConflict}, "take another name"},
+		"somebody else's name":  {store.StorageError{Op: "create the bucket", Status: 409, Code: "BucketAlreadyExists", Kind: store.ErrConflict}, "--bucket (or COFFER_S3_BUCKET) with one of your own"},
 		"another region":        {store.StorageError{Op: "look at the bucket", Status: 400, Code: "BadRequest", Kind: store.ErrConfiguration}, "is the region right"},
 		"no credentials at all": {store.StorageError{Op: "look at the bucket", Kind: store.ErrCredentials}, "no usable credentials"},
 	} {

@@ -204,7 +204,7 @@ func plainSentence(err error) string {
 		return fmt.Sprintf("%s %s: %v", path.Op, path.Path, path.Err)
 	}
 	text := strings.ReplaceAll(err.Error(), "\n", "; ") // of joined errors
-	for _, sentinel := range []error{errUsage, store.ErrInvalid, store.ErrConfiguration, store.ErrConflict, store.ErrNotFound, store.ErrUnsupported} {
+	for _, sentinel := range []error{errUsage, store.ErrInvalid, store.ErrConfiguration, store.ErrConflict, store.ErrNotFound, store.ErrUnsupported, store.ErrUnavailable} {
 		text = strings.TrimSuffix(strings.TrimPrefix(text, sentinel.Error()+": "), ": "+sentinel.Error())
 	}
 	return text
@@ -245,7 +245,7 @@ func refusal(e *store.StorageError, err error) string {
 		what += " (" + e.Code + ")"
 	}
 	switch {
-	case e.Reason == "":
+	case e.Reason == "", strings.EqualFold(strings.ReplaceAll(e.Reason, " ", ""), e.Code): // of an answer without a body: "Bad Request"
 		return what
 	case own:
 		return what + ": " + e.Reason
@@ -262,5 +262,8 @@ func notReached(e *store.StorageError) bool {
 	return strings.HasPrefix(e.Reason, "no answer from ")
 }
 
-// opLookAtBucket is the operation of the first request of init, HeadBucket.
-const opLookAtBucket = "look at the bucket"
+// Operations of init: HeadBucket, its first request to S3, and CreateBucket.
+const (
+	opLookAtBucket = "look at the bucket"
+	opCreateBucket = "create the bucket"
+)

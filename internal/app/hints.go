@@ -30,7 +30,9 @@ func ownHint(err error) string {
 	var corrupt *store.CorruptError
 	var unreadable *unreadableError
 	var refused *store.StorageError
-	var hinted interface{ Hint() string } // awsconf's, and store.CredentialsError
+	var contact *awsconf.ContactError
+	var answer interface{ ErrorCode() string } // of KMS, for a command that asks it itself
+	var hinted interface{ Hint() string }      // awsconf's, and store.CredentialsError
 	switch {
 	case errors.As(err, &own):
 		return own.hint
@@ -47,13 +49,17 @@ func ownHint(err error) string {
 	case errors.As(err, &rollback):
 		return "an older version was restored, or another program deleted it and wrote it again; --allow-rollback accepts it once, coffer doctor --fix --allow-rollback permanently"
 	case errors.As(err, &corrupt) && strings.Contains(corrupt.Object, "/__"):
-		return "coffer doctor --fix rebuilds an index from its secrets"
+		return "coffer doctor --fix " + serviceOf(corrupt) + " rebuilds the index from its secrets"
 	case errors.As(err, &corrupt):
-		return "coffer doctor " + path.Dir(strings.TrimPrefix(corrupt.Object, "/")) + " shows what is wrong with it, and the command that repairs it"
+		return "coffer doctor " + serviceOf(corrupt) + " shows what is wrong with it, and the command that repairs it"
 	case errors.As(err, &unreadable):
 		return unreadable.hint()
 	case errors.As(err, &refused):
 		return storageHint(refused)
+	case errors.As(err, &contact) && contact.Code != "":
+		return hintOf(contact.Code)
+	case errors.As(err, &answer) && hintOf(answer.ErrorCode()) != "":
+		return hintOf(answer.ErrorCode())
 	case errors.Is(err, awsconf.ErrNoRegion):
 		return "--region, COFFER_AWS_REGION or AWS_REGION"
 	case errors.Is(err, store.ErrIndexBehind):
@@ -61,6 +67,9 @@ func ownHint(err error) string {
 	}
 	return environHint(err)
 }
+
+// serviceOf returns the service of a damaged object.
+func serviceOf(e *store.CorruptError) string { return path.Dir(strings.TrimPrefix(e.Object, "/")) }
 
 func aliasHint(e *store.AliasError) string {
 	switch {

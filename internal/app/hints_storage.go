@@ -35,6 +35,9 @@ func storageHint(e *store.StorageError) string {
 		return "if the server does not know the conditions of the bucket's policy, take the policy away there: coffer init --without policy makes none"
 	case e.Op == opLookAtBucket && e.Status == http.StatusBadRequest: // the answer to HEAD has no body
 		return "is the region right (--region, or COFFER_AWS_REGION), and are the credentials this server's?"
+	case e.Op == opLookAtBucket && (e.Status == http.StatusMethodNotAllowed || e.Status == http.StatusNotImplemented),
+		e.Op == opCreateBucket && e.Status == http.StatusNotFound:
+		return "is --endpoint-url (or COFFER_ENDPOINT_URL) the URL of an S3 server, without a path?"
 	case errors.Is(e, store.ErrCredentials):
 		return "no usable credentials: set up a profile, a role or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
 	}
@@ -42,6 +45,12 @@ func storageHint(e *store.StorageError) string {
 }
 
 const lostIdentity = "the key file is missing, or in another directory: put it back from a backup, or set COFFER_KEY_DIR. coffer doctor shows which file. Without it nobody can decrypt the secret"
+
+// hintOf returns the hint of a code alone; "" for none.
+func hintOf(code string) string {
+	hint, _ := codeHint(code)
+	return hint
+}
 
 // codeHint returns the hint of a code alone, and whether it has one.
 func codeHint(code string) (hint string, ok bool) {
@@ -52,7 +61,7 @@ func codeHint(code string) (hint string, ok bool) {
 		return "nothing was changed; coffer doctor --probe shows what this server keeps", true
 	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
 		return "the session has ended: get new credentials (aws sso login, or assume the role again)", true
-	case "InvalidAccessKeyId", "SignatureDoesNotMatch":
+	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException":
 		return "these credentials are not of this storage", true
 	case "RequestTimeTooSkewed":
 		return "this machine's clock is wrong", true
@@ -73,7 +82,7 @@ func codeHint(code string) (hint string, ok bool) {
 	case "NoSuchBucket":
 		return "is the bucket's name right, and the region? coffer init creates the bucket", true
 	case "BucketAlreadyExists":
-		return "somebody else has a bucket of that name: take another name", true
+		return "a name is taken once for all accounts: --bucket (or COFFER_S3_BUCKET) with one of your own, such as acme-secrets", true
 	case "InvalidBucketName":
 		return "a bucket's name has 3 to 63 characters: lower-case letters, digits, dots and hyphens", true
 	case "PermanentRedirect", "AuthorizationHeaderMalformed":

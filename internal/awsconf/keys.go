@@ -165,7 +165,7 @@ func (k *Keys) fail(ctx context.Context, doing string, err error) error {
 	}
 	kind := keySentinel(err)
 	if text := Unanswered(err); text != "" && !identityFailed(err) {
-		return fmt.Errorf("%s: %s: %w", doing, text, kind)
+		return fmt.Errorf("%s: %w: %w", doing, &toldError{text, err}, kind)
 	}
 	if k.other && !speaksKMS(err) {
 		what := "this server does not answer as KMS does"

@@ -313,7 +313,7 @@ func (e *Engine) notices(v *View) []string {
 	for _, file := range slices.Sorted(maps.Keys(v.Indexes)) {
 		s := v.Indexes[file]
 		if s.Corrupt != nil {
-			out = append(out, fmt.Sprintf("%v; its secrets were read one at a time", s.Corrupt))
+			out = append(out, fmt.Sprintf("%v; its secrets were read one at a time. coffer doctor --fix %s repairs it", s.Corrupt, v.Service))
 		}
 		if s.Index == nil {
 			continue
