@@ -275,7 +275,7 @@ func TestCompletionKnowsAliasesWithoutARequest(t *testing.T) {
 var free = map[string]bool{
 	"bucket": true, "from-bucket": true, "to-bucket": true, "region": true, "profile": true, "endpoint-url": true, "retries": true,
 	"version": true, "versions": true, "if-version": true, "generate": true, "expires": true, "since": true, "until": true, "at": true, "revoke": true,
-	"flatten": true, "strict-value": true, "allow-env": true, "name": true, "tags": true, "principal": true,
+	"flatten": true, "strict-value": true, "mask-text": true, "allow-env": true, "name": true, "tags": true, "principal": true,
 	"min-throttle-delay": true,
 	"<text>":             true, "<value>": true, "<tag>": true, "<words>": true,
 }

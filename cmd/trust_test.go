@@ -115,7 +115,7 @@ func TestInterruptedAtEachRequest(t *testing.T) {
 					interrupted++
 				}
 				// 6: interrupted in a put, of which nobody knows whether it was made.
-				if code != 0 && code != 130 && (code != 6 || !strings.Contains(stderr.String(), "may or may not be stored")) {
+				if code != 0 && code != 130 && (code != 6 || !strings.Contains(stderr.String(), "may or may not")) {
 					t.Errorf("exit code %d", code)
 				}
 				if s.wantChanged(a, code == 0) {

@@ -69,7 +69,7 @@ func TestTheEventsOfATrail(t *testing.T) {
 	}
 	want := awsconf.Decrypt{
 		ID: "b1b32a6c-0000-4000-8000-000000000001", Time: day.Add(10 * time.Hour), Who: "arn:aws:sts::111122223333:assumed-role/ci/build-7",
-		Context:  map[string]string{"aws:s3:arn": "arn:aws:s3:::b/team/__kms_alias_app__latest.json"},
+		Context:  map[string]string{"aws:s3:arn": "arn:aws:s3:::bucket/team/__kms_alias_app__latest.json"},
 		SourceIP: "fas.s3.amazonaws.com", UserAgent: "fas.s3.amazonaws.com",
 	}
 	if index.ID != want.ID || index.Who != want.Who || !index.Time.Equal(want.Time) || index.Context["aws:s3:arn"] != want.Context["aws:s3:arn"] ||

@@ -32,9 +32,9 @@ func storageError(ctx context.Context, op, service string, err error) error {
 // start again, which could make it twice.
 func unknown(err error) error {
 	if errors.Is(err, errMoved) {
-		return fmt.Errorf("%w: the change may or may not be stored: %v", store.ErrUnknown, err) //nolint:errorlint // see above
+		return fmt.Errorf("%w: the change may or may not have been stored: %v", store.ErrUnknown, err) //nolint:errorlint // see above
 	}
-	return fmt.Errorf("%w: the change may or may not be stored: %w", store.ErrUnknown, err)
+	return fmt.Errorf("%w: the change may or may not have been stored: %w", store.ErrUnknown, err)
 }
 
 // putError explains why a put was refused. A validation error may quote its input, in part or
