@@ -176,6 +176,9 @@ func (c *ImportCmd) explain(err error, format string, body []byte) error {
 	case c.Format != "":
 		return err
 	}
+	if format != "dotenv" && formats.LikeDotenv(body) {
+		return likeDotenv(name, format, body)
+	}
 	others := formats.Candidates(body, formats.Options{Flatten: c.Flatten})
 	if len(others) == 0 && (!utf8.Valid(body) || twice != nil || syntax.Path != "" && !strings.Contains(syntax.Path, "?")) {
 		return err // another format would not help: the error is about a key or about invalid UTF-8
@@ -184,6 +187,17 @@ func (c *ImportCmd) explain(err error, format string, body []byte) error {
 		return app.WithHint(err, "it was taken for "+format+"; --format names another: "+strings.Join(formats.ImportNames(), ", "))
 	}
 	return app.WithHint(err, "it was taken for "+format+", and reads as "+strings.Join(others, ", as ")+": --format "+others[0])
+}
+
+// likeDotenv returns the error of a text that was read in another format although it begins as dotenv does. If
+// it can't be read as dotenv either, the error says where.
+func likeDotenv(name, format string, body []byte) error {
+	text := fmt.Sprintf("%s begins with NAME=value, but was read as %s, because no file name says that it is dotenv", name, format)
+	if _, err := formats.Decode(bytes.NewReader(body), "dotenv", formats.Options{}); err != nil {
+		return app.WithHint(fmt.Errorf("%s; as dotenv it can't be read either: %w", text, err),
+			"correct it and use --format dotenv, or name its format: "+strings.Join(formats.ImportNames(), ", "))
+	}
+	return app.WithHint(fmt.Errorf("%w: %s", store.ErrInvalid, text), "--format dotenv reads it")
 }
 
 func (c *ImportCmd) confirm(a *app.App, service string, stale []string) error {

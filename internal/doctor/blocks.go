@@ -71,6 +71,7 @@ var reasons = [...]struct{ check, why string }{
 	{admin.CheckPermission, "Without a permission, the commands that need it fail, or leave secrets out."},
 	{admin.CheckPolicy, "The bucket doesn't refuse requests that it should."},
 	{admin.CheckPublicAccess, "A mistake in a policy could make the bucket public."},
+	{admin.CheckServer, "It isn't known which features the server supports."},
 	{admin.CheckTLSOnly, "Values could cross the network in clear."},
 	{admin.CheckVersions, "What is deleted or overwritten by mistake can't be brought back."},
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"sort"
 	"strings"
@@ -143,6 +144,12 @@ func Candidates(body []byte, o Options) []string {
 		pairs, err := Decode(bytes.NewReader(body), f.name, o)
 		return err == nil && slices.ContainsFunc(pairs, func(p Pair) bool { return p.Value.Len() > 0 })
 	})
+}
+
+// LikeDotenv reports whether the first line of a text, but for comments, assigns a variable as in
+// dotenv. The rest may be wrong.
+func LikeDotenv(body []byte) bool {
+	return regexp.MustCompile(`\A(?:\x{feff})?(?:\s*#.*\n)*\s*(?:export[ \t]+)?[A-Za-z_][A-Za-z0-9_]*=`).Match(body)
 }
 
 // Encode writes the pairs in a format, sorted by key. If any of them can't be written, it writes

@@ -1,0 +1,71 @@
+package doctor
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// checks returns the names of all checks, as store/admin declares them.
+func checks(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("../../store/admin/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no source of store/admin: ", err)
+	}
+	var all []string
+	for _, path := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			spec, ok := n.(*ast.ValueSpec)
+			if !ok {
+				return true
+			}
+			for i, name := range spec.Names {
+				if value, ok := at(spec.Values, i).(*ast.BasicLit); ok && strings.HasPrefix(name.Name, "Check") {
+					text, err := strconv.Unquote(value.Value)
+					if err != nil {
+						t.Fatal(err)
+					}
+					all = append(all, text)
+				}
+			}
+			return true
+		})
+	}
+	return all
+}
+
+func at(values []ast.Expr, i int) ast.Expr {
+	if i < len(values) {
+		return values[i]
+	}
+	return nil
+}
+
+func TestEachCheckOfDoctorSaysWhyItMatters(t *testing.T) {
+	all := checks(t)
+	if len(all) < 30 {
+		t.Fatalf("only %d checks found: %v", len(all), all)
+	}
+	of := map[string]string{}
+	for _, check := range all {
+		why := reasonOf(check)
+		if why == "" {
+			t.Errorf("%s has no reason", check)
+		} else if other := of[why]; other != "" {
+			t.Errorf("%s and %s have the same reason", check, other)
+		}
+		of[why] = check
+	}
+	if len(reasons) != len(all) {
+		t.Errorf("%d reasons for %d checks", len(reasons), len(all))
+	}
+}
