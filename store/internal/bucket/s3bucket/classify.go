@@ -2,7 +2,6 @@ package s3bucket
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -193,12 +192,11 @@ func ofHead(status int) error {
 // is invalid, or the SDK made no request.
 func ofTransport(err error) error {
 	var (
-		body        *bodyError
-		decoding    *smithy.DeserializationError
-		certificate *tls.CertificateVerificationError
-		sending     *smithyhttp.RequestSendError
-		network     net.Error
-		operation   *net.OpError
+		body      *bodyError
+		decoding  *smithy.DeserializationError
+		sending   *smithyhttp.RequestSendError
+		network   net.Error
+		operation *net.OpError
 	)
 	switch {
 	case errors.As(err, &network) && network.Timeout():
@@ -209,8 +207,6 @@ func ofTransport(err error) error {
 		return bucket.ErrTorn
 	case errors.Is(err, context.Canceled):
 		return context.Canceled
-	case errors.As(err, &certificate):
-		return bucket.ErrRefused
 	case errors.As(err, &sending), errors.As(err, &network), errors.Is(err, context.DeadlineExceeded):
 		return bucket.ErrUnavailable
 	}
