@@ -160,6 +160,10 @@ func (c *AuditCmd) listReads(ctx context.Context, a *app.App, service string) er
 	}
 	var o trail.Log
 	o.Unparsed, err = client.Decrypts(ctx, c.from, c.to, func(d awsconf.Decrypt) { o.Add(d, s, service, c.Key) })
+	service, ambiguous := o.Select(service)
+	if ambiguous != nil {
+		return ambiguous
+	}
 	if err == nil || len(o.Accesses) > 0 { // print what was found before an error, too
 		slices.Reverse(o.Accesses)
 		if printed := printAccesses(a, &o, service); printed != nil {

@@ -68,7 +68,7 @@ func inService[T any](ctx context.Context, s store.Store, name string, f func(se
 	case slices.Contains(twins, name):
 		return result, err
 	case len(twins) > 1:
-		return result, ambiguous(name, twins)
+		return result, AmbiguousService(name, twins)
 	case len(twins) == 1:
 		return f(twins[0])
 	case lower == name:
@@ -95,7 +95,7 @@ func InNewService[T any](ctx context.Context, s store.Store, name string, f func
 		case slices.Contains(twins, name), len(twins) == 0 && name == lower:
 			return nil
 		case len(twins) > 1:
-			return ambiguous(name, twins)
+			return AmbiguousService(name, twins)
 		case len(twins) == 1:
 			return &otherServiceError{twins[0]}
 		}
@@ -119,7 +119,8 @@ type otherServiceError struct{ name string }
 
 func (e *otherServiceError) Error() string { return "the service is " + e.name }
 
-func ambiguous(name string, services []string) error {
+// AmbiguousService returns the error for a name that means several services, which differ only in case.
+func AmbiguousService(name string, services []string) error {
 	slices.Sort(services)
 	return &store.Error{Op: "find", ID: store.ID{Service: name}, Err: &store.AmbiguousNameError{Keys: services}}
 }
@@ -199,7 +200,7 @@ func StoredName(ctx context.Context, s store.Store, name string) (string, error)
 	case slices.Contains(twins, name):
 		return name, nil
 	case len(twins) > 1:
-		return "", ambiguous(name, twins)
+		return "", AmbiguousService(name, twins)
 	case len(twins) == 1:
 		return twins[0], nil
 	}

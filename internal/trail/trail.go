@@ -2,6 +2,7 @@
 package trail
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -33,9 +34,10 @@ const (
 // Access is one decryption of an object of a service, or a denied attempt.
 type Access struct {
 	awsconf.Decrypt
-	Kind   Kind
-	Object string
-	Key    string // the key of the secret; "" for other objects
+	Kind    Kind
+	Service string // as it is stored
+	Object  string
+	Key     string // the key of the secret; "" for other objects
 }
 
 // Log is what CloudTrail has about a service.
@@ -47,8 +49,8 @@ type Log struct {
 	Unparsed   int // events that could not be parsed
 }
 
-// Add adds an event, if it is about the service and, unless key is "", about the key or an object that
-// may contain it.
+// Add adds an event, if it is about the service, in any case, and, unless key is "", about the key or an
+// object that may contain it.
 func (o *Log) Add(d awsconf.Decrypt, s *app.Settings, service, key string) {
 	if d.Context == nil && d.Error != "" {
 		o.Unnamed++
@@ -77,30 +79,62 @@ func (o *Log) Add(d awsconf.Decrypt, s *app.Settings, service, key string) {
 	o.Accesses = append(o.Accesses, found)
 }
 
+// Select keeps the accesses to the service that a name means, as in every command: exactly that name, or
+// else the only one that differs just in case. It returns the service. Two such services are an error.
+func (o *Log) Select(name string) (service string, err error) {
+	var services []string
+	for _, a := range o.Accesses {
+		if !slices.Contains(services, a.Service) {
+			services = append(services, a.Service)
+		}
+	}
+	switch {
+	case len(services) == 0, slices.Contains(services, name):
+		service = name
+	case len(services) == 1:
+		service = services[0]
+	default:
+		return "", app.AmbiguousService(name, services)
+	}
+	o.Accesses = slices.DeleteFunc(o.Accesses, func(a Access) bool { return a.Service != service })
+	return service, nil
+}
+
+// below returns the service at the beginning of an object's name, and the rest of that.
+func below(name, service string) (stored, rest string, ok bool) {
+	n := len(service)
+	if len(name) <= n || name[n] != '/' || !strings.EqualFold(name[:n], service) {
+		return "", "", false
+	}
+	return name[:n], name[n+1:], true
+}
+
 // accessToObject returns the access to an object; the zero Access if it isn't one of the service.
 func accessToObject(name, service string) Access {
-	if strings.HasPrefix(name, admin.SharePrefix+service+"/") {
-		return Access{Kind: ofShare, Object: name}
+	if shared, isShare := strings.CutPrefix(name, admin.SharePrefix); isShare {
+		if stored, _, ok := below(shared, service); ok {
+			return Access{Kind: ofShare, Service: stored, Object: name}
+		}
 	}
-	rest, ok := strings.CutPrefix(name, service+"/")
+	stored, rest, ok := below(name, service)
 	if !ok || strings.Contains(rest, "/") { // an object of another service, such as service/worker
 		return Access{}
 	}
 	key, isSecret := strings.CutSuffix(rest, store.ObjectSuffix)
 	switch {
 	case index.Is(rest, false):
-		return Access{Kind: OfIndex, Object: name}
+		return Access{Kind: OfIndex, Service: stored, Object: name}
 	case isSecret && store.CheckKey(key) == nil:
-		return Access{Kind: ofSecret, Object: name, Key: key}
+		return Access{Kind: ofSecret, Service: stored, Object: name, Key: key}
 	}
-	return Access{Kind: ofObject, Object: name}
+	return Access{Kind: ofObject, Service: stored, Object: name}
 }
 
 // accessToParameter is [accessToObject] for Parameter Store.
 func accessToParameter(name, service string) Access {
-	key, ok := strings.CutPrefix(name, service+"/")
+	stored, key, ok := below(name, service)
 	if !ok || store.CheckKey(key) != nil {
 		return Access{}
 	}
-	return Access{Kind: ofSecret, Object: "/" + name, Key: key}
+	return Access{Kind: ofSecret, Service: stored, Object: "/" + name, Key: key}
 }
