@@ -95,7 +95,7 @@ func TestImportWhoseTokenExpiresIsToldInOneLineOnMinIO(t *testing.T) {
 	file := worker(t, b)
 	issue(t, m, file, kmsd.Claims{Audience: serverstest.Audience, Policy: "readwrite", TTL: 3 * time.Second})
 	got := b.run("import team - -f yaml", many(longImport))
-	left := regexp.MustCompile(`coffer: service "team": [0-9]+ of 4000 secrets left: .*the web identity token of .*/token expired at `)
+	left := regexp.MustCompile(`coffer: service "team": [0-9]+ of 4000 secrets not done: .*the web identity token of .*/token expired at `)
 	if got.exit != 7 || !left.MatchString(got.stderr) || strings.Count(got.stderr, "\n") > 4 {
 		t.Fatalf("exit code %d\n%s", got.exit, tail(got.stderr))
 	}
