@@ -97,6 +97,10 @@ func TestOtherServersJudgeTheirBucketsNames(t *testing.T) {
 	if got := b.run("list team --bucket Old_Bucket", ""); requests.Load() == 0 || strings.Contains(got.stderr, "is not the name") {
 		t.Errorf("%d requests\n%s", requests.Load(), got.stderr)
 	}
+	requests.Store(0) // the SDK would ask any server for a session of a directory bucket
+	if got := b.run("list team --bucket acme--use1-az4--x-s3", ""); got.exit != 2 || requests.Load() != 0 || !strings.Contains(got.stderr, "is a directory bucket") {
+		t.Errorf("%d requests, %+v", requests.Load(), got)
+	}
 	if got := b.run("list team --bucket "+accessPoint, ""); got.exit != 2 || !strings.Contains(got.stderr, "which only Amazon S3 has") {
 		t.Errorf("exit code %d\n%s", got.exit, got.stderr)
 	}

@@ -41,9 +41,6 @@ func (a *App) CheckKey(ctx context.Context, p Place) error {
 // RequireKey returns an error if the key to which secrets move doesn't exist. In a directory it asks
 // whether to create it, unless create is set. A dry run asks nothing.
 func (a *App) RequireKey(ctx context.Context, p Place, create, dryRun bool) error {
-	if !p.Kind().Directory && !dryRun {
-		return nil // the move itself fails, and moves nothing
-	}
 	exists, known := p.hasKey(ctx)
 	switch {
 	case exists || !known || create && p.Kind().Directory:

@@ -35,6 +35,11 @@ func Check(name string) error {
 		_, err := accessPoint(name)
 		return err
 	}
+	for _, kind := range reserved {
+		if kind.anyServer && strings.HasSuffix(name, kind.ending) {
+			return &NameError{name, kind.reason, wayToBucket}
+		}
+	}
 	bucket, _, below := strings.Cut(strings.TrimPrefix(name, "s3://"), "/")
 	switch {
 	case strings.HasPrefix(name, "http://"), strings.HasPrefix(name, "https://"):
@@ -60,6 +65,19 @@ func has(text, set string, least, most int) bool {
 
 const rules = "a bucket's name has 3 to 63 characters: lower-case letters, digits, dots and hyphens, with a letter or a digit at both ends"
 
+// reserved are the endings of names that are no general purpose buckets. The SDK makes other requests
+// for the first two, whatever the server.
+var reserved = []struct {
+	ending, reason string
+	anyServer      bool
+}{
+	{"--x-s3", "is a directory bucket (S3 Express One Zone), which isn't supported: it lists objects in no order, keeps no versions and is in only one zone", true},
+	{"--xa-s3", "is an access point of a directory bucket (S3 Express One Zone), which isn't supported: it lists objects in no order and keeps no versions", true},
+	{"--table-s3", "is a table bucket, which keeps only tables", false},
+	{"--ol-s3", "is an Object Lambda access point, which isn't supported: a function may change what is read", false},
+	{".mrap", multiRegion, false},
+}
+
 // CheckAWS returns a [*NameError] for a name that [Check] accepts and that is none on Amazon S3, or is of
 // a kind of bucket that can't keep secrets safely.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
@@ -67,14 +85,8 @@ func CheckAWS(name, region string) error {
 	if strings.HasPrefix(name, "arn:") {
 		return nil
 	}
-	for _, kind := range []struct{ suffix, reason string }{
-		{"--x-s3", "is a directory bucket (S3 Express One Zone), which isn't supported: it lists objects in no order, keeps no versions and is in one zone alone"},
-		{"--xa-s3", "is an access point of a directory bucket (S3 Express One Zone), which isn't supported: it lists objects in no order and keeps no versions"},
-		{"--table-s3", "is a table bucket, which keeps tables alone"},
-		{"--ol-s3", "is an Object Lambda access point, which isn't supported: a function may change what is read"},
-		{".mrap", multiRegion},
-	} {
-		if strings.HasSuffix(name, kind.suffix) {
+	for _, kind := range reserved {
+		if strings.HasSuffix(name, kind.ending) {
 			return &NameError{name, kind.reason, wayToBucket}
 		}
 	}
