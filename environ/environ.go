@@ -52,7 +52,7 @@ type Rules struct {
 	Except []string // globs of path.Match, or names: keys left out
 	Skip   []string // keys left out, even if they can't be names of variables
 
-	AllowUnmatched bool // a pattern of Only that fits no key is a notice, not an error
+	AllowUnmatched bool // a pattern of Only that matches no key is a notice, not an error
 
 	Pristine      bool     // inherit nothing
 	StripPrefixes []string // inherited variables left out, besides those that begin with COFFER_

@@ -93,10 +93,10 @@ func (e *PatternError) Error() string { return fmt.Sprintf("pattern %q is not va
 // Unwrap returns [store.ErrInvalid].
 func (*PatternError) Unwrap() error { return store.ErrInvalid }
 
-// UnmatchedError is the error of a pattern of [Rules].Only that fits no key.
+// UnmatchedError is the error of a pattern of [Rules].Only that matches no key.
 type UnmatchedError struct{ Pattern string }
 
-func (e *UnmatchedError) Error() string { return fmt.Sprintf("no key fits %q", e.Pattern) }
+func (e *UnmatchedError) Error() string { return fmt.Sprintf("no key matches %q", e.Pattern) }
 
 // Unwrap returns [store.ErrNotFound].
 func (*UnmatchedError) Unwrap() error { return store.ErrNotFound }

@@ -78,7 +78,8 @@ func backends() []Backend {
 		{
 			name: "local", About: "A directory of this machine, encrypted with age", Directory: true,
 			Keys: true, Index: true,
-			open: openLocal,
+			DefaultAlias: local.DefaultAlias,
+			open:         openLocal,
 		},
 		{
 			name: "null", About: "Nowhere: writes are refused and reads find nothing", Nowhere: true,
@@ -182,6 +183,9 @@ func (s *Settings) LocalFile(object string) string { return local.File(s.Dir.Val
 // useLocalAlias replaces the configured alias, if it has no identity, by the only one that differs from it just
 // in case and has one.
 func (s *Settings) useLocalAlias() error {
+	if s.KMSKeyAlias.isDefault() {
+		return nil
+	}
 	alias, err := store.NormalizeAlias(s.KMSKeyAlias.Value)
 	if err != nil || store.IsKeyName(alias) {
 		return nil //nolint:nilerr // local.New tells what is wrong with it

@@ -37,14 +37,14 @@ func ChosenOf(c store.Contents, choice environ.Choice) []store.Secret {
 	return chosen
 }
 
-// RefuseMissed returns an error if a pattern of --keys fits no key of any of the services: it is probably a
+// RefuseMissed returns an error if a pattern of --keys matches no key of any of the services: it is probably a
 // typing error. It prints a note for a pattern of --except.
 func (a *App) RefuseMissed(missed environ.Choice, services string) error {
 	for _, pattern := range missed.Except {
-		a.Note("--except %s fits no key of %s", pattern, services)
+		a.Note("--except %s matches no key of %s", pattern, services)
 	}
 	if len(missed.Only) > 0 {
-		return fmt.Errorf("%w: no key of %s fits --keys %s", store.ErrNotFound, services, strings.Join(missed.Only, " or "))
+		return fmt.Errorf("%w: no key of %s matches --keys %s", store.ErrNotFound, services, strings.Join(missed.Only, " or "))
 	}
 	return nil
 }

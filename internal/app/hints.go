@@ -95,7 +95,7 @@ func environHint(err error) string {
 	case errors.As(err, &size) && size.Key != "":
 		return "--skip " + size.Key + " leaves it out; read --out FILE writes it to a file"
 	case errors.As(err, &unmatched):
-		return "coffer list shows the keys of a service; with --allow-empty a pattern may fit nothing"
+		return "coffer list shows the keys of a service; --allow-empty accepts a pattern that matches no key"
 	case errors.As(err, &nul) && nul.Key != "":
 		return "--skip " + nul.Key + " leaves it out"
 	}

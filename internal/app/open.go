@@ -8,7 +8,6 @@ import (
 	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/internal/bucketname"
 	"github.com/coffer-secrets/coffer/store"
-	"github.com/coffer-secrets/coffer/store/local"
 )
 
 // Open returns the store that the settings describe.
@@ -48,9 +47,6 @@ func (s *Settings) Check() error {
 // and for backends without keys.
 func (s *Settings) AliasOfWrites() string {
 	name := s.KMSKeyAlias.Value
-	if name == "" && s.Kind().Directory {
-		return local.DefaultAlias
-	}
 	alias, err := store.NormalizeAlias(name)
 	if err != nil || store.IsKeyName(name) {
 		return ""

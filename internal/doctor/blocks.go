@@ -21,7 +21,10 @@ func Blocks(style render.Style, found []site.Finding) string {
 			mark = render.Warning
 		}
 		text := style.Mark(mark) + style.Bold(render.Escape(string(f.Severity)+": "+f.About)) + " (" + f.Check + ")\n" +
-			labelled(style, "What:", f.Text) + labelled(style, "Why:", reasonOf(f.Check))
+			labelled(style, "What:", f.Text)
+		if !f.Fine {
+			text += labelled(style, "Why:", reasonOf(f.Check))
+		}
 		if f.Command != "" {
 			text += "  Fix:  " + render.Escape(f.Command) + "\n"
 		}

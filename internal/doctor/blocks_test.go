@@ -8,6 +8,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/coffer-secrets/coffer/internal/render"
+	"github.com/coffer-secrets/coffer/internal/site"
+	"github.com/coffer-secrets/coffer/store/admin"
 )
 
 // checks returns the names of all checks, as store/admin declares them.
@@ -67,5 +71,17 @@ func TestEachCheckOfDoctorSaysWhyItMatters(t *testing.T) {
 	}
 	if len(reasons) != len(all) {
 		t.Errorf("%d reasons for %d checks", len(reasons), len(all))
+	}
+}
+
+// What is as it should be has no reason to worry, and nothing to repair.
+func TestWhatIsFineHasNoReasonAndNoFix(t *testing.T) {
+	found := []site.Finding{{Severity: admin.Remark, Check: admin.CheckPermission, About: "api", Text: "you have s3:GetObject", Fine: true}}
+	if got, want := Blocks(render.Style{}, found), "note: api (permission)\n  What: you have s3:GetObject\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	found[0].Fine = false
+	if got := Blocks(render.Style{}, found); !strings.Contains(got, "Why:") {
+		t.Errorf("%q has no reason", got)
 	}
 }

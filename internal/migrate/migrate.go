@@ -83,7 +83,7 @@ func (m *Migration) Service(ctx context.Context, typed string) error {
 	return m.failure(src, moves)
 }
 
-// RefuseMissed returns an error if a pattern of --keys fits no key of any service.
+// RefuseMissed returns an error if a pattern of --keys matches no key of any service.
 func (m *Migration) RefuseMissed() error {
 	if m.planned == 0 {
 		return nil

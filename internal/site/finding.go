@@ -15,6 +15,7 @@ type Finding struct {
 	Text     string         `json:"text"`             // a sentence without its subject; may quote the storage, so escape it
 	Command  string         `json:"mend,omitempty"`   // the command that repairs it; "" if it is repaired
 	Repaired bool           `json:"mended,omitempty"` // by --fix
+	Fine     bool           `json:"-"`                // there is nothing to repair
 	Answer   string         `json:"kept,omitempty"`   // of a probe of the server: yes, no, unknown
 }
 

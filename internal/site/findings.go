@@ -52,7 +52,7 @@ func Findings(ctx context.Context, a *app.App, s store.Store, services []string,
 	var all []Finding
 	for _, of := range found {
 		for i := range of {
-			if of[i].Command == "" { // of Unknown, where most often a permission is missing, or of permissions
+			if of[i].Command == "" && !of[i].Fine { // of Unknown, where most often a permission is missing, or of permissions
 				of[i].Command = "coffer policy check operator " + service
 			}
 		}
@@ -298,7 +298,7 @@ func (s *Site) permissionFindings(ctx context.Context, st store.Store, service s
 		}
 	}
 	if probe && len(allowed) > 0 {
-		found = append(found, newFinding(admin.Remark, check, service, "", "you have %s", strings.Join(allowed, ", "))...)
+		found = append(found, Finding{Severity: admin.Remark, Check: check, About: service, Fine: true, Text: "you have " + strings.Join(allowed, ", ")})
 	}
 	return found
 }
