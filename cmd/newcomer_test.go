@@ -25,3 +25,33 @@ func TestAnEditorThatCannotStartIsNamed(t *testing.T) {
 		}
 	}
 }
+
+// A value that can't be used is refused by every backend: with 2 from a flag, and with 7 from elsewhere.
+func TestSettingsThatCannotBeUsedAreRefusedEverywhere(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ name, value, why string }{
+		{"retries", "abc", `"abc" is not a number of attempts`},
+		{"retries", "-1", `"-1" is not a number of attempts`},
+		{"retry_mode", "often", `"often" is neither standard nor adaptive`},
+		{"timeout", "soon", `"soon" is not a duration such as 30s or 2m`},
+	} {
+		for _, backend := range append(backendsOnAWS, "local", "null") {
+			b := atEndpoint(t, "http://127.0.0.1:1", "COFFER_BACKEND="+backend, "COFFER_RETRIES=", "COFFER_TIMEOUT=")
+			flag := "--" + strings.ReplaceAll(test.name, "_", "-")
+			file := b.scratch("config.yaml", test.name+": "+test.value+"\n")
+			for _, way := range []struct {
+				env, flags, from string
+				exit             int
+			}{
+				{"A=b", flag + "=" + test.value, flag + ": ", 2},
+				{"COFFER_" + strings.ToUpper(test.name) + "=" + test.value, "", "$COFFER_" + strings.ToUpper(test.name) + ": ", 7},
+				{"A=b", "--config " + file, file + ": " + test.name + ": ", 7},
+			} {
+				run := &bench{T: t, env: append(b.env, way.env)}
+				if got := run.run("list api "+way.flags, ""); got.exit != way.exit || got.stderr != "coffer: "+way.from+test.why+"\n" {
+					t.Errorf("%s with %q %q: %+v", backend, way.env, way.flags, got)
+				}
+			}
+		}
+	}
+}

@@ -351,7 +351,7 @@ func TestTheTimeoutIsASetting(t *testing.T) {
 		}
 	}
 	without.env = append(without.env, "COFFER_TIMEOUT=1x")
-	if got := without.run("list api", ""); got.exit != 2 || !strings.Contains(got.stderr, "$COFFER_TIMEOUT: \"1x\" is not a duration") {
+	if got := without.run("list api", ""); got.exit != 7 || !strings.Contains(got.stderr, "$COFFER_TIMEOUT: \"1x\" is not a duration") {
 		t.Errorf("%+v", got)
 	}
 	if got := without.run("config --timeout 90s", ""); !strings.Contains(got.stdout, "timeout") || !strings.Contains(got.stdout, "90s") {

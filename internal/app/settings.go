@@ -80,6 +80,9 @@ func (a *App) Settings() (*Settings, error) {
 	if err := a.directories(s); err != nil {
 		return nil, err
 	}
+	if err := s.checkRetries(); err != nil {
+		return nil, err
+	}
 	if _, err := a.setTimeout(s); err != nil {
 		return nil, err
 	}
@@ -185,9 +188,33 @@ func (a *App) privateDirectory() string {
 func (s *Settings) retries() (int, error) {
 	n, err := strconv.Atoi(s.Retries.Value)
 	if err != nil || n < 0 {
-		return 0, fmt.Errorf("%w: %s: %q is not a number of attempts", store.ErrInvalid, s.Retries.From, s.Retries.Value)
+		return 0, s.Retries.refuse("retries", "is not a number of attempts")
 	}
 	return max(n, 1), nil
+}
+
+// checkRetries returns an error if requests can't be repeated as configured. It is asked whether or not
+// the backend makes requests.
+func (s *Settings) checkRetries() error {
+	if _, err := s.retries(); err != nil {
+		return err
+	}
+	if !slices.Contains([]string{awsconf.DefaultRetryMode, awsconf.PatientRetryMode}, s.RetryMode.Value) {
+		return s.RetryMode.refuse("retry_mode", "is neither standard nor adaptive")
+	}
+	return nil
+}
+
+// refuse returns the error of a value that can't be used. A wrong flag is an error of the command line; a
+// wrong variable, or a line of the configuration file, is one of the configuration.
+func (s Setting) refuse(name, why string) error {
+	switch {
+	case strings.HasPrefix(s.From, "--"):
+		return fmt.Errorf("%w: %s: %q %s", store.ErrInvalid, s.From, s.Value, why)
+	case strings.HasPrefix(s.From, "$"):
+		return fmt.Errorf("%w: %s: %q %s", store.ErrConfiguration, s.From, s.Value, why)
+	}
+	return fmt.Errorf("%w: %s: %s: %q %s", store.ErrConfiguration, s.From, name, s.Value, why)
 }
 
 // UserName returns the user of this process, as the author of versions in a local store.

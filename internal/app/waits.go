@@ -32,9 +32,9 @@ func (s *Settings) timeout() (time.Duration, error) {
 	d, err := time.ParseDuration(s.Timeout.Value)
 	switch {
 	case err != nil:
-		return 0, fmt.Errorf("%w: %s: %q is not a duration such as 30s or 2m", store.ErrInvalid, s.Timeout.From, s.Timeout.Value)
+		return 0, s.Timeout.refuse("timeout", "is not a duration such as 30s or 2m")
 	case d <= 0:
-		return 0, fmt.Errorf("%w: %s: %q is too short: use a duration such as 30s or 2m", store.ErrInvalid, s.Timeout.From, s.Timeout.Value)
+		return 0, s.Timeout.refuse("timeout", "is too short: use a duration such as 30s or 2m")
 	}
 	return d, nil
 }
