@@ -55,3 +55,25 @@ func TestSettingsThatCannotBeUsedAreRefusedEverywhere(t *testing.T) {
 		}
 	}
 }
+
+// An endpoint that is no URL is repeated, without its user and password.
+func TestAnEndpointThatIsNoURLIsRepeated(t *testing.T) {
+	t.Parallel()
+	const form = "an endpoint begins with https:// or http://, and a host follows"
+	for endpoint, want := range map[string][2]string{
+		"127.0.0.1:5877":  {"127.0.0.1:5877", "write it as http://127.0.0.1:5877"},
+		"localhost:9000":  {"localhost:9000", "write it as http://localhost:9000"},
+		"minio.lan:9000":  {"minio.lan:9000", "write it as https://minio.lan:9000"},
+		"nonsense":        {"nonsense", form},
+		"ftp://minio.lan": {"ftp://minio.lan", form},
+		"ann:" + canaryPassword + "@minio.lan:9000": {"minio.lan:9000", "write it as https://minio.lan:9000"},
+		"http://ann:%" + canaryPassword + "@minio":  {"http://minio", form},
+		"http:/ann:" + canaryPassword + "@minio":    {"minio", form},
+		canaryKey:                                   {"[hidden]", form},
+	} {
+		got := atEndpoint(t, endpoint).run("list api", "")
+		if got.exit != 7 || got.stderr != "coffer: the S3 endpoint \""+want[0]+"\" is not an http or https URL\n  "+want[1]+"\n" {
+			t.Errorf("%s: %+v", endpoint, got)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 
+	"github.com/coffer-secrets/coffer/internal/foreign"
 	"github.com/coffer-secrets/coffer/internal/partition"
 	"github.com/coffer-secrets/coffer/store"
 )
@@ -134,12 +135,33 @@ func checkEndpoint(service, address string, allowHTTP bool) error {
 	u, err := url.Parse(address)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		// The text may contain a password, so the error doesn't repeat it.
-		return fmt.Errorf("the %s endpoint is not an http or https URL: %w", service, store.ErrConfiguration)
+		return noEndpoint(service, address)
 	case u.Scheme == "http" && !allowHTTP && !loopback(u.Hostname()):
 		return &PlainHTTPError{Service: service, URL: u.Redacted()}
 	}
 	return nil
+}
+
+// noEndpoint returns the error for an endpoint that is no URL of a server. It repeats the endpoint
+// without the user and the password, and says what was probably meant.
+func noEndpoint(service, address string) error {
+	scheme, rest, hasScheme := strings.Cut(address, "://")
+	if !hasScheme {
+		rest = address
+	}
+	shown := foreign.Text(rest[strings.LastIndexByte(rest, '@')+1:])
+	e := &SettingError{Way: "an endpoint begins with https:// or http://, and a host follows"}
+	if u, err := url.Parse("http://" + shown); !hasScheme && err == nil && u.Host == shown && strings.ContainsAny(shown, ".:") {
+		e.Way = "write it as https://" + shown
+		if loopback(u.Hostname()) {
+			e.Way = "write it as http://" + shown
+		}
+	}
+	if hasScheme {
+		shown = foreign.Text(scheme) + "://" + shown
+	}
+	e.Reason = fmt.Sprintf("the %s endpoint %q is not an http or https URL", service, shown)
+	return e
 }
 
 // loopback checks only the name: a DNS server could return any address.
