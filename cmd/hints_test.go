@@ -156,7 +156,7 @@ func TestHintsWorkWhenTypedAndRun(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, s3test.Options{})
 		b.env = append(b.env, "COFFER_S3_BUCKET=another")
-		b.hints("write api key -", 7, "coffer init creates the bucket")
+		b.hints("write api key -", 7, "coffer init creates it")
 		b.do("init --yes", "")
 		b.do("write api key -", canary)
 	})

@@ -77,3 +77,24 @@ func TestAnEndpointThatIsNoURLIsRepeated(t *testing.T) {
 		}
 	}
 }
+
+// A server that isn't reached has a hint with the setting that names it, where that is known.
+func TestAServerThatIsNotReachedHasAHint(t *testing.T) {
+	t.Parallel()
+	nobody := closed(t)
+	url := "http://" + nobody
+	for _, test := range []struct{ env, line, hint string }{
+		{"A=b", "list api --endpoint-url " + url, "the endpoint (--endpoint-url)"},
+		{"COFFER_ENDPOINT_URL=" + url, "list api", "the endpoint ($COFFER_ENDPOINT_URL)"},
+		{"COFFER_ENDPOINT_URL=" + url, "write api key -", "the endpoint ($COFFER_ENDPOINT_URL)"},
+		{"AWS_ENDPOINT_URL_S3=" + url, "list api", "the endpoint (COFFER_ENDPOINT_URL, AWS_ENDPOINT_URL or that of the service)"},
+	} {
+		for _, backend := range []string{"s3-kms", "s3"} {
+			b := atEndpoint(t, "", "COFFER_BACKEND="+backend, "COFFER_RETRIES=1", test.env)
+			if got := b.run(test.line, canary); got.exit != 6 || !strings.Contains(got.stderr, "no answer from "+nobody) ||
+				!strings.HasSuffix(got.stderr, "\n  check that the server runs, and "+test.hint+"\n") {
+				t.Errorf("%s on %s with %s: %+v", test.line, backend, test.env, got)
+			}
+		}
+	}
+}

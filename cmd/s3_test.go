@@ -143,10 +143,10 @@ var s3Failures = map[string]struct {
 	// Configuration.
 	"a missing bucket": {
 		env: []string{"COFFER_S3_BUCKET=none"}, args: "list team",
-		exit: 7, stderr: []string{"NoSuchBucket", "\n  is the bucket's name right, and the region?"},
+		exit: 7, stderr: []string{`coffer: service "team": the bucket "none" doesn't exist` + "\n  coffer init creates it; if it exists, "},
 	},
 	"a write into a missing bucket": {
-		env: []string{"COFFER_S3_BUCKET=none"}, args: "write team x -", stdin: canary, exit: 7, stderr: []string{"NoSuchBucket"},
+		env: []string{"COFFER_S3_BUCKET=none"}, args: "write team x -", stdin: canary, exit: 7, stderr: []string{`the bucket "none" doesn't exist`, "\n  coffer init creates it"},
 	},
 	"an expired token": {
 		setup: after(func(b *bench) { b.SetExpiry(dev.AccessKeyID, time.Now().Add(-time.Minute)) }), args: "exec team -- echo ran",

@@ -122,6 +122,7 @@ const (
 type StorageError struct {
 	Op     string // "get", "put", "delete", "list", or the name of an AWS operation
 	Object string // the object, prefix or parameter
+	Bucket string // the bucket, if the error is that it doesn't exist
 	Code   string // the storage's own code, such as "AccessDenied" or "KMS.DisabledException"
 	Status int    // HTTP status; 0 where there is none
 	Reason string // the storage's message: untrusted, escape it before printing

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,7 +78,7 @@ func (a *App) Fail(err error) int {
 		return code
 	}
 	a.SayFailed("%s", Sentence(err))
-	if h := hint(err); h != "" {
+	if h := cmp.Or(hint(err), a.contactHint(err)); h != "" {
 		fmt.Fprintln(a.Stderr, "  "+a.shown(h))
 	}
 	return code
@@ -228,6 +229,8 @@ func isStopped(err error) bool {
 func refusal(e *store.StorageError, err error) string {
 	what := fmt.Sprintf("%s failed", e.Operation())
 	switch {
+	case e.Bucket != "":
+		return fmt.Sprintf("the bucket %q doesn't exist", e.Bucket)
 	case errors.Is(e, store.ErrDenied):
 		what = fmt.Sprintf("not allowed to %s", e.Operation())
 	case notReached(e):
@@ -259,7 +262,7 @@ func notReached(e *store.StorageError) bool {
 	case awsconf.CodeNoTLS, awsconf.CodeOnlyTLS, awsconf.CodeCertificate, awsconf.CodeNotHTTP, awsconf.CodeProxy:
 		return true
 	}
-	return strings.HasPrefix(e.Reason, "no answer from ")
+	return strings.HasPrefix(e.Reason, noAnswer)
 }
 
 // Operations of init: HeadBucket, its first request to S3, and CreateBucket.

@@ -3,9 +3,11 @@ package app
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/awsconf"
+	"github.com/coffer-secrets/coffer/internal/partition"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -44,6 +46,36 @@ func storageHint(e *store.StorageError) string {
 	return ""
 }
 
+// noAnswer begins the text of an [awsconf.ContactError] without a code.
+const noAnswer = "no answer from "
+
+// contactHint returns the hint for a server that wasn't reached, with the setting that names it; "" for any
+// other error.
+func (a *App) contactHint(err error) string {
+	var contact *awsconf.ContactError
+	var refused *store.StorageError
+	text := ""
+	switch {
+	case errors.As(err, &contact):
+		text = contact.Error()
+	case errors.As(err, &refused):
+		text = refused.Reason
+	}
+	host, _, _ := strings.Cut(strings.TrimPrefix(text, noAnswer), " (")
+	switch {
+	case !strings.HasPrefix(text, noAnswer):
+		return ""
+	case partition.IsAWS(host):
+		return "check the network, and the region (--region, COFFER_AWS_REGION or AWS_REGION)"
+	}
+	if a.InForce != nil {
+		if u, err := url.Parse(a.InForce.EndpointURL.Value); err == nil && u.Host == host && !a.InForce.EndpointURL.isDefault() {
+			return "check that the server runs, and the endpoint (" + a.InForce.EndpointURL.From + ")"
+		}
+	}
+	return "check that the server runs, and the endpoint (COFFER_ENDPOINT_URL, AWS_ENDPOINT_URL or that of the service)"
+}
+
 const lostIdentity = "the key file is missing, or in another directory: put it back from a backup, or set COFFER_KEY_DIR. coffer doctor shows which file. Without it nobody can decrypt the secret"
 
 // hintOf returns the hint of a code alone; "" for none.
@@ -80,7 +112,7 @@ func codeHint(code string) (hint string, ok bool) {
 	case store.CodeNoIdentity:
 		return lostIdentity, true
 	case "NoSuchBucket":
-		return "is the bucket's name right, and the region? coffer init creates the bucket", true
+		return "coffer init creates it; if it exists, is its name right (--bucket, or COFFER_S3_BUCKET), and the region?", true
 	case "BucketAlreadyExists":
 		return "a name is taken once for all accounts: --bucket (or COFFER_S3_BUCKET) with one of your own, such as acme-secrets", true
 	case "InvalidBucketName":

@@ -163,6 +163,7 @@ var (
 type Error struct {
 	Op     string // "get", "head", "put", "delete", "list", "list the versions of", ...
 	Name   string // the object or prefix
+	Bucket string // of ErrNoBucket: the bucket that isn't there
 	Code   string // the storage's own code ("AccessDenied", "KMS.DisabledException"); may be ""
 	Status int    // HTTP status; 0 if there is none
 	Reason string // the storage's message: untrusted text, escape it before printing

@@ -38,7 +38,7 @@ func StorageError(err error) error {
 		return ended
 	}
 	return &store.StorageError{
-		Op: refused.Op, Object: refused.Name, Code: refused.Code, Status: refused.Status,
+		Op: refused.Op, Object: refused.Name, Bucket: refused.Bucket, Code: refused.Code, Status: refused.Status,
 		Reason: refused.Reason, Kind: kind(refused),
 	}
 }

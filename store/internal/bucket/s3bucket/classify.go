@@ -18,17 +18,22 @@ import (
 
 // fail is classify for a request with ctx. If ctx has ended, the error is that of ctx, unless the
 // server answered before: then the outcome of a put is known.
-func fail(ctx context.Context, op, name string, err error) error {
+func (b *Bucket) fail(ctx context.Context, op, name string, err error) error {
 	if ctx.Err() != nil && status(err) == 0 {
 		return &bucket.Error{Op: op, Name: name, Err: ctx.Err()}
 	}
-	return classify(op, name, err)
+	failed := classify(op, name, err)
+	var e *bucket.Error
+	if errors.As(failed, &e) && errors.Is(e.Err, bucket.ErrNoBucket) {
+		e.Bucket = b.o.Bucket
+	}
+	return failed
 }
 
 // failPut is fail for a put. Some servers answer 500 for an unknown key without naming it, so the
 // error names the key and the server.
-func failPut(ctx context.Context, name, key string, err error) error {
-	failed := fail(ctx, "put", name, err)
+func (b *Bucket) failPut(ctx context.Context, name, key string, err error) error {
+	failed := b.fail(ctx, "put", name, err)
 	var e *bucket.Error
 	if errors.As(failed, &e) && e.Status >= http.StatusInternalServerError && key != "" {
 		e.Reason = fmt.Sprintf("under %s, at %s: %s", key, awsconf.HostOf(err), e.Reason)

@@ -152,7 +152,7 @@ func (p *prober) read(ctx context.Context, name string) {
 func (p *prober) open(ctx context.Context, name string) error {
 	out, err := p.b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &p.b.o.Bucket, Key: &name, ExpectedBucketOwner: p.b.owner})
 	if err != nil {
-		return fail(ctx, "get", name, err)
+		return p.b.fail(ctx, "get", name, err)
 	}
 	return out.Body.Close()
 }
@@ -222,7 +222,7 @@ func (p *prober) put(ctx context.Context) {
 		p.note("kms:GenerateDataKey", nil)
 		return
 	}
-	err = fail(ctx, "put", p.probe, err)
+	err = p.b.fail(ctx, "put", p.probe, err)
 	p.unsure = !errors.Is(err, bucket.ErrDenied)
 	// Only the message shows which of the two was denied, if it does.
 	switch reason := reasonOf(err); {
@@ -251,7 +251,7 @@ func (p *prober) versions(ctx context.Context) {
 	if err == nil {
 		err = out.Body.Close()
 	} else {
-		err = fail(ctx, "get", p.probe, err)
+		err = p.b.fail(ctx, "get", p.probe, err)
 	}
 	p.note("s3:GetObjectVersion", err)
 	p.note("s3:DeleteObjectVersion", p.deleteVersion(ctx, version))
@@ -264,7 +264,7 @@ func (p *prober) listVersions(ctx context.Context) ([]string, error) {
 		Bucket: &p.b.o.Bucket, Prefix: &p.probe, ExpectedBucketOwner: p.b.owner,
 	})
 	if err != nil {
-		return nil, fail(ctx, "list the versions of", p.probe, err)
+		return nil, p.b.fail(ctx, "list the versions of", p.probe, err)
 	}
 	var versions []string
 	for _, v := range out.Versions {
@@ -281,7 +281,7 @@ func (p *prober) deleteVersion(ctx context.Context, version string) error {
 		Bucket: &p.b.o.Bucket, Key: &p.probe, VersionId: &version, ExpectedBucketOwner: p.b.owner,
 	})
 	if err != nil {
-		return fail(ctx, "delete", p.probe, err)
+		return p.b.fail(ctx, "delete", p.probe, err)
 	}
 	return nil
 }
@@ -321,7 +321,7 @@ func (p *prober) settings(ctx context.Context) {
 			err = nil
 		}
 		if err != nil {
-			err = fail(ctx, "look at", p.b.o.Bucket, err)
+			err = p.b.fail(ctx, "look at", p.b.o.Bucket, err)
 		}
 		p.note(q.action, err)
 	}

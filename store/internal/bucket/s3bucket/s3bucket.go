@@ -87,12 +87,12 @@ func (b *Bucket) getVersion(ctx context.Context, op, name string, version *strin
 		Bucket: &b.o.Bucket, Key: &name, VersionId: version, ExpectedBucketOwner: b.owner,
 	})
 	if err != nil {
-		return bucket.Object{}, versionOfAnswer(err), fail(ctx, op, name, err)
+		return bucket.Object{}, versionOfAnswer(err), b.fail(ctx, op, name, err)
 	}
 	defer func() { _ = out.Body.Close() }()
 	body, err := read(out.Body, out.ContentLength)
 	if err != nil {
-		return bucket.Object{}, out.VersionId, fail(ctx, op, name, err)
+		return bucket.Object{}, out.VersionId, b.fail(ctx, op, name, err)
 	}
 	info, err := describe(op, name, out.ETag, out.LastModified, int64(len(body)))
 	info.Tags = int(aws.ToInt32(out.TagCount))
@@ -106,7 +106,7 @@ func (b *Bucket) Head(ctx context.Context, name string) (bucket.Info, error) {
 		Bucket: &b.o.Bucket, Key: &name, ExpectedBucketOwner: b.owner,
 	})
 	if err != nil {
-		return bucket.Info{}, fail(ctx, "head", name, err)
+		return bucket.Info{}, b.fail(ctx, "head", name, err)
 	}
 	info, err := describe("head", name, out.ETag, out.LastModified, aws.ToInt64(out.ContentLength))
 	info.Seal = seal(out.ServerSideEncryption, out.SSEKMSKeyId)
@@ -144,7 +144,7 @@ func (b *Bucket) put(ctx context.Context, name string, body []byte, o bucket.Put
 	}
 	out, err := b.client.PutObject(ctx, in)
 	if err != nil {
-		return bucket.Info{}, nil, failPut(ctx, name, aws.ToString(in.SSEKMSKeyId), err)
+		return bucket.Info{}, nil, b.failPut(ctx, name, aws.ToString(in.SSEKMSKeyId), err)
 	}
 	info, err := describe("put", name, out.ETag, nil, int64(len(body)))
 	info.Seal = seal(out.ServerSideEncryption, out.SSEKMSKeyId)
@@ -182,7 +182,7 @@ func (b *Bucket) removed(ctx context.Context, name string, cond bucket.If) (*str
 	}
 	out, err := b.client.DeleteObject(ctx, in)
 	if err != nil {
-		return nil, fail(ctx, "delete", name, err)
+		return nil, b.fail(ctx, "delete", name, err)
 	}
 	return out.VersionId, nil
 }
@@ -229,7 +229,7 @@ func (b *Bucket) page(ctx context.Context, prefix string, delimiter, from *strin
 		Delimiter: delimiter, ContinuationToken: from, EncodingType: types.EncodingTypeUrl,
 	})
 	if err != nil {
-		return nil, fail(ctx, "list", prefix, err)
+		return nil, b.fail(ctx, "list", prefix, err)
 	}
 	// The SDK decodes an empty body without an error, which must not look like an empty bucket. A
 	// page that continues at itself would never end.

@@ -32,7 +32,7 @@ func (b *Bucket) PutText(ctx context.Context, name, text, key string) (bucket.In
 	}
 	out, err := b.client.PutObject(ctx, in)
 	if err != nil {
-		return bucket.Info{}, fail(ctx, "put", name, err)
+		return bucket.Info{}, b.fail(ctx, "put", name, err)
 	}
 	info, err := describe("put", name, out.ETag, nil, int64(len(text)))
 	info.Seal = seal(out.ServerSideEncryption, out.SSEKMSKeyId)
@@ -55,7 +55,7 @@ func (b *Bucket) Link(ctx context.Context, name string, lasts time.Duration) (sh
 	})
 	request, err := signer.PresignGetObject(ctx, &s3.GetObjectInput{Bucket: &b.o.Bucket, Key: &name})
 	if err != nil {
-		return sharing.Link{}, fail(ctx, opLink, name, err)
+		return sharing.Link{}, b.fail(ctx, opLink, name, err)
 	}
 	link := sharing.Link{URL: request.URL, Session: credentials.SessionToken != ""}
 	if credentials.CanExpire {

@@ -23,7 +23,7 @@ func (b *Bucket) Tags(ctx context.Context, name string) (map[string]string, erro
 		Bucket: &b.o.Bucket, Key: &name, ExpectedBucketOwner: b.owner,
 	})
 	if err != nil {
-		return nil, fail(ctx, "get the tags of", name, err)
+		return nil, b.fail(ctx, "get the tags of", name, err)
 	}
 	tags := make(map[string]string, len(out.TagSet))
 	for _, t := range out.TagSet {
@@ -40,7 +40,7 @@ func (b *Bucket) SetTags(ctx context.Context, name string, tags map[string]strin
 			Bucket: &b.o.Bucket, Key: &name, ExpectedBucketOwner: b.owner,
 		})
 		if err != nil {
-			return fail(ctx, "delete the tags of", name, err)
+			return b.fail(ctx, "delete the tags of", name, err)
 		}
 		return nil
 	}
@@ -52,7 +52,7 @@ func (b *Bucket) SetTags(ctx context.Context, name string, tags map[string]strin
 		Bucket: &b.o.Bucket, Key: &name, ExpectedBucketOwner: b.owner, Tagging: &types.Tagging{TagSet: set},
 	})
 	if err != nil {
-		return fail(ctx, opSetTags, name, err)
+		return b.fail(ctx, opSetTags, name, err)
 	}
 	return nil
 }

@@ -71,7 +71,7 @@ func (b *Bucket) versionsPage(ctx context.Context, prefix string, from versionsF
 	}
 	page, err := b.client.ListObjectVersions(ctx, in)
 	if err != nil {
-		return nil, fail(ctx, opVersions, prefix, err)
+		return nil, b.fail(ctx, opVersions, prefix, err)
 	}
 	next := nextVersions(page)
 	if page.Name == nil || aws.ToBool(page.IsTruncated) && (next.name == "" || next == from) {
@@ -130,7 +130,7 @@ func (b *Bucket) DeleteVersion(ctx context.Context, name, id string) error {
 	if err == nil {
 		return nil
 	}
-	if err = noVersion(fail(ctx, opDeleteVersion, name, err)); errors.Is(err, bucket.ErrNotFound) {
+	if err = noVersion(b.fail(ctx, opDeleteVersion, name, err)); errors.Is(err, bucket.ErrNotFound) {
 		return nil
 	}
 	return err
