@@ -36,6 +36,7 @@ func (*ConfigCmd) Run(ctx context.Context, a *app.App) error {
 	if c := s.File.Chosen; c.Value != "" {
 		rows = append([]app.ConfigRow{app.Row("context", c)}, rows...)
 	}
+	rows = a.WithoutCredentials(rows)
 	if a.Globals.JSON {
 		return render.JSON(a.Stdout, rows)
 	}

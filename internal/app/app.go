@@ -116,7 +116,16 @@ func (a *App) Logger() *slog.Logger {
 	if !a.Globals.Verbose {
 		return slog.New(slog.DiscardHandler)
 	}
-	return slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	return slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: a.logged}))
+}
+
+// logged returns an attribute of the log without credentials.
+func (a *App) logged(_ []string, attr slog.Attr) slog.Attr {
+	switch attr.Value.Kind() {
+	case slog.KindString, slog.KindAny:
+		return slog.String(attr.Key, a.setting(attr.Value.String()))
+	}
+	return attr
 }
 
 // Print writes the output of a command to standard output.

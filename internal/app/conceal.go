@@ -1,6 +1,7 @@
 package app
 
 import (
+	"slices"
 	"strings"
 	"sync"
 
@@ -45,6 +46,24 @@ func (a *App) ConcealValue(v store.Value) {
 // escaped.
 func (a *App) shown(sentence string) string {
 	return render.Escape(foreign.Sentence(sentence, a.secrets()...))
+}
+
+// WithoutCredentials returns the rows of settings without credentials, such as the password in a URL or a
+// secret key in the wrong setting.
+func (a *App) WithoutCredentials(rows []ConfigRow) []ConfigRow {
+	out := slices.Clone(rows)
+	for i, r := range rows {
+		out[i].Value, out[i].From = a.setting(r.Value), a.setting(r.From)
+	}
+	return out
+}
+
+// setting returns a value of a setting, or of a log, without credentials.
+func (a *App) setting(value string) string {
+	if foreign.IsCredential(value) {
+		return foreign.Hidden
+	}
+	return foreign.Sentence(value, a.secrets()...)
 }
 
 // secrets returns what no sentence may contain.

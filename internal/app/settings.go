@@ -14,6 +14,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/internal/bucketname"
+	"github.com/coffer-secrets/coffer/internal/foreign"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -70,6 +71,9 @@ func (a *App) Settings() (*Settings, error) {
 		{&s.ExpectedBucketOwner, "", "", &file.ExpectedBucketOwner, "", []string{"COFFER_EXPECTED_BUCKET_OWNER"}},
 	} {
 		*v.to = a.resolve(v.flag, v.given, v.variables, file.from(v.inFile), *v.inFile, v.fallback)
+		if foreign.LooksSecret(v.to.Value) { // in the wrong setting
+			a.Conceal(v.to.Value)
+		}
 	}
 	s.Bucket.Value = bucketname.Clean(s.Bucket.Value)
 	s.KeyARNs = a.resolve("", "", []string{"COFFER_KEY_ARNS"}, file.from(&file.KeyARNs), strings.Join(file.KeyARNs, ", "), "")

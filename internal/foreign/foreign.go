@@ -24,7 +24,8 @@ const (
 	// in the words of a sentence.
 	shortest = 8
 
-	hidden = "[hidden]"
+	// Hidden is shown in the place of a credential.
+	Hidden = "[hidden]"
 )
 
 // Text returns a foreign text for a message: without credentials, on one line, and at most [Longest]
@@ -45,7 +46,7 @@ func Bare(text string, known ...string) string {
 	for _, pattern := range bare() {
 		text = pattern.ReplaceAllStringFunc(text, func(found string) string {
 			if looksRandom(found) {
-				return hidden
+				return Hidden
 			}
 			return found
 		})
@@ -60,7 +61,7 @@ func Sentence(text string, known ...string) string {
 	slices.SortFunc(known, func(a, b string) int { return len(b) - len(a) }) // a secret may contain another
 	for _, secret := range known {
 		if len(secret) >= shortest {
-			text = strings.ReplaceAll(text, secret, hidden)
+			text = strings.ReplaceAll(text, secret, Hidden)
 		}
 	}
 	return replace(text, marked())
@@ -69,13 +70,16 @@ func Sentence(text string, known ...string) string {
 // replace hides what the patterns match, but their groups.
 func replace(text string, patterns []*regexp.Regexp) string {
 	for _, pattern := range patterns {
-		text = pattern.ReplaceAllString(text, "${1}"+hidden+"${2}")
+		text = pattern.ReplaceAllString(text, "${1}"+Hidden+"${2}")
 	}
 	return text
 }
 
+// IsCredential reports whether a whole value is one credential.
+func IsCredential(value string) bool { return value != "" && Bare(value) == Hidden }
+
 // LooksSecret reports whether a whole value looks like the secret key of AWS.
-func LooksSecret(value string) bool { return len(value) == 40 && Bare(value) == hidden }
+func LooksSecret(value string) bool { return len(value) == 40 && Bare(value) == Hidden }
 
 // marked are credentials that their surroundings or their form show. Groups stay.
 var marked = sync.OnceValue(func() []*regexp.Regexp { //nolint:gochecknoglobals // compiled patterns, but not before one is needed
