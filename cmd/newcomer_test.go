@@ -98,3 +98,18 @@ func TestAServerThatIsNotReachedHasAHint(t *testing.T) {
 		}
 	}
 }
+
+func TestAServiceAndAKeyInOneWordAreSplit(t *testing.T) {
+	t.Parallel()
+	b := onDisk(t)
+	for line, want := range map[string]string{
+		"read api/db_password":    "coffer read api db_password",
+		"get a/b/key -q":          "coffer read a/b key",
+		"write api/db_password":   "coffer write api db_password",
+		"history api/db_password": "coffer history api db_password",
+	} {
+		if got := b.run(line, canary); got.exit != 2 || got.stderr != "coffer: missing argument: KEY\n  did you mean: "+want+"\n" {
+			t.Errorf("coffer %s: %+v", line, got)
+		}
+	}
+}

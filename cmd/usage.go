@@ -49,6 +49,9 @@ func usageError(args []string, err error) error {
 		text, hint = "unexpected argument "+word, usage(node, hint)
 	case strings.HasPrefix(text, "expected"), strings.HasPrefix(text, "missing"):
 		text, hint = missing(text), usage(node, hint)
+		if line := split(node, args); line != "" && text == "missing argument: KEY" {
+			hint = "did you mean: coffer " + line
+		}
 	case strings.HasSuffix(text, `but got "EOL" (<EOL>)`): // a flag at the end of the line
 		flag, _, _ := strings.Cut(text, ":")
 		text = flag + " needs a value"
@@ -108,6 +111,20 @@ func meant(node *kong.Node, args []string, word string, secret bool, hint string
 	line := slices.Clone(args)
 	line[at] = near
 	return "did you mean: coffer " + shellWords(line)
+}
+
+// split returns the line with SERVICE KEY for one that has SERVICE/KEY behind the name of a command; "" for
+// any other. What follows isn't repeated.
+func split(node *kong.Node, args []string) string {
+	at := slices.IndexFunc(args, func(arg string) bool { return arg == node.Name || slices.Contains(node.Aliases, arg) })
+	if at < 0 || at+1 >= len(args) || strings.HasPrefix(args[at+1], "-") {
+		return ""
+	}
+	end := strings.LastIndexByte(args[at+1], '/')
+	if end <= 0 || end == len(args[at+1])-1 {
+		return ""
+	}
+	return help.Name(node) + " " + shellWords([]string{args[at+1][:end], args[at+1][end+1:]})
 }
 
 func usage(node *kong.Node, hint string) string {
