@@ -91,6 +91,7 @@ func (c *AuditCmd) listWrites(ctx context.Context, a *app.App, service string) e
 		return err
 	}
 	hidden := 0
+	var failed []error
 	versions, err := app.InService(ctx, s, service, func(name string) (versions []store.Meta, err error) {
 		ids := []store.ID{{Service: name, Key: c.Key}}
 		if c.Key == "" {
@@ -101,7 +102,10 @@ func (c *AuditCmd) listWrites(ctx context.Context, a *app.App, service string) e
 		}
 		if err == nil {
 			service = name
-			versions, hidden, err = app.Histories(ctx, s, ids, c.Key != "")
+			versions, hidden, failed, err = app.Histories(ctx, s, ids, c.Key != "")
+		}
+		if err == nil && len(versions) == 0 && len(failed) == 1 {
+			return nil, failed[0] // for InService: the service may have a name in another case
 		}
 		return versions, err
 	})
@@ -113,10 +117,14 @@ func (c *AuditCmd) listWrites(ctx context.Context, a *app.App, service string) e
 		a, b := versions[i], versions[j]
 		return a.Created.Before(b.Created) || a.Created.Equal(b.Created) && a.ID.Key < b.ID.Key
 	})
-	if err := printWrites(a, versions); err != nil || hidden == 0 {
+	if err := printWrites(a, versions); err != nil {
 		return err
 	}
-	return fmt.Errorf("%w: of %s of service %q hidden from you it cannot be told who wrote them", store.ErrDenied, app.Count(hidden, "secret"), service)
+	if hidden > 0 {
+		failed = append(failed, fmt.Errorf("%w: of %s of service %q hidden from you it cannot be told who wrote them",
+			store.ErrDenied, app.Count(hidden, "secret"), service))
+	}
+	return a.Report(failed...)
 }
 
 func printWrites(a *app.App, versions []store.Meta) error {

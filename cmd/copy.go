@@ -119,7 +119,7 @@ func (c *CopyCmd) plan(service string, selected []store.Secret, dst store.Conten
 	return changes, results
 }
 
-// reportConflicts prints the errors of the plan but the last, which it returns. It returns nil when
+// reportConflicts prints the errors of the plan but the worst, which it returns. It returns nil when
 // every secret can be copied.
 func (c *CopyCmd) reportConflicts(a *app.App, results []store.Result) error {
 	var conflicts []error
@@ -128,11 +128,11 @@ func (c *CopyCmd) reportConflicts(a *app.App, results []store.Result) error {
 			conflicts = append(conflicts, r.Err)
 		}
 	}
-	last := a.SayAllButLast(conflicts)
-	if errors.Is(last, app.ErrOtherValue) {
-		last = app.WithHint(last, "nothing was written; --overwrite writes a new version, and diff shows what differs")
+	worst := a.Report(conflicts...)
+	if errors.Is(worst, app.ErrOtherValue) {
+		worst = app.WithHint(worst, "nothing was written; --overwrite writes a new version, and diff shows what differs")
 	}
-	return last
+	return worst
 }
 
 func unchanged(results []store.Result) []store.Result {

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,14 +63,18 @@ func (c *DoctorCmd) Run(ctx context.Context, a *app.App) error {
 			found = append(found, doctor.Server(ctx, s, site.ProbedService(services))...)
 		}
 	}
-	all, err := doctor.Examine(ctx, a, s, services, len(c.Services) > 0, c.Fix)
+	all, failed, err := doctor.Examine(ctx, a, s, services, len(c.Services) > 0, c.Fix)
 	if err != nil {
 		return err
 	}
 	for _, seen := range all {
 		found = append(found, doctor.FindingsOf(a, seen, doctor.TombstonesRemain(ctx, s, a))...)
 	}
-	return printFindings(a, found)
+	if len(all) == 0 && len(failed) > 0 && len(found) == 0 {
+		return a.Report(failed...)
+	}
+	open := printFindings(a, found)
+	return cmp.Or(a.Report(failed...), open)
 }
 
 // printFindings prints what was repaired, then the other findings. Its error is the exit code.

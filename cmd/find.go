@@ -21,7 +21,7 @@ type FindCmd struct {
 }
 
 // Run prints a row for each match, and the number of secrets whose value is hidden from the caller.
-// A service that cannot be read at all is an error.
+// What cannot be read is left out, and named on standard error.
 func (c *FindCmd) Run(ctx context.Context, a *app.App) error {
 	text, err := c.text(a)
 	if err != nil {
@@ -37,10 +37,14 @@ func (c *FindCmd) Run(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
-	matches, err := c.search(ctx, a, s, text)
-	if err != nil {
-		return err
+	matches, failed, err := c.search(ctx, a, s, text)
+	if err == nil {
+		err = printMatches(a, matches)
 	}
+	return a.Report(append(failed, err)...)
+}
+
+func printMatches(a *app.App, matches []store.ID) error {
 	if a.Globals.JSON {
 		out := make([]app.SecretJSON, len(matches))
 		for i, id := range matches {
@@ -81,21 +85,21 @@ func (c *FindCmd) text(a *app.App) (string, error) {
 }
 
 // search searches every service. To find keys it lists them if the backend can do that without
-// reading values. Otherwise it loads each service.
-func (c *FindCmd) search(ctx context.Context, a *app.App, s store.Store, text string) ([]store.ID, error) {
+// reading values. Otherwise it loads each service. failed says what could not be searched.
+func (c *FindCmd) search(ctx context.Context, a *app.App, s store.Store, text string) (found []store.ID, failed []error, err error) {
 	if lister, ok := s.(store.Lister); ok && !c.ByValue {
 		ids, err := lister.IDs(ctx, "")
-		return c.matching(ids, text), err
+		return c.matching(ids, text), nil, err
 	}
 	services, err := s.Services(ctx, "")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	all, err := a.LoadFrom(ctx, s, services)
+	all, failed, err := a.LoadFrom(ctx, s, services)
 	if err != nil {
-		return nil, err
+		return nil, failed, err
 	}
-	var found, ids []store.ID
+	var ids []store.ID
 	hidden := 0
 	for _, contents := range all {
 		hidden += len(contents.Hidden)
@@ -114,12 +118,12 @@ func (c *FindCmd) search(ctx context.Context, a *app.App, s store.Store, text st
 		}
 	}
 	if !c.ByValue {
-		return c.matching(ids, text), nil
+		return c.matching(ids, text), failed, nil
 	}
 	if hidden > 0 {
 		a.Note("%s hidden from you could not be searched", app.Count(hidden, "secret"))
 	}
-	return found, nil
+	return found, failed, nil
 }
 
 // matching returns the IDs that have the text in their key, without regard to case, or that match it

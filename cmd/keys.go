@@ -46,7 +46,7 @@ func (c *KeysCmd) Run(ctx context.Context, a *app.App) error {
 		return ctx.Err()
 	}
 	if len(uses) == 0 && len(failures) > 0 {
-		return a.SayAllButLast(failures)
+		return a.Report(failures...)
 	}
 	if err := printKeyUses(a, uses); err != nil {
 		return err
@@ -58,7 +58,7 @@ func (c *KeysCmd) Run(ctx context.Context, a *app.App) error {
 	if unknown > 0 {
 		a.Note("of %s the storage does not tell the key", app.Count(unknown, "object"))
 	}
-	return a.SayAllButLast(failures)
+	return a.Report(failures...)
 }
 
 func printKeyUses(a *app.App, uses []*keyuse.Use) error {

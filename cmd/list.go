@@ -22,15 +22,23 @@ type ListCmd struct {
 	AllowEmpty bool `help:"Show an empty table for a service without secrets."`
 }
 
-// Run prints one table for all services. It reads their indexes alone, not each secret.
+// Run prints one table for all services. It reads their indexes alone, not each secret. What cannot be
+// read is left out, and named on standard error.
 func (c *ListCmd) Run(ctx context.Context, a *app.App) error {
-	all, err := a.Load(ctx, c.Services, c.AllowEmpty)
+	all, failed, err := a.LoadReadable(ctx, c.Services, c.AllowEmpty)
 	if err != nil {
-		return err
+		return a.Report(append(failed, err)...)
 	}
-	if err := a.RefuseUnreadable(all); err != nil {
-		return err
+	all, unreadable := a.ReportUnreadable(all)
+	if failed = append(failed, unreadable...); len(all) > 0 {
+		if err := c.printAll(a, all); err != nil {
+			return err
+		}
 	}
+	return a.Report(failed...)
+}
+
+func (c *ListCmd) printAll(a *app.App, all []store.Contents) error {
 	var secrets []store.Secret
 	for _, contents := range all {
 		secrets = append(secrets, contents.Secrets...)
@@ -45,7 +53,7 @@ func (c *ListCmd) Run(ctx context.Context, a *app.App) error {
 		}
 		return render.JSON(a.Stdout, out)
 	}
-	return c.print(a, secrets, len(all) > 1)
+	return c.print(a, secrets, len(app.ServiceNames(c.Services)) > 1)
 }
 
 // print prints a row for each secret. Chamber's columns come first. With values there are no others, as
@@ -109,10 +117,11 @@ func (c *ServicesCmd) Run(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
+	var failed []error
 	if c.Secrets {
-		all, err := a.LoadFrom(ctx, s, names)
-		if err != nil {
-			return err
+		all, bad, err := a.LoadFrom(ctx, s, names)
+		if failed = bad; err != nil {
+			return a.Report(append(failed, err)...)
 		}
 		prefix := ""
 		if a.CommandName == "list-services" {
@@ -125,6 +134,13 @@ func (c *ServicesCmd) Run(ctx context.Context, a *app.App) error {
 			}
 		}
 	}
+	if err := printServices(a, names); err != nil {
+		return err
+	}
+	return a.Report(failed...)
+}
+
+func printServices(a *app.App, names []string) error {
 	if a.Globals.JSON {
 		return render.JSON(a.Stdout, append([]string{}, names...))
 	}

@@ -51,34 +51,31 @@ func (c *MigrateCmd) Run(ctx context.Context, a *app.App) error {
 	m := migrate.New(a, from, to, migrate.Options{
 		KeyFlags: c.KeyFlags, History: c.History, Overwrite: c.Overwrite, DryRun: c.DryRun, Adopt: c.Adopt,
 	})
-	var first error
+	var failures []error
 	for i, service := range services {
 		err := m.Service(ctx, service)
 		switch {
 		case err == nil:
-		case errors.Is(err, store.ErrCredentials): // the other services would fail in the same way
+		case ctx.Err() != nil:
+			return a.Report(append(failures, app.WithHint(err, "what is written stays; the same command again goes on from there"))...)
+		case app.EndsAll(err):
 			if left := len(services) - i - 1; left > 0 {
 				a.Note("%s after it left", app.Count(left, "service"))
 			}
-			return errors.Join(err, m.Report())
-		case ctx.Err() != nil:
-			return app.WithHint(err, "what is written stays; the same command again goes on from there")
-		case first == nil:
-			first = err
+			return errors.Join(a.Report(append(failures, err)...), m.Report())
 		default:
-			a.Say("%s", app.Sentence(err))
+			failures = append(failures, err)
 		}
 	}
-	if first == nil {
-		first = m.RefuseMissed()
+	if len(failures) == 0 {
+		failures = append(failures, m.RefuseMissed())
 	}
-	if first != nil && m.Empty() {
-		return first
+	if app.Worst(failures...) == nil || !m.Empty() {
+		if err := m.Report(); err != nil {
+			return err
+		}
 	}
-	if err := m.Report(); err != nil {
-		return err
-	}
-	return first
+	return a.Report(failures...)
 }
 
 // places opens the source and the destination.

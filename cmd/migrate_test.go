@@ -268,7 +268,7 @@ func TestAWriteBesideRestoreIsAConflict(t *testing.T) {
 		return nil
 	})
 	got := b.run("restore team db_url --version 1", "")
-	if got.exit != 4 || !strings.Contains(got.stderr, "is at version 3, not 2; nothing was written") || strings.Contains(got.stderr, canary) {
+	if got.exit != 4 || !strings.Contains(got.stderr, "is at version 3, not 2; it was left as it is") || strings.Contains(got.stderr, canary) {
 		t.Errorf("%+v", got)
 	}
 	if got := b.out("read -n team db_url"); got != canary+" theirs" {

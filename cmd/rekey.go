@@ -59,11 +59,11 @@ func (c *RekeyCmd) Run(ctx context.Context, a *app.App) error {
 		if err != nil {
 			failures = append(failures, err)
 		}
-		if ctx.Err() != nil || errors.Is(err, store.ErrCredentials) {
+		if ctx.Err() != nil || app.EndsAll(err) {
 			break
 		}
 	}
-	return a.SayAllButLast(failures)
+	return a.Report(failures...)
 }
 
 // open checks the flags and opens the store under the new alias.

@@ -146,9 +146,9 @@ func Sentence(err error) string {
 		return fmt.Sprintf("%q in service %q is ambiguous: %s; write the exact key", op.ID.Key, op.ID.Service, strings.Join(ambiguous.Keys, ", "))
 	case errors.As(err, &version):
 		if version.Have == 0 {
-			return fmt.Sprintf("%s does not exist; version %d was expected, and nothing was written", name, version.Want)
+			return fmt.Sprintf("%s does not exist; version %d was expected, and it was not written", name, version.Want)
 		}
-		return fmt.Sprintf("%s is at version %d, not %d; nothing was written", name, version.Have, version.Want)
+		return fmt.Sprintf("%s is at version %d, not %d; it was left as it is", name, version.Have, version.Want)
 	case isStopped(err):
 	case errors.Is(err, context.Canceled):
 		return "interrupted: " + strings.TrimSpace(op.Op+" "+name)

@@ -8,42 +8,117 @@ import (
 	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/foreign"
-	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store"
 )
 
 // Load opens the store and reads the services that names mean, in parallel. Without allowEmpty, a
-// service without secrets is an error.
+// service without secrets is an error. If anything is wrong, Load prints every error but the worst.
 func (a *App) Load(ctx context.Context, services []string, allowEmpty bool) ([]store.Contents, error) {
+	all, failed, err := a.LoadReadable(ctx, services, allowEmpty)
+	if err := a.Report(append(failed, err)...); err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// LoadReadable is [App.Load] that leaves out what cannot be read: failed says why. Its error is one that
+// [EndsAll], or one of the command line.
+func (a *App) LoadReadable(ctx context.Context, services []string, allowEmpty bool) (contents []store.Contents, failed []error, err error) {
 	s, err := a.Open(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	names := ServiceNames(services)
 	for _, name := range names {
 		service, label := CutLabel(name)
 		if err := store.CheckService(service); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if err := a.CheckLabel(s, name, label); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	allowEmpty = allowEmpty || a.InForce.Kind().Nowhere
-	all := make([]labeled, len(names))
-	err = pace.Each(ctx, 16, len(names), func(ctx context.Context, i int) (err error) {
+	all, damaged := make([]labeled, len(names)), make([][]error, len(names))
+	failed, err = Each(ctx, 16, len(names), func(ctx context.Context, i int) (err error) {
 		all[i], err = load(ctx, s, names[i], allowEmpty)
+		if errors.Is(err, store.ErrCorrupt) {
+			all[i].Contents, damaged[i], err = loadOneByOne(ctx, s, names[i], err)
+		}
+		if IsMissingService(err) {
+			err = WithHint(err, "check the name, or use --allow-empty to continue without secrets")
+		}
 		return err
 	})
-	if IsMissingService(err) {
-		err = WithHint(err, "check the name, or use --allow-empty to continue without secrets")
+	if err != nil {
+		return nil, failed, err
 	}
-	all = lastOfEach(all, func(l labeled) string { return l.Service + ":" + l.label })
-	contents := make([]store.Contents, len(all))
-	for i, l := range all {
-		contents[i] = l.Contents
+	failed = append(failed, slices.Concat(damaged...)...)
+	all = slices.DeleteFunc(all, func(l labeled) bool { return l.Service == "" })
+	for _, l := range lastOfEach(all, func(l labeled) string { return l.Service + ":" + l.label }) {
+		contents = append(contents, l.Contents)
 	}
-	return contents, err
+	return contents, failed, nil
+}
+
+// loadOneByOne reads the secrets of a service that cannot be read as a whole, because one of them is
+// damaged. whole is the error of that. damaged has an error for each secret that cannot be read. The
+// contents are none if there is nothing else.
+func loadOneByOne(ctx context.Context, s store.Store, name string, whole error) (c store.Contents, damaged []error, err error) {
+	service := serviceNamed(whole, name)
+	lister, ok := s.(store.Lister)
+	if !ok {
+		return c, []error{whole}, nil
+	}
+	ids, err := lister.IDs(ctx, service)
+	ids = slices.DeleteFunc(ids, func(id store.ID) bool { return id.Service != service })
+	if err != nil {
+		return c, []error{whole}, endOf(err)
+	}
+	read, hidden := make([]*store.Secret, len(ids)), make([]bool, len(ids))
+	damaged, err = Each(ctx, 8, len(ids), func(ctx context.Context, i int) error {
+		secret, err := s.Read(ctx, ids[i], store.Latest)
+		switch hidden[i] = errors.Is(err, store.ErrDenied); {
+		case err == nil:
+			read[i] = &secret
+		case hidden[i], errors.Is(err, store.ErrNotFound): // or deleted since
+			return nil
+		}
+		return err
+	})
+	if len(damaged) == 0 && err == nil {
+		damaged = []error{whole} // an index, or a secret that was replaced since
+	}
+	for i, id := range ids {
+		if read[i] != nil {
+			c.Secrets = append(c.Secrets, *read[i])
+		}
+		if hidden[i] {
+			c.Hidden = append(c.Hidden, id.Key)
+		}
+	}
+	if len(c.Secrets)+len(c.Hidden) > 0 {
+		c.Service, c.Listed = service, len(ids)
+	}
+	return c, damaged, err
+}
+
+// endOf returns an error if it [EndsAll].
+func endOf(err error) error {
+	if EndsAll(err) {
+		return err
+	}
+	return nil
+}
+
+// serviceNamed returns the service that an error names, which has the case in which it is stored.
+func serviceNamed(err error, name string) string {
+	service, _ := CutLabel(name)
+	var op *store.Error
+	if errors.As(err, &op) && strings.EqualFold(op.ID.Service, service) {
+		return op.ID.Service
+	}
+	return service
 }
 
 // labeled is the content of a service, or of the versions of it that have a label.
@@ -84,14 +159,18 @@ func (a *App) noLabels(label string) error {
 	return fmt.Errorf("%w: the %s backend has no labels such as %q; only Parameter Store has labels", store.ErrUnsupported, a.InForce.Kind(), label)
 }
 
-// LoadFrom reads services that an open store has listed, up to 16 in parallel.
-func (a *App) LoadFrom(ctx context.Context, s store.Store, services []string) ([]store.Contents, error) {
-	all := make([]store.Contents, len(services))
-	err := pace.Each(ctx, 16, len(services), func(ctx context.Context, i int) (err error) {
-		all[i], err = s.Load(ctx, services[i])
+// LoadFrom reads services that an open store has listed, up to 16 in parallel, and leaves out what
+// cannot be read: failed says why. Its error is one that [EndsAll].
+func (a *App) LoadFrom(ctx context.Context, s store.Store, services []string) (all []store.Contents, failed []error, err error) {
+	each, damaged := make([]store.Contents, len(services)), make([][]error, len(services))
+	failed, err = Each(ctx, 16, len(services), func(ctx context.Context, i int) (err error) {
+		each[i], err = s.Load(ctx, services[i])
+		if errors.Is(err, store.ErrCorrupt) {
+			each[i], damaged[i], err = loadOneByOne(ctx, s, services[i], err)
+		}
 		return err
 	})
-	return all, err
+	return each, append(failed, slices.Concat(damaged...)...), err
 }
 
 // ReadFlags are the flags of commands that pass secrets to another program. They set which missing
@@ -118,6 +197,19 @@ func (a *App) RefuseUnreadable(all []store.Contents) error {
 		}
 	}
 	return nil
+}
+
+// ReportUnreadable is [App.RefuseUnreadable] for a command that goes on with the other services: it
+// returns those that can be read, and an error for each of the others.
+func (a *App) ReportUnreadable(all []store.Contents) (readable []store.Contents, failed []error) {
+	for _, c := range all {
+		if err := a.RefuseUnreadable([]store.Contents{c}); err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		readable = append(readable, c)
+	}
+	return readable, failed
 }
 
 // RefuseIncomplete returns an error if secrets are missing that a program needs: besides those of

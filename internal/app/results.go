@@ -28,18 +28,6 @@ func ErrorText(err error) string {
 	return Sentence(err)
 }
 
-// SayAllButLast prints every error but the last, and returns the last for the caller to return; nil
-// if there are none.
-func (a *App) SayAllButLast(errs []error) error {
-	if len(errs) == 0 {
-		return nil
-	}
-	for _, err := range errs[:len(errs)-1] {
-		a.SayFailed("%s", Sentence(err))
-	}
-	return errs[len(errs)-1]
-}
-
 // PrintResults prints the result of each secret: as text to standard error, or with --json to
 // standard output.
 func (a *App) PrintResults(results []store.Result) error {

@@ -102,10 +102,11 @@ func Versions(ctx context.Context, s store.Store, id store.ID) ([]store.Secret, 
 }
 
 // Histories reads the histories of secrets, eight in parallel, and counts the secrets that the caller
-// may not read. With named, a secret that is missing or denied is an error instead.
-func Histories(ctx context.Context, s store.Store, ids []store.ID, named bool) (all []store.Meta, hidden int, err error) {
+// may not read. failed says what else could not be read. With named, a secret that is missing or denied
+// is a failure too. Its error is one that [EndsAll].
+func Histories(ctx context.Context, s store.Store, ids []store.ID, named bool) (all []store.Meta, hidden int, failed []error, err error) {
 	each, denied := make([][]store.Meta, len(ids)), make([]bool, len(ids))
-	err = pace.Each(ctx, 8, len(ids), func(ctx context.Context, i int) (err error) {
+	failed, err = Each(ctx, 8, len(ids), func(ctx context.Context, i int) (err error) {
 		each[i], err = s.History(ctx, ids[i])
 		switch {
 		case named:
@@ -122,5 +123,5 @@ func Histories(ctx context.Context, s store.Store, ids []store.ID, named bool) (
 			hidden++
 		}
 	}
-	return all, hidden, err
+	return all, hidden, failed, err
 }

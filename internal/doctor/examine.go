@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/coffer-secrets/coffer/internal/app"
-	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/internal/site"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
@@ -21,16 +20,17 @@ type Inspected struct {
 }
 
 // Examine inspects services of a store that is an [admin.Inspector], four in parallel. If they were
-// typed, a service that holds nothing is an error. With fix, Examine then repairs one after the other.
-func Examine(ctx context.Context, a *app.App, st store.Store, services []string, typed, fix bool) ([]Inspected, error) {
+// typed, a service that holds nothing is a failure. With fix, Examine then repairs one after the other.
+// It leaves out services that cannot be inspected: failed has their errors.
+func Examine(ctx context.Context, a *app.App, st store.Store, services []string, typed, fix bool) (seen []Inspected, failed []error, err error) {
 	s, ok := st.(admin.Inspector)
 	if !ok {
-		return nil, store.ErrUnsupported
+		return nil, nil, store.ErrUnsupported
 	}
 	all := make([]Inspected, len(services))
 	line := a.Progress(len(services), "checked")
 	defer line.Done()
-	err := pace.Each(ctx, 4, len(services), func(ctx context.Context, i int) (err error) {
+	failed, err = app.Each(ctx, 4, len(services), func(ctx context.Context, i int) (err error) {
 		inspect := func(service string) (admin.Inspection, error) {
 			in, err := s.Inspect(ctx, service)
 			if err == nil && typed && len(in.Secrets)+len(in.Indexes)+len(in.Findings) == 0 {
@@ -42,19 +42,23 @@ func Examine(ctx context.Context, a *app.App, st store.Store, services []string,
 		line.Add()
 		return err
 	})
+	all = slices.DeleteFunc(all, func(in Inspected) bool { return in.Service == "" })
 	if err != nil || !fix {
-		return all, err
+		return all, failed, err
 	}
 	line.Done()
 	for i := range all {
 		if !slices.ContainsFunc(all[i].Findings, func(f admin.Finding) bool { return f.Repairable }) {
 			continue
 		}
-		if err := repair(ctx, a, s, &all[i]); err != nil {
-			return nil, err
+		switch err := repair(ctx, a, s, &all[i]); {
+		case app.EndsAll(err):
+			return all, failed, err
+		case err != nil:
+			failed = append(failed, err)
 		}
 	}
-	return all, nil
+	return all, failed, nil
 }
 
 // repair repairs a service and inspects it again. If something can't be repaired, it prints why, and

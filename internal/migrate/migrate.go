@@ -114,25 +114,25 @@ func (m *Migration) load(ctx context.Context, typed string) (src, dst store.Cont
 	return src, dst, nil
 }
 
-// failure returns the first error of a service, and prints the others.
+// failure returns the worst error of a service, and prints the others.
 func (m *Migration) failure(src store.Contents, moves []*move) error {
-	var first error
+	var failures []error
 	for _, v := range moves {
-		switch {
-		case v.err == nil:
-		case first == nil:
-			first = v.err
-		case !m.DryRun: // the table of --dry-run has them
-			m.app.Say("%s", app.Sentence(v.err))
-		}
+		failures = append(failures, v.err)
 	}
-	if errors.Is(first, app.ErrOtherValue) {
-		first = app.WithHint(first, "--overwrite writes the source's value as a new version")
+	if len(src.Hidden) > 0 {
+		failures = append(failures, fmt.Errorf("%w: %s of service %q hidden from you were not migrated",
+			store.ErrDenied, app.Count(len(src.Hidden), "secret"), src.Service))
 	}
-	if first == nil && len(src.Hidden) > 0 {
-		first = fmt.Errorf("%w: %s of service %q hidden from you were not migrated", store.ErrDenied, app.Count(len(src.Hidden), "secret"), src.Service)
+	report := m.app.Report
+	if m.DryRun {
+		report = app.Worst // its table has the others
 	}
-	return first
+	worst := report(failures...)
+	if errors.Is(worst, app.ErrOtherValue) {
+		worst = app.WithHint(worst, "--overwrite writes the source's value as a new version")
+	}
+	return worst
 }
 
 // plan finds out which values of each secret the destination doesn't have.

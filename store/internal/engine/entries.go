@@ -6,6 +6,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/internal/pace"
+	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
@@ -75,6 +76,10 @@ func (r *reconciliation) readUnknown(ctx context.Context, next *index.Index, key
 	err := pace.Each(ctx, Readers, len(ask), func(ctx context.Context, i int) error {
 		var err error
 		objects[i], infos[i], err = r.e.ReadDocument(ctx, r.v.Service, ask[i])
+		if r.damaged && (errors.Is(err, store.ErrCorrupt) || errors.Is(err, bucket.ErrTorn)) {
+			objects[i], infos[i] = nil, r.v.Objects[ask[i]]
+			return nil
+		}
 		if !errors.Is(err, bucket.ErrDenied) {
 			return err
 		}

@@ -15,12 +15,13 @@ import (
 type ReconcileOptions struct {
 	Rebuild bool         // rebuild an index that does not parse
 	Inherit *index.Index // version numbers of deleted secrets to add to the index; nil for none
+	Damaged bool         // leave damaged secrets as they are in the index, instead of failing: readers read their objects
 }
 
 // Reconcile updates the index of an alias from the secret objects (X1 to X4). It lists the service
 // again and replaces the listing of the view.
 func (e *Engine) Reconcile(ctx context.Context, v *View, alias string, o ReconcileOptions) error {
-	r := &reconciliation{e: e, v: v, alias: alias, rebuild: o.Rebuild, inherited: o.Inherit}
+	r := &reconciliation{e: e, v: v, alias: alias, rebuild: o.Rebuild, inherited: o.Inherit, damaged: o.Damaged}
 	return r.run(ctx)
 }
 
@@ -55,6 +56,9 @@ type reconciliation struct {
 	dropEmpty bool
 	// rebuild rebuilds an index that does not parse. It is a cache, and the objects have all of its values.
 	rebuild bool
+	// damaged leaves the entries of damaged objects as they are. They are for another tag, so that
+	// readers read the object, and fail.
+	damaged bool
 	// inherited has version numbers of deleted secrets from other indexes of the service, to be added
 	// to this one. handOver copies those of this index to another one before this one is deleted.
 	inherited *index.Index

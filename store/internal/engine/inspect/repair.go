@@ -140,7 +140,7 @@ func (m *repair) indexes(ctx context.Context) {
 		// Not forced. A delete has either put the index already as its fence, or left its entry in it, and
 		// removing that entry puts the index. A forced put could create an empty index that a
 		// rekey has just deleted.
-		err := m.in.e.Reconcile(ctx, m.in.v, t.alias, engine.ReconcileOptions{Rebuild: t.rebuild})
+		err := m.in.e.Reconcile(ctx, m.in.v, t.alias, engine.ReconcileOptions{Rebuild: t.rebuild, Damaged: true})
 		for _, f := range faults[t] {
 			m.note(f, true, err)
 		}
