@@ -61,24 +61,6 @@ func (c *AuditCmd) parseTimes(now time.Time) (err error) {
 	return nil
 }
 
-// parseTime parses a duration before now, or a date with or without a time. A date without a time
-// zone is in UTC.
-func parseTime(flag, text string, now time.Time) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02"} {
-		if at, err := time.Parse(layout, text); err == nil {
-			return at.UTC(), nil
-		}
-	}
-	back, err := parseDuration(text)
-	if err != nil || back < 0 {
-		return time.Time{}, app.Usage("%s: %q is neither a span such as 90m, 24h or 7d, nor a date such as 2026-11-22 or 2026-11-22T10:00:00Z", flag, text)
-	}
-	return now.Add(-back).UTC(), nil
-}
-
 // inRange reports whether a time is between --since and --until. A version without a date always is.
 func (c *AuditCmd) inRange(at time.Time) bool {
 	return at.IsZero() || (c.from.IsZero() || !at.Before(c.from)) && (c.to.IsZero() || !at.After(c.to))

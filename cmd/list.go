@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"slices"
 	"sort"
 	"strings"
 
@@ -53,7 +54,8 @@ func (c *ListCmd) printAll(a *app.App, all []store.Contents) error {
 		}
 		return render.JSON(a.Stdout, out)
 	}
-	return c.print(a, secrets, len(app.ServiceNames(c.Services)) > 1)
+	others := slices.ContainsFunc(c.Services, func(name string) bool { return !strings.EqualFold(name, c.Services[0]) }) // or left out
+	return c.print(a, secrets, len(all) > 1 || others)
 }
 
 // print prints a row for each secret. Chamber's columns come first. With values there are no others, as

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -61,18 +60,6 @@ func (c *ShareCmd) Run(ctx context.Context, a *app.App) error {
 		return err
 	}
 	return printShare(a, id, share)
-}
-
-// parseDuration parses a duration. Besides the units of [time.ParseDuration] it knows whole days, as
-// in "7d".
-func parseDuration(text string) (time.Duration, error) {
-	days, ok := strings.CutSuffix(text, "d")
-	if !ok {
-		return time.ParseDuration(text)
-	}
-	n, err := strconv.Atoi(days)
-	n = max(-1, min(n, 100_000)) // more would overflow
-	return time.Duration(n) * 24 * time.Hour, err
 }
 
 // parseLifetime parses --expires.

@@ -1,0 +1,39 @@
+package cmd
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/coffer-secrets/coffer/internal/app"
+)
+
+// parseTime parses a duration before now, or a date with or without a time. A date without a time
+// zone is in UTC.
+func parseTime(flag, text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02"} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return at.UTC(), nil
+		}
+	}
+	back, err := parseDuration(text)
+	if err != nil || back < 0 {
+		return time.Time{}, app.Usage("%s: %q is neither a span such as 90m, 24h or 7d, nor a date such as 2026-11-22 or 2026-11-22T10:00:00Z", flag, text)
+	}
+	return now.Add(-back).UTC(), nil
+}
+
+// parseDuration parses a duration. Besides the units of [time.ParseDuration] it knows whole days, as
+// in "7d".
+func parseDuration(text string) (time.Duration, error) {
+	days, ok := strings.CutSuffix(text, "d")
+	if !ok {
+		return time.ParseDuration(text)
+	}
+	n, err := strconv.Atoi(days)
+	n = max(-1, min(n, 100_000)) // more would overflow
+	return time.Duration(n) * 24 * time.Hour, err
+}
