@@ -38,7 +38,7 @@ func (c *CopyCmd) Run(ctx context.Context, a *app.App) error {
 	}
 	destination := dst.Service
 	if src.Service == destination && from.Same(to) {
-		return app.Usage("%s would be copied onto itself", destination)
+		return app.Usage("%s can't be copied to itself", destination)
 	}
 	selected, err := c.selectSecrets(a, src.Contents, dst.Contents)
 	if err != nil {
@@ -130,7 +130,7 @@ func (c *CopyCmd) reportConflicts(a *app.App, results []store.Result) error {
 	}
 	worst := a.Report(conflicts...)
 	if errors.Is(worst, app.ErrOtherValue) {
-		worst = app.WithHint(worst, "nothing was written; --overwrite writes a new version, and diff shows what differs")
+		worst = app.WithHint(worst, "nothing was written; use --overwrite to write new versions, or coffer diff to compare")
 	}
 	return worst
 }

@@ -50,7 +50,7 @@ func (c *DeleteCmd) purge(ctx context.Context, a *app.App, s store.Store, servic
 		old, marks = old+k.Old, marks+k.Marks
 	}
 	if old+marks > 0 {
-		a.Note("removed for good: %s, %s", app.Count(old, "older state"), app.Count(marks, "mark"))
+		a.Note("permanently deleted: %s, %s", app.Count(old, "older state"), app.Count(marks, "mark"))
 	}
 	return err
 }
@@ -65,8 +65,8 @@ func ignoresVersions(err error) bool {
 // nothingToPurge is the error for a backend or a server that keeps no versions of objects, where a
 // plain delete leaves nothing.
 func nothingToPurge(a *app.App) error {
-	err := fmt.Errorf("%w: %s keeps nothing that could be purged", store.ErrUnsupported, backendOrServer(a))
-	return app.WithHint(err, "delete without --purge leaves nothing there")
+	err := fmt.Errorf("%w: %s keeps no old versions to purge", store.ErrUnsupported, backendOrServer(a))
+	return app.WithHint(err, "use delete without --purge: it leaves nothing behind")
 }
 
 func keysOf(kept []admin.Kept) []string {
@@ -95,12 +95,12 @@ func (c *DeleteCmd) confirmPurge(a *app.App, kept []admin.Kept) error {
 		old += k.Old + k.Marks
 	}
 	if old == 0 {
-		show("the bucket shows no older states of them: it keeps no versions, or nothing was replaced yet")
+		show("the bucket has no older states of them: versioning is off, or nothing was replaced yet")
 	}
 	if c.Yes {
 		return nil
 	}
-	ok, err := a.Confirm(fmt.Sprintf("Remove this for good, of %s?", app.Count(secrets, "secret")))
+	ok, err := a.Confirm(fmt.Sprintf("Permanently delete these objects of %s?", app.Count(secrets, "secret")))
 	if errors.Is(err, term.ErrNoTerminal) {
 		return app.NoTerminal("--yes purges without asking")
 	}
@@ -114,7 +114,7 @@ func (c *DeleteCmd) confirmPurge(a *app.App, kept []admin.Kept) error {
 func purgeLine(k admin.Kept) string {
 	var parts []string
 	if k.ID.Key != "" && k.Live {
-		parts = append(parts, "the present state")
+		parts = append(parts, "the current state")
 	}
 	if k.Old > 0 {
 		parts = append(parts, app.Count(k.Old, "older state"))
@@ -124,7 +124,7 @@ func purgeLine(k admin.Kept) string {
 	}
 	text := fmt.Sprintf("will remove %s: %s", k.Object, strings.Join(parts, ", "))
 	if k.ID.Key == "" {
-		text += "; each held values of secrets"
+		text += "; older states hold values of secrets"
 	}
 	return text
 }

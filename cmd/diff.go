@@ -86,7 +86,7 @@ func (c *DiffCmd) load(ctx context.Context, a *app.App, from, to app.Place) (lef
 	case err != nil:
 		return left, right, err
 	case l.Service == r.Service && from.Same(to):
-		err = app.WithHint(app.Usage("%s would be compared with itself", l.Service), "name another service, or --from-context and --to-context")
+		err = app.WithHint(app.Usage("%s can't be compared with itself", l.Service), "name another service, or --from-context and --to-context")
 	case l.Missing != nil && (r.Missing != nil || !c.AllowEmpty):
 		err = from.NearestTo(ctx, l.Missing)
 	case r.Missing != nil && !c.AllowEmpty:
@@ -98,7 +98,7 @@ func (c *DiffCmd) load(ctx context.Context, a *app.App, from, to app.Place) (lef
 		}
 	}
 	if err != nil && (l.Missing != nil) != (r.Missing != nil) {
-		err = app.WithHint(err, "--allow-empty compares with a service that has no secrets")
+		err = app.WithHint(err, "--allow-empty compares it all the same")
 	}
 	return l.Contents, r.Contents, err
 }

@@ -42,7 +42,7 @@ func (c *DoctorCmd) Run(ctx context.Context, a *app.App) error {
 	case backend.Nowhere:
 		return printFindings(a, nil)
 	case !ok:
-		return fmt.Errorf("%w: the %s backend keeps no indexes that could be wrong; %s do", store.ErrUnsupported, backend,
+		return fmt.Errorf("%w: the %s backend has no indexes to check; only %s have", store.ErrUnsupported, backend,
 			app.JoinNames(app.BackendsThat(func(b app.Backend) bool { return b.Index })))
 	}
 	if len(services) == 0 {
@@ -114,7 +114,7 @@ func printFindings(a *app.App, found []site.Finding) error {
 		return err
 	}
 	if s := a.InForce; s != nil && s.Kind().Directory {
-		a.Note("the keys are in %s: without that directory every secret is lost, so keep a copy of it", s.KeyDir.Value)
+		a.Note("the keys are in %s; if you lose that directory, you lose every secret: back it up", s.KeyDir.Value)
 	}
 	if counts[admin.Serious]+counts[admin.Warning] > 0 {
 		return &app.ExitError{Code: app.ExitOther}

@@ -47,7 +47,7 @@ func (c *EditCmd) Run(ctx context.Context, a *app.App) error {
 	e := edit.New(a, before, edit.Options{Format: c.Format, Yes: c.Yes, PreserveCase: c.PreserveCase, Adopt: c.Adopt})
 	path, err := e.Run(s)
 	if path != "" {
-		a.Say("what you edited is kept in %s; remove it when you are done", path)
+		a.Say("your edits are in %s; delete the file when you are done", path)
 	}
 	return err
 }

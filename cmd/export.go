@@ -33,7 +33,7 @@ func (c *ExportCmd) Run(ctx context.Context, a *app.App) error {
 	case err != nil:
 		return err
 	case c.Prefix != "" && !variables:
-		return app.Usage("--prefix is for formats of variables; %s keeps the keys", c.Format)
+		return app.Usage("--prefix can't be used with %s: it is for formats that print variables", c.Format)
 	}
 	a.Unverified = c.Unverified
 	all, err := a.Load(ctx, c.Services, c.AllowEmpty)
@@ -90,7 +90,7 @@ func pairs(a *app.App, layers []environ.Layer, rules environ.Rules, variables bo
 		}
 	}
 	if err == nil && leftOut > 0 && len(pairs) == 0 {
-		err = fmt.Errorf("%w: no secret can be a variable", store.ErrInvalid)
+		err = fmt.Errorf("%w: none of the secrets can be a variable", store.ErrInvalid)
 	}
 	return pairs, err
 }
@@ -139,7 +139,7 @@ func (c *EnvCmd) Run(ctx context.Context, a *app.App) error {
 	case err != nil:
 		return err
 	case c.EscapeStrings && format != "shell":
-		return app.Usage("--escape-strings is for sh: drop it, %s has an escaping of its own", c.Shell)
+		return app.Usage("--escape-strings is only for sh; %s has its own escaping", c.Shell)
 	case c.EscapeStrings:
 		format = "shell-escaped"
 	}

@@ -70,7 +70,7 @@ func (c *FindCmd) text(a *app.App) (string, error) {
 		}
 		return c.Text, nil
 	case !c.ByValue:
-		return "", app.WithHint(app.Usage("missing argument: TEXT"), "usage: coffer find TEXT [flags] (coffer find --help shows how)")
+		return "", app.WithHint(app.Usage("missing argument: TEXT"), "usage: coffer find TEXT [flags] (see coffer find --help)")
 	case c.Text == "-":
 		text, err := readLimited("standard input", a.OpenStdin)
 		return strings.TrimSuffix(text, "\n"), err
@@ -121,7 +121,7 @@ func (c *FindCmd) search(ctx context.Context, a *app.App, s store.Store, text st
 		return c.matching(ids, text), failed, nil
 	}
 	if hidden > 0 {
-		a.Note("%s hidden from you could not be searched", app.Count(hidden, "secret"))
+		a.Note("%s couldn't be searched because you can't read them", app.Count(hidden, "secret"))
 	}
 	return found, failed, nil
 }

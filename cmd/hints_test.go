@@ -192,7 +192,7 @@ func TestHintsWorkWhenTypedAndRun(t *testing.T) {
 		b := &bench{T: t, env: append(ownEnvironment(home), "PATH="+os.Getenv("PATH"), "COFFER_BACKEND=local")}
 		b.do("write api key -", canary)
 		keys, elsewhere := filepath.Join(home, "config", "coffer", "keys"), filepath.Join(home, "elsewhere")
-		if got := b.run("doctor", ""); !strings.Contains(got.stderr, "the keys are in "+keys+": without that directory every secret is lost") {
+		if got := b.run("doctor", ""); !strings.Contains(got.stderr, "the keys are in "+keys+"; if you lose that directory, you lose every secret") {
 			t.Errorf("%+v", got)
 		}
 		if err := os.Rename(keys, elsewhere); err != nil {

@@ -56,7 +56,7 @@ func (c *KeysCmd) Run(ctx context.Context, a *app.App) error {
 		a.Note("%s under %s; old versions that the bucket keeps are not counted", app.Count(keyuse.Objects(uses), "object"), c.Key)
 	}
 	if unknown > 0 {
-		a.Note("of %s the storage does not tell the key", app.Count(unknown, "object"))
+		a.Note("the key of %s is unknown: the storage doesn't report it", app.Count(unknown, "object"))
 	}
 	return a.Report(failures...)
 }
@@ -79,7 +79,7 @@ func noteOtherKeys(a *app.App, uses []*keyuse.Use) {
 	names := keyuse.ShortNames(uses)
 	for _, u := range uses {
 		if u.Current == keyuse.No && u.Secrets > 0 {
-			a.Note("%s: %s of %s under %s, and the alias stands for another key now; coffer rekey %s --same --kms-key-alias %s moves them there",
+			a.Note("%s: %s of %s under %s, but the alias now points to another key; coffer rekey %s --same --kms-key-alias %s moves them there",
 				u.Service, app.Count(u.Secrets, "secret"), u.Alias, names[u.Key], u.Service, u.Alias)
 		}
 	}

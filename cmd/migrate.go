@@ -57,10 +57,10 @@ func (c *MigrateCmd) Run(ctx context.Context, a *app.App) error {
 		switch {
 		case err == nil:
 		case ctx.Err() != nil:
-			return a.Report(append(failures, app.WithHint(err, "what is written stays; the same command again goes on from there"))...)
+			return a.Report(append(failures, app.WithHint(err, "what was written is kept; run the same command again to do the rest"))...)
 		case app.EndsAll(err):
 			if left := len(services) - i - 1; left > 0 {
-				a.Note("%s after it left", app.Count(left, "service"))
+				a.Note("%s after it not migrated", app.Count(left, "service"))
 			}
 			return errors.Join(a.Report(append(failures, err)...), m.Report())
 		default:
@@ -87,7 +87,7 @@ func (c *MigrateCmd) places(ctx context.Context, a *app.App) (from, to app.Place
 		return from, to, err
 	}
 	if from.Same(to) {
-		err = app.WithHint(app.Usage("source and destination are the same: %s", to), "--from-backend and --to-backend, or --from-context and --to-context, name them")
+		err = app.WithHint(app.Usage("source and destination are the same: %s", to), "use --from-backend and --to-backend, or --from-context and --to-context")
 	}
 	return from, to, err
 }
@@ -95,11 +95,11 @@ func (c *MigrateCmd) places(ctx context.Context, a *app.App) (from, to app.Place
 func (c *MigrateCmd) place(ctx context.Context, a *app.App, side, fileContext, backend, bucket string) (app.Place, error) {
 	switch {
 	case fileContext != "" && backend+bucket != "":
-		return app.Place{}, app.Usage("--%s-context says where; drop --%s-backend and --%s-bucket", side, side, side)
+		return app.Place{}, app.Usage("--%s-context already names the backend and the bucket: omit --%s-backend and --%s-bucket", side, side, side)
 	case fileContext != "":
 		return a.OpenPlace(ctx, fileContext)
 	case backend != "" && !slices.Contains(app.Backends(), strings.ToLower(backend)):
-		return app.Place{}, app.Usage("there is no backend %q (--%s-backend); there are %s", backend, side, strings.Join(app.Backends(), ", "))
+		return app.Place{}, app.Usage("unknown backend %q (--%s-backend); the backends are %s", backend, side, strings.Join(app.Backends(), ", "))
 	case backend+bucket != "":
 		return a.OnBackend(backend, bucket, "--"+side+"-bucket").Place(ctx)
 	}
@@ -122,7 +122,7 @@ func (c *MigrateCmd) services(ctx context.Context, from app.Place) ([]string, er
 	}
 	names, err := app.ServicesThatBegin(ctx, from.Store, c.Prefix)
 	if err == nil && len(names) == 0 {
-		err = fmt.Errorf("%w: %s holds no service", store.ErrNotFound, from)
+		err = fmt.Errorf("%w: %s has no services", store.ErrNotFound, from)
 		if c.Prefix != "" {
 			err = fmt.Errorf("%w that begins with %q", err, c.Prefix)
 		}

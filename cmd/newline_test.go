@@ -13,7 +13,7 @@ import (
 // A newline at the end of a value that comes from a pipe or a file is kept, as chamber keeps it. One
 // line says so, with the flag that drops it.
 func TestNewlineAtTheEndIsSaid(t *testing.T) {
-	const said = "coffer: the value ends with a newline, which is kept; --singleline (-s) drops it\n"
+	const said = "coffer: the value ends with a newline, which was kept; use --singleline (-s) to remove it\n"
 	b := newBench(t, s3test.Options{})
 	file := b.file(canary + "\n")
 	for i, c := range []struct {

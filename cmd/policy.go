@@ -163,7 +163,7 @@ func policyKeys(ctx context.Context, a *app.App, kms *awsconf.Keys, names []stri
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case err != nil:
-			a.Note("KMS does not tell the key behind %s (%v): a placeholder stands for it", key.Alias, err)
+			a.Note("can't look up the key of %s (%v); the policy has a placeholder for it", key.Alias, err)
 		}
 		key.ARN = info.ARN
 		keys = append(keys, key)
@@ -200,7 +200,7 @@ func (c *PolicyCheckCmd) Run(ctx context.Context, a *app.App) error {
 	}
 	prober, ok := s.(admin.Prober)
 	if !ok {
-		return fmt.Errorf("%w: permissions are those of the %s backends, not of %s", store.ErrUnsupported, bucketBackends(), a.InForce.Kind())
+		return fmt.Errorf("%w: policy check works with the %s backends, not with %s", store.ErrUnsupported, bucketBackends(), a.InForce.Kind())
 	}
 	scope := policy.Scope{Bucket: a.InForce.Bucket.Value, Tags: c.Tags}
 	if a.InForce.Kind().KMS {

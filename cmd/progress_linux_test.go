@@ -55,7 +55,7 @@ func TestFindAsksForAValueWithoutEcho(t *testing.T) {
 	if exit, screen := p.leaves(); exit != 0 || strings.Contains(screen, canary) || !strings.Contains(screen, "api      key") {
 		t.Errorf("exit code %d, screen:\n%s", exit, screen)
 	}
-	if _, screen := sit(t, b, "find -v "+canary).leaves(); !strings.Contains(screen, "can be seen by every process") {
+	if _, screen := sit(t, b, "find -v "+canary).leaves(); !strings.Contains(screen, "other users can see a value on the command line") {
 		t.Errorf("screen:\n%s", screen)
 	}
 }

@@ -149,7 +149,7 @@ func TestCtrlCAtThePromptWritesNothing(t *testing.T) {
 func TestAValueInTheArgumentsIsFrownedUpon(t *testing.T) {
 	p := sit(t, newDesk(t), "write api db_url "+canary)
 	exit, screen := p.leaves()
-	if exit != 0 || !strings.Contains(screen, "can be seen by every process") || strings.Contains(screen, canary) {
+	if exit != 0 || !strings.Contains(screen, "other users can see a value on the command line") || strings.Contains(screen, canary) {
 		t.Errorf("exit code %d, screen:\n%s", exit, screen)
 	}
 }
@@ -185,8 +185,8 @@ func TestAPurgeAsksFirst(t *testing.T) {
 	team(b)
 	for _, answer := range []string{"n\n", "\x04"} {
 		p := sit(t, b, "delete team db_url --purge -q")
-		p.sees("will remove team/db_url.json: the present state")
-		p.sees("Remove this for good, of 1 secret? [y/N] ")
+		p.sees("will remove team/db_url.json: the current state")
+		p.sees("Permanently delete these objects of 1 secret? [y/N] ")
 		p.types(answer)
 		if exit, screen := p.leaves(); exit != 1 || !strings.Contains(screen, "nothing was deleted") {
 			t.Errorf("%q: exit code %d, screen:\n%s", answer, exit, screen)
@@ -195,7 +195,7 @@ func TestAPurgeAsksFirst(t *testing.T) {
 	p := sit(t, b, "delete team db_url --purge")
 	p.sees("[y/N] ")
 	p.types("y\n")
-	if exit, screen := p.leaves(); exit != 0 || !strings.Contains(screen, "removed for good") {
+	if exit, screen := p.leaves(); exit != 0 || !strings.Contains(screen, "permanently deleted") {
 		t.Errorf("exit code %d, screen:\n%s", exit, screen)
 	}
 	b.wantNoVersionTells(canary + " of app")

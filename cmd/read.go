@@ -80,7 +80,7 @@ func (c *ReadCmd) read(ctx context.Context, s store.Store, id store.ID, label st
 		return s.Read(ctx, id, max(int(c.Version), store.Latest))
 	}
 	if c.Version > 0 {
-		return store.Secret{}, app.Usage("--version and the label %q name two versions", label)
+		return store.Secret{}, app.Usage("--version and the label %q can't be used together", label)
 	}
 	return s.(store.Labeler).ReadLabel(ctx, id, label)
 }

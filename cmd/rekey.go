@@ -70,11 +70,11 @@ func (c *RekeyCmd) Run(ctx context.Context, a *app.App) error {
 func (c *RekeyCmd) open(ctx context.Context, a *app.App) (store.Store, error) {
 	switch {
 	case c.To == "" && !c.Same:
-		return nil, app.WithHint(app.Usage("no key to move to"), "--to ALIAS names it; --same stores anew under the same alias")
+		return nil, app.WithHint(app.Usage("no key to move to"), "use --to ALIAS, or --same to encrypt again under the same alias")
 	case c.AllServices == (len(c.Services) > 0):
 		return nil, app.Usage("name the services, or give --all-services")
 	case c.Same && c.From != "":
-		return nil, app.Usage("--same moves nothing from another alias")
+		return nil, app.Usage("--same and --from can't be used together")
 	}
 	if c.From != "" {
 		from, err := store.NormalizeAlias(c.From)
@@ -88,7 +88,7 @@ func (c *RekeyCmd) open(ctx context.Context, a *app.App) (store.Store, error) {
 		return nil, err
 	}
 	if store.IsKeyName(c.From) && settings.Kind().Index {
-		return nil, app.Usage("--from %s: name the alias; secrets are recorded under aliases", c.From)
+		return nil, app.Usage("--from %s: give an alias, not a key", c.From)
 	}
 	if c.To != "" {
 		settings.KMSKeyAlias = app.Setting{Value: c.To, From: "--to"}

@@ -39,7 +39,7 @@ func (c *ShareCmd) Run(ctx context.Context, a *app.App) error {
 	}
 	sharer, ok := s.(admin.Sharer)
 	if !ok {
-		return fmt.Errorf("%w: the %s backend has no links: %s have", store.ErrUnsupported, a.InForce.Kind(),
+		return fmt.Errorf("%w: the %s backend can't create links; only %s can", store.ErrUnsupported, a.InForce.Kind(),
 			app.JoinNames(app.BackendsThat(func(b app.Backend) bool { return b.Links })))
 	}
 	switch {
@@ -88,14 +88,14 @@ func printShare(a *app.App, id store.ID, s admin.Share) error {
 	if sooner {
 		ends = s.SessionEnds
 	}
-	a.Note("whoever has this link reads %s, with your rights and in your name, until %s", id, ends.UTC().Format(time.RFC3339))
+	a.Note("anyone with this link can read %s with your permissions, under your name, until %s", id, ends.UTC().Format(time.RFC3339))
 	switch {
 	case sooner:
-		a.Note("that is sooner than asked for: it ends with the session that signed it")
+		a.Note("that is sooner than you asked for: the link ends when the session that signed it expires")
 	case s.Session && s.SessionEnds.IsZero():
-		a.Note("it can end sooner: with the session that signed it, of which these credentials do not tell the end")
+		a.Note("it can end sooner, when the session that signed it expires; these credentials don't say when")
 	}
-	a.Note("to end it now: coffer share --revoke %s", shareID(s))
+	a.Note("to revoke it: coffer share --revoke %s", shareID(s))
 	if a.Globals.JSON {
 		out := shareJSON{Link: s.Link.Reveal(), ID: shareID(s), Ends: ends}
 		if !s.SessionEnds.IsZero() {

@@ -57,7 +57,7 @@ func TestALinkOpensOneValue(t *testing.T) {
 	if strings.Contains(stderr, canary) {
 		t.Error("the value was told")
 	}
-	for _, want := range []string{"whoever has this link reads team/pager, with your rights and in your name", "it can end sooner: with the session"} {
+	for _, want := range []string{"anyone with this link can read team/pager with your permissions, under your name", "it can end sooner, when the session"} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("standard error lacks %q:\n%s", want, stderr)
 		}
@@ -181,7 +181,7 @@ func TestRefusedShares(t *testing.T) {
 		"a denied put":           {setup: policy(s3test.Policy{DenyPut: []string{"__share/*"}}), args: "share team db_url", exit: 5, stderr: "not allowed to put __share/team/"},
 		"revoking a secret":      {args: "share --revoke team/db_url.json", exit: 2, stderr: "not the name of a share"},
 		"revoking out of bounds": {args: "share --revoke __share/../team/20200101T000000Z-0123456789abcdef0123456789abcdef", exit: 2, stderr: "not the name of a share"},
-		"a local secret":         {args: "share team db_url --backend local", exit: 7, stderr: "the local backend has no links"},
+		"a local secret":         {args: "share team db_url --backend local", exit: 7, stderr: "the local backend can't create links"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -31,7 +31,7 @@ func tagger(ctx context.Context, a *app.App, service, key string) (store.Store, 
 	}
 	tagger, ok := s.(store.Tagger)
 	if !ok {
-		return nil, nil, id, fmt.Errorf("%w: the %s backend keeps no tags", store.ErrUnsupported, a.InForce.Kind())
+		return nil, nil, id, fmt.Errorf("%w: the %s backend has no tags", store.ErrUnsupported, a.InForce.Kind())
 	}
 	return s, tagger, id, nil
 }

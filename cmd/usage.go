@@ -36,7 +36,7 @@ func usageError(args []string, err error) error {
 	case rest == "flag":
 		text = "unknown flag " + word
 		if secret {
-			text = "an unknown flag (a value that begins with - goes after --, or better: is asked for)"
+			text = "unknown flag (put -- before a value that begins with -, or better: omit the value to be asked)"
 		}
 		if near := help.NearestFlag(node, word); near != "" {
 			hint = "did you mean " + near + "? " + hint
@@ -57,10 +57,10 @@ func usageError(args []string, err error) error {
 		text = flag + " needs a value"
 	case secret && strings.HasPrefix(text, "--"): // a known flag, then its value
 		if flag, _, ok := strings.Cut(text, ": "); ok {
-			text = flag + ": its value is not understood"
+			text = flag + ": invalid value"
 		}
 	case secret:
-		text = "the arguments are not understood"
+		text = "invalid arguments"
 	case strings.Contains(text, " must be one of "):
 		text = choice(text)
 	}
@@ -186,12 +186,12 @@ func noCommand(node *kong.Node, args []string) error {
 			}
 		}
 	}
-	err := app.Usage("there is no command to run")
+	err := app.Usage("no command to run")
 	for n, i := range words {
 		switch {
 		case n == 0: // exec
 		case n == 1 && strings.ContainsAny(args[i][:1], "./"):
-			return app.WithHint(err, "name the service first: coffer exec SERVICE -- "+shellWords(args[i:i+1]))
+			return app.WithHint(err, "give the service first: coffer exec SERVICE -- "+shellWords(args[i:i+1]))
 		case n > 1 && looksRunnable(args[i]):
 			where := "put -- before the command: "
 			if i < len(args)-1 {

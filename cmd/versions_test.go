@@ -122,8 +122,8 @@ func TestAPurgeLeavesNoVersion(t *testing.T) {
 	b.do("write team other -", "other")
 
 	b.wants("delete team db_url --purge", "", 2, nil, []string{
-		"coffer: will remove team/db_url.json: the present state, 1 older state\n",
-		"coffer: will remove " + appIndex + ": 2 older states; each held values of secrets\n",
+		"coffer: will remove team/db_url.json: the current state, 1 older state\n",
+		"coffer: will remove " + appIndex + ": 2 older states; older states hold values of secrets\n",
 		"not a terminal, so this can't be confirmed", "--yes purges without asking",
 	})
 	b.wants("read team db_url -q", "", 0, []string{canary + " of later"}, nil)
@@ -133,7 +133,7 @@ func TestAPurgeLeavesNoVersion(t *testing.T) {
 	b.wants("read team db_url", "", 3, nil, nil)
 	b.SetPolicy(dev.AccessKeyID, s3test.Policy{})
 	b.wants("delete team db_url --purge --yes", "", 0, nil, []string{
-		"will remove team/db_url.json: 2 older states, 1 mark of a deletion\n", "team/db_url: purged (was deleted before)\n", "coffer: removed for good: 3 older states, 1 mark\n",
+		"will remove team/db_url.json: 2 older states, 1 mark of a deletion\n", "team/db_url: purged (was deleted before)\n", "coffer: permanently deleted: 3 older states, 1 mark\n",
 	})
 	b.wantNoVersionTells(canary + " of app")
 	b.wantNoVersionTells(canary + " of later")
@@ -155,7 +155,7 @@ func TestAPurgeWithoutVersionsIsADelete(t *testing.T) {
 	b := newBench(t, s3test.Options{})
 	team(b)
 	b.wants("delete team db_url nope --purge --yes", "", 3, nil, []string{
-		"will remove team/db_url.json: the present state\n", "the bucket shows no older states of them", "team/db_url: deleted (was version 1)\n", `no secret "nope"`,
+		"will remove team/db_url.json: the current state\n", "the bucket has no older states of them", "team/db_url: deleted (was version 1)\n", `no secret "nope"`,
 	})
 	b.wantNoVersionTells(canary + " of app")
 }
@@ -186,7 +186,7 @@ func TestRestoreAndPurgeOnMoto(t *testing.T) {
 		b.do("delete "+service+" a", "")
 		b.wants("restore "+service+" a --deleted", "", 0, nil, []string{"restored, version 2"})
 		b.wants("read "+service+" a -q --version 1", "", 0, []string{canary + "-1"}, nil)
-		b.wants("delete "+service+" a --purge --yes", "", 0, nil, []string{"removed for good"})
+		b.wants("delete "+service+" a --purge --yes", "", 0, nil, []string{"permanently deleted"})
 		left, err := c.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: aws.String("secrets"), Prefix: aws.String(service + "/"), Delimiter: aws.String("/")})
 		if err != nil {
 			t.Fatal(err)

@@ -68,7 +68,7 @@ func (w *whoamiJSON) askSTS(ctx context.Context, a *app.App, s *app.Settings) er
 		return err
 	}
 	if caller.Note != "" {
-		a.Note("%s; the access key id stands in", caller.Note)
+		a.Note("%s; showing the access key id instead", caller.Note)
 	}
 	w.Identity, w.Credentials, w.Region = caller.Name, caller.Source, cfg.Region
 	if parts := strings.SplitN(caller.Name, ":", 6); len(parts) == 6 && parts[0] == "arn" {

@@ -46,7 +46,7 @@ func (w *whoamiJSON) askKMS(ctx context.Context, a *app.App, s *app.Settings, cf
 	})
 	for i, err := range failures {
 		if err != nil {
-			a.Note("KMS doesn't tell whether the key of %s works: %s; coffer policy check tries it", aliases[i], app.Sentence(err))
+			a.Note("can't check with KMS whether the key of %s works: %s; coffer policy check tries it", aliases[i], app.Sentence(err))
 		}
 	}
 }

@@ -46,7 +46,7 @@ func (c *WriteCmd) Run(ctx context.Context, a *app.App) error {
 	a.ConcealValue(value)
 	if err := value.Check(); err != nil {
 		if !c.Base64 && value.Len() <= store.MaxValue {
-			err = app.WithHint(err, "--base64 keeps bytes that are not text")
+			err = app.WithHint(err, "--base64 stores binary data")
 		}
 		return &store.Error{Op: "write", ID: id, Err: err}
 	}
@@ -72,7 +72,7 @@ func (c *WriteCmd) Run(ctx context.Context, a *app.App) error {
 // the prompt.
 func (c *WriteCmd) value(a *app.App) (store.Value, error) {
 	if c.Value != nil && (c.FromFile != "" || c.Generate != nil) {
-		return store.Value{}, app.Usage("give the value once: as an argument, with --from-file or with --generate")
+		return store.Value{}, app.Usage("give the value in only one way: as an argument, with --from-file or with --generate")
 	}
 	text, err := c.read(a)
 	switch {
@@ -122,12 +122,12 @@ func (c *WriteCmd) read(a *app.App) (string, error) {
 func (c *WriteCmd) noteNewline(a *app.App, text string) {
 	piped := c.FromFile != "" || c.Value != nil && *c.Value == "-"
 	if piped && strings.Index(text, "\n") == len(text)-1 {
-		a.Note("the value ends with a newline, which is kept; --singleline (-s) drops it")
+		a.Note("the value ends with a newline, which was kept; use --singleline (-s) to remove it")
 	}
 }
 
 // valueOnCommandLine is the warning about a value among the arguments.
-const valueOnCommandLine = "a value on the command line can be seen by every process and stays in the shell's history; leave it out to be asked"
+const valueOnCommandLine = "other users can see a value on the command line, and the shell's history keeps it; omit it to be asked"
 
 // readLimited reads a value, up to one byte more than the largest that can be stored, so that the
 // check refuses a larger one instead of storing only its beginning.
@@ -148,7 +148,7 @@ func readLimited(name string, open func() (io.ReadCloser, error)) (string, error
 func generate(n int) (string, error) {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 	if n < 1 || n > store.MaxValue {
-		return "", app.Usage("--generate %d: give a number of letters from 1 to %d", n, store.MaxValue)
+		return "", app.Usage("--generate %d: the length must be from 1 to %d", n, store.MaxValue)
 	}
 	out := make([]byte, 0, n)
 	draw := make([]byte, 2*n)
@@ -169,6 +169,6 @@ const execLimit = 131_071
 
 func warnSize(a *app.App, id store.ID, v store.Value) {
 	if n := len(id.Key) + len("=") + v.Len(); n > execLimit {
-		a.Note("%s has %d bytes: more than exec can pass to a program on Linux (%d with the name)", id, v.Len(), execLimit)
+		a.Note("%s has %d bytes, more than exec can pass to a program on Linux (%d with the name)", id, v.Len(), execLimit)
 	}
 }

@@ -71,7 +71,7 @@ func Author(cfg aws.Config, log *slog.Logger) func(context.Context) string {
 		case err != nil:
 			log.Debug("the author is not known", "error", err)
 		case caller.Note != "":
-			log.Debug("STS does not tell who writes; the access key id stands in", "reason", caller.Note)
+			log.Debug("STS does not tell who writes; showing the access key id instead", "reason", caller.Note)
 		}
 		return caller.Name
 	}
