@@ -96,7 +96,7 @@ var oneBadLines = map[string]struct {
 	out, said []string
 	never     []string // in no output
 }{
-	"find --by-value " + canary:          {8, []string{"api\tsame", "web\tsame"}, []string{damaged, "1 secret hidden"}, nil},
+	"find --by-value " + canary:          {8, []string{"api\tsame", "web\tsame"}, []string{damaged, "1 secret couldn't be searched"}, nil},
 	"find -v " + canary + "-of-bad":      {8, []string{"bad\tgood"}, []string{damaged}, nil},
 	"services -s":                        {8, []string{"api/good", "bad/good", "closed/same", "web/same"}, []string{damaged}, nil},
 	"list api bad web":                   {8, []string{"api", "bad", "web"}, []string{damaged}, nil},
