@@ -219,3 +219,20 @@ func (b *bench) hints(line string, exit int, hint string) outcome {
 	}
 	return got
 }
+
+// A damaged file is sent to the doctor as a damaged object is.
+func TestADamagedFileIsSentToTheDoctor(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	b := &bench{T: t, env: append(ownEnvironment(home), "PATH="+os.Getenv("PATH"), "COFFER_BACKEND=local", "COFFER_DIR="+filepath.Join(home, "store"))}
+	b.do("write api db_password -", canary)
+	if err := os.WriteFile(filepath.Join(home, "store", "api", "db_password.json"), []byte("age"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"read api db_password", "exec api -- true", "list api"} {
+		b.hints(line, 8, "coffer doctor api shows what is wrong with it")
+	}
+	if got := b.run("doctor api", ""); got.exit != 1 || !strings.Contains(got.stdout, "corrupt") {
+		t.Errorf("%+v", got)
+	}
+}

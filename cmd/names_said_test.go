@@ -27,7 +27,20 @@ func TestATrailingSlashIsNoPartOfAService(t *testing.T) {
 	}
 }
 
-// TestErrorsNameWhatWasTried: a request that concerns the whole bucket name is empty of an object.
+// Parameter Store shows a service as a path, /svc4.
+func TestALeadingSlashIsNoPartOfAService(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, s3test.Options{})
+	b.do("write svc4 key -", canary)
+	for _, line := range []string{"read /svc4 key", "write /svc4 key -", "list /svc4", "exec /svc4 -- true", "list /svc4/"} {
+		got := b.run(line, "x")
+		if got.exit != 2 || !strings.Contains(got.stderr, ` with "/": the name is svc4`) {
+			t.Errorf("coffer %s: %+v", line, got)
+		}
+	}
+}
+
+// TestErrorsNameWhatWasTried: a request that concerns the whole bucket has no name of an object.
 func TestErrorsNameWhatWasTried(t *testing.T) {
 	t.Parallel()
 	for _, fault := range []s3test.Fault{

@@ -70,6 +70,9 @@ func CheckService(service string) error {
 	if whole := strings.TrimRight(service, "/"); whole != service && CheckService(whole) == nil {
 		return invalid("service %q ends with \"/\": the name is %s", service, whole)
 	}
+	if whole := strings.Trim(service, "/"); strings.HasPrefix(service, "/") && CheckService(whole) == nil {
+		return invalid("service %q begins with \"/\": the name is %s", service, whole)
+	}
 	plain := service
 	if MadeByAWS(service) {
 		_, plain, _ = strings.Cut(service, "!")

@@ -2,7 +2,6 @@ package app
 
 import (
 	"errors"
-	"path"
 	"strings"
 
 	"github.com/coffer-secrets/coffer/environ"
@@ -48,10 +47,8 @@ func ownHint(err error) string {
 		return "somebody may have replaced it, or the store doesn't encrypt; its content was not used"
 	case errors.As(err, &rollback):
 		return "an older version was restored, or another program deleted it and wrote it again; --allow-rollback accepts it once, coffer doctor --fix --allow-rollback permanently"
-	case errors.As(err, &corrupt) && strings.Contains(corrupt.Object, "/__"):
-		return "coffer doctor --fix " + serviceOf(corrupt) + " rebuilds the index from its secrets"
 	case errors.As(err, &corrupt):
-		return "coffer doctor " + serviceOf(corrupt) + " shows what is wrong with it, and the command that repairs it"
+		return damagedHint(corrupt.Object)
 	case errors.As(err, &unreadable):
 		return unreadable.hint()
 	case errors.As(err, &refused):
@@ -67,9 +64,6 @@ func ownHint(err error) string {
 	}
 	return environHint(err)
 }
-
-// serviceOf returns the service of a damaged object.
-func serviceOf(e *store.CorruptError) string { return path.Dir(strings.TrimPrefix(e.Object, "/")) }
 
 func aliasHint(e *store.AliasError) string {
 	switch {

@@ -19,6 +19,8 @@ func storageHint(e *store.StorageError) string {
 		return own
 	}
 	switch denied := errors.Is(e, store.ErrDenied); {
+	case e.Op == "get" && errors.Is(e, store.ErrCorrupt):
+		return damagedHint(e.Object)
 	case e.Op == "put" && e.Code == "NotImplemented":
 		return "coffer doctor --probe shows what this server keeps; where it has no KMS keys: -b s3"
 	case e.Op == "put" && e.Status == http.StatusInternalServerError:
