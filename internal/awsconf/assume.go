@@ -202,7 +202,7 @@ func (w *webIdentity) explain(e *store.CredentialsError, token string) {
 		e.Way = "whoever writes the file (Kubernetes, the CI) must put a token there"
 	case claims.Expires > 0 && !w.now().Before(time.Unix(claims.Expires, 0)):
 		e.Reason = fmt.Sprintf("%s expired at %s: %s", w.what(), time.Unix(claims.Expires, 0).UTC().Format(time.RFC3339), refuses)
-		e.Way = "whoever writes the file (Kubernetes, the CI) must put a newer token there; it is read anew for every session"
+		e.Way = "whoever writes the file (Kubernetes, the CI) must put a newer token there; it is read again for every session"
 	default:
 		e.Way = fmt.Sprintf("the token is for the audience %s, issued by %q: the server must know both, and allow them the role", claims.Audience, claims.Issuer)
 	}

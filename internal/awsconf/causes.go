@@ -188,7 +188,7 @@ func (c causes) explain(ctx context.Context, err error) error {
 		}
 		return &store.CredentialsError{
 			Reason: what,
-			Way:    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI names it: has the task or the pod a role?",
+			Way:    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI contains its address: check that the task or pod has a role",
 		}
 	case errors.As(err, &contact):
 		return err
@@ -200,7 +200,7 @@ func (c causes) explain(ctx context.Context, err error) error {
 	case c.has(aws.CredentialSourceSSO, aws.CredentialSourceSSOLegacy):
 		name := c.profileWith(func(p config.SharedConfig) bool { return p.SSOAccountID != "" })
 		return &store.CredentialsError{
-			Reason: fmt.Sprintf("SSO gives no credentials for the profile %s (%s)", name, api.ErrorCode()),
+			Reason: fmt.Sprintf("SSO returned no credentials for the profile %s (%s)", name, api.ErrorCode()),
 			Way:    "may you have its sso_account_id and sso_role_name? If you may: aws sso login --profile " + name,
 		}
 	case c.has(aws.CredentialSourceLogin, aws.CredentialSourceProfileLogin):
@@ -241,7 +241,7 @@ func (c causes) process(err error) error {
 	case errors.As(err, &exit):
 		what += fmt.Sprintf(" failed (%s)", exit.ProcessState)
 	case strings.Contains(text, "timed out"):
-		what += " didn't end in a minute"
+		what += " didn't finish within a minute"
 	case strings.Contains(text, "parse failed"), strings.Contains(text, "wrong version"), strings.Contains(text, "missing"):
 		what += " printed something else than the JSON of Version 1 with AccessKeyId and SecretAccessKey"
 	default:

@@ -101,7 +101,7 @@ func (s *session) get(ctx context.Context) (*generation, error) {
 	return nil, err
 }
 
-var errBusy = errors.New("somebody else renews")
+var errBusy = errors.New("another process is renewing the session")
 
 // enter waits for the turn to renew. If impatient and another caller is renewing, it returns
 // errBusy at once.

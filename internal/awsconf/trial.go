@@ -128,7 +128,7 @@ func (t *Trial) Run(ctx context.Context) (Outcome, error) {
 	o.add("standing get", "does not give back an object from before", t.get(ctx, *s, ""))
 	o.add("standing wrong match", "takes a put over an object from before on a condition that does not hold", t.mustRefuse(t.put(ctx, s, "0", true)))
 	o.add("standing match", "refuses a put over an object from before on a condition that holds", t.put(ctx, s, s.tag, true))
-	o.add("standing list", "does not list an object from before", t.list(ctx, *s))
+	o.add("standing list", "doesn't list an existing object", t.list(ctx, *s))
 	return o, ctx.Err()
 }
 

@@ -47,7 +47,7 @@ func Check(name string) error {
 	case below && bucket != "": // the parts are not repeated: it may be a secret in the wrong variable
 		return &NameError{name, "names a place in a bucket: secrets are kept at the top of one", "write the bucket's name alone, without what follows it"}
 	case !has(name, anyName, 1, 255):
-		return &NameError{name, "is not the name of a bucket: it has other characters than letters, digits, dots, hyphens and underscores", rules}
+		return &NameError{name, "is not the name of a bucket: it has characters other than letters, digits, dots, hyphens and underscores", rules}
 	}
 	return nil
 }

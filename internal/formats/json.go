@@ -50,7 +50,7 @@ func readJSON(body []byte, c *collector) error {
 		return err
 	}
 	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
-		return c.fault(r.line(), nil, "something follows the JSON object")
+		return c.fault(r.line(), nil, "there is text after the JSON object")
 	}
 	return nil
 }
@@ -81,9 +81,9 @@ func (r jsonReader) member(path []string) error {
 		}
 		return r.object(path)
 	case '[':
-		return r.c.fault(line, path, "a list is no secret")
+		return r.c.fault(line, path, "lists aren't supported")
 	case 'n':
-		return r.c.fault(line, path, "null is no value; leave the key out, or write an empty string")
+		return r.c.fault(line, path, "null isn't supported; leave the key out, or use an empty string")
 	case '"':
 		text, err := r.ReadToken()
 		if err != nil {

@@ -41,7 +41,7 @@ func readTOML(body []byte, c *collector) error {
 			table, err = r.header(n)
 		default:
 			path, line := r.key(n, nil)
-			err = c.fault(line, path, "a list is no secret")
+			err = c.fault(line, path, "lists aren't supported")
 		}
 		if err != nil {
 			return err
@@ -66,7 +66,7 @@ func (r *tomlReader) keyValue(n *unstable.Node, table []string) error {
 	case unstable.InlineTable:
 		return r.inline(v, path, line)
 	case unstable.Array:
-		return r.c.fault(line, path, "a list is no secret")
+		return r.c.fault(line, path, "lists aren't supported")
 	}
 	return r.c.pair(path, line, string(v.Data))
 }

@@ -103,7 +103,7 @@ func (r *yamlReader) mapping(m *yaml.Node, path []string) error {
 			return r.c.fault(line, path, "a key is not plain text")
 		}
 		if key.Tag == "!!merge" {
-			return r.c.fault(line, path, "a merge key (<<) is not taken; write the keys out")
+			return r.c.fault(line, path, "merge keys (<<) aren't supported; write the keys out")
 		}
 		if err := r.member(m.Content[i+1], append(slices.Clip(path), key.Value), line); err != nil {
 			return err
@@ -124,11 +124,11 @@ func (r *yamlReader) member(n *yaml.Node, path []string, line int) error {
 		}
 		return r.mapping(n, path)
 	case n.Kind != yaml.ScalarNode:
-		return r.c.fault(line, path, "a list is no secret")
+		return r.c.fault(line, path, "lists aren't supported")
 	case n.Tag == "!!null":
-		return r.c.fault(line, path, "null is no value; leave the key out, or write an empty string")
+		return r.c.fault(line, path, "null isn't supported; leave the key out, or use an empty string")
 	case n.Style&yaml.TaggedStyle != 0 && n.Tag != "!!str":
-		return r.c.fault(line, path, "a tag is not taken; write the text itself")
+		return r.c.fault(line, path, "tags aren't supported; write the text itself")
 	}
 	return r.c.pair(path, line, r.text.value(n)) // the text of the file, not what YAML converts it to
 }

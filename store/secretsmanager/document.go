@@ -48,7 +48,7 @@ func parseDocument(object, text string) (*document, error) {
 		return nil, corrupt(object, err)
 	}
 	if d.members == nil {
-		return nil, &store.CorruptError{Object: object, Offset: 0, Reason: "it is no JSON object"}
+		return nil, &store.CorruptError{Object: object, Offset: 0, Reason: "it is not a JSON object"}
 	}
 	raw, ok := d.members[metadataKey]
 	if !ok {
@@ -58,7 +58,7 @@ func parseDocument(object, text string) (*document, error) {
 	object = metadataKey + " of " + object
 	var metadata string
 	if err := strictjson.Unmarshal(raw, &metadata); err != nil {
-		return nil, &store.CorruptError{Object: object, Offset: -1, Reason: "it is no JSON string"}
+		return nil, &store.CorruptError{Object: object, Offset: -1, Reason: "it is not a JSON string"}
 	}
 	if err := strictjson.Unmarshal([]byte(metadata), &d.entries); err != nil {
 		return nil, corrupt(object, err)

@@ -180,7 +180,7 @@ func (s *Store) get(ctx context.Context, service string, in *awssm.GetSecretValu
 		object += ", version " + *in.VersionId
 	}
 	if out.SecretString == nil && len(out.SecretBinary) > 0 {
-		return nil, &store.CorruptError{Object: object, Offset: -1, Reason: "it is binary, no JSON"}
+		return nil, &store.CorruptError{Object: object, Offset: -1, Reason: "it is binary, not JSON"}
 	}
 	d, err := parseDocument(object, aws.ToString(out.SecretString))
 	if err != nil {

@@ -164,7 +164,7 @@ func (s *Store) requiredTags(ctx context.Context) ([]string, error) {
 		if err = storageError(ctx, "GetParameter", configName, err); absent(err) {
 			return nil, nil
 		}
-		return nil, fmt.Errorf("which tags are required cannot be told: %w", err)
+		return nil, fmt.Errorf("can't read which tags are required: %w", err)
 	}
 	var config struct {
 		RequiredTags []string `json:"requiredTags"`

@@ -27,7 +27,7 @@ func CheckValue(v store.Value) error {
 		return fmt.Errorf("%w: the value has %d bytes; Parameter Store keeps at most %d (%d in a standard parameter)",
 			store.ErrInvalid, len(text), maxAdvanced, maxStandard)
 	case strings.Contains(braces, "}}"):
-		return fmt.Errorf("%w: the value holds {{...}}, which Parameter Store takes for a reference and refuses", store.ErrInvalid)
+		return fmt.Errorf("%w: the value holds {{...}}, which Parameter Store treats as a reference and refuses", store.ErrInvalid)
 	case text[0] == ' ' || text[len(text)-1] == ' ':
 		return fmt.Errorf("%w: the value begins or ends with a space, which Parameter Store may drop", store.ErrInvalid)
 	}

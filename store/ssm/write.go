@@ -220,7 +220,7 @@ func (w *writing) commit(ctx context.Context, c *change) error {
 // check compares a change with the existing version. done means that nothing must be written.
 func (w *writing) check(c *change) (done bool, err error) {
 	if c.newest.undescribed != nil {
-		return false, fmt.Errorf("its version cannot be told: %w", c.newest.undescribed)
+		return false, fmt.Errorf("its version is unknown: %w", c.newest.undescribed)
 	}
 	if want := w.o.IfVersion; want != nil && *want != c.newest.Version {
 		return false, &store.VersionError{Have: c.newest.Version, Want: *want}

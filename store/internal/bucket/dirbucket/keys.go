@@ -272,7 +272,7 @@ func readIdentityFile(path string) identityFile {
 		}
 	}
 	if len(file.identities) == 0 {
-		file.fault = fault{bucket.ErrKey, path + " holds no X25519 identity"}
+		file.fault = fault{bucket.ErrKey, path + " contains no X25519 identity"}
 	}
 	return file
 }

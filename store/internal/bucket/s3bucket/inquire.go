@@ -52,7 +52,7 @@ func verdictOf(kept, untold bool) admin.Verdict {
 
 func aboutConditions(f *findings, err error) []admin.Inquiry {
 	puts := admin.Inquiry{Name: "conditions of puts"}
-	deletes := admin.Inquiry{Name: "conditions of deletes", Kept: admin.Unknown, Seen: "not asked: those of puts are not kept"}
+	deletes := admin.Inquiry{Name: "conditions of deletes", Kept: admin.Unknown, Seen: "not tested: conditional puts don't work"}
 	switch {
 	case err != nil:
 		puts.Kept, puts.Seen = verdictOf(false, !errors.Is(err, bucket.ErrUnsupported)), reasonOf(err)

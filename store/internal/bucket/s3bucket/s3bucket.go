@@ -295,7 +295,7 @@ func (e *bodyError) Error() string { return "reading the body: " + e.err.Error()
 func (e *bodyError) Unwrap() error { return e.err }
 
 var (
-	errShort = errors.New("it is shorter than announced")
+	errShort = errors.New("it is shorter than its Content-Length")
 	errLarge = errors.New("the object has more than 128 MiB")
 )
 

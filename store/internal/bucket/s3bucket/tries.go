@@ -57,7 +57,7 @@ func (t *trial) stored(ctx context.Context, letter, state string, before bucket.
 func refuses(request string, err error) (verdict, error) {
 	switch {
 	case isAny(err, bucket.ErrDenied, bucket.ErrKey, bucket.ErrCredentials, bucket.ErrNoBucket):
-		return verdict{untold: true, Seen: request + " is refused to you: " + wordOf(err)}, nil
+		return verdict{untold: true, Seen: request + " is denied: " + wordOf(err)}, nil
 	case isAny(err, bucket.ErrUnavailable, context.Canceled, context.DeadlineExceeded):
 		return verdict{}, err
 	}
@@ -115,7 +115,7 @@ func (t *trial) tryTags(ctx context.Context) (verdict, error) {
 			return verdict{Seen: s.request + " does not set the tags"}, nil
 		}
 	}
-	return verdict{Kept: true, Seen: "set by a put and by PUT ?tagging, taken away by DELETE ?tagging; the object stays"}, nil
+	return verdict{Kept: true, Seen: "set by a put and by PUT ?tagging, removed by DELETE ?tagging; the object is unchanged"}, nil
 }
 
 // noVersionID is an id that no version of any server has.
