@@ -13,7 +13,7 @@ import (
 // causes are what the user has, and what is said about it: the sentence, and the way out.
 var causes = map[string]struct{ config, env, flags, sentence, way string }{
 	"nothing at all": {
-		"", "", "", "there are no AWS credentials: not in the environment, not in a profile, not from an instance", "aws configure",
+		"", "", "", "no AWS credentials found in the environment, a profile or an instance role", "aws configure",
 	},
 	"profiles that aren't used": {
 		"[profile dev]\nregion = us-east-1\n[default]\nregion = us-east-1\n", "", "",
@@ -48,7 +48,7 @@ var causes = map[string]struct{ config, env, flags, sentence, way string }{
 		"credential_process of the profile dev printed something else than the JSON", "aws configure get credential_process --profile dev",
 	},
 	"a container without a role": {
-		"", "AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:1/" + canary, "", "the credentials endpoint of this container gives none", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+		"", "AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:1/" + canary, "", "the credentials endpoint of this container returned no credentials", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 	},
 	"a bundle that isn't there": {"", "AWS_CA_BUNDLE=/none/ca.pem", "", "AWS_CA_BUNDLE: can't read /none/ca.pem: no such file or directory", "unset it"},
 	"a bundle that isn't PEM":   {"", "AWS_CA_BUNDLE=/dev/null", "", "AWS_CA_BUNDLE: /dev/null contains no certificate", "openssl x509"},

@@ -55,7 +55,7 @@ func TestAFileThatMakesNoSenseIsEditedAgain(t *testing.T) {
 	// What is wrong at first is right the second time.
 	b.editor(`if grep -q '^\[' "$1"; then sed -i 's/^\[.*/b: "` + canary + `"/' "$1"; else echo '[` + canary + `' >>"$1"; fi`)
 	p := sit(t, b, "edit api")
-	p.sees("it is not YAML")
+	p.sees("it is not valid YAML")
 	p.sees("Edit again? [y/N] ")
 	p.types("y\n")
 	p.sees("api/b: new")

@@ -292,11 +292,11 @@ var s3Failures = map[string]struct {
 	},
 	"a store that ignores conditions": {
 		quirks: s3test.Quirks{NoConditions: true}, args: "write team x -", stdin: canary, exit: 7,
-		stderr: []string{"put team/x.json failed (NoConditionalWrites): the server ignores the conditions of puts", "\n  if nobody else writes to this bucket, --single-writer"},
+		stderr: []string{"put team/x.json failed (NoConditionalWrites): the server ignores conditional puts", "\n  if nobody else writes to this bucket, --single-writer"},
 	},
 	"a store that ignores conditions, and one writer": {
 		quirks: s3test.Quirks{NoConditions: true}, args: "write team x - --single-writer", stdin: canary,
-		stderr: []string{"coffer: the server ignores conditions: if anybody else writes at the same time, the last writer wins\n", "team/x: version 1\n"},
+		stderr: []string{"coffer: the server ignores conditions: if someone else writes at the same time, the last writer wins\n", "team/x: version 1\n"},
 	},
 	"a store that refuses conditions": {
 		quirks: s3test.Quirks{ConditionsUnsupported: true}, args: "delete team x", exit: 3,

@@ -128,7 +128,7 @@ func TestWhoamiTellsWhichAliasesWork(t *testing.T) {
 		t.Errorf("exit code %d\n%s%s", got.exit, got.stdout, got.stderr)
 	}
 	got = b.run("whoami --json --kms-key-alias alias/none", "")
-	if got.exit != 0 || !strings.Contains(got.stdout, `"state": "unknown"`) || !strings.Contains(got.stderr, "KMS doesn't tell whether the key of alias/none works: ") {
+	if got.exit != 0 || !strings.Contains(got.stdout, `"state": "unknown"`) || !strings.Contains(got.stderr, "can't check with KMS whether the key of alias/none works: ") {
 		t.Errorf("exit code %d\n%s%s", got.exit, got.stdout, got.stderr)
 	}
 }

@@ -125,7 +125,7 @@ func TestALinkTellsWhenItsSessionEndsSooner(t *testing.T) {
 	b.env = append(b.env, "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_SESSION_TOKEN=",
 		"AWS_CONFIG_FILE="+b.scratch("config", "[default]\ncredential_process = cat "+b.scratch("answer", string(answer))+"\n"))
 	_, _, stderr := shared(b, "team db_url --expires 2h")
-	if !strings.Contains(stderr, "until "+ends.Format(time.RFC3339)) || !strings.Contains(stderr, "sooner than asked for") {
+	if !strings.Contains(stderr, "until "+ends.Format(time.RFC3339)) || !strings.Contains(stderr, "sooner than you asked for") {
 		t.Errorf("standard error:\n%s", stderr)
 	}
 	_, _, stderr = shared(b, "team db_url --expires 10m")

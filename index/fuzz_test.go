@@ -84,7 +84,7 @@ func checkParseError(t *testing.T, err error, body []byte) {
 		t.Fatalf("the error is %T: %v", err, err)
 	}
 	reasons := map[string]bool{
-		"a name stands twice": true, "it is not JSON": true, "it has another shape": true, "it cannot be read": true,
+		"a name appears twice": true, "it is not valid JSON": true, "it has an unexpected structure": true, "it cannot be read": true,
 		"an index has at most 16 MiB": true,
 	}
 	if !reasons[parse.Reason] || strings.ContainsAny(err.Error(), "\"\n") {

@@ -18,7 +18,7 @@ func TestDamageIsSentToTheDoctorOnlyWhereThereIsOne(t *testing.T) {
 		"/team/api/__kms_alias_b__latest.json": "coffer doctor --fix team/api rebuilds",
 	} {
 		for _, err := range []error{
-			&store.CorruptError{Object: object, Offset: -1, Reason: "it is not JSON"},
+			&store.CorruptError{Object: object, Offset: -1, Reason: "it is not valid JSON"},
 			&store.StorageError{Op: "get", Object: object, Kind: store.ErrCorrupt},
 		} {
 			if got := hint(err); !strings.HasPrefix(got, want) {

@@ -45,6 +45,9 @@ func (a *App) LoadReadable(ctx context.Context, services []string, allowEmpty bo
 		if errors.Is(err, store.ErrCorrupt) {
 			all[i].Contents, damaged[i], err = loadOneByOne(ctx, s, names[i], err)
 		}
+		if err != nil {
+			all[i] = labeled{}
+		}
 		if IsMissingService(err) {
 			err = WithHint(err, "check the name, or use --allow-empty to continue without secrets")
 		}

@@ -111,8 +111,8 @@ func (a *assumer) refusal(what string, err error) error {
 		}
 	case answered(err) != 0:
 		return &store.CredentialsError{
-			Reason: fmt.Sprintf("%s answers %d, and gives no session for %s", where, answered(err), what),
-			Way:    "does an STS listen there? " + variableOfSTS + " names another (now: " + a.from() + ")",
+			Reason: fmt.Sprintf("%s answers %d and no session for %s", where, answered(err), what),
+			Way:    "check that this is an STS: " + variableOfSTS + " names another (now: " + a.from() + ")",
 		}
 	}
 	return &store.CredentialsError{
@@ -127,7 +127,7 @@ func wayAfter(api smithy.APIError) string {
 	if slices.Contains(clock, api.ErrorCode()) || strings.Contains(api.ErrorMessage(), "Signature expired") || strings.Contains(api.ErrorMessage(), "Signature not yet current") {
 		return "this machine's clock is wrong: set it, and try again"
 	}
-	return "the server decides who may have this role: ask whoever runs it"
+	return "the server decides who can assume this role: ask its administrator"
 }
 
 func (a *assumer) from() string {

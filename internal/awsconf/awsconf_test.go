@@ -286,7 +286,7 @@ func TestIdentity(t *testing.T) {
 func wantKeyID(t *testing.T, cfg aws.Config) {
 	t.Helper()
 	caller, err := awsconf.Identity(t.Context(), cfg)
-	if err != nil || caller.Name != s3test.AdminKeyID || !strings.HasPrefix(caller.Note, "STS told no identity: ") {
+	if err != nil || caller.Name != s3test.AdminKeyID || !strings.HasPrefix(caller.Note, "STS reported no identity: ") {
 		t.Errorf("%+v, error %v, want the access key id and a note", caller, err)
 	}
 }

@@ -51,7 +51,7 @@ func explainLoad(err error, o Options) error {
 	case errors.As(err, &role):
 		return &SettingError{fmt.Sprintf("the profile %s can't assume %s: its source_profile or credential_source has no credentials", role.Profile, role.RoleARN), "aws configure list --profile " + role.Profile + " shows what it has"}
 	case errors.As(err, &file):
-		return &SettingError{"can't read " + file.Filename + ": it isn't a configuration file of AWS, or not readable", "aws configure list shows whether the AWS CLI can read it"}
+		return &SettingError{"can't read " + file.Filename + ": it is not readable, or not a valid AWS configuration file", "aws configure list shows whether the AWS CLI can read it"}
 	case errors.As(err, &arn):
 		return &SettingError{fmt.Sprintf("the profile %s has %s but no role_arn", arn.Profile, arn.Type), "add role_arn to the profile"}
 	}
@@ -68,7 +68,7 @@ func noProfile(name, of string) error {
 	if names := profiles(); len(names) > 0 {
 		e.Way = "there are: " + strings.Join(names[:min(len(names), 12)], ", ")
 	} else {
-		e.Way = "there is none at all: aws configure, or aws configure sso, makes one"
+		e.Way = "no profiles exist: create one with aws configure or aws configure sso"
 	}
 	return e
 }
@@ -103,7 +103,7 @@ func valuesOf(name string) string {
 	case SettingMaxAttempts:
 		return "it is a number: 1 or more"
 	case SettingRetryMode:
-		return "it is standard or adaptive; legacy is one of the AWS CLI and boto alone"
+		return "it is standard or adaptive; only the AWS CLI and boto support legacy"
 	case requestChecksums, responseChecksums:
 		return "it is when_supported or when_required"
 	case "account_id_endpoint_mode":
@@ -182,7 +182,7 @@ func (c causes) explain(ctx context.Context, err error) error {
 	case c.has(aws.CredentialSourceIMDS): // the last of the chain, unreachable on most machines
 		return c.none()
 	case c.has(aws.CredentialSourceHTTP):
-		what := "the credentials endpoint of this container gives none"
+		what := "the credentials endpoint of this container returned no credentials"
 		if errors.As(err, &contact) {
 			what += ": " + contact.Error()
 		}
@@ -201,7 +201,7 @@ func (c causes) explain(ctx context.Context, err error) error {
 		name := c.profileWith(func(p config.SharedConfig) bool { return p.SSOAccountID != "" })
 		return &store.CredentialsError{
 			Reason: fmt.Sprintf("SSO returned no credentials for the profile %s (%s)", name, api.ErrorCode()),
-			Way:    "may you have its sso_account_id and sso_role_name? If you may: aws sso login --profile " + name,
+			Way:    "check that you are assigned its sso_account_id and sso_role_name, then run aws sso login --profile " + name,
 		}
 	case c.has(aws.CredentialSourceLogin, aws.CredentialSourceProfileLogin):
 		name := c.profileWith(func(p config.SharedConfig) bool { return p.LoginSession != "" })
@@ -243,7 +243,7 @@ func (c causes) process(err error) error {
 	case strings.Contains(text, "timed out"):
 		what += " didn't finish within a minute"
 	case strings.Contains(text, "parse failed"), strings.Contains(text, "wrong version"), strings.Contains(text, "missing"):
-		what += " printed something else than the JSON of Version 1 with AccessKeyId and SecretAccessKey"
+		what += " didn't print JSON of Version 1 with AccessKeyId and SecretAccessKey"
 	default:
 		what += " can't be started"
 	}
@@ -254,7 +254,7 @@ func (c causes) process(err error) error {
 func (c causes) none() error {
 	name := cmp.Or(c.profile.Profile, "default")
 	names := profiles()
-	e := &store.CredentialsError{Reason: "there are no AWS credentials: not in the environment, not in a profile, not from an instance"}
+	e := &store.CredentialsError{Reason: "no AWS credentials found in the environment, a profile or an instance role"}
 	if slices.Contains(names, name) {
 		e.Reason = fmt.Sprintf("there are no AWS credentials: the profile %s has none, nor has the environment or an instance", name)
 	}

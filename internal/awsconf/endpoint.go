@@ -94,7 +94,7 @@ func checkVariant(cfg aws.Config, service string) error {
 		if s := setting(cfg.ConfigSources, name); s.Value == "true" {
 			return &SettingError{
 				Reason: fmt.Sprintf("%s can't be combined with a URL of your own for %s", s.where(), service),
-				Way:    "unset one of them: AWS has such endpoints at addresses of its own",
+				Way:    "unset one of them: only AWS has such endpoints",
 			}
 		}
 	}

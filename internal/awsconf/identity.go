@@ -58,7 +58,7 @@ func Identity(ctx context.Context, cfg aws.Config) (Caller, error) {
 	case err == nil:
 		err = errors.New("the answer has no ARN")
 	}
-	caller.Note = "STS told no identity: " + answerOf(err)
+	caller.Note = "STS reported no identity: " + answerOf(err)
 	return caller, nil
 }
 

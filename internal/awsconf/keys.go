@@ -140,7 +140,7 @@ func (k *Keys) aliasInARN(ctx context.Context, text string) (string, error) {
 	if account := accountOf(caller.Name); account != parsed.AccountID {
 		where := "the account in use is " + account
 		if account == "" {
-			where = "the account in use can't be found out: name the alias as " + parsed.Resource
+			where = "the account in use is unknown: write the alias as " + parsed.Resource
 		}
 		return "", fmt.Errorf("%w: %s is an alias of account %s; %s", store.ErrConfiguration, text, parsed.AccountID, where)
 	}

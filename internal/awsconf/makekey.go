@@ -23,7 +23,7 @@ func (k *Keys) Create(ctx context.Context, alias string) (KeyInfo, error) {
 	made, err := k.client.CreateKey(ctx, &kms.CreateKeyInput{Description: &description}, func(o *kms.Options) { o.Retryer = Once(o.Retryer) })
 	switch {
 	case err != nil && !Unapplied(err):
-		return KeyInfo{}, fmt.Errorf("%w: a key without an alias may have been made: its description is %q: %w",
+		return KeyInfo{}, fmt.Errorf("%w: a key without an alias may have been created, with the description %q: %w",
 			store.ErrUnknown, description, k.fail(ctx, "creating a key", err))
 	case err != nil:
 		return KeyInfo{}, k.fail(ctx, "creating a key", err)

@@ -49,7 +49,7 @@ func TestWhatInitMakesIsMadeOnce(t *testing.T) {
 			if !errors.Is(err, c.want) || c.want == nil && (err != nil || key.ARN != server.KMS.ARN("alias/made")) {
 				t.Errorf("key %s, error %v; want error %v", key.ARN, err, c.want)
 			}
-			if c.want != nil && !strings.Contains(err.Error(), `its description is "Coffer: alias/made"`) {
+			if c.want != nil && !strings.Contains(err.Error(), `with the description "Coffer: alias/made"`) {
 				t.Errorf("error %v; want by what the key is found", err)
 			}
 			tries, keys := 0, 0

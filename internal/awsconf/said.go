@@ -19,11 +19,11 @@ func Said(err error) string {
 	status := answered(err)
 	switch {
 	case CutOff(err):
-		return "the connection was closed in the middle of the answer"
+		return "the connection was closed before the response was complete"
 	case errors.As(err, &unread) && status == 0:
 		return "the answer is not one of this API"
 	case unread != nil, status != 0 && (!errors.As(err, &api) || isBare(api)):
-		return fmt.Sprintf("status %d, and no answer of this API", status)
+		return fmt.Sprintf("status %d, and no valid response of this API", status)
 	case errors.As(err, &api) && api.ErrorMessage() == "":
 		return api.ErrorCode()
 	case errors.As(err, &api):

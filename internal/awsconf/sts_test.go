@@ -282,7 +282,7 @@ func TestEachFailureOfAWebIdentityHasItsSentence(t *testing.T) {
 		"empty":          {token: "", reason: "is empty", hint: "AWS_WEB_IDENTITY_TOKEN_FILE"},
 		"missing file":   {missing: true, reason: "cannot be read: open ", hint: "AWS_WEB_IDENTITY_TOKEN_FILE"},
 		"unreachable":    {token: goodToken, url: nobody.URL, reason: nobody.URL + " does not answer: connection refused", hint: "AWS_ENDPOINT_URL_STS"},
-		"no STS there":   {token: goodToken, url: page.URL, reason: page.URL + " answers 404", hint: "does an STS listen there?"},
+		"no STS there":   {token: goodToken, url: page.URL, reason: page.URL + " answers 404", hint: "check that this is an STS"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, role := visitors(t, s3test.Options{})
@@ -307,5 +307,5 @@ func TestRoleThatIsRefusedIsNamed(t *testing.T) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", s3test.AdminSecret)
 	writeConfig(t, home, "[profile it]\nrole_arn = arn:aws:iam::111122223333:role/other\ncredential_source = Environment\n")
 	_, err := awsconf.S3(load(t, awsconf.Options{EndpointURL: server.URL, Profile: "it"})).ListBuckets(t.Context(), nil)
-	wantCredentialsError(t, err, "refuses the role arn:aws:iam::111122223333:role/other (AccessDenied)", "ask whoever runs it")
+	wantCredentialsError(t, err, "refuses the role arn:aws:iam::111122223333:role/other (AccessDenied)", "ask its administrator")
 }

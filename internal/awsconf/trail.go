@@ -87,7 +87,7 @@ func (t *Trail) Decrypts(ctx context.Context, since, until time.Time, each func(
 		case "":
 			return senseless, nil
 		case aws.ToString(in.NextToken):
-			return senseless, t.fail(ctx, errors.New("the answer leads to itself"))
+			return senseless, t.fail(ctx, errors.New("the response repeats its own page token"))
 		}
 		in.NextToken = page.NextToken
 		if err := pace.Sleep(ctx, t.pace); err != nil {
@@ -177,9 +177,9 @@ func (t *Trail) fail(ctx context.Context, err error) error {
 		if out.Reason = ""; errors.As(err, &api) && out.Code != "" {
 			out.Reason = api.ErrorMessage()
 		}
-		out.Reason = cmp.Or(out.Reason, fmt.Sprintf("status %d, and nothing that CloudTrail would say", out.Status))
+		out.Reason = cmp.Or(out.Reason, fmt.Sprintf("status %d, and no CloudTrail response", out.Status))
 	case errors.As(err, &unread):
-		out.Kind, out.Reason = store.ErrUnsupported, "the answer is not one of CloudTrail's"
+		out.Kind, out.Reason = store.ErrUnsupported, "the response is not a CloudTrail response"
 	}
 	return out
 }

@@ -125,9 +125,9 @@ func (t *Trial) Run(ctx context.Context) (Outcome, error) {
 	}
 	t.fresh(ctx, &o)
 	s := &t.standing
-	o.add("standing get", "does not give back an object from before", t.get(ctx, *s, ""))
-	o.add("standing wrong match", "takes a put over an object from before on a condition that does not hold", t.mustRefuse(t.put(ctx, s, "0", true)))
-	o.add("standing match", "refuses a put over an object from before on a condition that holds", t.put(ctx, s, s.tag, true))
+	o.add("standing get", "doesn't return an existing object", t.get(ctx, *s, ""))
+	o.add("standing wrong match", "accepts a conditional put over an existing object though the condition is false", t.mustRefuse(t.put(ctx, s, "0", true)))
+	o.add("standing match", "refuses a conditional put over an existing object though the condition is true", t.put(ctx, s, s.tag, true))
 	o.add("standing list", "doesn't list an existing object", t.list(ctx, *s))
 	return o, ctx.Err()
 }
@@ -153,17 +153,17 @@ func (t *Trial) fresh(ctx context.Context, o *Outcome) {
 	first := t.create(ctx, o, stepCreate, "refuses a new object", &s)
 	begin := s
 	o.add(stepCreateOver, "takes a put over an object on the condition that there is none", t.mustRefuse(t.put(ctx, &s, "", true)))
-	o.add(stepWrongMatch, "takes a put on a condition that does not hold", t.mustRefuse(t.put(ctx, &s, "0", true)))
-	o.add(stepMatch, "refuses a put on a condition that holds", t.put(ctx, &s, s.tag, true))
+	o.add(stepWrongMatch, "accepts a conditional put though the condition is false", t.mustRefuse(t.put(ctx, &s, "0", true)))
+	o.add(stepMatch, "refuses a conditional put though the condition is true", t.put(ctx, &s, s.tag, true))
 	o.add(StepPlainPut, "refuses a put without a condition", t.put(ctx, &s, "", false))
-	o.add(stepGet, "does not give back what was put", t.get(ctx, s, ""))
-	o.add(stepList, "does not list what was put", t.list(ctx, s))
+	o.add(stepGet, "doesn't return the object that was put", t.get(ctx, s, ""))
+	o.add(stepList, "doesn't list the object that was put", t.list(ctx, s))
 	if first != "" {
 		o.Versions = true
-		o.add("get version", "does not give back an older version", t.get(ctx, begin, first))
+		o.add("get version", "doesn't return an older version", t.get(ctx, begin, first))
 	}
 	o.add(stepDelete, "refuses a delete", t.remove(ctx, s.name, ""))
-	o.add("get deleted", "gives back what was deleted", t.mustMiss(ctx, s))
+	o.add("get deleted", "returns a deleted object", t.mustMiss(ctx, s))
 	t.create(ctx, o, "create again", "refuses a new object under the name of one that was deleted", &s)
 	o.add("delete again", "refuses a delete", t.remove(ctx, s.name, ""))
 }
@@ -231,7 +231,7 @@ func (t *Trial) keep(name string, version *string) {
 
 var (
 	errTaken = errors.New("it was taken")
-	errOther = errors.New("it is another one")
+	errOther = errors.New("it is a different object")
 	errGone  = errors.New("it is not there")
 	errThere = errors.New("it still exists")
 )

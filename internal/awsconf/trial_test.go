@@ -46,7 +46,7 @@ func TestATrialIsRepeatedBeforeItIsBelieved(t *testing.T) {
 	for _, test := range []struct {
 		times int // that a read finds nothing
 		worse string
-	}{{0, ""}, {2, ""}, {3, "does not give back what was put (404 NoSuchKey)"}} {
+	}{{0, ""}, {2, ""}, {3, "doesn't return the object that was put (404 NoSuchKey)"}} {
 		server, _, trial := trialOn(t, s3test.Quirks{}, time.Nanosecond, time.Nanosecond)
 		before, err := trial.Run(t.Context())
 		if err != nil {

@@ -157,7 +157,7 @@ func (b *Buckets) onlyBelow(ctx context.Context, name, prefix string) error {
 	return nil
 }
 
-var errForeign = fmt.Errorf("%w: it has objects that are not of a trial, and is left as it is", store.ErrConflict)
+var errForeign = fmt.Errorf("%w: it has other objects than the test's, so it isn't deleted", store.ErrConflict)
 
 // Sweep deletes the objects whose names begin with prefix, with all their versions, if they are
 // older than age by the server's clock. It removes what a killed run left, and not what another run

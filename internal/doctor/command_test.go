@@ -223,7 +223,7 @@ var findingCommands = map[string]struct {
 		want: `sudo chown -R "$(id -u)" /keys`,
 	},
 	"an identity that is none": {
-		backend: "local", finding: admin.Finding{Check: admin.CheckDisabledKey, ID: inAPI("k"), Text: "/keys/alias_app.age is no file of age identities"},
+		backend: "local", finding: admin.Finding{Check: admin.CheckDisabledKey, ID: inAPI("k"), Text: "/keys/alias_app.age is not a file of age identities"},
 		want: "install -m 600 BACKUP /keys",
 	},
 }

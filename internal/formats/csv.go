@@ -48,7 +48,7 @@ func readRows(body string, c *collector, comma byte) error {
 		case len(fields) == 1 && fields[0] == "":
 			continue
 		case len(fields) != 2:
-			return c.fault(line, nil, "a row has two fields, the key and the value")
+			return c.fault(line, nil, "a row must have two fields, the key and the value")
 		}
 		if err := c.pair(fields[:1], line, fields[1]); err != nil {
 			return err
@@ -96,7 +96,7 @@ func (r *rows) field() (value, reason string) {
 	case r.rest == "", r.rest[0] == r.comma, r.rest[0] == '\n', strings.HasPrefix(r.rest, "\r\n"):
 		return value, ""
 	case r.rest[0] == '\r':
-		return "", "a carriage return stands outside quotes"
+		return "", "a carriage return is outside quotes"
 	}
 	return "", "text follows a closing quote"
 }

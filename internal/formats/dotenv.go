@@ -80,7 +80,7 @@ func dotenvLiteral(value string) (text, reason string) {
 	if strings.Contains(value, "$") && strings.Contains(value, "'") {
 		return "", "in double quotes docker compose, dotenvx, ruby-dotenv, vite, next and dotenv-cli replace $NAME, and it has a single quote"
 	}
-	return "", "readers take such a mix of quotes, backslashes, \"$\", \"#\" and newlines differently"
+	return "", "readers disagree about this mix of quotes, backslashes, \"$\", \"#\" and newlines differently"
 }
 
 // dotenvPlain reports whether a value needs no quotes.
@@ -161,7 +161,7 @@ func (r *dotenvReader) value() (value, reason string) {
 	}
 	value = strings.TrimRight(value, " \t")
 	if strings.Contains(value, "\r") {
-		return "", "a carriage return stands in the line"
+		return "", "the line contains a carriage return"
 	}
 	r.skip(len(line))
 	return value, ""
@@ -177,7 +177,7 @@ func (r *dotenvReader) quoted(quote byte) (value, reason string) {
 	}
 	inner := r.rest[1:end]
 	if strings.Contains(inner, "\r") {
-		return "", "a carriage return stands in quotes"
+		return "", "a carriage return is inside quotes"
 	}
 	after, _, _ := strings.Cut(r.rest[end+1:], "\n")
 	if trimmed := strings.TrimSpace(after); trimmed != "" && trimmed[0] != '#' {

@@ -105,12 +105,12 @@ func (r jsonReader) syntax(err error) error {
 	if err == nil {
 		return nil
 	}
-	line, reason := r.line(), "it is not JSON"
+	line, reason := r.line(), "it is not valid JSON"
 	var at *jsontext.SyntacticError
 	if errors.As(err, &at) {
 		line = r.lines.at(int(at.ByteOffset))
 		if strings.Contains(at.Error(), "surrogate pair") {
-			reason = `an escape \u is half of a surrogate pair, and makes no character`
+			reason = `an escape \u is half of a surrogate pair, not a character`
 		}
 	}
 	return r.c.fault(line, nil, reason)

@@ -36,7 +36,7 @@ func writeK8s(b *bytes.Buffer, entries []entry, o Options) error {
 	size := 0
 	for _, e := range entries {
 		if size += len(e.value); size > maxK8sSecret {
-			return &ValueError{Format: "k8s", Key: e.key, Reason: fmt.Sprintf("with it the values pass %d bytes", maxK8sSecret)}
+			return &ValueError{Format: "k8s", Key: e.key, Reason: fmt.Sprintf("with it the values exceed %d bytes", maxK8sSecret)}
 		}
 		data.Content = append(data.Content, yamlKey(e.key), yamlText(base64.StdEncoding.EncodeToString([]byte(e.value))))
 	}

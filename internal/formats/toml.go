@@ -110,5 +110,5 @@ func (r *tomlReader) syntax(err error) error {
 			line = r.lines.at(offset)
 		}
 	}
-	return r.c.fault(line, nil, "it is not TOML")
+	return r.c.fault(line, nil, "it is not valid TOML")
 }

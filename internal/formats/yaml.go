@@ -114,7 +114,7 @@ func (r *yamlReader) mapping(m *yaml.Node, path []string) error {
 
 func (r *yamlReader) member(n *yaml.Node, path []string, line int) error {
 	if r.nodes++; r.nodes > maxEntries {
-		return r.c.fault(line, nil, fmt.Sprintf("the file unfolds to more than %d values", maxEntries))
+		return r.c.fault(line, nil, fmt.Sprintf("the file expands to more than %d values", maxEntries))
 	}
 	n = resolveAlias(n)
 	switch {

@@ -121,7 +121,7 @@ func yamlFault(err error) string {
 	if strings.Contains(err.Error(), "unknown escape character") || strings.Contains(err.Error(), "invalid Unicode character escape code") {
 		return `an escape in double quotes is unknown: "\/" is "/", and a surrogate pair is one \U with eight digits`
 	}
-	return "it is not YAML"
+	return "it is not valid YAML"
 }
 
 // yamlFaultLine returns the line of a mistake: the one behind the longest beginning of the text that is

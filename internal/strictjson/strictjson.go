@@ -36,11 +36,11 @@ func Unmarshal(body []byte, into any) error {
 	var meaning *json.SemanticError
 	switch {
 	case errors.As(err, &syntax) && errors.Is(err, jsontext.ErrDuplicateName):
-		return &Error{Offset: syntax.ByteOffset, Reason: "a name stands twice"}
+		return &Error{Offset: syntax.ByteOffset, Reason: "a name appears twice"}
 	case errors.As(err, &syntax):
-		return &Error{Offset: syntax.ByteOffset, Reason: "it is not JSON"}
+		return &Error{Offset: syntax.ByteOffset, Reason: "it is not valid JSON"}
 	case errors.As(err, &meaning):
-		return &Error{Offset: meaning.ByteOffset, Reason: "it has another shape"}
+		return &Error{Offset: meaning.ByteOffset, Reason: "it has an unexpected structure"}
 	}
 	return &Error{Reason: "it cannot be read"}
 }

@@ -46,7 +46,7 @@ func New(o Options) (store.Store, error) {
 		return nil, err
 	}
 	if store.IsKeyName(alias) {
-		return nil, fmt.Errorf("%w: the local backend has no KMS to resolve %s; name an alias", store.ErrConfiguration, o.KeyAlias)
+		return nil, fmt.Errorf("%w: the local backend has no KMS to resolve %s; use an alias", store.ErrConfiguration, o.KeyAlias)
 	}
 	files := dirbucket.New(dirbucket.Options{Dir: o.Dir, KeyDir: o.KeyDir, Created: func(alias, path string) {
 		if o.Notice != nil && alias != DefaultAlias { // another alias may be a typing error

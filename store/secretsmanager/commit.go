@@ -38,7 +38,7 @@ const (
 )
 
 // errMoved means that another writer has changed the service since it was read.
-var errMoved = fmt.Errorf("%w: another writer came between", store.ErrConflict)
+var errMoved = fmt.Errorf("%w: another writer changed it meanwhile", store.ErrConflict)
 
 // commit reads a service, calls change to modify it, and stores it unless another writer changed it
 // meanwhile; then it starts again. change reports whether there is anything to store.

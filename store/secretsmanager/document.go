@@ -86,7 +86,7 @@ func (d *document) encode() (string, error) {
 		text, err = d.text()
 	}
 	if err == nil && len(text) > MaxService {
-		err = fmt.Errorf("%w: the whole service would have %d bytes; Secrets Manager keeps at most %d in a secret", store.ErrInvalid, len(text), MaxService)
+		err = fmt.Errorf("%w: the whole service would have %d bytes; Secrets Manager's limit is %d in a secret", store.ErrInvalid, len(text), MaxService)
 	}
 	return text, err
 }

@@ -117,7 +117,7 @@ func TestAServiceThatWouldBeTooLarge(t *testing.T) {
 	}
 	_, err := s.WriteAll(ctx, api, map[string]store.Value{"b": half, "c": store.NewValue("small")}, store.WriteOptions{})
 	if !errors.Is(err, store.ErrInvalid) || !strings.Contains(err.Error(), "the whole service would have 66") ||
-		!strings.Contains(err.Error(), "keeps at most 65536") || strings.Contains(err.Error(), canary) {
+		!strings.Contains(err.Error(), "limit is 65536") || strings.Contains(err.Error(), canary) {
 		t.Errorf("error is %v; want the limit and the size", err)
 	}
 	_, err = s.Write(ctx, id(api, "b"), store.NewValue(canary+strings.Repeat("x", MaxService)), store.WriteOptions{})

@@ -129,7 +129,7 @@ func (s *Store) services(ctx context.Context, prefix string) ([]string, error) {
 		}
 		if aws.ToString(out.NextToken) == "" {
 			if len(others) > 0 && len(prefix) != 1 { // by one letter other names of a service are looked up
-				s.notice("left out, because they have characters that no service has: " + strings.Join(others, ", "))
+				s.notice("left out, because their names have characters that a service can't have: " + strings.Join(others, ", "))
 			}
 			slices.Sort(names)
 			return names, nil

@@ -105,7 +105,7 @@ func New(client *awssm.Client, o Options) *Store {
 // the write shows whether it fits together with the other values of its service.
 func CheckValue(v store.Value) error {
 	if v.Len() > MaxService {
-		return fmt.Errorf("%w: the value has %d bytes; Secrets Manager keeps at most %d for a whole service", store.ErrInvalid, v.Len(), MaxService)
+		return fmt.Errorf("%w: the value has %d bytes; Secrets Manager's limit is %d for a whole service", store.ErrInvalid, v.Len(), MaxService)
 	}
 	return v.Check()
 }
@@ -143,7 +143,7 @@ func checkWritten(id store.ID, v store.Value) error {
 		return err
 	}
 	if strings.EqualFold(id.Key, metadataKey) {
-		return fmt.Errorf("%w: key %q is kept for the metadata of the service", store.ErrInvalid, id.Key)
+		return fmt.Errorf("%w: key %q is reserved for the metadata of the service", store.ErrInvalid, id.Key)
 	}
 	return CheckValue(v)
 }

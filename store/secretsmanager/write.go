@@ -122,7 +122,7 @@ func (w *writing) try(id store.ID, v store.Value) (store.Result, error) {
 	id.Key = key
 	switch want := w.o.IfVersion; {
 	case slices.Contains(w.changed, key):
-		return store.Result{}, fmt.Errorf("%w: another name of this write stands for %q as well", store.ErrInvalid, key)
+		return store.Result{}, fmt.Errorf("%w: two names in this write mean %q", store.ErrInvalid, key)
 	case want != nil && *want != have:
 		return store.Result{}, &store.VersionError{Have: have, Want: *want}
 	case have == 0:

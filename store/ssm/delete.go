@@ -51,7 +51,7 @@ func (s *Store) Delete(ctx context.Context, service string, keys ...string) ([]s
 // numbersBeginAgain warns about a limit of Parameter Store: it keeps neither the history nor the
 // tags of a deleted parameter. Another parameter could record the number, but the two could not be
 // changed atomically.
-const numbersBeginAgain = "Parameter Store forgets what is deleted: a secret that is written again starts at version 1," +
+const numbersBeginAgain = "Parameter Store keeps nothing of a deleted secret: a secret that is written again starts at version 1," +
 	" so that an old version number (--if-version) can then mean another value"
 
 func firstOf(first, next error) error {
@@ -112,7 +112,7 @@ func (s *Store) deleteNames(ctx context.Context, all *batch.Batch, service strin
 	return failures
 }
 
-var errGone = fmt.Errorf("%w: it is not there now; whether it was before cannot be told, since the answer was lost", store.ErrUnknown)
+var errGone = fmt.Errorf("%w: it doesn't exist now; whether it existed before is unknown, because the response was lost", store.ErrUnknown)
 
 // deleteBatch deletes parameters. It first checks which exist: when the answer to a delete is lost
 // and the delete is repeated, the second answer reports the deleted parameters as missing. A caller

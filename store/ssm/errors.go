@@ -38,7 +38,7 @@ func putError(err error, v store.Value) error {
 	case tooLarge:
 		return fmt.Errorf("the value has %d bytes; a standard parameter keeps %d, an advanced one %d: %w", v.Len(), maxStandard, maxAdvanced, err)
 	case refusal.Code == "ParameterMaxVersionLimitExceeded":
-		return fmt.Errorf("it has 100 versions and the oldest carries a label, which must be moved first: %w", err)
+		return fmt.Errorf("it has 100 versions and the oldest has a label, which must be moved first: %w", err)
 	case refusal.Code == "HierarchyTypeMismatchException":
 		return fmt.Errorf("it exists as a parameter that is not encrypted, whose type cannot change: %w", err)
 	}

@@ -158,7 +158,7 @@ func answer[T any](ctx context.Context, s *Store, id store.ID, f func(store.ID) 
 
 // errUnlisted means that no parameter has exactly the requested name, and that the caller has no
 // permission to look for other names.
-var errUnlisted = fmt.Errorf("%w: there is no secret of exactly this name, and you are not allowed to list the others", store.ErrNotFound)
+var errUnlisted = fmt.Errorf("%w: no secret has exactly this name, and you don't have permission to list the others", store.ErrNotFound)
 
 // unlisted returns the error of a search for a name whose listing has failed.
 func unlisted(err error) error {

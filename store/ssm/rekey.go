@@ -29,8 +29,8 @@ var ErrLabelsBehind = errors.New("the secret is moved, its labels are not")
 
 var (
 	errNotEncrypted = fmt.Errorf("%w: it is a parameter that is not encrypted, whose type cannot change: delete it and write it again", store.ErrConflict)
-	errCovered      = fmt.Errorf("%w: another writer came between, and its value is now below the one that was moved: look at the history, and restore it", store.ErrConflict)
-	errBroughtBack  = fmt.Errorf("%w: it was deleted while it was moved, and the move has made it again: delete it once more", store.ErrConflict)
+	errCovered      = fmt.Errorf("%w: another writer stored a value meanwhile, which is now older than the moved one: find it in the history, and restore it", store.ErrConflict)
+	errBroughtBack  = fmt.Errorf("%w: it was deleted during the move, and the move created it again: delete it again", store.ErrConflict)
 )
 
 const labelGrace = 20 * time.Second // to label a version after its put, even after an interrupt
@@ -200,13 +200,13 @@ func (r *rekeying) tell() {
 		return
 	}
 	if r.o.Rewrite {
-		r.notice(r.service + ": Parameter Store does not tell which key a secret is really under: all of " + r.keyAlias +
-			" are put again, each time that this is run.")
+		r.notice(r.service + ": Parameter Store doesn't report which key encrypts a secret: all secrets of " + r.keyAlias +
+			" are stored again on each run.")
 	}
 	slices.Sort(keys)
 	r.notice(r.service + ": the history stays sealed as it is (" + strings.Join(slices.Compact(keys), ", ") +
-		"): Parameter Store cannot seal an older version anew, and who reads one needs its old key. It goes when 100 newer versions" +
-		" have pushed it out, or with the secret: delete it and write it again, or migrate to another backend.")
+		"): Parameter Store can't encrypt older versions again, and reading one needs its old key. They are removed after 100 newer versions," +
+		" or with the secret: delete it and write it again, or migrate to another backend.")
 }
 
 func (r *rekeying) run(ctx context.Context, all *batch.Batch) error {
@@ -382,7 +382,7 @@ func (r *rekeying) returned(ctx context.Context) error {
 	}
 	described, err := r.describe(ctx, "Path", "OneLevel", "/"+r.service)
 	if err != nil {
-		return fmt.Errorf("whether other writers put secrets back was not looked at: %w", err)
+		return fmt.Errorf("can't check whether other writers moved secrets back: %w", err)
 	}
 	var back []string
 	for _, d := range described {

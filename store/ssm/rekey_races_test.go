@@ -70,7 +70,7 @@ func TestAWriteBetweenThatCannotBePutAgainIsTold(t *testing.T) {
 		return http.StatusBadRequest, refusal("ThrottlingException", "slow down")
 	}))
 	_, err := s.Rekey(t.Context(), api, admin.RekeyOptions{})
-	if !errors.Is(err, store.ErrConflict) || !strings.Contains(err.Error(), "its value is now below") {
+	if !errors.Is(err, store.ErrConflict) || !strings.Contains(err.Error(), "which is now older than the moved one") {
 		t.Errorf("error is %v; want one that tells of the other value", err)
 	}
 	// The history shows which is the newest: it is last.
@@ -104,7 +104,7 @@ func TestADeleteDuringARekeyIsTold(t *testing.T) {
 			if diff := cmp.Diff([]string{c.want}, outcomes(results)); diff != "" {
 				t.Errorf("error %v, %s", err, diff)
 			}
-			if !c.remade && (!errors.Is(err, store.ErrConflict) || !strings.Contains(err.Error(), "it was deleted while it was moved")) {
+			if !c.remade && (!errors.Is(err, store.ErrConflict) || !strings.Contains(err.Error(), "it was deleted during the move")) {
 				t.Errorf("error is %v; want one that tells of the delete", err)
 			}
 			if got, err := s.Read(t.Context(), id(api, "k"), store.Latest); c.remade && (err != nil || got.Value.Reveal() != "theirs") {

@@ -227,7 +227,7 @@ func TestRekeyUnderTheSameAliasPutsAllOfItAgain(t *testing.T) {
 	if metas, err := s.History(t.Context(), id(api, "k")); err != nil || len(metas) != 1 || metas[0].Version != 7 {
 		t.Errorf("history %v, error %v; want version 7 alone", metas, err)
 	}
-	if len(notices) != 4 || !strings.Contains(notices[0], "does not tell which key") || !strings.Contains(notices[1], "the history stays sealed as it is") {
+	if len(notices) != 4 || !strings.Contains(notices[0], "doesn't report which key") || !strings.Contains(notices[1], "the history stays sealed as it is") {
 		t.Errorf("notices %q", notices)
 	}
 }
@@ -325,7 +325,7 @@ func TestRekeyOfAHundredVersionsWithALabelOnTheOldest(t *testing.T) {
 	}
 	label(t, moto, "/"+api+"/k", 1, "stable")
 	_, err := under(t, moto).Rekey(t.Context(), api, admin.RekeyOptions{})
-	if !errors.Is(err, store.ErrConflict) || !strings.Contains(err.Error(), "100 versions and the oldest carries a label") {
+	if !errors.Is(err, store.ErrConflict) || !strings.Contains(err.Error(), "100 versions and the oldest has a label") {
 		t.Errorf("error is %v; want one that tells of the label", err)
 	}
 }

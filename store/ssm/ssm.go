@@ -2,7 +2,7 @@
 // parameter /SERVICE/KEY, a SecureString, with the version in its description.
 //
 // Parameter Store has no conditional write. [store.WriteOptions.IfVersion] is checked before the
-// put, and the answer to the put shows whether another writer came between. Then the write is
+// put, and the answer to the put shows whether another writer changed it meanwhile. Then the write is
 // reported as a conflict, but its value stays, since it cannot be undone. Only IfVersion 0 is
 // exact. If several writers change one key at the same time without a condition, all of them
 // succeed, and two of their versions can have the same number; [Store.Read] returns the newer one.

@@ -185,9 +185,9 @@ func checkName(id store.ID) error {
 	case store.MadeByAWS(id.Service):
 		return fmt.Errorf("%w: service %q: Parameter Store allows no \"!\" in a name", store.ErrInvalid, id.Service)
 	case strings.HasPrefix(begins, "aws"), strings.HasPrefix(begins, "ssm"):
-		return fmt.Errorf("%w: service %q: AWS keeps names that begin with \"aws\" or \"ssm\" for itself", store.ErrInvalid, id.Service)
+		return fmt.Errorf("%w: service %q: AWS reserves names that begin with \"aws\" or \"ssm\" for itself", store.ErrInvalid, id.Service)
 	case id.Service == reserved:
-		return fmt.Errorf("%w: service %q is kept for chamber's own configuration", store.ErrInvalid, id.Service)
+		return fmt.Errorf("%w: service %q is reserved for chamber's configuration", store.ErrInvalid, id.Service)
 	}
 	return nil
 }
@@ -256,7 +256,7 @@ func (w *writing) guard(p parameter) error {
 
 var (
 	errMeanwhile   = fmt.Errorf("%w: another writer changed it meanwhile", store.ErrConflict) // nothing is stored
-	errCameBetween = fmt.Errorf("%w: another writer came between the check and the write; the value is stored, as the newest one", store.ErrConflict)
+	errCameBetween = fmt.Errorf("%w: another writer changed it between the check and the write; the value is stored as the newest one", store.ErrConflict)
 )
 
 func (w *writing) put(ctx context.Context, c *change) error {

@@ -129,7 +129,7 @@ func TestAWriterWhoComesBetweenIsAConflict(t *testing.T) {
 		ifVersion int
 		says      string
 	}{
-		"update": {true, 1, "another writer came between"},
+		"update": {true, 1, "another writer changed it"},
 		"create": {false, 0, "the newest version is 1, not 0"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -71,7 +71,7 @@ func (s Shares) Share(ctx context.Context, id store.ID, lasts time.Duration) (ad
 
 func (s Shares) share(ctx context.Context, id store.ID, lasts time.Duration) (admin.Share, error) {
 	if lasts < time.Second || lasts > admin.MaxShare {
-		return admin.Share{}, fmt.Errorf("%w: a link can be valid for one second up to seven days", store.ErrInvalid)
+		return admin.Share{}, fmt.Errorf("%w: a link must be valid for between one second and seven days", store.ErrInvalid)
 	}
 	secret, err := s.Read(ctx, id, store.Latest)
 	if err != nil {

@@ -184,7 +184,7 @@ func (b *Bucket) remove(ctx context.Context, name string, cond bucket.If) error 
 		return err
 	}
 	if cond.Absent() {
-		return fault{bucket.ErrRefused, "a delete cannot ask that the object be absent"}
+		return fault{bucket.ErrRefused, "a delete can't require that the object is absent"}
 	}
 	if err := ctx.Err(); err != nil {
 		return err

@@ -105,9 +105,9 @@ func TestIdentityFileOfOthersIsRefused(t *testing.T) {
 
 func TestIdentityFileThatIsNoneIsAKeyFault(t *testing.T) {
 	for text, reason := range map[string]string{
-		"":                              "no file of age identities",
-		"AGE-SECRET-KEY-1" + canary:     "no file of age identities",
-		"age-encryption.org/v1\nsealed": "no file of age identities",
+		"":                              "not a file of age identities",
+		"AGE-SECRET-KEY-1" + canary:     "not a file of age identities",
+		"age-encryption.org/v1\nsealed": "not a file of age identities",
 	} {
 		h := newHome(t)
 		h.put(t, "api/a.json", "a", app)

@@ -45,7 +45,7 @@ type identityFile struct {
 // recipient returns the recipient of alias, and creates the identity if there is none.
 func (k *keyring) recipient(alias string) (*age.X25519Recipient, error) {
 	if alias == "" {
-		return nil, fault{bucket.ErrRefused, "an object has to be sealed to the identity of an alias, and none is named"}
+		return nil, fault{bucket.ErrRefused, "no alias to encrypt the object under"}
 	}
 	if !namesFile(alias) {
 		return nil, fault{bucket.ErrRefused, fmt.Sprintf("no identity file can be named after %q", alias)}
@@ -174,7 +174,7 @@ func (k *keyring) first(try func(*age.X25519Identity) error) (string, error) {
 				case err == nil:
 					return identity.Recipient().String(), nil
 				case !errors.As(err, &mismatch):
-					return "", fault{bucket.ErrTorn, "the file is not whole, or not sealed with age"} // age's error would quote a line of the file
+					return "", fault{bucket.ErrTorn, "the file is incomplete, or not encrypted with age"} // age's error would quote a line of the file
 				}
 			}
 		}
@@ -263,7 +263,7 @@ func readIdentityFile(path string) identityFile {
 	}
 	parsed, err := age.ParseIdentities(bytes.NewReader(text))
 	if err != nil {
-		return identityFile{fault: fault{bucket.ErrKey, path + " is no file of age identities"}}
+		return identityFile{fault: fault{bucket.ErrKey, path + " is not a file of age identities"}}
 	}
 	file := identityFile{alias: aliasIn(string(text))}
 	for _, identity := range parsed {
@@ -305,7 +305,7 @@ func unopened(path string, err error) error {
 		if target, failed := os.Stat(path); failed == nil {
 			stat = target
 		} else if missing(failed) {
-			return fault{bucket.ErrKey, fmt.Sprintf("%s is a link to nothing: remove it, or put back what it leads to", path)}
+			return fault{bucket.ErrKey, fmt.Sprintf("%s is a broken symbolic link: remove it, or restore its target", path)}
 		}
 		if !stat.Mode().IsRegular() && stat.Mode()&os.ModeSymlink == 0 {
 			return notAFile(path, stat.Mode())
@@ -315,7 +315,7 @@ func unopened(path string, err error) error {
 }
 
 func notAFile(path string, mode os.FileMode) error {
-	return fault{bucket.ErrKey, fmt.Sprintf("%s is %s, and no file of age identities: move it out of the key directory", path, kindOfFile(mode))}
+	return fault{bucket.ErrKey, fmt.Sprintf("%s is %s, not a file of age identities: move it out of the key directory", path, kindOfFile(mode))}
 }
 
 func kindOfFile(mode os.FileMode) string {

@@ -66,7 +66,7 @@ func TestWhatIsNoFileIsNoIdentity(t *testing.T) {
 			}
 			return err
 		},
-		"a link to nothing": func(path string) error { return os.Symlink(path+"-gone", path) },
+		"a broken symbolic link": func(path string) error { return os.Symlink(path+"-gone", path) },
 	} {
 		t.Run(kind, func(t *testing.T) {
 			dir, err := os.MkdirTemp("", "k") //nolint:usetesting // the path of a socket is short

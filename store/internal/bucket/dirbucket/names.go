@@ -22,7 +22,7 @@ const (
 func fileName(object string) (string, error) {
 	file, ok := encode(object)
 	if !ok || !filepath.IsLocal(filepath.FromSlash(file)) {
-		return "", fault{bucket.ErrRefused, "no file can have this name"}
+		return "", fault{bucket.ErrRefused, "a file can't have this name"}
 	}
 	return file, nil
 }

@@ -59,14 +59,14 @@ func aboutConditions(f *findings, err error) []admin.Inquiry {
 	case f.unknown:
 		puts.Kept, puts.Seen = admin.Unknown, "nothing could be stored for it"
 	case f.refusal != "":
-		puts.Kept, puts.Seen = admin.Refused, "a put under a condition, and encrypted, is refused: "+f.refusal
+		puts.Kept, puts.Seen = admin.Refused, "an encrypted conditional put is refused: "+f.refusal
 	case !f.Conditions:
-		puts.Kept, puts.Seen = admin.Refused, "a put whose condition does not hold is made"
+		puts.Kept, puts.Seen = admin.Refused, "a put with a false condition succeeds"
 	default:
-		puts.Kept, puts.Seen = admin.Allowed, "a put whose condition does not hold is refused; put, get and list tell one ETag"
+		puts.Kept, puts.Seen = admin.Allowed, "a put with a false condition is refused; put, get and list return the same ETag"
 		deletes.Kept, deletes.Seen = admin.Refused, "a delete whose condition does not hold is made, or none is: what is deleted leaves a tombstone"
 		if f.ConditionalDelete {
-			deletes.Kept, deletes.Seen = admin.Allowed, "a delete whose condition does not hold is refused"
+			deletes.Kept, deletes.Seen = admin.Allowed, "a delete with a false condition is refused"
 		}
 	}
 	return []admin.Inquiry{puts, deletes}

@@ -140,7 +140,7 @@ func (p *prober) read(ctx context.Context, name string) {
 			p.note("kms:Decrypt", err)
 			return
 		case p.unlisted && errors.Is(err, bucket.ErrDenied):
-			p.untold("what does not exist is denied to one who may not list: "+reasonOf(err), "s3:GetObject")
+			p.untold("without s3:ListBucket, a missing object is also reported as denied: "+reasonOf(err), "s3:GetObject")
 		default:
 			p.note("s3:GetObject", err)
 		}

@@ -62,7 +62,7 @@ const probeTries = 3
 // errAgain is the error of an inconclusive probe: the bucket's versioning changed during it, or the
 // client repeated a request whose answer was lost, and the repetition conflicted with the first
 // one.
-var errAgain = errors.New("the server's answers are not of one state of the bucket")
+var errAgain = errors.New("the server's responses show different states of the bucket")
 
 // trial is one probe with its objects:
 //
@@ -151,7 +151,7 @@ func (p *probed) newTrial(beside string) *trial {
 }
 
 func (t *trial) put(ctx context.Context, letter, body string, cond bucket.If) (placed, error) {
-	info, id, err := t.b.put(ctx, t.name+letter, []byte("coffer asks whether this server keeps conditions "+letter+body),
+	info, id, err := t.b.put(ctx, t.name+letter, []byte("coffer tests whether this server respects conditions "+letter+body),
 		bucket.PutOptions{If: cond, KeyAlias: t.key})
 	return placed{info, versioningOf(id)}, err
 }
@@ -260,11 +260,11 @@ func (t *trial) tellsStates(ctx context.Context) (deletes bool, err error) {
 	}
 	switch {
 	case got.Tag != t.first.Tag:
-		return false, t.fault("the server answers a put and a get with different ETags")
+		return false, t.fault("the server returns different ETags for a put and a get")
 	case listed.Tag == "":
 		return false, t.fault("the server does not list what was just stored")
 	case listed.Tag != t.first.Tag:
-		return false, t.fault("the server lists other ETags than it answers with")
+		return false, t.fault("the server lists different ETags than it returns for objects")
 	}
 	return deletes, nil
 }

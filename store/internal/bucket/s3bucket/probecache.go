@@ -110,7 +110,7 @@ type cache struct {
 	private bool // its parent is writable by others, so it must belong to this user alone
 }
 
-var errNotOurs = errors.New("not a directory of this user alone")
+var errNotOurs = errors.New("other users can access the directory")
 
 // open opens the directory. It checks a private one through the open handle, so that no other user
 // can replace it after the check.

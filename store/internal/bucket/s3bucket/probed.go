@@ -124,7 +124,7 @@ func (p *probed) Put(ctx context.Context, name string, body []byte, o bucket.Put
 	case !f.Conditions && p.o.SingleWriter:
 		return p.putAlone(ctx, name, body, o)
 	case !f.Conditions:
-		return bucket.Info{}, noConditions("put", name, "the server ignores the conditions of puts, so that writers who meet would overwrite one another")
+		return bucket.Info{}, noConditions("put", name, "the server ignores conditional puts, so concurrent writers would overwrite one another")
 	}
 	put, id, err := p.put(ctx, name, body, o)
 	switch {
@@ -171,7 +171,7 @@ func (p *probed) Delete(ctx context.Context, name string, cond bucket.If) error 
 // checks after a pause that no other writer has replaced the object.
 func (p *probed) putAlone(ctx context.Context, name string, body []byte, o bucket.PutOptions) (bucket.Info, error) {
 	p.warned.Do(func() {
-		p.o.Notice("the server ignores conditions: if anybody else writes at the same time, the last writer wins")
+		p.o.Notice("the server ignores conditions: if someone else writes at the same time, the last writer wins")
 	})
 	if err := p.holds(ctx, name, o.If); err != nil {
 		return bucket.Info{}, err
@@ -236,7 +236,7 @@ func (p *probed) ask(ctx context.Context, op, name string) (*findings, error) {
 	if errors.As(err, &refused) {
 		again := *refused // concurrent changes share the probe, but each gets its own error
 		again.Op, again.Name = op, name
-		again.Reason = fmt.Sprintf("asking the server what it keeps of conditions (%s): %s", strings.TrimSpace(refused.Op+" "+refused.Name), refused.Reason)
+		again.Reason = fmt.Sprintf("testing whether the server respects conditions (%s): %s", strings.TrimSpace(refused.Op+" "+refused.Name), refused.Reason)
 		return nil, &again
 	}
 	if err != nil {

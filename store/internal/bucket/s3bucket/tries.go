@@ -180,12 +180,12 @@ func (t *trial) listsVersions(ctx context.Context, name, deleted string, kept bo
 		return verdict{Seen: "GET ?versions does not list what is stored"}, nil
 	}
 	if !kept {
-		return verdict{Kept: true, Seen: "an unknown id is no version, and the object stays; the bucket keeps no versions"}, nil
+		return verdict{Kept: true, Seen: "an unknown id is not found, and the object is unchanged; the bucket keeps no versions"}, nil
 	}
 	if t.b.DeleteVersion(ctx, name, left[0]) == nil {
 		t.pending = nil
 	}
-	return verdict{Kept: true, Seen: "a version is read, listed and deleted by its id; the others stay"}, nil
+	return verdict{Kept: true, Seen: "a version is read, listed and deleted by its id; the others are unchanged"}, nil
 }
 
 // longAgo is the signing time of a link that must be expired.
@@ -221,7 +221,7 @@ func (t *trial) tryLinks(ctx context.Context) (verdict, error) {
 			return verdict{Seen: l.what + " is answered with " + http.StatusText(status)}, nil
 		}
 	}
-	return verdict{Kept: true, Seen: "a link opens the object, and nothing without it or after its end"}, nil
+	return verdict{Kept: true, Seen: "a link opens the object; without its signature or after its expiry, nothing does"}, nil
 }
 
 // signedAt returns a link that was valid for one second from a given time.

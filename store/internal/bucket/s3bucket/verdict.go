@@ -59,7 +59,7 @@ func (p *probed) renewed(ctx context.Context, op, name string, old *findings, as
 		case err != nil:
 			return nil, err
 		case f.unknown:
-			return nil, &bucket.Error{Op: op, Name: name, Reason: "the server does not let itself be asked again", Err: bucket.ErrVoid}
+			return nil, &bucket.Error{Op: op, Name: name, Reason: "the server can't be tested again", Err: bucket.ErrVoid}
 		case f.Versions == as:
 			return f, nil
 		}
@@ -98,7 +98,7 @@ func (p *probed) acknowledgeDelete(ctx context.Context, f *findings, name string
 	}
 	return p.checkAgain(ctx, f, "delete", name, state, func(ctx context.Context) error {
 		if err := p.keeps(ctx, "delete", name, partVersions); err != nil || state != enabled {
-			return fmt.Errorf("the mark of the deletion of %s stays: %w", tag, err)
+			return fmt.Errorf("the delete marker of %s remains: %w", tag, err)
 		}
 		return p.Bucket.DeleteVersion(ctx, name, *mark)
 	})
@@ -117,7 +117,7 @@ func (p *probed) checkAgain(ctx context.Context, old *findings, op, name string,
 	if kept {
 		return nil
 	}
-	const why = "the bucket's versioning was changed, and since then the server ignores the conditions of changes"
+	const why = "the bucket's versioning was changed, and since then the server ignores conditions"
 	if undone := undo(ctx); undone != nil {
 		if err != nil {
 			undone = err
@@ -127,7 +127,7 @@ func (p *probed) checkAgain(ctx context.Context, old *findings, op, name string,
 			Reason: fmt.Sprintf("%s; the change was made, and may have replaced another writer's (%v)", why, undone),
 		}
 	}
-	return noConditions(op, name, why+"; the change was taken back")
+	return noConditions(op, name, why+"; the change was undone")
 }
 
 // takeBack removes what a put stored: the version with that id, and versions with the same bytes,
@@ -135,7 +135,7 @@ func (p *probed) checkAgain(ctx context.Context, old *findings, op, name string,
 // the latest again.
 func (p *probed) takeBack(ctx context.Context, name string, body []byte, id *string) error {
 	if versioningOf(id) != enabled {
-		return errors.New("the bucket keeps nothing of what was replaced")
+		return errors.New("the bucket doesn't keep replaced objects")
 	}
 	if err := p.keeps(ctx, "put", name, partVersions); err != nil {
 		return err
