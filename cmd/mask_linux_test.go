@@ -226,17 +226,10 @@ func TestMaskShowsAPromptAtOnce(t *testing.T) {
 func TestMaskRestoresTheTerminalHoweverItEnds(t *testing.T) {
 	t.Parallel()
 	b := newMaskBench(t)
+	cooked := settingsOf(t, openTerminal(t))
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGKILL} {
 		p := sit(t, b, "exec --mask api -- sh "+b.file("trap '' USR1; echo $$; read a"))
-		settings := func() string {
-			t.Helper()
-			state, err := unix.IoctlGetTermios(int(p.hands.Fd()), unix.TCGETS)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return fmt.Sprint(*state)
-		}
-		cooked := settings()
+		settings := func() string { return settingsOf(t, p) }
 		p.sees("\n")
 		raw := settings()
 		inner, err := strconv.Atoi(strings.TrimSpace(p.screen.String()))
@@ -261,6 +254,16 @@ func TestMaskRestoresTheTerminalHoweverItEnds(t *testing.T) {
 			t.Errorf("%v: the terminal is %s, and was %s", s, after, cooked)
 		}
 	}
+}
+
+// settingsOf returns the settings of a terminal.
+func settingsOf(t *testing.T, p *person) string {
+	t.Helper()
+	state, err := unix.IoctlGetTermios(int(p.hands.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(*state)
 }
 
 func numbers(n int) (all string) {
