@@ -163,7 +163,7 @@ func TestRekeyOnParameterStore(t *testing.T) {
 	b.do("write day key -", canary)
 	b.do("write night key -", canary)
 	if got := b.run("rekey day --to alias/ops --dry-run", ""); got.exit != 0 || strings.Join(strings.Fields(got.stdout), " ") != "Service Key Version From Change day db_url 2 alias/app move day key 1 alias/app move" ||
-		strings.Count(got.stderr, "cannot seal an older version anew") != 1 {
+		strings.Count(got.stderr, "can't encrypt older versions again") != 1 {
 		t.Errorf("the plan: %+v", got)
 	}
 	got := b.run("rekey --all-services --from app --to alias/ops", "")

@@ -173,7 +173,7 @@ func TestInitTouchesNoBucketOfAnother(t *testing.T) {
 	const name = "b-coffer-trial"
 	b.Server.Bucket(name).Plant("data/of/somebody", []byte("theirs"), "", "")
 	got := b.run("init --yes", "")
-	if got.exit != 0 || !strings.Contains(got.stderr, "it has objects that are not of a trial, and is left as it is") {
+	if got.exit != 0 || !strings.Contains(got.stderr, "it has other objects than the test's, so it isn't deleted") {
 		t.Errorf("exit code %d\n%s", got.exit, got.stderr)
 	}
 	for _, e := range b.Log() {
