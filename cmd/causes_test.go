@@ -17,7 +17,7 @@ var causes = map[string]struct{ config, env, flags, sentence, way string }{
 	},
 	"profiles that aren't used": {
 		"[profile dev]\nregion = us-east-1\n[default]\nregion = us-east-1\n", "", "",
-		"there are no AWS credentials: the profile default has none", "--profile or AWS_PROFILE names a profile: there are dev;",
+		"no AWS credentials found in the profile default", "--profile or AWS_PROFILE names a profile: there are dev;",
 	},
 	"no such profile": {
 		"[profile dev]\n[profile prod]\n", "", " --profile nope", `there is no AWS profile "nope"`, "there are: dev, prod",
@@ -45,7 +45,7 @@ var causes = map[string]struct{ config, env, flags, sentence, way string }{
 	},
 	"a process that prints a secret": {
 		"[profile dev]\ncredential_process = echo " + canary + "\n", "", " --profile dev",
-		"credential_process of the profile dev printed something else than the JSON", "aws configure get credential_process --profile dev",
+		"credential_process of the profile dev didn't print JSON of Version 1", "aws configure get credential_process --profile dev",
 	},
 	"a container without a role": {
 		"", "AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:1/" + canary, "", "the credentials endpoint of this container returned no credentials", "AWS_CONTAINER_CREDENTIALS_FULL_URI",

@@ -165,7 +165,7 @@ var s3Failures = map[string]struct {
 	},
 	"no credentials": {
 		env: []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_SESSION_TOKEN="}, args: "list team",
-		exit: 7, stderr: []string{"there are no AWS credentials"},
+		exit: 7, stderr: []string{"no AWS credentials found"},
 	},
 	"an http endpoint elsewhere": {
 		env: []string{"COFFER_ENDPOINT_URL=http://192.0.2.1:9000"}, args: "write team x -", stdin: canary,

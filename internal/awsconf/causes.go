@@ -256,7 +256,7 @@ func (c causes) none() error {
 	names := profiles()
 	e := &store.CredentialsError{Reason: "no AWS credentials found in the environment, a profile or an instance role"}
 	if slices.Contains(names, name) {
-		e.Reason = fmt.Sprintf("there are no AWS credentials: the profile %s has none, nor has the environment or an instance", name)
+		e.Reason = fmt.Sprintf("no AWS credentials found in the profile %s, the environment or an instance role", name)
 	}
 	e.Way = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN for a session)"
 	if others := slices.DeleteFunc(names, func(n string) bool { return n == name }); len(others) > 0 {

@@ -43,9 +43,9 @@ func Check(name string) error {
 	bucket, _, below := strings.Cut(strings.TrimPrefix(name, "s3://"), "/")
 	switch {
 	case strings.HasPrefix(name, "http://"), strings.HasPrefix(name, "https://"):
-		return &NameError{name, "is a URL, not the name of a bucket", "use only the bucket's name; --endpoint-url sets the URL of another S3 server"}
+		return &NameError{name, "is a URL, not the name of a bucket", "write the bucket's name alone; --endpoint-url has the URL of another S3 server"}
 	case below && bucket != "": // the parts are not repeated: it may be a secret in the wrong variable
-		return &NameError{name, "is a path in a bucket: secrets are stored at its top level", "use only the bucket's name, without the path"}
+		return &NameError{name, "names a place in a bucket: secrets are kept at the top of one", "write the bucket's name alone, without what follows it"}
 	case !has(name, anyName, 1, 255):
 		return &NameError{name, "is not the name of a bucket: it has characters other than letters, digits, dots, hyphens and underscores", rules}
 	}
@@ -99,7 +99,7 @@ func CheckAWS(name, region string) error {
 }
 
 const (
-	multiRegion = "is a multi-Region access point, which isn't supported: it reads from several buckets that are replicated with a delay, so a secret can be out of date"
+	multiRegion = "is a multi-Region access point, which isn't supported: it answers from several buckets that are copied with delay, so that a secret may be older than it should"
 	wayToBucket = "use a general purpose bucket, or an access point of one in one region"
 )
 
@@ -130,9 +130,9 @@ func accessPoint(name string) (AccessPoint, error) {
 	case parts[2] == "s3-object-lambda":
 		return AccessPoint{}, &NameError{name, "is an Object Lambda access point, which isn't supported: a function may change what is read", wayToBucket}
 	case parts[2] == "s3-outposts":
-		return AccessPoint{}, &NameError{name, "is in S3 on Outposts, which isn't supported", wayToBucket}
+		return AccessPoint{}, &NameError{name, "is on S3 on Outposts, which isn't supported", wayToBucket}
 	case parts[2] == "s3express":
-		return AccessPoint{}, &NameError{name, "is the ARN of a directory bucket (S3 Express One Zone), which isn't supported: it lists objects in no order and keeps no versions", wayToBucket}
+		return AccessPoint{}, &NameError{name, "is of a directory bucket (S3 Express One Zone), which isn't supported: it lists objects in no order and keeps no versions", wayToBucket}
 	case parts[2] == "s3" && kind == "accesspoint" && (parts[3] == "" || strings.HasSuffix(id, ".mrap")):
 		return AccessPoint{}, &NameError{name, multiRegion, wayToBucket}
 	case parts[2] != "s3" || kind != "accesspoint" || id == "" || strings.ContainsAny(id, "/:") || parts[4] == "":
