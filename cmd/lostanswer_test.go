@@ -116,7 +116,7 @@ func TestAnOutcomeThatCannotBeToldIsSaid(t *testing.T) {
 	t.Parallel()
 	for _, c := range most([]struct{ backend, line, change, reads, says string }{
 		{"ssm", "write svc k -", "PutParameter", "GetParameters", "it may or may not have been stored"},
-		{"ssm", "delete svc gone", "DeleteParameters", "GetParameters", "may or may not be"},
+		{"ssm", "delete svc gone", "DeleteParameters", "GetParameters", "may or may not have been"},
 		{"secretsmanager", "write svc k -", "UpdateSecretVersionStage", "GetSecretValue", "may or may not have been stored"},
 	}, 1) {
 		t.Run(c.backend+" "+strings.Fields(c.line)[0], func(t *testing.T) {
