@@ -54,7 +54,7 @@ readers: ## programs that read what coffer exports: packages of npm, and a progr
 		echo "the readers could not be installed: tests of them say so and are skipped, or fail where CI is set"
 
 # Many tests wait, for time-outs and for processes, more than they compute.
-test: moto readers ## every test, once (3 minutes); lists what was skipped, and what installs it
+test: moto readers ## every test, once (4 minutes); lists what was skipped, and what installs it
 	@go run ./internal/testing/gotest -timeout 20m -parallel 8 ./...
 
 # What make test does a sample of, in full, and what needs more than it does.

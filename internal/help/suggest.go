@@ -26,7 +26,7 @@ func Instead(word, next string) string {
 		return "did you mean: coffer write SERVICE KEY"
 	case "show", "cat", "view", "print", "reveal", "decrypt", "fetch", "lookup", "get-parameter", "get-secret-value", "describe-secret":
 		return "did you mean: coffer read SERVICE KEY"
-	case "secrets", "keys-of", "get-parameters", "get-parameters-by-path", "describe-parameters", "all":
+	case "secrets", "get-parameters", "get-parameters-by-path", "describe-parameters", "all":
 		return "did you mean: coffer list SERVICE"
 	case "projects", "environments", "namespaces", "list-secrets", "service":
 		return "did you mean: coffer services"
@@ -36,7 +36,7 @@ func Instead(word, next string) string {
 		return "there is no login; your AWS credentials are used, and this shows whose they are: coffer whoami"
 	case "id", "me", "get-caller-identity", "sts", "account":
 		return "did you mean: coffer whoami"
-	case "inject", "start", "printenv-run", "shell":
+	case "inject", "start", "shell":
 		return "did you mean: coffer exec SERVICE -- COMMAND"
 	case "printenv", "environment", "source":
 		return "did you mean: coffer env SERVICE"
