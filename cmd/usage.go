@@ -9,6 +9,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/coffer-secrets/coffer/internal/app"
+	"github.com/coffer-secrets/coffer/internal/formats"
 	"github.com/coffer-secrets/coffer/internal/help"
 	"github.com/coffer-secrets/coffer/internal/run"
 )
@@ -160,12 +161,9 @@ func choice(text string) string {
 
 // shellWords joins arguments for a shell.
 func shellWords(args []string) string {
-	plain := regexp.MustCompile(`^[\w@%+=:,./-]+$`)
-	words := slices.Clone(args)
-	for i, word := range words {
-		if !plain.MatchString(word) {
-			words[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-		}
+	words := make([]string, len(args))
+	for i, word := range args {
+		words[i] = formats.ShellQuote(word)
 	}
 	return strings.Join(words, " ")
 }
@@ -190,7 +188,7 @@ func noCommand(node *kong.Node, args []string) error {
 	for n, i := range words {
 		switch {
 		case n == 0: // exec
-		case n == 1 && strings.ContainsAny(args[i][:1], "./"):
+		case n == 1 && beginsLikeAPath(args[i]):
 			return app.WithHint(err, "give the service first: coffer exec SERVICE -- "+shellWords(args[i:i+1]))
 		case n > 1 && looksRunnable(args[i]):
 			where := "put -- before the command: "
@@ -209,9 +207,13 @@ func noCommand(node *kong.Node, args []string) error {
 
 // looksRunnable reports whether a word is a path, which no service begins like, or a program in the PATH.
 func looksRunnable(word string) bool {
-	if word == "" || strings.ContainsAny(word[:1], "./~") {
+	if word == "" || beginsLikeAPath(word) {
 		return word != ""
 	}
 	_, err := run.FindCommand(word)
 	return err == nil
+}
+
+func beginsLikeAPath(word string) bool {
+	return word != "" && strings.Contains("./~", word[:1])
 }

@@ -3,6 +3,7 @@
 package cmd_test
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/coffer-secrets/coffer/internal/testing/s3test"
@@ -25,5 +26,23 @@ func TestUsageErrorsSayWhatIsTaken(t *testing.T) {
 		"find":                        "missing argument: TEXT\n  usage: coffer find TEXT",
 	} {
 		b.wants(line, "", 2, nil, []string{want})
+	}
+}
+
+// An empty word is what an unset variable leaves: coffer exec "$SERVICE".
+func TestAnEmptyWordCrashesNoCommand(t *testing.T) {
+	t.Parallel()
+	b := onDisk(t)
+	for name := range everyCommand {
+		for _, words := range [][]string{{""}, {"", ""}, {"a", ""}, {"", "a"}, {"a", "", "b"}, {"-"}, {"--"}, {"--", ""}, {"=", "-="}} {
+			c := b.command(name)
+			c.Args = append(c.Args, words...)
+			c.Env = append(c.Env, "VISUAL=true")
+			var out bytes.Buffer
+			c.Stdout, c.Stderr = &out, &out
+			if err := c.Run(); c.ProcessState == nil || c.ProcessState.ExitCode() < 0 || bytes.Contains(out.Bytes(), []byte("panic:")) {
+				t.Errorf("coffer %s %q: %v\n%s", name, words, err, out.Bytes())
+			}
+		}
 	}
 }
