@@ -103,7 +103,7 @@ func (c *AuditCmd) listWrites(ctx context.Context, a *app.App, service string) e
 		return err
 	}
 	if hidden > 0 {
-		failed = append(failed, fmt.Errorf("%w: of %s of service %q hidden from you it cannot be told who wrote them",
+		failed = append(failed, fmt.Errorf("%w: the authors of %s of service %q are unknown, because you can't read them",
 			store.ErrDenied, app.Count(hidden, "secret"), service))
 	}
 	return a.Report(failed...)
@@ -210,19 +210,19 @@ func (c *AuditCmd) noteLimits(a *app.App, o *trail.Log, service, region string) 
 		of += "/" + c.Key
 	}
 	if len(o.Accesses) == 0 {
-		a.Note("CloudTrail knows of no read of %s between %s and %s", of, c.from.Format(time.RFC3339), c.to.Format(time.RFC3339))
+		a.Note("CloudTrail has no read of %s between %s and %s", of, c.from.Format(time.RFC3339), c.to.Format(time.RFC3339))
 	}
 	if slices.ContainsFunc(o.Accesses, func(e trail.Access) bool { return e.Kind == trail.OfIndex }) {
-		a.Note("exec, env, export and list open indexes: who opened one could read every secret of %s under its alias, and may have used only some", service)
+		a.Note("exec, env, export and list read indexes: whoever read one could see every secret of %s under its alias, and may have used only some", service)
 	}
 	if o.BucketOnly > 0 {
-		a.Note("%s name the bucket alone: S3 bucket keys hide which object was opened, how often, and by whom", app.Count(o.BucketOnly, "event"))
+		a.Note("%s with only the name of the bucket: S3 bucket keys hide which object was read, how often, and by whom", app.Count(o.BucketOnly, "event"))
 	}
 	if o.Unnamed > 0 {
-		a.Note("%s in %s name nothing: they may have been for %s", app.Count(o.Unnamed, "refused attempt"), region, of)
+		a.Note("%s in %s without the name of an object: they may have been for %s", app.Count(o.Unnamed, "refused attempt"), region, of)
 	}
 	if o.Unparsed > 0 {
-		a.Note("%s could not be understood", app.Count(o.Unparsed, "event"))
+		a.Note("%s could not be parsed", app.Count(o.Unparsed, "event"))
 	}
 	now := a.Now()
 	if c.from.Before(now.Add(-trail.Retention)) {
@@ -231,5 +231,5 @@ func (c *AuditCmd) noteLimits(a *app.App, o *trail.Log, service, region string) 
 	if c.to.After(now.Add(-trail.Delay)) {
 		a.Note("the last 15 minutes or so are not in CloudTrail yet")
 	}
-	a.Note("it tells what KMS opened in %s, in this account: not what S3 bucket keys kept from KMS, nor what readers had already; S3 data events, off by default, tell more", region)
+	a.Note("this shows what KMS decrypted in %s, in this account. It doesn't show reads that S3 bucket keys served without KMS, or values that readers had already. S3 data events, which are off by default, show more", region)
 }

@@ -54,8 +54,8 @@ func TestAuditTellsWhoRead(t *testing.T) {
 		t.Errorf("the address is missing, or the user agent commands the terminal: %q", got.stdout)
 	}
 	for _, says := range []string{
-		"who opened one could read every secret of team under its alias", "1 event name the bucket alone", "1 refused attempt in us-east-1 name nothing",
-		"1 event could not be understood", "S3 data events, off by default",
+		"whoever read one could see every secret of team under its alias", "1 event with only the name of the bucket", "1 refused attempt in us-east-1 without the name of an object",
+		"1 event could not be parsed", "S3 data events, which are off by default",
 	} {
 		if !strings.Contains(got.stderr, says) {
 			t.Errorf("stderr does not say %q:\n%s", says, got.stderr)
@@ -94,7 +94,7 @@ func TestAnAuditThatFindsNothingTellsItsLimits(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	for _, says := range []string{
-		"CloudTrail knows of no read of none between 2020-01-01T00:00:00Z and ", "goes back 90 days, not to 2020-01-01", "the last 15 minutes or so are not in CloudTrail yet",
+		"CloudTrail has no read of none between 2020-01-01T00:00:00Z and ", "goes back 90 days, not to 2020-01-01", "the last 15 minutes or so are not in CloudTrail yet",
 	} {
 		if !strings.Contains(got.stderr, says) {
 			t.Errorf("stderr does not say %q:\n%s", says, got.stderr)

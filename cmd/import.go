@@ -91,7 +91,7 @@ func (c *ImportCmd) Run(ctx context.Context, a *app.App) error {
 		return errors.Join(err, printErr)
 	}
 	if errors.Is(err, context.Canceled) {
-		return app.WithHint(err, "what is stored stays; the same import again does the rest")
+		return app.WithHint(err, "what is stored is kept; run the same import again to do the rest")
 	}
 	return err
 }
@@ -184,9 +184,9 @@ func (c *ImportCmd) explain(err error, format string, body []byte) error {
 		return err // another format would not help: the error is about a key or about invalid UTF-8
 	}
 	if len(others) == 0 {
-		return app.WithHint(err, "it was taken for "+format+"; --format names another: "+strings.Join(formats.ImportNames(), ", "))
+		return app.WithHint(err, "it was read as "+format+"; --format names another: "+strings.Join(formats.ImportNames(), ", "))
 	}
-	return app.WithHint(err, "it was taken for "+format+", and reads as "+strings.Join(others, ", as ")+": --format "+others[0])
+	return app.WithHint(err, "it was read as "+format+", and is also valid as "+strings.Join(others, ", as ")+": --format "+others[0])
 }
 
 // likeDotenv returns the error of a text that was read in another format although it begins as dotenv does. If

@@ -65,7 +65,7 @@ func (b *bench) interruptedImport(file string, sig syscall.Signal) (said string)
 		b.Fatalf("it ended with %v, want exit code 130\n%s", err, stderr.String())
 	}
 	said = stderr.String()
-	if !strings.Contains(said, "interrupted: ") || !strings.Contains(said, "\n  what is stored stays; the same import again does the rest\n") ||
+	if !strings.Contains(said, "interrupted: ") || !strings.Contains(said, "\n  what is stored is kept; run the same import again to do the rest\n") ||
 		strings.Count(said, "\n") > 4 || strings.Contains(said, canary) || stdout.Len() > 0 {
 		b.Errorf("it says:\n%s%s", said, stdout.String())
 	}

@@ -122,7 +122,7 @@ func (c *InitCmd) make(ctx context.Context, a *app.App, s *site.Site, parts []si
 			return fmt.Errorf("%s: %w", parts[i].Name, err)
 		}
 		if parts[i].Done {
-			a.NoteDone("made: %s", parts[i].Name)
+			a.NoteDone("set up: %s", parts[i].Name)
 		} else {
 			a.NoteWarning("left out: %s: %s", parts[i].Name, parts[i].LeftOut)
 		}
@@ -156,12 +156,12 @@ func (c *InitCmd) confirm(a *app.App, s *site.Site, parts []site.Part) error {
 	if open == 0 || c.Yes {
 		return nil
 	}
-	ok, err := a.Confirm(fmt.Sprintf("Make these %d?", open))
+	ok, err := a.Confirm("Set up " + app.Count(open, "part") + "?")
 	if errors.Is(err, term.ErrNoTerminal) {
-		return app.NoTerminal("--yes makes it without asking")
+		return app.NoTerminal("use --yes to continue without asking")
 	}
 	if err == nil && !ok {
-		err = errors.New("nothing was made")
+		err = errors.New("nothing was changed")
 	}
 	return err
 }

@@ -53,7 +53,7 @@ func TestHintOfInitIsNoRepetition(t *testing.T) {
 		"no credentials": {env: "AWS_ACCESS_KEY_ID= AWS_SECRET_ACCESS_KEY= AWS_SESSION_TOKEN=", exit: 7, want: "no AWS credentials found in the environment, a profile or an instance role" +
 			"\n  aws configure, or aws configure sso, makes a profile; or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN for a session)"},
 		"credentials of another": {env: "AWS_ACCESS_KEY_ID=AKIAOTHER", exit: 7, want: "UnrecognizedClientException: The security token included in the request is invalid." +
-			"\n  these credentials are not of this storage"},
+			"\n  these credentials belong to another server"},
 		"a refused port":    {env: "COFFER_ENDPOINT_URL=http://" + refused, exit: 6, want: "describing key alias/app: no answer from " + refused + " (connection refused); nothing was changed"},
 		"no KMS":            {env: "COFFER_ENDPOINT_URL=" + page, exit: 7, want: "this server does not answer as KMS does (status 404)"},
 		"a page of the web": {env: "COFFER_ENDPOINT_URL=" + page, exit: 7, want: "create the bucket b failed: status 404, and no valid response of this API\n  is --endpoint-url (or COFFER_ENDPOINT_URL) the URL of an S3 server, without a path?"},

@@ -243,7 +243,7 @@ func TestWhatIsHiddenIsNotMigratedAndTold(t *testing.T) {
 	b.contexts("")
 	b.SetPolicy(dev.AccessKeyID, s3test.Policy{DenyDecrypt: []string{"alias/ops"}})
 	got := b.run("migrate team --to-context desk", "")
-	if got.exit != 5 || !strings.Contains(got.stderr, `1 secret of service "team" hidden from you were not migrated`) || strings.Contains(got.stderr, canary) {
+	if got.exit != 5 || !strings.Contains(got.stderr, `1 secret of service "team" that you can't read were not migrated`) || strings.Contains(got.stderr, canary) {
 		t.Errorf("%+v", got)
 	}
 	if got := b.in("desk").out("read -q team db_url"); got != canary+" of app\n" {

@@ -27,7 +27,7 @@ type RestoreCmd struct {
 func (c *RestoreCmd) Run(ctx context.Context, a *app.App) error {
 	switch {
 	case c.Deleted && c.Version != nil:
-		return app.WithHint(app.Usage("--version is of a secret that is there"), "--at chooses the state of a deleted one")
+		return app.WithHint(app.Usage("--version is for a secret that exists"), "--at chooses the version of a deleted one")
 	case !c.Deleted && c.Version == nil:
 		return app.WithHint(app.Usage("no version to restore"), "--version N names it; --deleted brings a deleted secret back")
 	case c.At != "" && (!c.Deleted || c.Key == ""):
@@ -127,7 +127,7 @@ func (c *RestoreCmd) undelete(ctx context.Context, a *app.App) error {
 
 // noVersions is the error for a backend or a server that keeps no versions of objects.
 func noVersions(a *app.App) error {
-	err := fmt.Errorf("%w: %s keeps nothing of what is deleted", store.ErrUnsupported, backendOrServer(a))
+	err := fmt.Errorf("%w: %s doesn't keep deleted secrets", store.ErrUnsupported, backendOrServer(a))
 	return app.WithHint(err, app.JoinNames(app.BackendsThat(func(b app.Backend) bool { return b.Versions }))+" can bring it back, from a bucket with versioning")
 }
 
@@ -142,7 +142,7 @@ func backendOrServer(a *app.App) string {
 func (c *RestoreCmd) restoreDeleted(ctx context.Context, a *app.App, restorer admin.Restorer, id store.ID) error {
 	result, err := restorer.Undelete(ctx, id, admin.UndeleteOptions{At: c.At, Adopt: c.Adopt})
 	if errors.Is(err, store.ErrNotFound) {
-		err = app.WithHint(err, "only a bucket with versioning keeps what is deleted, until its lifecycle removes it; coffer restore "+id.Service+" --deleted lists it")
+		err = app.WithHint(err, "only a bucket with versioning keeps deleted secrets, until its lifecycle rules remove them; coffer restore "+id.Service+" --deleted lists it")
 	}
 	if result.Outcome == "" {
 		return err
@@ -180,8 +180,8 @@ type candidateJSON struct {
 
 func printCandidates(a *app.App, service string, found []admin.Candidate) error {
 	if len(found) == 0 {
-		err := &store.Error{Op: "restore", ID: store.ID{Service: service}, Err: fmt.Errorf("%w: nothing is kept of a deleted secret", store.ErrNotFound)}
-		return app.WithHint(err, "only a bucket with versioning keeps what is deleted, until its lifecycle removes it")
+		err := &store.Error{Op: "restore", ID: store.ID{Service: service}, Err: fmt.Errorf("%w: no version of a deleted secret is kept", store.ErrNotFound)}
+		return app.WithHint(err, "only a bucket with versioning keeps deleted secrets, until its lifecycle rules remove them")
 	}
 	if a.Globals.JSON {
 		out := make([]candidateJSON, len(found))

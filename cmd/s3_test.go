@@ -158,7 +158,7 @@ var s3Failures = map[string]struct {
 	},
 	"unknown credentials": {
 		env: []string{"AWS_ACCESS_KEY_ID=AKIANOBODY", "AWS_SESSION_TOKEN="}, args: "list team",
-		exit: 7, stderr: []string{"InvalidAccessKeyId", "\n  these credentials are not of this storage"},
+		exit: 7, stderr: []string{"InvalidAccessKeyId", "\n  these credentials belong to another server"},
 	},
 	"a wrong secret key": {
 		env: []string{"AWS_SECRET_ACCESS_KEY=" + canary}, args: "list team", exit: 7, stderr: []string{"SignatureDoesNotMatch"},

@@ -70,7 +70,7 @@ func TestADeletedSecretIsBroughtBack(t *testing.T) {
 	b.wants("restore team db_url --deleted -q", "", 0, nil, nil) // again: it is so
 	b.do("write team db_url -", canary+" of another")
 	b.wants("restore team db_url --deleted", "", 4, nil, []string{"it is not deleted; it is at version 3"})
-	b.wants("restore team --deleted", "", 3, nil, []string{"nothing is kept of a deleted secret", "\n  only a bucket with versioning"})
+	b.wants("restore team --deleted", "", 3, nil, []string{"no version of a deleted secret is kept", "\n  only a bucket with versioning"})
 	b.wants("restore team nope --deleted", "", 3, nil, []string{`no secret "nope"`, "coffer restore team --deleted lists it"})
 
 	b.do("delete team db_url", "")

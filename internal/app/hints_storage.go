@@ -24,7 +24,7 @@ func storageHint(e *store.StorageError) string {
 	case e.Op == "put" && e.Code == "NotImplemented":
 		return "coffer doctor --probe shows what this server keeps; where it has no KMS keys: -b s3"
 	case e.Op == "put" && e.Status == http.StatusInternalServerError:
-		return "some servers answer so for a key that they do not have: does the alias exist there?"
+		return "some servers answer this for a key that they don't have: does the alias exist there?"
 	case denied && strings.HasPrefix(e.Op, "cloudtrail:"):
 		return "ask for cloudtrail:LookupEvents"
 	case denied && neededActions(e.Op) != "":
@@ -90,13 +90,13 @@ func hintOf(code string) string {
 func codeHint(code string) (hint string, ok bool) {
 	switch code {
 	case "NoConditionalWrites":
-		return "if nobody else writes to this bucket, --single-writer (or single_writer in the configuration) changes secrets all the same", true
+		return "if nobody else writes to this bucket, --single-writer (or single_writer in the configuration) allows changes", true
 	case "NotKept":
 		return "nothing was changed; coffer doctor --probe shows what this server keeps", true
 	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
 		return "the session has ended: get new credentials (aws sso login, or assume the role again)", true
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException":
-		return "these credentials are not of this storage", true
+		return "these credentials belong to another server", true
 	case "RequestTimeTooSkewed":
 		return "this machine's clock is wrong", true
 	case awsconf.CodeNoTLS:
@@ -122,7 +122,7 @@ func codeHint(code string) (hint string, ok bool) {
 	case "PermanentRedirect", "AuthorizationHeaderMalformed":
 		return "the bucket is in another region: --region, or COFFER_AWS_REGION", true
 	case "KMS.DisabledException":
-		return "the KMS key is disabled: who owns it must enable it, or the secrets must be moved to another key while it is enabled; coffer doctor tells whether anything but a left index is under it", true
+		return "the KMS key is disabled: who owns it must enable it, or the secrets must be moved to another key while it is enabled; coffer doctor shows whether anything but an unneeded index is under it", true
 	case "KMS.KMSInvalidStateException":
 		return "the KMS key is about to be deleted: who owns it can cancel the deletion", true
 	case "KMS.NotFoundException", "kms:KeyNotFound":

@@ -121,7 +121,7 @@ func (m *Migration) failure(src store.Contents, moves []*move) error {
 		failures = append(failures, v.err)
 	}
 	if len(src.Hidden) > 0 {
-		failures = append(failures, fmt.Errorf("%w: %s of service %q hidden from you were not migrated",
+		failures = append(failures, fmt.Errorf("%w: %s of service %q that you can't read were not migrated",
 			store.ErrDenied, app.Count(len(src.Hidden), "secret"), src.Service))
 	}
 	report := m.app.Report
@@ -184,7 +184,7 @@ func (m *Migration) compare(ctx context.Context, v *move, existing *store.Secret
 	var err error
 	if m.History {
 		if source, err = versions(ctx, m.from, v.source); err != nil {
-			return app.WithHint(err, "--no-history migrates the newest values alone")
+			return app.WithHint(err, "--no-history migrates only the newest values")
 		}
 	}
 	if existing != nil {
@@ -283,7 +283,7 @@ func (m *Migration) verify(ctx context.Context, service string, moves []*move) e
 	return eightAtOnce(ctx, checks)
 }
 
-var errOverwritten = fmt.Errorf("%w: the destination does not hold what was written there; somebody else writes it: run the migration again", store.ErrConflict)
+var errOverwritten = fmt.Errorf("%w: the destination doesn't contain what was written there; somebody else writes it: run the migration again", store.ErrConflict)
 
 // verifyOlder reads the written versions of a secret back, except the newest.
 func (m *Migration) verifyOlder(ctx context.Context, v *move, id store.ID) error {
@@ -291,7 +291,7 @@ func (m *Migration) verifyOlder(ctx context.Context, v *move, id store.ID) error
 		s, err := m.to.Read(ctx, id, version)
 		switch {
 		case errors.Is(err, store.ErrNotFound):
-			v.note = "the destination does not keep all older versions"
+			v.note = "the destination doesn't keep all older versions"
 		case err != nil:
 			return err
 		case s.Value != v.missing[i]:
