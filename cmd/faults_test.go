@@ -46,7 +46,10 @@ func faultsOfServers(t *testing.T) map[string]fault {
 		http.Error(w, "log in first", http.StatusProxyAuthRequired)
 	}))
 	t.Cleanup(proxy.Close)
-	ssh := listen(t, func(c net.Conn) { _, _ = io.WriteString(c, "SSH-2.0-OpenSSH_9.2\r\n") })
+	ssh := listen(t, func(c net.Conn) { // what comes before the request, net/http drops: then the connection is closed
+		_, _ = c.Read(make([]byte, 1))
+		_, _ = io.WriteString(c, "SSH-2.0-OpenSSH_9.2\r\n")
+	})
 	nobody := closed(t)
 	at := func(url string) []string { return []string{"COFFER_ENDPOINT_URL=" + url} }
 	return map[string]fault{
@@ -259,6 +262,8 @@ func TestWaitingIsNeverSilent(t *testing.T) {
 			t.Parallel()
 			b := atEndpoint(t, "http://"+host, append(test.env, "COFFER_TIMEOUT=")...)
 			told, after := b.firstLine(test.line)
+			// The two requests of exec go out together: either may be the first.
+			told = strings.Replace(told, "(GetObject api/__kms_alias_app__latest.json)", "(ListObjectsV2 api/)", 1)
 			if !strings.HasPrefix(told, test.told) || after > aWord {
 				t.Errorf("told %q after %v, want %q", told, after, test.told)
 			}

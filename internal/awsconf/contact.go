@@ -172,10 +172,16 @@ func contactFault(err error) (code string, kind contactKind) {
 		return "", unusable
 	case isOp && operation.Op == "dial":
 		return "", unsteady
-	case isOp, errors.Is(err, io.EOF):
+	case isOp, errors.Is(err, io.EOF), closedIdle(err):
 		return "", broken
 	}
 	return "", reached
+}
+
+// closedIdle reports whether the server closed the connection before the request was sent, or sent something
+// unasked. net/http has no type for it.
+func closedIdle(err error) bool {
+	return strings.Contains(err.Error(), "http: server closed idle connection")
 }
 
 // proxyError is the answer of a proxy that refuses to connect to a server.
@@ -280,7 +286,7 @@ func reason(err error) string {
 		return "timed out"
 	case errors.As(err, &call):
 		return call.Error()
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), closedIdle(err):
 		return "the connection was closed"
 	case errors.As(err, &sending):
 		return foreign.Text(sending.Err.Error())

@@ -77,6 +77,8 @@ func TestAServerThatIsNotReachedIsGivenUpSoon(t *testing.T) {
 		"a proxy that refuses":       {fails(&net.OpError{Op: "proxyconnect", Net: "tcp", Err: dialError(syscall.ECONNREFUSED)}), "standard", 1, 1, 0, store.ErrConfiguration, false},
 		"another protocol":           {fails(errors.New(`net/http: HTTP/1.x transport connection broken: malformed HTTP response "SSH-2.0"`)), "standard", 1, 1, 0, store.ErrConfiguration, false},
 		"hangs up":                   {fails(io.EOF), "standard", 1, 3, 3 * time.Second, store.ErrUnavailable, false},
+		"hangs up between requests":  {fails(errors.New("http: server closed idle connection")), "standard", 1, 3, 3 * time.Second, store.ErrUnavailable, false},
+		"a broken pipe":              {fails(&net.OpError{Op: "write", Net: "tcp", Err: syscall.EPIPE}), "standard", 1, 3, 3 * time.Second, store.ErrUnavailable, false},
 		"refused, answered before":   {goes(refuses), "standard", 2, 4, 3 * time.Second, store.ErrUnavailable, false},
 		"refused while it restarts":  {restarts, "standard", 2, 4, 3 * time.Second, nil, false},
 		"no route, answered before":  {goes(fails(dialError(syscall.EHOSTUNREACH))), "standard", 2, 0, 30 * time.Second, nil, true},
