@@ -4,8 +4,7 @@ package cmd
 
 import (
 	"context"
-	"io"
-	"log"
+	"log/slog"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -19,9 +18,9 @@ import (
 
 // Main runs one command line and returns the exit code.
 func Main(args []string, a *app.App) int {
-	debug.SetTraceback("none") // the trace of a crash contains arguments
-	log.SetOutput(io.Discard)  // net/http logs what a server sends unasked
-	debug.SetGCPercent(200)    // a read or a write of few secrets finishes before the first collection
+	debug.SetTraceback("none")                     // the trace of a crash contains arguments
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // net/http logs what a server sends unasked
+	debug.SetGCPercent(200)                        // a read or a write of few secrets finishes before the first collection
 	a.Restore = run.ForbidCore()
 	if len(args) == 1 && args[0] == run.LeaderCommand { // of exec --mask
 		return run.Lead(a)
