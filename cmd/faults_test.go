@@ -119,6 +119,23 @@ func (b *bench) wantsEnd(line string, f fault) {
 	}
 }
 
+// net/http logs what a server sends after its response. It is no concern of the user's, and may be anything.
+func TestWhatAServerSendsUnaskedIsNotPrinted(t *testing.T) {
+	t.Parallel()
+	b := atEndpoint(t, "http://"+listen(t, func(c net.Conn) {
+		requests := bufio.NewReader(c)
+		for {
+			if _, err := http.ReadRequest(requests); err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"+canary)
+		}
+	}))
+	if got := b.run("history api key", ""); got.exit == 0 || got.stderr == "" || strings.Contains(got.stderr, canary) || strings.Contains(got.stderr, "nsolicited") {
+		t.Errorf("%+v", got)
+	}
+}
+
 // A user's fewer attempts are obeyed, and no number of attempts raises the three of a refusal. The
 // port is one that hangs up, so that the attempts can be counted.
 func TestPermanentFaultsEndAtOnceWithFewAttempts(t *testing.T) {
