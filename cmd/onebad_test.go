@@ -16,7 +16,7 @@ import (
 )
 
 // oneBad is a store with good services, api and web; with bad, of which one secret is damaged; and with
-// closed, which the caller may not read.
+// closed and shut, which the caller may not read.
 type oneBad struct {
 	shelf
 	damage func(name string) // of an object
@@ -32,9 +32,11 @@ func (s oneBad) fill() {
 		s.plant(service, "same", canary)
 	}
 	s.damage("bad/same.json")
-	id := store.ID{Service: "closed", Key: "same"}
-	if _, err := s.ops.Write(context.WithoutCancel(s.Context()), id, store.NewValue(canary), store.WriteOptions{}); err != nil {
-		s.Fatal(err)
+	for _, service := range []string{"closed", "shut"} {
+		id := store.ID{Service: service, Key: "same"}
+		if _, err := s.ops.Write(context.WithoutCancel(s.Context()), id, store.NewValue(canary), store.WriteOptions{}); err != nil {
+			s.Fatal(err)
+		}
 	}
 	s.lock()
 }
@@ -96,21 +98,22 @@ var oneBadLines = map[string]struct {
 	out, said []string
 	never     []string // in no output
 }{
-	"find --by-value " + canary:          {8, []string{"api\tsame", "web\tsame"}, []string{damaged, "1 secret couldn't be searched"}, nil},
-	"find -v " + canary + "-of-bad":      {8, []string{"bad\tgood"}, []string{damaged}, nil},
-	"services -s":                        {8, []string{"api/good", "bad/good", "closed/same", "web/same"}, []string{damaged}, nil},
-	"list api bad web":                   {8, []string{"api", "bad", "web"}, []string{damaged}, nil},
-	"list bad":                           {8, []string{"good\t1"}, []string{damaged}, nil},
-	"list api closed web":                {5, []string{"api", "web"}, []string{`not allowed to read the secrets of service "closed"`}, nil},
-	"list closed bad nope api":           {8, []string{"api", "bad"}, []string{damaged, `"closed"`, `service "nope" has no secrets`}, nil},
-	"list nope api":                      {3, []string{"api"}, []string{`service "nope" has no secrets`}, nil},
-	"audit bad":                          {8, []string{"good\t1"}, []string{damaged}, nil},
-	"keys":                               {0, []string{"api", "bad", "closed", "web"}, nil, nil},
-	"keys nope api":                      {3, []string{"api"}, []string{`service "nope" has no secrets`}, nil},
-	"exec api bad nope -- echo it-ran":   {8, nil, []string{damaged, `service "nope" has no secrets`}, []string{"it-ran"}},
-	"env api nope other":                 {3, nil, []string{`service "nope" has no secrets`, `service "other" has no secrets`}, []string{"export"}},
-	"export bad closed nope":             {8, nil, []string{damaged, `service "nope" has no secrets`}, []string{"good"}},
-	"rekey nope bad web --same --create": {8, nil, []string{`service "nope" has no secrets`, "web: nothing to move"}, nil},
+	"find --by-value " + canary:           {8, []string{"api\tsame", "web\tsame"}, []string{damaged, "2 secrets couldn't be searched"}, nil},
+	"find -v " + canary + "-of-bad":       {8, []string{"bad\tgood"}, []string{damaged}, nil},
+	"services -s":                         {8, []string{"api/good", "bad/good", "closed/same", "web/same"}, []string{damaged}, nil},
+	"list api bad web":                    {8, []string{"api", "bad", "web"}, []string{damaged}, nil},
+	"list bad":                            {8, []string{"good\t1"}, []string{damaged}, nil},
+	"list api closed web":                 {5, []string{"api", "web"}, []string{`not allowed to read the secrets of service "closed"`}, nil},
+	"list closed bad nope api":            {8, []string{"api", "bad"}, []string{damaged, `"closed"`, `service "nope" has no secrets`}, nil},
+	"list nope api":                       {3, []string{"api"}, []string{`service "nope" has no secrets`}, nil},
+	"audit bad":                           {8, []string{"good\t1"}, []string{damaged}, nil},
+	"keys":                                {0, []string{"api", "bad", "closed", "web"}, nil, nil},
+	"keys nope api":                       {3, []string{"api"}, []string{`service "nope" has no secrets`}, nil},
+	"exec api bad nope -- echo it-ran":    {8, nil, []string{damaged, `service "nope" has no secrets`}, []string{"it-ran"}},
+	"exec closed api shut -- echo it-ran": {5, nil, []string{`not allowed to read the secrets of service "closed"`, `not allowed to read the secrets of service "shut"`}, []string{"it-ran"}},
+	"env api nope other":                  {3, nil, []string{`service "nope" has no secrets`, `service "other" has no secrets`}, []string{"export"}},
+	"export bad closed nope":              {8, nil, []string{damaged, `service "nope" has no secrets`}, []string{"good"}},
+	"rekey nope bad web --same --create":  {8, nil, []string{`service "nope" has no secrets`, "web: nothing to move"}, nil},
 }
 
 func TestOneBadThingDoesNotStopAll(t *testing.T) {

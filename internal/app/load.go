@@ -218,8 +218,8 @@ func (a *App) ReportUnreadable(all []store.Contents) (readable []store.Contents,
 // RefuseIncomplete returns an error if secrets are missing that a program needs: besides those of
 // [App.RefuseUnreadable], an empty service, an unverified index, and what the flags require.
 func (a *App) RefuseIncomplete(all []store.Contents, f ReadFlags) error {
-	if err := a.RefuseUnreadable(all); err != nil {
-		return err
+	if _, failed := a.ReportUnreadable(all); len(failed) > 0 {
+		return a.Report(failed...)
 	}
 	for _, c := range all {
 		switch {
