@@ -49,6 +49,7 @@ func faultsOfServers(t *testing.T) map[string]fault {
 	ssh := listen(t, func(c net.Conn) { // what comes before the request, net/http drops: then the connection is closed
 		_, _ = c.Read(make([]byte, 1))
 		_, _ = io.WriteString(c, "SSH-2.0-OpenSSH_9.2\r\n")
+		_, _ = io.Copy(io.Discard, c) // to close before all is read resets the connection, and its answer is lost
 	})
 	nobody := closed(t)
 	at := func(url string) []string { return []string{"COFFER_ENDPOINT_URL=" + url} }

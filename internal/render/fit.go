@@ -55,7 +55,7 @@ func (s Style) fit(layout Layout, rows [][]any) grid {
 func leadingFirst(layout Layout) []int {
 	order := make([]int, 0, len(layout.Columns))
 	for i, title := range layout.Columns {
-		if title == layout.Lead {
+		if title == layout.Lead && title != "" {
 			order = slices.Insert(order, 0, i)
 		} else {
 			order = append(order, i)
