@@ -7,6 +7,7 @@ import (
 	"github.com/coffer-secrets/coffer/environ"
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/run"
+	"github.com/coffer-secrets/coffer/store"
 )
 
 // ExecCmd runs a command with secrets in its environment.
@@ -37,17 +38,10 @@ func (f EnvFlags) rules() environ.Rules {
 	return environ.Rules{Prefix: f.Prefix, Only: f.Only, Except: f.Except, Skip: f.Skip, AllowEnv: f.AllowEnv}
 }
 
-// Run replaces the process by the command. It returns only on failure, except on Windows.
+// Run replaces the process by the command. It returns only on failure, except on Windows and where
+// coffer stays in front of the command.
 func (c *ExecCmd) Run(ctx context.Context, a *app.App) error {
-	command := a.CommandLine
-	if len(command) == 0 {
-		return app.Usage("no command to run: coffer exec SERVICE... -- COMMAND")
-	}
-	path, err := run.FindCommand(command[0])
-	if err != nil {
-		return err
-	}
-	mark, err := c.mark(a)
+	p, err := c.program(a)
 	if err != nil {
 		return err
 	}
@@ -55,13 +49,47 @@ func (c *ExecCmd) Run(ctx context.Context, a *app.App) error {
 		// exec mostly waits for the network. With one processor no thread spins in the meantime.
 		runtime.GOMAXPROCS(1)
 	}
-	a.Unverified = c.Unverified
-	all, err := a.Load(ctx, c.Services, c.AllowEmpty)
+	env, err := c.environment(ctx, a)
 	if err != nil {
 		return err
 	}
-	if err := a.RefuseIncomplete(all, c.ReadFlags); err != nil {
+	if err := environ.Check(p.path, p.argv, env, environ.SystemLimits()); err != nil {
 		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if p.mark != "" {
+		return run.NewMasked(a, env, p.mark).Run(a, p.path, p.argv, env.Strings())
+	}
+	return run.Replace(ctx, a, p.path, p.argv, env.Strings())
+}
+
+// program is what exec runs, and how.
+type program struct {
+	path string
+	argv []string
+	mark string // what is shown instead of a secret; "" if secrets are not to be hidden
+}
+
+// program returns what the command line says of the command, without a request.
+func (c *ExecCmd) program(a *app.App) (p program, err error) {
+	p.argv = a.CommandLine
+	if len(p.argv) == 0 {
+		return p, app.Usage("no command to run: coffer exec SERVICE... -- COMMAND")
+	}
+	if p.path, err = run.FindCommand(p.argv[0]); err != nil {
+		return p, err
+	}
+	p.mark, err = c.mark(a)
+	return p, err
+}
+
+// environment reads the secrets and returns the environment of the command. It prints the notices.
+func (c *ExecCmd) environment(ctx context.Context, a *app.App) (environ.Environment, error) {
+	all, err := c.contents(ctx, a)
+	if err != nil {
+		return nil, err
 	}
 	rules := c.rules()
 	rules.AllowUnmatched = c.AllowEmpty
@@ -71,21 +99,22 @@ func (c *ExecCmd) Run(ctx context.Context, a *app.App) error {
 	}
 	env, notices, err := environ.Build(a.Environ, environ.Layers(all...), rules)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, n := range notices {
 		a.Note("%s", n.Text)
 	}
-	if err := environ.Check(path, command, env, environ.SystemLimits()); err != nil {
-		return err
+	return env, nil
+}
+
+// contents reads the secrets, of which none that the command needs may be missing.
+func (c *ExecCmd) contents(ctx context.Context, a *app.App) ([]store.Contents, error) {
+	a.Unverified = c.Unverified
+	all, err := a.Load(ctx, c.Services, c.AllowEmpty)
+	if err != nil {
+		return nil, err
 	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if mark != "" {
-		return run.NewMasked(a, env, mark).Run(a, path, command, env.Strings())
-	}
-	return run.Replace(ctx, a, path, command, env.Strings())
+	return all, a.RefuseIncomplete(all, c.ReadFlags)
 }
 
 // mark returns what is shown instead of a secret; "" if secrets are not to be hidden.
