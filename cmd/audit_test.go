@@ -168,7 +168,7 @@ func TestRekeyOnParameterStore(t *testing.T) {
 	}
 	got := b.run("rekey --all-services --from app --to alias/ops", "")
 	if got.exit != 0 || !strings.Contains(got.stderr, "coffer: day: 2 of 2 secrets moved\n") || !strings.Contains(got.stderr, "coffer: night: 1 of 1 secret moved\n") ||
-		strings.Count(got.stderr, "coffer: day: the history stays sealed as it is (alias/app)") != 1 || strings.Contains(got.stderr, canary) {
+		strings.Count(got.stderr, "coffer: day: the history stays encrypted under the old keys (alias/app)") != 1 || strings.Contains(got.stderr, canary) {
 		t.Errorf("%+v", got)
 	}
 	if got := b.table("list day"); strings.Count(got, "alias/ops") != 2 || strings.Contains(got, "alias/app") {

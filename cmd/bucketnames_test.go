@@ -16,20 +16,20 @@ const accessPoint = "arn:aws:s3:us-west-2:111122223333:accesspoint/app"
 
 // noBuckets are names that keep no secrets on AWS, with what is said about each.
 var noBuckets = map[string][2]string{
-	"s3://acme/prefix":          {"names a place in a bucket", "write the bucket's name alone"},
+	"s3://acme/prefix":          {"is a path in a bucket", "use only the bucket's name"},
 	"https://acme.s3.amazonaws": {"is a URL", "--endpoint-url"},
-	"Bad_Bucket!":               {"is not the name of a bucket", "3 to 63 characters"},
-	"Bad_Bucket":                {"is not the name of a bucket on Amazon S3", "3 to 63 characters"},
-	"ab":                        {"is not the name of a bucket on Amazon S3", "3 to 63 characters"},
-	"acme-":                     {"is not the name of a bucket on Amazon S3", "a letter or a digit at both ends"},
-	"192.168.5.4":               {"is not the name of a bucket on Amazon S3", "3 to 63 characters"},
+	"Bad_Bucket!":               {"is not a valid bucket name", "3 to 63 characters"},
+	"Bad_Bucket":                {"is not a valid bucket name on Amazon S3", "3 to 63 characters"},
+	"ab":                        {"is not a valid bucket name on Amazon S3", "3 to 63 characters"},
+	"acme-":                     {"is not a valid bucket name on Amazon S3", "a letter or a digit at both ends"},
+	"192.168.5.4":               {"is not a valid bucket name on Amazon S3", "3 to 63 characters"},
 	"acme--usw2-az1--x-s3":      {"is a directory bucket (S3 Express One Zone), which isn't supported: it lists objects in no order", "general purpose bucket"},
 	"acme-x1y2--ol-s3":          {"Object Lambda access point, which isn't supported", "general purpose bucket"},
-	"mfzwi23gnjvgw.mrap":        {"is a multi-Region access point, which isn't supported: it answers from several buckets", "access point of one in one region"},
+	"mfzwi23gnjvgw.mrap":        {"is a multi-Region access point, which isn't supported: it reads from several buckets", "access point of one in one region"},
 	"arn:aws:s3::111122223333:accesspoint/mfzwi23gnjvgw.mrap":           {"is a multi-Region access point", "access point of one in one region"},
 	"arn:aws:s3-object-lambda:us-west-2:111122223333:accesspoint/app":   {"Object Lambda access point", "general purpose bucket"},
 	"arn:aws:s3express:us-west-2:111122223333:bucket/a--usw2-az1--x-s3": {"directory bucket", "general purpose bucket"},
-	"arn:aws:s3:::acme": {"is the ARN of a bucket, not its name", "write the bucket's name alone: acme"},
+	"arn:aws:s3:::acme": {"is the ARN of a bucket, not its name", "use only the bucket's name: acme"},
 	"arn:aws:s3:eu-west-1:111122223333:accesspoint/app": {"is in eu-west-1, but the region is us-west-2", "--region eu-west-1"},
 	"arn:nonsense": {"is not the ARN of an access point", "arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME"},
 }
@@ -94,7 +94,7 @@ func TestOtherServersJudgeTheirBucketsNames(t *testing.T) {
 	b := newBench(t, s3test.Options{})
 	var requests atomic.Int64
 	b.Fault(func(s3test.Request) *s3test.Fault { requests.Add(1); return nil })
-	if got := b.run("list team --bucket Old_Bucket", ""); requests.Load() == 0 || strings.Contains(got.stderr, "is not the name") {
+	if got := b.run("list team --bucket Old_Bucket", ""); requests.Load() == 0 || strings.Contains(got.stderr, "is not a valid bucket name") {
 		t.Errorf("%d requests\n%s", requests.Load(), got.stderr)
 	}
 	requests.Store(0) // the SDK would ask any server for a session of a directory bucket

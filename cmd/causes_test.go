@@ -17,16 +17,16 @@ var causes = map[string]struct{ config, env, flags, sentence, way string }{
 	},
 	"profiles that aren't used": {
 		"[profile dev]\nregion = us-east-1\n[default]\nregion = us-east-1\n", "", "",
-		"no AWS credentials found in the profile default", "--profile or AWS_PROFILE names a profile: there are dev;",
+		"no AWS credentials found in the profile default", "choose a profile with --profile or AWS_PROFILE (dev); or",
 	},
 	"no such profile": {
-		"[profile dev]\n[profile prod]\n", "", " --profile nope", `there is no AWS profile "nope"`, "there are: dev, prod",
+		"[profile dev]\n[profile prod]\n", "", " --profile nope", `there is no AWS profile "nope"`, "existing profiles: dev, prod",
 	},
 	"no such profile in the environment": {
-		"[profile dev]\n", "AWS_PROFILE=nope", "", `there is no AWS profile "nope"`, "there are: dev",
+		"[profile dev]\n", "AWS_PROFILE=nope", "", `there is no AWS profile "nope"`, "existing profiles: dev",
 	},
 	"no such source profile": {
-		"[profile dev]\nrole_arn = arn:aws:iam::1:role/app\nsource_profile = base\n", "", " --profile dev", `there is no AWS profile "base", the source_profile for arn:aws:iam::1:role/app`, "there are: dev",
+		"[profile dev]\nrole_arn = arn:aws:iam::1:role/app\nsource_profile = base\n", "", " --profile dev", `there is no AWS profile "base", the source_profile for arn:aws:iam::1:role/app`, "existing profiles: dev",
 	},
 	"no SSO session": {
 		"[profile dev]\nsso_session = acme\nsso_account_id = 111122223333\nsso_role_name = app\nregion = us-east-1\n[sso-session acme]\nsso_region = us-east-1\nsso_start_url = https://acme.awsapps.com/start\n",
@@ -50,19 +50,19 @@ var causes = map[string]struct{ config, env, flags, sentence, way string }{
 	"a container without a role": {
 		"", "AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:1/" + canary, "", "the credentials endpoint of this container returned no credentials", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 	},
-	"a bundle that isn't there": {"", "AWS_CA_BUNDLE=/none/ca.pem", "", "AWS_CA_BUNDLE: can't read /none/ca.pem: no such file or directory", "unset it"},
+	"a bundle that isn't there": {"", "AWS_CA_BUNDLE=/none/ca.pem", "", "AWS_CA_BUNDLE: can't read /none/ca.pem: no such file or directory", "must name a file of certificates"},
 	"a bundle that isn't PEM":   {"", "AWS_CA_BUNDLE=/dev/null", "", "AWS_CA_BUNDLE: /dev/null contains no certificate", "openssl x509"},
 	"a retry mode of the AWS CLI": {
 		"", "AWS_RETRY_MODE=legacy", "", "AWS_RETRY_MODE: the AWS SDK for Go doesn't know this value", "standard or adaptive",
 	},
-	"a number that is none":      {"", "AWS_MAX_ATTEMPTS=many", "", "AWS_MAX_ATTEMPTS: the AWS SDK for Go doesn't know this value", "it is a number"},
+	"a number that is none":      {"", "AWS_MAX_ATTEMPTS=many", "", "AWS_MAX_ATTEMPTS: the AWS SDK for Go doesn't know this value", "use a number"},
 	"a number that is too small": {"", "AWS_MAX_ATTEMPTS=-1", "", "AWS_MAX_ATTEMPTS: -1 is not a number of attempts", ""},
 	"a mode of the profile":      {"[profile dev]\nretry_mode = legacy\n", "", " --profile dev", "retry_mode: the AWS SDK for Go doesn't know this value", "standard or adaptive"},
 	"FIPS with an endpoint": {
-		"", "AWS_USE_FIPS_ENDPOINT=true", "", "AWS_USE_FIPS_ENDPOINT can't be combined with a URL of your own for S3", "unset one of them",
+		"", "AWS_USE_FIPS_ENDPOINT=true", "", "AWS_USE_FIPS_ENDPOINT can't be combined with a custom endpoint URL for S3", "unset one of them",
 	},
 	"dual stack with an endpoint": {
-		"[profile dev]\nuse_dualstack_endpoint = true\n", "", " --profile dev", "use_dualstack_endpoint of profile dev can't be combined with a URL of your own for S3", "unset one of them",
+		"[profile dev]\nuse_dualstack_endpoint = true\n", "", " --profile dev", "use_dualstack_endpoint of profile dev can't be combined with a custom endpoint URL for S3", "unset one of them",
 	},
 	"a file that is none": {"[profile dev\n" + canary + "\n", "", "", "", ""},
 }

@@ -60,9 +60,9 @@ func faultsOfServers(t *testing.T) map[string]fault {
 		"speaks plain HTTP":           {at("https://" + plain.Listener.Addr().String()), 7, "speaks plain HTTP, not TLS\n  write the endpoint as http://"},
 		"speaks TLS alone":            {at("http://" + encrypted.Listener.Addr().String()), 7, "speaks TLS, not plain HTTP\n  write the endpoint as https://"},
 		"has an unknown certificate":  {at(encrypted.URL), 7, "is not accepted: x509: certificate signed by unknown authority\n  AWS_CA_BUNDLE"},
-		"speaks another protocol":     {at("http://" + ssh), 7, ssh + " answers, but not with HTTP\n  is it the right port?"},
-		"is behind no proxy":          {[]string{"COFFER_ENDPOINT_URL=", "COFFER_S3_BUCKET=bucket", "HTTPS_PROXY=http://" + nobody}, 7, " cannot be used: " + nobody + ": connection refused\n  HTTPS_PROXY"},
-		"is behind a proxy that asks": {[]string{"COFFER_ENDPOINT_URL=", "COFFER_S3_BUCKET=bucket", "HTTPS_PROXY=" + proxy.URL}, 7, " answers 407 Proxy Authentication Required\n  HTTPS_PROXY"},
+		"speaks another protocol":     {at("http://" + ssh), 7, ssh + " doesn't speak HTTP\n  is it the right port?"},
+		"is behind no proxy":          {[]string{"COFFER_ENDPOINT_URL=", "COFFER_S3_BUCKET=bucket", "HTTPS_PROXY=http://" + nobody}, 7, " can't be used: " + nobody + ": connection refused\n  HTTPS_PROXY"},
+		"is behind a proxy that asks": {[]string{"COFFER_ENDPOINT_URL=", "COFFER_S3_BUCKET=bucket", "HTTPS_PROXY=" + proxy.URL}, 7, " returned 407 Proxy Authentication Required\n  HTTPS_PROXY"},
 	}
 }
 
@@ -95,12 +95,12 @@ func TestPermanentFaultsEndAtOnce(t *testing.T) {
 		line string
 		fault
 	}{
-		"STS":                            {"list api", fault{append(without, "AWS_ROLE_ARN=arn:aws:iam::123456789012:role/r", "AWS_WEB_IDENTITY_TOKEN_FILE="+token, "AWS_ENDPOINT_URL_STS=http://"+nobody), 7, "http://" + nobody + " does not answer: connection refused"}},
+		"STS":                            {"list api", fault{append(without, "AWS_ROLE_ARN=arn:aws:iam::123456789012:role/r", "AWS_WEB_IDENTITY_TOKEN_FILE="+token, "AWS_ENDPOINT_URL_STS=http://"+nobody), 7, "no answer from the STS at http://" + nobody + ": connection refused"}},
 		"the credentials of a container": {"list api", fault{append(without, "AWS_CONTAINER_CREDENTIALS_FULL_URI=http://"+nobody+"/c"), 7, nobody + " (connection refused)"}},
 		"an instance's metadata":         {"list api", fault{append(without, "AWS_EC2_METADATA_DISABLED=false", "AWS_EC2_METADATA_SERVICE_ENDPOINT=http://"+nobody), 7, nobody}},
 		"CloudTrail":                     {"audit api --cloudtrail", fault{[]string{"AWS_ENDPOINT_URL_CLOUDTRAIL=http://" + nobody}, 6, "cloudtrail:LookupEvents in us-east-1: no answer from " + nobody}},
 		"KMS":                            {"policy check reader api", fault{[]string{"AWS_ENDPOINT_URL_KMS=http://" + nobody}, 6, nobody}},
-		"a proxy of plain HTTP":          {"list api --allow-http", fault{[]string{"COFFER_ENDPOINT_URL=http://minio.invalid", "HTTP_PROXY=" + proxy.URL}, 7, " answers 407 Proxy Authentication Required\n  HTTPS_PROXY"}},
+		"a proxy of plain HTTP":          {"list api --allow-http", fault{[]string{"COFFER_ENDPOINT_URL=http://minio.invalid", "HTTP_PROXY=" + proxy.URL}, 7, " returned 407 Proxy Authentication Required\n  HTTPS_PROXY"}},
 		"more attempts":                  {"list api -r 50", fault{[]string{"COFFER_ENDPOINT_URL=http://" + nobody, "AWS_MAX_ATTEMPTS=50"}, 6, nobody}},
 	} {
 		t.Run(name, func(t *testing.T) {

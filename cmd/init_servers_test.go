@@ -24,7 +24,7 @@ type played struct {
 const (
 	noTLS     = "the policy that refuses requests without TLS: this connection has none"
 	noBlock   = "public access: with it this server refuses a new object (403 AccessDenied)"
-	noVersion = "versions: with it this server takes a put over an object on the condition that there is none (it was taken)"
+	noVersion = "versions: with it this server accepts a put with If-None-Match: * over an existing object (it was taken)"
 )
 
 func settings(q s3test.SettingsQuirks) s3test.Quirks { return s3test.Quirks{Settings: q} }
@@ -36,7 +36,7 @@ func playedServers() map[string]played {
 	all := map[string]played{
 		"AWS's manners": {leftOut: []string{noTLS}},
 		"Ceph 16.2.15": {quirks: s3test.Ceph(), leftOut: []string{
-			"the key: describing key alias/app: this server does not answer as KMS does (status 405)", noTLS,
+			"the key: describing key alias/app: this server doesn't support the KMS API (status 405)", noTLS,
 			"default encryption: this server does not take it (400 InvalidArgument)", noBlock, noVersion,
 		}},
 		"SeaweedFS 4.44": {quirks: s3test.SeaweedFS(), leftOut: []string{noTLS, "public access: this server does not have it (501 NotImplemented)"}},

@@ -102,7 +102,7 @@ func TestProfilesWithMFA(t *testing.T) {
 	t.Parallel()
 	b, sts := withMFA(t)
 	const line = "whoami --json --profile app"
-	if got := b.alone(line); got.exit != 7 || got.stdout != "" || !strings.Contains(got.stderr, "the profile app needs a code of the MFA device "+mfaDevice) ||
+	if got := b.alone(line); got.exit != 7 || got.stdout != "" || !strings.Contains(got.stderr, "the profile app needs a code from the MFA device "+mfaDevice) ||
 		!strings.Contains(got.stderr, "aws sts get-caller-identity --profile app") {
 		t.Errorf("without a terminal: exit code %d\n%s%s", got.exit, got.stdout, got.stderr)
 	}

@@ -52,7 +52,7 @@ func TestNamesThatAWSMakesAreReadable(t *testing.T) {
 		for _, line := range []string{"write NAME password -", "write NAME new -", "import NAME -", "delete NAME " + key, "delete NAME --service --yes"} {
 			line = strings.ReplaceAll(line, "NAME", name)
 			got := b.run(line, `{"password": "x"}`)
-			if got.exit != 2 || !strings.Contains(got.stderr, "the secret belongs to AWS, whose service") || strings.Contains(got.stderr, canary) {
+			if got.exit != 2 || !strings.Contains(got.stderr, "created this secret and rotates it") || strings.Contains(got.stderr, canary) {
 				t.Errorf("coffer %s: %+v", line, got)
 			}
 		}

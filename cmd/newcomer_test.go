@@ -59,7 +59,7 @@ func TestSettingsThatCannotBeUsedAreRefusedEverywhere(t *testing.T) {
 // An endpoint that is no URL is repeated, without its user and password.
 func TestAnEndpointThatIsNoURLIsRepeated(t *testing.T) {
 	t.Parallel()
-	const form = "an endpoint begins with https:// or http://, and a host follows"
+	const form = "an endpoint is https:// or http://, followed by a host"
 	for endpoint, want := range map[string][2]string{
 		"127.0.0.1:5877":  {"127.0.0.1:5877", "write it as http://127.0.0.1:5877"},
 		"localhost:9000":  {"localhost:9000", "write it as http://localhost:9000"},

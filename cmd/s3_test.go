@@ -306,7 +306,7 @@ var s3Failures = map[string]struct {
 	},
 	"a store without STS, verbose": {
 		quirks: s3test.Quirks{NoSTS: true}, args: "write team x - --verbose", stdin: canary,
-		stderr: []string{"STS does not tell who writes; showing the access key id instead", "team/x: version 1"},
+		stderr: []string{"STS didn't report who you are; showing the access key id instead", "team/x: version 1"},
 	},
 	"MinIO, with an expired session": {
 		quirks: s3test.MinIO(), setup: after(func(b *bench) { b.SetExpiry(dev.AccessKeyID, time.Now().Add(-time.Minute)) }),

@@ -116,8 +116,8 @@ func TestEachFailureOfAWebIdentityHasItsSentenceOnMinIO(t *testing.T) {
 	}{
 		"wrong audience": {&kmsd.Claims{Audience: "another", Policy: "readwrite", TTL: time.Hour}, "", `the token is for the audience "another"`},
 		"expired":        {&kmsd.Claims{Audience: serverstest.Audience, Policy: "readwrite", TTL: -time.Minute}, "", "token expired at "},
-		"missing file":   {nil, "AWS_WEB_IDENTITY_TOKEN_FILE=/none", "the web identity token cannot be read: open /none: no such file or directory"},
-		"unreachable":    {&good, "AWS_ENDPOINT_URL_STS=http://127.0.0.1:1", "the STS at http://127.0.0.1:1 does not answer: connection refused"},
+		"missing file":   {nil, "AWS_WEB_IDENTITY_TOKEN_FILE=/none", "can't read the web identity token: open /none: no such file or directory"},
+		"unreachable":    {&good, "AWS_ENDPOINT_URL_STS=http://127.0.0.1:1", "no answer from the STS at http://127.0.0.1:1: connection refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if test.claims != nil {

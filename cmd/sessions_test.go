@@ -168,7 +168,7 @@ func TestUnreachableSTSIsToldOnce(t *testing.T) {
 	visitor(b)
 	b.env = append(b.env, "AWS_ENDPOINT_URL_STS=http://127.0.0.1:1")
 	got := b.run("import team - -f yaml", many(200))
-	if got.exit != 7 || !strings.Contains(got.stderr, "the STS at http://127.0.0.1:1 does not answer: connection refused") || strings.Count(got.stderr, "coffer: ") != 1 {
+	if got.exit != 7 || !strings.Contains(got.stderr, "no answer from the STS at http://127.0.0.1:1: connection refused") || strings.Count(got.stderr, "coffer: ") != 1 {
 		t.Errorf("exit code %d\n%s", got.exit, got.stderr)
 	}
 }

@@ -248,7 +248,7 @@ func TestALinkThatWouldNeverEndIsNotMadeOnMoto(t *testing.T) {
 	b.do("init --yes --without policy", "")
 	b.do("write team db_url -", canary)
 	got := b.run("share team db_url", "")
-	if got.exit != 7 || got.stdout != "" || !strings.Contains(got.stderr, "the server does not keep the signature and the end of links") {
+	if got.exit != 7 || got.stdout != "" || !strings.Contains(got.stderr, "the server ignores the signature or the expiry of links") {
 		t.Errorf("share: exit code %d, %q\n%s", got.exit, got.stdout, got.stderr)
 	}
 	if list := b.run("share --list", ""); strings.Contains(list.stdout, "team/") {

@@ -67,13 +67,13 @@ func checkAnswer(want string, body []byte) error {
 	case root == "ListBucketResult", root == "ListAllMyBucketsResult", root == "LocationConstraint":
 		return notKnown("a " + root)
 	case root == "", want == "", strings.EqualFold(root, "html"):
-		return &smithy.DeserializationError{Err: errors.New("the answer is not one of this API")}
+		return &smithy.DeserializationError{Err: errors.New("the response is not valid for this API")}
 	}
 	return nil
 }
 
 func notKnown(answer string) error {
-	return &smithy.GenericAPIError{Code: "NotImplemented", Message: "the server does not know the question: it answers with " + answer, Fault: smithy.FaultServer}
+	return &smithy.GenericAPIError{Code: "NotImplemented", Message: "the server doesn't support this request: it returns " + answer, Fault: smithy.FaultServer}
 }
 
 // rootOf returns the name of the root element of XML, and "" for anything else.

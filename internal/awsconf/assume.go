@@ -111,12 +111,12 @@ func (a *assumer) refusal(what string, err error) error {
 		}
 	case answered(err) != 0:
 		return &store.CredentialsError{
-			Reason: fmt.Sprintf("%s answers %d and no session for %s", where, answered(err), what),
+			Reason: fmt.Sprintf("%s returned status %d and no session for %s", where, answered(err), what),
 			Way:    "check that this is an STS: " + variableOfSTS + " names another (now: " + a.from() + ")",
 		}
 	}
 	return &store.CredentialsError{
-		Reason: fmt.Sprintf("%s does not answer: %s", where, reason(err)),
+		Reason: fmt.Sprintf("no answer from %s: %s", where, reason(err)),
 		Way:    variableOfSTS + " names another (now: " + a.from() + ")",
 	}
 }
@@ -199,12 +199,12 @@ func (w *webIdentity) explain(e *store.CredentialsError, token string) {
 	switch {
 	case !ok:
 		e.Reason = fmt.Sprintf("%s does not hold a web identity token (a JWT): %s", w.file, refuses)
-		e.Way = "whoever writes the file (Kubernetes, the CI) must put a token there"
+		e.Way = "check what writes the file (Kubernetes or the CI)"
 	case claims.Expires > 0 && !w.now().Before(time.Unix(claims.Expires, 0)):
 		e.Reason = fmt.Sprintf("%s expired at %s: %s", w.what(), time.Unix(claims.Expires, 0).UTC().Format(time.RFC3339), refuses)
-		e.Way = "whoever writes the file (Kubernetes, the CI) must put a newer token there; it is read again for every session"
+		e.Way = "check what writes the file (Kubernetes or the CI): it must renew the token. Coffer reads the file again for every session"
 	default:
-		e.Way = fmt.Sprintf("the token is for the audience %s, issued by %q: the server must know both, and allow them the role", claims.Audience, claims.Issuer)
+		e.Way = fmt.Sprintf("the token is for the audience %s, issued by %q: the server must trust both, and let them assume the role", claims.Audience, claims.Issuer)
 	}
 }
 
@@ -242,14 +242,14 @@ func tokenFileOf(retriever stscreds.IdentityTokenRetriever) string {
 
 // GetIdentityToken implements [stscreds.IdentityTokenRetriever].
 func (f tokenFile) GetIdentityToken() ([]byte, error) {
-	const way = "AWS_WEB_IDENTITY_TOKEN_FILE, or web_identity_token_file of the profile, names the file"
+	const way = "check AWS_WEB_IDENTITY_TOKEN_FILE, or web_identity_token_file of the profile"
 	body, err := os.ReadFile(string(f))
 	if err != nil {
-		return nil, &store.CredentialsError{Reason: "the web identity token cannot be read: " + err.Error(), Way: way}
+		return nil, &store.CredentialsError{Reason: "can't read the web identity token: " + err.Error(), Way: way}
 	}
 	token := strings.TrimSpace(string(body))
 	if token == "" {
-		return nil, &store.CredentialsError{Reason: "the file of the web identity token is empty: " + string(f), Way: way}
+		return nil, &store.CredentialsError{Reason: "the web identity token file is empty: " + string(f), Way: way}
 	}
 	return []byte(token), nil
 }

@@ -182,7 +182,7 @@ func (b *Buckets) Policy(ctx context.Context, name string) (string, error) {
 	text := aws.ToString(out.Policy)
 	if b.other && strings.HasPrefix(strings.TrimSpace(text), "<") {
 		return "", &store.StorageError{
-			Op: "look at the policy of", Object: name, Status: http.StatusOK, Reason: "the answer is no policy", Kind: store.ErrUnsupported,
+			Op: "look at the policy of", Object: name, Status: http.StatusOK, Reason: "the response is not a policy", Kind: store.ErrUnsupported,
 		}
 	}
 	return text, nil

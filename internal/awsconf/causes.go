@@ -49,7 +49,7 @@ func explainLoad(err error, o Options) error {
 	case errors.As(err, &missing):
 		return noProfile(missing.Profile, "")
 	case errors.As(err, &role):
-		return &SettingError{fmt.Sprintf("the profile %s can't assume %s: its source_profile or credential_source has no credentials", role.Profile, role.RoleARN), "aws configure list --profile " + role.Profile + " shows what it has"}
+		return &SettingError{fmt.Sprintf("the profile %s can't assume %s: its source_profile or credential_source has no credentials", role.Profile, role.RoleARN), "aws configure list --profile " + role.Profile + " shows its settings"}
 	case errors.As(err, &file):
 		return &SettingError{"can't read " + file.Filename + ": it is not readable, or not a valid AWS configuration file", "aws configure list shows whether the AWS CLI can read it"}
 	case errors.As(err, &arn):
@@ -59,14 +59,14 @@ func explainLoad(err error, o Options) error {
 		return e
 	}
 	profile := cmp.Or(o.Profile, environment().SharedConfigProfile, "default")
-	return &SettingError{"the AWS SDK can't use the profile " + profile, "aws configure list --profile " + profile + " shows what it has"}
+	return &SettingError{"the AWS SDK can't use the profile " + profile, "aws configure list --profile " + profile + " shows its settings"}
 }
 
 // noProfile says which profiles there are.
 func noProfile(name, of string) error {
 	e := &SettingError{Reason: fmt.Sprintf("there is no AWS profile %q", name) + of}
 	if names := profiles(); len(names) > 0 {
-		e.Way = "there are: " + strings.Join(names[:min(len(names), 12)], ", ")
+		e.Way = "existing profiles: " + strings.Join(names[:min(len(names), 12)], ", ")
 	} else {
 		e.Way = "no profiles exist: create one with aws configure or aws configure sso"
 	}
@@ -82,7 +82,7 @@ func badSetting(err error) error {
 	case strings.Contains(text, "CA bundle PEM file"):
 		return &SettingError{"AWS_CA_BUNDLE: " + bundle + " contains no certificate", "it must have PEM certificates (-----BEGIN CERTIFICATE-----): openssl x509 -in FILE -noout -subject shows one"}
 	case errors.As(err, &path) && (path.Path == bundle || environment().CustomCABundle == ""):
-		return &SettingError{fmt.Sprintf("AWS_CA_BUNDLE: can't read %s: %v", path.Path, path.Err), "AWS_CA_BUNDLE, or ca_bundle of the profile, names a file with the certificates to trust; unset it to trust those of this machine"}
+		return &SettingError{fmt.Sprintf("AWS_CA_BUNDLE: can't read %s: %v", path.Path, path.Err), "AWS_CA_BUNDLE, or ca_bundle of the profile, must name a file of certificates to trust; without it, Coffer trusts this machine's certificates"}
 	}
 	for _, row := range sdkSettings() {
 		if row.name == SettingRegion || row.name == SettingProfile { // words of other errors, and never wrong
@@ -90,7 +90,7 @@ func badSetting(err error) error {
 		}
 		for _, name := range append(strings.Fields(row.variables), row.name) {
 			if strings.Contains(text, name) {
-				return &SettingError{name + ": the AWS SDK for Go doesn't know this value", cmp.Or(valuesOf(row.name), "AWS documents its values in the SDKs and Tools Reference Guide")}
+				return &SettingError{name + ": the AWS SDK for Go doesn't know this value", cmp.Or(valuesOf(row.name), "see the AWS SDKs and Tools Reference Guide for its values")}
 			}
 		}
 	}
@@ -101,17 +101,17 @@ func badSetting(err error) error {
 func valuesOf(name string) string {
 	switch name {
 	case SettingMaxAttempts:
-		return "it is a number: 1 or more"
+		return "use a number, 1 or more"
 	case SettingRetryMode:
-		return "it is standard or adaptive; only the AWS CLI and boto support legacy"
+		return "use standard or adaptive; only the AWS CLI and boto support legacy"
 	case requestChecksums, responseChecksums:
-		return "it is when_supported or when_required"
+		return "use when_supported or when_required"
 	case "account_id_endpoint_mode":
-		return "it is preferred, required or disabled"
+		return "use preferred, required or disabled"
 	case "defaults_mode":
-		return "it is legacy, standard, in-region, cross-region, mobile or auto"
+		return "use legacy, standard, in-region, cross-region, mobile or auto"
 	case useFIPS, useDualStack, "ignore_configured_endpoint_urls":
-		return "it is true or false"
+		return "use true or false"
 	}
 	return ""
 }
@@ -260,9 +260,9 @@ func (c causes) none() error {
 	}
 	e.Way = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN for a session)"
 	if others := slices.DeleteFunc(names, func(n string) bool { return n == name }); len(others) > 0 {
-		e.Way = "--profile or AWS_PROFILE names a profile: there are " + strings.Join(others[:min(len(others), 12)], ", ") + "; or " + e.Way
+		e.Way = "choose a profile with --profile or AWS_PROFILE (" + strings.Join(others[:min(len(others), 12)], ", ") + "); or " + e.Way
 	} else {
-		e.Way = "aws configure, or aws configure sso, makes a profile; or " + e.Way
+		e.Way = "create a profile with aws configure or aws configure sso; or " + e.Way
 	}
 	return e
 }

@@ -59,9 +59,9 @@ func (e *ContactError) Error() string {
 	case CodeCertificate:
 		return fmt.Sprintf("the certificate of %s is not accepted: %s", e.Host, reason(e.Err))
 	case CodeNotHTTP:
-		return e.Host + " answers, but not with HTTP"
+		return e.Host + " doesn't speak HTTP"
 	case CodeProxy:
-		return fmt.Sprintf("the proxy before %s cannot be used: %s", e.Host, reason(e.Err))
+		return fmt.Sprintf("the proxy for %s can't be used: %s", e.Host, reason(e.Err))
 	}
 	return fmt.Sprintf("no answer from %s (%s)", e.Host, reason(e.Err))
 }
@@ -191,7 +191,7 @@ type proxyError struct {
 }
 
 func (e *proxyError) Error() string {
-	return fmt.Sprintf("%s answers %d %s", e.Proxy, e.Status, http.StatusText(e.Status))
+	return fmt.Sprintf("%s returned %d %s", e.Proxy, e.Status, http.StatusText(e.Status))
 }
 
 // code returns "" if the server behind the proxy may be at fault.
@@ -279,7 +279,7 @@ func reason(err error) string {
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return "no such host"
 	case errors.As(err, &dns):
-		return "the name " + dns.Name + " cannot be resolved: " + dns.Err
+		return "the name " + dns.Name + " can't be resolved: " + dns.Err
 	case errors.As(err, &certificate):
 		return certificate.Err.Error()
 	case errors.As(err, &timeout) && timeout.Timeout():

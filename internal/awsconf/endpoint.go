@@ -93,7 +93,7 @@ func checkVariant(cfg aws.Config, service string) error {
 	for _, name := range []string{useFIPS, useDualStack} {
 		if s := setting(cfg.ConfigSources, name); s.Value == "true" {
 			return &SettingError{
-				Reason: fmt.Sprintf("%s can't be combined with a URL of your own for %s", s.where(), service),
+				Reason: fmt.Sprintf("%s can't be combined with a custom endpoint URL for %s", s.where(), service),
 				Way:    "unset one of them: only AWS has such endpoints",
 			}
 		}
@@ -110,7 +110,7 @@ func checkRegion(name string) error {
 	}
 	return &SettingError{
 		Reason: fmt.Sprintf("%q can't be a region: a region has only letters, digits and hyphens", name),
-		Way:    "--region, COFFER_AWS_REGION or AWS_REGION names another",
+		Way:    "set another with --region, COFFER_AWS_REGION or AWS_REGION",
 	}
 }
 
@@ -150,7 +150,7 @@ func noEndpoint(service, address string) error {
 		rest = address
 	}
 	shown := foreign.Text(rest[strings.LastIndexByte(rest, '@')+1:])
-	e := &SettingError{Way: "an endpoint begins with https:// or http://, and a host follows"}
+	e := &SettingError{Way: "an endpoint is https:// or http://, followed by a host"}
 	if u, err := url.Parse("http://" + shown); !hasScheme && err == nil && u.Host == shown && strings.ContainsAny(shown, ".:") {
 		e.Way = "write it as https://" + shown
 		if loopback(u.Hostname()) {

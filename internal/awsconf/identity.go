@@ -56,7 +56,7 @@ func Identity(ctx context.Context, cfg aws.Config) (Caller, error) {
 	case ctx.Err() != nil:
 		return Caller{}, ctx.Err()
 	case err == nil:
-		err = errors.New("the answer has no ARN")
+		err = errors.New("the response has no ARN")
 	}
 	caller.Note = "STS reported no identity: " + answerOf(err)
 	return caller, nil
@@ -69,9 +69,9 @@ func Author(cfg aws.Config, log *slog.Logger) func(context.Context) string {
 		caller, err := Identity(ctx, cfg)
 		switch {
 		case err != nil:
-			log.Debug("the author is not known", "error", err)
+			log.Debug("the author is unknown", "error", err)
 		case caller.Note != "":
-			log.Debug("STS does not tell who writes; showing the access key id instead", "reason", caller.Note)
+			log.Debug("STS didn't report who you are; showing the access key id instead", "reason", caller.Note)
 		}
 		return caller.Name
 	}

@@ -76,7 +76,7 @@ func (k *Keys) Describe(ctx context.Context, key string) (KeyInfo, error) {
 	}
 	m := answer.KeyMetadata
 	if m == nil || aws.ToString(m.Arn) == "" {
-		return KeyInfo{}, fmt.Errorf("describing key %s: the answer has no ARN: %w", key, store.ErrUnsupported)
+		return KeyInfo{}, fmt.Errorf("describing key %s: the response has no ARN: %w", key, store.ErrUnsupported)
 	}
 	return KeyInfo{
 		ID:      aws.ToString(m.KeyId),
@@ -168,9 +168,9 @@ func (k *Keys) fail(ctx context.Context, doing string, err error) error {
 		return fmt.Errorf("%s: %w: %w", doing, &toldError{text, err}, kind)
 	}
 	if k.other && !speaksKMS(err) {
-		what := "this server does not answer as KMS does"
+		what := "this server doesn't support the KMS API"
 		if answered(err) == http.StatusForbidden { // may be a denial in the server's own format, as moto's is
-			what = "you may lack the permission, or this server does not answer as KMS does"
+			what = "you may lack the permission, or this server doesn't support the KMS API"
 		}
 		return fmt.Errorf("%s: %s (%s): %w", doing, what, answerOf(err), store.ErrUnsupported)
 	}

@@ -39,7 +39,7 @@ func (r *role) assumeWithMFA(ctx context.Context, in *sts.AssumeRoleInput, o ...
 	if err != nil {
 		var refused *store.CredentialsError
 		if errors.As(err, &refused) && strings.Contains(refused.Reason, " refuses ") {
-			return nil, &store.CredentialsError{Reason: refused.Reason, Way: "a code works once, for about half a minute: wait for the next one and try again. mfa_serial of profile " + of.Profile + " names the device"}
+			return nil, &store.CredentialsError{Reason: refused.Reason, Way: "a code works once, for about 30 seconds: wait for the next one and try again. The device is mfa_serial of the profile " + of.Profile}
 		}
 		return nil, err
 	}
@@ -70,8 +70,8 @@ func (r *role) code(ctx context.Context, of config.SharedConfig) (string, error)
 
 func needsCode(of config.SharedConfig) error {
 	return &store.CredentialsError{
-		Reason: fmt.Sprintf("the profile %s needs a code of the MFA device %s, and there is no terminal to ask for it", of.Profile, of.MFASerial),
-		Way:    fmt.Sprintf("run aws sts get-caller-identity --profile %s, or any coffer command, at a terminal first: the session is kept for the commands after it", of.Profile),
+		Reason: fmt.Sprintf("the profile %s needs a code from the MFA device %s, and there is no terminal to ask for it", of.Profile, of.MFASerial),
+		Way:    fmt.Sprintf("run aws sts get-caller-identity --profile %s, or any coffer command, at a terminal first: later commands use its session", of.Profile),
 	}
 }
 

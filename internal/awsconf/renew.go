@@ -149,7 +149,7 @@ func (r *renewal) ended(used *generation, why *refusal, failed, err error) error
 	case failed != nil:
 		return &store.CredentialsError{Reason: why.over() + " and could not be renewed: " + failed.Error(), Way: wayToNewSession}
 	case used.worked.Load() && !why.certain:
-		return &store.CredentialsError{Reason: why.over() + ": these credentials were accepted before, and aren't any more", Way: wayToNewSession}
+		return &store.CredentialsError{Reason: why.over() + ": these credentials were accepted before, but no longer are", Way: wayToNewSession}
 	}
 	return err
 }

@@ -354,7 +354,7 @@ func TestSessionStaysInUseUntilItEnds(t *testing.T) {
 	}
 	now = now.Add(3 * time.Minute)
 	_, err = j.cfg.Credentials.Retrieve(t.Context())
-	wantCredentialsError(t, err, "answers 503", "AWS_ENDPOINT_URL_STS")
+	wantCredentialsError(t, err, "returned status 503", "AWS_ENDPOINT_URL_STS")
 }
 
 func TestTokenFileIsReadForEachSession(t *testing.T) {

@@ -21,7 +21,7 @@ func Said(err error) string {
 	case CutOff(err):
 		return "the connection was closed before the response was complete"
 	case errors.As(err, &unread) && status == 0:
-		return "the answer is not one of this API"
+		return "the response is not valid for this API"
 	case unread != nil, status != 0 && (!errors.As(err, &api) || isBare(api)):
 		return fmt.Sprintf("status %d, and no valid response of this API", status)
 	case errors.As(err, &api) && api.ErrorMessage() == "":

@@ -276,13 +276,13 @@ func TestEachFailureOfAWebIdentityHasItsSentence(t *testing.T) {
 		missing      bool
 		reason, hint string
 	}{
-		"expired":        {token: expiredToken, reason: "expired at 1970-01-01T00:00:01Z", hint: "newer token"},
+		"expired":        {token: expiredToken, reason: "expired at 1970-01-01T00:00:01Z", hint: "must renew the token"},
 		"wrong audience": {token: jwt("another", time.Unix(1<<33, 0)), reason: "(InvalidIdentityToken)", hint: `the audience "another"`},
-		"no token":       {token: "canary", reason: "does not hold a web identity token", hint: "must put a token there"},
+		"no token":       {token: "canary", reason: "does not hold a web identity token", hint: "check what writes the file"},
 		"empty":          {token: "", reason: "is empty", hint: "AWS_WEB_IDENTITY_TOKEN_FILE"},
-		"missing file":   {missing: true, reason: "cannot be read: open ", hint: "AWS_WEB_IDENTITY_TOKEN_FILE"},
-		"unreachable":    {token: goodToken, url: nobody.URL, reason: nobody.URL + " does not answer: connection refused", hint: "AWS_ENDPOINT_URL_STS"},
-		"no STS there":   {token: goodToken, url: page.URL, reason: page.URL + " answers 404", hint: "check that this is an STS"},
+		"missing file":   {missing: true, reason: "can't read the web identity token: open ", hint: "AWS_WEB_IDENTITY_TOKEN_FILE"},
+		"unreachable":    {token: goodToken, url: nobody.URL, reason: "no answer from the STS at " + nobody.URL + ": connection refused", hint: "AWS_ENDPOINT_URL_STS"},
+		"no STS there":   {token: goodToken, url: page.URL, reason: page.URL + " returned status 404", hint: "check that this is an STS"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, role := visitors(t, s3test.Options{})

@@ -152,7 +152,7 @@ func (t *Trial) fresh(ctx context.Context, o *Outcome) {
 	s := t.named(strings.ToLower(rand.Text()))
 	first := t.create(ctx, o, stepCreate, "refuses a new object", &s)
 	begin := s
-	o.add(stepCreateOver, "takes a put over an object on the condition that there is none", t.mustRefuse(t.put(ctx, &s, "", true)))
+	o.add(stepCreateOver, "accepts a put with If-None-Match: * over an existing object", t.mustRefuse(t.put(ctx, &s, "", true)))
 	o.add(stepWrongMatch, "accepts a conditional put though the condition is false", t.mustRefuse(t.put(ctx, &s, "0", true)))
 	o.add(stepMatch, "refuses a conditional put though the condition is true", t.put(ctx, &s, s.tag, true))
 	o.add(StepPlainPut, "refuses a put without a condition", t.put(ctx, &s, "", false))
@@ -230,9 +230,9 @@ func (t *Trial) keep(name string, version *string) {
 }
 
 var (
-	errTaken = errors.New("it was taken")
+	errTaken = errors.New("it was accepted")
 	errOther = errors.New("it is a different object")
-	errGone  = errors.New("it is not there")
+	errGone  = errors.New("it doesn't exist")
 	errThere = errors.New("it still exists")
 )
 

@@ -43,11 +43,11 @@ func Check(name string) error {
 	bucket, _, below := strings.Cut(strings.TrimPrefix(name, "s3://"), "/")
 	switch {
 	case strings.HasPrefix(name, "http://"), strings.HasPrefix(name, "https://"):
-		return &NameError{name, "is a URL, not the name of a bucket", "write the bucket's name alone; --endpoint-url has the URL of another S3 server"}
+		return &NameError{name, "is a URL, not the name of a bucket", "use only the bucket's name; --endpoint-url sets the URL of another S3 server"}
 	case below && bucket != "": // the parts are not repeated: it may be a secret in the wrong variable
-		return &NameError{name, "names a place in a bucket: secrets are kept at the top of one", "write the bucket's name alone, without what follows it"}
+		return &NameError{name, "is a path in a bucket: secrets are stored at its top level", "use only the bucket's name, without the path"}
 	case !has(name, anyName, 1, 255):
-		return &NameError{name, "is not the name of a bucket: it has characters other than letters, digits, dots, hyphens and underscores", rules}
+		return &NameError{name, "is not a valid bucket name: it has characters other than letters, digits, dots, hyphens and underscores", rules}
 	}
 	return nil
 }
@@ -93,13 +93,13 @@ func CheckAWS(name, region string) error {
 	today := has(name, lowerOrDigit+".-", 3, 63) && has(name[:1]+name[len(name)-1:], lowerOrDigit, 2, 2)
 	old := region == "us-east-1" && has(name, anyName, 3, 255) // those made until 2018
 	if !old && !today || strings.Contains(name, "..") || net.ParseIP(name) != nil {
-		return &NameError{name, "is not the name of a bucket on Amazon S3", rules}
+		return &NameError{name, "is not a valid bucket name on Amazon S3", rules}
 	}
 	return nil
 }
 
 const (
-	multiRegion = "is a multi-Region access point, which isn't supported: it answers from several buckets that are copied with delay, so that a secret may be older than it should"
+	multiRegion = "is a multi-Region access point, which isn't supported: it reads from several buckets that are replicated with a delay, so a secret can be out of date"
 	wayToBucket = "use a general purpose bucket, or an access point of one in one region"
 )
 
@@ -126,13 +126,13 @@ func accessPoint(name string) (AccessPoint, error) {
 	}
 	switch {
 	case parts[2] == "s3" && parts[3] == "" && parts[4] == "" && kind != "accesspoint":
-		return AccessPoint{}, &NameError{name, "is the ARN of a bucket, not its name", "write the bucket's name alone: " + kind}
+		return AccessPoint{}, &NameError{name, "is the ARN of a bucket, not its name", "use only the bucket's name: " + kind}
 	case parts[2] == "s3-object-lambda":
 		return AccessPoint{}, &NameError{name, "is an Object Lambda access point, which isn't supported: a function may change what is read", wayToBucket}
 	case parts[2] == "s3-outposts":
-		return AccessPoint{}, &NameError{name, "is on S3 on Outposts, which isn't supported", wayToBucket}
+		return AccessPoint{}, &NameError{name, "is in S3 on Outposts, which isn't supported", wayToBucket}
 	case parts[2] == "s3express":
-		return AccessPoint{}, &NameError{name, "is of a directory bucket (S3 Express One Zone), which isn't supported: it lists objects in no order and keeps no versions", wayToBucket}
+		return AccessPoint{}, &NameError{name, "is the ARN of a directory bucket (S3 Express One Zone), which isn't supported: it lists objects in no order and keeps no versions", wayToBucket}
 	case parts[2] == "s3" && kind == "accesspoint" && (parts[3] == "" || strings.HasSuffix(id, ".mrap")):
 		return AccessPoint{}, &NameError{name, multiRegion, wayToBucket}
 	case parts[2] != "s3" || kind != "accesspoint" || id == "" || strings.ContainsAny(id, "/:") || parts[4] == "":
@@ -141,7 +141,7 @@ func accessPoint(name string) (AccessPoint, error) {
 	return AccessPoint{ARN: name, Region: parts[3], Account: parts[4], Name: id}, nil
 }
 
-const wayToARN = "write the bucket's name, or arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME"
+const wayToARN = "use the bucket's name, or arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME"
 
 // IsAccessPoint reports whether a name is the ARN or the alias of an access point. Requests for objects
 // take both; the settings of the bucket behind it can't be asked for through it.

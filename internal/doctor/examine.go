@@ -85,7 +85,7 @@ func repair(ctx context.Context, a *app.App, s admin.Inspector, seen *Inspected)
 	return nil
 }
 
-// TombstonesRemain reports whether the server is known to ignore conditions of deletes, so that
+// TombstonesRemain reports whether the server is known to ignore conditional deletes, so that
 // tombstones can be removed only with --single-writer.
 func TombstonesRemain(ctx context.Context, s store.Store, a *app.App) bool {
 	prober, ok := s.(admin.ConditionProber)
@@ -107,7 +107,7 @@ func FindingsOf(a *app.App, seen Inspected, tombstonesRemain bool) []site.Findin
 		command := commandFor(a, f, &seen.Inspection)
 		if f.Check == admin.CheckTombstone && tombstonesRemain {
 			command += " --single-writer"
-			f.Text += ", and can be removed if nobody else writes: this server ignores the conditions of deletes"
+			f.Text += ", and can be removed if nobody else writes: this server ignores conditional deletes"
 		}
 		found = append(found, site.Finding{Severity: f.Severity, Check: f.Check, About: subject(*f), Text: f.Text, Command: command})
 	}

@@ -80,7 +80,7 @@ func dotenvLiteral(value string) (text, reason string) {
 	if strings.Contains(value, "$") && strings.Contains(value, "'") {
 		return "", "in double quotes docker compose, dotenvx, ruby-dotenv, vite, next and dotenv-cli replace $NAME, and it has a single quote"
 	}
-	return "", "readers disagree about this mix of quotes, backslashes, \"$\", \"#\" and newlines differently"
+	return "", "readers disagree about this mix of quotes, backslashes, \"$\", \"#\" and newlines"
 }
 
 // dotenvPlain reports whether a value needs no quotes.

@@ -69,7 +69,7 @@ func writeGitLab(b *bytes.Buffer, entries []entry, o Options) error {
 			return err
 		}
 		if b.Len() >= maxGitLabFile {
-			return &ValueError{Format: "gitlab", Key: e.key, Reason: fmt.Sprintf("with it the file reaches %d bytes; GitLab takes less", maxGitLabFile)}
+			return &ValueError{Format: "gitlab", Key: e.key, Reason: fmt.Sprintf("with it the file has %d bytes or more; GitLab's limit is lower", maxGitLabFile)}
 		}
 	}
 	return nil

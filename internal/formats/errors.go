@@ -10,7 +10,7 @@ import (
 type ValueError struct{ Format, Key, Reason string }
 
 func (e *ValueError) Error() string {
-	return fmt.Sprintf("%s cannot carry the value of %q: %s", e.Format, e.Key, e.Reason)
+	return fmt.Sprintf("%s can't represent the value of %q: %s", e.Format, e.Key, e.Reason)
 }
 
 func (e *ValueError) Unwrap() error { return store.ErrInvalid }
@@ -23,7 +23,7 @@ type NameError struct {
 
 func (e *NameError) Error() string {
 	if e.Keys[0] == e.Keys[1] {
-		return fmt.Sprintf("%s: key %q is given twice", e.Format, e.Keys[0])
+		return fmt.Sprintf("%s: key %q appears twice", e.Format, e.Keys[0])
 	}
 	return fmt.Sprintf("%s: keys %q and %q both become %s", e.Format, e.Keys[0], e.Keys[1], e.Name)
 }
@@ -59,7 +59,7 @@ type DuplicateError struct {
 }
 
 func (e *DuplicateError) Error() string {
-	return fmt.Sprintf("%s: %s stands on line %d and again on line %d", e.Format, e.Path, e.First, e.Second)
+	return fmt.Sprintf("%s: %s is on line %d and again on line %d", e.Format, e.Path, e.First, e.Second)
 }
 
 func (e *DuplicateError) Unwrap() error { return store.ErrInvalid }

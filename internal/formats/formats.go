@@ -254,7 +254,7 @@ func find(name string, among []string) (format, error) {
 			return f, nil
 		}
 	}
-	return format{}, fmt.Errorf("%w: no format %q here; there are %s", store.ErrInvalid, name, strings.Join(among, ", "))
+	return format{}, fmt.Errorf("%w: unknown format %q; use one of %s", store.ErrInvalid, name, strings.Join(among, ", "))
 }
 
 func invalidUTF8(body []byte) int {

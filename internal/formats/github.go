@@ -11,7 +11,7 @@ import (
 func checkGitHubEnv(e entry) string {
 	switch {
 	case e.name == "NODE_OPTIONS", strings.HasPrefix(e.name, "GITHUB_"), strings.HasPrefix(e.name, "RUNNER_"):
-		return "GitHub does not let a step set " + e.name
+		return "GitHub doesn't let a step set " + e.name
 	case strings.HasSuffix(e.value, "\r"):
 		return "it ends with a carriage return, which a runner on Windows drops"
 	}

@@ -59,11 +59,11 @@ func readProperties(body []byte, c *collector) error {
 		rawKey, rawValue := splitProperty(logical)
 		key, ok := unescapeProperty(rawKey)
 		if !ok {
-			return c.fault(first, nil, `an escape \u makes no character`)
+			return c.fault(first, nil, `an escape \u isn't a valid character`)
 		}
 		value, ok := unescapeProperty(rawValue)
 		if !ok {
-			return c.fault(first, []string{key}, `an escape \u makes no character`)
+			return c.fault(first, []string{key}, `an escape \u isn't a valid character`)
 		}
 		if err := c.pair([]string{key}, first, value); err != nil {
 			return err

@@ -61,7 +61,7 @@ func ShellFormat(shell string) (string, error) {
 			return s.format, nil
 		}
 	}
-	return "", fmt.Errorf("%w: no shell %q here; there are %s", store.ErrInvalid, shell, strings.Join(Shells(), ", "))
+	return "", fmt.Errorf("%w: unknown shell %q; use one of %s", store.ErrInvalid, shell, strings.Join(Shells(), ", "))
 }
 
 // writeFish writes commands for fish. In its single quotes a backslash escapes itself and the quote
@@ -111,7 +111,7 @@ func writePowerShell(b *bytes.Buffer, entries []entry, _ Options) error {
 // set to it (about_Environment_Variables).
 func checkPowerShell(e entry) string {
 	if e.value == "" {
-		return "it is empty: PowerShell removes a variable instead of setting it to nothing"
+		return "it is empty: PowerShell removes an empty variable"
 	}
 	return ""
 }

@@ -24,7 +24,7 @@ func tfName(key string, _ Options) (string, error) {
 
 func checkTfvars(e entry) string {
 	if !norm.NFC.IsNormalString(e.value) {
-		return "it is not in Unicode normal form C, which Terraform turns all text into"
+		return "it is not in Unicode normal form C, to which Terraform converts all text"
 	}
 	return ""
 }

@@ -119,7 +119,7 @@ func (y *yamlSource) fileLine(line int) int {
 // yamlFault describes an error of the library without its text, which can quote the file.
 func yamlFault(err error) string {
 	if strings.Contains(err.Error(), "unknown escape character") || strings.Contains(err.Error(), "invalid Unicode character escape code") {
-		return `an escape in double quotes is unknown: "\/" is "/", and a surrogate pair is one \U with eight digits`
+		return `unknown escape in double quotes: "\/" is "/", and a surrogate pair is one \U with eight digits`
 	}
 	return "it is not valid YAML"
 }

@@ -87,7 +87,7 @@ func ProbedService(services []string) string {
 // initCommand creates what is missing, but no policy that stops chamber from writing.
 const initCommand = "coffer init --allow-unconditional"
 
-// ignoresPuts reports whether the server is known to ignore conditions of puts.
+// ignoresPuts reports whether the server is known to ignore conditional puts.
 func ignoresPuts(ctx context.Context, s store.Store) bool {
 	prober, ok := s.(admin.ConditionProber)
 	if !ok {
@@ -258,7 +258,7 @@ func conditionFindings(ctx context.Context, s store.Store, service string, probe
 			"ignores the conditions of writes: writes are refused, or with single_writer the last of two concurrent writers wins")
 	case !c.Deletes:
 		return newFinding(admin.Remark, check, about, "coffer doctor --fix --single-writer",
-			"ignores the conditions of deletes: a deleted secret leaves a tombstone, which doctor --fix --single-writer removes if nobody else writes")
+			"ignores conditional deletes: a deleted secret leaves a tombstone, which doctor --fix --single-writer removes if nobody else writes")
 	}
 	return nil
 }

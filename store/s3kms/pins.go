@@ -46,10 +46,10 @@ func (o Options) tryKey(ctx context.Context, b bucket.Bucket, service, alias str
 	name := service + admin.ProbeDir + rand.Text()
 	put, err := b.Put(ctx, name, []byte("{}"), bucket.PutOptions{If: bucket.IfAbsent(), KeyAlias: alias})
 	if err != nil {
-		return "", fmt.Errorf("looking which key %s stands for: %w", alias, err)
+		return "", fmt.Errorf("looking up the key of %s: %w", alias, err)
 	}
 	if err := b.Delete(waiting.Beyond(ctx), name, bucket.If{}); err != nil {
-		return "", fmt.Errorf("looking which key %s stands for: %w", alias, err)
+		return "", fmt.Errorf("looking up the key of %s: %w", alias, err)
 	}
 	if o.AllowUnencrypted && put.Seal.Method == "" {
 		return "", nil

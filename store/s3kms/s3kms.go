@@ -122,7 +122,7 @@ func (o Options) keyID(keys *awsconf.Keys) func(context.Context, string) string 
 		defer cancel()
 		info, err := keys.Describe(ctx, alias)
 		if err != nil {
-			o.Log.Debug("the key behind the alias is not known", "alias", alias, "error", err)
+			o.Log.Debug("the key of the alias is unknown", "alias", alias, "error", err)
 			return ""
 		}
 		return info.ARN

@@ -81,7 +81,7 @@ func (s *Store) attempt(ctx context.Context, service string, change func(*docume
 	case err != nil:
 		return err
 	case labels.rotates:
-		return fmt.Errorf("%w: the rotation of secret %s is enabled, which would overwrite what is written here", store.ErrConflict, service)
+		return fmt.Errorf("%w: rotation is enabled for the secret %s, and would overwrite the value", store.ErrConflict, service)
 	case holder(labels.stages, stageCurrent) != d.versionID:
 		return errMoved
 	}

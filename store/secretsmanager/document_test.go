@@ -144,7 +144,7 @@ func TestASecretThatRotatesIsNotWritten(t *testing.T) {
 	create(t, url, api, recorded(t))
 	s, ctx := open(url), t.Context()
 	_, err := s.Write(ctx, id(api, "db_url"), store.NewValue(canary), store.WriteOptions{})
-	if !errors.Is(err, store.ErrConflict) || !strings.Contains(err.Error(), "the rotation of secret "+api+" is enabled") {
+	if !errors.Is(err, store.ErrConflict) || !strings.Contains(err.Error(), "rotation is enabled for the secret "+api) {
 		t.Errorf("write: error is %v; want a refusal that names the secret", err)
 	}
 	if _, err := s.Delete(ctx, api, "db_url"); !errors.Is(err, store.ErrConflict) {

@@ -67,7 +67,7 @@ func (s *Store) fill(ctx context.Context, c *store.Contents) error {
 		c.Secrets = append(c.Secrets, d.secret(store.ID{Service: c.Service, Key: key}))
 	}
 	for _, name := range others {
-		c.Notices = append(c.Notices, fmt.Sprintf("Member %q was left out: its name is not one of a secret.", name))
+		c.Notices = append(c.Notices, fmt.Sprintf("Member %q was left out: its name isn't a valid name of a secret.", name))
 	}
 	c.Listed = len(c.Secrets)
 	return nil

@@ -120,7 +120,7 @@ func checkName(id store.ID) error {
 
 func checkService(service string) error {
 	if len(service) > maxName {
-		return fmt.Errorf("%w: the service has a name of %d bytes; Secrets Manager allows %d", store.ErrInvalid, len(service), maxName)
+		return fmt.Errorf("%w: the service's name has %d bytes; Secrets Manager's limit is %d", store.ErrInvalid, len(service), maxName)
 	}
 	return store.CheckService(service)
 }
@@ -131,7 +131,7 @@ func checkOwner(service string) error {
 		return nil
 	}
 	maker, _, _ := strings.Cut(service, "!")
-	return fmt.Errorf("%w: the secret belongs to AWS, whose service %q made it and rotates it: it can be read, and not changed here", store.ErrInvalid, maker)
+	return fmt.Errorf("%w: the AWS service %q created this secret and rotates it: it can be read, but not changed here", store.ErrInvalid, maker)
 }
 
 // checkWritten refuses invalid values, and the key that chamber reserves.

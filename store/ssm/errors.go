@@ -36,7 +36,7 @@ func putError(err error, v store.Value) error {
 	}
 	switch {
 	case tooLarge:
-		return fmt.Errorf("the value has %d bytes; a standard parameter keeps %d, an advanced one %d: %w", v.Len(), maxStandard, maxAdvanced, err)
+		return fmt.Errorf("the value has %d bytes; the limit is %d in a standard parameter, %d in an advanced one: %w", v.Len(), maxStandard, maxAdvanced, err)
 	case refusal.Code == "ParameterMaxVersionLimitExceeded":
 		return fmt.Errorf("it has 100 versions and the oldest has a label, which must be moved first: %w", err)
 	case refusal.Code == "HierarchyTypeMismatchException":

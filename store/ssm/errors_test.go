@@ -77,7 +77,7 @@ func TestAPutsRefusalNeverTellsTheValue(t *testing.T) {
 			if !errors.Is(err, want) || strings.Contains(err.Error(), canary) || !strings.Contains(err.Error(), code) {
 				t.Errorf("error is %v; want %v without the value", err, want)
 			}
-			if code == "ValidationException" && !strings.Contains(err.Error(), "the value has 13 bytes; a standard parameter keeps 4096") {
+			if code == "ValidationException" && !strings.Contains(err.Error(), "the value has 13 bytes; the limit is 4096 in a standard parameter") {
 				t.Errorf("error is %v; want both sizes", err)
 			}
 		})

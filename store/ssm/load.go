@@ -82,7 +82,7 @@ func belongs(c *store.Contents, name *string) bool {
 		return id.Service == c.Service
 	}
 	if c.Service != reserved && !strings.HasSuffix(aws.ToString(name), "/"+metadataKey) {
-		c.Notices = append(c.Notices, fmt.Sprintf("Parameter %q was left out: its name is not one of a secret.", aws.ToString(name)))
+		c.Notices = append(c.Notices, fmt.Sprintf("Parameter %q was left out: its name isn't a valid name of a secret.", aws.ToString(name)))
 	}
 	return false
 }

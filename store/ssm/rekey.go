@@ -204,7 +204,7 @@ func (r *rekeying) tell() {
 			" are stored again on each run.")
 	}
 	slices.Sort(keys)
-	r.notice(r.service + ": the history stays sealed as it is (" + strings.Join(slices.Compact(keys), ", ") +
+	r.notice(r.service + ": the history stays encrypted under the old keys (" + strings.Join(slices.Compact(keys), ", ") +
 		"): Parameter Store can't encrypt older versions again, and reading one needs its old key. They are removed after 100 newer versions," +
 		" or with the secret: delete it and write it again, or migrate to another backend.")
 }

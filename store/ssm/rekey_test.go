@@ -227,7 +227,7 @@ func TestRekeyUnderTheSameAliasPutsAllOfItAgain(t *testing.T) {
 	if metas, err := s.History(t.Context(), id(api, "k")); err != nil || len(metas) != 1 || metas[0].Version != 7 {
 		t.Errorf("history %v, error %v; want version 7 alone", metas, err)
 	}
-	if len(notices) != 4 || !strings.Contains(notices[0], "doesn't report which key") || !strings.Contains(notices[1], "the history stays sealed as it is") {
+	if len(notices) != 4 || !strings.Contains(notices[0], "doesn't report which key") || !strings.Contains(notices[1], "the history stays encrypted under the old keys") {
 		t.Errorf("notices %q", notices)
 	}
 }

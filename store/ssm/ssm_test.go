@@ -147,7 +147,7 @@ func TestStoreKeepsTheInterface(t *testing.T) {
 			"a race of creates has one winner":                          "moto checks and then sets without a lock; AWS does not",
 			"a race of updates has one winner for each version":         noCondition,
 			"writers of one key all succeed, each with its own version": "the version is in the description, which is written with the value: writers that race can give two versions one number",
-			"values/empty":         "Parameter Store keeps no empty value",
+			"values/empty":         "Parameter Store can't store an empty value",
 			"values/one space":     "Parameter Store may drop spaces around a value",
 			"values/spaces around": "Parameter Store may drop spaces around a value",
 			"values/template":      "Parameter Store refuses {{...}}",

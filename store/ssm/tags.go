@@ -170,7 +170,7 @@ func (s *Store) requiredTags(ctx context.Context) ([]string, error) {
 		RequiredTags []string `json:"requiredTags"`
 	}
 	if err := json.Unmarshal([]byte(aws.ToString(out.Parameter.Value)), &config); err != nil {
-		return nil, &store.CorruptError{Object: configName, Offset: -1, Reason: "it is not the JSON of chamber's configuration"}
+		return nil, &store.CorruptError{Object: configName, Offset: -1, Reason: "it isn't chamber's configuration in JSON"}
 	}
 	return config.RequiredTags, nil
 }

@@ -22,12 +22,12 @@ func CheckValue(v store.Value) error {
 	_, braces, _ := strings.Cut(text, "{{")
 	switch {
 	case text == "":
-		return fmt.Errorf("%w: Parameter Store keeps no empty value", store.ErrInvalid)
+		return fmt.Errorf("%w: Parameter Store can't store an empty value", store.ErrInvalid)
 	case len(text) > maxAdvanced:
-		return fmt.Errorf("%w: the value has %d bytes; Parameter Store keeps at most %d (%d in a standard parameter)",
+		return fmt.Errorf("%w: the value has %d bytes; Parameter Store's limit is %d (%d in a standard parameter)",
 			store.ErrInvalid, len(text), maxAdvanced, maxStandard)
 	case strings.Contains(braces, "}}"):
-		return fmt.Errorf("%w: the value holds {{...}}, which Parameter Store treats as a reference and refuses", store.ErrInvalid)
+		return fmt.Errorf("%w: the value contains {{...}}, which Parameter Store refuses, because it would be a reference", store.ErrInvalid)
 	case text[0] == ' ' || text[len(text)-1] == ' ':
 		return fmt.Errorf("%w: the value begins or ends with a space, which Parameter Store may drop", store.ErrInvalid)
 	}

@@ -183,7 +183,7 @@ func checkName(id store.ID) error {
 	}
 	switch begins := strings.ToLower(id.Service); {
 	case store.MadeByAWS(id.Service):
-		return fmt.Errorf("%w: service %q: Parameter Store allows no \"!\" in a name", store.ErrInvalid, id.Service)
+		return fmt.Errorf("%w: service %q: Parameter Store doesn't allow \"!\" in a name", store.ErrInvalid, id.Service)
 	case strings.HasPrefix(begins, "aws"), strings.HasPrefix(begins, "ssm"):
 		return fmt.Errorf("%w: service %q: AWS reserves names that begin with \"aws\" or \"ssm\" for itself", store.ErrInvalid, id.Service)
 	case id.Service == reserved:

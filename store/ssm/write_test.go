@@ -58,10 +58,10 @@ func TestValuesThatParameterStoreCannotKeep(t *testing.T) {
 	url := mototest.Start(t)
 	s, api := open(t, url), service(t)
 	for name, c := range map[string]struct{ value, says string }{
-		"empty":         {"", "keeps no empty value"},
-		"too large":     {canary + strings.Repeat("x", maxAdvanced), "the value has 8205 bytes; Parameter Store keeps at most 8192 (4096 in a standard parameter)"},
-		"reference":     {canary + " {{ssm:x}}", "holds {{...}}"},
-		"braces":        {canary + " {{}}", "holds {{...}}"},
+		"empty":         {"", "can't store an empty value"},
+		"too large":     {canary + strings.Repeat("x", maxAdvanced), "the value has 8205 bytes; Parameter Store's limit is 8192 (4096 in a standard parameter)"},
+		"reference":     {canary + " {{ssm:x}}", "contains {{...}}"},
+		"braces":        {canary + " {{}}", "contains {{...}}"},
 		"leading space": {" " + canary, "begins or ends with a space"},
 		"space at end":  {canary + " ", "begins or ends with a space"},
 		"NUL":           {canary + "\x00", "has a NUL at byte 13"},

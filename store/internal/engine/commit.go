@@ -47,7 +47,7 @@ func (w *writing) commit(ctx context.Context, c *change) error {
 			w.committed(c, next, number, put.Tag, o)
 			return nil
 		}
-		// The put failed, or its answer was lost. Read the object again to find out (W3).
+		// The put failed, or its response was lost. Read the object again to find out (W3).
 		base := o
 		if o, info, err = w.afterwards(ctx, n, c.key, failed); err != nil {
 			return err

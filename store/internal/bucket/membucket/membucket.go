@@ -21,7 +21,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// ETags says how the tags of objects are computed.
+// ETags says how object tags are computed.
 type ETags int
 
 const (

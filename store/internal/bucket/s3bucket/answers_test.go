@@ -31,7 +31,7 @@ func TestAnswerWithoutETagIsRefused(t *testing.T) {
 			want = bucket.ErrTorn // it may be stored
 		}
 		wantSentinel(t, err, want)
-		if !strings.Contains(err.Error(), "the answer has no ETag") {
+		if !strings.Contains(err.Error(), "the response has no ETag") {
 			t.Errorf("%s: error %v does not tell why", op, err)
 		}
 	}

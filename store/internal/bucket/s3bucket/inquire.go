@@ -34,7 +34,7 @@ func (b *Bucket) Inquire(ctx context.Context, beside, alias string) ([]admin.Inq
 			v = verdict{untold: true, Seen: wordOf(err)}
 		}
 		all = append(all, admin.Inquiry{Name: map[part]string{
-			partTags: "tags of objects", partVersions: "a version by its id", partLinks: "links that end",
+			partTags: "object tags", partVersions: "versions by id", partLinks: "links that expire",
 		}[wanted], Kept: verdictOf(v.Kept, v.untold), Seen: v.Seen})
 	}
 	return append(all, b.aboutSettings(ctx)...), ctx.Err()
@@ -51,20 +51,20 @@ func verdictOf(kept, untold bool) admin.Verdict {
 }
 
 func aboutConditions(f *findings, err error) []admin.Inquiry {
-	puts := admin.Inquiry{Name: "conditions of puts"}
-	deletes := admin.Inquiry{Name: "conditions of deletes", Kept: admin.Unknown, Seen: "not tested: conditional puts don't work"}
+	puts := admin.Inquiry{Name: "conditional puts"}
+	deletes := admin.Inquiry{Name: "conditional deletes", Kept: admin.Unknown, Seen: "not tested: conditional puts don't work"}
 	switch {
 	case err != nil:
 		puts.Kept, puts.Seen = verdictOf(false, !errors.Is(err, bucket.ErrUnsupported)), reasonOf(err)
 	case f.unknown:
-		puts.Kept, puts.Seen = admin.Unknown, "nothing could be stored for it"
+		puts.Kept, puts.Seen = admin.Unknown, "no test object could be stored"
 	case f.refusal != "":
 		puts.Kept, puts.Seen = admin.Refused, "an encrypted conditional put is refused: "+f.refusal
 	case !f.Conditions:
 		puts.Kept, puts.Seen = admin.Refused, "a put with a false condition succeeds"
 	default:
 		puts.Kept, puts.Seen = admin.Allowed, "a put with a false condition is refused; put, get and list return the same ETag"
-		deletes.Kept, deletes.Seen = admin.Refused, "a delete whose condition does not hold is made, or none is: what is deleted leaves a tombstone"
+		deletes.Kept, deletes.Seen = admin.Refused, "a delete with a false condition succeeds, or every conditional delete fails: a deleted secret leaves a tombstone"
 		if f.ConditionalDelete {
 			deletes.Kept, deletes.Seen = admin.Allowed, "a delete with a false condition is refused"
 		}
@@ -73,7 +73,7 @@ func aboutConditions(f *findings, err error) []admin.Inquiry {
 }
 
 func (b *Bucket) aboutEncryption(s bucket.Seal) admin.Inquiry {
-	i := admin.Inquiry{Name: "encryption", Kept: admin.Refused, Seen: "asked for " + b.o.Encryption + ", and no answer mentions it"}
+	i := admin.Inquiry{Name: "encryption", Kept: admin.Refused, Seen: "asked for " + b.o.Encryption + ", and no response mentions it"}
 	if s.Method != "" {
 		i.Kept, i.Seen = admin.Allowed, s.Method
 	}

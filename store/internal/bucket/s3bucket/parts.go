@@ -43,8 +43,8 @@ const CodeNotKept = "NotKept"
 
 // why returns the reason to refuse a request that needs the part.
 func (p part) why(seen string) string {
-	return "the server does not keep " + map[part]string{
-		partTags: "the tags of objects", partVersions: "versions by their id", partLinks: "the signature and the end of links",
+	return "the server ignores " + map[part]string{
+		partTags: "object tags", partVersions: "version ids", partLinks: "the signature or the expiry of links",
 	}[p] + ": " + seen
 }
 

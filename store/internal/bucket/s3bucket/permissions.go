@@ -170,7 +170,7 @@ func (p *prober) change(ctx context.Context) {
 	defer p.clean(waiting.Beyond(ctx))
 	p.put(ctx)
 	if !p.stored {
-		const why = "not tried: nothing could be stored for it"
+		const why = "not tried: no test object could be stored"
 		p.untold(why, "s3:GetObjectTagging", "s3:PutObjectTagging", "s3:DeleteObjectTagging")
 		p.untold(why, versionActions...)
 		return
@@ -228,10 +228,10 @@ func (p *prober) put(ctx context.Context) {
 	switch reason := reasonOf(err); {
 	case sealed && errors.Is(err, bucket.ErrKey), strings.Contains(reason, "kms:GenerateDataKey"):
 		p.note("kms:GenerateDataKey", err)
-		p.untold("not tried: the key comes first", "s3:PutObject")
+		p.untold("not tried: the KMS key was refused first", "s3:PutObject")
 	case !sealed, strings.Contains(reason, "s3:PutObject"):
 		p.note("s3:PutObject", err)
-		p.untold("not tried: the put comes first", "kms:GenerateDataKey")
+		p.untold("not tried: the put was refused first", "kms:GenerateDataKey")
 	default:
 		p.note("s3:PutObject", err)
 		p.note("kms:GenerateDataKey", err)

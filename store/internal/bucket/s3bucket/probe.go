@@ -23,7 +23,7 @@ type findings struct {
 	Checked  time.Time  `json:"checked"`
 	Versions versioning `json:"versions"` // the state of versioning, as the answers to the probe's puts showed it
 
-	Conditions        bool `json:"conditions"`         // the server respects the conditions of puts
+	Conditions        bool `json:"conditions"`         // the server respects the conditional puts
 	ConditionalDelete bool `json:"conditional_delete"` // the server respects the condition of a delete
 
 	// Parts are the parts that were tested, with the results.
@@ -217,7 +217,7 @@ func (t *trial) keepsPutConditions(ctx context.Context) (bool, error) {
 	}
 	t.first = after
 	if after.Tag == before {
-		return false, t.fault("the server gives two states of an object the same ETag")
+		return false, t.fault("the server returns the same ETag for two states of an object")
 	}
 	return true, nil
 }

@@ -91,7 +91,7 @@ func (p *probed) keep(f *findings) {
 	}
 	if len(caches) > 0 {
 		p.unkept.Do(func() {
-			p.o.Notice("cannot remember in " + caches[len(caches)-1].dir +
+			p.o.Notice("can't remember in " + caches[len(caches)-1].dir +
 				" what this server supports, so it is tested again before every change: set XDG_CACHE_HOME to a writable directory")
 		})
 	}

@@ -262,7 +262,7 @@ func describe(op, name string, etag *string, modified *time.Time, size int64) (b
 		if op == "put" {
 			kind = bucket.ErrTorn
 		}
-		return info, &bucket.Error{Op: op, Name: name, Reason: "the answer has no ETag", Err: kind}
+		return info, &bucket.Error{Op: op, Name: name, Reason: "the response has no ETag", Err: kind}
 	}
 	return info, nil
 }
@@ -296,7 +296,7 @@ func (e *bodyError) Unwrap() error { return e.err }
 
 var (
 	errShort = errors.New("it is shorter than its Content-Length")
-	errLarge = errors.New("the object has more than 128 MiB")
+	errLarge = errors.New("the object is larger than 128 MiB")
 )
 
 // read returns the whole body. At its end the SDK verifies the checksum, if there is one.

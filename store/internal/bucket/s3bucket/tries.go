@@ -144,7 +144,7 @@ func (t *trial) tryVersions(ctx context.Context) (verdict, error) {
 	case kept && err != nil:
 		return refuses("GET ?versionId", err)
 	case kept && string(o.Body) != first, !kept && err == nil:
-		return verdict{Seen: "GET ?versionId answers with another version"}, nil
+		return verdict{Seen: "GET ?versionId returns another version"}, nil
 	case err != nil && isAny(err, bucket.ErrDenied, bucket.ErrUnavailable, bucket.ErrCredentials):
 		return refuses("GET ?versionId", err)
 	}
@@ -211,14 +211,14 @@ func (t *trial) tryLinks(ctx context.Context) (verdict, error) {
 	}{
 		{link.URL, "a link", true},
 		{bare, "a request without a signature", false},
-		{over, "a link that is over", false},
+		{over, "an expired link", false},
 	} {
 		status, err := t.b.follow(ctx, l.url)
 		if err != nil {
 			return refuses("following "+l.what, err)
 		}
 		if opened := status == http.StatusOK; opened != l.opens {
-			return verdict{Seen: l.what + " is answered with " + http.StatusText(status)}, nil
+			return verdict{Seen: l.what + " returns " + http.StatusText(status)}, nil
 		}
 	}
 	return verdict{Kept: true, Seen: "a link opens the object; without its signature or after its expiry, nothing does"}, nil

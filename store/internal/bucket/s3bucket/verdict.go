@@ -211,7 +211,7 @@ func (p *probed) saw(ctx context.Context, name string, tag bucket.Tag, state ver
 	}
 	return p.checkAgain(ctx, f, op, name, state, func(ctx context.Context) error {
 		if body == nil {
-			return errors.New("its answer was lost")
+			return errors.New("its response was lost")
 		}
 		if err := p.keeps(ctx, "put", name, partVersions); err != nil {
 			return err
