@@ -25,6 +25,11 @@ type Meta struct {
 	Created   time.Time // UTC; zero if the store doesn't record it
 	CreatedBy string    // the writer's ARN, access key id or user name; "" if the store doesn't record it
 	KeyAlias  string    // "alias/..." of the key it is encrypted under; "" on backends without keys
+
+	// Revision names the state of the storage that the value was read from; only the store can interpret
+	// it. If two revisions of a secret are equal, so are version and value. [Store.Load] sets it, and
+	// [Store.Read] for the newest version; otherwise it is "".
+	Revision string
 }
 
 // Secret is one version of a secret with its value.
@@ -42,6 +47,10 @@ type Contents struct {
 
 	Denied []DeniedIndex // indexes that the caller lacks permission to read, sorted by file
 	Hidden []string      // keys that exist but could not be read, sorted
+
+	// Revisions are those of the listing with which the load began; see [Reviser]. Nil if the service
+	// could not be listed, or the store is not a Reviser.
+	Revisions map[string]string
 
 	Listed   int      // the number of keys of the service, readable or not
 	Unlisted bool     // the caller has no permission to list the service: deletions are not noticed
@@ -158,6 +167,18 @@ type Lister interface {
 	IDs(ctx context.Context, prefix string) ([]ID, error)
 }
 
+// Reviser is a [Store] that can tell without reading a value whether a service has changed. If the
+// revisions of a service equal [Contents.Revisions], a load returns the same values again, unless the
+// caller's permissions have changed.
+type Reviser interface {
+	// Revisions lists a service, and returns the revision of each key, readable or not. A store that
+	// keeps a service in one object returns one revision, under the key "", which is that of all its
+	// secrets. An empty service has none. A deleted secret has none, or another one until the storage
+	// forgets it. A revision may also change without the value, when the secret gets another key alias,
+	// for example. Errors: [ErrDenied] if the caller may not list the service.
+	Revisions(ctx context.Context, service string) (map[string]string, error)
+}
+
 // Tagger is a [Store] that keeps tags with secrets. Tag names and values are not secret. A new
 // version keeps them. Errors: [ErrNotFound], [ErrDenied].
 type Tagger interface {
@@ -176,4 +197,6 @@ type Labeler interface {
 	ReadLabel(ctx context.Context, id ID, label string) (Secret, error)
 	// LoadLabel is like Load, for the versions with a label. Secrets without it are left out.
 	LoadLabel(ctx context.Context, service, label string) (Contents, error)
+	// LabelRevisions is like Revisions of a [Reviser], for the versions with a label.
+	LabelRevisions(ctx context.Context, service, label string) (map[string]string, error)
 }

@@ -13,6 +13,7 @@ var errNoAlias = fmt.Errorf("%w: Options.KeyAlias is not set, so this store can 
 // reads are the methods of a store that need no key alias.
 type reads interface {
 	store.Lister
+	store.Reviser
 	Read(ctx context.Context, id store.ID, version int) (store.Secret, error)
 	Load(ctx context.Context, service string) (store.Contents, error)
 	History(ctx context.Context, id store.ID) ([]store.Meta, error)

@@ -51,7 +51,10 @@ func newServer(t *testing.T, o s3test.Options) (*s3test.Server, awsconf.Config) 
 
 // A deleted secret leaves a tombstone where deletes have no condition.
 func tombstones() map[string]string {
-	return map[string]string{"services have a prefix": "a deleted secret leaves a tombstone, which a listing cannot tell from a secret"}
+	return map[string]string{
+		"services have a prefix":           "a deleted secret leaves a tombstone, which a listing cannot tell from a secret",
+		"a deleted secret has no revision": "a deleted secret leaves a tombstone, which has another revision",
+	}
 }
 
 func TestConformance(t *testing.T) {

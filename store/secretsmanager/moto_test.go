@@ -98,6 +98,10 @@ func (s *server) do(operation string, body []byte) (int, []byte) {
 		if in["VersionId"] == nil && in["VersionStage"] == nil {
 			in["VersionStage"] = stageCurrent
 		}
+	case "ListSecretVersionIds":
+		if status, answer := s.send("DescribeSecret", map[string]any{"SecretId": in["SecretId"]}); status != http.StatusOK {
+			return status, answer // moto 5.2.1 fails with status 500 for a secret that doesn't exist
+		}
 	case "PutSecretValue":
 		return s.put(in)
 	case "UpdateSecretVersionStage":

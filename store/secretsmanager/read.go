@@ -32,7 +32,9 @@ func (s *Store) read(ctx context.Context, id store.ID, version int) (store.Secre
 		return store.Secret{}, err
 	}
 	if version == store.Latest || version == d.version(id.Key) {
-		return d.secret(id), nil
+		secret := d.secret(id)
+		secret.Revision = d.versionID
+		return secret, nil
 	}
 	secrets, err := s.history(ctx, d, id)
 	if err != nil {
@@ -62,9 +64,12 @@ func (s *Store) fill(ctx context.Context, c *store.Contents) error {
 	if err != nil {
 		return err
 	}
+	c.Revisions = revisions(d.versionID)
 	keys, others := d.keys()
 	for _, key := range keys {
-		c.Secrets = append(c.Secrets, d.secret(store.ID{Service: c.Service, Key: key}))
+		secret := d.secret(store.ID{Service: c.Service, Key: key})
+		secret.Revision = d.versionID
+		c.Secrets = append(c.Secrets, secret)
 	}
 	for _, name := range others {
 		c.Notices = append(c.Notices, fmt.Sprintf("Member %q was left out: its name isn't a valid name of a secret.", name))
@@ -193,7 +198,7 @@ func (s *Store) get(ctx context.Context, service string, in *awssm.GetSecretValu
 // history returns the kept versions of a key, oldest first. The last one is from d. Each version of
 // the service repeats the keys that it did not change.
 func (s *Store) history(ctx context.Context, d *document, id store.ID) ([]store.Secret, error) {
-	ids, err := s.versionIDs(ctx, id.Service)
+	ids, err := s.versionIDs(ctx, id.Service, ofCurrent)
 	if err != nil {
 		return nil, err
 	}
@@ -216,8 +221,8 @@ func (s *Store) history(ctx context.Context, d *document, id store.ID) ([]store.
 	return all, nil
 }
 
-// versionIDs lists the versions of a service that are or were current.
-func (s *Store) versionIDs(ctx context.Context, service string) ([]string, error) {
+// versionIDs lists the versions of a service that have a label for which has returns true.
+func (s *Store) versionIDs(ctx context.Context, service string, has func(stage string) bool) ([]string, error) {
 	in := &awssm.ListSecretVersionIdsInput{SecretId: aws.String(service), MaxResults: aws.Int32(listPage)}
 	var ids []string
 	for {
@@ -226,7 +231,7 @@ func (s *Store) versionIDs(ctx context.Context, service string) ([]string, error
 			return nil, storageError(ctx, "ListSecretVersionIds", service, err)
 		}
 		for _, v := range out.Versions {
-			if slices.ContainsFunc(v.VersionStages, ofCurrent) {
+			if slices.ContainsFunc(v.VersionStages, has) {
 				ids = append(ids, aws.ToString(v.VersionId))
 			}
 		}

@@ -120,7 +120,7 @@ func (s *Store) join(ctx context.Context, values []types.Parameter, d descriptio
 		id, _ := secretID(v.Name)
 		p := parameter{number: v.Version, undescribed: d.err}
 		p.Value = store.NewValue(aws.ToString(v.Value))
-		p.Meta = store.Meta{ID: id, Version: int(v.Version), Created: utc(v.LastModifiedDate)}
+		p.Meta = store.Meta{ID: id, Version: int(v.Version), Created: utc(v.LastModifiedDate), Revision: revision(v)}
 		parameters[i] = p
 		if d.err != nil {
 			return nil
@@ -140,9 +140,8 @@ func (s *Store) join(ctx context.Context, values []types.Parameter, d descriptio
 			parameters[i].undescribed = cmp.Or(err, fmt.Errorf("%w: its description is not visible yet", store.ErrUnavailable))
 			return nil
 		}
-		value := p.Value
 		parameters[i] = versions[at].parameter
-		parameters[i].Value = value
+		parameters[i].Value, parameters[i].Revision = p.Value, p.Revision
 		return nil
 	})
 	return parameters, err

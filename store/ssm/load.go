@@ -49,7 +49,8 @@ func (s *Store) fill(ctx context.Context, c *store.Contents, label string) error
 		return s.describe(ctx, "Path", "OneLevel", "/"+c.Service)
 	})
 	defer described.cancel()
-	values, err := s.byPath(ctx, c.Service, label)
+	values, err := s.byPath(ctx, c.Service, label, true)
+	whole := err == nil
 	if errors.Is(err, store.ErrDenied) && label == "" {
 		values, err = s.oneByOne(ctx, c, described.wait(), err)
 	}
@@ -57,6 +58,9 @@ func (s *Store) fill(ctx context.Context, c *store.Contents, label string) error
 		return err
 	}
 	values = slices.DeleteFunc(values, func(v types.Parameter) bool { return !belongs(c, v.Name) })
+	if whole {
+		c.Revisions = revisionsOf(c.Service, values)
+	}
 	d := described.wait()
 	if err := ctx.Err(); err != nil {
 		return err
@@ -87,10 +91,10 @@ func belongs(c *store.Contents, name *string) bool {
 	return false
 }
 
-// byPath reads the values of a service, in sequential pages of ten. A page can be empty and still
-// have a next one.
-func (s *Store) byPath(ctx context.Context, service, label string) ([]types.Parameter, error) {
-	in := &awsssm.GetParametersByPathInput{Path: aws.String("/" + service + "/"), WithDecryption: aws.Bool(true), MaxResults: aws.Int32(getBatch)}
+// byPath reads the parameters of a service, in sequential pages of ten. A page can be empty and still
+// have a next one. Without decrypt the values are ciphertext.
+func (s *Store) byPath(ctx context.Context, service, label string, decrypt bool) ([]types.Parameter, error) {
+	in := &awsssm.GetParametersByPathInput{Path: aws.String("/" + service + "/"), WithDecryption: aws.Bool(decrypt), MaxResults: aws.Int32(getBatch)}
 	if label != "" {
 		in.ParameterFilters = []types.ParameterStringFilter{{Key: aws.String("Label"), Option: aws.String("Equals"), Values: []string{label}}}
 	}

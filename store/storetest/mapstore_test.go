@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -56,8 +57,26 @@ func (m *mapStore) Load(ctx context.Context, service string) (store.Contents, er
 		versions := m.versions[store.ID{Service: service, Key: key}]
 		contents.Secrets = append(contents.Secrets, versions[len(versions)-1])
 	}
-	contents.Listed = len(contents.Secrets)
+	contents.Listed, contents.Revisions = len(contents.Secrets), m.revisions(service)
 	return contents, nil
+}
+
+func (m *mapStore) Revisions(ctx context.Context, service string) (map[string]string, error) {
+	if err := errors.Join(ctx.Err(), store.CheckService(service)); err != nil {
+		return nil, fail("list", store.ID{Service: service}, err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.revisions(service), nil
+}
+
+func (m *mapStore) revisions(service string) map[string]string {
+	revisions := map[string]string{}
+	for _, key := range m.keys(service) {
+		versions := m.versions[store.ID{Service: service, Key: key}]
+		revisions[key] = versions[len(versions)-1].Revision
+	}
+	return revisions
 }
 
 func (m *mapStore) History(ctx context.Context, id store.ID) ([]store.Meta, error) {
@@ -212,7 +231,7 @@ func (m *mapStore) put(id store.ID, v store.Value, o store.WriteOptions, resolve
 	if o.SkipUnchanged && versions != nil && versions[len(versions)-1].Value == v {
 		return store.Result{Meta: versions[len(versions)-1].Meta, Outcome: store.Unchanged}, nil
 	}
-	meta := store.Meta{ID: stored, Version: m.last[stored] + 1, Created: time.Now().UTC(), CreatedBy: "test"}
+	meta := store.Meta{ID: stored, Version: m.last[stored] + 1, Created: time.Now().UTC(), CreatedBy: "test", Revision: strconv.Itoa(m.last[stored] + 1)}
 	m.last[stored]++
 	m.versions[stored] = append(versions, store.Secret{Meta: meta, Value: v})
 	return store.Result{Meta: meta, Outcome: outcome}, nil

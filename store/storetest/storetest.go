@@ -132,6 +132,7 @@ func sentences(caps Capabilities) []sentence {
 
 		{"a cancelled context ends every method", cancelled},
 	}
+	all = append(all, revising()...)
 	for _, v := range trickyValues(caps.MaxValue) {
 		all = append(all, sentence{"values/" + v.name, roundTrip(v.text)})
 	}

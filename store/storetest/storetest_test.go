@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -51,6 +52,7 @@ var broken = map[string]struct {
 	"tells_the_value":     {func() store.Store { return tells{newMapStore()} }, "a_value_with_a_NUL_is_refused"},
 	"ignores_its_context": {func() store.Store { return noContext{newMapStore()} }, "a_cancelled_context_ends_every_method"},
 	"deletes_nothing":     {func() store.Store { return deletesNothing{newMapStore()} }, "delete_removes_every_version"},
+	"revises_by_value":    {func() store.Store { return revisesByValue{newMapStore()} }, "a_write_changes_the_revision_of_its_secret"},
 	"mixes_services":      {func() store.Store { return mixes{newMapStore()} }, "nested_services_do_not_mix"},
 }
 
@@ -145,4 +147,15 @@ func (b mixes) Load(ctx context.Context, service string) (store.Contents, error)
 	contents.Secrets = append(contents.Secrets, deeper.Secrets...)
 	contents.Listed += deeper.Listed
 	return contents, err
+}
+
+// revisesByValue takes the number of different values for a revision.
+type revisesByValue struct{ *mapStore }
+
+func (b revisesByValue) Revisions(ctx context.Context, service string) (map[string]string, error) {
+	revisions, err := b.mapStore.Revisions(ctx, service)
+	for key := range revisions {
+		revisions[key] = fmt.Sprint(len(b.versions[store.ID{Service: service, Key: key}][0].Value.Reveal()))
+	}
+	return revisions, err
 }

@@ -6,11 +6,13 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/strictjson"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
 // Document is the content of a secret object: every version that is kept.
 type Document struct {
 	service, key string
+	tag          bucket.Tag // of the object that it was parsed from
 	Versions     map[int]Version
 	Alias        string // "" if another program wrote it
 	nonce        string

@@ -28,7 +28,11 @@ func (e *Engine) Read(ctx context.Context, id store.ID, n int) (store.Secret, er
 	if !ok {
 		return store.Secret{}, wrap("read", id.Service, id.Key, &store.NotFoundError{What: "version"})
 	}
-	return store.Secret{Meta: o.Meta(n, ""), Value: v.Value}, nil
+	meta := o.Meta(n, "")
+	if n == o.Newest() {
+		meta.Revision = string(o.tag)
+	}
+	return store.Secret{Meta: meta, Value: v.Value}, nil
 }
 
 // find reads the object of a secret by its exact name, or else by the only name that differs
@@ -138,7 +142,11 @@ func (e *Engine) load(ctx context.Context, service string) (store.Contents, erro
 	c.Notices = append(c.Notices, e.notices(v)...)
 
 	// R3: the entries whose tags are in the listing.
-	verified, unknown := index.Merge(v.tags(), indexesOf(readable)...)
+	listed := v.tags()
+	if v.denied == nil {
+		c.Revisions = listed
+	}
+	verified, unknown := index.Merge(listed, indexesOf(readable)...)
 	c.Listed = len(verified) + len(unknown)
 	for key, entry := range verified {
 		if e.checkRollback(service, key, entry.Version, readable) != nil { // R5: a rollback, or an index is newer than the listing
@@ -165,7 +173,9 @@ func (e *Engine) load(ctx context.Context, service string) (store.Contents, erro
 			if err := e.checkRollback(service, key, n, readable); err != nil { // R5
 				return store.Contents{}, err
 			}
-			c.Secrets = append(c.Secrets, store.Secret{Meta: o.Meta(n, aliasIn(key, readable)), Value: o.Versions[n].Value})
+			meta := o.Meta(n, aliasIn(key, readable))
+			meta.Revision = string(o.tag)
+			c.Secrets = append(c.Secrets, store.Secret{Meta: meta, Value: o.Versions[n].Value})
 		}
 	}
 	sort.Slice(c.Secrets, func(i, j int) bool { return c.Secrets[i].ID.Key < c.Secrets[j].ID.Key })
@@ -177,7 +187,7 @@ func SecretOf(service, key string, entry index.Entry) store.Secret {
 	return store.Secret{
 		Meta: store.Meta{
 			ID: store.ID{Service: service, Key: key}, Version: entry.Version,
-			Created: entry.Created, CreatedBy: entry.CreatedBy, KeyAlias: entry.Alias,
+			Created: entry.Created, CreatedBy: entry.CreatedBy, KeyAlias: entry.Alias, Revision: entry.Tag,
 		},
 		Value: entry.Value,
 	}

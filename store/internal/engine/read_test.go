@@ -50,6 +50,7 @@ func TestLoadTellsEverythingOfASecret(t *testing.T) {
 		if got := contents.Keys(); !slices.Equal(got, want) || contents.Service != service {
 			t.Errorf("service %s, keys %q; want %q", contents.Service, got, want)
 		}
+		r.Meta.Revision = contents.Revisions["b"]
 		if got := contents.Secrets[1]; got.Meta != r.Meta || got.KeyAlias != alias || got.CreatedBy != author || got.Created.IsZero() {
 			t.Errorf("loaded %+v; written %+v", got.Meta, r.Meta)
 		}

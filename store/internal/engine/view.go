@@ -229,5 +229,8 @@ func (e *Engine) open(service, key string, o bucket.Object) (*Document, bucket.I
 		return nil, bucket.Info{}, err
 	}
 	s, err := parseObject(service, key, o.Body)
+	if err == nil {
+		s.tag = o.Tag
+	}
 	return s, o.Info, err
 }
