@@ -135,7 +135,7 @@ func (c *AuditCmd) listReads(ctx context.Context, a *app.App, service string) er
 		return err
 	}
 	if !s.Kind().KMS {
-		return fmt.Errorf("%w: --cloudtrail goes by what KMS opens, and the %s backend has no KMS key of its own", store.ErrUnsupported, s.Kind())
+		return fmt.Errorf("%w: --cloudtrail shows what KMS decrypts, but the %s backend has no KMS key", store.ErrUnsupported, s.Kind())
 	}
 	cfg, err := a.AWS(ctx, s)
 	if err != nil {
@@ -210,7 +210,7 @@ func (c *AuditCmd) noteLimits(a *app.App, o *trail.Log, service, region string) 
 		of += "/" + c.Key
 	}
 	if len(o.Accesses) == 0 {
-		a.Note("CloudTrail has no read of %s between %s and %s", of, c.from.Format(time.RFC3339), c.to.Format(time.RFC3339))
+		a.Note("CloudTrail shows no read of %s between %s and %s", of, c.from.Format(time.RFC3339), c.to.Format(time.RFC3339))
 	}
 	if slices.ContainsFunc(o.Accesses, func(e trail.Access) bool { return e.Kind == trail.OfIndex }) {
 		a.Note("exec, env, export and list read indexes: whoever read one could see every secret of %s under its alias, and may have used only some", service)
@@ -229,7 +229,7 @@ func (c *AuditCmd) noteLimits(a *app.App, o *trail.Log, service, region string) 
 		a.Note("CloudTrail's event history goes back 90 days, not to %s", c.from.Format(time.DateOnly))
 	}
 	if c.to.After(now.Add(-trail.Delay)) {
-		a.Note("the last 15 minutes or so are not in CloudTrail yet")
+		a.Note("CloudTrail may not show the last 15 minutes yet")
 	}
 	a.Note("this shows what KMS decrypted in %s, in this account. It doesn't show reads that S3 bucket keys served without KMS, or values that readers had already. S3 data events, which are off by default, show more", region)
 }

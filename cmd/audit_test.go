@@ -94,7 +94,7 @@ func TestAnAuditThatFindsNothingTellsItsLimits(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	for _, says := range []string{
-		"CloudTrail has no read of none between 2020-01-01T00:00:00Z and ", "goes back 90 days, not to 2020-01-01", "the last 15 minutes or so are not in CloudTrail yet",
+		"CloudTrail shows no read of none between 2020-01-01T00:00:00Z and ", "goes back 90 days, not to 2020-01-01", "CloudTrail may not show the last 15 minutes yet",
 	} {
 		if !strings.Contains(got.stderr, says) {
 			t.Errorf("stderr does not say %q:\n%s", says, got.stderr)
@@ -112,7 +112,7 @@ func TestRefusalsOfAnAudit(t *testing.T) {
 		exit int
 		says string
 	}{
-		"AccessDeniedException": {5, "\n  ask for cloudtrail:LookupEvents"},
+		"AccessDeniedException": {5, "\n  you need cloudtrail:LookupEvents"},
 		"ThrottlingException":   {6, "in us-east-1"},
 		"ExpiredTokenException": {7, "the session has ended"},
 	} {

@@ -121,8 +121,8 @@ func TestDeniedByAnAWSService(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	for backend, hint := range map[string]string{
-		"ssm":            "\n  ask for ssm:GetParametersByPath",
-		"secretsmanager": "\n  ask for secretsmanager:GetSecretValue",
+		"ssm":            "\n  you need ssm:GetParametersByPath",
+		"secretsmanager": "\n  you need secretsmanager:GetSecretValue",
 	} {
 		b := &bench{T: t, env: append(ownEnvironment(t.TempDir()), "PATH="+os.Getenv("PATH"),
 			"AWS_ACCESS_KEY_ID=AKID", "AWS_SECRET_ACCESS_KEY=secret", "AWS_REGION=us-east-1", "COFFER_RETRIES=1",

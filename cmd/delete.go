@@ -71,7 +71,7 @@ func (c *DeleteCmd) delete(ctx context.Context, a *app.App, s store.Store, servi
 func refuseDuplicates(keys []string) error {
 	for i, key := range keys {
 		if slices.Contains(keys[:i], key) {
-			return app.Usage("key %q is named twice", key)
+			return app.Usage("key %q appears twice", key)
 		}
 	}
 	return nil

@@ -29,8 +29,8 @@ type DiffCmd struct {
 const (
 	same         = "same"
 	differs      = "differs"
-	missingLeft  = "missing left"
-	missingRight = "missing right"
+	missingLeft  = "only right"
+	missingRight = "only left"
 	hiddenKey    = "hidden"
 )
 

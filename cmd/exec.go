@@ -29,7 +29,7 @@ type ExecCmd struct {
 type EnvFlags struct {
 	Prefix   string   `placeholder:"TEXT" help:"Begin the name of each variable with this."`
 	Only     []string `placeholder:"GLOB" help:"Only keys that match, such as 'db_*'."`
-	Except   []string `placeholder:"GLOB" help:"No keys that match."`
+	Except   []string `placeholder:"GLOB" help:"Leave out keys that match."`
 	Skip     []string `placeholder:"KEY" help:"Leave out this key, for example because its value can't be a variable."`
 	AllowEnv []string `placeholder:"NAME" help:"Allow a variable that can change which code runs, such as LD_PRELOAD or PATH."`
 }

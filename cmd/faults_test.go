@@ -60,7 +60,7 @@ func faultsOfServers(t *testing.T) map[string]fault {
 		"speaks plain HTTP":           {at("https://" + plain.Listener.Addr().String()), 7, "speaks plain HTTP, not TLS\n  write the endpoint as http://"},
 		"speaks TLS alone":            {at("http://" + encrypted.Listener.Addr().String()), 7, "speaks TLS, not plain HTTP\n  write the endpoint as https://"},
 		"has an unknown certificate":  {at(encrypted.URL), 7, "is not accepted: x509: certificate signed by unknown authority\n  AWS_CA_BUNDLE"},
-		"speaks another protocol":     {at("http://" + ssh), 7, ssh + " doesn't speak HTTP\n  is it the right port?"},
+		"speaks another protocol":     {at("http://" + ssh), 7, ssh + " doesn't speak HTTP\n  check the port"},
 		"is behind no proxy":          {[]string{"COFFER_ENDPOINT_URL=", "COFFER_S3_BUCKET=bucket", "HTTPS_PROXY=http://" + nobody}, 7, " can't be used: " + nobody + ": connection refused\n  HTTPS_PROXY"},
 		"is behind a proxy that asks": {[]string{"COFFER_ENDPOINT_URL=", "COFFER_S3_BUCKET=bucket", "HTTPS_PROXY=" + proxy.URL}, 7, " returned 407 Proxy Authentication Required\n  HTTPS_PROXY"},
 	}
@@ -344,7 +344,7 @@ func TestWrongSettingsExitWithSeven(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, s3test.Options{})
 	for name, f := range map[string]fault{
-		"another region":      {[]string{"AWS_REGION=eu-west-1"}, 7, "\n  the bucket is in another region: --region, or COFFER_AWS_REGION"},
+		"another region":      {[]string{"AWS_REGION=eu-west-1"}, 7, "\n  the bucket is in another region: set --region or COFFER_AWS_REGION"},
 		"no region":           {[]string{"AWS_REGION=eu west"}, 7, "AWS_REGION"},
 		"FIPS":                {[]string{"AWS_USE_FIPS_ENDPOINT=true"}, 7, "AWS_USE_FIPS_ENDPOINT"},
 		"dual-stack":          {[]string{"AWS_USE_DUALSTACK_ENDPOINT=true"}, 7, "AWS_USE_DUALSTACK_ENDPOINT"},

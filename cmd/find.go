@@ -31,7 +31,7 @@ func (c *FindCmd) Run(ctx context.Context, a *app.App) error {
 		return app.Usage("--exact is for keys; --by-value always compares whole values")
 	}
 	if _, err := path.Match(text, ""); err != nil && !c.ByValue && !c.Exact {
-		return app.Usage("%q is not a glob", text)
+		return app.Usage("%q is not a valid pattern", text)
 	}
 	s, err := a.Open(ctx)
 	if err != nil {
@@ -79,7 +79,7 @@ func (c *FindCmd) text(a *app.App) (string, error) {
 		Prompt: "Value to find: ", Nothing: "nothing was searched", Several: "-", Stdin: "coffer find --by-value -",
 	})
 	if errors.Is(err, term.ErrNoTerminal) {
-		return "", app.WithHint(app.Usage("no value to find"), "give - to read it from standard input, or run it at a terminal to be asked")
+		return "", app.WithHint(app.Usage("no value to find"), "use - to read it from standard input, or run the command at a terminal to be asked")
 	}
 	return text, err
 }

@@ -55,5 +55,5 @@ func noTopic(node *kong.Node, words []string, word string) error {
 		path[len(path)-1] = near
 		hint = "did you mean: " + strings.Join(path, " ")
 	}
-	return app.WithHint(app.Usage("there is no command or topic %q", strings.Join(words, " ")), hint)
+	return app.WithHint(app.Usage("unknown command or topic %q", strings.Join(words, " ")), hint)
 }

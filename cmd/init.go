@@ -68,11 +68,11 @@ func (c *InitCmd) leftOutOfTerraform(a *app.App, s *site.Site) map[string]string
 		case known:
 			out[name] = verdict
 		default:
-			out[name] = "a server that is not AWS's may refuse every put with it; coffer init tries it first"
+			out[name] = "a server other than AWS may refuse every put with it; coffer init tries it first"
 		}
 	}
 	for _, name := range c.Without {
-		out[name] = "left to others"
+		out[name] = "left out with --without"
 	}
 	return out
 }
@@ -80,7 +80,7 @@ func (c *InitCmd) leftOutOfTerraform(a *app.App, s *site.Site) map[string]string
 // local prints where the secrets and the identity are. The first write creates them.
 func (c *InitCmd) local(a *app.App, s *app.Settings) error {
 	if c.Print != "" {
-		return app.Usage("the local backend needs nothing of Terraform")
+		return app.Usage("the local backend has nothing to set up with Terraform")
 	}
 	alias := s.KMSKeyAlias.Value
 	if alias == "" {
@@ -97,7 +97,7 @@ func (c *InitCmd) local(a *app.App, s *app.Settings) error {
 	for i, p := range parts {
 		_, err := os.Lstat(p.State)
 		if parts[i].Done = err == nil; !parts[i].Done {
-			parts[i].State += " (made at the first write)"
+			parts[i].State += " (created by the first write)"
 		}
 	}
 	return printParts(a, parts)
@@ -210,7 +210,7 @@ func (c *InitCmd) inspect(ctx context.Context, a *app.App, s *site.Site) ([]site
 	})
 	tried := site.TrialResults(a, s)
 	if s.Scope.PlainHTTP && !slices.Contains(c.Without, admin.CheckPolicy) {
-		a.Note("left out: the policy that refuses requests without TLS: this connection has none, and would be cut off")
+		a.Note("left out: the policy that refuses requests without TLS: this connection uses none, so it would be refused")
 	}
 	for _, setting := range s.Settings() {
 		if slices.Contains(c.Without, setting.Name) || setting.Want == "" {
@@ -228,7 +228,7 @@ func (c *InitCmd) inspect(ctx context.Context, a *app.App, s *site.Site) ([]site
 		default:
 			if reason := tried[setting.Name]; !p.Done && reason != "" && exists && !c.Again {
 				p.LeftOut = reason
-				a.Note("left out: %s: %s (--again tries it anew)", p.Name, reason)
+				a.Note("left out: %s: %s (use --again to try it again)", p.Name, reason)
 			}
 			parts = append(parts, p)
 		}

@@ -22,7 +22,7 @@ type played struct {
 }
 
 const (
-	noTLS     = "the policy that refuses requests without TLS: this connection has none"
+	noTLS     = "the policy that refuses requests without TLS: this connection uses none"
 	noBlock   = "public access: with it this server refuses a new object (403 AccessDenied)"
 	noVersion = "versions: with it this server accepts a put with If-None-Match: * over an existing object (it was taken)"
 )
@@ -37,18 +37,18 @@ func playedServers() map[string]played {
 		"AWS's manners": {leftOut: []string{noTLS}},
 		"Ceph 16.2.15": {quirks: s3test.Ceph(), leftOut: []string{
 			"the key: describing key alias/app: this server doesn't support the KMS API (status 405)", noTLS,
-			"default encryption: this server does not take it (400 InvalidArgument)", noBlock, noVersion,
+			"default encryption: this server doesn't accept it (400 InvalidArgument)", noBlock, noVersion,
 		}},
-		"SeaweedFS 4.44": {quirks: s3test.SeaweedFS(), leftOut: []string{noTLS, "public access: this server does not have it (501 NotImplemented)"}},
+		"SeaweedFS 4.44": {quirks: s3test.SeaweedFS(), leftOut: []string{noTLS, "public access: this server doesn't support it (501 NotImplemented)"}},
 		"versitygw 1.8": {quirks: s3test.Versitygw(), config: unencrypted, leftOut: []string{
 			noTLS, "versions: with it this server refuses a new object under the name of one that was deleted (412 PreconditionFailed)",
 		}},
 		"a block that denies puts":              {quirks: settings(s3test.SettingsQuirks{BlockDeniesPuts: true}), leftOut: []string{noTLS, noBlock}},
 		"versions that void conditions":         {quirks: settings(s3test.SettingsQuirks{VersionsVoidPuts: true}), leftOut: []string{noTLS, noVersion}},
 		"no KMS":                                {quirks: settings(s3test.SettingsQuirks{NoKMSAPI: true}), leftOut: []string{"the key: describing key alias/app", noTLS}},
-		"no default by KMS":                     {quirks: settings(s3test.SettingsQuirks{NoKMSDefault: true}), leftOut: []string{noTLS, "default encryption: this server does not take it (400 InvalidArgument)"}},
+		"no default by KMS":                     {quirks: settings(s3test.SettingsQuirks{NoKMSDefault: true}), leftOut: []string{noTLS, "default encryption: this server doesn't accept it (400 InvalidArgument)"}},
 		"a policy without its conditions":       {quirks: settings(s3test.SettingsQuirks{PolicyWithoutClauses: true}), leftOut: []string{noTLS, "bucket policy: with it this server refuses a new object (403 AccessDenied)"}},
-		"nothing that can be set":               {quirks: settings(s3test.SettingsQuirks{Missing: everySetting}), leftOut: everyPart("this server does not have it (501 NotImplemented)")},
+		"nothing that can be set":               {quirks: settings(s3test.SettingsQuirks{Missing: everySetting}), leftOut: everyPart("this server doesn't support it (501 NotImplemented)")},
 		"nothing that is kept":                  {quirks: settings(s3test.SettingsQuirks{Forgets: everySetting}), leftOut: everyPart("this server accepts it, but doesn't keep it")},
 		"no bucket to try on, puts denied":      {quirks: settings(s3test.SettingsQuirks{NoNewBuckets: true, BlockDeniesPuts: true}), leftOut: []string{noTLS, noBlock, "versions: versioning can't be turned off again, and it could not be tried"}},
 		"no bucket to try on, blind policy":     {quirks: settings(s3test.SettingsQuirks{NoNewBuckets: true, PolicyWithoutClauses: true}), leftOut: []string{noTLS, "bucket policy: with it this server refuses", "versions: versioning can't be turned off again"}},
@@ -59,7 +59,7 @@ func playedServers() map[string]played {
 	}}
 	all["another question is answered"] = played{
 		quirks:  s3test.Quirks{Ignores: "encryption publicAccessBlock policy lifecycle versioning versions versionId tagging"},
-		leftOut: everyPart("this server does not have it"),
+		leftOut: everyPart("this server doesn't support it"),
 	}
 	return all
 }

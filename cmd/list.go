@@ -16,9 +16,9 @@ type ListCmd struct {
 	Services []string `arg:"" name:"service" help:"The services."`
 
 	Expand  bool `short:"e" help:"Show the values too."`
-	Time    bool `short:"t" aliases:"sort-by-time" help:"Sort by time."`
+	Time    bool `short:"t" aliases:"sort-by-time" help:"Sort by time, the oldest first."`
 	User    bool `short:"u" aliases:"sort-by-user" help:"Sort by user."`
-	Version bool `short:"v" aliases:"sort-by-version" help:"Sort by version."`
+	Version bool `short:"v" aliases:"sort-by-version" help:"Sort by version, the lowest first."`
 
 	AllowEmpty bool `help:"Show an empty table for a service without secrets."`
 }

@@ -102,7 +102,7 @@ func TestMigrateWhatChamberLeftInParameterStore(t *testing.T) {
 			t.Errorf("%s: the plan: %+v", destination, plan)
 		}
 		got := b.run(line, "")
-		if got.exit != 0 || !strings.Contains(got.stderr, "coffer: api: 2 created; 3 versions written and read back\n") || strings.Contains(got.stderr, canary) {
+		if got.exit != 0 || !strings.Contains(got.stderr, "coffer: api: 2 created; 3 versions written and verified\n") || strings.Contains(got.stderr, canary) {
 			t.Errorf("%s: %+v", destination, got)
 		}
 		want := []string{canary + "/api/db_url-v1", canary + "/api/db_url-v2"}

@@ -124,7 +124,7 @@ func (s shelf) wantKey(c namedCommand, service, typed, means string) {
 	line := names.Replace(c.line)
 	got := s.run(line, names.Replace(c.stdin))
 	switch {
-	case means == "" && (got.exit != 2 || !strings.Contains(got.stderr, "is ambiguous: Twin, twin; write the exact key")):
+	case means == "" && (got.exit != 2 || !strings.Contains(got.stderr, "is ambiguous: Twin, twin; use the exact key")):
 		s.Errorf("coffer %s: %+v", line, got)
 	case means != "" && got.exit != c.exit:
 		s.Errorf("coffer %s means %s: %+v", line, means, got)

@@ -21,7 +21,7 @@ func TestATrailingSlashIsNoPartOfAService(t *testing.T) {
 		"restore svc4/ key --version 1", "share svc4/ key", "audit svc4/", "keys svc4/", "doctor svc4/", "policy reader svc4/", "import svc4/ - -f json",
 	} {
 		got := b.run(line, `{"key": "x"}`)
-		if got.exit != 2 || !strings.Contains(got.stderr, `/" ends with "/": the name is `) {
+		if got.exit != 2 || !strings.Contains(got.stderr, `/" ends with "/": use `) {
 			t.Errorf("coffer %s: %+v", line, got)
 		}
 	}
@@ -34,7 +34,7 @@ func TestALeadingSlashIsNoPartOfAService(t *testing.T) {
 	b.do("write svc4 key -", canary)
 	for _, line := range []string{"read /svc4 key", "write /svc4 key -", "list /svc4", "exec /svc4 -- true", "list /svc4/"} {
 		got := b.run(line, "x")
-		if got.exit != 2 || !strings.Contains(got.stderr, ` with "/": the name is svc4`) {
+		if got.exit != 2 || !strings.Contains(got.stderr, ` with "/": use svc4`) {
 			t.Errorf("coffer %s: %+v", line, got)
 		}
 	}

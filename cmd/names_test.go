@@ -254,7 +254,7 @@ func (s shelf) wantNamed(c namedCommand, typed, means string, could []string) {
 	switch {
 	case means == "" && strings.HasPrefix(c.line, "__complete"):
 	case means == "":
-		if got.exit != 2 || got.stdout != "" || !strings.Contains(got.stderr, strings.Join(could, ", ")+"; write it exactly") {
+		if got.exit != 2 || got.stdout != "" || !strings.Contains(got.stderr, strings.Join(could, ", ")+"; use the exact name") {
 			s.Errorf("coffer %s: %+v", line, got)
 		}
 	case got.exit != c.exit || !strings.Contains(got.stdout+got.stderr, strings.ReplaceAll(c.says, "SVC", means)):

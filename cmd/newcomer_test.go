@@ -13,10 +13,10 @@ func TestAnEditorThatCannotStartIsNamed(t *testing.T) {
 	b.do("write api key -", canary)
 	file := b.scratch("file", "no program")
 	for _, test := range []struct{ env, reason, hint string }{
-		{"EDITOR=vimx", `"vimx": there is no such program`, "set EDITOR to"},
-		{"EDITOR=vimx --wait", `"vimx --wait": there is no such program`, "set EDITOR to"},
-		{"EDITOR='vimx'", `"'vimx'": there is no such program`, "set EDITOR to"}, // through a shell
-		{"VISUAL=/nowhere/vim", `"/nowhere/vim": there is no such program`, "set VISUAL to"},
+		{"EDITOR=vimx", `"vimx": program not found`, "set EDITOR to"},
+		{"EDITOR=vimx --wait", `"vimx --wait": program not found`, "set EDITOR to"},
+		{"EDITOR='vimx'", `"'vimx'": program not found`, "set EDITOR to"}, // through a shell
+		{"VISUAL=/nowhere/vim", `"/nowhere/vim": program not found`, "set VISUAL to"},
 		{"EDITOR=" + file, `"` + file + `": permission denied`, "set EDITOR to"},
 	} {
 		run := &bench{T: t, env: append(b.env, "VISUAL=", test.env)}
@@ -92,7 +92,7 @@ func TestAServerThatIsNotReachedHasAHint(t *testing.T) {
 		for _, backend := range []string{"s3-kms", "s3"} {
 			b := atEndpoint(t, "", "COFFER_BACKEND="+backend, "COFFER_RETRIES=1", test.env)
 			if got := b.run(test.line, canary); got.exit != 6 || !strings.Contains(got.stderr, "no answer from "+nobody) ||
-				!strings.HasSuffix(got.stderr, "\n  check that the server runs, and "+test.hint+"\n") {
+				!strings.HasSuffix(got.stderr, "\n  check that the server is running, and "+test.hint+"\n") {
 				t.Errorf("%s on %s with %s: %+v", test.line, backend, test.env, got)
 			}
 		}

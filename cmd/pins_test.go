@@ -191,7 +191,7 @@ func TestPinsThatNameNoKeyAreRefused(t *testing.T) {
 	}
 	for _, variable := range []string{"COFFER_KEY_ARNS= ,", "COFFER_KEY_ARNS="} {
 		b.env = append(b.env, "COFFER_CONFIG="+config, variable)
-		if got := b.run("exec team -- true", ""); got.exit != 7 || !strings.Contains(got.stderr, "key_arns, or COFFER_KEY_ARNS, has no key") {
+		if got := b.run("exec team -- true", ""); got.exit != 7 || !strings.Contains(got.stderr, "key_arns, or COFFER_KEY_ARNS, is empty") {
 			t.Errorf("%s: %+v", variable, got)
 		}
 	}

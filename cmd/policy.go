@@ -70,10 +70,10 @@ func (c *PolicyFlags) print(ctx context.Context, a *app.App, role policy.Role) e
 	}
 	scope.Tags, scope.Principal = c.Tags, c.Principal
 	if texts := scope.Placeholders(); len(texts) > 0 && c.Format == "json" {
-		a.Note("to be replaced: %s", strings.Join(texts, ", "))
+		a.Note("replace the placeholders: %s", strings.Join(texts, ", "))
 	}
 	if scope.PlainHTTP {
-		a.Note("left out: the bucket policy that refuses requests without TLS: this connection has none, and would be cut off")
+		a.Note("left out: the bucket policy that refuses requests without TLS: this connection uses none, so it would be refused")
 	}
 	if c.Format == "terraform" {
 		return a.Print(scope.Terraform(role))
@@ -135,7 +135,7 @@ func policyScope(ctx context.Context, a *app.App, services, aliases []string) (p
 		out.Keys, err = policyKeys(ctx, a, awsconf.NewKeys(cfg), append([]string{s.KMSKeyAlias.Value}, aliases...))
 		out.ListAliases = store.IsKeyName(s.KMSKeyAlias.Value)
 	} else if len(aliases) > 0 {
-		err = app.Usage("the s3 backend has no KMS key: drop --key, or use s3-kms")
+		err = app.Usage("the s3 backend has no KMS key: omit --key, or use s3-kms")
 	}
 	return out, err
 }

@@ -175,7 +175,7 @@ func TestAPolicyNamesWhatItDoesNotKnow(t *testing.T) {
 	b := newBench(t, s3test.Options{})
 	b.SetPolicy(dev.AccessKeyID, s3test.Policy{DenyDescribe: true})
 	got := b.run("policy writer team", "")
-	for _, want := range []string{"can't look up the key of alias/app", "to be replaced: KEY_ARN_OF_ALIAS_APP, PRINCIPAL_ARN"} {
+	for _, want := range []string{"can't look up the key of alias/app", "replace the placeholders: KEY_ARN_OF_ALIAS_APP, PRINCIPAL_ARN"} {
 		if !strings.Contains(got.stderr, want) {
 			t.Errorf("standard error lacks %q:\n%s", want, got.stderr)
 		}

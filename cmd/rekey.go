@@ -128,7 +128,7 @@ func (c *RekeyCmd) report(a *app.App, service string, results []store.Result, pl
 		switch r.Outcome {
 		case store.Left, store.Failed: // the final error counts those that are left
 		case store.Returned:
-			a.Say("%s was put back under %s by another writer", r.Meta.ID, r.Meta.KeyAlias)
+			a.Say("another writer moved %s back to %s", r.Meta.ID, r.Meta.KeyAlias)
 		default:
 			moved++
 		}

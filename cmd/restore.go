@@ -31,9 +31,9 @@ func (c *RestoreCmd) Run(ctx context.Context, a *app.App) error {
 	case !c.Deleted && c.Version == nil:
 		return app.WithHint(app.Usage("no version to restore"), "--version N names it; --deleted brings a deleted secret back")
 	case c.At != "" && (!c.Deleted || c.Key == ""):
-		return app.Usage("--at goes with --deleted and a key")
+		return app.Usage("--at needs --deleted and a key")
 	case !c.Deleted && c.Key == "":
-		return app.Usage("name the key whose version to restore")
+		return app.Usage("name the key to restore")
 	case c.Deleted:
 		return c.undelete(ctx, a)
 	}

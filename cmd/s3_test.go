@@ -96,7 +96,7 @@ var s3Failures = map[string]struct {
 	},
 	"a denied object": {
 		setup: after(policy(s3test.Policy{DenyGet: []string{"team/db_url.json"}})), args: "read team db_url",
-		exit: 5, stderr: []string{"not allowed to get team/db_url.json (AccessDenied): User: ", "s3:GetObject", "\n  ask for s3:GetObject"},
+		exit: 5, stderr: []string{"not allowed to get team/db_url.json (AccessDenied): User: ", "s3:GetObject", "\n  you need s3:GetObject"},
 	},
 	"an object under a denied key": {
 		setup: after(policy(s3test.Policy{DenyDecrypt: []string{"alias/ops"}})), args: "read team pager",
@@ -143,7 +143,7 @@ var s3Failures = map[string]struct {
 	// Configuration.
 	"a missing bucket": {
 		env: []string{"COFFER_S3_BUCKET=none"}, args: "list team",
-		exit: 7, stderr: []string{`coffer: service "team": the bucket "none" doesn't exist` + "\n  coffer init creates it; if it exists, "},
+		exit: 7, stderr: []string{`coffer: service "team": the bucket "none" doesn't exist` + "\n  coffer init creates it; if it should exist, "},
 	},
 	"a write into a missing bucket": {
 		env: []string{"COFFER_S3_BUCKET=none"}, args: "write team x -", stdin: canary, exit: 7, stderr: []string{`the bucket "none" doesn't exist`, "\n  coffer init creates it"},
@@ -173,7 +173,7 @@ var s3Failures = map[string]struct {
 	},
 	"an alias that does not exist": {
 		args: "write team x - --kms-key-alias alias/none", stdin: canary,
-		exit: 7, stderr: []string{"KMS.NotFoundException", "\n  does the alias exist in this account and region?"},
+		exit: 7, stderr: []string{"KMS.NotFoundException", "\n  check that the alias exists in this account and region"},
 	},
 
 	// Keys and the network.
@@ -191,7 +191,7 @@ var s3Failures = map[string]struct {
 	},
 	"a key about to be deleted": {
 		setup: after(func(b *bench) { b.KMS.SetState("alias/app", s3test.PendingDeletion) }), args: "read team db_url",
-		exit: 6, stderr: []string{"KMS.KMSInvalidStateException", "\n  the KMS key is about to be deleted"},
+		exit: 6, stderr: []string{"KMS.KMSInvalidStateException", "\n  the KMS key is pending deletion"},
 	},
 	"a server in need": {
 		setup: after(func(b *bench) {
@@ -284,7 +284,7 @@ var s3Failures = map[string]struct {
 	},
 	"a store without KMS": {
 		quirks: s3test.Quirks{NoKMS: true}, args: "write team x -", stdin: canary, exit: 7,
-		stderr: []string{"put team/x.json failed (NotImplemented): ", "\n  coffer doctor --probe shows what this server keeps; where it has no KMS keys: -b s3\n"},
+		stderr: []string{"put team/x.json failed (NotImplemented): ", "\n  coffer doctor --probe shows what this server supports; if it has no KMS keys, use -b s3\n"},
 	},
 	"a store without KMS, and one writer": {
 		quirks: s3test.Quirks{NoKMS: true}, args: "write team x - --single-writer", stdin: canary, exit: 7,
@@ -292,7 +292,7 @@ var s3Failures = map[string]struct {
 	},
 	"a store that ignores conditions": {
 		quirks: s3test.Quirks{NoConditions: true}, args: "write team x -", stdin: canary, exit: 7,
-		stderr: []string{"put team/x.json failed (NoConditionalWrites): the server ignores conditional puts", "\n  if nobody else writes to this bucket, --single-writer"},
+		stderr: []string{"put team/x.json failed (NoConditionalWrites): the server ignores conditional puts", "\n  if nobody else writes to this bucket, use --single-writer"},
 	},
 	"a store that ignores conditions, and one writer": {
 		quirks: s3test.Quirks{NoConditions: true}, args: "write team x - --single-writer", stdin: canary,

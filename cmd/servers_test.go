@@ -161,7 +161,7 @@ func TestALinkOpensOneValueOnMinIO(t *testing.T) {
 	session.do("write team db_url -", canary)
 
 	link, _, stderr := shared(session, "team db_url --expires 1h")
-	if !strings.Contains(link, "X-Amz-Security-Token=") || !strings.Contains(stderr, "it can end sooner, when the session") {
+	if !strings.Contains(link, "X-Amz-Security-Token=") || !strings.Contains(stderr, "it may expire sooner, with the session") {
 		t.Errorf("the link does not carry the session, or nothing is said of it:\n%s", stderr)
 	}
 	if status, body := get(t, link); status != http.StatusOK || body != canary {

@@ -114,7 +114,7 @@ func TestSessionThatEndsStopsABatchInOneLine(t *testing.T) {
 				if got.exit != 7 || strings.Count(got.stderr, "not done: ") != 1 || strings.Contains(got.stderr, "ask for ") || strings.Contains(got.stderr, `secret "k`) {
 					t.Errorf("exit code %d\n%s", got.exit, got.stderr)
 				}
-				for _, want := range []string{batch.of, "get new credentials", "what is done is kept: run the same command again to do the rest"} {
+				for _, want := range []string{batch.of, "get new credentials", "what was done is kept: run the same command again to do the rest"} {
 					if !strings.Contains(got.stderr, want) {
 						t.Errorf("no word of %q in\n%s", want, got.stderr)
 					}

@@ -91,9 +91,9 @@ func printShare(a *app.App, id store.ID, s admin.Share) error {
 	a.Note("anyone with this link can read %s with your permissions, under your name, until %s", id, ends.UTC().Format(time.RFC3339))
 	switch {
 	case sooner:
-		a.Note("that is sooner than you asked for: the link ends when the session that signed it expires")
+		a.Note("that is sooner than you asked for: the link expires with the session that signed it")
 	case s.Session && s.SessionEnds.IsZero():
-		a.Note("it can end sooner, when the session that signed it expires; these credentials don't say when")
+		a.Note("it may expire sooner, with the session that signed it: these credentials don't say when they expire")
 	}
 	a.Note("to revoke it: coffer share --revoke %s", shareID(s))
 	if a.Globals.JSON {

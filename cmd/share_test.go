@@ -57,7 +57,7 @@ func TestALinkOpensOneValue(t *testing.T) {
 	if strings.Contains(stderr, canary) {
 		t.Error("the value was told")
 	}
-	for _, want := range []string{"anyone with this link can read team/pager with your permissions, under your name", "it can end sooner, when the session"} {
+	for _, want := range []string{"anyone with this link can read team/pager with your permissions, under your name", "it may expire sooner, with the session"} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("standard error lacks %q:\n%s", want, stderr)
 		}

@@ -129,8 +129,8 @@ func TestDiffShowsDifferences(t *testing.T) {
 	b.do("import api -f json -", `{"same": "x", "empty": "", "other": "1", "left": "y"}`)
 	b.do("import web -f json -", `{"same": "x", "empty": "", "other": "", "right": ""}`)
 	for line, want := range map[string]outcome{
-		"diff api web":                             {1, "left missing right 1 -,other differs 1 1,right missing left - 1", ""},
-		"diff api web --reveal":                    {1, `left missing right 1 - y -,other differs 1 1 1 "",right missing left - 1 - ""`, ""},
+		"diff api web":                             {1, "left only left 1 -,other differs 1 1,right only right - 1", ""},
+		"diff api web --reveal":                    {1, `left only left 1 - y -,other differs 1 1 1 "",right only right - 1 - ""`, ""},
 		"diff api web --all --keys same":           {0, "same same 1 1", ""},
 		"diff api web --all --keys [es]* --reveal": {0, `empty same 1 1 "" "",same same 1 1 x x`, ""},
 		"diff api web --keys same":                 {0, "", ""},

@@ -86,7 +86,7 @@ func (c *TagWriteCmd) Run(ctx context.Context, a *app.App) error {
 			return app.Usage("tag %q is not NAME=VALUE", tag)
 		}
 		if _, twice := tags[name]; twice {
-			return app.Usage("tag %q is named twice", name)
+			return app.Usage("tag %q appears twice", name)
 		}
 		tags[name] = value
 	}

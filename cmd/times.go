@@ -21,7 +21,7 @@ func parseTime(flag, text string, now time.Time) (time.Time, error) {
 	}
 	back, err := parseDuration(text)
 	if err != nil || back < 0 {
-		return time.Time{}, app.Usage("%s: %q is neither a span such as 90m, 24h or 7d, nor a date such as 2026-11-22 or 2026-11-22T10:00:00Z", flag, text)
+		return time.Time{}, app.Usage("%s: %q is neither a duration such as 90m, 24h or 7d, nor a date such as 2026-11-22 or 2026-11-22T10:00:00Z", flag, text)
 	}
 	return now.Add(-back).UTC(), nil
 }

@@ -11,7 +11,7 @@ import (
 func TestTyposDestroyNothing(t *testing.T) {
 	b := newDesk(t)
 	b.do("write api key -", canary)
-	const missing = "coffer: there is no key alias/tpyo (there are: alias/default); nothing was changed\n  --create creates it\n"
+	const missing = "coffer: alias/tpyo doesn't exist (existing aliases: alias/default); nothing was changed\n  --create creates it\n"
 	for _, line := range []string{"rekey api --to alias/tpyo", "rekey api --to alias/tpyo --dry-run", "rekey --all-services --to alias/tpyo"} {
 		if got := b.run(line, ""); got.exit != 3 || got.stdout != "" || got.stderr != missing {
 			t.Errorf("coffer %s: %+v", line, got)
@@ -19,7 +19,7 @@ func TestTyposDestroyNothing(t *testing.T) {
 	}
 	for keys, want := range map[string]int{"n\r": 3, "\r": 3, "\x04": 3, "\x03": 130} {
 		p := sit(t, b, "rekey api --to alias/tpyo")
-		p.sees("alias/tpyo does not exist (there are: alias/default). Create it? [y/N] ")
+		p.sees("alias/tpyo doesn't exist (existing aliases: alias/default). Create it? [y/N] ")
 		p.types(keys)
 		if exit, screen := p.leaves(); exit != want {
 			t.Errorf("%q: exit code %d, screen:\n%s", keys, exit, screen)
@@ -40,7 +40,7 @@ func TestTyposDestroyNothing(t *testing.T) {
 	if got := b.run("write other key - --kms-key-alias alias/tpyo", canary); got.exit != 0 || !strings.Contains(got.stderr, "created the key alias/tpyo, which did not exist, in ") {
 		t.Errorf("write: %+v", got)
 	}
-	if got := b.run("copy api third --kms-key-alias alias/tpyo2 --dry-run", ""); got.exit != 0 || !strings.Contains(got.stderr, "alias/tpyo2 does not exist yet") {
+	if got := b.run("copy api third --kms-key-alias alias/tpyo2 --dry-run", ""); got.exit != 0 || !strings.Contains(got.stderr, "alias/tpyo2 doesn't exist yet") {
 		t.Errorf("copy --dry-run: %+v", got)
 	}
 }
@@ -60,7 +60,7 @@ func TestADryRunLooksTheKeyUp(t *testing.T) {
 			b.do("write api key - -b local --kms-key-alias alias/default", canary)
 		}
 		got := b.run(line, `{"key": "x"}`)
-		if got.exit != 3 || got.stdout != "" || got.stderr != "coffer: there is no key alias/tpyo; nothing was changed\n" {
+		if got.exit != 3 || got.stdout != "" || got.stderr != "coffer: alias/tpyo doesn't exist; nothing was changed\n" {
 			t.Errorf("coffer %s: %+v", line, got)
 		}
 	}

@@ -22,7 +22,7 @@ func TestUsageErrorsSayWhatIsTaken(t *testing.T) {
 		"init --print cdk":            `--print: "cdk" is not one of terraform`,
 		"policy check api":            `ROLE: "api" is not one of reader, writer, operator`,
 		"completion tcsh":             `SHELL: "tcsh" is not one of bash, zsh, fish`,
-		"tag api db_url":              "there is no command tag api\n  usage: coffer tag read SERVICE KEY",
+		"tag api db_url":              "unknown command tag api\n  usage: coffer tag read SERVICE KEY",
 		"find":                        "missing argument: TEXT\n  usage: coffer find TEXT",
 	} {
 		b.wants(line, "", 2, nil, []string{want})

@@ -96,7 +96,7 @@ func TestStatesThatMayNotBeReadAreCounted(t *testing.T) {
 	b.wants("restore team --deleted --json", "", 0, []string{`"error": "secret \"pager\" in service \"team\": not allowed`}, nil)
 	b.wants("restore team pager --deleted", "", 5, nil, []string{"not allowed to", "kms:Decrypt"})
 	b.SetPolicy(dev.AccessKeyID, s3test.Policy{DenyListVersions: true})
-	b.wants("restore team --deleted", "", 5, nil, []string{"not allowed to list the versions of team/", "\n  ask for what coffer policy operator prints"})
+	b.wants("restore team --deleted", "", 5, nil, []string{"not allowed to list the versions of team/", "\n  you need s3:ListBucketVersions"})
 	b.wants("restore team db_url --deleted", "", 5, nil, nil)
 	b.wants("delete team x --purge --yes", "", 5, nil, []string{"not allowed to list the versions of team/"})
 }

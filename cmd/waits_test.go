@@ -295,7 +295,7 @@ func TestAnUnknownAliasThatIsAnsweredWith500IsNamed(t *testing.T) {
 	at := strings.TrimPrefix(front.URL, "http://")
 	b.env = append(b.env, "COFFER_ENDPOINT_URL="+front.URL)
 	got := b.run("write api key - --kms-key-alias alias/typo -r 1", canary)
-	if got.exit != 6 || !strings.Contains(got.stderr, "under alias/typo, at "+at) || !strings.Contains(got.stderr, "does the alias exist there?") {
+	if got.exit != 6 || !strings.Contains(got.stderr, "under alias/typo, at "+at) || !strings.Contains(got.stderr, "check that the alias exists there") {
 		t.Errorf("one attempt: %+v", got)
 	}
 	got = b.run("write api key - --kms-key-alias alias/typo -r 10 --timeout 500ms", canary)

@@ -112,7 +112,7 @@ func (c *WriteCmd) read(a *app.App) (string, error) {
 		Several: "--from-file FILE or -", Stdin: fmt.Sprintf("coffer write %s %s -", formats.ShellQuote(c.Service), formats.ShellQuote(c.Key)),
 	})
 	if errors.Is(err, term.ErrNoTerminal) {
-		return "", app.WithHint(app.Usage("no value"), "give - to read it from standard input, --from-file FILE, or run it at a terminal to be asked")
+		return "", app.WithHint(app.Usage("no value"), "use - to read it from standard input, or --from-file FILE, or run the command at a terminal to be asked")
 	}
 	return text, err
 }

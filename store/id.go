@@ -41,7 +41,7 @@ func NewID(service, key string) (ID, error) {
 	}
 	id := ID{Service: service, Key: key}
 	if n := len(id.Object()); n > MaxObject {
-		return ID{}, invalid("service and key together make a name of %d bytes; the limit is %d", n, MaxObject)
+		return ID{}, invalid("service and key together have %d bytes; the limit is %d", n, MaxObject)
 	}
 	return id, nil
 }
@@ -65,13 +65,13 @@ func CheckService(service string) error {
 		return invalid("the service name is empty")
 	}
 	if strings.HasPrefix(service, "arn:") {
-		return invalid("%q is an ARN, and no name of a service", service)
+		return invalid("%q is an ARN, not the name of a service", service)
 	}
 	if whole := strings.TrimRight(service, "/"); whole != service && CheckService(whole) == nil {
-		return invalid("service %q ends with \"/\": the name is %s", service, whole)
+		return invalid("service %q ends with \"/\": use %s", service, whole)
 	}
 	if whole := strings.Trim(service, "/"); strings.HasPrefix(service, "/") && CheckService(whole) == nil {
-		return invalid("service %q begins with \"/\": the name is %s", service, whole)
+		return invalid("service %q begins with \"/\": use %s", service, whole)
 	}
 	plain := service
 	if MadeByAWS(service) {

@@ -14,8 +14,8 @@ func TestAdviceOfInit(t *testing.T) {
 		hint    string
 	}{
 		"too many buckets":      {store.StorageError{Op: "create the bucket", Status: 400, Code: "TooManyBuckets", Kind: store.ErrConfiguration}, ""},
-		"somebody else's name":  {store.StorageError{Op: "create the bucket", Status: 409, Code: "BucketAlreadyExists", Kind: store.ErrConflict}, "--bucket (or COFFER_S3_BUCKET) with one of your own"},
-		"another region":        {store.StorageError{Op: "look at the bucket", Status: 400, Code: "BadRequest", Kind: store.ErrConfiguration}, "is the region right"},
+		"somebody else's name":  {store.StorageError{Op: "create the bucket", Status: 409, Code: "BucketAlreadyExists", Kind: store.ErrConflict}, "--bucket (or COFFER_S3_BUCKET), such as acme-secrets"},
+		"another region":        {store.StorageError{Op: "look at the bucket", Status: 400, Code: "BadRequest", Kind: store.ErrConfiguration}, "check the region"},
 		"no credentials at all": {store.StorageError{Op: "look at the bucket", Kind: store.ErrCredentials}, "no usable credentials"},
 	} {
 		t.Run(name, func(t *testing.T) {

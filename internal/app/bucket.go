@@ -36,7 +36,7 @@ func (s *Settings) checkBucketAt(cfg awsconf.Config) error {
 			}
 		}
 	case isPoint:
-		err = &bucketname.NameError{Name: name, Reason: "is an access point, which only Amazon S3 has", Way: "write the name of a bucket of this server"}
+		err = &bucketname.NameError{Name: name, Reason: "is an access point, which only Amazon S3 has", Way: "use the name of a bucket on this server"}
 	}
 	if err != nil {
 		return s.badBucket(err)
@@ -49,7 +49,7 @@ func (s *Settings) RefuseAccessPoint(what string) error {
 	if !bucketname.IsAccessPoint(s.Bucket.Value) {
 		return nil
 	}
-	return WithHint(fmt.Errorf("%w: %s is an access point, and %s", store.ErrUnsupported, s.Bucket.Value, what), "name the bucket behind it: --bucket NAME")
+	return WithHint(fmt.Errorf("%w: %s is an access point, and %s", store.ErrUnsupported, s.Bucket.Value, what), "use the bucket behind it: --bucket NAME")
 }
 
 // errNoARN is the error of a policy for the alias of an access point.

@@ -17,7 +17,7 @@ import (
 // KeyFlags select secrets of a service by key.
 type KeyFlags struct {
 	Keys   []string `placeholder:"GLOB" help:"Only keys that match, such as 'db_*'."`
-	Except []string `placeholder:"GLOB" help:"No keys that match."`
+	Except []string `placeholder:"GLOB" help:"Leave out keys that match."`
 }
 
 // Choose returns which keys of a service the flags select, hidden ones too, and which of their patterns fit

@@ -94,7 +94,7 @@ func (f *FileConfig) decode(body []byte) (fault string) {
 	}
 	var second yaml.Node
 	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
-		return "it has a second document"
+		return "it has more than one document"
 	}
 	return ""
 }

@@ -141,12 +141,12 @@ func Sentence(err error) string {
 	case errors.As(err, &missing):
 		return fmt.Sprintf("no %s%s", name, nearest(missing))
 	case errors.As(err, &ambiguous) && op.ID.Key == "":
-		return fmt.Sprintf("%q can mean several services: %s; write it exactly", op.ID.Service, strings.Join(ambiguous.Keys, ", "))
+		return fmt.Sprintf("service %q is ambiguous: %s; use the exact name", op.ID.Service, strings.Join(ambiguous.Keys, ", "))
 	case errors.As(err, &ambiguous):
-		return fmt.Sprintf("%q in service %q is ambiguous: %s; write the exact key", op.ID.Key, op.ID.Service, strings.Join(ambiguous.Keys, ", "))
+		return fmt.Sprintf("%q in service %q is ambiguous: %s; use the exact key", op.ID.Key, op.ID.Service, strings.Join(ambiguous.Keys, ", "))
 	case errors.As(err, &version):
 		if version.Have == 0 {
-			return fmt.Sprintf("%s does not exist; version %d was expected, and it was not written", name, version.Want)
+			return fmt.Sprintf("%s doesn't exist, but version %d was expected; it was not written", name, version.Want)
 		}
 		return fmt.Sprintf("%s is at version %d, not %d; it was left as it is", name, version.Have, version.Want)
 	case isStopped(err):
@@ -236,9 +236,7 @@ func refusal(e *store.StorageError, err error) string {
 	case notReached(e):
 		return fmt.Sprintf("%s: %s", e.Operation(), e.Reason)
 	case errors.Is(e, store.ErrUnavailable):
-		what = fmt.Sprintf("%s: unexpected answer from the storage", e.Operation())
-	case errors.Is(e, store.ErrCorrupt):
-		what = fmt.Sprintf("%s: the answer is incomplete", e.Operation())
+		what = fmt.Sprintf("%s: unexpected response from the storage", e.Operation())
 	}
 	if errors.Is(err, store.ErrUnknown) {
 		what = "it may or may not have been stored: " + what

@@ -9,15 +9,15 @@ type Globals struct {
 	Region        string `placeholder:"REGION" help:"The AWS region ($COFFER_AWS_REGION)."`
 	Profile       string `placeholder:"NAME" help:"The AWS profile."`
 	EndpointURL   string `name:"endpoint-url" placeholder:"URL" help:"The URL of another S3 server ($COFFER_ENDPOINT_URL)."`
-	Retries       string `short:"r" placeholder:"N" help:"How often a request is tried ($COFFER_RETRIES; default 10)."`
-	RetryMode     string `placeholder:"MODE" help:"How requests are repeated: standard or adaptive ($COFFER_RETRY_MODE)."`
+	Retries       string `short:"r" placeholder:"N" help:"The maximum number of attempts for each request ($COFFER_RETRIES; default 10)."`
+	RetryMode     string `placeholder:"MODE" help:"How to repeat requests: standard or adaptive ($COFFER_RETRY_MODE)."`
 	Timeout       string `placeholder:"TIME" help:"Stop after this long without progress ($COFFER_TIMEOUT; default 30s to read, 60s to change)."`
 	AllowHTTP     bool   `name:"allow-http" help:"Allow http:// to another machine."`
 	SingleWriter  bool   `help:"Write to a server without conditional writes. Only safe if nobody else writes: of two writers, the last wins."`
 	AllowRollback bool   `help:"Accept a secret that was replaced by an older version."`
 
 	Config  string `placeholder:"FILE" help:"The configuration file ($COFFER_CONFIG; default ~/.config/coffer/config.yaml)."`
-	Context string `placeholder:"NAME" help:"The context of the configuration file ($COFFER_CONTEXT)."`
+	Context string `placeholder:"NAME" help:"The context to use of the configuration file ($COFFER_CONTEXT)."`
 
 	bucketFlag string // of Bucket, if it isn't --bucket
 

@@ -14,7 +14,7 @@ import (
 func hint(err error) string {
 	text := ownHint(err)
 	if text != "" && isStopped(err) {
-		text += "; what is done is kept: run the same command again to do the rest"
+		text += "; what was done is kept: run the same command again to do the rest"
 	}
 	return text
 }
@@ -58,9 +58,9 @@ func ownHint(err error) string {
 	case errors.As(err, &answer) && hintOf(answer.ErrorCode()) != "":
 		return hintOf(answer.ErrorCode())
 	case errors.Is(err, awsconf.ErrNoRegion):
-		return "--region, COFFER_AWS_REGION or AWS_REGION"
+		return "set --region, COFFER_AWS_REGION or AWS_REGION"
 	case errors.Is(err, store.ErrIndexBehind):
-		return "readers still get the right values; the next write to the service repairs the index, or coffer doctor --fix, or the same command again"
+		return "readers still get the right values. The next write to the service repairs the index; so does coffer doctor --fix"
 	}
 	return environHint(err)
 }

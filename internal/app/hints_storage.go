@@ -22,26 +22,26 @@ func storageHint(e *store.StorageError) string {
 	case e.Op == "get" && errors.Is(e, store.ErrCorrupt):
 		return damagedHint(e.Object)
 	case e.Op == "put" && e.Code == "NotImplemented":
-		return "coffer doctor --probe shows what this server keeps; where it has no KMS keys: -b s3"
+		return "coffer doctor --probe shows what this server supports; if it has no KMS keys, use -b s3"
 	case e.Op == "put" && e.Status == http.StatusInternalServerError:
-		return "some servers answer this for a key that they don't have: does the alias exist there?"
+		return "some servers return this for a key that doesn't exist: check that the alias exists there"
 	case denied && strings.HasPrefix(e.Op, "cloudtrail:"):
-		return "ask for cloudtrail:LookupEvents"
+		return "you need cloudtrail:LookupEvents"
 	case denied && neededActions(e.Op) != "":
-		return "ask for " + neededActions(e.Op)
+		return "you need " + neededActions(e.Op)
 	case denied && strings.HasSuffix(e.Op, "of") && strings.Contains(e.Op, "version"):
-		return "ask for what coffer policy operator prints: s3:ListBucketVersions, s3:GetObjectVersion and s3:DeleteObjectVersion; and kms:Decrypt"
+		return "you need s3:ListBucketVersions, s3:GetObjectVersion, s3:DeleteObjectVersion and kms:Decrypt: coffer policy operator prints the policy"
 	case denied && e.Op == opLookAtBucket:
-		return "it may be somebody else's, since a name is taken once for all accounts: then take another name; if it is yours, ask for s3:ListBucket on it"
+		return "all AWS accounts share the names of buckets: if this one belongs to somebody else, choose another name; if it is yours, you need s3:ListBucket on it"
 	case denied:
-		return "ask for s3:GetObject, s3:ListBucket and kms:Decrypt to read; s3:PutObject, s3:DeleteObject and kms:GenerateDataKey to write"
+		return "you need s3:GetObject, s3:ListBucket and kms:Decrypt to read; s3:PutObject, s3:DeleteObject and kms:GenerateDataKey to write"
 	case e.Code == "Forbidden": // not a code of AWS: moto's, for a bucket policy
-		return "if the server does not know the conditions of the bucket's policy, take the policy away there: coffer init --without policy makes none"
+		return "if the server doesn't support the conditions in the bucket policy, delete the policy there; coffer init --without policy creates none"
 	case e.Op == opLookAtBucket && e.Status == http.StatusBadRequest: // the answer to HEAD has no body
-		return "is the region right (--region, or COFFER_AWS_REGION), and are the credentials this server's?"
+		return "check the region (--region or COFFER_AWS_REGION), and that the credentials are for this server"
 	case e.Op == opLookAtBucket && (e.Status == http.StatusMethodNotAllowed || e.Status == http.StatusNotImplemented),
 		e.Op == opCreateBucket && e.Status == http.StatusNotFound:
-		return "is --endpoint-url (or COFFER_ENDPOINT_URL) the URL of an S3 server, without a path?"
+		return "check that --endpoint-url (or COFFER_ENDPOINT_URL) is the URL of an S3 server, without a path"
 	case errors.Is(e, store.ErrCredentials):
 		return "no usable credentials: set up a profile, a role or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
 	}
@@ -72,10 +72,10 @@ func (a *App) contactHint(err error) string {
 	}
 	if a.InForce != nil {
 		if u, err := url.Parse(a.InForce.EndpointURL.Value); err == nil && u.Host == host && !a.InForce.EndpointURL.isDefault() {
-			return "check that the server runs, and the endpoint (" + a.InForce.EndpointURL.From + ")"
+			return "check that the server is running, and the endpoint (" + a.InForce.EndpointURL.From + ")"
 		}
 	}
-	return "check that the server runs, and the endpoint (COFFER_ENDPOINT_URL, AWS_ENDPOINT_URL or that of the service)"
+	return "check that the server is running, and the endpoint (COFFER_ENDPOINT_URL, AWS_ENDPOINT_URL or that of the service)"
 }
 
 const lostIdentity = "the key file is missing, or in another directory: put it back from a backup, or set COFFER_KEY_DIR. coffer doctor shows which file. Without it nobody can decrypt the secret"
@@ -90,9 +90,9 @@ func hintOf(code string) string {
 func codeHint(code string) (hint string, ok bool) {
 	switch code {
 	case "NoConditionalWrites":
-		return "if nobody else writes to this bucket, --single-writer (or single_writer in the configuration) allows changes", true
+		return "if nobody else writes to this bucket, use --single-writer (or single_writer in the configuration file)", true
 	case "NotKept":
-		return "nothing was changed; coffer doctor --probe shows what this server keeps", true
+		return "nothing was changed; coffer doctor --probe shows what this server supports", true
 	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
 		return "the session has ended: get new credentials (aws sso login, or assume the role again)", true
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException":
@@ -104,29 +104,29 @@ func codeHint(code string) (hint string, ok bool) {
 	case awsconf.CodeOnlyTLS:
 		return "write the endpoint as https://", true
 	case awsconf.CodeCertificate:
-		return "AWS_CA_BUNDLE names a file with the certificates to trust, instead of those of this machine; is it the right host, and its clock right?", true
+		return "check the host name and this machine's clock; for a private certificate authority, set AWS_CA_BUNDLE to the file of its certificate", true
 	case awsconf.CodeNotHTTP:
-		return "is it the right port?", true
+		return "check the port", true
 	case awsconf.CodeProxy:
-		return "HTTPS_PROXY (or HTTP_PROXY) names the proxy, with a user and a password if it wants them; NO_PROXY names hosts that need none", true
+		return "check HTTPS_PROXY (or HTTP_PROXY), with the user and password if the proxy requires them; NO_PROXY lists hosts to reach without it", true
 	case store.CodeFile:
 		return "", true // the reason names the path and what is wrong with it
 	case store.CodeNoIdentity:
 		return lostIdentity, true
 	case "NoSuchBucket":
-		return "coffer init creates it; if it exists, is its name right (--bucket, or COFFER_S3_BUCKET), and the region?", true
+		return "coffer init creates it; if it should exist, check its name (--bucket or COFFER_S3_BUCKET) and the region", true
 	case "BucketAlreadyExists":
-		return "a name is taken once for all accounts: --bucket (or COFFER_S3_BUCKET) with one of your own, such as acme-secrets", true
+		return "all AWS accounts share the names of buckets: choose another with --bucket (or COFFER_S3_BUCKET), such as acme-secrets", true
 	case "InvalidBucketName":
 		return "a bucket's name has 3 to 63 characters: lower-case letters, digits, dots and hyphens", true
 	case "PermanentRedirect", "AuthorizationHeaderMalformed":
-		return "the bucket is in another region: --region, or COFFER_AWS_REGION", true
+		return "the bucket is in another region: set --region or COFFER_AWS_REGION", true
 	case "KMS.DisabledException":
-		return "the KMS key is disabled: who owns it must enable it, or the secrets must be moved to another key while it is enabled; coffer doctor shows whether anything but an unneeded index is under it", true
+		return "the KMS key is disabled: its owner must enable it, at least until the secrets are moved to another key; coffer doctor shows whether it encrypts anything but an unneeded index", true
 	case "KMS.KMSInvalidStateException":
-		return "the KMS key is about to be deleted: who owns it can cancel the deletion", true
+		return "the KMS key is pending deletion: its owner can cancel the deletion", true
 	case "KMS.NotFoundException", "kms:KeyNotFound":
-		return "does the alias exist in this account and region?", true
+		return "check that the alias exists in this account and region", true
 	}
 	return "", false
 }

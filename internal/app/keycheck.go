@@ -32,7 +32,7 @@ func (a *App) CheckKey(ctx context.Context, p Place) error {
 	case exists || !known:
 		return nil
 	case p.Kind().Directory:
-		a.Note("%s does not exist yet%s: the first write creates it", p.AliasOfWrites(), p.likelyAlias())
+		a.Note("%s doesn't exist yet%s: the first write creates it", p.AliasOfWrites(), p.likelyAlias())
 		return nil
 	}
 	return p.noKey()
@@ -50,7 +50,7 @@ func (a *App) RequireKey(ctx context.Context, p Place, create, dryRun bool) erro
 	case dryRun || !a.Interactive():
 		return WithHint(p.noKey(), "--create creates it")
 	}
-	ok, err := a.Confirm(fmt.Sprintf("%s does not exist%s. Create it?", p.AliasOfWrites(), p.likelyAlias()))
+	ok, err := a.Confirm(fmt.Sprintf("%s doesn't exist%s. Create it?", p.AliasOfWrites(), p.likelyAlias()))
 	if err == nil && !ok {
 		err = p.noKey()
 	}
@@ -58,7 +58,7 @@ func (a *App) RequireKey(ctx context.Context, p Place, create, dryRun bool) erro
 }
 
 func (p Place) noKey() error {
-	return fmt.Errorf("%w: there is no key %s%s; nothing was changed", store.ErrNotFound, p.AliasOfWrites(), p.likelyAlias())
+	return fmt.Errorf("%w: %s doesn't exist%s; nothing was changed", store.ErrNotFound, p.AliasOfWrites(), p.likelyAlias())
 }
 
 // likelyAlias names the aliases that exist in a directory.
@@ -67,5 +67,5 @@ func (p Place) likelyAlias() string {
 	if len(aliases) == 0 {
 		return ""
 	}
-	return " (there are: " + strings.Join(aliases, ", ") + ")"
+	return " (existing aliases: " + strings.Join(aliases, ", ") + ")"
 }

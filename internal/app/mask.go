@@ -32,7 +32,7 @@ func (s *Settings) MaskText(flag string) (string, error) {
 	case text.Value == "":
 		return defaultMaskText, nil
 	case len(text.Value) > longestMaskText:
-		return "", fmt.Errorf("%w: %s: the text has %d bytes, and may have %d", store.ErrInvalid, text.From, len(text.Value), longestMaskText)
+		return "", fmt.Errorf("%w: %s: the text has %d bytes; the limit is %d", store.ErrInvalid, text.From, len(text.Value), longestMaskText)
 	case strings.ContainsFunc(text.Value, func(r rune) bool { return !unicode.IsPrint(r) }):
 		return "", fmt.Errorf("%w: %s: %q has characters that can't be printed", store.ErrInvalid, text.From, text.Value)
 	}

@@ -30,7 +30,7 @@ func DistinctServices(ctx context.Context, s store.Store, names []string) ([]str
 			second, failed := StoredName(ctx, s, name)
 			switch {
 			case first == second && first != "":
-				return nil, Usage("service %q is given twice", first)
+				return nil, Usage("service %q appears twice", first)
 			case err != nil || failed != nil:
 				return nil, cmp.Or(err, failed)
 			}
@@ -264,7 +264,7 @@ func (a *App) CheckLabel(s store.Store, name, label string) error {
 	case label == "" && !strings.HasSuffix(name, ":"):
 		return nil
 	case label == "" || strings.ContainsAny(label, ":/"):
-		return fmt.Errorf("%w: %q is not a service, nor service:label", store.ErrInvalid, name)
+		return fmt.Errorf("%w: %q is neither a service nor service:label", store.ErrInvalid, name)
 	case !labels:
 		return a.noLabels(label)
 	}

@@ -34,7 +34,7 @@ func (s *Settings) Check() error {
 		return fmt.Errorf("%w: the %s backend needs a bucket: set --bucket or COFFER_S3_BUCKET", store.ErrConfiguration, b.name)
 	case len(s.PinnedARNs()) == 0 && (s.KeyARNs.Value != "" || len(s.File.KeyARNs) > 0):
 		// Without this error, every key would be accepted: the opposite of what was meant.
-		return fmt.Errorf("%w: key_arns, or COFFER_KEY_ARNS, has no key", store.ErrConfiguration)
+		return fmt.Errorf("%w: key_arns, or COFFER_KEY_ARNS, is empty", store.ErrConfiguration)
 	case b.Bucket:
 		if err := bucketname.Check(s.Bucket.Value); err != nil {
 			return s.badBucket(err)

@@ -42,7 +42,7 @@ func (a *App) AskValue(q Question) (string, error) {
 func (a *App) Confirm(question string) (bool, error) {
 	ok, err := a.terminal().Confirm(question)
 	if errors.Is(err, term.ErrSeveralLines) {
-		return false, WithHint(Usage("%v, and the question takes one", term.ErrSeveralLines), "answer y or n")
+		return false, WithHint(Usage("%v", term.ErrSeveralLines), "answer y or n")
 	}
 	return ok, err
 }

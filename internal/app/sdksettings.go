@@ -76,7 +76,7 @@ func (a *App) AWSRows(ctx context.Context, s *Settings) (*Settings, []ConfigRow)
 		cfg, err = awsconf.Load(ctx, o)
 	}
 	if err != nil {
-		return s, []ConfigRow{{Name: stsEndpoint, From: "not known: " + Sentence(err)}}
+		return s, []ConfigRow{{Name: stsEndpoint, From: "unknown: " + Sentence(err)}}
 	}
 	out, rows := a.WithSDKSettings(s, cfg)
 	if at := s.EndpointOf(ctx, cfg, b.Service); out.EndpointURL.isDefault() && !at.isDefault() {
@@ -116,7 +116,7 @@ func (a *App) askAtTerminal(prompt string) (string, error) {
 	case errors.Is(err, term.ErrNoTerminal):
 		return "", awsconf.ErrNoTerminal
 	case err == nil && code == "":
-		return "", errors.New("no code was typed")
+		return "", errors.New("no code was entered")
 	}
 	return code, err
 }

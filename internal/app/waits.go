@@ -121,7 +121,7 @@ func (a *App) changes() string {
 	}
 	if len(unknown) > 0 {
 		subject, _ := changesTo(unknown)
-		parts = append(parts, subject+" may have been made: run "+commandToCheck(unknown, a.InForce)+" to see")
+		parts = append(parts, subject+" may have been made: run "+commandToCheck(unknown, a.InForce)+" to check")
 	}
 	if len(parts) == 0 {
 		parts = append(parts, nothingChanged)

@@ -144,7 +144,7 @@ func accessPoint(name string) (AccessPoint, error) {
 const wayToARN = "use the bucket's name, or arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME"
 
 // IsAccessPoint reports whether a name is the ARN or the alias of an access point. Requests for objects
-// take both; the settings of the bucket behind it can't be asked for through it.
+// take both; an access point doesn't show the settings of its bucket.
 func IsAccessPoint(name string) bool {
 	_, ok := Parse(name)
 	return ok || strings.HasSuffix(name, aliasSuffix)

@@ -204,7 +204,7 @@ func (e *Edit) apply(ctx context.Context, s store.Store, todo changes) error {
 		results = append(results, deleted...)
 	}
 	if err != nil && len(todo.writes) > 0 && len(todo.deletes) > 0 {
-		e.app.Say("%s: nothing was deleted, since not all was written", service)
+		e.app.Say("%s: nothing was deleted, because not everything was written", service)
 	}
 	if printErr := e.app.ReportChanges(service, results, err); printErr != nil {
 		return printErr

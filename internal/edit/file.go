@@ -17,10 +17,10 @@ import (
 // encode returns the text to edit.
 func (e *Edit) encode() ([]byte, error) {
 	var body bytes.Buffer
-	fmt.Fprintf(&body, "# Secrets of service %s. What you change is written, what you remove is deleted, after a question.\n", e.before.Service)
-	body.WriteString("# A file without secrets changes nothing.\n")
+	fmt.Fprintf(&body, "# Secrets of service %s. Coffer writes what you change and deletes what you remove, after you confirm.\n", e.before.Service)
+	body.WriteString("# An empty file changes nothing.\n")
 	if n := len(e.before.Hidden); n > 0 {
-		fmt.Fprintf(&body, "# %s hidden from you; they stay as they are.\n", app.Count(n, "secret"))
+		fmt.Fprintf(&body, "# %s hidden from you, and not changed.\n", app.Count(n, "secret"))
 	}
 	pairs := make([]formats.Pair, len(e.before.Secrets))
 	e.keys = map[string]string{}
@@ -29,7 +29,7 @@ func (e *Edit) encode() ([]byte, error) {
 		if e.Format == "dotenv" {
 			name, err := environ.Name(s.ID.Key, "")
 			if err != nil {
-				return nil, app.WithHint(err, "--format yaml carries every key")
+				return nil, app.WithHint(err, "--format yaml can represent every key")
 			}
 			e.keys[name] = s.ID.Key
 		}
@@ -43,7 +43,7 @@ func (e *Edit) encode() ([]byte, error) {
 	}
 	err := formats.Encode(&body, format, pairs, formats.Options{})
 	if err != nil && e.Format != "yaml" {
-		err = app.WithHint(err, "--format yaml carries every key and every value")
+		err = app.WithHint(err, "--format yaml can represent every key and every value")
 	}
 	return body.Bytes(), err
 }
@@ -52,7 +52,7 @@ func (e *Edit) encode() ([]byte, error) {
 func (e *Edit) create(body []byte) error {
 	dir, memory := tempDir(e.app)
 	if !memory {
-		e.app.Note("there is no directory in memory: the values are on the disk, below %s, until you leave the editor", dir)
+		e.app.Note("no directory in memory is available: the values are on the disk, below %s, until you leave the editor", dir)
 	}
 	dir, err := os.MkdirTemp(dir, "coffer-")
 	if err != nil {

@@ -33,7 +33,7 @@ func Instead(word, next string) string {
 	case "unset", "remove", "del", "destroy", "delete-parameter", "delete-parameters", "delete-secret", "unlink":
 		return "did you mean: coffer delete SERVICE KEY"
 	case "login", "logout", "auth", "signin", "configure":
-		return "there is no login; your AWS credentials are used, and this shows whose they are: coffer whoami"
+		return "there is no login: your AWS credentials are used; coffer whoami shows whose they are"
 	case "id", "me", "get-caller-identity", "sts", "account":
 		return "did you mean: coffer whoami"
 	case "inject", "start", "shell":

@@ -46,7 +46,7 @@ func Stale(a *app.App, values map[string]store.Value, contents store.Contents) (
 		}
 	}
 	if others > 0 {
-		a.Note("%s: --prune leaves %s alone: hidden from you, or under another key alias", contents.Service, app.Count(others, "secret"))
+		a.Note("%s: --prune keeps %s: hidden from you, or under another key alias", contents.Service, app.Count(others, "secret"))
 	}
 	return out, nil
 }

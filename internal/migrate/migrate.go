@@ -108,7 +108,7 @@ func (m *Migration) load(ctx context.Context, typed string) (src, dst store.Cont
 	}
 	for _, other := range m.there {
 		if strings.EqualFold(other, src.Service) && other != src.Service {
-			m.app.Note("%s: %s has %s, which differs from it only in case; they stay two services", src.Service, m.to, other)
+			m.app.Note("%s: %s has %s, which differs only in case; they remain two services", src.Service, m.to, other)
 		}
 	}
 	return src, dst, nil
@@ -283,7 +283,7 @@ func (m *Migration) verify(ctx context.Context, service string, moves []*move) e
 	return eightAtOnce(ctx, checks)
 }
 
-var errOverwritten = fmt.Errorf("%w: the destination doesn't contain what was written there; somebody else writes it: run the migration again", store.ErrConflict)
+var errOverwritten = fmt.Errorf("%w: the destination doesn't contain what was written, so somebody else is writing to it: run the migration again", store.ErrConflict)
 
 // verifyOlder reads the written versions of a secret back, except the newest.
 func (m *Migration) verifyOlder(ctx context.Context, v *move, id store.ID) error {

@@ -26,7 +26,7 @@ func summary(moves []*move) string {
 	}
 	text := app.CountOutcomes(results)
 	if written > 0 {
-		text += "; " + app.Count(written, "version") + " written and read back"
+		text += "; " + app.Count(written, "version") + " written and verified"
 	}
 	if newer > 0 {
 		text += fmt.Sprintf("; %d newer at the destination", newer)
@@ -49,7 +49,7 @@ type moveJSON struct {
 // new dates and authors.
 func (m *Migration) Report() error {
 	if slices.ContainsFunc(m.moves, func(v *move) bool { return len(v.missing) > 1 }) {
-		m.app.Note("older versions have their values and their order; their dates and writers are those of this migration")
+		m.app.Note("older versions keep their values and their order, but get the date and writer of this migration")
 	}
 	if !m.DryRun && !m.app.Globals.JSON {
 		return nil

@@ -95,7 +95,7 @@ func replace(dir *os.Root, path, name string, data []byte) (err error) {
 		return unwritten(path, err)
 	}
 	if err := syncDirectory(dir); err != nil {
-		return pathError(path, fmt.Errorf("it is written, but may not survive a power failure: %w", err))
+		return pathError(path, fmt.Errorf("the file is written, but may not survive a power failure: %w", err))
 	}
 	return nil
 }

@@ -112,7 +112,7 @@ func (s Scope) Terraform(role Role) string {
 		if key.ARN == "" {
 			name := s.variable(i)
 			variables[s.keyARN(i)] = "var." + name
-			w.declare(name, "ARN of the KMS key behind "+key.Alias)
+			w.declare(name, "ARN of the KMS key of "+key.Alias)
 		}
 	}
 	if s.Principal == "" && len(s.Keys) > 0 {
@@ -123,7 +123,7 @@ func (s Scope) Terraform(role Role) string {
 	name := "coffer_" + string(role)
 	w.document(name, d.Identity, variables)
 	for i, key := range d.Keys {
-		w.comment("For the policy of " + key.Alias + ", where that does not leave the matter to IAM.")
+		w.comment("For the policy of " + key.Alias + ", unless that policy delegates access to IAM.")
 		suffix := strings.TrimPrefix(s.variable(i), "key_arn_of_")
 		w.document(name+"_key_"+suffix, document(key.Statements...), variables)
 	}

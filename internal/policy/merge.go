@@ -14,7 +14,7 @@ func Merge(existing string, d Document) (merged string, changed bool, err error)
 	policy := map[string]any{"Version": d.Version}
 	if existing != "" {
 		if err := json.Unmarshal([]byte(existing), &policy); err != nil {
-			return "", false, fmt.Errorf("the bucket's policy does not parse: %w", err)
+			return "", false, fmt.Errorf("the bucket policy is not valid: %w", err)
 		}
 	}
 	statements, isList := policy["Statement"].([]any)

@@ -54,7 +54,7 @@ func Parse(text string) (Reference, error) {
 	if !strings.HasPrefix(r.Service, "arn:") {
 		r.Service, r.Label, ok = strings.Cut(r.Service, ":")
 		if ok && (r.Label == "" || strings.ContainsAny(r.Label, ":/")) {
-			return Reference{}, invalid("%q is not a service, nor service:label", strings.Join(parts[:last], "/"))
+			return Reference{}, invalid("%q is neither a service nor service:label", strings.Join(parts[:last], "/"))
 		}
 	}
 	if _, err := store.NewID(r.Service, r.Key); err != nil {

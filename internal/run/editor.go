@@ -45,7 +45,7 @@ func Editor(a *app.App, path string, remove func() error) error {
 				return noEditor(editor, variable, exec.ErrNotFound)
 			}
 			if errors.As(err, &exit) {
-				return fmt.Errorf("the editor %q ended with %w; nothing was changed", editor, exit)
+				return fmt.Errorf("the editor %q failed (%w); nothing was changed", editor, exit)
 			}
 			return err
 		case s := <-signals:
@@ -64,7 +64,7 @@ func noEditor(editor, variable string, err error) error {
 	var path *fs.PathError
 	switch {
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
-		reason = errors.New("there is no such program")
+		reason = errors.New("program not found")
 	case errors.As(err, &path):
 		reason = path.Err
 	}

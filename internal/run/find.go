@@ -23,7 +23,7 @@ func FindCommand(name string) (string, error) {
 	implicit := errors.Is(err, exec.ErrDot) || err == nil && filepath.Base(name) == name && !filepath.IsAbs(path)
 	switch {
 	case implicit:
-		err := fmt.Errorf("%q is found in the current directory or through a relative directory in PATH, and not run from there", name)
+		err := fmt.Errorf("refusing to run %q from the current directory or a relative directory in PATH", name)
 		return "", &app.ExitError{Code: app.ExitNoCommand, Err: app.WithHint(err, "to run it: "+"."+string(filepath.Separator)+path)}
 	case err == nil:
 		return path, nil
@@ -32,5 +32,5 @@ func FindCommand(name string) (string, error) {
 	case errors.Is(err, syscall.EISDIR):
 		return "", &app.ExitError{Code: app.ExitNotExecutable, Err: fmt.Errorf("%q cannot be executed: it is a directory", name)}
 	}
-	return "", &app.ExitError{Code: app.ExitNoCommand, Err: fmt.Errorf("there is no command %q", name)}
+	return "", &app.ExitError{Code: app.ExitNoCommand, Err: fmt.Errorf("command not found: %q", name)}
 }

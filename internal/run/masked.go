@@ -106,7 +106,7 @@ func (p *program) output(m *mask.Matcher, mark string, to *os.File) (*relay, err
 		return r, p.openTerminal(r, to)
 	}
 	if r.from, r.child, err = os.Pipe(); err != nil {
-		return nil, fmt.Errorf("make a pipe for the output of %s: %w", p.path, err)
+		return nil, fmt.Errorf("create a pipe for the output of %s: %w", p.path, err)
 	}
 	_ = r.child.Fd() // makes it blocking, as programs expect
 	return r, nil

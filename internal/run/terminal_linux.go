@@ -36,7 +36,7 @@ type terminal struct {
 func (p *program) openTerminal(r *relay, screen *os.File) error {
 	master, slave, err := openPTY()
 	if err != nil {
-		return fmt.Errorf("make a terminal for %s: %w", p.path, err)
+		return fmt.Errorf("create a terminal for %s: %w", p.path, err)
 	}
 	r.from, r.child = master, slave
 	if settings, err := termios(screen); err == nil {
@@ -58,7 +58,7 @@ func (p *program) runOnTerminal(signals <-chan os.Signal) (status, error) {
 	defer t.returnKeys()
 	reports, err := p.startLeader()
 	if err != nil {
-		return 0, fmt.Errorf("make a terminal for %s: %w", p.path, err)
+		return 0, fmt.Errorf("create a terminal for %s: %w", p.path, err)
 	}
 	defer func() { _ = t.leader.Close() }()
 	// In a pipeline another program may want the terminal: then the child takes it when it needs it.
@@ -67,7 +67,7 @@ func (p *program) runOnTerminal(signals <-chan os.Signal) (status, error) {
 		t.takeKeys()
 	}
 	if err := sendCommand(t.leader, command{t.front, p.path, p.argv, p.env}); err != nil {
-		return 0, fmt.Errorf("make a terminal for %s: %w", p.path, err)
+		return 0, fmt.Errorf("create a terminal for %s: %w", p.path, err)
 	}
 	first := <-reports
 	if first.kind == leaderFailed {

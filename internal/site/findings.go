@@ -35,8 +35,8 @@ func Findings(ctx context.Context, a *app.App, s store.Store, services []string,
 		checks = append(checks, func(ctx context.Context) []Finding { return site.policyFindings(ctx, ignoresPuts(ctx, s)) })
 	}
 	settings := site.Settings()
-	if err := a.InForce.RefuseAccessPoint("the settings of the bucket behind it can't be asked for through it"); err != nil {
-		a.Note("not looked at: %s", app.Sentence(err))
+	if err := a.InForce.RefuseAccessPoint("an access point doesn't show the settings of its bucket"); err != nil {
+		a.Note("not checked: %s", app.Sentence(err))
 		checks, settings = checks[:4], nil
 	}
 	for _, setting := range settings {
@@ -204,7 +204,7 @@ func clockFindings(ctx context.Context, a *app.App, s *Site) []Finding {
 		return Unknown(check, "this machine", err)
 	}
 	if theirs.IsZero() {
-		return newFinding(admin.Remark, check, "this machine", "date -u", "unknown: the server does not name its time")
+		return newFinding(admin.Remark, check, "this machine", "date -u", "unknown: the server doesn't send its time")
 	}
 	offset, direction := ours.Sub(theirs), "ahead of"
 	if offset < 0 {
@@ -250,7 +250,7 @@ func conditionFindings(ctx context.Context, s store.Store, service string, probe
 	case err != nil:
 		return Unknown(check, about, err)
 	case !c.Known && probe:
-		return newFinding(admin.Remark, check, about, "", "unknown: it did not let itself be asked")
+		return newFinding(admin.Remark, check, about, "", "unknown: it could not be queried")
 	case !c.Known:
 		return newFinding(admin.Remark, check, about, "coffer doctor --probe", "unknown: its support for conditional requests was not probed in the last seven days")
 	case !c.Puts:

@@ -68,7 +68,7 @@ func (s *Site) policySetting() BucketSetting {
 	for _, statement := range s.Scope.BucketPolicy(s.Unconditional).Statement {
 		switch statement.Sid {
 		case policy.SidTLSOnly:
-			words = append(words, "TLS alone")
+			words = append(words, "TLS only")
 		case policy.SidConditionalPuts:
 			words = append(words, "denies writes without conditions (chamber can then read, but not write)")
 			forbids = []string{awsconf.StepPlainPut}

@@ -126,7 +126,7 @@ func (t *Setup) End(ctx context.Context, parts []Part) {
 	defer cancel()
 	if t.trial != nil {
 		if err := t.trial.Clean(ctx); err != nil {
-			t.app.Note("objects of the trial may be left in %s: %s", trialPrefix, app.Sentence(err))
+			t.app.Note("test objects may be left in %s: %s", trialPrefix, app.Sentence(err))
 		}
 	}
 	if t.site.Other != "" {
@@ -321,11 +321,11 @@ func cleanupContext(ctx context.Context) (context.Context, context.CancelFunc) {
 func UnsupportedText(err error) string {
 	var e *store.StorageError
 	if errors.As(err, &e) && e.Status > 0 {
-		verb := "have"
+		verb := "support"
 		if e.Status == 400 { // MinIO's answer to a policy with unknown conditions
-			verb = "take"
+			verb = "accept"
 		}
-		return strings.TrimSpace(fmt.Sprintf("this server does not %s it (%d %s", verb, e.Status, e.Code)) + ")"
+		return strings.TrimSpace(fmt.Sprintf("this server doesn't %s it (%d %s", verb, e.Status, e.Code)) + ")"
 	}
 	return app.Sentence(err)
 }
@@ -339,6 +339,6 @@ func (s *Site) BlockHint(ctx context.Context, err error) error {
 	if failed != nil || !blocked {
 		return err
 	}
-	return app.WithHint(err, "the bucket has a public access block, with which some servers deny every write, even the owner's (Ceph 16.2): run aws s3api delete-public-access-block --bucket "+
-		s.Scope.Bucket+" --endpoint-url "+s.Other+", then coffer init --without public-access; otherwise ask for s3:PutObject, s3:GetObject and s3:DeleteObject")
+	return app.WithHint(err, "the bucket has a public access block, with which some servers refuse every write, even the owner's (Ceph 16.2): run aws s3api delete-public-access-block --bucket "+
+		s.Scope.Bucket+" --endpoint-url "+s.Other+", then coffer init --without public-access; otherwise you need s3:PutObject, s3:GetObject and s3:DeleteObject")
 }

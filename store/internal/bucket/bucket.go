@@ -151,7 +151,7 @@ var (
 	ErrCredentials = errors.New("credentials refused") // missing, expired, unknown, wrong signature, clock skew
 	ErrUnavailable = errors.New("storage unavailable") // network, time-out, throttling, 5xx
 	ErrUnsupported = errors.New("not supported by the storage")
-	ErrTorn        = errors.New("the answer is incomplete") // cut off, or its checksum does not match
+	ErrTorn        = errors.New("the response is incomplete") // cut off, or its checksum does not match
 	ErrRefused     = errors.New("request refused")          // any other permanent refusal
 
 	// ErrVoid means that a change was made, but perhaps the server ignored its condition. The

@@ -218,7 +218,7 @@ func (w *writing) checkPut(ctx context.Context, o *Document, put bucket.Info, ba
 		left = w.e.Bucket.Delete(ctx, name, bucket.If{})
 	}
 	if left != nil && !errors.Is(left, bucket.ErrNotFound) { // "not found" may answer a repeated request whose first attempt succeeded
-		return fmt.Errorf("%w; it could not be taken back: %w", err, StorageError(left))
+		return fmt.Errorf("%w; it could not be undone: %w", err, StorageError(left))
 	}
 	return err
 }

@@ -156,7 +156,7 @@ func (e *Engine) former(ctx context.Context, p *versionList, key, at string, liv
 	if at != "" {
 		return nil, &store.NotFoundError{What: "version"}
 	}
-	return nil, fmt.Errorf("%w: the storage has no older state of it", store.ErrNotFound)
+	return nil, fmt.Errorf("%w: the storage has no older version of it", store.ErrNotFound)
 }
 
 // bringBack puts a former state on the condition that the secret does not exist: there is no object, or a

@@ -34,7 +34,7 @@ func (in *inspection) checkIndex(ctx context.Context, s *seenIndex) {
 		in.checkUnusableIndex(s, finding)
 		return
 	case s.Corrupt != nil:
-		f := finding(admin.CheckCorruptIndex, admin.Serious, "is not a valid index: %s. readers ask for each secret, chamber stops, and nobody can write under this alias", message(s.Corrupt))
+		f := finding(admin.CheckCorruptIndex, admin.Serious, "is not a valid index: %s. Readers request each secret, chamber fails, and nobody can write under this alias", message(s.Corrupt))
 		f.index = in.targetOf(s)
 		in.add(f)
 		return
