@@ -60,7 +60,7 @@ func (c *ExecCmd) Run(ctx context.Context, a *app.App) error {
 		return err
 	}
 	if p.mark != "" {
-		return run.NewMasked(a, env, p.mark).Run(a, p.path, p.argv, env.Strings())
+		return (&run.Parent{Mark: p.mark}).Run(a, p.path, p.argv, env)
 	}
 	return run.Replace(ctx, a, p.path, p.argv, env.Strings())
 }

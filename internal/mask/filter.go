@@ -128,6 +128,16 @@ func (f *Filter) flush() error {
 	return err
 }
 
+// Use hides the secrets of another matcher from now on. It reports whether it does: it doesn't while
+// bytes are kept back, because the beginning of a secret may be among them.
+func (f *Filter) Use(m *Matcher) bool {
+	if len(f.kept) > 0 {
+		return false
+	}
+	f.m, f.state = m, 0
+	return true
+}
+
 // Keeps reports whether bytes are kept back that [Filter.Pause] might write.
 func (f *Filter) Keeps() bool { return f.written < len(f.kept) }
 

@@ -311,3 +311,24 @@ func BenchmarkFilter(b *testing.B) {
 		}
 	})
 }
+
+// TestAFilterUsesOtherSecrets: but not within one, which would show its end.
+func TestAFilterUsesOtherSecrets(t *testing.T) {
+	before, after := New([]Secret{{"api/k", "old-password"}}), New([]Secret{{"api/k", "new-password"}})
+	var out bytes.Buffer
+	f := before.NewFilter(&out, mark)
+	for _, step := range []struct {
+		text string
+		used bool
+	}{{"a old-pass", false}, {"word b ", true}, {"old-password new-pass", false}, {"word", true}} {
+		if _, err := f.Write([]byte(step.text)); err != nil {
+			t.Fatal(err)
+		}
+		if used := f.Use(after); used != step.used {
+			t.Errorf("after %q the others are used: %v", step.text, used)
+		}
+	}
+	if err := f.Close(); err != nil || out.String() != "a *** b old-password ***" {
+		t.Errorf("the output is %q, error %v", &out, err)
+	}
+}

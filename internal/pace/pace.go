@@ -21,6 +21,9 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// After returns a channel that receives the time when d has passed.
+func After(d time.Duration) <-chan time.Time { return time.NewTimer(d).C }
+
 // Jitter returns a random duration between 0 and limit, so that clients that collided don't collide
 // again.
 func Jitter(limit time.Duration) time.Duration {

@@ -55,7 +55,8 @@ func (p *program) openTerminal(r *relay, screen *os.File) error {
 // runOnTerminal runs the child on its terminal until it ends.
 func (p *program) runOnTerminal(signals <-chan os.Signal) (status, error) {
 	t := p.terminal
-	defer t.returnKeys()
+	defer t.close()
+	kill := func(s syscall.Signal) { _ = syscall.Kill(t.pid, s) }
 	reports, err := p.startLeader()
 	if err != nil {
 		return 0, fmt.Errorf("create a terminal for %s: %w", p.path, err)
@@ -89,7 +90,14 @@ func (p *program) runOnTerminal(signals <-chan os.Signal) (status, error) {
 			p.ended()
 			return status(w), nil
 		case s := <-signals:
+			p.signaled(s)
 			t.signal(s.(syscall.Signal))
+		case env := <-p.Changes:
+			p.changed(env, kill)
+		case <-p.hold:
+			p.released(kill)
+		case <-p.stopping:
+			kill(syscall.SIGKILL)
 		}
 	}
 }
@@ -113,9 +121,11 @@ func (p *program) startLeader() (<-chan leaderReport, error) {
 	if t.outer != nil {
 		leader.files = append(leader.files, t.outer)
 	}
-	if _, err := leader.fork(&syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: leaderTerminal}); err != nil {
+	pid, err := leader.fork(&syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: leaderTerminal})
+	if err != nil {
 		return nil, err
 	}
+	go waitFor(pid, func(syscall.Signal) {})
 	reports := make(chan leaderReport)
 	go func() {
 		defer close(reports)
@@ -198,6 +208,14 @@ func (t *terminal) returnKeys() {
 		_ = setTermios(t.outer, t.saved)
 	}
 	t.saved = nil
+}
+
+// close gives the outer terminal back.
+func (t *terminal) close() {
+	t.returnKeys()
+	if t.outer != nil {
+		_ = t.outer.Close()
+	}
 }
 
 // resize tells the child the size of the outer terminal. In the foreground it gets the signal from its

@@ -10,7 +10,7 @@ import (
 
 func childAttributes() *syscall.SysProcAttr { return nil }
 
-func (p *program) runOnTerminal(chan os.Signal) (status, error) { return 0, errors.ErrUnsupported }
+func (p *program) runOnTerminal(<-chan os.Signal) (status, error) { return 0, errors.ErrUnsupported }
 
 // dieOf ends this process by a signal. It returns if that can't be done.
 func dieOf(s syscall.Signal) {

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -40,11 +40,7 @@ func (s status) end() error {
 }
 
 // run runs the child until it ends.
-func (p *program) run() (status, error) {
-	signals := p.catch()
-	defer signal.Stop(signals)
-	// The system kills the child when this thread ends: it mustn't end before the process.
-	runtime.LockOSThread()
+func (p *program) run(signals <-chan os.Signal) (status, error) {
 	if p.terminal != nil {
 		return p.runOnTerminal(signals)
 	}
@@ -55,13 +51,21 @@ func (p *program) run() (status, error) {
 	p.started()
 	ends := make(chan syscall.WaitStatus, 1)
 	go func() { ends <- waitFor(pid, p.followStop(pid)) }()
+	kill := func(s syscall.Signal) { _ = syscall.Kill(pid, s) }
 	for {
 		select {
 		case w := <-ends:
 			p.ended()
 			return status(w), nil
 		case s := <-signals:
+			p.signaled(s)
 			p.forward(pid, s.(syscall.Signal))
+		case env := <-p.Changes:
+			p.changed(env, kill)
+		case <-p.hold:
+			p.released(kill)
+		case <-p.stopping:
+			kill(syscall.SIGKILL)
 		}
 	}
 }
@@ -160,4 +164,13 @@ func control(f *os.File, do func(fd int) error) error {
 	var failed error
 	err = raw.Control(func(fd uintptr) { failed = do(int(fd)) })
 	return errors.Join(err, failed)
+}
+
+// signalNamed returns a signal by its name, with or without SIG.
+func signalNamed(name string) (syscall.Signal, error) {
+	s := unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(name), "SIG"))
+	if s == 0 {
+		return 0, unknownSignal(name)
+	}
+	return s, nil
 }
