@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/coffer-secrets/coffer/internal/app"
@@ -11,11 +12,14 @@ import (
 type ConfigCmd struct{}
 
 // Run prints a row for each setting and where it comes from. Settings that most stores don't have
-// come last, and only when they are set.
+// come last, and only when they are set. Values that can't be used are reported at the end.
 func (*ConfigCmd) Run(ctx context.Context, a *app.App) error {
-	s, err := a.Settings()
+	s, wrong, err := a.AllSettings()
 	if err != nil {
 		return err
+	}
+	if s.Kind().String() == "" {
+		wrong = append(wrong, s.Check())
 	}
 	s, ofSDK := a.AWSRows(ctx, s)
 	rows := []app.ConfigRow{
@@ -38,11 +42,11 @@ func (*ConfigCmd) Run(ctx context.Context, a *app.App) error {
 	}
 	rows = a.WithoutCredentials(rows)
 	if a.Globals.JSON {
-		return render.JSON(a.Stdout, rows)
+		return cmp.Or(render.JSON(a.Stdout, rows), a.Report(wrong...))
 	}
 	t := a.Table("Setting", "Value", "From").Cuts("From").Drops("From")
 	for _, r := range rows {
 		t.Row(r.Name, r.Value, r.From)
 	}
-	return t.Print()
+	return cmp.Or(t.Print(), a.Report(wrong...))
 }

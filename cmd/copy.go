@@ -27,32 +27,27 @@ func (c *CopyCmd) Run(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
-	src, dst, err := app.LoadBoth(ctx, from, c.Source, to, c.Destination)
-	switch {
-	case err != nil:
-		return err
-	case src.Missing != nil:
-		return from.NearestTo(ctx, src.Missing)
-	case dst.Missing != nil && c.Destination == src.Service:
-		dst.Service = src.Service // a copy in another place keeps its name
-	}
-	destination := dst.Service
-	if src.Service == destination && from.Same(to) {
-		return app.Usage("%s can't be copied to itself", destination)
-	}
-	selected, err := c.selectSecrets(a, src.Contents, dst.Contents)
+	src, dst, err := c.load(ctx, a, from, to)
 	if err != nil {
 		return err
 	}
-	changes, results := c.plan(destination, selected, dst.Contents)
+	destination := dst.Service
+	selected, damaged, err := c.selectSecrets(a, src)
+	if err != nil {
+		return err
+	}
+	changes, results := c.plan(destination, selected, dst)
 	if c.DryRun {
 		if err := a.CheckKey(ctx, to); err != nil {
 			return err
 		}
-		return a.PrintPlannedChanges(results)
+		if err := a.PrintPlannedChanges(results); err != nil {
+			return err
+		}
+		return a.Report(append(damaged, c.hinted(app.PlanFailure(results)))...)
 	}
 	if err := c.reportConflicts(a, results); err != nil {
-		return err
+		return a.Report(append(damaged, err)...)
 	}
 	written, err := app.WriteChanges(ctx, to, destination, changes, store.WriteOptions{PreserveCase: true, Adopt: c.Adopt})
 	if len(written) == 0 && err != nil {
@@ -61,39 +56,57 @@ func (c *CopyCmd) Run(ctx context.Context, a *app.App) error {
 	if printErr := a.ReportChanges(destination, append(unchanged(results), written...), err); printErr != nil {
 		return printErr
 	}
-	return err
+	return a.Report(append(damaged, err)...)
 }
 
-// selectSecrets returns the secrets to copy. It prints how many are hidden from the caller.
-func (c *CopyCmd) selectSecrets(a *app.App, src, dst store.Contents) ([]store.Secret, error) {
-	if err := app.RefuseUnlisted(src, dst); err != nil {
-		return nil, err
+// load reads the services. Its error is the worst of what is wrong with either; it prints the rest.
+func (c *CopyCmd) load(ctx context.Context, a *app.App, from, to app.Place) (src, dst app.Contents, err error) {
+	src, dst, failed, err := app.LoadBoth(ctx, from, c.Source, to, c.Destination)
+	failed = append(failed, err)
+	if err == nil {
+		failed = append(failed, from.NearestTo(ctx, src.Missing))
+		failed = append(failed, a.Unreadable(true, src)...)
+		failed = append(failed, app.RefuseUnlisted(dst.Contents))
 	}
-	if err := a.RefuseUnreadable([]store.Contents{src}); err != nil {
-		return nil, err
+	if err := a.Report(failed...); err != nil {
+		return src, dst, err
 	}
-	if len(src.Secrets) == 0 {
-		return nil, app.NoSecrets("copy", src.Service, "")
+	if dst.Missing != nil && c.Destination == src.Service {
+		dst.Service = src.Service // a copy in another place keeps its name
 	}
+	if src.Service == dst.Service && from.Same(to) {
+		return src, dst, app.Usage("%s can't be copied to itself", dst.Service)
+	}
+	return src, dst, nil
+}
+
+// selectSecrets returns the secrets to copy, and the errors of those that are damaged.
+func (c *CopyCmd) selectSecrets(a *app.App, src app.Contents) (selected []store.Secret, damaged []error, err error) {
 	choice, err := c.Choose(src)
 	if err == nil {
 		err = a.RefuseMissed(choice, src.Service)
 	}
-	selected := app.ChosenOf(src, choice)
-	if err == nil && len(selected) == 0 {
-		err = app.NoKey(src.Service, c.Keys, c.Except)
+	if err != nil {
+		return nil, nil, err
 	}
-	return selected, err
+	selected, damaged = app.ChosenOf(src, choice), src.DamageOf(choice.Keys)
+	switch {
+	case len(selected) > 0:
+		return selected, damaged, nil
+	case len(damaged) > 0:
+		return nil, nil, a.Report(damaged...)
+	}
+	return nil, nil, app.NoKey(src.Service, c.Keys, c.Except)
 }
 
 // plan compares the secrets with those of the destination. It returns the values to write, and a
 // result for each secret.
-func (c *CopyCmd) plan(service string, selected []store.Secret, dst store.Contents) (changes []app.Change, results []store.Result) {
+func (c *CopyCmd) plan(service string, selected []store.Secret, dst app.Contents) (changes []app.Change, results []store.Result) {
 	taken := map[string]bool{}
 	for _, s := range selected {
 		id := store.ID{Service: service, Key: s.ID.Key}
 		r := store.Result{Meta: store.Meta{ID: id}, Outcome: store.Created}
-		existing, err := app.Existing(id, dst)
+		existing, err := dst.Existing(id)
 		switch {
 		case err != nil:
 			r.Outcome, r.Err = store.Failed, err
@@ -128,9 +141,13 @@ func (c *CopyCmd) reportConflicts(a *app.App, results []store.Result) error {
 			conflicts = append(conflicts, r.Err)
 		}
 	}
-	worst := a.Report(conflicts...)
+	return c.hinted(a.Report(conflicts...))
+}
+
+// hinted returns the worst error of the plan with its hint.
+func (c *CopyCmd) hinted(worst error) error {
 	if errors.Is(worst, app.ErrOtherValue) {
-		worst = app.WithHint(worst, "nothing was written; use --overwrite to write new versions, or coffer diff to compare")
+		return app.WithHint(worst, "nothing was written; use --overwrite to write new versions, or coffer diff to compare")
 	}
 	return worst
 }

@@ -87,7 +87,7 @@ func (c *DeleteCmd) refuseSameSecret(ctx context.Context, s store.Store, service
 	if len(lower) == len(c.Keys) {
 		return nil
 	}
-	contents, err := s.Load(ctx, service)
+	contents, err := app.LoadExactly(ctx, s, service)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func printDeleted(a *app.App, results []store.Result, err error) error {
 
 // refuseOtherCase returns an error if a key matches a stored key only without regard to case.
 func (c *DeleteCmd) refuseOtherCase(ctx context.Context, s store.Store, service string) error {
-	contents, err := s.Load(ctx, service)
+	contents, err := app.LoadExactly(ctx, s, service)
 	if err != nil {
 		return err
 	}
@@ -137,14 +137,11 @@ func (c *DeleteCmd) refuseOtherCase(ctx context.Context, s store.Store, service 
 
 // confirmAll prints every key of a service, asks, and returns them.
 func (c *DeleteCmd) confirmAll(ctx context.Context, a *app.App, s store.Store, service string) ([]string, error) {
-	contents, err := s.Load(ctx, service)
+	contents, err := app.LoadExactly(ctx, s, service)
 	if err != nil {
 		return nil, err
 	}
 	keys := contents.Keys()
-	if len(keys) == 0 {
-		return nil, app.NoSecrets("delete", service, "")
-	}
 	if c.Yes {
 		return keys, nil
 	}

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/coffer-secrets/coffer/internal/app"
-	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -32,6 +31,7 @@ const (
 	missingLeft  = "only right"
 	missingRight = "only left"
 	hiddenKey    = "hidden"
+	damagedKey   = "damaged"
 )
 
 // difference is one key of a comparison, with the secret of each side. A side without it is nil.
@@ -41,7 +41,7 @@ type difference struct {
 }
 
 // Run prints a row for each key that differs, or with --all for each key. The exit code is 1 if any key differs, or is hidden and so can't
-// be compared.
+// be compared; 8 if one is damaged.
 func (c *DiffCmd) Run(ctx context.Context, a *app.App) error {
 	from, to, err := c.Open(ctx, a)
 	if err != nil {
@@ -51,12 +51,15 @@ func (c *DiffCmd) Run(ctx context.Context, a *app.App) error {
 	if len(c.Versions) > 0 {
 		compare = c.versions
 	}
-	found, err := compare(ctx, a, from, to)
+	found, damaged, err := compare(ctx, a, from, to)
 	if err != nil {
 		return err
 	}
 	if err := c.print(a, found); err != nil {
 		return err
+	}
+	if len(damaged) > 0 {
+		return a.Report(damaged...)
 	}
 	if slices.ContainsFunc(found, func(d difference) bool { return d.state != same }) {
 		return &app.ExitError{Code: app.ExitOther}
@@ -64,48 +67,43 @@ func (c *DiffCmd) Run(ctx context.Context, a *app.App) error {
 	return nil
 }
 
-func (c *DiffCmd) services(ctx context.Context, a *app.App, from, to app.Place) ([]difference, error) {
+func (c *DiffCmd) services(ctx context.Context, a *app.App, from, to app.Place) ([]difference, []error, error) {
 	l, r, err := c.load(ctx, a, from, to)
 	if err != nil {
-		return nil, err
-	}
-	if err := app.RefuseUnlisted(l, r); err != nil {
-		return nil, err
-	}
-	if err := a.RefuseUnreadable([]store.Contents{l, r}); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	return c.compare(a, l, r)
 }
 
-// load reads both services. A missing one is an error, unless --allow-empty allows one of them.
-func (c *DiffCmd) load(ctx context.Context, a *app.App, from, to app.Place) (left, right store.Contents, err error) {
-	other := cmp.Or(c.Right, c.Left)
-	l, r, err := app.LoadBoth(ctx, from, c.Left, to, other)
-	switch {
-	case err != nil:
-		return left, right, err
-	case l.Service == r.Service && from.Same(to):
-		err = app.WithHint(app.Usage("%s can't be compared with itself", l.Service), "name another service, or --from-context and --to-context")
-	case l.Missing != nil && (r.Missing != nil || !c.AllowEmpty):
-		err = from.NearestTo(ctx, l.Missing)
-	case r.Missing != nil && !c.AllowEmpty:
-		err = to.NearestTo(ctx, r.Missing)
+// load reads both services. A missing one is an error, unless --allow-empty allows one of them. The error is
+// the worst of what is wrong with either; load prints the rest.
+func (c *DiffCmd) load(ctx context.Context, a *app.App, from, to app.Place) (l, r app.Contents, err error) {
+	l, r, failed, err := app.LoadBoth(ctx, from, c.Left, to, cmp.Or(c.Right, c.Left))
+	if err != nil {
+		return l, r, a.Report(append(failed, err)...)
 	}
-	for _, side := range []app.Side{l, r} {
-		if side.Missing != nil && err == nil {
-			a.Note("%s", app.Sentence(side.Missing))
+	if len(failed) == 0 && l.Service == r.Service && from.Same(to) {
+		return l, r, app.WithHint(app.Usage("%s can't be compared with itself", l.Service), "name another service, or --from-context and --to-context")
+	}
+	failed = append(failed, a.Unreadable(true, l, r)...)
+	one := len(failed) == 0 && (l.Missing == nil || r.Missing == nil)
+	for i, side := range []app.Contents{l, r} {
+		switch missing := []app.Place{from, to}[i].NearestTo(ctx, side.Missing); {
+		case missing == nil:
+		case one && c.AllowEmpty:
+			a.Note("%s", app.Sentence(missing))
+		case one:
+			failed = append(failed, app.WithHint(missing, "--allow-empty compares it all the same"))
+		default:
+			failed = append(failed, missing)
 		}
 	}
-	if err != nil && (l.Missing != nil) != (r.Missing != nil) {
-		err = app.WithHint(err, "--allow-empty compares it all the same")
-	}
-	return l.Contents, r.Contents, err
+	return l, r, a.Report(failed...)
 }
 
 // compare pairs the secrets of two services by key. Keys that differ only in case make a pair, as
-// copy would write one over the other.
-func (c *DiffCmd) compare(a *app.App, l, r store.Contents) ([]difference, error) {
+// copy would write one over the other. The errors of damaged secrets are returned too.
+func (c *DiffCmd) compare(a *app.App, l, r app.Contents) (found []difference, damaged []error, err error) {
 	byKey := map[string]*difference{}
 	at := func(key string) *difference {
 		if byKey[key] == nil {
@@ -115,14 +113,14 @@ func (c *DiffCmd) compare(a *app.App, l, r store.Contents) ([]difference, error)
 	}
 	chosen, err := c.Choose(l)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	others, err := c.Choose(r)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := a.RefuseMissed(chosen.Both(others), l.Service+" and "+r.Service); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	left, right := app.ChosenOf(l, chosen), app.ChosenOf(r, others)
 	for i, s := range left {
@@ -140,20 +138,24 @@ func (c *DiffCmd) compare(a *app.App, l, r store.Contents) ([]difference, error)
 			at(key).state = hiddenKey
 		}
 	}
-	if len(byKey) == 0 {
-		return nil, app.NoKey(l.Service+" and "+r.Service, c.Keys, c.Except)
+	for _, err := range slices.Concat(l.DamageOf(chosen.Keys), r.DamageOf(others.Keys)) {
+		if damaged = append(damaged, err); app.KeyOf(err) != "" {
+			at(app.KeyOf(err)).state = damagedKey
+		}
 	}
-	var found []difference
+	if len(byKey) == 0 {
+		return nil, nil, app.NoKey(l.Service+" and "+r.Service, c.Keys, c.Except)
+	}
 	for _, key := range slices.Sorted(maps.Keys(byKey)) {
 		found = append(found, byKey[key].withState())
 	}
-	return found, nil
+	return found, damaged, nil
 }
 
-// withState returns the difference with its state set. The state hidden stays.
+// withState returns the difference with its state set. The states hidden and damaged stay.
 func (d difference) withState() difference {
 	switch {
-	case d.state == hiddenKey:
+	case d.state != "":
 	case d.left == nil:
 		d.state = missingLeft
 	case d.right == nil:
@@ -167,23 +169,23 @@ func (d difference) withState() difference {
 }
 
 // versions compares two versions of one secret.
-func (c *DiffCmd) versions(ctx context.Context, _ *app.App, from, to app.Place) ([]difference, error) {
+func (c *DiffCmd) versions(ctx context.Context, a *app.App, from, to app.Place) ([]difference, []error, error) {
 	if len(c.Versions) != 2 || c.Versions[0] < 1 || c.Versions[1] < 1 || c.Right == "" {
-		return nil, app.Usage("--versions N,M compares two versions of a secret: diff SERVICE KEY --versions 3,7")
+		return nil, nil, app.Usage("--versions N,M compares two versions of a secret: diff SERVICE KEY --versions 3,7")
 	}
 	if _, err := app.NewID(c.Left, c.Right); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	secrets := make([]store.Secret, 2)
 	places := []app.Place{from, to}
-	err := pace.Each(ctx, len(places), len(places), func(ctx context.Context, i int) (err error) {
+	failed, err := app.Each(ctx, len(places), len(places), func(ctx context.Context, i int) (err error) {
 		secrets[i], err = app.InService(ctx, places[i].Store, c.Left, func(service string) (store.Secret, error) {
 			return places[i].Read(ctx, store.ID{Service: service, Key: c.Right}, c.Versions[i])
 		})
 		return err
 	})
-	if err != nil {
-		return nil, err
+	if err := a.Report(append(failed, err)...); err != nil {
+		return nil, nil, err
 	}
-	return []difference{difference{key: secrets[0].ID.Key, left: &secrets[0], right: &secrets[1]}.withState()}, nil
+	return []difference{difference{key: secrets[0].ID.Key, left: &secrets[0], right: &secrets[1]}.withState()}, nil, nil
 }

@@ -52,7 +52,7 @@ func (c *DiffCmd) print(a *app.App, found []difference) error {
 		}
 	}
 	var parts []string
-	for _, state := range []string{same, differs, missingLeft, missingRight, hiddenKey} {
+	for _, state := range []string{same, differs, missingLeft, missingRight, hiddenKey, damagedKey} {
 		if counts[state] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[state], state))
 		}

@@ -38,16 +38,14 @@ func (c *EditCmd) Run(ctx context.Context, a *app.App) error {
 	case err != nil:
 		return err
 	}
-	if err := app.RefuseUnlisted(before); err != nil {
+	if err := a.Report(a.Unreadable(true, before)...); err != nil {
 		return err
 	}
-	if err := a.RefuseUnreadable([]store.Contents{before}); err != nil {
-		return err
-	}
+	a.NoteDamaged(before)
 	e := edit.New(a, before, edit.Options{Format: c.Format, Yes: c.Yes, PreserveCase: c.PreserveCase, Adopt: c.Adopt})
 	path, err := e.Run(s)
 	if path != "" {
 		a.Say("your edits are in %s; delete the file when you are done", path)
 	}
-	return err
+	return a.Report(append(before.Damaged, err)...)
 }

@@ -109,12 +109,7 @@ func (c *ExecCmd) environment(ctx context.Context, a *app.App) (environ.Environm
 
 // contents reads the secrets, of which none that the command needs may be missing.
 func (c *ExecCmd) contents(ctx context.Context, a *app.App) ([]store.Contents, error) {
-	a.Unverified = c.Unverified
-	all, err := a.Load(ctx, c.Services, c.AllowEmpty)
-	if err != nil {
-		return nil, err
-	}
-	return all, a.RefuseIncomplete(all, c.ReadFlags)
+	return a.LoadComplete(ctx, c.Services, c.ReadFlags)
 }
 
 // mark returns what is shown instead of a secret; "" if secrets are not to be hidden.

@@ -35,12 +35,8 @@ func (c *ExportCmd) Run(ctx context.Context, a *app.App) error {
 	case c.Prefix != "" && !variables:
 		return app.Usage("--prefix can't be used with %s: it is for formats that print variables", c.Format)
 	}
-	a.Unverified = c.Unverified
-	all, err := a.Load(ctx, c.Services, c.AllowEmpty)
+	all, err := a.LoadComplete(ctx, c.Services, c.ReadFlags)
 	if err != nil {
-		return err
-	}
-	if err := a.RefuseIncomplete(all, c.ReadFlags); err != nil {
 		return err
 	}
 	rules := c.rules()
@@ -143,12 +139,8 @@ func (c *EnvCmd) Run(ctx context.Context, a *app.App) error {
 	case c.EscapeStrings:
 		format = "shell-escaped"
 	}
-	a.Unverified = c.Unverified
-	all, err := a.Load(ctx, c.Services, c.AllowEmpty)
+	all, err := a.LoadComplete(ctx, c.Services, c.ReadFlags)
 	if err != nil {
-		return err
-	}
-	if err := a.RefuseIncomplete(all, c.ReadFlags); err != nil {
 		return err
 	}
 	rules := c.rules()

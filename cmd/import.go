@@ -62,14 +62,7 @@ func (c *ImportCmd) Run(ctx context.Context, a *app.App) error {
 			importer.DropExisting(values, contents)
 		}
 		if c.DryRun {
-			results, err := importer.Plan(service, values, contents, stale, c.PreserveCase)
-			if err == nil {
-				err = a.CheckKey(ctx, app.Place{Store: s, Settings: a.InForce})
-			}
-			if err != nil {
-				return err
-			}
-			return a.PrintPlannedChanges(results)
+			return c.printPlan(ctx, a, s, values, contents, stale)
 		}
 	}
 	if err := c.confirm(a, service, stale); err != nil {
@@ -80,6 +73,8 @@ func (c *ImportCmd) Run(ctx context.Context, a *app.App) error {
 		var deleted []store.Result
 		deleted, err = s.Delete(ctx, service, stale...)
 		results = append(results, deleted...)
+	} else if len(stale) > 0 && len(results) > 0 {
+		a.Say("%s: nothing was deleted, since not all was written", service)
 	}
 	if len(results) == 0 && err != nil {
 		return err
@@ -94,6 +89,21 @@ func (c *ImportCmd) Run(ctx context.Context, a *app.App) error {
 		return app.WithHint(err, "what is stored is kept; run the same import again to do the rest")
 	}
 	return err
+}
+
+// printPlan prints what an import would do. Its error is the worst with which the import would end.
+func (c *ImportCmd) printPlan(ctx context.Context, a *app.App, s store.Store, values map[string]store.Value, contents app.Contents, stale []string) error {
+	results, err := importer.Plan(contents.Service, values, contents, stale, c.PreserveCase)
+	if err == nil {
+		err = a.CheckKey(ctx, app.Place{Store: s, Settings: a.InForce})
+	}
+	if err == nil {
+		err = a.PrintPlannedChanges(results)
+	}
+	if err != nil {
+		return err
+	}
+	return app.Worst(append(contents.Damaged, app.PlanFailure(results))...)
 }
 
 // write stores the values, and returns the name of the service in which they are.

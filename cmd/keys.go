@@ -38,12 +38,12 @@ func (c *KeysCmd) Run(ctx context.Context, a *app.App) error {
 			return err
 		}
 	}
-	uses, unknown, failures := keyuse.List(ctx, a, s, services, c.Key)
+	uses, unknown, failures, err := keyuse.List(ctx, a, s, services, c.Key)
+	if err != nil {
+		return a.Report(append(failures, err)...)
+	}
 	if c.AllowEmpty {
 		failures = slices.DeleteFunc(failures, app.IsMissingService)
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
 	}
 	if len(uses) == 0 && len(failures) > 0 {
 		return a.Report(failures...)

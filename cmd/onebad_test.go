@@ -89,7 +89,11 @@ func oneBadS3(t *testing.T) oneBad {
 	}
 }
 
-const damaged = `secret "same" in service "bad"`
+const (
+	damaged      = `secret "same" in service "bad"`
+	closedDenied = `not allowed to read the secrets of service "closed"`
+	shutDenied   = `not allowed to read the secrets of service "shut"`
+)
 
 // oneBadLines are commands that handle several secrets or services. What they print has the good ones,
 // and what they say names the others.
@@ -103,16 +107,27 @@ var oneBadLines = map[string]struct {
 	"services -s":                         {8, []string{"api/good", "bad/good", "closed/same", "web/same"}, []string{damaged}, nil},
 	"list api bad web":                    {8, []string{"api", "bad", "web"}, []string{damaged}, nil},
 	"list bad":                            {8, []string{"good\t1"}, []string{damaged}, nil},
-	"list api closed web":                 {5, []string{"api", "web"}, []string{`not allowed to read the secrets of service "closed"`}, nil},
+	"list api closed web":                 {5, []string{"api", "web"}, []string{closedDenied}, nil},
 	"list closed bad nope api":            {8, []string{"api", "bad"}, []string{damaged, `"closed"`, `service "nope" has no secrets`}, nil},
 	"list nope api":                       {3, []string{"api"}, []string{`service "nope" has no secrets`}, nil},
 	"audit bad":                           {8, []string{"good\t1"}, []string{damaged}, nil},
 	"keys":                                {0, []string{"api", "bad", "closed", "web"}, nil, nil},
 	"keys nope api":                       {3, []string{"api"}, []string{`service "nope" has no secrets`}, nil},
 	"exec api bad nope -- echo it-ran":    {8, nil, []string{damaged, `service "nope" has no secrets`}, []string{"it-ran"}},
-	"exec closed api shut -- echo it-ran": {5, nil, []string{`not allowed to read the secrets of service "closed"`, `not allowed to read the secrets of service "shut"`}, []string{"it-ran"}},
+	"exec closed api shut -- echo it-ran": {5, nil, []string{closedDenied, shutDenied}, []string{"it-ran"}},
 	"env api nope other":                  {3, nil, []string{`service "nope" has no secrets`, `service "other" has no secrets`}, []string{"export"}},
-	"export bad closed nope":              {8, nil, []string{damaged, `service "nope" has no secrets`}, []string{"good"}},
+	"export bad closed nope":              {8, nil, []string{damaged, closedDenied, `service "nope" has no secrets`}, []string{"good"}},
+	"env shut closed bad api":             {8, nil, []string{damaged, closedDenied, shutDenied}, []string{"export"}},
+	"exec nope shut bad -- echo it-ran":   {8, nil, []string{damaged, shutDenied, `service "nope" has no secrets`}, []string{"it-ran"}},
+	"diff bad api":                        {8, []string{"good\tdiffers", "same\tdamaged"}, []string{damaged}, nil},
+	"diff bad web --keys good":            {1, []string{"good\tdiffers"}, nil, []string{damaged}},
+	"diff closed shut":                    {5, nil, []string{closedDenied, shutDenied}, nil},
+	"diff closed nope":                    {5, nil, []string{closedDenied, `service "nope" has no secrets`}, nil},
+	"diff nope nada":                      {3, nil, []string{`service "nope" has no secrets`, `service "nada" has no secrets`}, nil},
+	"copy bad new --dry-run":              {8, []string{"good\t-\tcreated"}, []string{damaged}, nil},
+	"copy api bad --overwrite --dry-run":  {8, []string{"good\t1\tupdated", damaged}, []string{damaged}, nil},
+	"copy closed nope --dry-run":          {5, nil, []string{closedDenied}, nil},
+	"copy bad new --keys same":            {8, nil, []string{damaged}, nil},
 	"rekey nope bad web --same --create":  {8, nil, []string{`service "nope" has no secrets`, "web: nothing to move"}, nil},
 }
 
@@ -145,6 +160,113 @@ func TestOneBadThingDoesNotStopAll(t *testing.T) {
 	})
 }
 
+// oneBadStep is a command line and what it ends with. file is what import reads.
+type oneBadStep struct {
+	line, file string
+	exit       int
+	out, said  []string
+}
+
+// oneBadChanges are commands that change several secrets, in this order.
+var oneBadChanges = []oneBadStep{
+	{"import bad - --dry-run", `{"good":"x","more":"y","same":"z"}`, 8, []string{"good\t1\tupdated", "more\t-\tcreated", damaged}, []string{damaged}},
+	{"import bad - --skip-existing", `{"good":"x","more":"y","same":"z"}`, 8, nil, []string{"1 created", behind}},
+	{"import bad - --prune --yes", `{"good":"x"}`, 8, nil, []string{"keeps 1 secret: hidden from you, damaged,", "1 updated", "bad: nothing was deleted, since not all was written", behind}},
+	{"copy bad new", "", 8, nil, []string{"new: 2 created", damaged}},
+	{"read new good -q", "", 0, []string{"x"}, nil},
+	{"copy api bad --overwrite", "", 8, nil, []string{damaged}}, // nothing is written, as same can't be
+	{"read bad good -q", "", 0, []string{"x"}, nil},
+	{"edit bad --yes", "", 8, nil, []string{"1 secret left out, because it is damaged: same", "bad/good: changed", "1 updated", damaged}},
+	{"read bad good -q", "", 0, []string{"edited"}, nil},
+	{"delete bad good", "", 8, nil, []string{"bad/same.json"}}, // the number of its version is in no index
+	{"services -s bad", "", 8, nil, []string{damaged}},
+}
+
+const behind = `the change is stored, but the index is not up to date`
+
+// oneBadDeletes are commands that delete, in this order.
+var oneBadDeletes = []oneBadStep{
+	{"delete bad good Good", "", 2, nil, []string{"name the same secret"}},
+	{"delete bad Good --exact-key", "", 3, nil, []string{`no secret "Good" in service "bad"`}},
+	{"delete bad --service --yes", "", 8, nil, []string{"bad/good: deleted (was version 1)", damaged + ": ", behind}},
+	{"services -s bad", "", 8, nil, []string{damaged}},
+}
+
+func TestOneBadThingDoesNotStopChanges(t *testing.T) {
+	withOneBad(t, func(s oneBad) { s.steps(oneBadChanges) })
+}
+
+func TestOneBadThingDoesNotStopDeletes(t *testing.T) {
+	withOneBad(t, func(s oneBad) { s.steps(oneBadDeletes) })
+}
+
+func (s oneBad) steps(all []oneBadStep) {
+	s.env = append(s.env, "EDITOR=sed -i s/x/edited/")
+	for _, step := range all {
+		got := s.run(step.line, step.file)
+		if got.exit != step.exit {
+			s.Errorf("coffer %s: exit code %d, want %d", step.line, got.exit, step.exit)
+		}
+		for _, text := range step.out {
+			if !strings.Contains(got.stdout, text) {
+				s.Errorf("coffer %s: standard output lacks %q", step.line, text)
+			}
+		}
+		for _, text := range step.said {
+			if !strings.Contains(got.stderr, text) {
+				s.Errorf("coffer %s: standard error lacks %q", step.line, text)
+			}
+		}
+		if strings.Contains(got.stdout+got.stderr, canary) {
+			s.Errorf("coffer %s: a value was printed", step.line)
+		}
+		if s.Failed() {
+			s.Fatalf("coffer %s\n%s\n%s", step.line, got.stdout, got.stderr)
+		}
+	}
+}
+
+// migrate moves the good secrets of a service whose others are damaged, and the other services.
+func TestADamagedSecretDoesNotStopAMigration(t *testing.T) {
+	s := oneBadLocal(t)
+	s.fill()
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	there := "contexts: {there: {backend: local, dir: " + t.TempDir() + "/there}}\n"
+	if err := os.WriteFile(file, []byte(there), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.env = append(s.env, "COFFER_CONFIG="+file)
+	got := s.run("migrate bad closed api --to-context there", "")
+	if got.exit != 8 || strings.Count(got.stderr, damaged) != 1 || strings.Count(got.stderr, closedDenied) != 1 || !strings.Contains(got.stderr, "bad: 1 created, 1 failed") {
+		t.Errorf("migrate: %+v", got)
+	}
+	for _, line := range []string{"diff api --to-context there", "diff bad --keys good --to-context there"} {
+		if got := s.run(line, ""); got.exit != 0 {
+			t.Errorf("coffer %s: %+v", line, got)
+		}
+	}
+}
+
+// config prints every setting, and then each value that can't be used.
+func TestConfigNamesEveryBadSetting(t *testing.T) {
+	s := onLocal(t)
+	s.env = append(s.env, "COFFER_RETRIES=few", "COFFER_TIMEOUT=soon", "COFFER_RETRY_MODE=never")
+	got := s.run("config", "")
+	for _, text := range []string{"dir\t", "retries\tfew\t$COFFER_RETRIES", "timeout\tsoon\t"} {
+		if !strings.Contains(got.stdout, text) {
+			t.Errorf("standard output lacks %q", text)
+		}
+	}
+	for _, text := range []string{`$COFFER_RETRIES: "few"`, `$COFFER_TIMEOUT: "soon"`, `$COFFER_RETRY_MODE: "never"`} {
+		if strings.Count(got.stderr, text) != 1 {
+			t.Errorf("standard error does not say %q once", text)
+		}
+	}
+	if got.exit != 7 || t.Failed() {
+		t.Fatalf("%+v", got)
+	}
+}
+
 // An outage, and credentials that end, would only repeat: they end everything, and are said once.
 func TestAnOutageEndsAllAtOnce(t *testing.T) {
 	s := oneBadS3(t)
@@ -155,7 +277,7 @@ func TestAnOutageEndsAllAtOnce(t *testing.T) {
 		}
 		return nil
 	})
-	for _, line := range []string{"find --by-value " + canary, "services -s", "list api bad web"} {
+	for _, line := range []string{"find --by-value " + canary, "services -s", "list api bad web", "keys bad web api", "diff bad web", "copy web bad --dry-run"} {
 		if got := s.run(line, ""); got.exit != 6 || got.stdout != "" || strings.Contains(got.stderr, canary) {
 			t.Errorf("coffer %s: %+v", line, got)
 		}

@@ -1,9 +1,11 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/coffer-secrets/coffer/internal/app"
@@ -188,25 +190,26 @@ func printCandidates(a *app.App, service string, found []admin.Candidate) error 
 		for i, c := range found {
 			out[i] = candidateJSON{app.NewSecretJSON(c.Meta), c.State, c.Versions, c.Stored, c.Deleted, app.ErrorText(c.Err)}
 		}
-		return render.JSON(a.Stdout, out)
+		return cmp.Or(render.JSON(a.Stdout, out), noteUnread(a, found))
 	}
 	t := a.Table("Key", "Version", "Last modified", "User", "Key alias", "Deleted", "State").
 		Drops("Key alias", "User", "Last modified", "Deleted")
-	var unread []admin.Candidate
 	for _, c := range found {
-		if c.Err != nil {
-			unread = append(unread, c)
-		}
 		t.Row(c.ID.Key, app.VersionCell(c.Version), c.Created, c.CreatedBy, c.KeyAlias, c.Deleted, c.State)
 	}
-	if err := t.Print(); err != nil {
-		return err
-	}
+	return cmp.Or(t.Print(), noteUnread(a, found))
+}
+
+// noteUnread prints which states can't be read. Its error has the exit code of the worst.
+func noteUnread(a *app.App, found []admin.Candidate) error {
+	unread := slices.DeleteFunc(slices.Clone(found), func(c admin.Candidate) bool { return c.Err == nil })
 	if len(unread) > 0 {
-		a.Note("%d of %s cannot be read:", len(unread), app.Count(len(found), "state"))
+		a.SayFailed("%d of %s cannot be read:", len(unread), app.Count(len(found), "state"))
 	}
+	var worst error
 	for _, c := range unread {
-		a.Note("%s: %s", c.State, app.Sentence(c.Err))
+		a.SayFailed("%s: %s", c.State, app.Sentence(c.Err))
+		worst = app.Worst(worst, c.Err)
 	}
-	return nil
+	return app.Told(worst)
 }

@@ -90,10 +90,10 @@ func TestStatesThatMayNotBeReadAreCounted(t *testing.T) {
 	b.do("delete team db_url", "")
 	b.do("delete team pager --kms-key-alias alias/ops", "")
 	b.SetPolicy(dev.AccessKeyID, s3test.Policy{DenyDecrypt: []string{"alias/ops"}})
-	b.wants("restore team --deleted", "", 0, []string{"db_url\t1", "pager\t-"}, []string{
+	b.wants("restore team --deleted", "", 5, []string{"db_url\t1", "pager\t-"}, []string{
 		"coffer: 1 of 2 states cannot be read:\n", "not allowed to get a version of team/pager.json (AccessDenied)",
 	})
-	b.wants("restore team --deleted --json", "", 0, []string{`"error": "secret \"pager\" in service \"team\": not allowed`}, nil)
+	b.wants("restore team --deleted --json", "", 5, []string{`"error": "secret \"pager\" in service \"team\": not allowed`}, nil)
 	b.wants("restore team pager --deleted", "", 5, nil, []string{"not allowed to", "kms:Decrypt"})
 	b.SetPolicy(dev.AccessKeyID, s3test.Policy{DenyListVersions: true})
 	b.wants("restore team --deleted", "", 5, nil, []string{"not allowed to list the versions of team/", "\n  you need s3:ListBucketVersions"})

@@ -20,14 +20,14 @@ type KeyFlags struct {
 	Except []string `placeholder:"GLOB" help:"Leave out keys that match."`
 }
 
-// Choose returns which keys of a service the flags select, hidden ones too, and which of their patterns fit
-// no key of it. Its errors are those of [environ.Choose].
-func (f KeyFlags) Choose(c store.Contents) (environ.Choice, error) {
+// Choose returns which keys of a service the flags select, hidden and damaged ones too, and which of their
+// patterns fit no key of it. Its errors are those of [environ.Choose].
+func (f KeyFlags) Choose(c Contents) (environ.Choice, error) {
 	return environ.Choose(c.Service, c.Keys(), f.Keys, f.Except)
 }
 
 // ChosenOf returns the secrets that a choice selects.
-func ChosenOf(c store.Contents, choice environ.Choice) []store.Secret {
+func ChosenOf(c Contents, choice environ.Choice) []store.Secret {
 	var chosen []store.Secret
 	for _, s := range c.Secrets {
 		if choice.Keys[s.ID.Key] {
@@ -112,24 +112,6 @@ func markLeft(err error, service string, values map[string]store.Value, results 
 		*results = append(*results, store.Result{Meta: store.Meta{ID: store.ID{Service: service, Key: key}}, Outcome: store.Left, Err: err})
 	}
 	return err
-}
-
-// Existing returns the secret that a write of id would change: the one with the same key, in any
-// case; nil if there is none. The error says why the key must not be written.
-func Existing(id store.ID, c store.Contents) (*store.Secret, error) {
-	key, err := store.Lookup(id.Key, c.Keys())
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return nil, nil
-	case err != nil:
-		return nil, &store.Error{Op: "write", ID: id, Err: err}
-	}
-	for i := range c.Secrets {
-		if c.Secrets[i].ID.Key == key {
-			return &c.Secrets[i], nil
-		}
-	}
-	return nil, &store.Error{Op: "write", ID: id, Err: fmt.Errorf("%w: it exists, but is hidden from you", store.ErrDenied)}
 }
 
 // ReportChanges prints the results for a service: how many of each outcome, and the failures. It

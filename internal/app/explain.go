@@ -129,6 +129,9 @@ func Sentence(err error) string {
 	if !errors.As(err, &op) {
 		return plainSentence(err)
 	}
+	if both := failures(err); len(both) > 0 {
+		return Sentence(both[0]) + "; " + Sentence(both[1])
+	}
 	name := subject(op.ID)
 	var missing *store.NotFoundError
 	var version *store.VersionError
@@ -156,6 +159,22 @@ func Sentence(err error) string {
 		return fmt.Sprintf("%s: the change is stored, but the index is not up to date: %s", name, plainSentence(cause(op.Err)))
 	}
 	return fmt.Sprintf("%s: %s", name, plainSentence(op.Err))
+}
+
+// failures returns the two failures of an error that joins them: that of a secret, and then that of the index.
+func failures(err error) []error {
+	var joined interface{ Unwrap() []error }
+	if !errors.As(err, &joined) {
+		return nil
+	}
+	of := func(err error) bool { var op *store.Error; return errors.As(err, &op) }
+	switch all := joined.Unwrap(); {
+	case len(all) == 1:
+		return failures(all[0])
+	case len(all) == 2 && of(all[0]) && of(all[1]):
+		return all
+	}
+	return nil
 }
 
 func nearest(e *store.NotFoundError) string {

@@ -11,18 +11,9 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// Load opens the store and reads the services that names mean, in parallel. Without allowEmpty, a
-// service without secrets is an error. If anything is wrong, Load prints every error but the worst.
-func (a *App) Load(ctx context.Context, services []string, allowEmpty bool) ([]store.Contents, error) {
-	all, failed, err := a.LoadReadable(ctx, services, allowEmpty)
-	if err := a.Report(append(failed, err)...); err != nil {
-		return nil, err
-	}
-	return all, nil
-}
-
-// LoadReadable is [App.Load] that leaves out what cannot be read: failed says why. Its error is one that
-// [EndsAll], or one of the command line.
+// LoadReadable opens the store and reads the services that names mean, in parallel. Without allowEmpty, a
+// service without secrets is a failure. It leaves out what can't be read: failed says why. Its error is
+// one that [EndsAll], or one of the command line.
 func (a *App) LoadReadable(ctx context.Context, services []string, allowEmpty bool) (contents []store.Contents, failed []error, err error) {
 	s, err := a.Open(ctx)
 	if err != nil {
@@ -215,28 +206,40 @@ func (a *App) ReportUnreadable(all []store.Contents) (readable []store.Contents,
 	return readable, failed
 }
 
-// RefuseIncomplete returns an error if secrets are missing that a program needs: besides those of
-// [App.RefuseUnreadable], an empty service, an unverified index, and what the flags require.
-func (a *App) RefuseIncomplete(all []store.Contents, f ReadFlags) error {
-	if _, failed := a.ReportUnreadable(all); len(failed) > 0 {
-		return a.Report(failed...)
+// LoadComplete is [App.LoadReadable] for a command that passes the secrets to another program: a part of
+// them would be taken for the whole, so it returns an error if anything can't be read, or
+// [App.RefuseIncomplete] refuses it. It prints every error but the worst, so that all are named.
+func (a *App) LoadComplete(ctx context.Context, services []string, f ReadFlags) ([]store.Contents, error) {
+	a.Unverified = f.Unverified
+	all, failed, err := a.LoadReadable(ctx, services, f.AllowEmpty)
+	if err != nil {
+		return nil, a.Report(append(failed, err)...)
 	}
-	for _, c := range all {
+	return all, a.RefuseIncomplete(all, f, failed...)
+}
+
+// RefuseIncomplete returns an error if secrets are missing that a program needs: besides those of
+// [App.RefuseUnreadable], an empty service, an unverified index, and what the flags require. failed says what
+// could not be read. It prints every error but the worst.
+func (a *App) RefuseIncomplete(all []store.Contents, f ReadFlags, failed ...error) error {
+	readable, denied := a.ReportUnreadable(all)
+	failed = append(failed, denied...)
+	for _, c := range readable {
 		switch {
 		case c.Unlisted && !f.Unverified:
-			return WithHint(&unreadableError{c}, "--unverified trusts the index, which may not show recent changes and deletions")
+			failed = append(failed, WithHint(&unreadableError{c}, "--unverified trusts the index, which may not show recent changes and deletions"))
 		case len(c.Secrets) == 0 && !f.AllowEmpty && !a.InForce.Kind().Nowhere:
-			return NoSecrets("load", c.Service, "")
+			failed = append(failed, NoSecrets("load", c.Service, ""))
 		case f.RequireAll && len(c.Denied)+len(c.Hidden) > 0:
-			return &unreadableError{c}
+			failed = append(failed, &unreadableError{c})
 		}
 	}
-	for _, key := range f.Require {
-		if err := refuseWithout(key, all); err != nil {
-			return err
+	if len(failed) == 0 { // else a required key may be in what failed
+		for _, key := range f.Require {
+			failed = append(failed, refuseWithout(key, all))
 		}
 	}
-	return nil
+	return a.Report(failed...)
 }
 
 // refuseWithout returns an error unless a service has a readable secret with the key that a name means.

@@ -220,19 +220,6 @@ func MustExist(ctx context.Context, s store.Store, op, service string) error {
 	return NoSecrets(op, service, "")
 }
 
-// LoadService reads the service that a name means. If there is none, the contents are those of a new
-// service, and the error is that of a missing one.
-func LoadService(ctx context.Context, s store.Store, typed string) (store.Contents, error) {
-	if err := store.CheckService(typed); err != nil {
-		return store.Contents{}, err
-	}
-	c, err := InService(ctx, s, typed, func(service string) (store.Contents, error) { return loadOne(ctx, s, service, "") })
-	if IsMissingService(err) {
-		c = store.Contents{Service: strings.ToLower(typed)}
-	}
-	return c, err
-}
-
 // loadOne reads one service, or the versions of it that have a label. The error of a service without
 // secrets is that of a missing one.
 func loadOne(ctx context.Context, s store.Store, service, label string) (c store.Contents, err error) {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -120,45 +119,10 @@ func (p Place) Same(q Place) bool {
 	return p.Region.Value == q.Region.Value && p.Profile.Value == q.Profile.Value && p.EndpointURL.Value == q.EndpointURL.Value
 }
 
-// Side is what one of two stores has of a service. If Missing is not nil, the contents are those of a
-// service that does not exist yet.
-type Side struct {
-	store.Contents
-	Missing error
-}
-
-// LoadBoth reads the service of the source and that of the destination which names mean, in parallel.
-func LoadBoth(ctx context.Context, from Place, source string, to Place, destination string) (src, dst Side, err error) {
-	for _, service := range []string{source, destination} {
-		if err := store.CheckService(service); err != nil {
-			return src, dst, err
-		}
-	}
-	err = pace.All(ctx,
-		func(ctx context.Context) (err error) {
-			src, err = loadSide(ctx, from, source)
-			return err
-		},
-		func(ctx context.Context) (err error) {
-			dst, err = loadSide(ctx, to, destination)
-			return err
-		},
-	)
-	return src, dst, err
-}
-
-func loadSide(ctx context.Context, p Place, typed string) (Side, error) {
-	c, err := inService(ctx, p.Store, typed, func(service string) (store.Contents, error) { return loadOne(ctx, p.Store, service, "") })
-	if IsMissingService(err) {
-		return Side{Contents: store.Contents{Service: strings.ToLower(typed)}, Missing: err}, nil
-	}
-	return Side{Contents: c}, err
-}
-
 // NearestTo adds the nearest service of a store to the error of a missing one.
 func (p Place) NearestTo(ctx context.Context, missing error) error {
 	var e *store.Error
-	if !errors.As(missing, &e) {
+	if missing == nil || !errors.As(missing, &e) {
 		return missing
 	}
 	return withNearest(ctx, p.Store, e.ID.Service, missing)

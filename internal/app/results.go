@@ -108,7 +108,7 @@ func (a *App) PrintPlan(columns, drop []string, rows []PlanRow, data func() erro
 	return t.Print()
 }
 
-// PrintPlannedChanges prints the plan for the secrets of one service.
+// PrintPlannedChanges prints the plan for the secrets of one service. [PlanFailure] is its error.
 func (a *App) PrintPlannedChanges(results []store.Result) error {
 	SortResults(results)
 	rows := make([]PlanRow, len(results))
@@ -116,4 +116,13 @@ func (a *App) PrintPlannedChanges(results []store.Result) error {
 		rows[i] = PlanRow{Cells: []any{r.Meta.ID.Key, VersionCell(r.Meta.Version)}, Change: string(r.Outcome), Err: r.Err}
 	}
 	return a.PrintPlan([]string{"Key", "Version"}, []string{"Version"}, rows, func() error { return a.PrintResults(results) })
+}
+
+// PlanFailure returns the worst of what a plan can't do, with which the dry run ends, as the run would.
+func PlanFailure(results []store.Result) error {
+	errs := make([]error, len(results))
+	for i, r := range results {
+		errs[i] = r.Err
+	}
+	return Worst(errs...)
 }

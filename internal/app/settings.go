@@ -44,12 +44,26 @@ func (a *App) Settings() (*Settings, error) {
 	if a.InForce != nil {
 		return a.InForce, nil
 	}
-	g := a.Globals
-	file, err := a.ConfigFile()
+	s, wrong, err := a.AllSettings()
+	if len(wrong) > 0 {
+		err = wrong[0]
+	}
 	if err != nil {
 		return nil, err
 	}
-	s := &Settings{File: file}
+	a.InForce = s
+	return s, nil
+}
+
+// AllSettings returns the settings even if some have a value that can't be used: wrong says which. Its error
+// is that of a configuration file that can't be read.
+func (a *App) AllSettings() (s *Settings, wrong []error, err error) {
+	g := a.Globals
+	file, err := a.ConfigFile()
+	if err != nil {
+		return nil, nil, err
+	}
+	s = &Settings{File: file}
 	for _, v := range []struct {
 		to          *Setting
 		flag, given string
@@ -81,17 +95,13 @@ func (a *App) Settings() (*Settings, error) {
 	if variable := s.Kind().EndpointVariable; variable != "" {
 		s.EndpointURL = a.resolve("--endpoint-url", g.EndpointURL, []string{"COFFER_ENDPOINT_URL", variable}, file.from(&file.EndpointURL), file.EndpointURL, "")
 	}
-	if err := a.directories(s); err != nil {
-		return nil, err
+	_, badTimeout := a.setTimeout(s)
+	for _, err := range []error{a.directories(s), s.checkRetries(), s.checkRetryMode(), badTimeout} {
+		if err != nil {
+			wrong = append(wrong, err)
+		}
 	}
-	if err := s.checkRetries(); err != nil {
-		return nil, err
-	}
-	if _, err := a.setTimeout(s); err != nil {
-		return nil, err
-	}
-	a.InForce = s
-	return s, nil
+	return s, wrong, nil
 }
 
 // resolve returns one setting. An empty variable counts as unset.
@@ -197,12 +207,14 @@ func (s *Settings) retries() (int, error) {
 	return max(n, 1), nil
 }
 
-// checkRetries returns an error if requests can't be repeated as configured. It is asked whether or not
-// the backend makes requests.
+// checkRetries and checkRetryMode return an error if requests can't be repeated as configured, whether or
+// not the backend makes requests.
 func (s *Settings) checkRetries() error {
-	if _, err := s.retries(); err != nil {
-		return err
-	}
+	_, err := s.retries()
+	return err
+}
+
+func (s *Settings) checkRetryMode() error {
 	if !slices.Contains([]string{awsconf.DefaultRetryMode, awsconf.PatientRetryMode}, s.RetryMode.Value) {
 		return s.RetryMode.refuse("retry_mode", "is neither standard nor adaptive")
 	}

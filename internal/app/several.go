@@ -58,6 +58,14 @@ func Worst(errs ...error) error {
 	return worst
 }
 
+// Told returns an error with the exit code of err, which has been printed; nil for nil.
+func Told(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &ExitError{Code: exitCode(err)}
+}
+
 // Report prints every error but the worst, and returns that one for the caller to return; nil if
 // there are none.
 func (a *App) Report(errs ...error) error {

@@ -29,13 +29,13 @@ type Options struct {
 type Edit struct {
 	Options
 	app    *app.App
-	before store.Contents
+	before app.Contents
 	keys   map[string]string // name in a dotenv file -> key
 	path   string            // of the file
 }
 
 // New returns an edit of the secrets of a service. before is what was read of it.
-func New(a *app.App, before store.Contents, o Options) *Edit {
+func New(a *app.App, before app.Contents, o Options) *Edit {
 	return &Edit{Options: o, app: a, before: before}
 }
 
@@ -135,7 +135,7 @@ func (e *Edit) compare(pairs []formats.Pair) (changes, error) {
 		if err != nil {
 			return changes{}, &store.Error{Op: "edit", ID: store.ID{Service: e.before.Service, Key: name}, Err: err}
 		}
-		existing, err := app.Existing(id, e.before)
+		existing, err := e.before.Existing(id)
 		if err != nil {
 			return changes{}, err
 		}

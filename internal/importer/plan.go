@@ -13,7 +13,7 @@ import (
 )
 
 // DropExisting removes the values whose keys the service has, in any case.
-func DropExisting(values map[string]store.Value, contents store.Contents) {
+func DropExisting(values map[string]store.Value, contents app.Contents) {
 	keys := contents.Keys()
 	for name := range values {
 		if _, err := store.Lookup(name, keys); !errors.Is(err, store.ErrNotFound) {
@@ -23,9 +23,9 @@ func DropExisting(values map[string]store.Value, contents store.Contents) {
 }
 
 // Stale returns the keys of the service that the file doesn't have, in any case. It leaves out
-// secrets that are hidden or under another key alias, as an import would not have written them, and
+// secrets that are hidden, damaged or under another key alias, as an import would not have written them, and
 // prints how many.
-func Stale(a *app.App, values map[string]store.Value, contents store.Contents) ([]string, error) {
+func Stale(a *app.App, values map[string]store.Value, contents app.Contents) ([]string, error) {
 	if len(values) == 0 {
 		return nil, app.WithHint(app.Usage("the file has no secrets: --prune would delete the whole service"), "coffer delete "+contents.Service+" --service does that")
 	}
@@ -35,7 +35,7 @@ func Stale(a *app.App, values map[string]store.Value, contents store.Contents) (
 	}
 	alias := a.InForce.AliasOfWrites()
 	var out []string
-	others := len(contents.Hidden)
+	others := len(contents.Hidden) + len(contents.Damaged)
 	for _, s := range contents.Secrets {
 		switch {
 		case inFile[strings.ToLower(s.ID.Key)]:
@@ -46,13 +46,13 @@ func Stale(a *app.App, values map[string]store.Value, contents store.Contents) (
 		}
 	}
 	if others > 0 {
-		a.Note("%s: --prune keeps %s: hidden from you, or under another key alias", contents.Service, app.Count(others, "secret"))
+		a.Note("%s: --prune keeps %s: hidden from you, damaged, or under another key alias", contents.Service, app.Count(others, "secret"))
 	}
 	return out, nil
 }
 
 // Plan returns what an import would do. stale are the keys that it would delete.
-func Plan(service string, values map[string]store.Value, contents store.Contents, stale []string, preserveCase bool) ([]store.Result, error) {
+func Plan(service string, values map[string]store.Value, contents app.Contents, stale []string, preserveCase bool) ([]store.Result, error) {
 	stored := map[string]string{} // key to store -> name in the file
 	keys, newest := contents.Keys(), map[string]store.Secret{}
 	for _, s := range contents.Secrets {
@@ -84,6 +84,10 @@ func Plan(service string, values map[string]store.Value, contents store.Contents
 				r.Outcome, r.Err = store.Failed, &store.Error{Op: "import", ID: id, Err: err}
 			}
 		case err == nil:
+			if _, err := contents.Existing(id); errors.Is(err, store.ErrCorrupt) {
+				r.Outcome, r.Err = store.Failed, err
+				break
+			}
 			r.Meta, r.Outcome = newest[key].Meta, store.Updated
 			r.Meta.ID = store.ID{Service: service, Key: key}
 			if newest[key].Value == value {

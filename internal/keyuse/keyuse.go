@@ -46,12 +46,12 @@ const (
 )
 
 // List returns what services have under each key. With a name, an alias or a key, it returns only
-// the uses of that key, and noKey counts the objects whose key the storage doesn't report. Failures
-// are of single services.
-func List(ctx context.Context, a *app.App, s store.Store, services []string, name string) (uses []*Use, noKey int, failures []error) {
-	uses, failures = inspectServices(ctx, a, s, services)
-	if ctx.Err() != nil {
-		return nil, 0, failures
+// the uses of that key, and noKey counts the objects whose key the storage doesn't report. failures
+// are of single services. The error is one that [app.EndsAll].
+func List(ctx context.Context, a *app.App, s store.Store, services []string, name string) (uses []*Use, noKey int, failures []error, err error) {
+	uses, failures, err = inspectServices(ctx, a, s, services)
+	if err != nil {
+		return nil, 0, failures, err
 	}
 	if alias := aliasOf(name); alias != "" {
 		var aliases []string
@@ -60,7 +60,7 @@ func List(ctx context.Context, a *app.App, s store.Store, services []string, nam
 		}
 		var err error
 		if name, err = store.MatchAlias(alias, aliases); err != nil {
-			return nil, 0, append(failures, fmt.Errorf("--key %s: %w", alias, err))
+			return nil, 0, append(failures, fmt.Errorf("--key %s: %w", alias, err)), nil
 		}
 	}
 	keys := describeKeys(ctx, s, uses, name)
@@ -72,26 +72,23 @@ func List(ctx context.Context, a *app.App, s store.Store, services []string, nam
 	for _, u := range uses {
 		u.classify(keys)
 	}
-	return uses, noKey, failures
+	return uses, noKey, failures, nil
 }
 
-// inspectServices inspects services, four in parallel, as each needs many requests. A failure of one
-// service doesn't stop the others.
-func inspectServices(ctx context.Context, a *app.App, s store.Store, services []string) (uses []*Use, failures []error) {
-	found, failed := make([][]*Use, len(services)), make([]error, len(services))
+// inspectServices inspects services, four in parallel, as each needs many requests.
+func inspectServices(ctx context.Context, a *app.App, s store.Store, services []string) (uses []*Use, failures []error, err error) {
+	found := make([][]*Use, len(services))
 	line := a.Progress(len(services), "services checked")
-	_ = pace.Each(ctx, 4, len(services), func(ctx context.Context, i int) error {
-		var in admin.Inspection
-		in, failed[i] = app.InService(ctx, s, services[i], func(service string) (admin.Inspection, error) { return inspect(ctx, s, service) })
-		if failed[i] == nil {
+	defer line.Done()
+	failures, err = app.Each(ctx, 4, len(services), func(ctx context.Context, i int) error {
+		in, err := app.InService(ctx, s, services[i], func(service string) (admin.Inspection, error) { return inspect(ctx, s, service) })
+		if err == nil {
 			found[i] = usesIn(in)
 		}
 		line.Add()
-		return nil
+		return err
 	})
-	line.Done()
-	failed = slices.DeleteFunc(failed, func(err error) bool { return err == nil })
-	return slices.Concat(found...), failed
+	return slices.Concat(found...), failures, err
 }
 
 // inspect inspects a service. On a backend without an inspector, only the aliases are known.
@@ -103,16 +100,16 @@ func inspect(ctx context.Context, s store.Store, service string) (admin.Inspecti
 		}
 		return in, err
 	}
-	contents, err := s.Load(ctx, service)
-	if err == nil && len(contents.Keys()) == 0 {
-		err = app.NoSecrets("inspect", service, "")
-	}
+	contents, err := app.LoadExactly(ctx, s, service)
 	in := admin.Inspection{Service: service}
 	for _, secret := range contents.Secrets {
 		in.Secrets = append(in.Secrets, admin.Inspected{Meta: secret.Meta})
 	}
 	for _, key := range contents.Hidden {
 		in.Secrets = append(in.Secrets, admin.Inspected{Meta: store.Meta{ID: store.ID{Service: service, Key: key}}, Hidden: true})
+	}
+	for _, damage := range contents.Damaged {
+		in.Secrets = append(in.Secrets, admin.Inspected{Meta: store.Meta{ID: store.ID{Service: service, Key: app.KeyOf(damage)}}})
 	}
 	return in, err
 }

@@ -60,10 +60,7 @@ func (m *Migration) Service(ctx context.Context, typed string) error {
 		return err
 	}
 	service := src.Service
-	if err := app.RefuseUnlisted(src, dst); err != nil {
-		return err
-	}
-	if err := m.app.RefuseUnreadable([]store.Contents{src}); err != nil {
+	if err := m.app.Report(append(m.app.Unreadable(true, src), app.RefuseUnlisted(dst.Contents))...); err != nil {
 		return err
 	}
 	moves, err := m.plan(ctx, service, src, dst)
@@ -92,11 +89,11 @@ func (m *Migration) RefuseMissed() error {
 }
 
 // load reads the service at the source, and at the destination the one of exactly the same name.
-func (m *Migration) load(ctx context.Context, typed string) (src, dst store.Contents, err error) {
+func (m *Migration) load(ctx context.Context, typed string) (src, dst app.Contents, err error) {
 	if src, err = app.LoadService(ctx, m.from.Store, typed); err != nil {
 		return src, dst, err
 	}
-	if dst, err = m.to.Load(ctx, src.Service); err != nil || dst.Listed > 0 {
+	if dst, err = app.LoadExactly(ctx, m.to.Store, src.Service); !app.IsMissingService(err) {
 		return src, dst, err
 	}
 	if m.there == nil {
@@ -115,7 +112,7 @@ func (m *Migration) load(ctx context.Context, typed string) (src, dst store.Cont
 }
 
 // failure returns the worst error of a service, and prints the others.
-func (m *Migration) failure(src store.Contents, moves []*move) error {
+func (m *Migration) failure(src app.Contents, moves []*move) error {
 	var failures []error
 	for _, v := range moves {
 		failures = append(failures, v.err)
@@ -136,7 +133,7 @@ func (m *Migration) failure(src store.Contents, moves []*move) error {
 }
 
 // plan finds out which values of each secret the destination doesn't have.
-func (m *Migration) plan(ctx context.Context, service string, src, dst store.Contents) ([]*move, error) {
+func (m *Migration) plan(ctx context.Context, service string, src, dst app.Contents) ([]*move, error) {
 	choice, err := m.Choose(src)
 	if err != nil {
 		return nil, err
@@ -153,7 +150,7 @@ func (m *Migration) plan(ctx context.Context, service string, src, dst store.Con
 	for i, s := range selected {
 		v := &move{source: s, key: s.ID.Key, outcome: store.Unchanged}
 		moves[i] = v
-		existing, err := app.Existing(store.ID{Service: service, Key: s.ID.Key}, dst)
+		existing, err := dst.Existing(store.ID{Service: service, Key: s.ID.Key})
 		if existing != nil {
 			v.key, v.version = existing.ID.Key, existing.Version
 			if taken[v.key] {
@@ -166,6 +163,10 @@ func (m *Migration) plan(ctx context.Context, service string, src, dst store.Con
 			continue
 		}
 		compares = append(compares, func(ctx context.Context) error { return m.compare(ctx, v, existing) })
+	}
+	for _, err := range src.DamageOf(choice.Keys) {
+		id := store.ID{Service: service, Key: app.KeyOf(err)}
+		moves = append(moves, &move{source: store.Secret{Meta: store.Meta{ID: id}}, key: id.Key, outcome: store.Failed, err: err})
 	}
 	return moves, eightAtOnce(ctx, compares)
 }
@@ -260,7 +261,7 @@ func (m *Migration) verify(ctx context.Context, service string, moves []*move) e
 	if countMissing(moves) == 0 {
 		return nil // the plan has compared them
 	}
-	dst, err := m.to.Load(ctx, service)
+	dst, err := app.LoadExactly(ctx, m.to.Store, service)
 	if err != nil {
 		return err
 	}
