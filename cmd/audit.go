@@ -19,9 +19,9 @@ type AuditCmd struct {
 	Service string `arg:"" help:"The service."`
 	Key     string `arg:"" optional:"" help:"The key. Without it: all secrets of the service."`
 
-	Trail bool   `name:"cloudtrail" help:"Show who read the secrets instead, as far as CloudTrail knows (only s3-kms and ssm)."`
-	Since string `placeholder:"TIME" help:"Only from this time on: 24h or 7d ago, or a date (default with --cloudtrail: 24h)."`
-	Until string `placeholder:"TIME" help:"Only up to this time."`
+	Trail bool   `name:"cloudtrail" help:"Show who read the secrets instead, according to CloudTrail (only s3-kms and ssm)."`
+	Since string `placeholder:"TIME" help:"Start at this time: 24h or 7d ago, or a date (default with --cloudtrail: 24h)."`
+	Until string `placeholder:"TIME" help:"End at this time."`
 
 	from, to time.Time // --since and --until; the zero time is no limit
 }

@@ -12,7 +12,7 @@ type CLI struct {
 	Read     ReadCmd     `cmd:"" group:"Secrets" reads:"" aliases:"get" help:"Print one secret."`
 	List     ListCmd     `cmd:"" group:"Secrets" reads:"" aliases:"ls" help:"List the secrets of services."`
 	Services ServicesCmd `cmd:"" group:"Secrets" reads:"" aliases:"list-services" help:"List services."`
-	Find     FindCmd     `cmd:"" group:"Secrets" reads:"" help:"Find the services that have a key, or a value."`
+	Find     FindCmd     `cmd:"" group:"Secrets" reads:"" help:"Find secrets by key or by value."`
 	History  HistoryCmd  `cmd:"" group:"Secrets" reads:"" help:"List the versions of a secret."`
 	Edit     EditCmd     `cmd:"" group:"Secrets" help:"Change the secrets of a service in an editor."`
 	Delete   DeleteCmd   `cmd:"" group:"Secrets" aliases:"rm" help:"Delete secrets with all their versions."`
@@ -31,11 +31,11 @@ type CLI struct {
 	Keys   KeysCmd   `cmd:"" group:"Keys and access" reads:"" help:"Show which keys encrypt your secrets, and whether they work."`
 	Rekey  RekeyCmd  `cmd:"" group:"Keys and access" help:"Move secrets to another key, with their history."`
 	Policy PolicyCmd `cmd:"" group:"Keys and access" help:"Print the IAM policies that a role needs, or check them."`
-	Share  ShareCmd  `cmd:"" group:"Keys and access" help:"Create a link to one secret that expires."`
+	Share  ShareCmd  `cmd:"" group:"Keys and access" help:"Create a temporary link to a secret."`
 	Audit  AuditCmd  `cmd:"" group:"Keys and access" reads:"" help:"Show who wrote secrets, or with --cloudtrail who read them."`
 
 	Init       InitCmd       `cmd:"" group:"Setup" help:"Create the bucket, the key and the alias if they don't exist."`
-	Doctor     DoctorCmd     `cmd:"" group:"Setup" aliases:"check" help:"Find problems of services and their bucket, and repair them."`
+	Doctor     DoctorCmd     `cmd:"" group:"Setup" aliases:"check" help:"Find and repair problems of services and their bucket."`
 	Config     ConfigCmd     `cmd:"" group:"Setup" reads:"" help:"Show the settings in force, and where each comes from."`
 	Whoami     WhoamiCmd     `cmd:"" group:"Setup" reads:"" help:"Show your identity, the store and its endpoints."`
 	Completion CompletionCmd `cmd:"" group:"Setup" reads:"" help:"Print a completion script for bash, zsh or fish."`

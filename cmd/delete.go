@@ -18,7 +18,7 @@ type DeleteCmd struct {
 	Keys    []string `arg:"" optional:"" name:"key" help:"The keys."`
 
 	Whole    bool `name:"service" help:"Delete all secrets of the service. Asks first."`
-	Purge    bool `help:"Also remove the old versions of the objects that a bucket with versioning keeps: those of the deleted secrets and of the service's indexes. Asks first."`
+	Purge    bool `help:"Also remove the old versions that a bucket with versioning keeps: those of the deleted secrets and of the service's indexes. Asks first."`
 	Yes      bool `short:"y" help:"Don't ask."`
 	ExactKey bool `help:"Delete only the key in exactly this case."`
 }

@@ -59,10 +59,10 @@ func faultsOfServers(t *testing.T) map[string]fault {
 		"has no address":              {at("https://nonexistent.invalid"), 6, "no answer from nonexistent.invalid (no such host)"},
 		"speaks plain HTTP":           {at("https://" + plain.Listener.Addr().String()), 7, "speaks plain HTTP, not TLS\n  write the endpoint as http://"},
 		"speaks TLS alone":            {at("http://" + encrypted.Listener.Addr().String()), 7, "speaks TLS, not plain HTTP\n  write the endpoint as https://"},
-		"has an unknown certificate":  {at(encrypted.URL), 7, "is not accepted: x509: certificate signed by unknown authority\n  AWS_CA_BUNDLE"},
+		"has an unknown certificate":  {at(encrypted.URL), 7, "is not accepted: x509: certificate signed by unknown authority\n  check the host name"},
 		"speaks another protocol":     {at("http://" + ssh), 7, ssh + " doesn't speak HTTP\n  check the port"},
-		"is behind no proxy":          {[]string{"COFFER_ENDPOINT_URL=", "COFFER_S3_BUCKET=bucket", "HTTPS_PROXY=http://" + nobody}, 7, " can't be used: " + nobody + ": connection refused\n  HTTPS_PROXY"},
-		"is behind a proxy that asks": {[]string{"COFFER_ENDPOINT_URL=", "COFFER_S3_BUCKET=bucket", "HTTPS_PROXY=" + proxy.URL}, 7, " returned 407 Proxy Authentication Required\n  HTTPS_PROXY"},
+		"is behind no proxy":          {[]string{"COFFER_ENDPOINT_URL=", "COFFER_S3_BUCKET=bucket", "HTTPS_PROXY=http://" + nobody}, 7, " can't be used: " + nobody + ": connection refused\n  check HTTPS_PROXY"},
+		"is behind a proxy that asks": {[]string{"COFFER_ENDPOINT_URL=", "COFFER_S3_BUCKET=bucket", "HTTPS_PROXY=" + proxy.URL}, 7, " returned 407 Proxy Authentication Required\n  check HTTPS_PROXY"},
 	}
 }
 
@@ -100,7 +100,7 @@ func TestPermanentFaultsEndAtOnce(t *testing.T) {
 		"an instance's metadata":         {"list api", fault{append(without, "AWS_EC2_METADATA_DISABLED=false", "AWS_EC2_METADATA_SERVICE_ENDPOINT=http://"+nobody), 7, nobody}},
 		"CloudTrail":                     {"audit api --cloudtrail", fault{[]string{"AWS_ENDPOINT_URL_CLOUDTRAIL=http://" + nobody}, 6, "cloudtrail:LookupEvents in us-east-1: no answer from " + nobody}},
 		"KMS":                            {"policy check reader api", fault{[]string{"AWS_ENDPOINT_URL_KMS=http://" + nobody}, 6, nobody}},
-		"a proxy of plain HTTP":          {"list api --allow-http", fault{[]string{"COFFER_ENDPOINT_URL=http://minio.invalid", "HTTP_PROXY=" + proxy.URL}, 7, " returned 407 Proxy Authentication Required\n  HTTPS_PROXY"}},
+		"a proxy of plain HTTP":          {"list api --allow-http", fault{[]string{"COFFER_ENDPOINT_URL=http://minio.invalid", "HTTP_PROXY=" + proxy.URL}, 7, " returned 407 Proxy Authentication Required\n  check HTTPS_PROXY"}},
 		"more attempts":                  {"list api -r 50", fault{[]string{"COFFER_ENDPOINT_URL=http://" + nobody, "AWS_MAX_ATTEMPTS=50"}, 6, nobody}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -214,7 +214,7 @@ func TestPermanentFaultsEndAtOnceOnADisk(t *testing.T) {
 				t.Skip("root may write everywhere")
 			}
 			b := onDisk(t, test.setting+"="+test.dir)
-			b.wantsEnd(test.line, fault{exit: test.exit, says: "the directory " + test.dir + " cannot be used: " + test.why})
+			b.wantsEnd(test.line, fault{exit: test.exit, says: "can't use the directory " + test.dir + ": " + test.why})
 		})
 	}
 	t.Run("an output file", func(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 
 // FindCmd finds the services that hold a key, or a value.
 type FindCmd struct {
-	Text    string `arg:"" optional:"" help:"Part of a key, or a pattern such as 'db_*'; with a slash, of service/key. With --by-value: - reads the value from standard input; without it coffer asks."`
+	Text    string `arg:"" optional:"" help:"Part of a key, or a pattern such as 'db_*'. With a slash, it applies to service/key. With --by-value, - reads the value from standard input; otherwise coffer asks."`
 	ByValue bool   `short:"v" help:"Find the secrets that have this value."`
 	Exact   bool   `short:"x" help:"Find only keys that are equal to TEXT."`
 }

@@ -182,7 +182,7 @@ func (c *ImportCmd) explain(err error, format string, body []byte) error {
 	err = fmt.Errorf("%s: %w", name, err)
 	switch {
 	case syntax != nil && syntax.Nested:
-		return app.WithHint(err, "--flatten _ joins the keys: a_b of b within a")
+		return app.WithHint(err, "use --flatten _ to join the keys: b in a becomes a_b")
 	case c.Format != "":
 		return err
 	}
@@ -194,7 +194,7 @@ func (c *ImportCmd) explain(err error, format string, body []byte) error {
 		return err // another format would not help: the error is about a key or about invalid UTF-8
 	}
 	if len(others) == 0 {
-		return app.WithHint(err, "it was read as "+format+"; --format names another: "+strings.Join(formats.ImportNames(), ", "))
+		return app.WithHint(err, "it was read as "+format+"; use --format to choose another: "+strings.Join(formats.ImportNames(), ", "))
 	}
 	return app.WithHint(err, "it was read as "+format+", and is also valid as "+strings.Join(others, ", as ")+": --format "+others[0])
 }
@@ -202,10 +202,10 @@ func (c *ImportCmd) explain(err error, format string, body []byte) error {
 // likeDotenv returns the error of a text that was read in another format although it begins as dotenv does. If
 // it can't be read as dotenv either, the error says where.
 func likeDotenv(name, format string, body []byte) error {
-	text := fmt.Sprintf("%s begins with NAME=value, but was read as %s, because no file name says that it is dotenv", name, format)
+	text := fmt.Sprintf("%s begins with NAME=value, but was read as %s, because its name doesn't say that it is dotenv", name, format)
 	if _, err := formats.Decode(bytes.NewReader(body), "dotenv", formats.Options{}); err != nil {
 		return app.WithHint(fmt.Errorf("%s; as dotenv it can't be read either: %w", text, err),
-			"correct it and use --format dotenv, or name its format: "+strings.Join(formats.ImportNames(), ", "))
+			"correct it and use --format dotenv, or choose its format: "+strings.Join(formats.ImportNames(), ", "))
 	}
 	return app.WithHint(fmt.Errorf("%w: %s", store.ErrInvalid, text), "--format dotenv reads it")
 }

@@ -20,7 +20,7 @@ import (
 // InitCmd creates the bucket and the key of a store, and changes their settings.
 type InitCmd struct {
 	Yes   bool   `short:"y" help:"Don't ask."`
-	Print string `enum:",terraform" default:"" placeholder:"FORMAT" help:"Create nothing; print everything as terraform."`
+	Print string `enum:",terraform" default:"" placeholder:"FORMAT" help:"Print everything as Terraform, and create nothing."`
 
 	Again bool `help:"Try again what an earlier init left out because the server didn't support it."`
 

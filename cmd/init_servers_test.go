@@ -24,7 +24,7 @@ type played struct {
 const (
 	noTLS     = "the policy that refuses requests without TLS: this connection uses none"
 	noBlock   = "public access: with it this server refuses a new object (403 AccessDenied)"
-	noVersion = "versions: with it this server accepts a put with If-None-Match: * over an existing object (it was taken)"
+	noVersion = "versions: with it this server accepts a put with If-None-Match: * over an existing object (it was accepted)"
 )
 
 func settings(q s3test.SettingsQuirks) s3test.Quirks { return s3test.Quirks{Settings: q} }

@@ -308,7 +308,7 @@ func TestInitRefuses(t *testing.T) {
 	}{
 		"a disabled key":        {setup: func(b *bench) { b.KMS.SetState("alias/app", s3test.Disabled) }, args: "init -y", exit: 7, stderr: "the key of alias/app is Disabled"},
 		"a key id of nobody":    {args: "init -y --kms-key-alias 00000000-0000-4000-8000-999999999999", exit: 7, stderr: "doesn't exist"},
-		"a denied bucket":       {setup: policy(s3test.Policy{DenyList: true}), args: "init -y", exit: 5, stderr: "look at the bucket b (Forbidden)\n  all AWS accounts share the names of buckets"},
+		"a denied bucket":       {setup: policy(s3test.Policy{DenyList: true}), args: "init -y", exit: 5, stderr: "get the bucket b (Forbidden)\n  all AWS accounts share the names of buckets"},
 		"a denied key":          {setup: policy(s3test.Policy{DenyDescribe: true}), args: "init -y", exit: 5, stderr: "kms:DescribeKey"},
 		"a backend of services": {args: "init -y --backend ssm", exit: 7, stderr: "the ssm backend has nothing to create"},
 	} {

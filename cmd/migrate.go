@@ -60,7 +60,7 @@ func (c *MigrateCmd) Run(ctx context.Context, a *app.App) error {
 			return a.Report(append(failures, app.WithHint(err, "what was written is kept; run the same command again to do the rest"))...)
 		case app.EndsAll(err):
 			if left := len(services) - i - 1; left > 0 {
-				a.Note("%s after it not migrated", app.Count(left, "service"))
+				a.Note("%s not migrated", app.Count(left, "service"))
 			}
 			return errors.Join(a.Report(append(failures, err)...), m.Report())
 		default:

@@ -32,7 +32,7 @@ type PolicyFlags struct {
 	Format    string   `enum:"json,terraform" default:"json" help:"json or terraform (default json)."`
 	Part      string   `enum:"all,identity,key,bucket" default:"all" help:"Print only one part of the JSON: identity, key or bucket."`
 	Keys      []string `name:"key" sep:"none" placeholder:"ALIAS" help:"Another key alias that the role uses."`
-	Tags      bool     `help:"The role reads and writes tags."`
+	Tags      bool     `help:"Include the permissions for tags."`
 	Principal string   `placeholder:"ARN" help:"The principal in the key policies."`
 }
 
@@ -175,7 +175,7 @@ func policyKeys(ctx context.Context, a *app.App, kms *awsconf.Keys, names []stri
 type PolicyCheckCmd struct {
 	Role    string `arg:"" enum:"reader,writer,operator" help:"The role: reader, writer or operator."`
 	Service string `arg:"" help:"The service."`
-	Tags    bool   `help:"The role reads and writes tags."`
+	Tags    bool   `help:"Include the permissions for tags."`
 }
 
 type trialJSON struct {

@@ -17,7 +17,7 @@ type RekeyCmd struct {
 	Services []string `arg:"" optional:"" name:"service" help:"The services."`
 
 	To          string `placeholder:"ALIAS" xor:"target" help:"The key alias to move the secrets to."`
-	Same        bool   `xor:"target" help:"Encrypt again what isn't under the key that its alias points to now."`
+	Same        bool   `xor:"target" help:"Encrypt again the secrets that aren't under the current key of their alias."`
 	From        string `placeholder:"ALIAS" help:"Move only secrets of this alias."`
 	AllServices bool   `help:"All services."`
 	DryRun      bool   `help:"Show what would be moved, and move nothing."`

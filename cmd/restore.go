@@ -158,9 +158,9 @@ func (c *RestoreCmd) restoreDeleted(ctx context.Context, a *app.App, restorer ad
 // candidateLine describes a state that can be restored, on one line.
 func candidateLine(c admin.Candidate) string {
 	if c.Err != nil {
-		return fmt.Sprintf("kept: a state that cannot be read (--at %s): %s", c.State, app.Sentence(c.Err))
+		return fmt.Sprintf("available: a version that can't be read (--at %s): %s", c.State, app.Sentence(c.Err))
 	}
-	line := fmt.Sprintf("kept: version %d of %s", c.Version, c.Created.UTC().Format(time.RFC3339))
+	line := fmt.Sprintf("available: version %d of %s", c.Version, c.Created.UTC().Format(time.RFC3339))
 	if c.CreatedBy != "" {
 		line += " by " + c.CreatedBy
 	}
@@ -204,7 +204,7 @@ func printCandidates(a *app.App, service string, found []admin.Candidate) error 
 func noteUnread(a *app.App, found []admin.Candidate) error {
 	unread := slices.DeleteFunc(slices.Clone(found), func(c admin.Candidate) bool { return c.Err == nil })
 	if len(unread) > 0 {
-		a.SayFailed("%d of %s cannot be read:", len(unread), app.Count(len(found), "state"))
+		a.SayFailed("%d of %s can't be read:", len(unread), app.Count(len(found), "state"))
 	}
 	var worst error
 	for _, c := range unread {

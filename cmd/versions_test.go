@@ -63,7 +63,7 @@ func TestADeletedSecretIsBroughtBack(t *testing.T) {
 
 	b.wants("restore team db_url --deleted --kms-key-alias alias/ops", "", 4, nil, []string{"alias/app", "--kms-key-alias alias/app"})
 	b.wants("restore team DB_URL --deleted", "", 0, nil, []string{
-		"coffer: kept: version 2 of ", "by arn:aws:sts::111122223333:assumed-role/dev/session under alias/app (--at " + found[0].State + ")\n", "team/db_url: restored, version 2\n",
+		"coffer: available: version 2 of ", "by arn:aws:sts::111122223333:assumed-role/dev/session under alias/app (--at " + found[0].State + ")\n", "team/db_url: restored, version 2\n",
 	})
 	b.wants("read team db_url -q", "", 0, []string{canary + " of later\n"}, nil)
 	b.wants("read team db_url -q --version 1", "", 0, []string{canary + " of app\n"}, nil)
@@ -91,7 +91,7 @@ func TestStatesThatMayNotBeReadAreCounted(t *testing.T) {
 	b.do("delete team pager --kms-key-alias alias/ops", "")
 	b.SetPolicy(dev.AccessKeyID, s3test.Policy{DenyDecrypt: []string{"alias/ops"}})
 	b.wants("restore team --deleted", "", 5, []string{"db_url\t1", "pager\t-"}, []string{
-		"coffer: 1 of 2 states cannot be read:\n", "not allowed to get a version of team/pager.json (AccessDenied)",
+		"coffer: 1 of 2 states can't be read:\n", "not allowed to get a version of team/pager.json (AccessDenied)",
 	})
 	b.wants("restore team --deleted --json", "", 5, []string{`"error": "secret \"pager\" in service \"team\": not allowed`}, nil)
 	b.wants("restore team pager --deleted", "", 5, nil, []string{"not allowed to", "kms:Decrypt"})

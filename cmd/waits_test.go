@@ -92,7 +92,7 @@ func TestAServerThatIsNoUseIsLeftWithItsReason(t *testing.T) {
 		},
 		"has an unknown certificate": {
 			url: encrypted.URL, exit: 7,
-			says: "the certificate of " + encrypted.Listener.Addr().String() + " is not accepted: x509: certificate signed by unknown authority\n  AWS_CA_BUNDLE",
+			says: "the certificate of " + encrypted.Listener.Addr().String() + " is not accepted: x509: certificate signed by unknown authority\n  check the host name",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -148,7 +148,7 @@ func TestTheEndOfAWaitTellsWhetherAChangeMayHaveBeenMade(t *testing.T) {
 	}{
 		"a put": {
 			putOf("/api/db_password.json"), "write api db_password -",
-			"; the change to api/db_password may have been made: run coffer history api db_password to see\n",
+			"; the change to api/db_password may have been made: run coffer history api db_password to check\n",
 		},
 		"the index after it": {
 			putOf("__latest.json"), "write api db_password -", "; the change to api/db_password was made; an index may not be up to date: coffer doctor --fix repairs it\n",
@@ -157,7 +157,7 @@ func TestTheEndOfAWaitTellsWhetherAChangeMayHaveBeenMade(t *testing.T) {
 			func(r *http.Request) bool {
 				return r.Method == http.MethodDelete && !strings.Contains(r.URL.Path, "__probe")
 			}, "delete api old",
-			"; the change to api/old may have been made: run coffer history api old to see\n",
+			"; the change to api/old may have been made: run coffer history api old to check\n",
 		},
 		"a listing before any change": {
 			func(r *http.Request) bool { return r.Method == http.MethodGet && r.URL.Query().Get("prefix") == "api/" }, "write api db_password -",
@@ -199,7 +199,7 @@ func TestAWaitIsToldAndAnInterruptEndsIt(t *testing.T) {
 		"a put": {
 			putOf("/api/db_password.json"), "write api db_password -",
 			" (PutObject api/db_password.json under alias/app), attempt 1 of 10 (Ctrl-C to stop, --timeout 10s to wait less)",
-			"the change to api/db_password may have been made: run coffer history api db_password to see\n",
+			"the change to api/db_password may have been made: run coffer history api db_password to check\n",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

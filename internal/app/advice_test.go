@@ -15,8 +15,8 @@ func TestAdviceOfInit(t *testing.T) {
 	}{
 		"too many buckets":      {store.StorageError{Op: "create the bucket", Status: 400, Code: "TooManyBuckets", Kind: store.ErrConfiguration}, ""},
 		"somebody else's name":  {store.StorageError{Op: "create the bucket", Status: 409, Code: "BucketAlreadyExists", Kind: store.ErrConflict}, "--bucket (or COFFER_S3_BUCKET), such as acme-secrets"},
-		"another region":        {store.StorageError{Op: "look at the bucket", Status: 400, Code: "BadRequest", Kind: store.ErrConfiguration}, "check the region"},
-		"no credentials at all": {store.StorageError{Op: "look at the bucket", Kind: store.ErrCredentials}, "no usable credentials"},
+		"another region":        {store.StorageError{Op: "get the bucket", Status: 400, Code: "BadRequest", Kind: store.ErrConfiguration}, "check the region"},
+		"no credentials at all": {store.StorageError{Op: "get the bucket", Kind: store.ErrCredentials}, "no usable credentials"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := hint(&test.refused); !strings.Contains(got, test.hint) || test.hint == "" && got != "" {

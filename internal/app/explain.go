@@ -284,6 +284,6 @@ func notReached(e *store.StorageError) bool {
 
 // Operations of init: HeadBucket, its first request to S3, and CreateBucket.
 const (
-	opLookAtBucket = "look at the bucket"
+	opLookAtBucket = "get the bucket"
 	opCreateBucket = "create the bucket"
 )

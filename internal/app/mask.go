@@ -34,7 +34,7 @@ func (s *Settings) MaskText(flag string) (string, error) {
 	case len(text.Value) > longestMaskText:
 		return "", fmt.Errorf("%w: %s: the text has %d bytes; the limit is %d", store.ErrInvalid, text.From, len(text.Value), longestMaskText)
 	case strings.ContainsFunc(text.Value, func(r rune) bool { return !unicode.IsPrint(r) }):
-		return "", fmt.Errorf("%w: %s: %q has characters that can't be printed", store.ErrInvalid, text.From, text.Value)
+		return "", fmt.Errorf("%w: %s: %q has unprintable characters", store.ErrInvalid, text.From, text.Value)
 	}
 	return text.Value, nil
 }

@@ -66,7 +66,7 @@ func (b *Buckets) Exists(ctx context.Context, name string) (bool, error) {
 	if answered(err) == http.StatusNotFound {
 		return false, nil
 	}
-	return err == nil, bucketError(ctx, "look at the bucket", name, err)
+	return err == nil, bucketError(ctx, "get the bucket", name, err)
 }
 
 // ServerTime returns the server's time in whole seconds, from the Date header of a HEAD of the
@@ -74,7 +74,7 @@ func (b *Buckets) Exists(ctx context.Context, name string) (bool, error) {
 func (b *Buckets) ServerTime(ctx context.Context, name string) (time.Time, error) {
 	out, err := b.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &name})
 	if err != nil {
-		return time.Time{}, bucketError(ctx, "look at the bucket", name, err)
+		return time.Time{}, bucketError(ctx, "get the bucket", name, err)
 	}
 	at, _ := awsmiddleware.GetServerTime(out.ResultMetadata)
 	return at, nil
@@ -103,7 +103,7 @@ func (b *Buckets) Create(ctx context.Context, name string) error {
 func (b *Buckets) Encryption(ctx context.Context, name string) (method, key string, err error) {
 	out, err := b.client.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &name})
 	if err != nil {
-		return "", "", unlessMissing(b.settingError(ctx, "look at the encryption of", name, err))
+		return "", "", unlessMissing(b.settingError(ctx, "get the encryption of", name, err))
 	}
 	if out.ServerSideEncryptionConfiguration == nil {
 		return "", "", nil
@@ -136,7 +136,7 @@ func (b *Buckets) SetEncryption(ctx context.Context, name, key string) error {
 func (b *Buckets) PublicAccessBlocked(ctx context.Context, name string) (bool, error) {
 	out, err := b.client.GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: &name})
 	if err != nil {
-		return false, unlessMissing(b.settingError(ctx, "look at the public access block of", name, err))
+		return false, unlessMissing(b.settingError(ctx, "get the public access block of", name, err))
 	}
 	c := out.PublicAccessBlockConfiguration
 	return c != nil && aws.ToBool(c.BlockPublicAcls) && aws.ToBool(c.BlockPublicPolicy) &&
@@ -159,7 +159,7 @@ func (b *Buckets) BlockPublicAccess(ctx context.Context, name string) error {
 func (b *Buckets) Versioned(ctx context.Context, name string) (bool, error) {
 	out, err := b.client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &name})
 	if err != nil {
-		return false, b.settingError(ctx, "look at the versioning of", name, err)
+		return false, b.settingError(ctx, "get the versioning of", name, err)
 	}
 	return out.Status == types.BucketVersioningStatusEnabled, nil
 }
@@ -177,12 +177,12 @@ func (b *Buckets) KeepVersions(ctx context.Context, name string) error {
 func (b *Buckets) Policy(ctx context.Context, name string) (string, error) {
 	out, err := b.client.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: &name})
 	if err != nil {
-		return "", unlessMissing(b.settingError(ctx, "look at the policy of", name, err))
+		return "", unlessMissing(b.settingError(ctx, "get the policy of", name, err))
 	}
 	text := aws.ToString(out.Policy)
 	if b.other && strings.HasPrefix(strings.TrimSpace(text), "<") {
 		return "", &store.StorageError{
-			Op: "look at the policy of", Object: name, Status: http.StatusOK, Reason: "the response is not a policy", Kind: store.ErrUnsupported,
+			Op: "get the policy of", Object: name, Status: http.StatusOK, Reason: "the response is not a policy", Kind: store.ErrUnsupported,
 		}
 	}
 	return text, nil
@@ -251,7 +251,7 @@ func (b *Buckets) SetRules(ctx context.Context, name string, rules ...Rule) erro
 func (b *Buckets) rules(ctx context.Context, name string) ([]types.LifecycleRule, error) {
 	out, err := b.client.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &name})
 	if err != nil {
-		return nil, unlessMissing(b.settingError(ctx, "look at the lifecycle of", name, err))
+		return nil, unlessMissing(b.settingError(ctx, "get the lifecycle of", name, err))
 	}
 	return out.Rules, nil
 }

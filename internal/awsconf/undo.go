@@ -23,7 +23,7 @@ type Undo func(context.Context) error
 
 // UndoEncryption is the Undo of [Buckets.SetEncryption].
 func (b *Buckets) UndoEncryption(ctx context.Context, name string) (Undo, error) {
-	const looking, back = "look at the encryption of", "put back the encryption of"
+	const looking, back = "get the encryption of", "restore the encryption of"
 	out, err := b.client.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &name})
 	if err := unlessMissing(b.settingError(ctx, looking, name, err)); err != nil {
 		return nil, err
@@ -43,7 +43,7 @@ func (b *Buckets) UndoEncryption(ctx context.Context, name string) (Undo, error)
 
 // UndoPublicAccessBlock is the Undo of [Buckets.BlockPublicAccess].
 func (b *Buckets) UndoPublicAccessBlock(ctx context.Context, name string) (Undo, error) {
-	const looking, back = "look at the public access block of", "put back the public access block of"
+	const looking, back = "get the public access block of", "restore the public access block of"
 	out, err := b.client.GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: &name})
 	if err := unlessMissing(b.settingError(ctx, looking, name, err)); err != nil {
 		return nil, err
@@ -63,7 +63,7 @@ func (b *Buckets) UndoPublicAccessBlock(ctx context.Context, name string) (Undo,
 
 // UndoPolicy is the Undo of [Buckets.SetPolicy].
 func (b *Buckets) UndoPolicy(ctx context.Context, name string) (Undo, error) {
-	const back = "put back the policy of"
+	const back = "restore the policy of"
 	was, err := b.Policy(ctx, name)
 	if err != nil {
 		return nil, err
@@ -81,7 +81,7 @@ func (b *Buckets) UndoPolicy(ctx context.Context, name string) (Undo, error) {
 
 // UndoRules is the Undo of [Buckets.SetRules].
 func (b *Buckets) UndoRules(ctx context.Context, name string) (Undo, error) {
-	const back = "put back the lifecycle of"
+	const back = "restore the lifecycle of"
 	was, err := b.rules(ctx, name)
 	if err != nil {
 		return nil, err

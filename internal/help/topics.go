@@ -76,7 +76,7 @@ func (p *page) backends() {
 }
 
 func (p *page) configuration() {
-	p.paragraph("", "A flag comes before the environment, which comes before the configuration file, which comes before the default. "+
+	p.paragraph("", "A flag takes precedence over the environment, then the configuration file, then the default. "+
 		"coffer config shows the settings in force, and where each comes from.")
 	p.heading("Configuration file")
 	p.paragraph("  ", "coffer/config.yaml in $XDG_CONFIG_HOME or ~/.config, or the file that --config or $COFFER_CONFIG names. For example:")
@@ -103,7 +103,7 @@ func (p *page) configuration() {
 }
 
 func (p *page) environment() {
-	p.paragraph("", "An empty variable counts as unset. A flag comes before its variable. The variables of chamber are understood too.")
+	p.paragraph("", "An empty variable counts as unset. A flag takes precedence over its variable. Chamber's variables work too.")
 	p.heading("Settings")
 	var rows, chamber [][2]string
 	for _, s := range Settings() {

@@ -85,7 +85,7 @@ func (m *Migration) RefuseMissed() error {
 	if m.planned == 0 {
 		return nil
 	}
-	return m.app.RefuseMissed(m.missed, "what is migrated")
+	return m.app.RefuseMissed(m.missed, "the migrated services")
 }
 
 // load reads the service at the source, and at the destination the one of exactly the same name.

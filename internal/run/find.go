@@ -28,9 +28,9 @@ func FindCommand(name string) (string, error) {
 	case err == nil:
 		return path, nil
 	case errors.Is(err, fs.ErrPermission):
-		return "", &app.ExitError{Code: app.ExitNotExecutable, Err: fmt.Errorf("%q cannot be executed: %w", name, fs.ErrPermission)}
+		return "", &app.ExitError{Code: app.ExitNotExecutable, Err: fmt.Errorf("%q can't be executed: %w", name, fs.ErrPermission)}
 	case errors.Is(err, syscall.EISDIR):
-		return "", &app.ExitError{Code: app.ExitNotExecutable, Err: fmt.Errorf("%q cannot be executed: it is a directory", name)}
+		return "", &app.ExitError{Code: app.ExitNotExecutable, Err: fmt.Errorf("%q can't be executed: it is a directory", name)}
 	}
 	return "", &app.ExitError{Code: app.ExitNoCommand, Err: fmt.Errorf("command not found: %q", name)}
 }

@@ -18,9 +18,9 @@ import (
 // notExecuted is the error of a command that was found and can't be run.
 func notExecuted(path string, err error) error {
 	if errors.Is(err, syscall.ENOENT) {
-		return &app.ExitError{Code: app.ExitNoCommand, Err: fmt.Errorf("%s or its interpreter does not exist", path)}
+		return &app.ExitError{Code: app.ExitNoCommand, Err: fmt.Errorf("%s or its interpreter doesn't exist", path)}
 	}
-	return &app.ExitError{Code: app.ExitNotExecutable, Err: fmt.Errorf("%s cannot be executed: %w", path, err)}
+	return &app.ExitError{Code: app.ExitNotExecutable, Err: fmt.Errorf("%s can't be executed: %w", path, err)}
 }
 
 // status is how a child ended.

@@ -32,7 +32,7 @@ func (p *program) catch() chan os.Signal {
 func (p *program) run(interrupts <-chan os.Signal) (status, error) {
 	child := &exec.Cmd{Path: p.path, Args: p.argv, Env: p.env, Stdin: p.files[0], Stdout: p.files[1], Stderr: p.files[2]}
 	if err := child.Start(); err != nil {
-		return 0, &app.ExitError{Code: app.ExitNotExecutable, Err: fmt.Errorf("%s cannot be executed: %w", p.path, err)}
+		return 0, &app.ExitError{Code: app.ExitNotExecutable, Err: fmt.Errorf("%s can't be executed: %w", p.path, err)}
 	}
 	p.started()
 	ends := make(chan error, 1)

@@ -17,7 +17,7 @@ func Replace(_ context.Context, a *app.App, path string, argv, env []string) err
 	a.Restore()
 	err := syscall.Exec(path, argv, env)
 	if errors.Is(err, syscall.ENOENT) {
-		return &app.ExitError{Code: app.ExitNoCommand, Err: fmt.Errorf("%s or its interpreter does not exist", path)}
+		return &app.ExitError{Code: app.ExitNoCommand, Err: fmt.Errorf("%s or its interpreter doesn't exist", path)}
 	}
-	return &app.ExitError{Code: app.ExitNotExecutable, Err: fmt.Errorf("%s cannot be executed: %w", path, err)}
+	return &app.ExitError{Code: app.ExitNotExecutable, Err: fmt.Errorf("%s can't be executed: %w", path, err)}
 }

@@ -29,5 +29,5 @@ func Replace(_ context.Context, a *app.App, path string, argv, env []string) err
 	case errors.As(err, &exit):
 		return &app.ExitError{Code: exit.ExitCode()}
 	}
-	return &app.ExitError{Code: app.ExitNotExecutable, Err: fmt.Errorf("%s cannot be executed: %w", path, err)}
+	return &app.ExitError{Code: app.ExitNotExecutable, Err: fmt.Errorf("%s can't be executed: %w", path, err)}
 }

@@ -103,7 +103,7 @@ func (s *Site) settingFindings(ctx context.Context, setting BucketSetting, leftO
 	severity, text := admin.Warning, ""
 	switch setting.Name {
 	case admin.CheckEncryption:
-		severity, text = admin.Remark, "doesn't encrypt with "+setting.Want+" objects that are stored without a key; coffer always sends one"
+		severity, text = admin.Remark, "doesn't use "+setting.Want+" for objects that are stored without a key; coffer always sends one"
 		if len(s.Scope.Keys) == 0 {
 			severity, text = admin.Warning, "has no default encryption"
 		}

@@ -46,7 +46,7 @@ func FindKey(ctx context.Context, s *Site) (Part, error) {
 		made, err := s.keys.Create(ctx, alias)
 		s.keyARN = made.ARN
 		if errors.Is(err, store.ErrUnknown) {
-			err = app.WithHint(err, "find it with aws kms list-keys and describe-key; aws kms create-alias --alias-name "+alias+" --target-key-id ID uses it; coffer init would create another one")
+			err = app.WithHint(err, "find it with aws kms list-keys and describe-key; aws kms create-alias --alias-name "+alias+" --target-key-id ID gives it the alias; coffer init would create another key")
 		}
 		return err
 	}}, nil

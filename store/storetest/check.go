@@ -86,7 +86,7 @@ func (s *session) wantError(err, sentinel error) {
 		s.Errorf("error %v: its operation is %q; want the method in lower case", err, typed.Op)
 	}
 	if text := fmt.Sprintf("%v %+v %#v", err, err, err); strings.Contains(text, canary) {
-		s.Error("the error's text tells the value")
+		s.Error("the error's text contains the value")
 	}
 }
 

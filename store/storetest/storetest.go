@@ -88,7 +88,7 @@ func sentences(caps Capabilities) []sentence {
 		{"a missing secret is not found, with the nearest name", missingSecret},
 		{"a missing version is not found", missingVersion},
 		{"a missing service is not found", missingService},
-		{"names that cannot be are refused", invalidNames},
+		{"invalid names are refused", invalidNames},
 
 		{"a key that differs only in case answers", caseAnswers},
 		{"the exact key comes before one that differs in case", exactFirst},
@@ -109,10 +109,10 @@ func sentences(caps Capabilities) []sentence {
 
 		{"delete removes every version", deleteAll},
 		{"delete of a missing key finishes the others", deleteMissing},
-		{"a deleted secret can be made again", recreate},
+		{"a deleted secret can be created again", recreate},
 		{"numbers go on after a delete", goesOn},
 
-		{"WriteAll tells what became of each", writeAll},
+		{"WriteAll reports the outcome of each", writeAll},
 		{"WriteAll skips unchanged values", writeAllUnchanged},
 		{"WriteAll with one bad value writes nothing", writeAllInvalid},
 		{"WriteAll fails for the keys whose condition fails", writeAllIfVersion},

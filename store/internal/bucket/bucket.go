@@ -145,14 +145,14 @@ var (
 	ErrChanged     = errors.New("the object is in another state")
 	ErrBusy        = errors.New("a concurrent change is in progress")
 	ErrDenied      = errors.New("access denied")
-	ErrEndpoint    = errors.New("the endpoint cannot be used") // no TLS, or only TLS; its certificate is not accepted; another region
-	ErrKey         = errors.New("the key cannot be used")      // disabled, pending deletion, unknown: not a lack of permission
+	ErrEndpoint    = errors.New("the endpoint can't be used") // no TLS, or only TLS; its certificate is not accepted; another region
+	ErrKey         = errors.New("the key can't be used")      // disabled, pending deletion, unknown: not a lack of permission
 	ErrNoBucket    = errors.New("no such bucket")
 	ErrCredentials = errors.New("credentials refused") // missing, expired, unknown, wrong signature, clock skew
 	ErrUnavailable = errors.New("storage unavailable") // network, time-out, throttling, 5xx
 	ErrUnsupported = errors.New("not supported by the storage")
 	ErrTorn        = errors.New("the response is incomplete") // cut off, or its checksum does not match
-	ErrRefused     = errors.New("request refused")          // any other permanent refusal
+	ErrRefused     = errors.New("request refused")            // any other permanent refusal
 
 	// ErrVoid means that a change was made, but perhaps the server ignored its condition. The
 	// caller must not depend on it; it may have replaced another writer's change.

@@ -21,7 +21,7 @@ var _ admin.Purger = (*Engine)(nil)
 func (e *Engine) Residue(ctx context.Context, service string, keys ...string) ([]admin.Kept, error) {
 	p, err := e.listVersions(ctx, service)
 	if err != nil {
-		return nil, wrap("look at", service, "", err)
+		return nil, wrap("list the versions of", service, "", err)
 	}
 	found, err := p.resolve(keys)
 	if err != nil || len(found) == 0 {

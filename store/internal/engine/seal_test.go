@@ -41,7 +41,7 @@ func TestAStoreThatDoesNotEncryptIsRefused(t *testing.T) {
 	c.fails("delete", "a.json", 1, bucket.ErrDenied)
 	_, err := c.write("a", canary, store.WriteOptions{})
 	w.want(err, store.ErrCorrupt, store.ErrDenied)
-	if !strings.Contains(err.Error(), "could not be taken back") {
+	if !strings.Contains(err.Error(), "could not be undone") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -72,7 +72,7 @@ func TestAPutUnderAnotherKeyIsTakenBack(t *testing.T) {
 	c.loses("delete", "a.json", 1, bucket.ErrNotFound)
 	_, err = c.write("a", canary, store.WriteOptions{})
 	w.want(err, store.ErrCorrupt)
-	if w.object("a") != nil || strings.Contains(err.Error(), "could not be taken back") {
+	if w.object("a") != nil || strings.Contains(err.Error(), "could not be undone") {
 		t.Errorf("error %v; want that it is taken back", err)
 	}
 	// An older secret keeps the versions that it had.

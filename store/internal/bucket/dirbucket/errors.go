@@ -29,7 +29,7 @@ type unusable struct {
 }
 
 func (u *unusable) Error() string {
-	return fmt.Sprintf("the directory %s cannot be used: %v", u.dir, bare(u.err))
+	return fmt.Sprintf("can't use the directory %s: %v", u.dir, bare(u.err))
 }
 
 func (u *unusable) Unwrap() error { return u.err }
@@ -117,7 +117,7 @@ func clash(name string, errno syscall.Errno) string {
 		}
 	}
 	service, file := path.Split(at)
-	return fmt.Sprintf("a directory cannot hold both the secret %q of service %q and the service %q: they are a file and a directory of one name; choose another name",
+	return fmt.Sprintf("a directory can't contain both the secret %q of service %q and the service %q: they would be a file and a directory of the same name; choose another name",
 		strings.TrimSuffix(file, store.ObjectSuffix), strings.TrimSuffix(service, "/"), at)
 }
 

@@ -90,7 +90,7 @@ func (b *Bucket) aboutSettings(ctx context.Context) []admin.Inquiry {
 		if err == nil {
 			continue
 		}
-		failed := b.fail(ctx, "look at", b.o.Bucket, err)
+		failed := b.fail(ctx, "get settings of", b.o.Bucket, err)
 		all[i].Seen = wordOf(failed)
 		switch {
 		case isAny(failed, bucket.ErrDenied, bucket.ErrUnavailable, bucket.ErrTorn):

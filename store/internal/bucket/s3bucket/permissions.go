@@ -321,7 +321,7 @@ func (p *prober) settings(ctx context.Context) {
 			err = nil
 		}
 		if err != nil {
-			err = p.b.fail(ctx, "look at", p.b.o.Bucket, err)
+			err = p.b.fail(ctx, "get settings of", p.b.o.Bucket, err)
 		}
 		p.note(q.action, err)
 	}
