@@ -81,7 +81,7 @@ func markdown(t *testing.T) string {
 		}
 		b.WriteString(" |\n")
 	}
-	fmt.Fprintf(&b, "\n%d values × %d formats. ✓ carried, – refused:\n\n| format | because | values |\n|---|---|---|\n", len(tricky()), len(formats))
+	fmt.Fprintf(&b, "\n%d values × %d formats. ✓ written, – refused:\n\n| format | because | values |\n|---|---|---|\n", len(tricky()), len(formats))
 	slices.Sort(reasons)
 	for _, because := range reasons {
 		b.WriteString("| " + because + " | " + strings.Join(refused[because], ", ") + " |\n")
