@@ -19,6 +19,11 @@ func (a *App) LoadReadable(ctx context.Context, services []string, allowEmpty bo
 	if err != nil {
 		return nil, nil, err
 	}
+	return a.LoadReadableFrom(ctx, s, services, allowEmpty)
+}
+
+// LoadReadableFrom is [App.LoadReadable] from an open store.
+func (a *App) LoadReadableFrom(ctx context.Context, s store.Store, services []string, allowEmpty bool) (contents []store.Contents, failed []error, err error) {
 	names := ServiceNames(services)
 	for _, name := range names {
 		service, label := CutLabel(name)

@@ -202,7 +202,7 @@ func (a *App) privateDirectory() string {
 func (s *Settings) retries() (int, error) {
 	n, err := strconv.Atoi(s.Retries.Value)
 	if err != nil || n < 0 {
-		return 0, s.Retries.refuse("retries", "is not a number of attempts")
+		return 0, s.Retries.Refuse("retries", "is not a number of attempts")
 	}
 	return max(n, 1), nil
 }
@@ -216,14 +216,14 @@ func (s *Settings) checkRetries() error {
 
 func (s *Settings) checkRetryMode() error {
 	if !slices.Contains([]string{awsconf.DefaultRetryMode, awsconf.PatientRetryMode}, s.RetryMode.Value) {
-		return s.RetryMode.refuse("retry_mode", "is neither standard nor adaptive")
+		return s.RetryMode.Refuse("retry_mode", "is neither standard nor adaptive")
 	}
 	return nil
 }
 
-// refuse returns the error of a value that can't be used. A wrong flag is an error of the command line; a
+// Refuse returns the error of a value that can't be used. A wrong flag is an error of the command line; a
 // wrong variable, or a line of the configuration file, is one of the configuration.
-func (s Setting) refuse(name, why string) error {
+func (s Setting) Refuse(name, why string) error {
 	switch {
 	case strings.HasPrefix(s.From, "--"):
 		return fmt.Errorf("%w: %s: %q %s", store.ErrInvalid, s.From, s.Value, why)

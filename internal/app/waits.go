@@ -2,6 +2,7 @@ package app
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -32,9 +33,9 @@ func (s *Settings) timeout() (time.Duration, error) {
 	d, err := time.ParseDuration(s.Timeout.Value)
 	switch {
 	case err != nil:
-		return 0, s.Timeout.refuse("timeout", "is not a duration such as 30s or 2m")
+		return 0, s.Timeout.Refuse("timeout", "is not a duration such as 30s or 2m")
 	case d <= 0:
-		return 0, s.Timeout.refuse("timeout", "is too short: use a duration such as 30s or 2m")
+		return 0, s.Timeout.Refuse("timeout", "is too short: use a duration such as 30s or 2m")
 	}
 	return d, nil
 }
@@ -50,6 +51,15 @@ func (a *App) setTimeout(s *Settings) (time.Duration, error) {
 		a.Watch.Limit(d)
 	}
 	return d, nil
+}
+
+// Aside returns a context for requests beside a program that runs: they may wait as long as those of a
+// command, but that ends only these requests, and nobody is told what they wait for.
+func (a *App) Aside(ctx context.Context) (context.Context, context.CancelFunc) {
+	w := waiting.New(ctx, func(waiting.Report) {})
+	d, _ := a.InForce.timeout() // it was checked when the store was opened
+	w.Limit(cmp.Or(d, ReadTimeout))
+	return w.Context(), w.Close
 }
 
 // WaitFor prints what the command is waiting for.

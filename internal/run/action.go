@@ -1,6 +1,7 @@
 package run
 
 import (
+	"runtime"
 	"strings"
 	"syscall"
 
@@ -14,21 +15,33 @@ type Action struct {
 	signal syscall.Signal // not 0: it is sent to the command, which goes on
 }
 
-// ParseAction reads the value of --on-change: "restart", "exit" or "signal:NAME".
-func ParseAction(text string) (Action, error) {
-	name, isSignal := strings.CutPrefix(text, "signal:")
+// ParseAction reads a setting: "restart", "exit" or "signal:NAME".
+func ParseAction(on app.Setting) (Action, error) {
+	name, isSignal := strings.CutPrefix(on.Value, "signal:")
 	switch {
-	case text == "restart":
+	case on.Value == "restart":
 		return Action{}, nil
-	case text == "exit":
+	case on.Value == "exit":
 		return Action{exit: true}, nil
 	case !isSignal:
-		return Action{}, app.WithHint(app.Usage("unknown action %q for a change", text), "use restart, exit or signal:NAME, such as signal:HUP")
+		return Action{}, on.Refuse("watch.on_change", "is neither restart, exit nor signal:NAME, such as signal:HUP")
+	case runtime.GOOS == "windows":
+		return Action{}, on.Refuse("watch.on_change", "can't be done on Windows, which has no signals: use restart or exit")
 	}
-	s, err := signalNamed(name)
-	return Action{signal: s}, err
+	s := signalNamed(name)
+	if s == 0 {
+		return Action{}, on.Refuse("watch.on_change", "has no signal's name, such as signal:HUP or signal:USR1")
+	}
+	return Action{signal: s}, nil
 }
 
-func unknownSignal(name string) error {
-	return app.WithHint(app.Usage("there is no signal %q", name), "use its name, such as signal:HUP or signal:USR1")
+// String describes what is done about a change, as in "api/k changed: restarting server".
+func (a Action) String() string {
+	switch {
+	case a.signal != 0:
+		return "sending " + nameOf(a.signal) + " to"
+	case a.exit:
+		return "ending"
+	}
+	return "restarting"
 }

@@ -166,11 +166,9 @@ func control(f *os.File, do func(fd int) error) error {
 	return errors.Join(err, failed)
 }
 
-// signalNamed returns a signal by its name, with or without SIG.
-func signalNamed(name string) (syscall.Signal, error) {
-	s := unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(name), "SIG"))
-	if s == 0 {
-		return 0, unknownSignal(name)
-	}
-	return s, nil
+// signalNamed returns a signal by its name, with or without SIG; 0 if there is none.
+func signalNamed(name string) syscall.Signal {
+	return unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(name), "SIG"))
 }
+
+func nameOf(s syscall.Signal) string { return unix.SignalName(s) }

@@ -59,7 +59,6 @@ func (p *program) run(interrupts <-chan os.Signal) (status, error) {
 	}
 }
 
-// signalNamed refuses: Windows has no signals for another program.
-func signalNamed(string) (syscall.Signal, error) {
-	return 0, app.WithHint(app.Usage("Windows has no signals"), "use restart or exit")
-}
+func signalNamed(string) syscall.Signal { return 0 }
+
+func nameOf(s syscall.Signal) string { return s.String() }
