@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	awssm "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
 
@@ -95,6 +96,7 @@ func inFreeRegion(t *testing.T, backend string) (*bench, aws.Config) {
 func onSSM(t *testing.T) shelf {
 	t.Helper()
 	b, cfg := inFreeRegion(t, "ssm")
+	makeAliases(t, kms.NewFromConfig(cfg), "alias/parameter_store_key", "alias/ops")
 	other, err := ssm.New(awsssm.NewFromConfig(cfg), ssm.Options{KeyAlias: "alias/parameter_store_key"})
 	return shelf{b, checked(t, other, err), "tags history key"}
 }

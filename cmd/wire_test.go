@@ -103,26 +103,26 @@ func newLine(t *testing.T) *line {
 	if _, err := client.CreateBucket(context.Background(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
 		t.Fatal(err)
 	}
-	l.aliases(kms.NewFromConfig(cfg), "alias/app", "alias/ops")
+	makeAliases(l.T, kms.NewFromConfig(cfg), "alias/app", "alias/ops")
 	l.env = append(ownEnvironment(l.dir),
 		"PATH="+os.Getenv("PATH"), "AWS_ACCESS_KEY_ID=AKID", "AWS_SECRET_ACCESS_KEY=secret", "AWS_SESSION_TOKEN=token", "AWS_REGION=us-east-1",
 		"COFFER_ENDPOINT_URL="+server.URL, "COFFER_S3_BUCKET="+bucket, "COFFER_KMS_KEY_ALIAS=alias/app")
 	return l
 }
 
-// aliases makes keys that another test of this binary may have made before.
-func (l *line) aliases(client *kms.Client, names ...string) {
-	l.Helper()
+// makeAliases makes keys that another test of this binary may have made before.
+func makeAliases(t *testing.T, client *kms.Client, names ...string) {
+	t.Helper()
 	for _, name := range names {
-		if _, err := client.DescribeKey(l.Context(), &kms.DescribeKeyInput{KeyId: &name}); err == nil {
+		if _, err := client.DescribeKey(t.Context(), &kms.DescribeKeyInput{KeyId: &name}); err == nil {
 			continue
 		}
-		key, err := client.CreateKey(l.Context(), &kms.CreateKeyInput{})
+		key, err := client.CreateKey(t.Context(), &kms.CreateKeyInput{})
 		if err != nil {
-			l.Fatal(err)
+			t.Fatal(err)
 		}
-		if _, err := client.CreateAlias(l.Context(), &kms.CreateAliasInput{AliasName: &name, TargetKeyId: key.KeyMetadata.KeyId}); err != nil {
-			l.Fatal(err)
+		if _, err := client.CreateAlias(t.Context(), &kms.CreateAliasInput{AliasName: &name, TargetKeyId: key.KeyMetadata.KeyId}); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

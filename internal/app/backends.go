@@ -240,7 +240,11 @@ func openSSM(ctx context.Context, a *App, s *Settings) (store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ssm.New(awsconf.SSM(cfg), ssm.Options{KeyAlias: s.KMSKeyAlias.Value, Notice: a.noteOnce()})
+	opened, err := ssm.New(awsconf.SSM(cfg), ssm.Options{KeyAlias: s.KMSKeyAlias.Value, Notice: a.noteOnce()})
+	if err != nil {
+		return nil, err
+	}
+	return parameters{opened, awsconf.NewKeys(cfg)}, nil
 }
 
 func openSecretsManager(ctx context.Context, a *App, s *Settings) (store.Store, error) {

@@ -78,7 +78,7 @@ func (a *App) Fail(err error) int {
 		return code
 	}
 	a.SayFailed("%s", Sentence(err))
-	if h := cmp.Or(hint(err), a.contactHint(err)); h != "" {
+	if h := cmp.Or(a.directoryHint(err), hint(err), a.contactHint(err)); h != "" {
 		fmt.Fprintln(a.Stderr, "  "+a.shown(h))
 	}
 	return code

@@ -2,8 +2,10 @@ package app
 
 import (
 	"errors"
+	"io/fs"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/awsconf"
@@ -50,6 +52,19 @@ func storageHint(e *store.StorageError) string {
 
 // noAnswer begins the text of an [awsconf.ContactError] without a code.
 const noAnswer = "no answer from "
+
+// directoryHint returns the hint for a missing service if the directory of the secrets doesn't exist, which
+// probably is not the one that was meant; "" for any other error.
+func (a *App) directoryHint(err error) string {
+	if !IsMissingService(err) || a.InForce == nil || !a.InForce.Kind().Directory {
+		return ""
+	}
+	dir := a.InForce.Dir
+	if _, err := os.Stat(dir.Value); !errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return "there is no directory " + dir.Value + " (" + dir.From + "): no secret has been stored there"
+}
 
 // contactHint returns the hint for a server that wasn't reached, with the setting that names it; "" for any
 // other error.

@@ -6,22 +6,36 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
+	"github.com/coffer-secrets/coffer/store/ssm"
 )
 
 // hasKey reports whether the key exists under which a place stores new versions. known is false where
 // that can't be told: the backend has no such keys or doesn't describe them, or the caller may not ask.
 func (p Place) hasKey(ctx context.Context) (exists, known bool) {
-	describer, ok := p.Store.(admin.KeyDescriber)
 	alias := p.AliasOfWrites()
-	if !ok || alias == "" {
+	if alias == "" {
 		return false, false
 	}
 	ctx, cancel := context.WithTimeout(ctx, KeyTimeout)
 	defer cancel()
-	key, err := describer.DescribeKey(ctx, alias)
-	return key.ID != "", err == nil
+	switch s := p.Store.(type) {
+	case admin.KeyDescriber:
+		key, err := s.DescribeKey(ctx, alias)
+		return key.ID != "", err == nil
+	case parameters:
+		_, found, err := s.kms.Find(ctx, alias)
+		return found, err == nil
+	}
+	return false, false
+}
+
+// parameters is a store in Parameter Store, with KMS to look up its key.
+type parameters struct {
+	*ssm.Store
+	kms *awsconf.Keys
 }
 
 // CheckKey is for a dry run: it returns an error if what it plans would fail for want of the key. A

@@ -48,11 +48,7 @@ func New(o Options) (store.Store, error) {
 	if store.IsKeyName(alias) {
 		return nil, fmt.Errorf("%w: the local backend has no KMS to resolve %s; use an alias", store.ErrConfiguration, o.KeyAlias)
 	}
-	files := dirbucket.New(dirbucket.Options{Dir: o.Dir, KeyDir: o.KeyDir, Created: func(alias, path string) {
-		if o.Notice != nil && alias != DefaultAlias { // another alias may be a typing error
-			o.Notice(fmt.Sprintf("created the key %s, which did not exist, in %s", alias, path))
-		}
-	}})
+	files := dirbucket.New(dirbucket.Options{Dir: o.Dir, KeyDir: o.KeyDir, Created: o.createdKey, CreatedDir: o.createdDir})
 	e := engine.New(engine.Options{
 		Bucket: files,
 		Alias:  alias,
@@ -66,6 +62,19 @@ func New(o Options) (store.Store, error) {
 		AllowRollback: o.AllowRollback, Notice: o.Notice,
 	})
 	return &secrets{e, inspect.New(e), files}, nil
+}
+
+// createdKey and createdDir print what a write has created: its name may be a typing error.
+func (o Options) createdKey(alias, path string) {
+	if o.Notice != nil {
+		o.Notice(fmt.Sprintf("created the key %s, which did not exist, in %s: keep a copy, as nobody can decrypt the secrets without it", alias, path))
+	}
+}
+
+func (o Options) createdDir() {
+	if o.Notice != nil {
+		o.Notice(fmt.Sprintf("created the directory %s for the secrets", o.Dir))
+	}
 }
 
 // secrets is the engine's store with the descriptions of its identities.

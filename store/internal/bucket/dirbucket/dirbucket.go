@@ -29,20 +29,22 @@ type Options struct {
 	Dir    string // the objects
 	KeyDir string // the identities: one file for each alias, "alias_app.age" for alias/app
 
-	Created func(alias, path string) // is told of each identity that is created; nil: nobody is
+	Created    func(alias, path string) // is told of each identity that is created; nil: nobody is
+	CreatedDir func()                   // is told when Dir is created; nil: nobody is
 }
 
 // Bucket is a directory of objects. It keeps no file open between requests.
 type Bucket struct {
-	dir  string
-	keys *keyring
+	dir     string
+	keys    *keyring
+	created func() // may be nil
 }
 
 var _ bucket.Bucket = (*Bucket)(nil)
 
 // New returns the bucket in o.Dir. It accesses no file.
 func New(o Options) *Bucket {
-	return &Bucket{dir: o.Dir, keys: &keyring{dir: o.KeyDir, created: o.Created}}
+	return &Bucket{dir: o.Dir, created: o.CreatedDir, keys: &keyring{dir: o.KeyDir, created: o.Created}}
 }
 
 // Get implements [bucket.Bucket]. An object that no identity in the key directory decrypts is
@@ -241,6 +243,9 @@ func (b *Bucket) makeRoot() (*os.Root, error) {
 	}
 	if err := makeDirectories(b.dir); err != nil {
 		return nil, orUnusable(b.dir, err)
+	}
+	if b.created != nil {
+		b.created()
 	}
 	return b.openRoot()
 }

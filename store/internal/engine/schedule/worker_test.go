@@ -19,6 +19,8 @@ type worker struct {
 	b    *farBucket
 	e    *engine.Engine
 	rand *rand.Rand
+
+	behind bool // a change was stored, and the index could not be put
 }
 
 func (w *worker) act(t *testing.T, keys int) {
@@ -66,6 +68,9 @@ func (w *worker) write(t *testing.T, c call) {
 	switch {
 	case err == nil:
 		w.h.add(w.n, c, began, answer{version: r.Meta.Version})
+	case errors.Is(err, store.ErrIndexBehind) && r.Err == nil: // stored, and the answers to several puts of the index were lost
+		w.behind = true
+		w.h.add(w.n, c, began, answer{version: r.Meta.Version})
 	case errors.Is(err, store.ErrUnknown):
 		w.h.add(w.n, c, began, answer{unknown: true})
 	case errors.As(err, &conflict):
@@ -81,6 +86,12 @@ func (w *worker) remove(t *testing.T, c call) {
 	switch {
 	case err == nil:
 		w.h.add(w.n, c, began, answer{version: results[0].Meta.Version})
+	case errors.Is(err, store.ErrIndexBehind) && results[0].Err == nil:
+		w.behind = true
+		w.h.add(w.n, c, began, answer{version: results[0].Meta.Version})
+	case errors.Is(err, store.ErrIndexBehind): // it may be in the index still, so that it is not told whether it was there
+		w.behind = true
+		w.h.add(w.n, c, began, answer{refused: true})
 	case errors.Is(err, store.ErrNotFound):
 		w.h.add(w.n, c, began, answer{})
 	case errors.Is(err, store.ErrUnknown):
