@@ -27,7 +27,8 @@ var everyCommand = map[string][]struct {
 	"services": {{line: "services"}},
 	"history":  {{line: "history team url --json"}},
 	"delete":   {{line: "delete team gone url"}, {line: "delete team --service --yes", fails: true}, {line: "delete team url was --purge --yes"}},
-	"exec":     {{line: "exec team -- true"}, {line: "exec team --pristine --strict -- true"}, {line: "exec team --mask -- ./child URL KEEP PAGER"}},
+	"exec":     {{line: "exec team -- true"}, {line: "exec team --pristine --strict -- true"}, {line: "exec team --mask -- ./child URL KEEP PAGER"}, {line: "exec --project ~/needs.yaml -- true", fails: true}},
+	"check":    {{line: "check --init team --project ~/coffer.yaml"}, {line: "check --json --project ~/needs.yaml", fails: true}},
 	"env":      {{line: "env team", tells: true}},
 	"export":   {{line: "export team", tells: true}, {line: "export team --format csv --out ~/out"}},
 	"import": {
@@ -58,6 +59,12 @@ var everyCommand = map[string][]struct {
 	"complete":   {{line: "__complete read team "}},
 	"version":    {{line: "version"}},
 }
+
+// needsOtherTypes is a project's file with which no value of the service agrees.
+const needsOtherTypes = `services: [team]
+keys: {url: {type: port}, keep: {type: json}, pager: {type: pem}, gone: }
+variables: {BOTH: "{{ coffer://team/url | ini }}{{ coffer://team/none }}"}
+`
 
 // TestNoCommandTellsAValue runs every command at the highest verbosity, as it should go and
 // with something wrong at each of its requests: no stream, file or argument has a value that

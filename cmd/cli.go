@@ -22,6 +22,7 @@ type CLI struct {
 	Exec   ExecCmd   `cmd:"" group:"Running programs" reads:"" aliases:"run" help:"Run a command with secrets in its environment."`
 	Env    EnvCmd    `cmd:"" group:"Running programs" reads:"" help:"Print secrets as variables for a shell."`
 	Export ExportCmd `cmd:"" group:"Running programs" reads:"" help:"Print secrets in the format of another program."`
+	Check  CheckCmd  `cmd:"" group:"Running programs" reads:"" help:"Compare a project's file, coffer.yaml, with its services."`
 
 	Import  ImportCmd  `cmd:"" group:"Moving and comparing" help:"Store the secrets of a file."`
 	Copy    CopyCmd    `cmd:"" group:"Moving and comparing" help:"Copy secrets to another service or context."`
@@ -35,7 +36,7 @@ type CLI struct {
 	Audit  AuditCmd  `cmd:"" group:"Keys and access" reads:"" help:"Show who wrote secrets, or with --cloudtrail who read them."`
 
 	Init       InitCmd       `cmd:"" group:"Setup" help:"Create the bucket, the key and the alias if they don't exist."`
-	Doctor     DoctorCmd     `cmd:"" group:"Setup" aliases:"check" help:"Find and repair problems of services and their bucket."`
+	Doctor     DoctorCmd     `cmd:"" group:"Setup" help:"Find and repair problems of services and their bucket."`
 	Config     ConfigCmd     `cmd:"" group:"Setup" reads:"" help:"Show the settings in force, and where each comes from."`
 	Whoami     WhoamiCmd     `cmd:"" group:"Setup" reads:"" help:"Show your identity, the store and its endpoints."`
 	Completion CompletionCmd `cmd:"" group:"Setup" reads:"" help:"Print a completion script for bash, zsh or fish."`

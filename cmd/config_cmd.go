@@ -37,6 +37,7 @@ func (*ConfigCmd) Run(ctx context.Context, a *app.App) error {
 	}
 	rows = append(rows, s.OptionalRows(a.Globals)...)
 	rows = append(rows, ofSDK...)
+	rows = append(rows, a.ProjectRow()...)
 	if c := s.File.Chosen; c.Value != "" {
 		rows = append([]app.ConfigRow{app.Row("context", c)}, rows...)
 	}

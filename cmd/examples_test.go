@@ -70,6 +70,11 @@ func newDeskOfExamples(t *testing.T, command string) *desk {
 	b.do("write api db_url -", canary+"-2")
 	b.do("tag write api db_url team=core owner=ann", "")
 	b.do("import web - --format json", `{"token": "`+canary+`"}`)
+	if command == "exec" {
+		if err := os.WriteFile(filepath.Join(dir, "coffer.yaml"), []byte("services: [api]\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if command == "diff" {
 		b.do("import api - --format json --context dev", `{"db_url": "`+canary+`"}`)
 	}

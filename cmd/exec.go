@@ -12,8 +12,9 @@ import (
 
 // ExecCmd runs a command with secrets in its environment.
 type ExecCmd struct {
-	Services []string `arg:"" name:"service" help:"The services. If two set the same variable, the later one wins. The command follows after --."`
+	Services []string `arg:"" optional:"" name:"service" help:"The services. If two set the same variable, the later one wins. Without any: those of coffer.yaml. The command follows after --."`
 
+	app.ProjectFlags
 	app.ReadFlags
 	EnvFlags
 	Pristine    bool   `help:"Give the command only the secrets, and no other variables."`
@@ -49,7 +50,7 @@ func (c *ExecCmd) Run(ctx context.Context, a *app.App) error {
 		// exec mostly waits for the network. With one processor no thread spins in the meantime.
 		runtime.GOMAXPROCS(1)
 	}
-	env, err := c.environment(ctx, a)
+	env, err := c.environment(ctx, a, p)
 	if err != nil {
 		return err
 	}
@@ -67,9 +68,10 @@ func (c *ExecCmd) Run(ctx context.Context, a *app.App) error {
 
 // program is what exec runs, and how.
 type program struct {
-	path string
-	argv []string
-	mark string // what is shown instead of a secret; "" if secrets are not to be hidden
+	path    string
+	argv    []string
+	project *app.Project // nil without a project's file
+	mark    string       // what is shown instead of a secret; "" if secrets are not to be hidden
 }
 
 // program returns what the command line says of the command, without a request.
@@ -81,13 +83,23 @@ func (c *ExecCmd) program(a *app.App) (p program, err error) {
 	if p.path, err = run.FindCommand(p.argv[0]); err != nil {
 		return p, err
 	}
-	p.mark, err = c.mark(a)
+	if p.mark, err = c.mark(a); err != nil {
+		return p, err
+	}
+	p.project, err = a.ProjectOf(c.Services, c.Project)
+	if p.project != nil {
+		err = p.project.Announce(a, c.AllowEnv)
+	}
 	return p, err
 }
 
 // environment reads the secrets and returns the environment of the command. It prints the notices.
-func (c *ExecCmd) environment(ctx context.Context, a *app.App) (environ.Environment, error) {
-	all, err := c.contents(ctx, a)
+func (c *ExecCmd) environment(ctx context.Context, a *app.App, p program) (environ.Environment, error) {
+	all, err := c.contents(ctx, a, p)
+	if err != nil {
+		return nil, err
+	}
+	layers, err := p.project.Layers(a, all)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +109,7 @@ func (c *ExecCmd) environment(ctx context.Context, a *app.App) (environ.Environm
 	if c.Strict {
 		rules.Strict = &c.StrictValue
 	}
-	env, notices, err := environ.Build(a.Environ, environ.Layers(all...), rules)
+	env, notices, err := environ.Build(a.Environ, layers, rules)
 	if err != nil {
 		return nil, err
 	}
@@ -108,8 +120,8 @@ func (c *ExecCmd) environment(ctx context.Context, a *app.App) (environ.Environm
 }
 
 // contents reads the secrets, of which none that the command needs may be missing.
-func (c *ExecCmd) contents(ctx context.Context, a *app.App) ([]store.Contents, error) {
-	return a.LoadComplete(ctx, c.Services, c.ReadFlags)
+func (c *ExecCmd) contents(ctx context.Context, a *app.App, p program) ([]store.Contents, error) {
+	return a.LoadProject(ctx, p.project, c.Services, c.ReadFlags)
 }
 
 // mark returns what is shown instead of a secret; "" if secrets are not to be hidden.

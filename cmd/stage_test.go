@@ -95,6 +95,9 @@ func newStage(t *testing.T, o s3test.Options) *stage {
 	if err := os.WriteFile(filepath.Join(s.home, "cwd", "child"), []byte(child), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(s.home, "needs.yaml"), []byte(needsOtherTypes), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	s.env = append(s.env, "TMPDIR="+filepath.Join(s.home, "tmp"), "COFFER_RETRIES=") // as often as the program tries by itself
 	s.reader = s.store("alias/app")
 	s.write("alias/app", "url", "url-1")

@@ -39,7 +39,9 @@ func usageError(args []string, err error) error {
 		if secret {
 			text = "unknown flag (put -- before a value that begins with -, or better: omit the value to be asked)"
 		}
-		if near := help.NearestFlag(node, word); near != "" {
+		if line := help.InsteadOfFlag(node.Name, word); line != "" {
+			hint = "did you mean: " + line
+		} else if near := help.NearestFlag(node, word); near != "" {
 			hint = "did you mean " + near + "? " + hint
 		}
 	case rest == "argument" && len(node.Children) > 0:

@@ -28,6 +28,10 @@ var noticedNames = []string{
 	"*_ASKPASS", "LESSOPEN", "LESSCLOSE", "GODEBUG", "*SAN_OPTIONS", "HOME", "USERPROFILE", "SHELL", "TMPDIR",
 }
 
+// IsDangerous reports whether a variable can change which code a program runs, or whom it trusts: one that
+// [Build] refuses or reports.
+func IsDangerous(name string) bool { return refused(name) || noticed(name) }
+
 func refused(name string) bool { return matchesName(refusedNames, name) }
 func noticed(name string) bool { return matchesName(noticedNames, name) }
 

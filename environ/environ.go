@@ -6,6 +6,7 @@
 package environ
 
 import (
+	"cmp"
 	"slices"
 	"sort"
 	"strings"
@@ -17,6 +18,18 @@ import (
 type Var struct {
 	Key   string
 	Value store.Value
+	Name  string // of the variable; "" for the one that [Name] makes of the key and [Rules].Prefix
+}
+
+// name returns the name of the variable. The error is a [*NameError].
+func (v Var) name(prefix string) (string, error) {
+	if v.Name == "" {
+		return Name(v.Key, prefix)
+	}
+	if strings.Trim(v.Name, nameBytes) != "" || '0' <= v.Name[0] && v.Name[0] <= '9' {
+		return "", &NameError{Key: v.Key, Name: v.Name}
+	}
+	return v.Name, nil
 }
 
 // Layer is the secrets of one service. A later layer overrides an earlier one.
@@ -210,7 +223,7 @@ func (b *builder) checkPrefix(layers []Layer) error {
 func (b *builder) add(layer Layer) {
 	named := make(map[string][]Variable, len(layer.Vars))
 	for _, v := range layer.Vars {
-		name, err := Name(v.Key, b.rules.Prefix)
+		name, err := v.name(b.rules.Prefix)
 		if err == nil && b.expected != nil {
 			if _, ok := b.expected[b.rules.id(name)]; !ok {
 				continue
@@ -219,7 +232,7 @@ func (b *builder) add(layer Layer) {
 		switch {
 		case err != nil && b.expected != nil: // no variable of the parent has such a name
 		case err != nil:
-			b.problem(&NameError{Service: layer.Service, Key: v.Key, Name: plainName(v.Key, b.rules.Prefix)})
+			b.problem(&NameError{Service: layer.Service, Key: v.Key, Name: cmp.Or(v.Name, plainName(v.Key, b.rules.Prefix))})
 		case refused(name) && !b.rules.allows(name):
 			b.problem(&DangerousError{Service: layer.Service, Key: v.Key, Name: name})
 		default:

@@ -19,7 +19,7 @@ func layer(service string, secrets ...string) Layer {
 	l := Layer{Service: service}
 	for _, s := range secrets {
 		key, value, _ := strings.Cut(s, "=")
-		l.Vars = append(l.Vars, Var{key, store.NewValue(value)})
+		l.Vars = append(l.Vars, Var{Key: key, Value: store.NewValue(value)})
 	}
 	return l
 }
@@ -241,7 +241,7 @@ func FuzzBuild(f *testing.F) {
 		keysOf := func(service, keys string) Layer {
 			l := Layer{Service: service}
 			for _, key := range split(keys) {
-				l.Vars = append(l.Vars, Var{key, store.NewValue(canary)})
+				l.Vars = append(l.Vars, Var{Key: key, Value: store.NewValue(canary)})
 			}
 			return l
 		}
@@ -283,7 +283,7 @@ func BenchmarkBuild(b *testing.B) {
 	l := Layer{Service: "api"}
 	for i := range 1000 {
 		parent = append(parent, fmt.Sprintf("VARIABLE_%d=value", i))
-		l.Vars = append(l.Vars, Var{fmt.Sprintf("key-%d", i), store.NewValue("value")})
+		l.Vars = append(l.Vars, Var{Key: fmt.Sprintf("key-%d", i), Value: store.NewValue("value")})
 	}
 	for b.Loop() {
 		if _, _, err := Build(parent, []Layer{l}, Rules{}); err != nil {

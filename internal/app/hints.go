@@ -62,6 +62,9 @@ func ownHint(err error) string {
 	case errors.Is(err, store.ErrIndexBehind):
 		return "readers still get the right values. The next write to the service repairs the index; so does coffer doctor --fix"
 	}
+	if text := projectHint(err); text != "" {
+		return text
+	}
 	return environHint(err)
 }
 

@@ -68,6 +68,15 @@ func Instead(word, next string) string {
 	return ""
 }
 
+// InsteadOfFlag returns the line to use for a flag that a command had, and now another one has; "" for any
+// other flag.
+func InsteadOfFlag(command, flag string) string {
+	if command == "check" && (flag == "--fix" || flag == "--probe") { // check was an alias of doctor
+		return "coffer doctor " + flag
+	}
+	return ""
+}
+
 // own returns how a command of coffer is used, for words such as kv get.
 func own(word string) string {
 	name := word
