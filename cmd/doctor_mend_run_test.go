@@ -36,7 +36,7 @@ func mendOf(t *testing.T, all []found, check string) string {
 	if i < 0 {
 		t.Fatalf("no %s in %+v", check, all)
 	}
-	return all[i].Mend
+	return all[i].Fix
 }
 
 // everything is what is in a service: each secret with its history and all of its values.
@@ -178,7 +178,7 @@ func TestWhatDoctorNamesMendsTheLocalBackend(t *testing.T) {
 			dir := b.sh(command, "BACKUP", "'"+filepath.Join(home, "backup")+"'")
 			// An identity that was made meanwhile is another key: that has its own command.
 			for _, f := range b.doctor("api", test.after) {
-				b.sh(f.Mend)
+				b.sh(f.Fix)
 			}
 			if all := b.doctor("api", 0); len(all) > 0 {
 				t.Errorf("left after %q: %+v", command, all)

@@ -20,7 +20,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 )
 
-type siteFinding struct{ Severity, Check, About, Text, Mend string }
+type siteFinding struct{ Severity, Check, About, Text, Fix string }
 
 var siteChecks = []string{
 	"clock", "conditional-puts", "conditions", "encryption", "key", "lifecycle", "permission", "policy", "public-access", "tls-only", "versions",
@@ -38,7 +38,7 @@ func siteFindings(b *bench, args string) []siteFinding {
 		b.Fatal(err)
 	}
 	for _, f := range all {
-		if fine := f.Check == "server" || strings.HasPrefix(f.Text, "you have "); fine != (f.Mend == "") {
+		if fine := f.Check == "server" || strings.HasPrefix(f.Text, "you have "); fine != (f.Fix == "") {
 			b.Errorf("what needs a command has one, and nothing else: %+v", f)
 		}
 	}
@@ -78,7 +78,7 @@ func TestDoctorMissesWhatInitMakes(t *testing.T) {
 		}
 	}
 	for _, f := range found {
-		if wantMend := map[bool]string{true: "coffer init", false: "coffer init --allow-unconditional"}[f.Check == "conditional-puts"]; f.About != "b" || f.Mend != wantMend {
+		if wantMend := map[bool]string{true: "coffer init", false: "coffer init --allow-unconditional"}[f.Check == "conditional-puts"]; f.About != "b" || f.Fix != wantMend {
 			t.Errorf("%+v", f)
 		}
 	}
@@ -218,7 +218,7 @@ func TestDoctorLooksAtTheKeyAndPermissions(t *testing.T) {
 				t.Errorf("%s\n%+v", diff, found)
 			}
 			if test.text != "" && !slices.ContainsFunc(found, func(f siteFinding) bool {
-				return strings.HasPrefix(f.Mend, test.mend) && strings.Contains(f.Text, test.text)
+				return strings.HasPrefix(f.Fix, test.mend) && strings.Contains(f.Text, test.text)
 			}) {
 				t.Errorf("nothing says %q and %q:\n%+v", test.text, test.mend, found)
 			}

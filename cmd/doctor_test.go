@@ -18,8 +18,8 @@ import (
 
 // found is a finding as it is printed.
 type found struct {
-	Severity, Check, About, Text, Mend string
-	Mended                             bool
+	Severity, Check, About, Text, Fix string
+	Fixed                             bool
 }
 
 // doctor runs it with --json and an exit code that is wanted.
@@ -34,7 +34,7 @@ func (b *bench) doctor(args string, exit int) []found {
 		b.Fatal(err)
 	}
 	for _, f := range all {
-		if f.Mend == "" && !f.Mended {
+		if f.Fix == "" && !f.Fixed {
 			b.Errorf("no command mends %+v", f)
 		}
 	}
@@ -91,8 +91,8 @@ func TestDoctorFindsAndMendsWhatChamberLeaves(t *testing.T) {
 				t.Errorf("found (-want +got):\n%s", diff)
 			}
 			for _, f := range all {
-				if f.Severity != "note" && f.Mend != "coffer doctor --fix api" {
-					t.Errorf("%s of %s is mended by %q", f.Check, f.About, f.Mend)
+				if f.Severity != "note" && f.Fix != "coffer doctor --fix api" {
+					t.Errorf("%s of %s is mended by %q", f.Check, f.About, f.Fix)
 				}
 			}
 			if diff := cmp.Diff(states(before), states(c.bucket.Objects())); diff != "" {
@@ -100,7 +100,7 @@ func TestDoctorFindsAndMendsWhatChamberLeaves(t *testing.T) {
 			}
 
 			for _, f := range c.doctor("api --fix", 0) {
-				if !f.Mended && f.Severity != "note" {
+				if !f.Fixed && f.Severity != "note" {
 					t.Errorf("left: %+v", f)
 				}
 			}
@@ -153,7 +153,7 @@ func TestDoctorNamesTheCommandsOfAWS(t *testing.T) {
 			want := strings.ReplaceAll(c.mend, "ARN", b.KMS.ARN("alias/app"))
 			c.spoil(b)
 			all := b.doctor("api", 1)
-			if !slices.ContainsFunc(all, func(f found) bool { return f.Check == check && f.Mend == want }) {
+			if !slices.ContainsFunc(all, func(f found) bool { return f.Check == check && f.Fix == want }) {
 				t.Errorf("%+v; want one that %q mends", all, want)
 			}
 		})
@@ -189,7 +189,7 @@ func TestDoctorCollectsTombstonesOnlyWhereThatIsSafe(t *testing.T) {
 
 			mends := map[string]string{}
 			for _, f := range b.doctor("team", 0) {
-				mends[f.Check+" "+f.About] = f.Mend
+				mends[f.Check+" "+f.About] = f.Fix
 			}
 			want := map[string]string{"tombstone team/old": "coffer doctor --fix team", "tombstone team/young": "coffer doctor --fix team"}
 			if quirks.DeleteIgnoresMatch {

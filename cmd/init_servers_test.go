@@ -324,19 +324,19 @@ func TestDoctorRecommendsWhatInitDoes(t *testing.T) {
 			b.do("write team db_url -", canary)
 			before := siteFindings(b, "")
 			for _, f := range before { // no init has run here: whether the server bears it, nobody knows yet
-				if strings.HasPrefix(f.Mend, "coffer init") && f.Check != "key" && !strings.Contains(f.Text, "init first tries it on a separate bucket") {
+				if strings.HasPrefix(f.Fix, "coffer init") && f.Check != "key" && !strings.Contains(f.Text, "init first tries it on a separate bucket") {
 					t.Errorf("recommended for sure, and untried: %+v", f)
 				}
 			}
 			followed := map[string]bool{}
 			for range 3 {
 				for _, f := range siteFindings(b, "") {
-					if !strings.HasPrefix(f.Mend, "coffer init") || followed[f.Mend] {
+					if !strings.HasPrefix(f.Fix, "coffer init") || followed[f.Fix] {
 						continue
 					}
-					followed[f.Mend] = true
-					if got := b.run(strings.TrimPrefix(f.Mend, "coffer ")+" --yes", ""); got.exit != 0 {
-						t.Errorf("%s: exit code %d\n%s", f.Mend, got.exit, got.stderr)
+					followed[f.Fix] = true
+					if got := b.run(strings.TrimPrefix(f.Fix, "coffer ")+" --yes", ""); got.exit != 0 {
+						t.Errorf("%s: exit code %d\n%s", f.Fix, got.exit, got.stderr)
 					}
 					works(b)
 				}
@@ -345,7 +345,7 @@ func TestDoctorRecommendsWhatInitDoes(t *testing.T) {
 				t.Error("doctor recommends nothing")
 			}
 			for _, f := range siteFindings(b, "") {
-				if strings.HasPrefix(f.Mend, "coffer init") {
+				if strings.HasPrefix(f.Fix, "coffer init") {
 					t.Errorf("after all was done: %+v", f)
 				}
 				if !slices.ContainsFunc(before, func(was siteFinding) bool { return was.Check == f.Check && rank(was) <= rank(f) }) {

@@ -82,7 +82,7 @@ func (s listedServer) bench(t *testing.T, versions bool) *bench {
 	)}
 }
 
-type serverRow struct{ Check, About, Kept, Text string }
+type serverRow struct{ Check, About, Supported, Text string }
 
 // probeRows are the rows that `coffer doctor --probe` prints of a server.
 func probeRows(t *testing.T, s listedServer, versions bool) []serverRow {
@@ -119,8 +119,8 @@ func table(t *testing.T, servers []listedServer, versions bool) string {
 			if cells[r.About] == nil {
 				order = append(order, r.About)
 			}
-			text := r.Kept
-			if r.Kept != "yes" || r.About == "encryption" {
+			text := r.Supported
+			if r.Supported != "yes" || r.About == "encryption" {
 				text += ": " + strings.ReplaceAll(r.Text, "|", "\\|")
 			}
 			cells[r.About] = append(cells[r.About], text)

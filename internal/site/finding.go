@@ -10,13 +10,13 @@ import (
 // Finding is a row of doctor's output.
 type Finding struct {
 	Severity admin.Severity `json:"severity"`
-	Check    string         `json:"check"`            // a constant of store/admin, for programs
-	About    string         `json:"about"`            // the secret, the object, the service or the bucket
-	Text     string         `json:"text"`             // a sentence without its subject; may quote the storage, so escape it
-	Command  string         `json:"mend,omitempty"`   // the command that repairs it; "" if it is repaired
-	Repaired bool           `json:"mended,omitempty"` // by --fix
-	Fine     bool           `json:"-"`                // there is nothing to repair
-	Answer   string         `json:"kept,omitempty"`   // of a probe of the server: yes, no, unknown
+	Check    string         `json:"check"`               // a constant of store/admin, for programs
+	About    string         `json:"about"`               // the secret, the object, the service or the bucket
+	Text     string         `json:"text"`                // a sentence without its subject; may quote the storage, so escape it
+	Command  string         `json:"fix,omitempty"`       // the command that repairs it; "" if it is repaired
+	Repaired bool           `json:"fixed,omitempty"`     // by --fix
+	Fine     bool           `json:"-"`                   // there is nothing to repair
+	Answer   string         `json:"supported,omitempty"` // of a probe of the server: yes, no, unknown
 }
 
 // newFinding returns a list with one finding.

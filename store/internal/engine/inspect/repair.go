@@ -22,7 +22,7 @@ import (
 func (i *Inspector) Repair(ctx context.Context, service string) ([]admin.Finding, error) {
 	in, err := inspect(ctx, i.e, service)
 	if err != nil {
-		return nil, engine.Fail("mend", store.ID{Service: service}, err)
+		return nil, engine.Fail("repair", store.ID{Service: service}, err)
 	}
 	m := &repair{in: in, done: map[*fault]bool{}}
 	m.tombstones(ctx)
@@ -34,7 +34,7 @@ func (i *Inspector) Repair(ctx context.Context, service string) ([]admin.Finding
 			mended = append(mended, f.Finding)
 		}
 	}
-	return mended, engine.Fail("mend", store.ID{Service: service}, m.err)
+	return mended, engine.Fail("repair", store.ID{Service: service}, m.err)
 }
 
 // repair is one run of Repair. A failure does not stop the other repairs.
