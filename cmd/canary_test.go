@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -27,10 +28,23 @@ var everyCommand = map[string][]struct {
 	"services": {{line: "services"}},
 	"history":  {{line: "history team url --json"}},
 	"delete":   {{line: "delete team gone url"}, {line: "delete team --service --yes", fails: true}, {line: "delete team url was --purge --yes"}},
-	"exec":     {{line: "exec team -- true"}, {line: "exec team --pristine --strict -- true"}, {line: "exec team --mask -- ./child URL KEEP PAGER"}, {line: "exec --project ~/needs.yaml -- true", fails: true}},
-	"check":    {{line: "check --init team --project ~/coffer.yaml"}, {line: "check --json --project ~/needs.yaml", fails: true}},
-	"env":      {{line: "env team", tells: true}},
-	"export":   {{line: "export team", tells: true}, {line: "export team --format csv --out ~/out"}},
+	"exec": {
+		{line: "exec team -- true"},
+		{line: "exec team --pristine --strict -- true"},
+		{line: "exec team --mask -- ./child URL KEEP PAGER"},
+		{line: "exec --project ~/needs.yaml -- true", fails: true},
+		{line: "exec team --file url -- true"},
+		{line: "exec team --file-fd keep -- true", fails: runtime.GOOS != "linux"},
+		{line: "exec team --file url=~/out --resolve --resolve-secret keep -- true"},
+	},
+	"check": {{line: "check --init team --project ~/coffer.yaml"}, {line: "check --json --project ~/needs.yaml", fails: true}},
+	"env":   {{line: "env team", tells: true}},
+	"inject": {
+		{line: "inject", stdin: "{{ coffer://team/url | json }}", tells: true},
+		{line: "inject -o ~/out", stdin: "{{ coffer://team/url }} {{ coffer://team/keep?version=1 | lines ## }} {{ coffer://team/pager | url }}", fails: true},
+		{line: "inject -o ~/out", stdin: "{{ coffer://team/url }} {{ coffer://team/keep?version=1 | base64 }} {{ coffer://team/pager | url }}"},
+	},
+	"export": {{line: "export team", tells: true}, {line: "export team --format csv --out ~/out"}},
 	"import": {
 		{line: "import team -", stdin: `{"a":"` + canary + `","url":"` + canary + `"}`},
 		{line: "import team - --dry-run --json", stdin: "a: " + canary + "\nb: [" + canary, fails: true},

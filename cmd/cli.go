@@ -23,6 +23,7 @@ type CLI struct {
 	Env    EnvCmd    `cmd:"" group:"Running programs" reads:"" help:"Print secrets as variables for a shell."`
 	Export ExportCmd `cmd:"" group:"Running programs" reads:"" help:"Print secrets in the format of another program."`
 	Check  CheckCmd  `cmd:"" group:"Running programs" reads:"" help:"Compare a project's file, coffer.yaml, with its services."`
+	Inject InjectCmd `cmd:"" group:"Running programs" reads:"" help:"Fill secrets into files."`
 
 	Import  ImportCmd  `cmd:"" group:"Moving and comparing" help:"Store the secrets of a file."`
 	Copy    CopyCmd    `cmd:"" group:"Moving and comparing" help:"Copy secrets to another service or context."`

@@ -115,6 +115,8 @@ var shellCompletions = map[string]string{
 	"coffer policy check o":                 "operator",
 	"coffer policy check reader we":         "",
 	"coffer exec api --require db_":         "db_pass db_url",
+	"coffer exec api --file db_u":           "db_url",
+	"coffer exec api --file-fd db_p":        "db_pass",
 	"coffer export api --only q":            "",
 	"coffer export api api/worker --only q": "queue",
 	"coffer copy api api/":                  "api/worker",

@@ -50,7 +50,7 @@ func newDeskOfExamples(t *testing.T, command string) *desk {
 	for name, text := range map[string]string{
 		"values.env": "db_url=" + canary + "\nregion=eu\n", "cert.pem": "-----BEGIN-----\nx\n-----END-----\n",
 		"server": "#!/bin/sh\ntest -n \"$DB_URL\"\n", "bin/psql": "#!/bin/sh\ntest -n \"$1\"\n",
-		"config.yaml": "contexts: {dev: {backend: local}}\n",
+		"config.yaml": "contexts: {dev: {backend: local}}\n", "server.json.tmpl": `{"db": {{ coffer://api/db_url | json }}}`,
 	} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {

@@ -24,6 +24,8 @@ type ExecCmd struct {
 
 	Mask     *bool  `negatable:"" help:"Hide the secrets in the output of the command. Coffer stays running in front of it."`
 	MaskText string `placeholder:"TEXT" help:"What to show instead of a secret, with --mask (default ***)."`
+
+	PassFlags
 }
 
 // EnvFlags select secrets and set how they become variables.
@@ -51,6 +53,7 @@ func (c *ExecCmd) Run(ctx context.Context, a *app.App) error {
 		runtime.GOMAXPROCS(1)
 	}
 	env, err := c.environment(ctx, a, p)
+	defer c.remove(a)
 	if err != nil {
 		return err
 	}
@@ -60,8 +63,8 @@ func (c *ExecCmd) Run(ctx context.Context, a *app.App) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if p.mark != "" {
-		return (&run.Parent{Mark: p.mark}).Run(a, p.path, p.argv, env)
+	if p.mark != "" || c.files.Stays() {
+		return (&run.Parent{Mark: p.mark, Cleanup: func() { c.remove(a) }}).Run(a, p.path, p.argv, env)
 	}
 	return run.Replace(ctx, a, p.path, p.argv, env.Strings())
 }
@@ -116,7 +119,10 @@ func (c *ExecCmd) environment(ctx context.Context, a *app.App, p program) (envir
 	for _, n := range notices {
 		a.Note("%s", n.Text)
 	}
-	return env, nil
+	if env, err = c.resolve(ctx, a, env, all); err != nil {
+		return nil, err
+	}
+	return c.pass(a, env, rules)
 }
 
 // contents reads the secrets, of which none that the command needs may be missing.

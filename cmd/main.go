@@ -13,6 +13,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/progress"
 	"github.com/coffer-secrets/coffer/internal/run"
+	"github.com/coffer-secrets/coffer/internal/runfiles"
 	"github.com/coffer-secrets/coffer/internal/waiting"
 )
 
@@ -25,6 +26,7 @@ func Main(args []string, a *app.App) int {
 	if len(args) == 1 && args[0] == run.LeaderCommand { // of exec --mask
 		return run.Lead(a)
 	}
+	runfiles.Sweep(a.Getenv, a.Now())
 	a.Watch, a.Line = waiting.New(context.Background(), a.WaitFor), new(atomic.Pointer[progress.Line])
 	defer a.Watch.Close()
 	ctx, stop := run.UntilInterrupted(a.Watch)

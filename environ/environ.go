@@ -86,9 +86,13 @@ type Rules struct {
 // Variable is one NAME=value. Service and Key are the secret that it was made from, or empty for an
 // inherited variable.
 type Variable struct {
-	Name         string
+	Name         string // "" for a secret that is only a part of another variable's value
 	Value        store.Value
 	Service, Key string
+
+	// File is the path of a file with the value; see [Environment.PassInFiles]. If it isn't "", the child
+	// gets that path and not the value, in the variable [Variable.FileName].
+	File string
 }
 
 // Inherited reports whether the variable is the parent's.
@@ -100,11 +104,21 @@ type Environment []Variable
 
 // Strings returns the environment as NAME=value strings, for execve. It reveals values.
 func (e Environment) Strings() []string {
-	env := make([]string, len(e))
-	for i, v := range e {
-		env[i] = v.Name + "=" + v.Value.Reveal()
+	env := make([]string, 0, len(e))
+	for _, v := range e {
+		if name, value := v.passed(); name != "" {
+			env = append(env, name+"="+value)
+		}
 	}
 	return env
+}
+
+// passed returns what the child gets; an empty name for nothing.
+func (v Variable) passed() (name, value string) {
+	if v.File != "" {
+		return v.FileName(), v.File
+	}
+	return v.Name, v.Value.Reveal()
 }
 
 // Secrets returns the variables that were made from secrets, sorted by name.
@@ -237,7 +251,7 @@ func (b *builder) add(layer Layer) {
 			b.problem(&DangerousError{Service: layer.Service, Key: v.Key, Name: name})
 		default:
 			id := b.rules.id(name)
-			named[id] = append(named[id], Variable{name, v.Value, layer.Service, v.Key})
+			named[id] = append(named[id], Variable{Name: name, Value: v.Value, Service: layer.Service, Key: v.Key})
 		}
 	}
 	for _, id := range sortedNames(named) {

@@ -33,6 +33,9 @@ func Check(path string, argv []string, env Environment, l Limits) error {
 		}
 	}
 	for _, v := range env {
+		if v.Name == "" {
+			continue
+		}
 		total += v.size() + 1 + l.Pointer
 		if err := v.check(l); err != nil {
 			problems = append(problems, err)
@@ -44,18 +47,22 @@ func Check(path string, argv []string, env Environment, l Limits) error {
 	return problems.err()
 }
 
-func (v Variable) size() int { return len(v.Name) + len("=") + v.Value.Len() }
+func (v Variable) size() int {
+	name, value := v.passed()
+	return len(name) + len("=") + len(value)
+}
 
 func (v Variable) check(l Limits) error {
-	if strings.IndexByte(v.Name, 0) >= 0 || strings.IndexByte(v.Value.Reveal(), 0) >= 0 {
-		return &NULError{Service: v.Service, Key: v.Key, Name: v.Name}
+	name, value := v.passed()
+	if strings.IndexByte(name, 0) >= 0 || strings.IndexByte(value, 0) >= 0 {
+		return &NULError{Service: v.Service, Key: v.Key, Name: name}
 	}
 	if n := v.size(); l.Bytes > 0 && n > l.Bytes {
-		return &SizeError{Service: v.Service, Key: v.Key, Name: v.Name, Size: n, Limit: l.Bytes}
+		return &SizeError{Service: v.Service, Key: v.Key, Name: name, Size: n, Limit: l.Bytes}
 	}
 	if l.Units > 0 && v.size() > l.Units { // a string never has more code units than bytes
-		if n := units(v.Name) + len("=") + units(v.Value.Reveal()); n > l.Units {
-			return &SizeError{Service: v.Service, Key: v.Key, Name: v.Name, Size: n, Limit: l.Units}
+		if n := units(name) + len("=") + units(value); n > l.Units {
+			return &SizeError{Service: v.Service, Key: v.Key, Name: name, Size: n, Limit: l.Units}
 		}
 	}
 	return nil
@@ -72,7 +79,8 @@ func units(s string) (n int) {
 func largestOf(env Environment) []Sized {
 	sized := make([]Sized, len(env))
 	for i, v := range env {
-		sized[i] = Sized{Service: v.Service, Key: v.Key, Name: v.Name, Size: v.size()}
+		name, _ := v.passed()
+		sized[i] = Sized{Service: v.Service, Key: v.Key, Name: name, Size: v.size()}
 	}
 	sort.SliceStable(sized, func(i, j int) bool { return sized[i].Size > sized[j].Size })
 	return sized[:min(largest, len(sized))]

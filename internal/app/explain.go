@@ -125,6 +125,13 @@ func Sentence(err error) string {
 	if errors.As(err, &partial) {
 		return Sentence(partial.error) + "; " + partial.changes
 	}
+	var placed interface { // an error at one place of a file
+		Place() string
+		Unwrap() error
+	}
+	if errors.As(err, &placed) {
+		return placed.Place() + ": " + Sentence(placed.Unwrap())
+	}
 	var op *store.Error
 	if !errors.As(err, &op) {
 		return plainSentence(err)

@@ -66,19 +66,23 @@ func Told(err error) error {
 	return &ExitError{Code: exitCode(err)}
 }
 
-// Report prints every error but the worst, and returns that one for the caller to return; nil if
-// there are none.
+// Report prints every error but the worst, the last of equal ones, and returns that one for the caller to
+// return; nil if there are none.
 func (a *App) Report(errs ...error) error {
-	worst := Worst(errs...)
-	said := false
-	for _, err := range errs {
-		switch {
-		case err == nil:
-		case err == worst && !said: //nolint:errorlint // this very error, not one like it
-			said = true
-		default:
+	errs = slices.DeleteFunc(slices.Clone(errs), func(err error) bool { return err == nil })
+	if len(errs) == 0 {
+		return nil
+	}
+	last := 0
+	for i, err := range errs {
+		if worse(err, errs[last]) >= 0 {
+			last = i
+		}
+	}
+	for i, err := range errs {
+		if i != last {
 			a.SayFailed("%s", Sentence(err))
 		}
 	}
-	return worst
+	return errs[last]
 }

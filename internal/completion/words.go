@@ -212,7 +212,7 @@ func flagValues(ctx context.Context, a *app.App, node *kong.Node, f *kong.Flag, 
 		return []string{files}
 	case f.PlaceHolder == "ALIAS", f.Name == "key": // of KMS, which may be an alias
 		return completeAliases(a)
-	case f.PlaceHolder == "KEY", f.PlaceHolder == "GLOB":
+	case strings.HasPrefix(f.PlaceHolder, "KEY"), f.PlaceHolder == "GLOB":
 		services := line.args
 		if len(node.Positional) > 0 && !node.Positional[0].IsCumulative() {
 			services = services[:min(1, len(services))] // the other arguments are not services

@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/coffer-secrets/coffer/environ"
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/formats"
-	"github.com/coffer-secrets/coffer/internal/run"
+	"github.com/coffer-secrets/coffer/internal/runfiles"
 )
 
 // encode returns the text to edit.
@@ -50,7 +49,7 @@ func (e *Edit) encode() ([]byte, error) {
 
 // create creates the file in a new directory that only the caller can read, in memory if possible.
 func (e *Edit) create(body []byte) error {
-	dir, memory := tempDir(e.app)
+	dir, memory := runfiles.TempDir(e.app.Getenv)
 	if !memory {
 		e.app.Note("no directory in memory is available: the values are on the disk, below %s, until you leave the editor", dir)
 	}
@@ -67,13 +66,3 @@ func (e *Edit) create(body []byte) error {
 
 // remove removes the directory with the file and the backup files of the editor.
 func (e *Edit) remove() error { return os.RemoveAll(filepath.Dir(e.path)) }
-
-// tempDir returns a directory in memory or, if there is none, the one for temporary files.
-func tempDir(a *app.App) (dir string, memory bool) {
-	candidates := []string{a.Getenv("XDG_RUNTIME_DIR"), "/dev/shm"}
-	at := slices.IndexFunc(candidates, func(dir string) bool { return filepath.IsAbs(dir) && run.InMemory(dir) })
-	if at >= 0 {
-		return candidates[at], true
-	}
-	return os.TempDir(), false
-}

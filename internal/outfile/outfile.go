@@ -3,6 +3,7 @@
 package outfile
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -49,6 +50,28 @@ func Write(path string, data []byte) error {
 		return err
 	}
 	return replace(dir, path, name, data)
+}
+
+// Update is [Write], unless the file has these contents and mode 0600 already: then it isn't touched, and
+// changed is false.
+func Update(path string, data []byte) (changed bool, err error) {
+	if unchanged(path, data) {
+		return false, nil
+	}
+	if err := Write(path, data); err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+// unchanged reports whether a file is as Write would make it.
+func unchanged(path string, data []byte) bool {
+	info, err := os.Lstat(path)
+	if err != nil || !info.Mode().IsRegular() || info.Size() != int64(len(data)) || !ownedByCaller(info) || !onlyForOwner(info) {
+		return false
+	}
+	old, err := os.ReadFile(path)
+	return err == nil && bytes.Equal(old, data)
 }
 
 // checkTarget returns an error if path is anything but a regular file of the caller.

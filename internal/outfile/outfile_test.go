@@ -207,3 +207,41 @@ func TestReadersSeeOneWholeFileOrTheOther(t *testing.T) {
 	}
 	onlyHolds(t, filepath.Dir(path), "f")
 }
+
+func TestUpdateTouchesOnlyWhatChanges(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "f")
+	update := func(text string, want bool) {
+		t.Helper()
+		if changed, err := Update(path, []byte(text)); changed != want || err != nil || contents(t, path) != text {
+			t.Errorf("changed is %v, %v; want %v", changed, err, want)
+		}
+	}
+	update(canary, true)
+	before, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	update(canary, false)
+	if after, err := os.Stat(path); err != nil || !os.SameFile(before, after) || !after.ModTime().Equal(before.ModTime()) {
+		t.Errorf("an unchanged file was replaced: %v", err)
+	}
+	update(canary+"2", true)
+	update(canary+"3", true)
+	update("", true)
+	if runtime.GOOS != "windows" {
+		if err := os.Chmod(path, 0o640); err != nil {
+			t.Fatal(err)
+		}
+		update("", true)
+		link := filepath.Join(dir, "link")
+		if err := os.Symlink(path, link); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Update(link, nil)
+		refused(t, err, ErrSymlink, link)
+	}
+	if changed, err := Update(filepath.Join(dir, "no", "f"), nil); err == nil || changed {
+		t.Errorf("without a directory: %v, %v", changed, err)
+	}
+}

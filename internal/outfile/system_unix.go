@@ -16,6 +16,9 @@ func ownedByCaller(info fs.FileInfo) bool {
 	return ok && int(stat.Uid) == os.Geteuid()
 }
 
+// onlyForOwner reports whether a file has the mode that Write gives it.
+func onlyForOwner(info fs.FileInfo) bool { return info.Mode() == 0o600 }
+
 // checkDirectory returns an error if everybody may replace files in a directory or in one above it,
 // which would allow them to replace the directory itself.
 func checkDirectory(dir *os.Root, path string) error {

@@ -101,7 +101,9 @@ func (h *hiding) learn(env environ.Environment) {
 		if value != "" && len(value) < mask.Shortest && !slices.Contains(h.short, name) {
 			short = append(short, name)
 		}
-		h.secrets = append(h.secrets, mask.Secret{Name: name, Value: value})
+		if s := (mask.Secret{Name: name, Value: value}); !slices.Contains(h.secrets, s) {
+			h.secrets = append(h.secrets, s)
+		}
 	}
 	if len(short) > 0 {
 		h.a.Note("not hidden, because shorter than %d bytes: %s", mask.Shortest, strings.Join(short, ", "))

@@ -155,8 +155,10 @@ func urlPart(value string) string {
 func checkINI(value string) error {
 	quote := func(c byte) bool { return c == '\'' }
 	switch i := strings.IndexAny(value, `;#\"%$`); {
+	case strings.ContainsAny(value, "\n\r"):
+		return cannot("has a newline, which an INI file can't hold; base64 writes any bytes")
 	case !utf8.ValidString(value) || strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) && !unicode.Is(unicode.Zs, r) }):
-		return cannot("has a newline or another control character, or isn't UTF-8 text, which an INI file can't hold; base64 writes any bytes")
+		return cannot("has a control character or isn't UTF-8 text, which an INI file can't hold; base64 writes any bytes")
 	case strings.TrimSpace(value) != value:
 		return cannot("begins or ends with a space, which readers of INI files drop")
 	case i >= 0:

@@ -36,7 +36,7 @@ type Use struct {
 
 // Error is what is wrong at one place of a template.
 type Error struct {
-	Name         string // of the template; "" if it has none
+	Name         string // of the template
 	Line, Column int
 	Err          error
 }
@@ -44,18 +44,10 @@ type Error struct {
 func (e *Error) Error() string { return fmt.Sprintf("%s: %v", e.Place(), e.Err) }
 
 // Place returns the place as compilers write it: file:line:column.
-func (e *Error) Place() string { return Place(e.Name, e.Line, e.Column) }
+func (e *Error) Place() string { return fmt.Sprintf("%s:%d:%d", e.Name, e.Line, e.Column) }
 
 // Unwrap returns the reason.
 func (e *Error) Unwrap() error { return e.Err }
-
-// Place returns a place in a template as compilers write it.
-func Place(name string, line, column int) string {
-	if name != "" {
-		name += ":"
-	}
-	return fmt.Sprintf("%s%d:%d", name, line, column)
-}
 
 // Parse parses a template. A reference stands in double braces, with filters behind it:
 //

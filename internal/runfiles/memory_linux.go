@@ -1,4 +1,4 @@
-package run
+package runfiles
 
 import "golang.org/x/sys/unix"
 

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package run
+package runfiles
 
 // InMemory is always false: there is no portable way to know.
 func InMemory(string) bool { return false }
