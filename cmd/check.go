@@ -6,6 +6,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/project"
 	"github.com/coffer-secrets/coffer/internal/render"
+	"github.com/coffer-secrets/coffer/store"
 )
 
 // CheckCmd compares a project's file with the keys of its services, or writes one.
@@ -95,6 +96,11 @@ func (c *CheckCmd) end(a *app.App, rows []project.Row) error {
 func (c *CheckCmd) write(ctx context.Context, a *app.App) error {
 	if len(c.Services) == 0 {
 		return app.Usage("which services does the program need? coffer check --init SERVICE...")
+	}
+	for _, name := range c.Services {
+		if err := store.CheckService(name); err != nil {
+			return err
+		}
 	}
 	s, err := a.Open(ctx)
 	if err != nil {

@@ -23,7 +23,7 @@ func projectHint(err error) string {
 		return "coffer write " + key.In + " " + key.Name + " stores another value"
 	case errors.As(err, &variable):
 		return "--allow-env " + variable.Name + " allows it, if you trust this repository"
-	case errors.As(err, &file):
+	case errors.As(err, &file) && file.Distrusted:
 		return "if you trust it, name it: --project " + formats.ShellQuote(file.Path)
 	}
 	return ""

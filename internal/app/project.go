@@ -63,7 +63,7 @@ func (a *App) readProject(named string) (path string, body []byte, err error) {
 func foundProject() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("the working directory can't be found: %w", err)
 	}
 	path, ok, err := locate.Find(dir)
 	if !ok || err != nil {

@@ -217,6 +217,9 @@ func flagValues(ctx context.Context, a *app.App, node *kong.Node, f *kong.Flag, 
 		if len(node.Positional) > 0 && !node.Positional[0].IsCumulative() {
 			services = services[:min(1, len(services))] // the other arguments are not services
 		}
+		if len(services) == 0 && node.Name == "exec" {
+			services = projectServices(a, line)
+		}
 		var keys []string
 		for _, service := range services {
 			keys = append(keys, completeKeys(ctx, source(a, line), service)...)
@@ -247,6 +250,15 @@ func flagValues(ctx context.Context, a *app.App, node *kong.Node, f *kong.Flag, 
 		}
 	}
 	return nil
+}
+
+// projectServices returns the services of the project's file that exec would use; none if it can't be used.
+func projectServices(a *app.App, line typed) []string {
+	p, err := a.FindProject(line.flags["project"])
+	if p == nil || err != nil {
+		return nil
+	}
+	return p.Services
 }
 
 func child(node *kong.Node, word string) *kong.Node {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/coffer-secrets/coffer/internal/foreign"
 	"github.com/coffer-secrets/coffer/internal/reference"
 	"github.com/coffer-secrets/coffer/store"
 )
@@ -42,7 +43,7 @@ func (e *KeyError) Error() string {
 		text += fmt.Sprintf(" (nearest: %q)", e.Nearest)
 	}
 	if e.Description != "" {
-		text += ": " + e.Description
+		text += ": " + foreign.Text(e.Description) // whose author may be a stranger
 	}
 	return text
 }
@@ -160,7 +161,7 @@ func (f *File) values(all []store.Contents) (map[reference.Reference]store.Value
 					out[r] = secret.Value
 					continue
 				}
-				if e.Kind = kind; errors.Is(kind, store.ErrNotFound) {
+				if e.Kind = kind; errors.Is(kind, store.ErrNotFound) && len(errs) < mostShown { // a comparison with every key
 					e.Nearest = nearest(r.Key, c.Keys())
 				}
 			}

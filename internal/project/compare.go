@@ -117,7 +117,11 @@ func (c *comparison) referenced() {
 			switch {
 			case err != nil && !missing[id]:
 				missing[id] = true
-				c.rows = append(c.rows, Row{Status: Missing, Service: id.Service, Key: id.Key, Variable: v.Name, Nearest: nearest(id.Key, keys)})
+				row := Row{Status: Missing, Service: id.Service, Key: id.Key, Variable: v.Name}
+				if len(missing) <= mostShown { // it is a comparison with every key
+					row.Nearest = nearest(id.Key, keys)
+				}
+				c.rows = append(c.rows, row)
 			case err == nil && !c.used[store.ID{Service: id.Service, Key: key}]:
 				id.Key = key
 				c.used[id] = true

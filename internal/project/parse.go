@@ -231,6 +231,10 @@ func (p *parser) keys(n *yaml.Node) {
 	if n == nil || isNull(n) {
 		return
 	}
+	if len(n.Content) > 2*MaxKeys {
+		p.say(n, "%d keys are listed; the limit is %d", len(n.Content)/2, MaxKeys)
+		return
+	}
 	p.pairs(n, `"keys"`, func(name string, at, value *yaml.Node) {
 		if err := store.CheckKey(name); err != nil {
 			p.invalid(at, err)

@@ -2,6 +2,7 @@ package project
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -43,6 +44,15 @@ func TestAFileSaysWhatAProgramNeeds(t *testing.T) {
 	if diff := cmp.Diff([]string{"shared", "api", "team/vault"}, f.Every()); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// numbered repeats a line with a number.
+func numbered(line string, n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, line, i)
+	}
+	return b.String()
 }
 
 // refused are files, each with what its error says. bySchema is false for what a schema of JSON can't say: what
@@ -114,6 +124,7 @@ var refused = []struct {
 	{"services: [\"\xff\"]\n", "it is not UTF-8", false},
 	{"services: [\"\x01\"]\n", "not YAML", false},
 	{"\tservices: [api]\n", "not YAML", false},
+	{"services: [api]\nkeys:\n" + numbered("  k%d:\n", 1001), "line 3: 1001 keys are listed; the limit is 1000", true},
 	{strings.Repeat("# a long comment\n", 20_000), "it is longer than 262144 bytes", false},
 }
 
@@ -197,6 +208,37 @@ func TestVariablesThatSteerProgramsNeedTheConsentOfTheCommandLine(t *testing.T) 
 	f, err := Parse([]byte("services: [api]\nkeys: {a: {variable: AWS_SECRET_ACCESS_KEY}, b: {variable: PGPASSWORD}}\n"))
 	if errs := f.RefuseVariables(nil); err != nil || len(errs) > 0 {
 		t.Errorf("%v, %v", err, errs)
+	}
+}
+
+// A file of a stranger makes no long work, whatever it has.
+func TestNoFileMakesParsingLong(t *testing.T) {
+	for name, text := range map[string]string{
+		"references": "services: [api]\nvariables:\n" + numbered("  V%d: '{{ coffer://api/k }}'\n", 6000),
+		"one text":   "services: [api]\nvariables: {A: '" + strings.Repeat("{{ coffer://api/k }}", 10_000) + "'}\n",
+		"braces":     "services: [api]\nvariables: {A: '" + strings.Repeat("{{", 100_000) + "'}\n",
+		"services":   "services: [api]\nvariables:\n" + numbered("  V%d: '{{ coffer://s%[1]d/k }}'\n", 6000),
+		"flow":       strings.Repeat("[", 200_000),
+		"maps":       strings.Repeat("{a: ", 60_000),
+		"questions":  strings.Repeat("? ", 120_000),
+		"dashes":     strings.Repeat("- ", 120_000),
+		"lines":      "services: [" + strings.Repeat("\n", 200_000) + "]",
+		"one name":   "services: [api]\nkeys: {" + strings.Repeat("k", 200_000) + ": }\n",
+	} {
+		if len(text) > MaxBytes {
+			t.Fatalf("%s: %d bytes", name, len(text))
+		}
+		var f *File
+		var err error
+		if n := testing.AllocsPerRun(1, func() { f, err = Parse([]byte(text)) }); n > 1<<21 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+		if err != nil && len(err.Error()) > 4000 {
+			t.Errorf("%s: an error of %d bytes", name, len(err.Error()))
+		}
+		if f != nil && len(f.Compare([]Listing{{Service: "api", Keys: []string{"x"}}})) > 2 {
+			t.Errorf("%s: more rows than keys", name)
+		}
 	}
 }
 

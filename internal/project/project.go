@@ -20,6 +20,7 @@ const Name = "coffer.yaml"
 const (
 	MaxBytes    = 256 << 10
 	MaxServices = 50 // those that references name included
+	MaxKeys     = 1000
 )
 
 // File is a valid project's file. Names of services and keys are as they are written, and are looked up

@@ -127,6 +127,9 @@ func TestTheSchemaHasTheFieldsOfTheParser(t *testing.T) {
 	if diff := cmp.Diff(TypeNames(), types); diff != "" {
 		t.Error(diff)
 	}
+	if got := *s.Properties["keys"].MaxProperties; got != MaxKeys {
+		t.Errorf("%d keys", got)
+	}
 	if got := *s.Properties["services"].MaxItems; got != MaxServices || s.ID != SchemaURL {
 		t.Errorf("%d services, %s", got, s.ID)
 	}

@@ -50,7 +50,10 @@ type User struct {
 }
 
 // RefusedError is a file that is there and isn't used.
-type RefusedError struct{ Path, Reason string }
+type RefusedError struct {
+	Path, Reason string
+	Distrusted   bool // it would be used if it were named on the command line
+}
 
 func (e *RefusedError) Error() string { return e.Path + " isn't used: " + e.Reason }
 
@@ -75,7 +78,7 @@ func Read(path string, user User) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case reason != "":
-		return nil, &RefusedError{path, reason}
+		return nil, &RefusedError{path, reason, true}
 	}
 	return limited(f, path)
 }
@@ -94,18 +97,18 @@ func ReadNamed(path string) ([]byte, error) {
 func open(path string, flags int) (*os.File, fs.FileInfo, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|noWait|flags, 0)
 	if isLink(err) {
-		return nil, nil, &RefusedError{path, "it is a symbolic link"}
+		return nil, nil, &RefusedError{path, "it is a symbolic link", true}
 	}
 	if err != nil {
 		// A socket can't even be opened, and a directory can't on Windows.
 		if info, failed := os.Lstat(path); failed == nil && !info.Mode().IsRegular() && info.Mode()&fs.ModeSymlink == 0 {
-			return nil, nil, &RefusedError{path, "it is not a plain file"}
+			return nil, nil, &RefusedError{Path: path, Reason: "it is not a plain file"}
 		}
 		return nil, nil, err
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = &RefusedError{path, "it is not a plain file"}
+		err = &RefusedError{Path: path, Reason: "it is not a plain file"}
 	}
 	if err != nil {
 		_ = f.Close()
@@ -118,7 +121,7 @@ func open(path string, flags int) (*os.File, fs.FileInfo, error) {
 func limited(f io.Reader, path string) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(f, project.MaxBytes+1))
 	if err == nil && len(body) > project.MaxBytes {
-		err = &RefusedError{path, fmt.Sprintf("it is longer than %d bytes", project.MaxBytes)}
+		err = &RefusedError{Path: path, Reason: fmt.Sprintf("it is longer than %d bytes", project.MaxBytes)}
 	}
 	return body, err
 }
