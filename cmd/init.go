@@ -170,7 +170,7 @@ func printParts(a *app.App, parts []site.Part) error {
 	if a.Globals.JSON {
 		return render.JSON(a.Stdout, parts)
 	}
-	t := a.Table("Part", "Exists", "What").Cuts("What")
+	t := a.Table("Part", "Exists", "What")
 	for _, p := range parts {
 		exists := render.Marked{Mark: render.Done, Text: "yes"}
 		switch {

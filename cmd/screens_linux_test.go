@@ -25,18 +25,20 @@ var screens = []string{
 	"services", "services -s", "list api", "list -e api", "list api api/worker", "history api db_url", "read api certificate",
 	"keys", "doctor api api/worker", "audit api", "find d", "diff api api/worker --all --reveal", "config", "whoami",
 	"rekey api --to alias/ops --dry-run", "import api settings.env --dry-run", "tag read api db_url", "read api nothing",
+	"policy check reader api", "doctor api --probe", "init --yes",
 }
 
 // Each screen is what a person sees at a terminal of that width. NO_COLOR keeps the files readable;
 // TestMarksAndColour has the colors. To write the files: COFFER_REWRITE_SCREENS=1 go test -run GoldenScreens ./cmd
 func TestGoldenScreens(t *testing.T) {
-	b := newScreens(t)
 	for _, columns := range []int{60, 80, 120, 200} {
+		b := newScreens(t) // anew, as init changes the bucket
 		var all strings.Builder
 		for _, line := range screens {
 			text := b.screen(columns, line, "NO_COLOR=1")
 			fmt.Fprintf(&all, "$ coffer %s\n%s\n", line, text)
 			b.wantWithin(columns, line, text)
+			b.wantToCopy(columns, line, text)
 		}
 		name := filepath.Join("testdata", "screens", fmt.Sprintf("%d.txt", columns))
 		got := strings.ReplaceAll(all.String(), strings.Repeat("\n", 3), "\n\n")
@@ -156,6 +158,9 @@ func (d *painted) screen(columns int, line string, env ...string) string {
 	p.program = d.command(line)
 	p.program.Dir = d.dir
 	p.program.Env = append(p.program.Env, env...)
+	if strings.Contains(line, "--probe") { // doctor compares the clock with the server's
+		p.program.Env = append(p.program.Env, fixedNow+"="+time.Now().Format(time.RFC3339))
+	}
 	p.program.Stdin, p.program.Stdout, p.program.Stderr = p.tty, p.tty, p.tty
 	p.program.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := p.program.Start(); err != nil {
@@ -168,6 +173,32 @@ func (d *painted) screen(columns int, line string, env ...string) string {
 var anyPort = regexp.MustCompile(`127\.0\.0\.1:\d{5}`)
 
 var wrapped = regexp.MustCompile(`^(coffer: |identity )`)
+
+// toCopy is what a person copies from the screen: a command or a flag, and an ARN or URL in a hint.
+var toCopy = regexp.MustCompile(`\b(coffer|aws) [a-z]|--[a-z]|^  .*(arn:|://)`)
+
+// wantToCopy fails if something to copy is cut.
+func (d *painted) wantToCopy(columns int, line, screen string) {
+	d.Helper()
+	for row := range strings.Lines(screen) {
+		if toCopy.MatchString(row) && strings.Contains(row, "…") {
+			d.Errorf("coffer %s at %d columns: a row is cut\n%s", line, columns, row)
+		}
+	}
+}
+
+// A refusal says what to do, at any width.
+func TestNothingToCopyIsCut(t *testing.T) {
+	d := newScreens(t)
+	d.SetPolicy(dev.AccessKeyID, s3test.Policy{DenyListVersions: true, DenyDecrypt: []string{"alias/ops"}})
+	for _, line := range []string{
+		"policy check operator api", "doctor", "doctor api/worker --probe", "restore api --deleted", "list api/worker", "exec api/worker --require-all -- true",
+		"copy api web --kms-key-alias alias/none --dry-run", "rekey api --to alias/none", "read api db_ur", "export api --format nope", "share api db_url", "keys api/worker",
+		"import api settings.env --kms-key-alias alias/ops --dry-run", "import api settings.env --kms-key-alias alias/ops",
+	} {
+		d.wantToCopy(60, line, d.screen(60, line, "NO_COLOR=1"))
+	}
+}
 
 // wantWithin fails if a table is wider than the terminal. The cells of a list, a command to copy, an
 // endpoint or identity, and messages stay whole: the terminal wraps them.
