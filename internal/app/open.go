@@ -83,7 +83,7 @@ func (a *App) AWSOptions(s *Settings) (awsconf.Options, error) {
 		Log:          a.Logger(), Now: a.Now,
 	}
 	if !a.Unattended {
-		o.AskCode = a.askAtTerminal
+		o.AskCode, o.Terminal = a.askAtTerminal, a.Interactive()
 	}
 	if s.Retries.isDefault() { // the SDK's own settings come before a default
 		o.Retries = 0

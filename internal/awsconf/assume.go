@@ -33,6 +33,7 @@ type assumer struct {
 	at      *stsPlace
 	now     func() time.Time
 	retries *retries
+	source  func(aws.CredentialsProvider) aws.CredentialsProvider // set by [Load], like at: see [ownProcess]
 
 	// For roles that need the code of an MFA device.
 	causes causes // set by [Load], like at
@@ -78,6 +79,7 @@ func (a *assumer) call(ctx context.Context, what string, do func(context.Context
 		if a.at.URL != "" {
 			o.BaseEndpoint = &a.at.URL
 		}
+		o.Credentials = a.source(o.Credentials)
 		if o.Region == "" && a.at.URL != "" {
 			o.Region = regionOfOthers
 		}

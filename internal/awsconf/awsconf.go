@@ -72,6 +72,8 @@ type Options struct {
 	// AskCode asks a person for the code of an MFA device, with the prompt given. nil, or the error
 	// [ErrNoTerminal], means that nobody can be asked.
 	AskCode func(prompt string) (string, error)
+	// Terminal says that a person is at standard input and standard error, where a credential_process may ask.
+	Terminal bool
 	// SessionCache is the directory in which the AWS CLI caches the sessions of roles: those with an
 	// MFA device are shared with it. "" caches none.
 	SessionCache string
@@ -102,6 +104,8 @@ func Load(ctx context.Context, o Options) (aws.Config, error) {
 		cfg.ConfigSources = append([]any{endpointOption(o.EndpointURL)}, cfg.ConfigSources...)
 	}
 	sessions.at, sessions.causes = findSTS(ctx, cfg, o), causesOf(cfg)
+	sessions.source = ownProcess(sessions.causes, o.Terminal)
+	cfg.Credentials = sessions.source(cfg.Credentials)
 	cfg.ConfigSources = append([]any{sessions.at}, cfg.ConfigSources...)
 	if err := checkEndpoints(ctx, cfg, o.AllowHTTP); err != nil {
 		return aws.Config{}, err

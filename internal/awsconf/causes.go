@@ -167,8 +167,8 @@ func causesOf(cfg aws.Config) causes {
 }
 
 // explain returns a [*store.CredentialsError] for the failures of the chain. Errors that are already
-// explained, and those of an endpoint that isn't reached, stay as they are. It repeats no text of
-// helper programs: [processcreds] quotes what they print, credentials included.
+// explained, and those of an endpoint that isn't reached, stay as they are. Of helper programs it repeats only
+// what [process] has kept: [processcreds] quotes what they print, credentials included.
 func (c causes) explain(ctx context.Context, err error) error {
 	var done *store.CredentialsError
 	var contact *ContactError
@@ -193,7 +193,7 @@ func (c causes) explain(ctx context.Context, err error) error {
 	case errors.As(err, &contact):
 		return err
 	case errors.As(err, &process):
-		return c.process(process)
+		return c.process(err, process)
 	case errors.As(err, &token), c.has(aws.CredentialSourceSSO, aws.CredentialSourceSSOLegacy) && !(errors.As(err, &api) && slices.Contains(noRole, api.ErrorCode())):
 		name := c.profileWith(func(p config.SharedConfig) bool { return p.SSOSessionName != "" || p.SSOStartURL != "" })
 		return &store.CredentialsError{Reason: "the profile " + name + " has no SSO session, or it has ended", Way: "aws sso login --profile " + name}
@@ -232,7 +232,7 @@ func (c causes) profileWith(has func(config.SharedConfig) bool) string {
 	return cmp.Or(c.profile.Profile, "default")
 }
 
-func (c causes) process(err error) error {
+func (c causes) process(failure error, err *processcreds.ProviderError) error {
 	name := c.profileWith(func(p config.SharedConfig) bool { return p.CredentialProcess != "" })
 	what := "credential_process of the profile " + name
 	var exit *exec.ExitError
@@ -246,6 +246,10 @@ func (c causes) process(err error) error {
 		what += " didn't print JSON of Version 1 with AccessKeyId and SecretAccessKey"
 	default:
 		what += " can't be started"
+	}
+	var said *processError
+	if errors.As(failure, &said) {
+		what += ": " + said.text
 	}
 	return &store.CredentialsError{Reason: what, Way: "run its command by hand: aws configure get credential_process --profile " + name + " prints it"}
 }
