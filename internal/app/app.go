@@ -1,4 +1,4 @@
-// Package app is what every command works with: the streams, the environment and the clock of the
+// Package app has what every command uses: the streams, the environment and the clock of the
 // process, the settings in force, the backends, and how results and errors are printed.
 package app
 

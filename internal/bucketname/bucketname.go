@@ -1,5 +1,5 @@
-// Package bucketname reads the names by which people call an S3 bucket, and checks them against the rules
-// of Amazon S3. It makes no request.
+// Package bucketname parses the names that users give for an S3 bucket, and checks them against the rules
+// of Amazon S3. It makes no requests.
 package bucketname
 
 import (

@@ -1,6 +1,6 @@
-// Package foreign makes the text of others fit to be shown: the messages of servers, proxies, helper
-// programs and parsers. Our own sentence comes first. Theirs follows on one line, cut, and without
-// what looks like a credential or is known to be one.
+// Package foreign makes the messages of servers, proxies, helper programs and parsers safe to print.
+// Our own sentence comes first. Theirs follows on one line, shortened, and without anything that looks
+// like a credential or is known to be one.
 //
 // Secret keys, session tokens, JSON web tokens, passwords in URLs, signatures and private keys are
 // credentials. The id of an access key is not one: it says whose request was refused, and AWS itself

@@ -1,8 +1,8 @@
-// Package project is a project's file, coffer.yaml: which services a program needs, which keys must be
-// there and what their values look like, and which variables are put together from secrets.
+// Package project parses a project's file, coffer.yaml: which services a program needs, which keys must
+// exist and what their values look like, and which variables are built from secrets.
 //
-// The file belongs to a repository, so it may come from somebody else. Nothing that it can say changes
-// where secrets come from, writes, or runs anything. This package reads no file: see package locate.
+// The file belongs to a repository, so it may come from somebody else. Nothing in it can change
+// where secrets come from, write, or run anything. This package reads no file: see package locate.
 package project
 
 import (

@@ -1,5 +1,5 @@
-// Command readers reads files as libraries of Go do that are no part of coffer, and prints what
-// read.mjs prints. It is a module of its own, so that coffer's has no more to require.
+// Command readers reads files with Go libraries that coffer doesn't use, and prints what read.mjs
+// prints. It is a module of its own, so that coffer's module doesn't require them.
 //
 //	readers READER FILE...
 package main
