@@ -93,7 +93,7 @@ func (c *DiffCmd) load(ctx context.Context, a *app.App, from, to app.Place) (l, 
 		case one && c.AllowEmpty:
 			a.Note("%s", app.Sentence(missing))
 		case one:
-			failed = append(failed, app.WithHint(missing, "--allow-empty compares it all the same"))
+			failed = append(failed, app.WithHint(missing, "use --allow-empty to compare it anyway"))
 		default:
 			failed = append(failed, missing)
 		}

@@ -22,7 +22,7 @@ type ExecCmd struct {
 	StrictValue string `default:"chamberme" placeholder:"TEXT" help:"The value that marks a variable for --strict (default chamberme)."`
 	NoAWSEnv    bool   `name:"no-aws-env" help:"Remove AWS credentials from the command's environment."`
 
-	Mask     *bool  `negatable:"" help:"Hide the secrets in the output of the command. Coffer stays running in front of it."`
+	Mask     *bool  `negatable:"" help:"Hide the secrets in the output of the command. Coffer keeps running and passes the output on."`
 	MaskText string `placeholder:"TEXT" help:"What to show instead of a secret, with --mask (default ***)."`
 
 	PassFlags

@@ -85,6 +85,6 @@ func (c *PassFlags) wanted() (all []runfiles.Wanted, err error) {
 // remove removes the files that end with the command.
 func (c *PassFlags) remove(a *app.App) {
 	if err := c.files.Remove(); err != nil {
-		a.Say("files of secrets could not be removed: %s", app.Sentence(err))
+		a.Say("can't remove files with secrets: %s", app.Sentence(err))
 	}
 }

@@ -44,7 +44,7 @@ func FindVariables(a *app.App, env environ.Environment, secrets []string) (*Vari
 		case one.Inherited() || selected[one.Name]:
 			failed = append(failed, v.find(i)...)
 		case strings.HasPrefix(one.Value.Reveal(), reference.Scheme):
-			a.Note("%s/%s is a reference, and passed as it is; to resolve it: --resolve-secret %s", one.Service, one.Key, one.Key)
+			a.Note("%s/%s is a reference, and is passed unchanged; to resolve it: --resolve-secret %s", one.Service, one.Key, one.Key)
 		}
 	}
 	return v, a.Report(failed...)

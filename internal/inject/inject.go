@@ -94,14 +94,14 @@ func refuseTwice(pairs []Pair) error {
 			return err
 		}
 		if outs[path] {
-			return app.Usage("two templates would become %s", p.Out)
+			return app.Usage("two templates would be written to %s", p.Out)
 		}
 		outs[path] = true
 		for _, other := range pairs {
 			in, errIn := os.Stat(other.In)
 			out, errOut := os.Lstat(p.Out)
 			if other.In != Standard && errIn == nil && errOut == nil && os.SameFile(in, out) {
-				return app.Usage("%s is a template, and would be replaced by what it becomes", p.Out)
+				return app.Usage("%s is a template, and its own output would replace it", p.Out)
 			}
 		}
 	}

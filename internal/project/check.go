@@ -33,9 +33,9 @@ func (e *KeyError) Error() string {
 	case errors.Is(e.Kind, store.ErrNotFound):
 		text += fmt.Sprintf("key %q is missing in %s", e.Name, e.In)
 	case errors.Is(e.Kind, store.ErrDenied):
-		text += fmt.Sprintf("key %q in %s may not be read", e.Name, e.In)
+		text += fmt.Sprintf("you don't have permission to read the key %q in %s", e.Name, e.In)
 	case errors.Is(e.Kind, store.ErrAmbiguousName):
-		text += fmt.Sprintf("key %q can mean several keys of %s: write it exactly", e.Name, e.In)
+		text += fmt.Sprintf("key %q is ambiguous in %s: use the exact name", e.Name, e.In)
 	default:
 		return text + fmt.Sprintf("secret %q in service %q %s", e.Name, e.In, e.Fault)
 	}

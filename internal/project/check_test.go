@@ -70,12 +70,12 @@ variables:
 		`coffer.yaml:5: secret "PORT" in service "api" is not a port (1 to 65535)`,
 		`coffer.yaml:6: secret "cert" in service "api" is not PEM: it has no whole block`,
 		`coffer.yaml:7: secret "empty" in service "api" is empty`,
-		`coffer.yaml:8: key "hidden" in api may not be read`,
-		`coffer.yaml:9: key "twin" can mean several keys of api: write it exactly`,
+		`coffer.yaml:8: you don't have permission to read the key "hidden" in api`,
+		`coffer.yaml:9: key "twin" is ambiguous in api: use the exact name`,
 		`coffer.yaml:11: secret "token" in service "api" is not valid JSON`,
 		`coffer.yaml:12: key "absent" is missing in shared, api`,
 		`coffer.yaml:14: URL_A: key "key" is missing in vault`,
-		`coffer.yaml:15: URL_B: key "hidden" in api may not be read`,
+		`coffer.yaml:15: URL_B: you don't have permission to read the key "hidden" in api`,
 	}
 	if diff := cmp.Diff(want, messages(errs)); diff != "" {
 		t.Error(diff)

@@ -250,7 +250,7 @@ func (p *parser) keys(n *yaml.Node) {
 
 // key reads what the file says of one key.
 func (p *parser) key(k *Key, n *yaml.Node) {
-	fields, _ := p.fields(n, fmt.Sprintf("what follows the key %q", k.Name), keyFieldNames)
+	fields, _ := p.fields(n, fmt.Sprintf("the value of the key %q", k.Name), keyFieldNames)
 	if v := fields["type"]; v != nil {
 		text, ok := p.text(v, `"type"`)
 		if k.Type = text; ok && !slices.Contains(TypeNames(), text) {
@@ -258,7 +258,7 @@ func (p *parser) key(k *Key, n *yaml.Node) {
 			if near != "" {
 				near = fmt.Sprintf(" (nearest: %q)", near)
 			}
-			p.say(v, "unknown type %s%s; there are %s", quoted(text), near, strings.Join(TypeNames(), ", "))
+			p.say(v, "unknown type %s%s; use one of %s", quoted(text), near, strings.Join(TypeNames(), ", "))
 		}
 	}
 	if v := fields["optional"]; v != nil {

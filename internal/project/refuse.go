@@ -61,7 +61,7 @@ type RefusedError struct {
 }
 
 func (e *RefusedError) Error() string {
-	return fmt.Sprintf("line %d: a project's file can't set %s, with which other code could run, or another server be trusted", e.Line, e.Name)
+	return fmt.Sprintf("line %d: a project's file can't set %s, which can run other code, or make a program trust another server", e.Line, e.Name)
 }
 
 // Unwrap returns [store.ErrConfiguration].

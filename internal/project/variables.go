@@ -35,7 +35,7 @@ func parseVariable(name, text string) (*template.Template, []string) {
 	case strings.Count(text, "{{") != len(t.Uses()):
 		faults = append(faults, fmt.Sprintf("%s: what is in {{ }} must be a reference, such as {{ coffer://SERVICE/KEY }}", name))
 	case len(t.Uses()) == 0:
-		faults = append(faults, fmt.Sprintf("%s has no reference such as {{ coffer://SERVICE/KEY }}: here are only variables that are put together from secrets", name))
+		faults = append(faults, fmt.Sprintf("%s has no reference such as {{ coffer://SERVICE/KEY }}: this section is only for variables that are built from secrets", name))
 	}
 	return t, faults
 }

@@ -18,7 +18,7 @@ const tail = `
 # More about a key (types: ` + "%TYPES%" + `):
 #   port: {type: port, optional: true, variable: LISTEN_PORT, description: Where the server listens.}
 #
-# Variables that are put together from secrets:
+# Variables that are built from secrets:
 # variables:
 #   DATABASE_URL: "postgres://app:{{ coffer://%SERVICE%/db_password | url }}@db/app"
 `

@@ -30,7 +30,7 @@ func ParseAction(on app.Setting) (Action, error) {
 	}
 	s := signalNamed(name)
 	if s == 0 {
-		return Action{}, on.Refuse("watch.on_change", "has no signal's name, such as signal:HUP or signal:USR1")
+		return Action{}, on.Refuse("watch.on_change", "needs the name of a signal, such as signal:HUP or signal:USR1")
 	}
 	return Action{signal: s}, nil
 }

@@ -39,7 +39,7 @@ func (f *Files) Pass(env environ.Environment) (passed environ.Environment, notes
 			if err != nil {
 				return nil, nil, err
 			}
-			notes = append(notes, fmt.Sprintf("%s has %s/%s. It stays there when the program has ended: remove it when it is no longer needed", w.Path, v.Service, v.Key))
+			notes = append(notes, fmt.Sprintf("%s contains %s/%s. The file stays after the program ends: delete it when you no longer need it", w.Path, v.Service, v.Key))
 		}
 		var notices []environ.Notice
 		env, notices, err = env.PassInFiles(w.Pattern, f.rules, func(v environ.Variable) (string, error) {
@@ -57,7 +57,7 @@ func (f *Files) Pass(env environ.Environment) (passed environ.Environment, notes
 		}
 	}
 	if f.dir != nil && !f.dir.InMemory() {
-		notes = append(notes, fmt.Sprintf("there is no directory in memory: the files are on the disk, in %s, until the program ends", f.dir.path))
+		notes = append(notes, fmt.Sprintf("no directory in memory is available: the files are on the disk, in %s, until the program ends", f.dir.path))
 	}
 	return env, notes, nil
 }

@@ -22,7 +22,7 @@ func NewMemoryFile(name string) (*MemoryFile, error) {
 		fd, err = unix.MemfdCreate(name, unix.MFD_CLOEXEC)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("no file in memory can be made: %w", err)
+		return nil, fmt.Errorf("can't create a file in memory: %w", err)
 	}
 	f, err := share(os.NewFile(uintptr(fd), name))
 	if err == nil {

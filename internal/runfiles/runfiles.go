@@ -47,7 +47,7 @@ func Create(getenv func(string) string) (*Dir, error) {
 		}
 		failed = append(failed, err)
 	}
-	return nil, fmt.Errorf("no private directory for the files can be made: %w", errors.Join(failed...))
+	return nil, fmt.Errorf("can't create a private directory for the files: %w", errors.Join(failed...))
 }
 
 // createIn creates a directory in a place, which it creates too if needed.

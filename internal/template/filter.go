@@ -38,7 +38,7 @@ func parseFilter(text string) (f filter, rest string, err error) {
 		if n := store.Nearest(f.name, Filters()); n != "" {
 			near = fmt.Sprintf(" (nearest: %q)", n)
 		}
-		return f, rest, invalid("there is no filter %q%s; there are %s", f.name, near, strings.Join(Filters(), ", "))
+		return f, rest, invalid("unknown filter %q%s; use one of %s", f.name, near, strings.Join(Filters(), ", "))
 	}
 	argument := word(rest)
 	if f.name == lines && strings.HasPrefix(rest, `"`) {
@@ -82,7 +82,7 @@ func (f filter) apply(value string) (string, error) {
 		return urlPart(value), nil
 	case "shell":
 		if strings.Contains(value, "\x00") {
-			return "", cannot("has a NUL, which no shell can hold")
+			return "", cannot("has a NUL, which a shell can't represent")
 		}
 		return formats.ShellQuote(value), nil
 	case "ini":
@@ -156,9 +156,9 @@ func checkINI(value string) error {
 	quote := func(c byte) bool { return c == '\'' }
 	switch i := strings.IndexAny(value, `;#\"%$`); {
 	case strings.ContainsAny(value, "\n\r"):
-		return cannot("has a newline, which an INI file can't hold; base64 writes any bytes")
+		return cannot("has a newline, which an INI file can't represent; base64 writes any bytes")
 	case !utf8.ValidString(value) || strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) && !unicode.Is(unicode.Zs, r) }):
-		return cannot("has a control character or isn't UTF-8 text, which an INI file can't hold; base64 writes any bytes")
+		return cannot("has a control character or isn't UTF-8 text, which an INI file can't represent; base64 writes any bytes")
 	case strings.TrimSpace(value) != value:
 		return cannot("begins or ends with a space, which readers of INI files drop")
 	case i >= 0:
@@ -175,11 +175,11 @@ func (f filter) lines(value string) (string, error) {
 	value = strings.TrimSuffix(value, "\n")
 	for _, end := range []string{"\x00", "\v", "\f", "\u0085", "\u2028", "\u2029"} {
 		if strings.Contains(value, end) {
-			return "", cannot("has a NUL or an unusual line end, behind which a line would begin without the prefix")
+			return "", cannot("has a NUL or an unusual line end, after which a line would begin without the prefix")
 		}
 	}
 	if strings.Contains(strings.ReplaceAll(value+"\n", "\r\n", ""), "\r") {
-		return "", cannot("has a carriage return within a line, behind which a line would begin without the prefix")
+		return "", cannot("has a carriage return within a line, after which a line would begin without the prefix")
 	}
 	return f.prefix + strings.ReplaceAll(value, "\n", "\n"+f.prefix), nil
 }
