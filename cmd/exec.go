@@ -119,6 +119,7 @@ func (c *ExecCmd) environment(ctx context.Context, a *app.App, p program) (envir
 	for _, n := range notices {
 		a.Note("%s", n.Text)
 	}
+	env = p.project.WithParts(env, all)
 	if env, err = c.resolve(ctx, a, env, all); err != nil {
 		return nil, err
 	}

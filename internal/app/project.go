@@ -159,6 +159,14 @@ func (p *Project) Layers(a *App, all []store.Contents) ([]environ.Layer, error) 
 	return layers, a.Report(errs...)
 }
 
+// WithParts returns an environment with the secrets that are only parts of variables, for what hides secrets.
+func (p *Project) WithParts(env environ.Environment, all []store.Contents) environ.Environment {
+	if p == nil {
+		return env
+	}
+	return p.File.WithParts(env, all)
+}
+
 // Listings lists the keys of services, without a value where the backend has such a listing. A missing service
 // has none.
 func (a *App) Listings(ctx context.Context, s store.Store, names []string) ([]project.Listing, error) {

@@ -130,11 +130,11 @@ variables:
 		t.Errorf("%v", notices)
 	}
 	var parts []string
-	for _, s := range f.Parts(all) {
-		parts = append(parts, s.ID.String()+"="+s.Value.Reveal())
+	for _, v := range f.WithParts(env, all)[len(env):] {
+		parts = append(parts, v.Name+v.Service+"/"+v.Key+"="+v.Value.Reveal())
 	}
-	if len(parts) != 2 || !strings.Contains(strings.Join(parts, " "), "vault/host=db") {
-		t.Errorf("%v", parts)
+	if diff := cmp.Diff([]string{"vault/host=db"}, parts); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -2,6 +2,7 @@ package project
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -78,12 +79,21 @@ func (f *File) Layers(all []store.Contents) ([]environ.Layer, []error) {
 	return append(layers, composed), errs
 }
 
-// Parts returns the values of references: parts of variables, which are as secret as the variables.
-func (f *File) Parts(all []store.Contents) []store.Secret {
-	var out []store.Secret
-	values, _ := f.values(all)
-	for r, v := range values {
-		out = append(out, store.Secret{Meta: store.Meta{ID: r.ID()}, Value: v})
+// WithParts returns an environment with the secrets that are parts of variables, and have no variable of their
+// own. They have no name, and are as secret as the variables.
+func (f *File) WithParts(env environ.Environment, all []store.Contents) environ.Environment {
+	for _, v := range f.Variables {
+		for _, use := range v.text.Uses() {
+			service, err := store.Match("service", use.Reference.Service, namesOf(all))
+			if err != nil {
+				continue
+			}
+			secret, err := secretOf(all[slices.Index(namesOf(all), service)], use.Reference.Key)
+			known := func(v environ.Variable) bool { return v.Service == secret.ID.Service && v.Key == secret.ID.Key }
+			if err == nil && !slices.ContainsFunc(env, known) {
+				env = append(env, environ.Variable{Value: secret.Value, Service: secret.ID.Service, Key: secret.ID.Key})
+			}
+		}
 	}
-	return out
+	return env
 }
