@@ -32,6 +32,7 @@ type entryJSON struct {
 	Moving    bool            `json:"moving,omitzero"`
 	Created   string          `json:"created,omitzero"`
 	CreatedBy string          `json:"created_by,omitzero"`
+	Salt      string          `json:"salt,omitzero"`
 	Extra     strictjson.Rest `json:",embed"`
 }
 
@@ -91,7 +92,7 @@ func fromFile[T any](alias string, f fileJSON[T]) *Index {
 func (e entryJSON) entry() Entry {
 	out := Entry{
 		Version: e.Version, Alias: e.KMSAlias, Tag: unquote(e.Tag), Moving: e.Moving,
-		Created: strictjson.ParseTime(e.Created), CreatedBy: e.CreatedBy, extra: e.Extra,
+		Created: strictjson.ParseTime(e.Created), CreatedBy: e.CreatedBy, Salt: store.NewSalt(e.Salt), extra: e.Extra,
 	}
 	if e.Value == nil {
 		out.Tag = "" // without a value it can't vouch: the object must be read
@@ -128,7 +129,7 @@ func (x *Index) Encode() ([]byte, error) {
 func (e Entry) file(value *string) entryJSON {
 	return entryJSON{
 		Version: e.Version, Value: value, KMSAlias: e.Alias, Tag: e.Tag, Moving: e.Moving,
-		Created: strictjson.FormatTime(e.Created), CreatedBy: e.CreatedBy, Extra: e.extra,
+		Created: strictjson.FormatTime(e.Created), CreatedBy: e.CreatedBy, Salt: e.Salt.Reveal(), Extra: e.extra,
 	}
 }
 

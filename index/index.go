@@ -67,6 +67,7 @@ type Entry struct {
 	Moving    bool      // made by a rekey before the object itself is under this alias
 	Created   time.Time // zero if another program wrote the entry
 	CreatedBy string
+	Salt      store.Salt
 
 	extra []byte // members that this version does not know; they are kept
 }
@@ -74,7 +75,7 @@ type Entry struct {
 // Equal reports whether two entries are equal. It ignores members that this version does not know.
 func (e Entry) Equal(o Entry) bool {
 	return e.Version == o.Version && e.Value == o.Value && e.Alias == o.Alias && e.Tag == o.Tag && e.Moving == o.Moving &&
-		e.Created.Equal(o.Created) && e.CreatedBy == o.CreatedBy
+		e.Created.Equal(o.Created) && e.CreatedBy == o.CreatedBy && e.Salt == o.Salt
 }
 
 // Says reports whether two entries have the same version and value. Their aliases may differ.

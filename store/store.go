@@ -36,6 +36,7 @@ type Meta struct {
 type Secret struct {
 	Meta
 	Value Value
+	Salt  Salt // random, kept beside the value and as secret; the zero Salt if the store has none
 }
 
 // Contents is the content of one service, as far as the caller can read it. The caller decides what
@@ -51,6 +52,8 @@ type Contents struct {
 	// Revisions are those of the listing with which the load began; see [Reviser]. Nil if the service
 	// could not be listed, or the store is not a Reviser.
 	Revisions map[string]string
+
+	Deleted []string // of [Chooser]: keys of secrets that were deleted, as far as the store knows; when isn't known
 
 	Listed   int      // the number of keys of the service, readable or not
 	Unlisted bool     // the caller has no permission to list the service: deletions are not noticed

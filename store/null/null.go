@@ -35,6 +35,16 @@ func (Store) Load(_ context.Context, service string) (store.Contents, error) {
 	return contents, nil
 }
 
+// LoadChosen implements [store.Chooser]: there is no secret.
+func (n Store) LoadChosen(ctx context.Context, service string, _ store.Choice) (store.Contents, error) {
+	return n.Load(ctx, service)
+}
+
+// ReadChosen implements [store.Chooser]: there is no secret.
+func (Store) ReadChosen(_ context.Context, id store.ID, _ store.Choice) (store.Secret, error) {
+	return store.Secret{}, missing("read", id)
+}
+
 // History implements [store.Store]: there is no secret.
 func (Store) History(_ context.Context, id store.ID) ([]store.Meta, error) {
 	return nil, missing("history", id)

@@ -14,6 +14,7 @@ var errNoAlias = fmt.Errorf("%w: Options.KeyAlias is not set, so this store can 
 type reads interface {
 	store.Lister
 	store.Reviser
+	store.Chooser
 	Read(ctx context.Context, id store.ID, version int) (store.Secret, error)
 	Load(ctx context.Context, service string) (store.Contents, error)
 	History(ctx context.Context, id store.ID) ([]store.Meta, error)

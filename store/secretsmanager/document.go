@@ -2,6 +2,7 @@ package secretsmanager
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -30,6 +31,7 @@ type entry struct {
 	CreatedBy string          `json:"created_by,omitempty"`
 	Version   int             `json:"version"`
 	First     int             `json:"first,omitzero"` // the first version since the key was last created; chamber drops it
+	Salt      string          `json:"salt,omitzero"`  // of this version; chamber drops it, of every key
 	Extra     strictjson.Rest `json:",embed"`
 }
 
@@ -161,7 +163,7 @@ func (d *document) secret(id store.ID) store.Secret {
 			ID: id, Version: d.version(id.Key),
 			Created: strictjson.ParseTime(e.Created), CreatedBy: e.CreatedBy,
 		},
-		Value: valueOf(d.members[id.Key]),
+		Value: valueOf(d.members[id.Key]), Salt: store.NewSalt(e.Salt),
 	}
 }
 
@@ -188,7 +190,7 @@ func (d *document) set(key string, v store.Value, created, author string) error 
 			e.First = next
 		}
 	}
-	e.Version, e.Created, e.CreatedBy = next, created, author
+	e.Version, e.Created, e.CreatedBy, e.Salt = next, created, author, rand.Text()
 	d.members[key], d.entries[key] = raw, e
 	d.changed = append(d.changed, key)
 	return nil

@@ -36,11 +36,11 @@ func (s *Store) read(ctx context.Context, id store.ID, version int) (store.Secre
 		secret.Revision = d.versionID
 		return secret, nil
 	}
-	secrets, err := s.history(ctx, d, id)
+	older, err := s.older(ctx, d, id.Service)
 	if err != nil {
 		return store.Secret{}, err
 	}
-	for _, secret := range secrets {
+	for _, secret := range history(d, older, id) {
 		if secret.Version == version {
 			return secret, nil
 		}
@@ -61,9 +61,14 @@ func (s *Store) Load(ctx context.Context, service string) (store.Contents, error
 
 func (s *Store) fill(ctx context.Context, c *store.Contents) error {
 	d, err := s.current(ctx, c.Service)
-	if err != nil {
-		return err
+	if err == nil {
+		d.contents(c)
 	}
+	return err
+}
+
+// contents adds the newest version of each secret to the contents of a service.
+func (d *document) contents(c *store.Contents) {
 	c.Revisions = revisions(d.versionID)
 	keys, others := d.keys()
 	for _, key := range keys {
@@ -75,7 +80,17 @@ func (s *Store) fill(ctx context.Context, c *store.Contents) error {
 		c.Notices = append(c.Notices, fmt.Sprintf("Member %q was left out: its name isn't a valid name of a secret.", name))
 	}
 	c.Listed = len(c.Secrets)
-	return nil
+}
+
+// deleted returns the keys of the deleted secrets whose numbers the document has, sorted.
+func (d *document) deleted() []string {
+	var keys []string
+	for _, key := range slices.Sorted(maps.Keys(d.entries)) {
+		if _, exists := d.members[key]; !exists && key != metadataKey {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // History implements [store.Store]. The package comment says how far back it goes.
@@ -96,8 +111,11 @@ func (s *Store) Versions(ctx context.Context, id store.ID) ([]store.Secret, erro
 	if err != nil {
 		return nil, awserror.Wrap("history", id, err)
 	}
-	secrets, err := s.history(ctx, d, id)
-	return secrets, awserror.Wrap("history", id, err)
+	older, err := s.older(ctx, d, id.Service)
+	if err != nil {
+		return nil, awserror.Wrap("history", id, err)
+	}
+	return history(d, older, id), nil
 }
 
 // Services implements [store.Store]. Every secret of the account and region whose name is valid
@@ -195,18 +213,20 @@ func (s *Store) get(ctx context.Context, service string, in *awssm.GetSecretValu
 	return d, nil
 }
 
+// older returns the kept documents of a service besides its current one, oldest first.
+func (s *Store) older(ctx context.Context, d *document, service string) ([]*document, error) {
+	ids, err := s.versionIDs(ctx, service, ofCurrent)
+	if err != nil {
+		return nil, err
+	}
+	older, err := s.getVersions(ctx, service, slices.DeleteFunc(ids, func(v string) bool { return v == d.versionID }))
+	sort.SliceStable(older, func(i, j int) bool { return older[i].written.Before(older[j].written) })
+	return older, err
+}
+
 // history returns the kept versions of a key, oldest first. The last one is from d. Each version of
 // the service repeats the keys that it did not change.
-func (s *Store) history(ctx context.Context, d *document, id store.ID) ([]store.Secret, error) {
-	ids, err := s.versionIDs(ctx, id.Service, ofCurrent)
-	if err != nil {
-		return nil, err
-	}
-	older, err := s.getVersions(ctx, id.Service, slices.DeleteFunc(ids, func(v string) bool { return v == d.versionID }))
-	if err != nil {
-		return nil, err
-	}
-	sort.SliceStable(older, func(i, j int) bool { return older[i].written.Before(older[j].written) })
+func history(d *document, older []*document, id store.ID) []store.Secret {
 	first, newest := max(d.entries[id.Key].First, 1), d.version(id.Key)
 	byVersion := map[int]store.Secret{newest: d.secret(id)}
 	for _, old := range older { // of two with the same number, the later one is used
@@ -218,7 +238,7 @@ func (s *Store) history(ctx context.Context, d *document, id store.ID) ([]store.
 	for _, version := range slices.Sorted(maps.Keys(byVersion)) {
 		all = append(all, byVersion[version])
 	}
-	return all, nil
+	return all
 }
 
 // versionIDs lists the versions of a service that have a label for which has returns true.

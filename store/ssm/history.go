@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sort"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -127,6 +128,7 @@ func (s *Store) join(ctx context.Context, values []types.Parameter, d descriptio
 		}
 		if m, ok := d.byName[aws.ToString(v.Name)]; ok && m.Version == v.Version {
 			p.Version, p.CreatedBy, p.KeyAlias = version(m.Description, m.Version), author(m.LastModifiedUser), alias(m.KeyId)
+			p.copied = strings.HasPrefix(aws.ToString(m.Description), copyMark)
 			p.keyID, p.tier = aws.ToString(m.KeyId), m.Tier
 			parameters[i] = p
 			return nil

@@ -39,12 +39,13 @@ func (s *Store) load(ctx context.Context, service, label string) (store.Contents
 	contents := store.Contents{Service: service}
 	err := store.CheckService(service)
 	if err == nil {
-		err = s.fill(ctx, &contents, label)
+		_, err = s.fill(ctx, &contents, label)
 	}
 	return contents, awserror.Wrap("load", store.ID{Service: service}, err)
 }
 
-func (s *Store) fill(ctx context.Context, c *store.Contents, label string) error {
+// fill returns the parameters besides, sorted as the secrets.
+func (s *Store) fill(ctx context.Context, c *store.Contents, label string) ([]parameter, error) {
 	described := s.describeBeside(ctx, func(ctx context.Context) ([]types.ParameterMetadata, error) {
 		return s.describe(ctx, "Path", "OneLevel", "/"+c.Service)
 	})
@@ -55,7 +56,7 @@ func (s *Store) fill(ctx context.Context, c *store.Contents, label string) error
 		values, err = s.oneByOne(ctx, c, described.wait(), err)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	values = slices.DeleteFunc(values, func(v types.Parameter) bool { return !belongs(c, v.Name) })
 	if whole {
@@ -63,19 +64,19 @@ func (s *Store) fill(ctx context.Context, c *store.Contents, label string) error
 	}
 	d := described.wait()
 	if err := ctx.Err(); err != nil {
-		return err
+		return nil, err
 	}
 	if d.err != nil {
 		c.Notices = append(c.Notices, "Descriptions of parameters could not be read: versions are Parameter Store's own, and authors are missing.")
 	}
 	parameters, err := s.join(ctx, values, d)
+	sort.Slice(parameters, func(i, j int) bool { return parameters[i].ID.Key < parameters[j].ID.Key })
 	for _, p := range parameters {
 		c.Secrets = append(c.Secrets, p.Secret)
 	}
-	sort.Slice(c.Secrets, func(i, j int) bool { return c.Secrets[i].ID.Key < c.Secrets[j].ID.Key })
 	slices.Sort(c.Hidden)
 	c.Listed = len(c.Secrets) + len(c.Hidden)
-	return err
+	return parameters, err
 }
 
 // belongs reports whether a parameter is a secret of the service. It adds a notice for a parameter

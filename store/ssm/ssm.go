@@ -81,6 +81,7 @@ type parameter struct {
 	number      int64  // Parameter Store's own version; the next put increments it
 	keyID       string // as it was named in the put: an alias, a key id or an ARN
 	tier        types.ParameterTier
+	copied      bool  // a rekey put it again, and its date is that of the copy
 	undescribed error // why the description is missing, so that Version is only the number
 }
 

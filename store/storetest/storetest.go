@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -132,7 +133,7 @@ func sentences(caps Capabilities) []sentence {
 
 		{"a cancelled context ends every method", cancelled},
 	}
-	all = append(all, revising()...)
+	all = append(all, slices.Concat(revising(), choosing())...)
 	for _, v := range trickyValues(caps.MaxValue) {
 		all = append(all, sentence{"values/" + v.name, roundTrip(v.text)})
 	}

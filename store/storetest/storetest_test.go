@@ -52,6 +52,7 @@ var broken = map[string]struct {
 	"tells_the_value":     {func() store.Store { return tells{newMapStore()} }, "a_value_with_a_NUL_is_refused"},
 	"ignores_its_context": {func() store.Store { return noContext{newMapStore()} }, "a_cancelled_context_ends_every_method"},
 	"deletes_nothing":     {func() store.Store { return deletesNothing{newMapStore()} }, "delete_removes_every_version"},
+	"chooses_newest":      {func() store.Store { return choosesNewest{newMapStore()} }, "chosen_versions_of_a_service_are_loaded"},
 	"revises_by_value":    {func() store.Store { return revisesByValue{newMapStore()} }, "a_write_changes_the_revision_of_its_secret"},
 	"mixes_services":      {func() store.Store { return mixes{newMapStore()} }, "nested_services_do_not_mix"},
 }

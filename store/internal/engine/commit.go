@@ -21,7 +21,7 @@ func (w *writing) commit(ctx context.Context, c *change) error {
 	if err != nil {
 		return err
 	}
-	v := newVersion(c.value, w.now, w.author())
+	v := w.e.newVersion(c.value, w.now, w.author())
 	deadline := w.e.Now().Add(waiting.Limit(ctx, retryTime))
 	unclearPuts := 0
 	for n := 0; ; n++ {
@@ -175,7 +175,7 @@ func (w *writing) next(o *Document, key string, tag bucket.Tag, v Version) (*Doc
 		o = &Document{service: w.v.Service, key: key}
 	}
 	next := o.add(number, v)
-	next.Alias, next.nonce = w.e.Alias, w.e.Nonce()
+	w.e.prepare(next)
 	return next, number, nil
 }
 

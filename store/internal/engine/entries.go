@@ -175,7 +175,7 @@ func (r *reconciliation) enter(ctx context.Context, next *index.Index, o *Docume
 	m := o.Meta(n, r.alias)
 	next.Entries[o.key] = index.Entry{
 		Version: n, Value: o.Versions[n].Value, Alias: owner, Tag: string(info.Tag),
-		Created: m.Created, CreatedBy: m.CreatedBy,
+		Created: m.Created, CreatedBy: m.CreatedBy, Salt: o.Versions[n].salt,
 	}
 }
 

@@ -29,7 +29,7 @@ func (e *Engine) Versions(ctx context.Context, id store.ID) ([]store.Secret, err
 	}
 	var out []store.Secret
 	for _, n := range slices.Sorted(maps.Keys(o.Versions)) {
-		out = append(out, store.Secret{Meta: o.Meta(n, ""), Value: o.Versions[n].Value})
+		out = append(out, o.Secret(n, ""))
 	}
 	return out, nil
 }

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -26,6 +28,7 @@ type Version struct {
 	Value     store.Value
 	created   string // as stored, so that another program's format is kept
 	createdBy string
+	salt      store.Salt // of the version alone; chamber drops it
 	extra     strictjson.Rest
 }
 
@@ -45,6 +48,7 @@ type versionJSON struct {
 	CreatedBy string          `json:"created_by"`
 	Version   int             `json:"version"`
 	Value     *string         `json:"value"`
+	Salt      string          `json:"salt,omitzero"`
 	Extra     strictjson.Rest `json:",embed"`
 }
 
@@ -71,7 +75,7 @@ func parseObject(service, key string, body []byte) (*Document, error) {
 		if v.Value == nil {
 			return nil, &store.CorruptError{Object: name, Offset: -1, Reason: "version " + number + " has no value"}
 		}
-		o.Versions[n] = Version{Value: store.NewValue(*v.Value), created: v.Created, createdBy: v.CreatedBy, extra: v.Extra}
+		o.Versions[n] = Version{Value: store.NewValue(*v.Value), created: v.Created, createdBy: v.CreatedBy, salt: store.NewSalt(v.Salt), extra: v.Extra}
 	}
 	return o, nil
 }
@@ -84,7 +88,7 @@ func (o *Document) encode() ([]byte, error) {
 	}
 	for n, v := range o.Versions {
 		value := v.Value.Reveal()
-		f.Values[strconv.Itoa(n)] = versionJSON{Created: v.created, CreatedBy: v.createdBy, Version: n, Value: &value, Extra: v.extra}
+		f.Values[strconv.Itoa(n)] = versionJSON{Created: v.created, CreatedBy: v.createdBy, Version: n, Value: &value, Salt: v.salt.Reveal(), Extra: v.extra}
 	}
 	return strictjson.Marshal(f)
 }
@@ -172,6 +176,28 @@ func (o *Document) Meta(n int, alias string) store.Meta {
 	}
 }
 
-func newVersion(v store.Value, now time.Time, author string) Version {
-	return Version{Value: v, created: strictjson.FormatTime(now), createdBy: author}
+// Secret returns version n. alias is as in [Document.Meta].
+func (o *Document) Secret(n int, alias string) store.Secret {
+	v, meta := o.Versions[n], o.Meta(n, alias)
+	if n == o.Newest() {
+		meta.Revision = string(o.tag)
+	}
+	return store.Secret{Meta: meta, Value: v.Value, Salt: v.salt}
+}
+
+// prepare makes a document ready to be put under our alias: with a nonce of its own, and with a salt for each
+// version that has none, because another program wrote it.
+func (e *Engine) prepare(o *Document) {
+	o.Alias, o.nonce = e.Alias, e.Nonce()
+	o.Versions = maps.Clone(o.Versions) // another document may have the same map
+	for _, n := range slices.Sorted(maps.Keys(o.Versions)) {
+		if v := o.Versions[n]; v.salt == (store.Salt{}) {
+			v.salt = store.NewSalt(e.Nonce())
+			o.Versions[n] = v
+		}
+	}
+}
+
+func (e *Engine) newVersion(v store.Value, now time.Time, author string) Version {
+	return Version{Value: v, created: strictjson.FormatTime(now), createdBy: author, salt: store.NewSalt(e.Nonce())}
 }

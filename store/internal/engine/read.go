@@ -24,15 +24,10 @@ func (e *Engine) Read(ctx context.Context, id store.ID, n int) (store.Secret, er
 	if n == store.Latest {
 		n = o.Newest()
 	}
-	v, ok := o.Versions[n]
-	if !ok {
+	if _, ok := o.Versions[n]; !ok {
 		return store.Secret{}, wrap("read", id.Service, id.Key, &store.NotFoundError{What: "version"})
 	}
-	meta := o.Meta(n, "")
-	if n == o.Newest() {
-		meta.Revision = string(o.tag)
-	}
-	return store.Secret{Meta: meta, Value: v.Value}, nil
+	return o.Secret(n, ""), nil
 }
 
 // find reads the object of a secret by its exact name, or else by the only name that differs
@@ -110,20 +105,10 @@ func CutLast(name string) (before, after string, found bool) {
 
 // Load implements [store.Store]: R1 to R5 of the protocol.
 func (e *Engine) Load(ctx context.Context, service string) (store.Contents, error) {
-	c, err := e.load(ctx, service)
-	var rollback *store.RollbackError
-	if errors.As(err, &rollback) {
-		// The secret may have been deleted and created again between the reads of the index and
-		// of the object. It is a rollback only if a second load finds it too.
-		c, err = e.load(ctx, service)
-	}
-	if err != nil {
-		return store.Contents{}, wrap("load", service, "", err)
-	}
-	return c, nil
+	return e.loadChosen(ctx, service, nil)
 }
 
-func (e *Engine) load(ctx context.Context, service string) (store.Contents, error) {
+func (e *Engine) load(ctx context.Context, service string, choice *store.Choice) (store.Contents, error) {
 	if err := store.CheckService(service); err != nil {
 		return store.Contents{}, err
 	}
@@ -148,20 +133,37 @@ func (e *Engine) load(ctx context.Context, service string) (store.Contents, erro
 	}
 	verified, unknown := index.Merge(listed, indexesOf(readable)...)
 	c.Listed = len(verified) + len(unknown)
+	if choice != nil {
+		c.Deleted = deletedOf(v, readable)
+		maps.DeleteFunc(verified, func(key string, _ index.Entry) bool { return !choice.Wants(key) })
+		unknown = slices.DeleteFunc(unknown, func(key string) bool { return !choice.Wants(key) })
+	}
 	for key, entry := range verified {
 		if e.checkRollback(service, key, entry.Version, readable) != nil { // R5: a rollback, or an index is newer than the listing
 			unknown = append(unknown, key)
 			continue
 		}
-		c.Secrets = append(c.Secrets, SecretOf(service, key, entry))
+		if s := SecretOf(service, key, entry); choice.TakesNewest(s) {
+			c.Secrets = append(c.Secrets, s)
+		} else {
+			unknown = append(unknown, key)
+		}
 	}
 	slices.Sort(unknown)
-
-	// R4: the objects of all others.
-	read, err := e.readUnknown(ctx, v, unknown)
-	if err != nil {
+	if err := e.addUnknown(ctx, v, &c, unknown, choice); err != nil {
 		return store.Contents{}, err
 	}
+	sort.Slice(c.Secrets, func(i, j int) bool { return c.Secrets[i].ID.Key < c.Secrets[j].ID.Key })
+	return c, e.confirmDenied(ctx, v, &c)
+}
+
+// addUnknown adds the secrets for which no index vouches, from their objects: R4.
+func (e *Engine) addUnknown(ctx context.Context, v *View, c *store.Contents, unknown []string, choice *store.Choice) error {
+	read, err := e.readUnknown(ctx, v, unknown)
+	if err != nil {
+		return err
+	}
+	readable := v.Readable()
 	for i, key := range unknown {
 		switch o := read[i]; {
 		case o == nil:
@@ -169,17 +171,15 @@ func (e *Engine) load(ctx context.Context, service string) (store.Contents, erro
 		case o.Absent():
 			c.Listed--
 		default:
-			n := o.Newest()
-			if err := e.checkRollback(service, key, n, readable); err != nil { // R5
-				return store.Contents{}, err
+			if err := e.checkRollback(v.Service, key, o.Newest(), readable); err != nil { // R5
+				return err
 			}
-			meta := o.Meta(n, aliasIn(key, readable))
-			meta.Revision = string(o.tag)
-			c.Secrets = append(c.Secrets, store.Secret{Meta: meta, Value: o.Versions[n].Value})
+			if s, ok := chosen(choice, o, aliasIn(key, readable)); ok {
+				c.Secrets = append(c.Secrets, s)
+			}
 		}
 	}
-	sort.Slice(c.Secrets, func(i, j int) bool { return c.Secrets[i].ID.Key < c.Secrets[j].ID.Key })
-	return c, e.confirmDenied(ctx, v, &c)
+	return nil
 }
 
 // SecretOf returns the secret in an index entry.
@@ -189,7 +189,7 @@ func SecretOf(service, key string, entry index.Entry) store.Secret {
 			ID: store.ID{Service: service, Key: key}, Version: entry.Version,
 			Created: entry.Created, CreatedBy: entry.CreatedBy, KeyAlias: entry.Alias, Revision: entry.Tag,
 		},
-		Value: entry.Value,
+		Value: entry.Value, Salt: entry.Salt,
 	}
 }
 

@@ -197,7 +197,7 @@ func (r *rekeying) moveOne(ctx context.Context, m *move) (done bool, err error) 
 		return false, r.e.checkRollback(r.v.Service, m.key, o.Newest(), r.v.Readable())
 	}
 	next := *o
-	next.Alias, next.nonce = r.e.Alias, r.e.Nonce()
+	r.e.prepare(&next)
 	tags, err := r.tags(ctx, m.key, info)
 	if err != nil {
 		return false, err

@@ -181,6 +181,6 @@ func (r *rekeying) entryOf(o *Document, info bucket.Info) index.Entry {
 	v := o.Versions[n]
 	return index.Entry{
 		Version: n, Value: v.Value, Alias: r.e.Alias, Tag: string(info.Tag), Moving: true,
-		Created: strictjson.ParseTime(v.created), CreatedBy: v.createdBy,
+		Created: strictjson.ParseTime(v.created), CreatedBy: v.createdBy, Salt: v.salt,
 	}
 }

@@ -250,9 +250,9 @@ func (w *writing) restoredObject(f *former) (*Document, error) {
 	case last == math.MaxInt:
 		return nil, &store.CorruptError{Object: ObjectName(w.v.Service, next.key), Offset: -1, Reason: "there are no version numbers left"}
 	case last > n:
-		next = *next.add(last+1, newVersion(v.Value, w.now, w.author()))
+		next = *next.add(last+1, w.e.newVersion(v.Value, w.now, w.author()))
 	}
-	next.Alias, next.nonce = w.e.Alias, w.e.Nonce()
+	w.e.prepare(&next)
 	return &next, nil
 }
 
