@@ -31,6 +31,7 @@ var everyCommand = map[string][]struct {
 	"exec": {
 		{line: "exec team -- true"},
 		{line: "exec team --pristine --strict -- true"},
+		{line: "exec team --at 1h -- true", fails: true},
 		{line: "exec team --mask -- ./child URL KEEP PAGER"},
 		{line: "exec --project ~/needs.yaml -- true", fails: true},
 		{line: "exec team --file url -- true"},
@@ -38,6 +39,7 @@ var everyCommand = map[string][]struct {
 		{line: "exec team --file url=~/out --resolve --resolve-secret keep -- true"},
 	},
 	"check": {{line: "check --init team --project ~/coffer.yaml"}, {line: "check --json --project ~/needs.yaml", fails: true}},
+	"lock":  {{line: "lock team"}, {line: "lock team -o ~/coffer.lock"}, {line: "lock team --at 1h", fails: true}, {line: "lock --check ~/none", fails: true}},
 	"env":   {{line: "env team", tells: true}},
 	"inject": {
 		{line: "inject", stdin: "{{ coffer://team/url | json }}", tells: true},

@@ -24,6 +24,7 @@ type CLI struct {
 	Export ExportCmd `cmd:"" group:"Running programs" reads:"" help:"Print secrets in the format of another program."`
 	Check  CheckCmd  `cmd:"" group:"Running programs" reads:"" help:"Compare a project's file, coffer.yaml, with its services."`
 	Inject InjectCmd `cmd:"" group:"Running programs" reads:"" help:"Fill secrets into files."`
+	Lock   LockCmd   `cmd:"" group:"Running programs" reads:"" help:"Write down the versions of secrets, for exec --locked."`
 
 	Import  ImportCmd  `cmd:"" group:"Moving and comparing" help:"Store the secrets of a file."`
 	Copy    CopyCmd    `cmd:"" group:"Moving and comparing" help:"Copy secrets to another service or context."`

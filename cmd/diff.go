@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/store"
@@ -17,9 +18,10 @@ type DiffCmd struct {
 
 	app.Contexts
 	app.KeyFlags
-	Versions []int `placeholder:"N,M" help:"Compare two versions of one secret."`
-	All      bool  `help:"Show the keys that are the same, too."`
-	Reveal   bool  `help:"Show the values too."`
+	At       string `placeholder:"TIME" help:"Compare the service as it was at this time (as of coffer read --at) with its secrets of today; two services as they were at this time; with TIME..TIME, one service at two times."`
+	Versions []int  `placeholder:"N,M" help:"Compare two versions of one secret."`
+	All      bool   `help:"Show the keys that are the same, too."`
+	Reveal   bool   `help:"Show the values too."`
 
 	AllowEmpty bool `help:"Accept a service without secrets."`
 }
@@ -47,6 +49,9 @@ func (c *DiffCmd) Run(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
+	if from, to, err = c.at(a, from, to); err != nil {
+		return err
+	}
 	compare := c.services
 	if len(c.Versions) > 0 {
 		compare = c.versions
@@ -67,6 +72,37 @@ func (c *DiffCmd) Run(ctx context.Context, a *app.App) error {
 	return nil
 }
 
+// at returns the sides as they were at --at.
+func (c *DiffCmd) at(a *app.App, from, to app.Place) (left, right app.Place, err error) {
+	if c.At == "" {
+		return from, to, nil
+	}
+	alone := (c.Right == "" || c.Right == c.Left) && from.Same(to)
+	first, second, ranged := strings.Cut(c.At, "..")
+	switch {
+	case len(c.Versions) > 0:
+		return from, to, app.Usage("--at and --versions can't be used together")
+	case ranged && !alone:
+		return from, to, app.Usage("--at TIME..TIME is for one service, at two times")
+	case ranged && (first == "" || second == ""):
+		return from, to, app.Usage("--at TIME..TIME needs both times")
+	case !ranged && !alone:
+		second = first
+	}
+	if from.Store, err = c.past(a, from.Store, first); err == nil && second != "" {
+		to.Store, err = c.past(a, to.Store, second)
+	}
+	return from, to, err
+}
+
+func (c *DiffCmd) past(a *app.App, s store.Store, text string) (store.Store, error) {
+	at, err := pastTime("--at", text, a.Now())
+	if err != nil {
+		return nil, err
+	}
+	return asOf(s, at, c.AllowEmpty)
+}
+
 func (c *DiffCmd) services(ctx context.Context, a *app.App, from, to app.Place) ([]difference, []error, error) {
 	l, r, err := c.load(ctx, a, from, to)
 	if err != nil {
@@ -82,7 +118,7 @@ func (c *DiffCmd) load(ctx context.Context, a *app.App, from, to app.Place) (l, 
 	if err != nil {
 		return l, r, a.Report(append(failed, err)...)
 	}
-	if len(failed) == 0 && l.Service == r.Service && from.Same(to) {
+	if len(failed) == 0 && l.Service == r.Service && from.Same(to) && c.At == "" {
 		return l, r, app.WithHint(app.Usage("%s can't be compared with itself", l.Service), "name another service, or --from-context and --to-context")
 	}
 	failed = append(failed, a.Unreadable(true, l, r)...)

@@ -66,10 +66,14 @@ func newDeskOfExamples(t *testing.T, command string) *desk {
 	}
 	b.env = append(b.env, "COFFER_CONFIG="+filepath.Join(dir, "config.yaml"), "EDITOR=true", "VISUAL=", "TERM=xterm",
 		"PATH="+strings.Join([]string{filepath.Join(dir, "bin"), filepath.Dir(coffer), os.Getenv("PATH")}, ":"))
+	today := b.env
+	b.env = append(b.env, fixedNow+"=2026-07-01T12:00:00Z")
 	b.do("import api - --format json", `{"db_url": "`+canary+`-1", "tls_cert": "x", "old_token": "y"}`)
 	b.do("write api db_url -", canary+"-2")
 	b.do("tag write api db_url team=core owner=ann", "")
 	b.do("import web - --format json", `{"token": "`+canary+`"}`)
+	b.env = today
+	b.do("lock api -o "+filepath.Join(dir, "coffer.lock"), "")
 	if command == "exec" {
 		if err := os.WriteFile(filepath.Join(dir, "coffer.yaml"), []byte("services: [api]\n"), 0o600); err != nil {
 			t.Fatal(err)

@@ -16,6 +16,7 @@ type ExecCmd struct {
 
 	app.ProjectFlags
 	app.ReadFlags
+	VersionFlags
 	EnvFlags
 	Pristine    bool   `help:"Give the command only the secrets, and no other variables."`
 	Strict      bool   `help:"Set exactly the variables that already have the strict value: each of them must be a secret, and no other is set."`
@@ -89,7 +90,11 @@ func (c *ExecCmd) program(a *app.App) (p program, err error) {
 	if p.mark, err = c.mark(a); err != nil {
 		return p, err
 	}
-	p.project, err = a.ProjectOf(c.Services, c.Project)
+	if c.Locked != "" && len(c.Services) == 0 && c.Project == "" {
+		p.project, err = a.FindProject("") // without one the services are those of the lock file
+	} else {
+		p.project, err = a.ProjectOf(c.Services, c.Project)
+	}
 	if p.project != nil {
 		err = p.project.Announce(a, c.AllowEnv)
 	}
@@ -128,7 +133,11 @@ func (c *ExecCmd) environment(ctx context.Context, a *app.App, p program) (envir
 
 // contents reads the secrets, of which none that the command needs may be missing.
 func (c *ExecCmd) contents(ctx context.Context, a *app.App, p program) ([]store.Contents, error) {
-	return a.LoadProject(ctx, p.project, c.Services, c.ReadFlags)
+	services, err := c.versions(a, p.project)
+	if err != nil {
+		return nil, err
+	}
+	return a.LoadProject(ctx, p.project, services, c.ReadFlags)
 }
 
 // mark returns what is shown instead of a secret; "" if secrets are not to be hidden.

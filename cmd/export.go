@@ -20,6 +20,7 @@ type ExportCmd struct {
 	Services []string `arg:"" name:"service" help:"The services. If two have the same key, the later one wins."`
 
 	app.ReadFlags
+	AtFlag
 	EnvFlags
 	Format string `short:"f" default:"json" placeholder:"NAME" help:"json, yaml, dotenv, dotenv-literal, shell, fish, powershell, nushell, csv, tsv, java-properties, tfvars, toml, docker, systemd, k8s, github-env, github-mask or gitlab (json)."`
 	Out    string `short:"o" aliases:"output-file" placeholder:"FILE" help:"Write to a file that only you can read. It is replaced as a whole."`
@@ -34,6 +35,9 @@ func (c *ExportCmd) Run(ctx context.Context, a *app.App) error {
 		return err
 	case c.Prefix != "" && !variables:
 		return app.Usage("--prefix can't be used with %s: it is for formats that print variables", c.Format)
+	}
+	if err := c.use(a, c.Services, c.AllowEmpty); err != nil {
+		return err
 	}
 	all, err := a.LoadComplete(ctx, c.Services, c.ReadFlags)
 	if err != nil {
@@ -120,6 +124,7 @@ type EnvCmd struct {
 	Services []string `arg:"" name:"service" help:"The services. If two set the same variable, the later one wins."`
 
 	app.ReadFlags
+	AtFlag
 	EnvFlags
 	Shell         string `default:"sh" placeholder:"NAME" help:"The shell that reads it: sh, bash, dash, ksh, mksh, zsh, fish, powershell or nushell (sh)."`
 	Strict        bool   `help:"Print nothing if a secret can't be a variable."`
@@ -138,6 +143,9 @@ func (c *EnvCmd) Run(ctx context.Context, a *app.App) error {
 		return app.Usage("--escape-strings is only for sh; %s has its own escaping", c.Shell)
 	case c.EscapeStrings:
 		format = "shell-escaped"
+	}
+	if err := c.use(a, c.Services, c.AllowEmpty); err != nil {
+		return err
 	}
 	all, err := a.LoadComplete(ctx, c.Services, c.ReadFlags)
 	if err != nil {

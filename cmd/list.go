@@ -15,6 +15,7 @@ import (
 type ListCmd struct {
 	Services []string `arg:"" name:"service" help:"The services."`
 
+	AtFlag
 	Expand  bool `short:"e" help:"Show the values too."`
 	Time    bool `short:"t" aliases:"sort-by-time" help:"Sort by time, the oldest first."`
 	User    bool `short:"u" aliases:"sort-by-user" help:"Sort by user."`
@@ -26,6 +27,9 @@ type ListCmd struct {
 // Run prints one table for all services. It reads their indexes alone, not each secret. What cannot be
 // read is left out, and named on standard error.
 func (c *ListCmd) Run(ctx context.Context, a *app.App) error {
+	if err := c.use(a, c.Services, c.AllowEmpty); err != nil {
+		return err
+	}
 	all, failed, err := a.LoadReadable(ctx, c.Services, c.AllowEmpty)
 	if err != nil {
 		return a.Report(append(failed, err)...)

@@ -23,7 +23,7 @@ var pageStubs = map[string]string{
 // What must be there before a page is read from its top.
 var pageStart = map[string]string{
 	"getting-started.md": "",
-	"running-programs.md": "printf x | coffer write api db_password -\nprintf x | coffer write api db_user -\nprintf x | coffer write shared region -\n" +
+	"running-programs.md": "export TEST_COFFER_NOW=2026-07-01T12:00:00Z\nprintf x | coffer write api db_password -\nprintf x | coffer write api db_user -\nprintf x | coffer write shared region -\nunset TEST_COFFER_NOW\n" +
 		"coffer exec --pristine api -- true\n",
 	"ci.md":         "printf x | coffer write api db_password -\n",
 	"containers.md": "printf x | coffer write api db_password -\n",

@@ -18,6 +18,7 @@ type ReadCmd struct {
 	Service string `arg:"" help:"The service."`
 	Key     string `arg:"" help:"The key, in any case."`
 
+	AtFlag
 	Version   versionFlag `short:"v" default:"-1" placeholder:"N" help:"Print this version (default: the newest)."`
 	NoNewline bool        `short:"n" help:"Print only the value, without a newline at the end."`
 	Out       string      `placeholder:"FILE" help:"Write only the value, to a file that only you can read."`
@@ -45,6 +46,12 @@ func (c *ReadCmd) Run(ctx context.Context, a *app.App) error {
 	}
 	if c.Version < -1 || c.Version == 0 {
 		return app.Usage("--version %d: versions begin at 1, and -1 is the newest", c.Version)
+	}
+	if c.At != "" && c.Version > 0 {
+		return app.Usage("--at and --version can't be used together")
+	}
+	if err := c.use(a, []string{c.Service}, false); err != nil {
+		return err
 	}
 	s, err := a.Open(ctx)
 	if err != nil {

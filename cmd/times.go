@@ -14,7 +14,7 @@ func parseTime(flag, text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02"} {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02"} {
 		if at, err := time.Parse(layout, text); err == nil {
 			return at.UTC(), nil
 		}
@@ -36,4 +36,13 @@ func parseDuration(text string) (time.Duration, error) {
 	n, err := strconv.Atoi(days)
 	n = max(-1, min(n, 100_000)) // more would overflow
 	return time.Duration(n) * 24 * time.Hour, err
+}
+
+// pastTime is parseTime for a time that must not be in the future, by a clock that may be some minutes off.
+func pastTime(flag, text string, now time.Time) (time.Time, error) {
+	at, err := parseTime(flag, text, now)
+	if err == nil && at.After(now.Add(5*time.Minute)) {
+		err = app.Usage("%s: %s is in the future", flag, at.Format(time.RFC3339))
+	}
+	return at, err
 }

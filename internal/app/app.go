@@ -18,6 +18,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/internal/term"
 	"github.com/coffer-secrets/coffer/internal/waiting"
+	"github.com/coffer-secrets/coffer/store"
 )
 
 // App is what a command works with. A command reads no global state beside it.
@@ -40,9 +41,10 @@ type App struct {
 
 	concealed *concealed // what no sentence may contain
 
-	Restore    func() // resets the limits of the process before exec runs its command
-	Unattended bool   // nobody is at the terminal for this command, so nothing is asked there
-	Unverified bool   // ReadFlags.Unverified, which the store needs when it is opened
+	Restore    func()                                 // resets the limits of the process before exec runs its command
+	Unattended bool                                   // nobody is at the terminal for this command, so nothing is asked there
+	Wrap       func(store.Store) (store.Store, error) // if not nil, what [App.Open] makes of the store that it opens
+	Unverified bool                                   // ReadFlags.Unverified, which the store needs when it is opened
 }
 
 // Process returns the App of this process.

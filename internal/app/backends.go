@@ -34,6 +34,7 @@ type Backend struct {
 	Links    bool // links that read one value
 	Tags     bool
 	Versions bool // deleted secrets can be restored, if the bucket has versioning
+	Dated    bool // the storage itself dates versions, and none can be replaced by another
 	Grouped  bool // all secrets of a service are in one object of the storage
 
 	DefaultAlias     string // of new secrets, if no alias is configured
@@ -63,7 +64,7 @@ func backends() []Backend {
 		},
 		{
 			name: "ssm", About: "Parameter Store, as SecureString parameters", Service: "SSM",
-			Keys: true, KMS: true, Tags: true,
+			Keys: true, KMS: true, Tags: true, Dated: true,
 			DefaultAlias: chamberAlias,
 			RetryMode:    awsconf.PatientRetryMode, RetryReason: "Parameter Store throttles early",
 			EndpointVariable: "CHAMBER_AWS_SSM_ENDPOINT",

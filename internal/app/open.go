@@ -19,7 +19,11 @@ func (a *App) Open(ctx context.Context) (store.Store, error) {
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
-	return s.Kind().open(ctx, a, s)
+	opened, err := s.Kind().open(ctx, a, s)
+	if err != nil || a.Wrap == nil {
+		return opened, err
+	}
+	return a.Wrap(opened)
 }
 
 // Check returns an error if settings are missing or contradict one another. It makes no request.

@@ -1,5 +1,5 @@
 // Package outfile writes secrets to a file atomically, with mode 0600 and never through a symbolic
-// link.
+// link; and in the same way what isn't secret.
 package outfile
 
 import (
@@ -29,7 +29,14 @@ var errIsDirectory = errors.New("is a directory")
 // Errors are [*fs.PathError]. If path exists, it must be a regular file of the caller: otherwise the
 // error is ErrSymlink, ErrSpecial or ErrOwner. It is ErrDirectory if everybody may replace files in
 // the directory or in one above it. Symbolic links in the directory part of path are followed.
-func Write(path string, data []byte) error {
+func Write(path string, data []byte) error { return write(path, data, private) }
+
+// WritePublic is [Write] for contents that aren't secret: the mode of the file is that of any new file.
+func WritePublic(path string, data []byte) error { return write(path, data, 0o666) }
+
+const private = 0o600
+
+func write(path string, data []byte, mode fs.FileMode) error {
 	name := filepath.Base(path)
 	if path == "" {
 		return pathError(path, fs.ErrNotExist)
@@ -49,7 +56,7 @@ func Write(path string, data []byte) error {
 	if err := checkTarget(dir, path, name); err != nil {
 		return err
 	}
-	return replace(dir, path, name, data)
+	return replace(dir, path, name, data, mode)
 }
 
 // Update is [Write], unless the file has these contents and mode 0600 already: then it isn't touched, and
@@ -99,10 +106,10 @@ func checkTarget(dir *os.Root, path, name string) error {
 }
 
 // replace writes a new file and renames it to name.
-func replace(dir *os.Root, path, name string, data []byte) (err error) {
+func replace(dir *os.Root, path, name string, data []byte, mode fs.FileMode) (err error) {
 	temp := ".coffer-" + rand.Text() + ".tmp"
 	// With O_EXCL a symbolic link at the name is not followed.
-	f, err := dir.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := dir.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return unwritten(path, err)
 	}
@@ -111,7 +118,7 @@ func replace(dir *os.Root, path, name string, data []byte) (err error) {
 			_ = dir.Remove(temp)
 		}
 	}()
-	if err := writeAndClose(f, data); err != nil {
+	if err := writeAndClose(f, data, mode); err != nil {
 		return unwritten(path, err)
 	}
 	if err := dir.Rename(temp, name); err != nil {
@@ -124,10 +131,12 @@ func replace(dir *os.Root, path, name string, data []byte) (err error) {
 }
 
 // writeAndClose writes, syncs and closes f.
-func writeAndClose(f *os.File, data []byte) (err error) {
+func writeAndClose(f *os.File, data []byte, mode fs.FileMode) (err error) {
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := f.Chmod(0o600); err != nil { // independent of the umask
-		return err
+	if mode == private { // whatever the umask is
+		if err := f.Chmod(mode); err != nil {
+			return err
+		}
 	}
 	if _, err := f.Write(data); err != nil {
 		return err
