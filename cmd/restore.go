@@ -31,7 +31,7 @@ func (c *RestoreCmd) Run(ctx context.Context, a *app.App) error {
 	case c.Deleted && c.Version != nil:
 		return app.WithHint(app.Usage("--version is for a secret that exists"), "--at chooses the version of a deleted one")
 	case !c.Deleted && c.Version == nil:
-		return app.WithHint(app.Usage("no version to restore"), "--version N names it; --deleted brings a deleted secret back")
+		return app.WithHint(app.Usage("no version to restore"), "use --version N, or --deleted for a deleted secret")
 	case c.At != "" && (!c.Deleted || c.Key == ""):
 		return app.Usage("--at needs --deleted and a key")
 	case !c.Deleted && c.Key == "":
@@ -130,7 +130,7 @@ func (c *RestoreCmd) undelete(ctx context.Context, a *app.App) error {
 // noVersions is the error for a backend or a server that keeps no versions of objects.
 func noVersions(a *app.App) error {
 	err := fmt.Errorf("%w: %s doesn't keep deleted secrets", store.ErrUnsupported, backendOrServer(a))
-	return app.WithHint(err, app.JoinNames(app.BackendsThat(func(b app.Backend) bool { return b.Versions }))+" can bring it back, from a bucket with versioning")
+	return app.WithHint(err, app.JoinNames(app.BackendsThat(func(b app.Backend) bool { return b.Versions }))+" can restore them, from a bucket with versioning")
 }
 
 // backendOrServer names the one that keeps no versions.

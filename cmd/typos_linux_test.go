@@ -11,7 +11,7 @@ import (
 func TestTyposDestroyNothing(t *testing.T) {
 	b := newDesk(t)
 	b.do("write api key -", canary)
-	const missing = "coffer: alias/tpyo doesn't exist (existing aliases: alias/default); nothing was changed\n  --create creates it\n"
+	const missing = "coffer: alias/tpyo doesn't exist (existing aliases: alias/default); nothing was changed\n  use --create to create it\n"
 	for _, line := range []string{"rekey api --to alias/tpyo", "rekey api --to alias/tpyo --dry-run", "rekey --all-services --to alias/tpyo"} {
 		if got := b.run(line, ""); got.exit != 3 || got.stdout != "" || got.stderr != missing {
 			t.Errorf("coffer %s: %+v", line, got)

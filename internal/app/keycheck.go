@@ -62,7 +62,7 @@ func (a *App) RequireKey(ctx context.Context, p Place, create, dryRun bool) erro
 	case !p.Kind().Directory:
 		return p.noKey()
 	case dryRun || !a.Interactive():
-		return WithHint(p.noKey(), "--create creates it")
+		return WithHint(p.noKey(), "use --create to create it")
 	}
 	ok, err := a.Confirm(fmt.Sprintf("%s doesn't exist%s. Create it?", p.AliasOfWrites(), p.likelyAlias()))
 	if err == nil && !ok {

@@ -105,8 +105,8 @@ func (a *App) ProjectOf(services []string, named string) (*Project, error) {
 	case err != nil:
 		return nil, err
 	case p == nil:
-		return nil, WithHint(Usage("no service is given, and there is no %s here or above, up to the root of a repository", project.Name),
-			"give a service, or write the file: coffer check --init SERVICE")
+		return nil, WithHint(Usage("no service given, and no %s in this directory or above it, up to the root of the repository", project.Name),
+			"name a service, or create the file: coffer check --init SERVICE")
 	}
 	if len(services) > 0 {
 		p.Services = nil

@@ -50,7 +50,7 @@ var reasons = [...]struct{ check, why string }{
 	{admin.CheckDeniedIndex, "Your exec, env and export leave out the secrets that it covers."},
 	{admin.CheckDisabledKey, "Nothing under the key can be read, so programs don't start."},
 	{admin.CheckDrift, "chamber returns the value of the index, which is not the newest."},
-	{admin.CheckForeign, "It isn't used, and nobody rotates or deletes it."},
+	{admin.CheckForeign, "They aren't used, and nobody rotates or deletes them."},
 	{admin.CheckGhost, "chamber still returns the deleted value."},
 	{admin.CheckHidden, "Your exec, env and export leave these secrets out."},
 	{admin.CheckLeftIndex, "It isn't needed, and a problem with its key would stop every reader."},
@@ -76,7 +76,7 @@ var reasons = [...]struct{ check, why string }{
 	{admin.CheckPublicAccess, "A mistake in a policy could make the bucket public."},
 	{admin.CheckServer, "Which features the server supports is unknown."},
 	{admin.CheckTLSOnly, "Values could cross the network in clear."},
-	{admin.CheckVersions, "What is deleted or overwritten by mistake can't be brought back."},
+	{admin.CheckVersions, "What is deleted or overwritten by mistake can't be restored."},
 }
 
 // reasonOf returns why a check matters; "" for results that are no problem.

@@ -23,9 +23,9 @@ func (b *Bucket) Inquire(ctx context.Context, beside, alias string) ([]admin.Inq
 	}
 	all := aboutConditions(f, err)
 	if err == nil && !f.unknown && f.Versions != unversioned {
-		all = append(all, admin.Inquiry{Name: "versions", Kept: admin.Allowed, Seen: "the bucket keeps them (" + string(f.Versions) + ")"})
+		all = append(all, admin.Inquiry{Name: "versions", Kept: admin.Allowed, Seen: "the bucket keeps versions (" + string(f.Versions) + ")"})
 	} else {
-		all = append(all, admin.Inquiry{Name: "versions", Kept: admin.Unknown, Seen: "the bucket keeps none"})
+		all = append(all, admin.Inquiry{Name: "versions", Kept: admin.Unknown, Seen: "the bucket keeps no versions"})
 	}
 	all = append(all, b.aboutEncryption(sealed))
 	for _, wanted := range []part{partTags, partVersions, partLinks} {
