@@ -26,7 +26,7 @@ type DeleteCmd struct {
 // Run deletes the keys, or the whole service, and prints what it deleted.
 func (c *DeleteCmd) Run(ctx context.Context, a *app.App) error {
 	if c.Whole == (len(c.Keys) > 0) {
-		return app.Usage("name the keys to delete, or give --service to delete them all")
+		return twoWords(app.Usage("name the keys to delete, or give --service to delete them all"), "delete", c.Service, "")
 	}
 	if err := refuseDuplicates(c.Keys); err != nil {
 		return err

@@ -31,8 +31,8 @@ func (c *EditCmd) Run(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
-	before, err := app.LoadService(ctx, s, c.Service)
-	switch {
+	before, missing := app.LoadService(ctx, s, c.Service)
+	switch err := missing; {
 	case app.IsMissingService(err):
 		a.Note("%s: saving creates it", app.Sentence(err))
 	case err != nil:
@@ -46,6 +46,9 @@ func (c *EditCmd) Run(ctx context.Context, a *app.App) error {
 	path, err := e.Run(s)
 	if path != "" {
 		a.Say("your edits are in %s; delete the file when you are done", path)
+	}
+	if err == nil && !e.Changed() {
+		err = missing // nothing was saved that would create the service
 	}
 	return a.Report(append(before.Damaged, err)...)
 }

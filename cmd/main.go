@@ -47,6 +47,7 @@ func Main(args []string, a *app.App) int {
 		}
 	}
 	a.CommandName = name
+	a.DefaultTimeout = app.ReadTimeout // of the help, which the parser prints
 	parsed, err := parser.Parse(attachValues(args))
 	if exited {
 		return app.ExitDone

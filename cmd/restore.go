@@ -35,7 +35,7 @@ func (c *RestoreCmd) Run(ctx context.Context, a *app.App) error {
 	case c.At != "" && (!c.Deleted || c.Key == ""):
 		return app.Usage("--at needs --deleted and a key")
 	case !c.Deleted && c.Key == "":
-		return app.Usage("name the key to restore")
+		return twoWords(app.Usage("name the key to restore"), "restore", c.Service, fmt.Sprintf(" --version %d", *c.Version))
 	case c.Deleted:
 		return c.undelete(ctx, a)
 	}

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"errors"
+	"io/fs"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,6 +18,10 @@ import (
 // usageError turns an error of the parser into one with a hint: what was probably meant, or how the
 // command is used. For commands whose arguments may be secrets, no argument is repeated.
 func usageError(args []string, err error) error {
+	var unwritten *fs.PathError // of the help, which the parser prints
+	if errors.As(err, &unwritten) && unwritten.Op == "write" {
+		return unwritten
+	}
 	text, secret := err.Error(), mayHoldSecrets(args)
 	var node *kong.Node
 	var parse *kong.ParseError
@@ -128,6 +133,16 @@ func split(node *kong.Node, args []string) string {
 		return ""
 	}
 	return help.Name(node) + " " + shellWords([]string{args[at+1][:end], args[at+1][end+1:]})
+}
+
+// twoWords adds a hint to an error about a missing key, if a service is given that may be service/key. rest is what
+// follows on the line.
+func twoWords(err error, command, service, rest string) error {
+	end := strings.LastIndexByte(service, '/')
+	if end <= 0 {
+		return err
+	}
+	return app.WithHint(err, "did you mean: coffer "+command+" "+shellWords([]string{service[:end], service[end+1:]})+rest)
 }
 
 func usage(node *kong.Node, hint string) string {

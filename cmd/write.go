@@ -112,7 +112,11 @@ func (c *WriteCmd) read(a *app.App) (string, error) {
 		Several: "--from-file FILE or -", Stdin: fmt.Sprintf("coffer write %s %s -", formats.ShellQuote(c.Service), formats.ShellQuote(c.Key)),
 	})
 	if errors.Is(err, term.ErrNoTerminal) {
-		return "", app.WithHint(app.Usage("no value"), "use - to read it from standard input, or --from-file FILE, or run the command at a terminal to be asked")
+		hint := "use - to read it from standard input, or --from-file FILE, or run the command at a terminal to be asked"
+		if strings.Contains(c.Service, "/") { // perhaps service/key; what was given may be the value, and is not repeated
+			hint = "service and key are two arguments: coffer write SERVICE KEY -; " + hint
+		}
+		return "", app.WithHint(app.Usage("no value"), hint)
 	}
 	return text, err
 }

@@ -255,8 +255,10 @@ func isStopped(err error) bool {
 func refusal(e *store.StorageError, err error) string {
 	what := fmt.Sprintf("%s failed", e.Operation())
 	switch {
-	case e.Bucket != "":
+	case e.Bucket != "" && e.Code == codeNoBucket:
 		return fmt.Sprintf("the bucket %q doesn't exist", e.Bucket)
+	case e.Bucket != "": // a 404 without S3's own code
+		return fmt.Sprintf("the server says that there is no bucket %q, but not as an S3 server does (status %d)", e.Bucket, e.Status)
 	case errors.Is(e, store.ErrDenied):
 		what = fmt.Sprintf("not allowed to %s", e.Operation())
 	case notReached(e):
@@ -279,6 +281,9 @@ func refusal(e *store.StorageError, err error) string {
 	}
 	return what + ": " + foreign.Text(e.Reason)
 }
+
+// codeNoBucket is S3's code for a bucket that doesn't exist.
+const codeNoBucket = "NoSuchBucket"
 
 // notReached reports whether no server answered, so that there is nothing to say about an answer.
 func notReached(e *store.StorageError) bool {

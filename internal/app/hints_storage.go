@@ -21,6 +21,10 @@ func storageHint(e *store.StorageError) string {
 		return own
 	}
 	switch denied := errors.Is(e, store.ErrDenied); {
+	case neededActions(e.Op) != "" && e.Code == "" && e.Status == http.StatusNotFound:
+		return "check the endpoint (--endpoint-url or COFFER_ENDPOINT_URL): this server doesn't seem to support the API"
+	case e.Bucket != "":
+		return "check the endpoint (--endpoint-url or COFFER_ENDPOINT_URL): it must be the URL of an S3 server, without a path; coffer init creates a bucket there"
 	case e.Op == "get" && errors.Is(e, store.ErrCorrupt):
 		return damagedHint(e.Object)
 	case e.Op == "put" && e.Code == "NotImplemented":
@@ -128,7 +132,7 @@ func codeHint(code string) (hint string, ok bool) {
 		return "", true // the reason names the path and what is wrong with it
 	case store.CodeNoIdentity:
 		return lostIdentity, true
-	case "NoSuchBucket":
+	case codeNoBucket:
 		return "coffer init creates it; if it should exist, check its name (--bucket or COFFER_S3_BUCKET) and the region", true
 	case "BucketAlreadyExists":
 		return "all AWS accounts share the names of buckets: choose another with --bucket (or COFFER_S3_BUCKET), such as acme-secrets", true

@@ -28,6 +28,11 @@ func (e *PlainHTTPError) Error() string {
 
 func (e *PlainHTTPError) Unwrap() error { return store.ErrConfiguration }
 
+// Hint returns what the user can do about the error.
+func (e *PlainHTTPError) Hint() string {
+	return "use https://, or --allow-http (allow_http in the configuration) if you accept that everybody on the way can read the secrets"
+}
+
 // Endpoint returns the URL of the S3 server from an option, the environment or the profile. It is
 // "" for AWS's own endpoint of the region.
 func Endpoint(cfg aws.Config) string { return aws.ToString(S3(cfg).Options().BaseEndpoint) }

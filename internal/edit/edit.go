@@ -28,10 +28,11 @@ type Options struct {
 // Edit is one edit of the secrets of a service, in an editor.
 type Edit struct {
 	Options
-	app    *app.App
-	before app.Contents
-	keys   map[string]string // name in a dotenv file -> key
-	path   string            // of the file
+	app     *app.App
+	before  app.Contents
+	changed bool              // something was changed in the editor
+	keys    map[string]string // name in a dotenv file -> key
+	path    string            // of the file
 }
 
 // New returns an edit of the secrets of a service. before is what was read of it.
@@ -56,6 +57,9 @@ func (e *Edit) Run(s store.Store) (path string, err error) {
 	return "", errors.Join(err, e.remove())
 }
 
+// Changed reports whether something was changed in the editor.
+func (e *Edit) Changed() bool { return e.changed }
+
 // errUnchanged ends an edit that changes nothing.
 var errUnchanged = errors.New("nothing was changed")
 
@@ -72,6 +76,7 @@ func (e *Edit) run(s store.Store) (keep bool, err error) {
 		e.app.Note("%s: nothing was changed", e.before.Service)
 		return false, nil
 	}
+	e.changed = true
 	if err := e.confirm(todo); err != nil {
 		return false, err
 	}
