@@ -103,3 +103,17 @@ func TestEndpointsThatAreNone(t *testing.T) {
 		}
 	}
 }
+
+// A lost key of a directory is an error: nobody else has it. That of another alias is somebody else's.
+func TestDoctorReportsALostLocalKey(t *testing.T) {
+	b := oneBadLocal(t)
+	b.fill()
+	if got := b.run("doctor closed", ""); got.exit != 0 || !strings.Contains(got.stdout, "note\tdenied-index\tclosed/") {
+		t.Errorf("the key of another alias: %+v", got)
+	}
+	b.env = append(b.env, "COFFER_KEY_DIR="+t.TempDir())
+	got := b.run("doctor api", "")
+	if got.exit != 1 || !strings.Contains(got.stdout, "error\tdenied-index\tapi/") || !strings.Contains(got.stdout, "error\thidden\tapi\t") || !strings.Contains(got.stdout, "cat BACKUP/alias_default.age >> ") {
+		t.Errorf("the lost key: %+v", got)
+	}
+}

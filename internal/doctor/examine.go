@@ -109,9 +109,27 @@ func FindingsOf(a *app.App, seen Inspected, tombstonesRemain bool) []site.Findin
 			command += " --single-writer"
 			f.Text += ", and can be removed if nobody else writes: this server ignores conditional deletes"
 		}
+		if lostKey(a, *f) {
+			f.Severity = admin.Serious
+			f.Text += "; without the key, which is not in " + a.InForce.KeyDir.Value + ", nobody can decrypt them, and you can't write here"
+		}
 		found = append(found, site.Finding{Severity: f.Severity, Check: f.Check, About: subject(*f), Text: f.Text, Command: command})
 	}
 	return found
+}
+
+// lostKey reports whether secrets in a directory are hidden because the key that is in use is lost: there is no
+// key service that has it, as there is for other backends.
+func lostKey(a *app.App, f admin.Finding) bool {
+	switch aliases := a.InForce.LocalAliases(); {
+	case !a.InForce.Kind().Directory:
+		return false
+	case f.Check == admin.CheckDeniedIndex:
+		return f.KeyAlias == a.InForce.AliasOfWrites()
+	case f.Check == admin.CheckHidden:
+		return len(aliases) == 0
+	}
+	return false
 }
 
 // subject returns the name of what a finding is about: the secret, the object or the service.
