@@ -26,6 +26,8 @@ var printsTableOf = map[string][]string{
 	"cmd/list.go ListCmd.print":                       {"list"},
 	"cmd/list.go HistoryCmd.Run":                      {"history"},
 	"cmd/keys.go printKeyUses":                        {"keys"},
+	"cmd/cache.go printCache":                         {"cache list"},
+	"cmd/lock.go printMoved":                          {"lock --check"},
 	"cmd/audit.go printWrites":                        {"audit"},
 	"cmd/audit.go printAccesses":                      {"audit --cloudtrail"},
 	"cmd/diff_print.go DiffCmd.print":                 {"diff"},

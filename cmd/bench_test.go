@@ -47,6 +47,7 @@ func newBench(t *testing.T, o s3test.Options) *bench {
 		"COFFER_KMS_KEY_ALIAS=alias/app",
 		"COFFER_ENDPOINT_URL="+server.URL,
 		"COFFER_RETRIES=1",
+		"COFFER_CACHE_KEYRING=false", // the keyring belongs to the person
 	)}
 	if o.TLS {
 		b.env = append(b.env, "AWS_CA_BUNDLE="+b.scratch("ca.pem", string(server.Certificate())))

@@ -20,6 +20,7 @@ type CLI struct {
 	Tag      TagCmd      `cmd:"" group:"Secrets" help:"Read, write and delete the tags of a secret."`
 
 	Exec   ExecCmd   `cmd:"" group:"Running programs" reads:"" aliases:"run" help:"Run a command with secrets in its environment."`
+	Cache  CacheCmd  `cmd:"" group:"Running programs" help:"List or delete the secrets that exec --cache keeps on this machine."`
 	Env    EnvCmd    `cmd:"" group:"Running programs" reads:"" help:"Print secrets as variables for a shell."`
 	Export ExportCmd `cmd:"" group:"Running programs" reads:"" help:"Print secrets in the format of another program."`
 	Check  CheckCmd  `cmd:"" group:"Running programs" reads:"" help:"Compare a project's file, coffer.yaml, with its services."`

@@ -114,8 +114,11 @@ func TestExamplesOfHelpRun(t *testing.T) {
 		t.Run(command, func(t *testing.T) {
 			t.Parallel()
 			b := newDeskOfExamples(t, command)
-			if command == "restore" {
+			switch command {
+			case "restore":
 				b.do("delete api old_token", "")
+			case "cache clear":
+				b.do("exec --cache 24h api -- true", "")
 			}
 			for _, e := range help.Find(command).Examples {
 				if elsewhere()[e.Line] != "" {

@@ -18,6 +18,7 @@ type ExecCmd struct {
 	app.ReadFlags
 	VersionFlags
 	EnvFlags
+	app.CacheFlags
 	Pristine    bool   `help:"Give the command only the secrets, and no other variables."`
 	Strict      bool   `help:"Set exactly the variables that already have the strict value: each of them must be a secret, and no other is set."`
 	StrictValue string `default:"chamberme" placeholder:"TEXT" help:"The value that marks a variable for --strict (default chamberme)."`
@@ -135,6 +136,9 @@ func (c *ExecCmd) environment(ctx context.Context, a *app.App, p program) (envir
 func (c *ExecCmd) contents(ctx context.Context, a *app.App, p program) ([]store.Contents, error) {
 	services, err := c.versions(a, p.project)
 	if err != nil {
+		return nil, err
+	}
+	if err := a.UseCache(c.CacheFlags); err != nil {
 		return nil, err
 	}
 	return a.LoadProject(ctx, p.project, services, c.ReadFlags)

@@ -8,6 +8,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/keyuse"
 	"github.com/coffer-secrets/coffer/internal/render"
+	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
 )
 
@@ -17,26 +18,24 @@ type KeysCmd struct {
 
 	Key string `placeholder:"ALIAS" help:"Only secrets under this key: an alias, a key id or an ARN."`
 
+	NoCache    string `placeholder:"ALIAS" xor:"cache" help:"Forbid readers to keep the secrets under this alias with exec --cache."`
+	AllowCache string `placeholder:"ALIAS" xor:"cache" help:"Allow it again."`
+
 	AllowEmpty bool `help:"Show an empty table for a service without secrets."`
 }
 
 // Run prints a row for each alias and key of each service.
 func (c *KeysCmd) Run(ctx context.Context, a *app.App) error {
+	if c.NoCache != "" || c.AllowCache != "" {
+		return c.setCacheRule(ctx, a)
+	}
 	s, err := a.Open(ctx)
 	if err != nil {
 		return err
 	}
-	services := app.ServiceNames(c.Services)
-	inspector, inspects := s.(admin.Inspector)
-	if len(services) == 0 {
-		if inspects {
-			services, err = inspector.Occupied(ctx, "")
-		} else {
-			services, err = s.Services(ctx, "")
-		}
-		if err != nil {
-			return err
-		}
+	services, err := c.services(ctx, s)
+	if err != nil {
+		return err
 	}
 	uses, unknown, failures, err := keyuse.List(ctx, a, s, services, c.Key)
 	if err != nil {
@@ -61,15 +60,72 @@ func (c *KeysCmd) Run(ctx context.Context, a *app.App) error {
 	return a.Report(failures...)
 }
 
+// services returns the services that were named, or else all.
+func (c *KeysCmd) services(ctx context.Context, s store.Store) ([]string, error) {
+	if len(c.Services) > 0 {
+		return app.ServiceNames(c.Services), nil
+	}
+	if inspector, ok := s.(admin.Inspector); ok {
+		return inspector.Occupied(ctx, "")
+	}
+	return s.Services(ctx, "")
+}
+
+// setCacheRule forbids or allows that readers keep secrets. It changes the indexes of the alias.
+func (c *KeysCmd) setCacheRule(ctx context.Context, a *app.App) error {
+	a.DefaultTimeout = app.ChangeTimeout
+	alias, err := store.NormalizeAlias(cmp.Or(c.NoCache, c.AllowCache))
+	if err != nil {
+		return err
+	}
+	s, err := a.Open(ctx)
+	if err != nil {
+		return err
+	}
+	if kind := a.InForce.Kind(); !kind.CacheRules() {
+		return app.Usage("the %s backend has no place for this rule; only %s has", kind, app.JoinNames(app.BackendsThat(app.Backend.CacheRules)))
+	}
+	services, err := c.services(ctx, s)
+	if err != nil {
+		return err
+	}
+	rules, failed := keyuse.SetCacheRule(ctx, s, services, len(c.Services) == 0, alias, c.NoCache != "")
+	if a.Globals.JSON {
+		if err := render.JSON(a.Stdout, append([]keyuse.CacheRule{}, rules...)); err != nil {
+			return err
+		}
+	}
+	for _, r := range rules {
+		switch {
+		case a.Globals.JSON:
+		case !r.Changed:
+			a.Note("%s: %s: unchanged", r.Service, r.Alias)
+		case r.NoCache:
+			a.NoteDone("%s: readers may no longer cache what is under %s", r.Service, r.Alias)
+		default:
+			a.NoteDone("%s: readers may cache what is under %s", r.Service, r.Alias)
+		}
+	}
+	return a.Report(failed...)
+}
+
 func printKeyUses(a *app.App, uses []*keyuse.Use) error {
 	if a.Globals.JSON {
 		return render.JSON(a.Stdout, append([]*keyuse.Use{}, uses...))
 	}
 	names := keyuse.ShortNames(uses)
-	t := a.Table("Service", "Alias", "Key", "Secrets", "Other objects", "State", "Usable", "Current", "Last change").
-		Drops("Last change", "Other objects", "Current", "Secrets", "State")
+	columns := []string{"Service", "Alias", "Key", "Secrets", "Other objects", "State", "Usable", "Current", "Last change"}
+	forbidden := slices.ContainsFunc(uses, func(u *keyuse.Use) bool { return u.NoCache })
+	if forbidden {
+		columns = append(columns, "Cache")
+	}
+	t := a.Table(columns...).Drops("Last change", "Other objects", "Current", "Secrets", "State")
 	for _, u := range uses {
-		t.Row(u.Service, u.Alias, cmp.Or(names[u.Key], u.Sealed), u.Secrets, u.Indexes+u.Tombstones, u.State, u.Usable, u.Current, u.LastChange)
+		row := []any{u.Service, u.Alias, cmp.Or(names[u.Key], u.Sealed), u.Secrets, u.Indexes + u.Tombstones, u.State, u.Usable, u.Current, u.LastChange}
+		if forbidden {
+			row = append(row, map[bool]string{true: "forbidden", false: "allowed"}[u.NoCache])
+		}
+		t.Row(row...)
 	}
 	return t.Print()
 }

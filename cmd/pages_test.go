@@ -23,7 +23,7 @@ var pageStubs = map[string]string{
 // What must be there before a page is read from its top.
 var pageStart = map[string]string{
 	"getting-started.md": "",
-	"running-programs.md": "export TEST_COFFER_NOW=2026-07-01T12:00:00Z\nprintf x | coffer write api db_password -\nprintf x | coffer write api db_user -\nprintf x | coffer write shared region -\nunset TEST_COFFER_NOW\n" +
+	"running-programs.md": "export COFFER_S3_BUCKET=acme-secrets COFFER_KMS_KEY_ALIAS=alias/app\ncoffer init\nexport TEST_COFFER_NOW=2026-07-01T12:00:00Z\nprintf x | coffer write api db_password -\nprintf x | coffer write api db_user -\nprintf x | coffer write shared region -\nunset TEST_COFFER_NOW\n" +
 		"coffer exec --pristine api -- true\n",
 	"ci.md":         "printf x | coffer write api db_password -\n",
 	"containers.md": "printf x | coffer write api db_password -\n",
@@ -63,7 +63,8 @@ func TestCommandsOfThePagesRun(t *testing.T) {
 			c := exec.CommandContext(t.Context(), "sh", "-eux", "-c", script)
 			c.Dir = dir
 			c.Env = append(ownEnvironment(t.TempDir()), "PATH="+dir+":"+os.Getenv("PATH"), "GITHUB_ENV="+filepath.Join(dir, "github-env"),
-				"AWS_ACCESS_KEY_ID="+s3test.AdminKeyID, "AWS_SECRET_ACCESS_KEY="+s3test.AdminSecret, "AWS_REGION=us-east-1", "AWS_ENDPOINT_URL="+server.URL)
+				"AWS_ACCESS_KEY_ID="+s3test.AdminKeyID, "AWS_SECRET_ACCESS_KEY="+s3test.AdminSecret, "AWS_REGION=us-east-1", "AWS_ENDPOINT_URL="+server.URL,
+				"COFFER_CACHE_KEYRING=false")
 			var out strings.Builder
 			c.Stdout, c.Stderr = &out, &out
 			if err := c.Run(); err != nil {

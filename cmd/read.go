@@ -64,6 +64,7 @@ func (c *ReadCmd) Run(ctx context.Context, a *app.App) error {
 		return c.read(ctx, s, store.ID{Service: service, Key: c.Key}, label)
 	})
 	if err != nil {
+		a.ObeyRead(ctx, c.Service, c.Key, err)
 		return err
 	}
 	value := secret.Value.Reveal()

@@ -64,7 +64,7 @@ func (c *ShareCmd) Run(ctx context.Context, a *app.App) error {
 
 // parseLifetime parses --expires.
 func parseLifetime(text string) (time.Duration, error) {
-	lifetime, err := parseDuration(text)
+	lifetime, err := app.ParseDuration(text)
 	switch {
 	case err != nil:
 		return 0, app.Usage("--expires: %q is not a time such as 90s, 10m, 12h or 7d", text)

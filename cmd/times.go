@@ -1,8 +1,6 @@
 package cmd
 
 import (
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/coffer-secrets/coffer/internal/app"
@@ -19,23 +17,11 @@ func parseTime(flag, text string, now time.Time) (time.Time, error) {
 			return at.UTC(), nil
 		}
 	}
-	back, err := parseDuration(text)
+	back, err := app.ParseDuration(text)
 	if err != nil || back < 0 {
 		return time.Time{}, app.Usage("%s: %q is neither a duration such as 90m, 24h or 7d, nor a date such as 2026-11-22 or 2026-11-22T10:00:00Z", flag, text)
 	}
 	return now.Add(-back).UTC(), nil
-}
-
-// parseDuration parses a duration. Besides the units of [time.ParseDuration] it knows whole days, as
-// in "7d".
-func parseDuration(text string) (time.Duration, error) {
-	days, ok := strings.CutSuffix(text, "d")
-	if !ok {
-		return time.ParseDuration(text)
-	}
-	n, err := strconv.Atoi(days)
-	n = max(-1, min(n, 100_000)) // more would overflow
-	return time.Duration(n) * 24 * time.Hour, err
 }
 
 // pastTime is parseTime for a time that must not be in the future, by a clock that may be some minutes off.

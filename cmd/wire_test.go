@@ -43,8 +43,11 @@ func TestWire(t *testing.T) {
 		what, line, stdin string
 		requests, depth   int
 		unknown           bool // of the server nothing is known yet
+		cached            bool // the same command was run before
 	}{
 		{what: "exec, 1 service, 1 alias, 50 secrets", line: "exec one -- true", requests: 2, depth: 1},
+		{what: "exec --cache, the same, read before and unchanged", line: "exec --cache 24h one -- true", requests: 1, depth: 1, cached: true},
+		{what: "exec --cache, 3 services x 2 aliases x 20 secrets, unchanged", line: "exec --cache 24h first second third -q -- true", requests: 3, depth: 1, cached: true},
 		{what: "exec, 3 services x 2 aliases x 20 secrets", line: "exec first second third -q -- true", requests: 9, depth: 2},
 		{what: "list, 100 secrets", line: "list hundred", requests: 3, depth: 2},
 		{what: "write, existing key (with STS)", line: "write one alias-app-key-1 -", stdin: "v", requests: 7, depth: 4},
@@ -61,6 +64,9 @@ func TestWire(t *testing.T) {
 		t.Run(c.what, func(t *testing.T) {
 			// The least of three runs, or the first as good as it should be: a busy machine can only pull requests apart.
 			requests, depth := 1<<30, 1<<30
+			if c.cached {
+				l.run(c.line, "")
+			}
 			for n := range 3 {
 				if c.unknown {
 					l.forget()
@@ -106,7 +112,7 @@ func newLine(t *testing.T) *line {
 	makeAliases(l.T, kms.NewFromConfig(cfg), "alias/app", "alias/ops")
 	l.env = append(ownEnvironment(l.dir),
 		"PATH="+os.Getenv("PATH"), "AWS_ACCESS_KEY_ID=AKID", "AWS_SECRET_ACCESS_KEY=secret", "AWS_SESSION_TOKEN=token", "AWS_REGION=us-east-1",
-		"COFFER_ENDPOINT_URL="+server.URL, "COFFER_S3_BUCKET="+bucket, "COFFER_KMS_KEY_ALIAS=alias/app")
+		"COFFER_ENDPOINT_URL="+server.URL, "COFFER_S3_BUCKET="+bucket, "COFFER_CACHE_KEYRING=false", "COFFER_KMS_KEY_ALIAS=alias/app")
 	return l
 }
 

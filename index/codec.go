@@ -12,16 +12,17 @@ import (
 // fileJSON is an index as it is stored. `latest` is chamber's member: a map of entries in the index
 // of an alias, a map of bare values in the plain index. There, what Coffer adds to an entry is in `meta`.
 type fileJSON[T any] struct {
-	Latest map[string]T         `json:"latest"`
-	Meta   map[string]entryJSON `json:"meta,omitempty"`
-	Other  map[string]string    `json:"other,omitempty"`
-	Gone   map[string]string    `json:"gone,omitempty"`
-	Last   map[string]int       `json:"last,omitempty"`
-	Floor  int                  `json:"floor,omitzero"`
-	Seen   map[string]int       `json:"seen,omitempty"`
-	Seq    int64                `json:"seq,omitzero"`
-	Nonce  string               `json:"nonce,omitzero"`
-	Extra  strictjson.Rest      `json:",embed"`
+	Latest  map[string]T         `json:"latest"`
+	Meta    map[string]entryJSON `json:"meta,omitempty"`
+	Other   map[string]string    `json:"other,omitempty"`
+	Gone    map[string]string    `json:"gone,omitempty"`
+	Last    map[string]int       `json:"last,omitempty"`
+	Floor   int                  `json:"floor,omitzero"`
+	Seen    map[string]int       `json:"seen,omitempty"`
+	NoCache bool                 `json:"no_cache,omitzero"`
+	Seq     int64                `json:"seq,omitzero"`
+	Nonce   string               `json:"nonce,omitzero"`
+	Extra   strictjson.Rest      `json:",embed"`
 }
 
 type entryJSON struct {
@@ -73,7 +74,7 @@ func parsePlain(body []byte) (*Index, error) {
 
 func fromFile[T any](alias string, f fileJSON[T]) *Index {
 	x := New(alias)
-	x.Seq, x.Nonce, x.extra, x.Floor = f.Seq, f.Nonce, f.Extra, max(0, f.Floor)
+	x.Seq, x.Nonce, x.extra, x.Floor, x.NoCache = f.Seq, f.Nonce, f.Extra, max(0, f.Floor), f.NoCache
 	for key, tag := range f.Other {
 		x.Other[key] = unquote(tag)
 	}
@@ -107,7 +108,7 @@ func (x *Index) Encode() ([]byte, error) {
 	if x.Alias == "" {
 		f := fileJSON[string]{
 			Latest: map[string]string{}, Meta: map[string]entryJSON{},
-			Other: x.Other, Gone: x.Gone, Last: x.Last, Floor: x.Floor, Seen: x.Seen, Seq: x.Seq, Nonce: x.Nonce, Extra: x.extra,
+			Other: x.Other, Gone: x.Gone, Last: x.Last, Floor: x.Floor, Seen: x.Seen, NoCache: x.NoCache, Seq: x.Seq, Nonce: x.Nonce, Extra: x.extra,
 		}
 		for key, e := range x.Entries {
 			f.Latest[key] = e.Value.Reveal()
@@ -117,7 +118,7 @@ func (x *Index) Encode() ([]byte, error) {
 	}
 	f := fileJSON[entryJSON]{
 		Latest: map[string]entryJSON{},
-		Other:  x.Other, Gone: x.Gone, Last: x.Last, Floor: x.Floor, Seen: x.Seen, Seq: x.Seq, Nonce: x.Nonce, Extra: x.extra,
+		Other:  x.Other, Gone: x.Gone, Last: x.Last, Floor: x.Floor, Seen: x.Seen, NoCache: x.NoCache, Seq: x.Seq, Nonce: x.Nonce, Extra: x.extra,
 	}
 	for key, e := range x.Entries {
 		value := e.Value.Reveal()

@@ -100,6 +100,10 @@ type Index struct {
 	Floor int
 	Seen  map[string]int
 
+	// NoCache forbids readers to keep the values of this index outside of the store. It is the owner's
+	// decision, and stays until it is taken back.
+	NoCache bool
+
 	Seq   int64  // counts the puts
 	Nonce string // makes the bytes of each put unique
 
@@ -153,17 +157,18 @@ func (x *Index) Foreign() (alias string, foreign bool) {
 	return "", false
 }
 
-// Same reports whether two indexes hold the same entries, marks and numbers. It ignores Seq and Nonce.
+// Same reports whether two indexes hold the same entries, marks and numbers, and the same NoCache. It
+// ignores Seq and Nonce.
 func (x *Index) Same(o *Index) bool {
 	return maps.EqualFunc(x.Entries, o.Entries, Entry.Equal) && maps.Equal(x.Other, o.Other) && maps.Equal(x.Gone, o.Gone) &&
-		maps.Equal(x.Last, o.Last) && maps.Equal(x.Seen, o.Seen) && x.Floor == o.Floor
+		maps.Equal(x.Last, o.Last) && maps.Equal(x.Seen, o.Seen) && x.Floor == o.Floor && x.NoCache == o.NoCache
 }
 
-// Next returns an empty index that follows x. It has the next Seq, the given nonce, and the members
-// of x that this version does not know.
+// Next returns an empty index that follows x. It has the next Seq, the given nonce, NoCache, and the
+// members of x that this version does not know.
 func (x *Index) Next(nonce string) *Index {
 	n := New(x.Alias)
-	n.Seq, n.Nonce, n.extra = x.Seq+1, nonce, x.extra
+	n.Seq, n.Nonce, n.NoCache, n.extra = x.Seq+1, nonce, x.NoCache, x.extra
 	return n
 }
 

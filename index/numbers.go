@@ -45,8 +45,9 @@ func (x *Index) Fold() {
 	maps.DeleteFunc(x.Last, func(_ string, n int) bool { return n <= x.Floor })
 }
 
-// Remembers reports whether the index has version numbers in Last, Seen or Floor.
-func (x *Index) Remembers() bool { return len(x.Last)+len(x.Seen) > 0 || x.Floor > 0 }
+// Remembers reports whether the index has something that must stay when it has no entries: version
+// numbers in Last, Seen or Floor, or NoCache.
+func (x *Index) Remembers() bool { return len(x.Last)+len(x.Seen) > 0 || x.Floor > 0 || x.NoCache }
 
 // Covers reports whether the index knows at least the version numbers of deleted secrets that o has
 // in Last and Floor.

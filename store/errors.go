@@ -202,6 +202,9 @@ func (e *SealError) Unwrap() error { return ErrCorrupt }
 type CredentialsError struct {
 	Reason string // what went wrong; may contain a server's text: escape it before printing
 	Way    string // what the user can do about it
+
+	Unreached bool // no server answered, so it isn't known whether the caller still has access
+	Refused   bool // the caller was refused, and not only because a session has ended
 }
 
 func (e *CredentialsError) Error() string { return e.Reason }

@@ -52,6 +52,9 @@ type Contents struct {
 	// Revisions are those of the listing with which the load began; see [Reviser]. Nil if the service
 	// could not be listed, or the store is not a Reviser.
 	Revisions map[string]string
+	Indexes   map[string]string // the revisions of the indexes that were read, by object; see [IndexReviser]
+
+	NoCache []string // the key aliases whose owner forbids to keep values outside of the store
 
 	Deleted []string // of [Chooser]: keys of secrets that were deleted, as far as the store knows; when isn't known
 
@@ -180,6 +183,14 @@ type Reviser interface {
 	// forgets it. A revision may also change without the value, when the secret gets another key alias,
 	// for example. Errors: [ErrDenied] if the caller may not list the service.
 	Revisions(ctx context.Context, service string) (map[string]string, error)
+}
+
+// IndexReviser is a [Reviser] with indexes. If both results equal those of a load, [Contents.NoCache] is
+// the same too: it is in the indexes.
+type IndexReviser interface {
+	Reviser
+	// AllRevisions returns the Revisions and those of the indexes, by object, from one listing.
+	AllRevisions(ctx context.Context, service string) (secrets, indexes map[string]string, err error)
 }
 
 // Tagger is a [Store] that keeps tags with secrets. Tag names and values are not secret. A new

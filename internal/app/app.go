@@ -45,6 +45,9 @@ type App struct {
 	Unattended bool                                   // nobody is at the terminal for this command, so nothing is asked there
 	Wrap       func(store.Store) (store.Store, error) // if not nil, what [App.Open] makes of the store that it opens
 	Unverified bool                                   // ReadFlags.Unverified, which the store needs when it is opened
+
+	cacheTime time.Duration // how long secrets of an earlier command may be used; 0: not at all
+	patience  time.Duration // how long requests wait without progress, if nothing else is configured; 0: the default
 }
 
 // Process returns the App of this process.

@@ -112,6 +112,10 @@ func (b Backend) Features() []string {
 // Backends returns the names of all backends.
 func Backends() []string { return BackendsThat(func(Backend) bool { return true }) }
 
+// CacheRules reports whether the owner of an alias can forbid readers to cache its secrets: the rule is in
+// the index of the alias. What is in a directory of this machine isn't cached.
+func (b Backend) CacheRules() bool { return b.Keys && b.Index && !b.Directory }
+
 // String returns the name, for messages. To decide something, use the other fields of the row.
 func (b Backend) String() string { return b.name }
 

@@ -53,6 +53,9 @@ type FileSettings struct {
 	SingleWriter        bool              `yaml:"single_writer"`
 	AllowHTTP           bool              `yaml:"allow_http"`
 
+	Cache        string `yaml:"cache"`         // of exec: a time, or off
+	CacheKeyring string `yaml:"cache_keyring"` // true or false
+
 	Mask     *bool  `yaml:"mask"` // of exec; a context may set it to false
 	MaskText string `yaml:"mask_text"`
 }
@@ -126,6 +129,8 @@ func (f *FileConfig) useContext(name Setting) error {
 	override(&f.Timeout, c.Timeout)
 	override(&f.Dir, c.Dir)
 	override(&f.KeyDir, c.KeyDir)
+	override(&f.Cache, c.Cache)
+	override(&f.CacheKeyring, c.CacheKeyring)
 	override(&f.MaskText, c.MaskText)
 	if c.Mask != nil {
 		f.Mask, f.context[&f.Mask] = c.Mask, true
@@ -218,6 +223,8 @@ func (s *Settings) OptionalRows(g *Globals) []ConfigRow {
 			add(v.name, Setting{"true", f.from(v.inFile)})
 		}
 	}
+	add("cache", Setting{f.Cache, f.from(&f.Cache)})
+	add("cache_keyring", s.CacheKeyring)
 	if f.Mask != nil {
 		add("mask", Setting{strconv.FormatBool(*f.Mask), f.from(&f.Mask)})
 	}

@@ -15,8 +15,12 @@ import (
 // service without secrets is a failure. It leaves out what can't be read: failed says why. Its error is
 // one that [EndsAll], or one of the command line.
 func (a *App) LoadReadable(ctx context.Context, services []string, allowEmpty bool) (contents []store.Contents, failed []error, err error) {
+	if a.cacheTime > 0 {
+		return a.loadCached(ctx, services, allowEmpty)
+	}
 	s, err := a.Open(ctx)
 	if err != nil {
+		a.obeyAll(ctx, services, err)
 		return nil, nil, err
 	}
 	return a.LoadReadableFrom(ctx, s, services, allowEmpty)
@@ -24,28 +28,31 @@ func (a *App) LoadReadable(ctx context.Context, services []string, allowEmpty bo
 
 // LoadReadableFrom is [App.LoadReadable] from an open store.
 func (a *App) LoadReadableFrom(ctx context.Context, s store.Store, services []string, allowEmpty bool) (contents []store.Contents, failed []error, err error) {
+	return a.loadAll(ctx, s, services, func(ctx context.Context, name string) (labeled, []error, error) {
+		return a.loadWhole(ctx, s, name, allowEmpty)
+	})
+}
+
+// loadAll reads services with load, in parallel. s is nil if there is no store.
+func (a *App) loadAll(ctx context.Context, s store.Store, services []string, load func(ctx context.Context, name string) (labeled, []error, error)) (contents []store.Contents, failed []error, err error) {
 	names := ServiceNames(services)
 	for _, name := range names {
 		service, label := CutLabel(name)
 		if err := store.CheckService(service); err != nil {
 			return nil, nil, err
 		}
+		if s == nil {
+			continue
+		}
 		if err := a.CheckLabel(s, name, label); err != nil {
 			return nil, nil, err
 		}
 	}
-	allowEmpty = allowEmpty || a.InForce.Kind().Nowhere
 	all, damaged := make([]labeled, len(names)), make([][]error, len(names))
 	failed, err = Each(ctx, 16, len(names), func(ctx context.Context, i int) (err error) {
-		all[i], err = load(ctx, s, names[i], allowEmpty)
-		if errors.Is(err, store.ErrCorrupt) {
-			all[i].Contents, damaged[i], err = loadOneByOne(ctx, s, names[i], err)
-		}
+		all[i], damaged[i], err = load(ctx, names[i])
 		if err != nil {
 			all[i] = labeled{}
-		}
-		if IsMissingService(err) {
-			err = WithHint(err, "check the name, or use --allow-empty to continue without secrets")
 		}
 		return err
 	})
@@ -58,6 +65,20 @@ func (a *App) LoadReadableFrom(ctx context.Context, s store.Store, services []st
 		contents = append(contents, l.Contents)
 	}
 	return contents, failed, nil
+}
+
+// loadWhole reads the service that a name means, its secrets one by one if some are damaged: damaged has
+// an error for each of them. What the answer means for the cache is done too.
+func (a *App) loadWhole(ctx context.Context, s store.Store, name string, allowEmpty bool) (l labeled, damaged []error, err error) {
+	l, err = load(ctx, s, name, allowEmpty || a.InForce.Kind().Nowhere)
+	if errors.Is(err, store.ErrCorrupt) {
+		l.Contents, damaged, err = loadOneByOne(ctx, s, name, err)
+	}
+	a.obey(ctx, name, l, err)
+	if IsMissingService(err) {
+		err = WithHint(err, "check the name, or use --allow-empty to continue without secrets")
+	}
+	return l, damaged, err
 }
 
 // loadOneByOne reads the secrets of a service that cannot be read as a whole, because one of them is

@@ -30,6 +30,8 @@ type Settings struct {
 
 	ExpectedBucketOwner, KeyARNs Setting // of a bucket; ARNs are joined by ", "
 
+	CacheKeyring Setting // whether the keyring of the system may have the key of the cache
+
 	File *FileConfig // has the settings that only the file can set
 }
 
@@ -83,6 +85,7 @@ func (a *App) AllSettings() (s *Settings, wrong []error, err error) {
 		{&s.Dir, "", "", &file.Dir, "", []string{"COFFER_DIR"}},
 		{&s.KeyDir, "", "", &file.KeyDir, "", []string{"COFFER_KEY_DIR"}},
 		{&s.ExpectedBucketOwner, "", "", &file.ExpectedBucketOwner, "", []string{"COFFER_EXPECTED_BUCKET_OWNER"}},
+		{&s.CacheKeyring, "", "", &file.CacheKeyring, "", []string{"COFFER_CACHE_KEYRING"}},
 	} {
 		*v.to = a.resolve(v.flag, v.given, v.variables, file.from(v.inFile), *v.inFile, v.fallback)
 		if foreign.LooksSecret(v.to.Value) { // in the wrong setting

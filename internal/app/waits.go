@@ -46,7 +46,7 @@ func (a *App) setTimeout(s *Settings) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	d = cmp.Or(d, a.DefaultTimeout, ChangeTimeout)
+	d = cmp.Or(d, a.patience, a.DefaultTimeout, ChangeTimeout)
 	if a.Watch != nil {
 		a.Watch.Limit(d)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -109,18 +110,28 @@ func (a *assumer) refusal(what string, err error) error {
 	case errors.As(err, &api) && answered(err) != 0 && answered(err) < 500 && api.ErrorCode() != "UnknownError":
 		return &store.CredentialsError{
 			Reason: fmt.Sprintf("%s refuses %s (%s): %s", where, what, api.ErrorCode(), api.ErrorMessage()),
-			Way:    wayAfter(api),
+			Way:    wayAfter(api), Refused: refusesCaller(api.ErrorCode()),
 		}
 	case answered(err) != 0:
 		return &store.CredentialsError{
 			Reason: fmt.Sprintf("%s returned status %d and no session for %s", where, answered(err), what),
 			Way:    "check that this is an STS: " + variableOfSTS + " names another (now: " + a.from() + ")",
+
+			Unreached: answered(err) >= http.StatusInternalServerError,
 		}
 	}
 	return &store.CredentialsError{
 		Reason: fmt.Sprintf("no answer from %s: %s", where, reason(err)),
 		Way:    variableOfSTS + " names another (now: " + a.from() + ")",
+
+		Unreached: true,
 	}
+}
+
+// refusesCaller reports whether a code of STS means that the caller has no access. Other codes mean that a
+// session or a token has ended.
+func refusesCaller(code string) bool {
+	return code == "AccessDenied" || code == "InvalidClientTokenId" || code == "InvalidAccessKeyId"
 }
 
 // wayAfter returns what to do about an answer of STS.

@@ -189,6 +189,8 @@ func (c causes) explain(ctx context.Context, err error) error {
 		return &store.CredentialsError{
 			Reason: what,
 			Way:    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI contains its address: check that the task or pod has a role",
+
+			Unreached: contact != nil,
 		}
 	case errors.As(err, &contact):
 		return err
@@ -202,6 +204,8 @@ func (c causes) explain(ctx context.Context, err error) error {
 		return &store.CredentialsError{
 			Reason: fmt.Sprintf("SSO returned no credentials for the profile %s (%s)", name, api.ErrorCode()),
 			Way:    "check that you are assigned its sso_account_id and sso_role_name, then run aws sso login --profile " + name,
+
+			Refused: true,
 		}
 	case c.has(aws.CredentialSourceLogin, aws.CredentialSourceProfileLogin):
 		name := c.profileWith(func(p config.SharedConfig) bool { return p.LoginSession != "" })

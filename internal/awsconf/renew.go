@@ -143,11 +143,12 @@ func (r *renewal) instead(ctx context.Context, used *generation, why *refusal, r
 // if the credentials never worked, or if the server's response is certain.
 func (r *renewal) ended(used *generation, why *refusal, failed, err error) error {
 	var said *store.CredentialsError
+	var contact *ContactError
 	switch {
 	case errors.As(failed, &said):
-		return &store.CredentialsError{Reason: why.over() + " and could not be renewed: " + said.Reason, Way: said.Way}
+		return &store.CredentialsError{Reason: why.over() + " and could not be renewed: " + said.Reason, Way: said.Way, Unreached: said.Unreached, Refused: said.Refused}
 	case failed != nil:
-		return &store.CredentialsError{Reason: why.over() + " and could not be renewed: " + failed.Error(), Way: wayToNewSession}
+		return &store.CredentialsError{Reason: why.over() + " and could not be renewed: " + failed.Error(), Way: wayToNewSession, Unreached: errors.As(failed, &contact)}
 	case used.worked.Load() && !why.certain:
 		return &store.CredentialsError{Reason: why.over() + ": these credentials were accepted before, but no longer are", Way: wayToNewSession}
 	}

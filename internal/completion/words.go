@@ -237,6 +237,8 @@ func flagValues(ctx context.Context, a *app.App, node *kong.Node, f *kong.Flag, 
 		return []string{"standard", "adaptive"}
 	case "timeout":
 		return []string{"10s", "30s", "1m", "5m"}
+	case "cache":
+		return []string{"8h", "24h", "7d", "off"}
 	case "format":
 		if node.Name == "import" {
 			return formats.ImportNames()

@@ -28,6 +28,8 @@ type Use struct {
 	Usable  string `json:"usable"`            // whether the caller can decrypt with it: yes, no, partly, unknown
 	Current string `json:"current,omitempty"` // whether the alias is for this key now; "" like State
 
+	NoCache bool `json:"no_cache,omitzero"` // the owner of the alias forbids readers to cache its secrets
+
 	Secrets    int       `json:"secrets"`
 	Hidden     int       `json:"hidden"` // of the secrets
 	Indexes    int       `json:"indexes"`
@@ -154,6 +156,11 @@ func usesIn(in admin.Inspection) []*Use {
 		}
 		if s.Created.After(u.LastChange) {
 			u.LastChange = s.Created
+		}
+	}
+	for _, x := range in.Indexes {
+		for _, u := range found {
+			u.NoCache = u.NoCache || x.NoCache && u.Alias == x.KeyAlias
 		}
 	}
 	return slices.SortedFunc(maps.Values(found), func(a, b *Use) int {

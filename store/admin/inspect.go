@@ -64,6 +64,7 @@ type InspectedIndex struct {
 	Sealed   string
 	KeyID    string
 	Entries  int
+	NoCache  bool  // its owner forbids readers to cache its values
 	Err      error // why it could not be read; nil if it was
 }
 

@@ -59,6 +59,7 @@ type Server struct {
 	log     *requestLog
 	open    *connections
 	closing chan struct{}
+	closed  sync.Once
 
 	mu      sync.RWMutex // protects everything in the buckets: a condition and its write are one step
 	buckets map[string]*Bucket
@@ -103,11 +104,13 @@ func New(o Options) *Server {
 }
 
 // Close ends all hanging requests, waits for the others and stops the server. A fault function that
-// blocks must be released first.
+// blocks must be released first. A test may close it before its end: then nobody answers at its URL.
 func (s *Server) Close() {
-	close(s.closing)
-	s.http.CloseClientConnections()
-	s.http.Close()
+	s.closed.Do(func() {
+		close(s.closing)
+		s.http.CloseClientConnections()
+		s.http.Close()
+	})
 }
 
 // Client returns an HTTP client that trusts the server's certificate.

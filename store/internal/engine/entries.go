@@ -18,12 +18,15 @@ func (r *reconciliation) next(ctx context.Context) (*index.Index, error) {
 		// The entries of an index under another key are not trusted.
 		empty := index.New(r.alias)
 		if before != nil {
-			empty.Seq = before.Seq
+			empty.Seq, empty.NoCache = before.Seq, before.NoCache
 		}
 		before = empty
 	}
 	r.before, r.movedAway = before, map[string]int{}
 	next := before.Next(r.e.Nonce())
+	if r.noCache != nil {
+		next.NoCache = *r.noCache
+	}
 	var unknown []string
 	for _, key := range r.v.keys() {
 		tag := string(r.v.Objects[key].Tag)

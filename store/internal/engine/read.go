@@ -124,6 +124,7 @@ func (e *Engine) load(ctx context.Context, service string, choice *store.Choice)
 	}
 	c.Denied = e.deniedIndexes(v)
 	readable := v.Readable()
+	c.Indexes, c.NoCache = rules(service, readable)
 	c.Notices = append(c.Notices, e.notices(v)...)
 
 	// R3: the entries whose tags are in the listing.

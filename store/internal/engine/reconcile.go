@@ -63,6 +63,8 @@ type reconciliation struct {
 	// to this one. handOver copies those of this index to another one before this one is deleted.
 	inherited *index.Index
 	handOver  func(ctx context.Context, x *index.Index) error
+	// noCache is the new value of NoCache; nil keeps the old one.
+	noCache *bool
 	// first is set if there was no index. The first round then uses the listing that the caller
 	// already has, because a new listing after the put checks the index again.
 	first bool

@@ -235,13 +235,17 @@ func (r *rekeying) finish(ctx context.Context) error {
 	return r.clearSources(ctx)
 }
 
-// handOver adds to our index the version numbers of an old one that is about to be deleted.
+// handOver adds to our index the version numbers of an old one that is about to be deleted. It also adds
+// its NoCache: what the owner has forbidden is not allowed by a new key.
 func (r *rekeying) handOver(ctx context.Context, old *index.Index) error {
-	if s := r.v.Indexes[r.own.File]; s != nil && s.Index != nil && s.Index.Covers(old) {
+	if s := r.v.Indexes[r.own.File]; s != nil && s.Index != nil && s.Index.Covers(old) && (s.Index.NoCache || !old.NoCache) {
 		return nil
 	}
 	b := r.reconciliation()
 	b.inherited = old
+	if old.NoCache {
+		b.noCache = &old.NoCache
+	}
 	return b.run(ctx)
 }
 

@@ -11,9 +11,9 @@ import (
 )
 
 var (
-	_ store.Tagger  = (*Engine)(nil)
-	_ store.Lister  = (*Engine)(nil)
-	_ store.Reviser = (*Engine)(nil)
+	_ store.Tagger       = (*Engine)(nil)
+	_ store.Lister       = (*Engine)(nil)
+	_ store.IndexReviser = (*Engine)(nil)
 
 	errNoTags = fmt.Errorf("%w: this storage doesn't support tags", store.ErrUnsupported)
 )

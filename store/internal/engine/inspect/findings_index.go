@@ -103,6 +103,10 @@ func (in *inspection) checkUnneededIndex(s *seenIndex, finding func(string, admi
 		f.Severity, f.unneeded = admin.Remark, nil
 		f.Text = "has no entries. It keeps the version numbers of deleted secrets, so that none is used twice"
 	}
+	if s.Index.NoCache {
+		f.Severity, f.unneeded = admin.Remark, nil
+		f.Text = "has no entries. It keeps that its owner forbids readers to cache what is written under this alias"
+	}
 	if s.info.Modified.IsZero() || in.e.Now().Sub(s.info.Modified) < unneededAge {
 		f.Severity, f.Text, f.unneeded = admin.Remark, "has been empty for less than an hour", nil
 	}

@@ -313,7 +313,7 @@ func (in *inspection) report() admin.Inspection {
 			Err: engine.Fail("inspect", store.ID{Service: in.v.Service}, s.err),
 		}
 		if s.Index != nil {
-			x.Entries = len(s.Index.Entries)
+			x.Entries, x.NoCache = len(s.Index.Entries), s.Index.NoCache
 		}
 		out.Indexes = append(out.Indexes, x)
 	}

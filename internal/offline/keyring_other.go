@@ -1,0 +1,5 @@
+//go:build !linux && !darwin && !windows
+
+package offline
+
+func systemKeyring(string) keyring { return nil }

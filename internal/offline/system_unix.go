@@ -1,0 +1,34 @@
+//go:build unix
+
+package offline
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// ownedByCaller reports whether a file belongs to the effective user of this process.
+func ownedByCaller(info fs.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(stat.Uid) == os.Geteuid()
+}
+
+// lock waits for the lock of a file, which it creates.
+func lock(path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		switch err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); {
+		case errors.Is(err, syscall.EINTR):
+		case err != nil && !errors.Is(err, errors.ErrUnsupported): // a file system without locks: at worst a copy is lost
+			_ = f.Close()
+			return nil, os.NewSyscallError("flock", err)
+		default:
+			return func() { _ = f.Close() }, nil
+		}
+	}
+}
