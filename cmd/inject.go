@@ -5,6 +5,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/inject"
+	"github.com/coffer-secrets/coffer/internal/run"
 	"github.com/coffer-secrets/coffer/internal/term"
 )
 
@@ -12,6 +13,12 @@ import (
 type InjectCmd struct {
 	In  []string `short:"i" sep:"none" placeholder:"FILE" help:"The template (default: standard input). Repeat -i and -o for several: the first -o is for the first -i."`
 	Out []string `short:"o" sep:"none" aliases:"output-file" placeholder:"FILE" help:"Write to a file that only you can read (default: standard output). It is replaced as a whole, if it changes."`
+
+	Watch    bool   `help:"Keep the files current: write them again when a secret changes, until the command is ended."`
+	Interval string `placeholder:"TIME" help:"How often to check for changes, with --watch (default 30s)."`
+	Exec     string `placeholder:"COMMAND" help:"Run this after a file has changed, with --watch: a program and its arguments, without a shell."`
+	Signal   string `placeholder:"NAME" help:"Send this signal after a file has changed, with --watch, such as HUP. Needs --pid-file."`
+	PIDFile  string `name:"pid-file" placeholder:"FILE" help:"The file with the id of the process for --signal."`
 }
 
 // Run writes the files or, on an error, nothing.
@@ -20,11 +27,54 @@ func (c *InjectCmd) Run(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
+	act, err := c.act(a, pairs)
+	if err != nil {
+		return err
+	}
 	files, err := inject.Open(a, pairs)
 	if err != nil {
 		return err
 	}
-	return files.Write(ctx)
+	if !c.Watch {
+		return files.Write(ctx)
+	}
+	interval, err := c.interval(a)
+	if err != nil {
+		return err
+	}
+	return files.Watch(ctx, inject.Watching{Interval: interval, Act: act})
+}
+
+// act checks the flags of --watch, and returns what is done after a file has changed; nil for nothing.
+func (c *InjectCmd) act(a *app.App, pairs []inject.Pair) (func(context.Context) error, error) {
+	if !c.Watch {
+		for _, flag := range [][2]string{{"--interval", c.Interval}, {"--exec", c.Exec}, {"--signal", c.Signal}, {"--pid-file", c.PIDFile}} {
+			if flag[1] != "" {
+				return nil, app.Usage("%s needs --watch", flag[0])
+			}
+		}
+		return nil, nil
+	}
+	for _, p := range pairs {
+		if p.Out == inject.Standard {
+			return nil, app.WithHint(app.Usage("--watch keeps files current, not standard output"), "name a file: -o FILE")
+		}
+	}
+	switch {
+	case c.Exec != "" && c.Signal != "":
+		return nil, app.Usage("--exec and --signal can't be used together")
+	case (c.Signal == "") != (c.PIDFile == ""):
+		return nil, app.WithHint(app.Usage("--signal and --pid-file need each other"), "--signal HUP --pid-file /run/nginx.pid")
+	case c.Signal != "":
+		return run.SignalTo(c.Signal, c.PIDFile)
+	case c.Exec == "":
+		return nil, nil
+	}
+	argv, err := run.Words(c.Exec)
+	if err != nil {
+		return nil, err
+	}
+	return run.Hook(a, argv)
 }
 
 // pairs returns the templates with their files.

@@ -30,6 +30,7 @@ type Pair struct{ In, Out string }
 type Files struct {
 	app   *app.App
 	files []file
+	due   bool // of Watch: files have changed, and nothing was done about it yet
 }
 
 type file struct {

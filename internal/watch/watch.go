@@ -122,7 +122,8 @@ func (w *Watcher) poll(ctx context.Context) error {
 	if err != nil || !w.changed(now) {
 		return err
 	}
-	for waited := time.Duration(0); waited < longest; waited += Quiet {
+	var read []store.Contents
+	for waited := time.Duration(0); ; waited += Quiet {
 		before := now
 		if err := w.Pause(ctx, Quiet); err != nil {
 			return err
@@ -130,22 +131,47 @@ func (w *Watcher) poll(ctx context.Context) error {
 		if now, err = w.list(ctx); err != nil {
 			return err
 		}
-		if same(before, now) {
+		late := waited+Quiet >= longest
+		if !same(before, now) && !late {
+			continue
+		}
+		if !w.changed(now) { // and changed back
+			return nil
+		}
+		if read, err = w.load(ctx); err != nil {
+			return err
+		}
+		if late || !w.overtaken(read, now) {
 			break
 		}
-	}
-	if !w.changed(now) { // and changed back
-		return nil
-	}
-	read, err := w.load(ctx)
-	if err != nil {
-		return err
 	}
 	if err := w.Changed(read); err != nil {
 		return err
 	}
 	w.remember(read, now)
 	return nil
+}
+
+// overtaken reports whether a secret was read that is newer than the listing before: others may be about to
+// be written, too.
+func (w *Watcher) overtaken(read []store.Contents, now []map[string]string) bool {
+	for i, t := range w.targets {
+		for _, c := range read {
+			if c.Service != t.service || t.blind || t.label != "" && len(w.targets) > 1 { // which of the labels it is, is not known
+				continue
+			}
+			for _, secret := range c.Secrets {
+				seen, ok := now[i][secret.ID.Key]
+				if !ok {
+					seen = now[i][""] // of a store that keeps the service in one object
+				}
+				if seen != secret.Revision {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // load reads the services.

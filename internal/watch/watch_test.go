@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -190,6 +191,28 @@ func TestManyWritesAreOneChange(t *testing.T) {
 	}
 	r.passes(r.load(), append(steps, nil, nil, nil)...)
 	r.want([]map[string]string{{"api/k": "5"}})
+}
+
+// TestValuesThatAreBeingWrittenAreNotReadInPart: the write of three values that belong together begins while the
+// change before is read.
+func TestValuesThatAreBeingWrittenAreNotReadInPart(t *testing.T) {
+	r := newRoom(t, s3test.Options{}, "api")
+	all := func(value string) {
+		for _, key := range []string{"a", "b", "c"} {
+			r.write("api/"+key, value)
+		}
+	}
+	all("one")
+	var begun atomic.Bool
+	r.passes(r.load(), func() { all("two") }, func() {
+		r.Fault(func(q s3test.Request) *s3test.Fault {
+			if q.Op == "GetObject" && begun.CompareAndSwap(false, true) { // the index, which the load reads
+				r.write("api/a", "three")
+			}
+			return nil
+		})
+	}, func() { r.write("api/b", "three"); r.write("api/c", "three") }, nil, nil, nil)
+	r.want([]map[string]string{{"api/a": "three", "api/b": "three", "api/c": "three"}})
 }
 
 // TestAServiceThatIsNeverQuietIsRead: a secret that is written all the time holds back no other.
