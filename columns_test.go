@@ -37,7 +37,6 @@ var printsTableOf = map[string][]string{
 	"cmd/policy.go printTrials":                       {"policy check"},
 	"cmd/doctor.go printServer":                       {"doctor --probe"},
 	"cmd/check.go CheckCmd.print":                     {"check"},
-	"cmd/lock.go printMoved":                          {"lock --check"},
 	"cmd/tag.go printTags":                            {"tag read"},
 	"cmd/rekey.go RekeyCmd.print":                     {"plan of rekey"},
 	"internal/app/results.go App.PrintPlannedChanges": {"plan of import", "plan of copy"},
