@@ -20,6 +20,7 @@ gofakes3      := $(TOOLS)/gofakes3@$(GOFAKES3)/gofakes3
 rclone        := $(TOOLS)/rclone@$(RCLONE)/rclone
 moto          := $(TOOLS)/moto-$(MOTO)
 readers       := $(TOOLS)/readers-$(firstword $(shell cd internal/formats/readers && cat package-lock.json go.sum main.go | cksum))
+inspector     := $(TOOLS)/inspector-$(firstword $(shell cksum internal/mcpserver/inspector/package-lock.json))
 
 # What is built, tested and linted is compiled once: with the same flags, and without C.
 export GOFLAGS := $(strip $(shell go env GOFLAGS) -trimpath)
@@ -27,9 +28,10 @@ export CGO_ENABLED ?= 0
 
 export PATH := $(PATH):$(moto)/bin
 export COFFER_TEST_READERS := $(readers)
+export COFFER_TEST_INSPECTOR := $(inspector)/node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js
 
 .DEFAULT_GOAL := build
-.PHONY: help build start moto readers test prove proofs walk schedules fuzz test-servers race cover mutants lint lint-selftest fmt vuln cross bench tools clean
+.PHONY: help build start moto readers inspector test prove proofs walk schedules fuzz test-servers race cover mutants lint lint-selftest fmt vuln cross bench tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,8 +55,15 @@ readers: ## programs that read what coffer exports: packages of npm, and a progr
 		go build -C internal/formats/readers -o "$(readers)/readers" .; } || \
 		echo "the readers could not be installed: tests of them say so and are skipped, or fail where CI is set"
 
+# It says that it needs a newer node than Debian has. What the tests use of it works with node 20.
+inspector: ## a client of the Model Context Protocol, from npm
+	@test -e "$(COFFER_TEST_INSPECTOR)" || { echo "installing the MCP inspector" && mkdir -p "$(inspector)" && \
+		cp internal/mcpserver/inspector/package*.json "$(inspector)" && \
+		cd "$(inspector)" && npm ci --ignore-scripts --no-audit --no-fund --loglevel error; } || \
+		echo "the inspector could not be installed: its test says so and is skipped, or fails where CI is set"
+
 # Many tests wait, for time-outs and for processes, more than they compute.
-test: moto readers ## every test, once (4 minutes); lists what was skipped, and what installs it
+test: moto readers inspector ## every test, once (4 minutes); lists what was skipped, and what installs it
 	@go run ./internal/testing/gotest -timeout 20m -parallel 8 ./...
 
 # What make test does a sample of, in full, and what needs more than it does.
@@ -80,7 +89,7 @@ schedules: ## the order of requests of several clients: each of two, many of thr
 test-servers: $(minio) $(versitygw) $(gofakes3) $(rclone) moto ## the tests on MinIO, versitygw, gofakes3 and rclone, which it builds once (5 minutes)
 	COFFER_TEST_TOOLS=$(TOOLS) go test -count 1 -tags servers -run 'On(MinIO|Versitygw|EachServer)' -timeout 20m ./store/... ./cmd
 
-race: moto readers ## every test under the race detector (needs a C compiler)
+race: moto readers inspector ## every test under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race -timeout 25m ./...
 
 lint: $(golangci-lint) ## go vet, golangci-lint with the layer rules, formatting
@@ -104,7 +113,7 @@ cross: ## vet for the other systems we build for
 fuzz: ## every fuzz target for FUZZTIME (1m)
 	.ci/fuzz $(FUZZTIME)
 
-cover: moto readers ## coverage of the packages that promise some
+cover: moto readers inspector ## coverage of the packages that promise some
 	.ci/cover
 
 mutants: ## plant mistakes in the protocol, one at a time, and expect the tests to find them (15 minutes)

@@ -43,6 +43,10 @@ var everyCommand = map[string][]struct {
 	"check": {{line: "check --init team --project ~/coffer.yaml"}, {line: "check --json --project ~/needs.yaml", fails: true}},
 	"lock":  {{line: "lock team"}, {line: "lock team -o ~/coffer.lock"}, {line: "lock team --at 1h", fails: true}, {line: "lock --check ~/none", fails: true}},
 	"env":   {{line: "env team", tells: true}},
+	"mcp": {
+		{line: "mcp", stdin: requests([2]string{"services", "{}"}, [2]string{"keys", `{"service":"team"}`})},
+		{line: "mcp team --allow true", stdin: requests([2]string{"describe", `{"service":"team"}`}, [2]string{"describe", `{"service":"team","key":"url"}`}, [2]string{"run", `{"command":["true"]}`})},
+	},
 	"inject": {
 		{line: "inject", stdin: "{{ coffer://team/url | json }}", tells: true},
 		{line: "inject -o ~/out", stdin: "{{ coffer://team/url }} {{ coffer://team/keep?version=1 | lines ## }} {{ coffer://team/pager | url }}", fails: true},

@@ -24,6 +24,7 @@ type CLI struct {
 	Env    EnvCmd    `cmd:"" group:"Running programs" reads:"" help:"Print secrets as variables for a shell."`
 	Export ExportCmd `cmd:"" group:"Running programs" reads:"" help:"Print secrets in the format of another program."`
 	Check  CheckCmd  `cmd:"" group:"Running programs" reads:"" help:"Compare a project's file, coffer.yaml, with its services."`
+	MCP    MCPCmd    `cmd:"" name:"mcp" group:"Running programs" reads:"" help:"Let an agent run commands with secrets that it can't see."`
 	Inject InjectCmd `cmd:"" group:"Running programs" reads:"" help:"Fill secrets into files."`
 	Lock   LockCmd   `cmd:"" group:"Running programs" reads:"" help:"Write down the versions of secrets, for exec --locked."`
 

@@ -146,7 +146,7 @@ func examples(rows []documented) (file, flags []string, variables [2][]string) {
 			continue
 		}
 		value := row.example
-		if row.name == "key_arns" {
+		if row.name == "key_arns" || row.name == "mcp_allow" { // lists
 			value = "[" + value + "]"
 		}
 		file = append(file, row.name+": "+value)

@@ -48,6 +48,8 @@ type App struct {
 
 	cacheTime time.Duration // how long secrets of an earlier command may be used; 0: not at all
 	patience  time.Duration // how long requests wait without progress, if nothing else is configured; 0: the default
+
+	noticed func(sentence string) // if not nil, is told what is printed; of a [Call]
 }
 
 // Process returns the App of this process.
@@ -78,7 +80,11 @@ func (a *App) lookupEnv(name string) (value string, ok bool) {
 func (a *App) Say(format string, args ...any) { a.say(render.NoMark, fmt.Sprintf(format, args...)) }
 
 func (a *App) say(mark render.Mark, text string) {
-	fmt.Fprintln(a.Stderr, a.Style(a.Stderr).Mark(mark)+"coffer: "+a.shown(text))
+	text = a.shown(text)
+	fmt.Fprintln(a.Stderr, a.Style(a.Stderr).Mark(mark)+"coffer: "+text)
+	if a.noticed != nil {
+		a.noticed(text)
+	}
 }
 
 // SayFailed is [App.Say], with the mark of a failure.

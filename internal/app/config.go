@@ -58,6 +58,8 @@ type FileSettings struct {
 
 	Mask     *bool  `yaml:"mask"` // of exec; a context may set it to false
 	MaskText string `yaml:"mask_text"`
+
+	MCPAllow []string `yaml:"mcp_allow"` // commands that clients of coffer mcp may run
 }
 
 // ConfigFile reads the configuration file. It must exist only if it was configured by name. The
@@ -144,6 +146,7 @@ func (f *FileConfig) useContext(name Setting) error {
 	}
 	// A setting that weakens a check applies only in the context that sets it.
 	f.AllowUnencrypted, f.SingleWriter, f.AllowHTTP = c.AllowUnencrypted, c.SingleWriter, c.AllowHTTP
+	f.MCPAllow, f.context[&f.MCPAllow] = c.MCPAllow, true
 	f.context[&f.AllowUnencrypted], f.context[&f.SingleWriter], f.context[&f.AllowHTTP] = true, true, true
 	return nil
 }
@@ -229,5 +232,6 @@ func (s *Settings) OptionalRows(g *Globals) []ConfigRow {
 		add("mask", Setting{strconv.FormatBool(*f.Mask), f.from(&f.Mask)})
 	}
 	add("mask_text", Setting{f.MaskText, f.from(&f.MaskText)})
+	add("mcp_allow", Setting{strings.Join(f.MCPAllow, "; "), f.from(&f.MCPAllow)})
 	return rows
 }

@@ -84,6 +84,17 @@ func (a *App) Fail(err error) int {
 	return code
 }
 
+// Explain returns what [App.Fail] would print: the sentence of an error and, on a line of its own, the
+// hint.
+func (a *App) Explain(err error) string {
+	err = a.withChanges(err)
+	text := a.shown(Sentence(err))
+	if h := cmp.Or(hint(err), a.contactHint(err)); h != "" {
+		text += "\n" + a.shown(h)
+	}
+	return text
+}
+
 func exitCode(err error) int {
 	var exit *ExitError
 	if errors.As(err, &exit) {

@@ -233,6 +233,10 @@ func flagValues(ctx context.Context, a *app.App, node *kong.Node, f *kong.Flag, 
 		if file, _ := a.ConfigFile(); file != nil { // not nil even if $COFFER_CONTEXT names an unknown context
 			return slices.Sorted(maps.Keys(file.Contexts))
 		}
+	case "allow":
+		return []string{commands}
+	case "time-limit":
+		return []string{"1m", "10m", "1h"}
 	case "retry-mode":
 		return []string{"standard", "adaptive"}
 	case "timeout":

@@ -174,6 +174,32 @@ func (f *Filter) Close() error {
 	return err
 }
 
+// Cut is [Filter.Close] for an output that may have been cut off within a secret. Of such a secret it
+// shows no more than [Filter.Pause] would.
+func (f *Filter) Cut() error {
+	from := len(f.kept)
+	for s := f.state; s != 0; s = f.m.fail[s] {
+		if f.m.depth[s] > uint32(f.m.show[s]) {
+			from = min(from, len(f.kept)-int(f.m.depth[s]))
+		}
+	}
+	for _, n := range f.pending {
+		if n.start < from {
+			f.hide(n)
+		}
+	}
+	f.show(from)
+	if f.written < len(f.kept) {
+		if from >= f.covered {
+			f.out = append(f.out, f.mark...)
+			f.hidden.Marks++
+		}
+		f.written = len(f.kept)
+	}
+	f.kept, f.pending, f.state, f.written, f.covered = f.kept[:0], nil, 0, 0, -1
+	return f.flush()
+}
+
 // Hidden returns what was hidden so far.
 func (f *Filter) Hidden() Hidden { return f.hidden }
 

@@ -332,3 +332,27 @@ func TestAFilterUsesOtherSecrets(t *testing.T) {
 		t.Errorf("the output is %q, error %v", &out, err)
 	}
 }
+
+// TestAnOutputThatIsCutOffShowsNoPartOfASecret ends the output after each byte of each form.
+func TestAnOutputThatIsCutOffShowsNoPartOfASecret(t *testing.T) {
+	secrets := []Secret{{"long", "swordfish-1234567"}, {"part", "fish"}, {"lines", "first line\nsecond line\n"}}
+	m := New(secrets)
+	for _, form := range allForms(secrets) {
+		for n := range len(form) + 1 {
+			var out bytes.Buffer
+			f := m.NewFilter(&out, mark)
+			_, err := f.Write([]byte("> " + form[:n]))
+			if err = errors.Join(err, f.Cut()); err != nil {
+				t.Fatal(err)
+			}
+			rest, ok := strings.CutPrefix(out.String(), "> ")
+			shown := strings.ReplaceAll(rest, mark, "")
+			if !ok || n == 0 && rest != "" || len(shown) > mostShown {
+				t.Errorf("%q of %q: %q", form[:n], form, out.String())
+			}
+			if n == len(form) && (f.Hidden().Marks == 0 || f.Keeps()) {
+				t.Errorf("%q: %+v, keeps %v", form, f.Hidden(), f.Keeps())
+			}
+		}
+	}
+}
