@@ -33,6 +33,7 @@ var everyCommand = map[string][]struct {
 		{line: "exec team --pristine --strict -- true"},
 		{line: "exec team --at 1h -- true", fails: true},
 		{line: "exec team --mask -- ./child URL KEEP PAGER"},
+		{line: "exec team --watch -- true"},
 		{line: "exec --project ~/needs.yaml -- true", fails: true},
 		{line: "exec --cache 24h team -- true"}, {line: "exec --cache 24h team -- true"},
 		{line: "exec team --file url -- true"},

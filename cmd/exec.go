@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"runtime"
+	"time"
 
 	"github.com/coffer-secrets/coffer/environ"
 	"github.com/coffer-secrets/coffer/internal/app"
@@ -28,6 +29,7 @@ type ExecCmd struct {
 	MaskText string `placeholder:"TEXT" help:"What to show instead of a secret, with --mask (default ***)."`
 
 	PassFlags
+	WatchFlags
 }
 
 // EnvFlags select secrets and set how they become variables.
@@ -54,19 +56,24 @@ func (c *ExecCmd) Run(ctx context.Context, a *app.App) error {
 		// exec mostly waits for the network. With one processor no thread spins in the meantime.
 		runtime.GOMAXPROCS(1)
 	}
-	env, err := c.environment(ctx, a, p)
-	defer c.remove(a)
+	all, err := c.contents(ctx, a, p)
 	if err != nil {
 		return err
 	}
-	if err := environ.Check(p.path, p.argv, env, environ.SystemLimits()); err != nil {
+	env, err := c.environment(ctx, a, p, all)
+	defer c.remove(a)
+	if err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if p.mark != "" || c.files.Stays() {
-		return (&run.Parent{Mark: p.mark, Cleanup: func() { c.remove(a) }}).Run(a, p.path, p.argv, env)
+	parent := &run.Parent{Mark: p.mark, Cleanup: func() { c.remove(a) }, OnChange: p.onChange, Grace: p.grace}
+	switch {
+	case p.interval > 0:
+		return c.watch(ctx, a, p, parent, all, env)
+	case p.mark != "" || c.files.Stays():
+		return parent.Run(a, p.path, p.argv, env)
 	}
 	return run.Replace(ctx, a, p.path, p.argv, env.Strings())
 }
@@ -77,6 +84,10 @@ type program struct {
 	argv    []string
 	project *app.Project // nil without a project's file
 	mark    string       // what is shown instead of a secret; "" if secrets are not to be hidden
+
+	// With --watch.
+	interval, grace time.Duration // interval is 0 without
+	onChange        run.Action
 }
 
 // program returns what the command line says of the command, without a request.
@@ -91,6 +102,12 @@ func (c *ExecCmd) program(a *app.App) (p program, err error) {
 	if p.mark, err = c.mark(a); err != nil {
 		return p, err
 	}
+	if err := c.setWatch(a, &p); err != nil {
+		return p, err
+	}
+	if c.Watch && (c.At != "" || c.Locked != "") {
+		return p, app.Usage("--watch follows changes: it can't be used with --at and --locked")
+	}
 	if c.Locked != "" && len(c.Services) == 0 && c.Project == "" {
 		p.project, err = a.FindProject("") // without one the services are those of the lock file
 	} else {
@@ -102,12 +119,8 @@ func (c *ExecCmd) program(a *app.App) (p program, err error) {
 	return p, err
 }
 
-// environment reads the secrets and returns the environment of the command. It prints the notices.
-func (c *ExecCmd) environment(ctx context.Context, a *app.App, p program) (environ.Environment, error) {
-	all, err := c.contents(ctx, a, p)
-	if err != nil {
-		return nil, err
-	}
+// environment returns the environment of the command. It prints the notices.
+func (c *ExecCmd) environment(ctx context.Context, a *app.App, p program, all []store.Contents) (environ.Environment, error) {
 	layers, err := p.project.Layers(a, all)
 	if err != nil {
 		return nil, err
@@ -129,7 +142,10 @@ func (c *ExecCmd) environment(ctx context.Context, a *app.App, p program) (envir
 	if env, err = c.resolve(ctx, a, env, all); err != nil {
 		return nil, err
 	}
-	return c.pass(a, env, rules)
+	if env, err = c.pass(a, env, rules); err != nil {
+		return nil, err
+	}
+	return env, environ.Check(p.path, p.argv, env, environ.SystemLimits())
 }
 
 // contents reads the secrets, of which none that the command needs may be missing.

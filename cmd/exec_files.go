@@ -20,7 +20,8 @@ type PassFlags struct {
 	Resolve       bool     `help:"Replace references, coffer://SERVICE/KEY, in the variables that the command inherits."`
 	ResolveSecret []string `sep:"none" placeholder:"KEY" help:"Replace references in this secret, too."`
 
-	files *runfiles.Files // of this run
+	files      *runfiles.Files // of this run
+	referenced []string        // the services that references are to
 }
 
 // resolve replaces the references in variables. loaded is what was read of the services already.
@@ -32,6 +33,7 @@ func (c *PassFlags) resolve(ctx context.Context, a *app.App, env environ.Environ
 	if err != nil {
 		return nil, err
 	}
+	c.referenced = found.Services()
 	return found.Resolve(ctx, loaded...)
 }
 

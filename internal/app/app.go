@@ -43,6 +43,7 @@ type App struct {
 
 	Restore    func()                                 // resets the limits of the process before exec runs its command
 	Unattended bool                                   // nobody is at the terminal for this command, so nothing is asked there
+	Silent     bool                                   // no sentence is printed, by a copy that repeats what was said
 	Wrap       func(store.Store) (store.Store, error) // if not nil, what [App.Open] makes of the store that it opens
 	Unverified bool                                   // ReadFlags.Unverified, which the store needs when it is opened
 
@@ -80,8 +81,15 @@ func (a *App) lookupEnv(name string) (value string, ok bool) {
 func (a *App) Say(format string, args ...any) { a.say(render.NoMark, fmt.Sprintf(format, args...)) }
 
 func (a *App) say(mark render.Mark, text string) {
+	if a.Silent {
+		return
+	}
+	begin, end := "", "\n"
+	if term.Raw(a.Stderr) { // by a program that runs beside this one
+		begin, end = "\r", "\r\n"
+	}
 	text = a.shown(text)
-	fmt.Fprintln(a.Stderr, a.Style(a.Stderr).Mark(mark)+"coffer: "+text)
+	fmt.Fprint(a.Stderr, begin+a.Style(a.Stderr).Mark(mark)+"coffer: "+text+end)
 	if a.noticed != nil {
 		a.noticed(text)
 	}

@@ -60,6 +60,9 @@ type FileSettings struct {
 	MaskText string `yaml:"mask_text"`
 
 	MCPAllow []string `yaml:"mcp_allow"` // commands that clients of coffer mcp may run
+	WatchInterval string `yaml:"watch_interval"`
+	WatchOnChange string `yaml:"watch_on_change"`
+	WatchGrace    string `yaml:"watch_grace"`
 }
 
 // ConfigFile reads the configuration file. It must exist only if it was configured by name. The
@@ -134,6 +137,9 @@ func (f *FileConfig) useContext(name Setting) error {
 	override(&f.Cache, c.Cache)
 	override(&f.CacheKeyring, c.CacheKeyring)
 	override(&f.MaskText, c.MaskText)
+	override(&f.WatchInterval, c.WatchInterval)
+	override(&f.WatchOnChange, c.WatchOnChange)
+	override(&f.WatchGrace, c.WatchGrace)
 	if c.Mask != nil {
 		f.Mask, f.context[&f.Mask] = c.Mask, true
 	}
@@ -233,5 +239,8 @@ func (s *Settings) OptionalRows(g *Globals) []ConfigRow {
 	}
 	add("mask_text", Setting{f.MaskText, f.from(&f.MaskText)})
 	add("mcp_allow", Setting{strings.Join(f.MCPAllow, "; "), f.from(&f.MCPAllow)})
+	add("watch_interval", Setting{f.WatchInterval, f.from(&f.WatchInterval)})
+	add("watch_on_change", Setting{f.WatchOnChange, f.from(&f.WatchOnChange)})
+	add("watch_grace", Setting{f.WatchGrace, f.from(&f.WatchGrace)})
 	return rows
 }

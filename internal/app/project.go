@@ -125,9 +125,12 @@ func (p *Project) Announce(a *App, allowed []string) error {
 	return a.Report(p.RefuseVariables(allowed)...)
 }
 
-// names returns the services to read for those of a command line.
-func (p *Project) names(services []string) []string {
-	if len(services) == 0 {
+// Names returns the services to read for those of a command line. Without a file, p is nil.
+func (p *Project) Names(services []string) []string {
+	switch {
+	case p == nil:
+		return services
+	case len(services) == 0:
 		return p.Every()
 	}
 	return append(slices.Clone(services), p.Every()[len(p.Services):]...)
@@ -140,14 +143,19 @@ func (a *App) LoadProject(ctx context.Context, p *Project, services []string, f 
 		return a.LoadComplete(ctx, services, f)
 	}
 	a.Unverified = f.Unverified
-	all, failed, err := a.LoadReadable(ctx, p.names(services), true) // of a service without secrets every key is named
+	all, failed, err := a.LoadReadable(ctx, p.Names(services), true) // of a service without secrets every key is named
 	if err != nil {
 		return nil, a.Report(append(failed, err)...)
 	}
-	if len(failed) == 0 && !a.InForce.Kind().Nowhere { // else a key may be in what failed
+	return all, a.RefuseIncompleteProject(p, all, f, failed...)
+}
+
+// RefuseIncompleteProject is [App.RefuseIncomplete] that also refuses what [App.LoadProject] does.
+func (a *App) RefuseIncompleteProject(p *Project, all []store.Contents, f ReadFlags, failed ...error) error {
+	if p != nil && len(failed) == 0 && !a.InForce.Kind().Nowhere { // else a key may be in what failed
 		failed = p.Check(all)
 	}
-	return all, a.RefuseIncomplete(all, f, failed...)
+	return a.RefuseIncomplete(all, f, failed...)
 }
 
 // Layers returns the variables of the services, as the project's file says; as they are without one.

@@ -239,7 +239,9 @@ func flagValues(ctx context.Context, a *app.App, node *kong.Node, f *kong.Flag, 
 		return []string{"1m", "10m", "1h"}
 	case "retry-mode":
 		return []string{"standard", "adaptive"}
-	case "timeout":
+	case "on-change":
+		return []string{"restart", "exit", "signal:HUP"}
+	case "timeout", "interval", "grace":
 		return []string{"10s", "30s", "1m", "5m"}
 	case "cache":
 		return []string{"8h", "24h", "7d", "off"}

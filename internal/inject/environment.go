@@ -3,6 +3,7 @@ package inject
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/coffer-secrets/coffer/environ"
@@ -70,11 +71,23 @@ func (v *Variables) find(i int) (failed []error) {
 	return failed
 }
 
-// Resolve reads the secrets, and returns the environment with them in place of the references, which nothing in
-// a secret is. Those that are parts of values are in it too, without a name. known is what was read already. It
-// reports everything that is missing or can't stand at its place, and returns the worst.
-func (v *Variables) Resolve(ctx context.Context, known ...store.Contents) (environ.Environment, error) {
-	var refs []reference.Reference
+// Services returns the services, with labels, that references are to. One with a version never changes.
+func (v *Variables) Services() []string {
+	var names []string
+	for _, ref := range v.references() {
+		name := ref.Service
+		if ref.Label != "" {
+			name += ":" + ref.Label
+		}
+		if ref.Version == store.Latest && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (v *Variables) references() (refs []reference.Reference) {
 	for _, ref := range v.whole {
 		refs = append(refs, ref)
 	}
@@ -83,6 +96,14 @@ func (v *Variables) Resolve(ctx context.Context, known ...store.Contents) (envir
 			refs = append(refs, u.Reference)
 		}
 	}
+	return refs
+}
+
+// Resolve reads the secrets, and returns the environment with them in place of the references, which nothing in
+// a secret is. Those that are parts of values are in it too, without a name. known is what was read already. It
+// reports everything that is missing or can't stand at its place, and returns the worst.
+func (v *Variables) Resolve(ctx context.Context, known ...store.Contents) (environ.Environment, error) {
+	refs := v.references()
 	if len(refs) == 0 {
 		return v.env, nil
 	}

@@ -24,13 +24,13 @@ func ParseAction(on app.Setting) (Action, error) {
 	case on.Value == "exit":
 		return Action{exit: true}, nil
 	case !isSignal:
-		return Action{}, on.Refuse("watch.on_change", "is neither restart, exit nor signal:NAME, such as signal:HUP")
+		return Action{}, on.Refuse("watch_on_change", "is neither restart, exit nor signal:NAME, such as signal:HUP")
 	case runtime.GOOS == "windows":
-		return Action{}, on.Refuse("watch.on_change", "can't be done on Windows, which has no signals: use restart or exit")
+		return Action{}, on.Refuse("watch_on_change", "can't be done on Windows, which has no signals: use restart or exit")
 	}
 	s := signalNamed(name)
 	if s == 0 {
-		return Action{}, on.Refuse("watch.on_change", "needs the name of a signal, such as signal:HUP or signal:USR1")
+		return Action{}, on.Refuse("watch_on_change", "needs the name of a signal, such as signal:HUP or signal:USR1")
 	}
 	return Action{signal: s}, nil
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/coffer-secrets/coffer/internal/app"
+	"github.com/coffer-secrets/coffer/internal/term"
 )
 
 // notExecuted is the error of a command that was found and can't be run.
@@ -52,6 +53,7 @@ func (p *program) run(signals <-chan os.Signal) (status, error) {
 	ends := make(chan syscall.WaitStatus, 1)
 	go func() { ends <- waitFor(pid, p.followStop(pid)) }()
 	kill := func(s syscall.Signal) { _ = syscall.Kill(pid, s) }
+	defer p.restoreTerminal(term.Save(p.a.Stdin))
 	for {
 		select {
 		case w := <-ends:
@@ -61,12 +63,22 @@ func (p *program) run(signals <-chan os.Signal) (status, error) {
 			p.signaled(s)
 			p.forward(pid, s.(syscall.Signal))
 		case env := <-p.Changes:
-			p.changed(env, kill)
+			if len(ends) == 0 { // it has not ended by itself
+				p.changed(env, kill)
+			}
 		case <-p.hold:
 			p.released(kill)
 		case <-p.stopping:
 			kill(syscall.SIGKILL)
 		}
+	}
+}
+
+// restoreTerminal restores the settings that a terminal had before the child, if that was ended here: it
+// may have had no time to do so.
+func (p *program) restoreTerminal(restore func()) {
+	if p.stopping != nil && inForeground() {
+		restore()
 	}
 }
 

@@ -50,7 +50,9 @@ func (p *program) run(interrupts <-chan os.Signal) (status, error) {
 		case s := <-interrupts:
 			p.signaled(s)
 		case env := <-p.Changes:
-			p.changed(env, kill)
+			if len(ends) == 0 { // it has not ended by itself
+				p.changed(env, kill)
+			}
 		case <-p.hold:
 			p.released(kill)
 		case <-p.stopping:

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/internal/term"
 )
 
@@ -79,27 +80,39 @@ func (p *program) runOnTerminal(signals <-chan os.Signal) (status, error) {
 	for {
 		select {
 		case r, ok := <-reports:
-			w := syscall.WaitStatus(r.number)
-			switch {
-			case !ok: // the leader was killed, and the system killed the child
-				w = syscall.WaitStatus(syscall.SIGKILL)
-			case w.Stopped():
-				t.stopped(w.StopSignal())
-				continue
+			if w, ended := t.reported(r, ok); ended {
+				p.ended()
+				return status(w), nil
 			}
-			p.ended()
-			return status(w), nil
 		case s := <-signals:
 			p.signaled(s)
 			t.signal(s.(syscall.Signal))
 		case env := <-p.Changes:
-			p.changed(env, kill)
+			if len(reports) == 0 { // it has not ended by itself
+				p.changed(env, kill)
+			} else {
+				p.held, p.hold = env, pace.After(0)
+			}
 		case <-p.hold:
 			p.released(kill)
 		case <-p.stopping:
 			kill(syscall.SIGKILL)
 		}
 	}
+}
+
+// reported does what a report of the leader asks for, or returns how the child has ended. ok is false if
+// the leader was killed, and with it the child.
+func (t *terminal) reported(r leaderReport, ok bool) (w syscall.WaitStatus, ended bool) {
+	if !ok {
+		return syscall.WaitStatus(syscall.SIGKILL), true
+	}
+	w = syscall.WaitStatus(r.number)
+	if w.Stopped() {
+		t.stopped(w.StopSignal())
+		return w, false
+	}
+	return w, true
 }
 
 // startLeader starts the leader of the child's session, which then waits for the command.
@@ -126,7 +139,7 @@ func (p *program) startLeader() (<-chan leaderReport, error) {
 		return nil, err
 	}
 	go waitFor(pid, func(syscall.Signal) {})
-	reports := make(chan leaderReport)
+	reports := make(chan leaderReport, 1)
 	go func() {
 		defer close(reports)
 		for {

@@ -45,6 +45,12 @@ func (m *mode) leave(drop bool) error {
 	return unix.IoctlSetTermios(m.fd, setTermios, &m.before)
 }
 
+// Raw reports whether a stream is a terminal that takes a line feed for just that, and begins no line.
+func Raw(f *os.File) bool {
+	settings, err := unix.IoctlGetTermios(int(f.Fd()), getTermios)
+	return err == nil && settings.Oflag&unix.OPOST == 0
+}
+
 // pending reports whether input arrives within a time.
 func pending(fd int, within time.Duration) bool {
 	for { // a signal, such as those of Go's scheduler, begins the time anew

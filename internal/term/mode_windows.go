@@ -70,3 +70,6 @@ func pending(fd int, within time.Duration) bool {
 
 // notifyContinued returns a channel that tells nothing: Windows stops no program.
 func notifyContinued() chan os.Signal { return make(chan os.Signal) }
+
+// Raw reports false: a console always begins a line.
+func Raw(*os.File) bool { return false }

@@ -31,6 +31,7 @@ type Watcher struct {
 	App        *app.App
 	Services   []string      // as they were typed, with labels
 	AllowEmpty bool          // a service without secrets is no failure
+	Also       []string      // services whose changes count, too; Changed reads them itself
 	Interval   time.Duration // between two listings; each is up to a quarter shorter
 
 	// Changed is called with all services after a change of a revision. Their values may be what they
@@ -85,7 +86,7 @@ func (w *Watcher) Run(ctx context.Context, read []store.Contents) {
 // aim makes the targets, under the names by which the services are stored.
 func (w *Watcher) aim(read []store.Contents) {
 	known := map[string]bool{}
-	for _, name := range w.Services {
+	for _, name := range slices.Concat(w.Services, w.Also) {
 		service, label := app.CutLabel(name)
 		for _, c := range read {
 			if strings.EqualFold(c.Service, service) {

@@ -1,0 +1,67 @@
+package cmd_test
+
+import (
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestWatchKeepsTheTerminal: keys, stops and the settings of a terminal, with the program's output hidden
+// and not.
+func TestWatchKeepsTheTerminal(t *testing.T) {
+	t.Parallel()
+	for _, mask := range []string{"", "--mask "} {
+		t.Run("watch"+mask, func(t *testing.T) {
+			t.Parallel()
+			b := newMaskBench(t)
+			p := openPane(t, b)
+			dir := t.TempDir()
+			watch := "coffer exec --watch --interval 1s --grace 300ms " + mask
+			p.starts("stty -g >" + dir + "/before; " + watch + "api -- sh -c 'echo started; sleep 100'")
+			p.sees("\nstarted")
+			p.types("", "C-c")
+			p.prompts("^C")
+
+			p.starts(watch + "api -- sh -c 'trap \"exit 3\" INT; echo started; read a; echo got $a; read b'")
+			p.sees("\nstarted")
+			p.types("", "C-z")
+			p.sees("Stopped")
+			p.types("fg", "Enter")
+			p.types("a line", "Enter")
+			p.sees("got a line")
+			p.types("", "C-c")
+			p.prompts("got a line\n^C")
+
+			// A program that leaves the terminal raw, and is killed, and one that takes its place.
+			p.starts(watch + `api -- sh -c 'trap "" TERM; case $K in *again) echo again; read a; exit 4;; esac; stty raw -echo; echo started; while :; do sleep 0.1; done'`)
+			p.sees("\nstarted")
+			b.do("write api k -", canary+"-again")
+			p.sees("\ncoffer: api/k changed: restarting sh\nagain")
+			p.types("typed", "Enter")
+			p.ends(4)
+			p.starts("stty -g | cmp - " + dir + "/before")
+			p.ends(0)
+			if screen := p.screen(); strings.Contains(screen, canary) {
+				t.Errorf("the screen shows\n%s", screen)
+			}
+		})
+	}
+}
+
+// TestWatchIsStoppedWithItsProgram: kill -STOP of the program stops the job.
+func TestWatchIsStoppedWithItsProgram(t *testing.T) {
+	t.Parallel()
+	p := openPane(t, newMaskBench(t))
+	file := filepath.Join(t.TempDir(), "pid")
+	p.starts("coffer exec --watch api -- sh -c 'echo $$ >" + file + "; read a; exit 7'")
+	if err := syscall.Kill(pidIn(t, p, file), syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	p.prompts("exit=147.\n")
+	p.types("fg", "Enter")
+	p.types("a line", "Enter")
+	p.prompts("\na line\n")
+	p.types("echo code=$?.", "Enter")
+	p.sees("\ncode=7.")
+}
