@@ -162,6 +162,7 @@ func (r *reader) read(ctx context.Context, ref reference.Reference) error {
 		}
 		return r.store.Read(ctx, id, ref.Version)
 	})
+	r.app.ObeyRead(ctx, ref.Service, ref.Key, err)
 	if EndsAll(err) {
 		return err
 	}
