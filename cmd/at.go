@@ -21,6 +21,10 @@ type AtFlag struct {
 
 // use makes a read the services as they were at --at, if it is given.
 func (f AtFlag) use(a *app.App, services []string, allowEmpty bool) error {
+	return f.wrap(a, services, asof.Options{AllowEmpty: allowEmpty})
+}
+
+func (f AtFlag) wrap(a *app.App, services []string, o asof.Options) error {
 	if f.At == "" {
 		return nil
 	}
@@ -31,15 +35,13 @@ func (f AtFlag) use(a *app.App, services []string, allowEmpty bool) error {
 	if err != nil {
 		return err
 	}
-	a.Wrap = func(s store.Store) (store.Store, error) { return asOf(s, at, allowEmpty) }
-	noteTime(a, at)
+	a.Wrap = func(s store.Store) (store.Store, error) { return asOf(s, at, o) }
+	a.Note("secrets as of %s", at.Format(time.RFC3339))
 	return nil
 }
 
-func noteTime(a *app.App, at time.Time) { a.Note("secrets as of %s", at.Format(time.RFC3339)) }
-
-func asOf(s store.Store, at time.Time, allowEmpty bool) (store.Store, error) {
-	past, err := asof.New(s, at, allowEmpty)
+func asOf(s store.Store, at time.Time, o asof.Options) (store.Store, error) {
+	past, err := asof.New(s, at, o)
 	if err != nil {
 		return nil, err
 	}

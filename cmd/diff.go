@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/app"
+	"github.com/coffer-secrets/coffer/internal/asof"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -100,7 +101,7 @@ func (c *DiffCmd) past(a *app.App, s store.Store, text string) (store.Store, err
 	if err != nil {
 		return nil, err
 	}
-	return asOf(s, at, c.AllowEmpty)
+	return asOf(s, at, asof.Options{AllowEmpty: c.AllowEmpty, Brief: true})
 }
 
 func (c *DiffCmd) services(ctx context.Context, a *app.App, from, to app.Place) ([]difference, []error, error) {

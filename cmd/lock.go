@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/app"
+	"github.com/coffer-secrets/coffer/internal/asof"
 	"github.com/coffer-secrets/coffer/internal/lockfile"
 	"github.com/coffer-secrets/coffer/internal/outfile"
 	"github.com/coffer-secrets/coffer/internal/render"
@@ -40,7 +41,11 @@ func (c *LockCmd) Run(ctx context.Context, a *app.App) error {
 	if err := noLabel("lock", c.Names); err != nil {
 		return err
 	}
-	if err := c.use(a, c.Names, false); err != nil {
+	settings, err := a.Settings()
+	if err != nil {
+		return err
+	}
+	if err := c.wrap(a, c.Names, asof.Options{Salted: !settings.Kind().Dated}); err != nil {
 		return err
 	}
 	all, err := load(ctx, a, c.Names, false)
@@ -52,10 +57,29 @@ func (c *LockCmd) Run(ctx context.Context, a *app.App) error {
 		return err
 	}
 	c.note(a, file)
-	if c.Out != "" {
+	switch {
+	case c.Out != "":
 		return outfile.WritePublic(c.Out, file.Encode())
+	case a.Globals.JSON:
+		return printEntries(a, file)
 	}
 	return a.Print(string(file.Encode()))
+}
+
+// lockedJSON is a locked version as --json prints it.
+type lockedJSON struct {
+	Service     string `json:"service"`
+	Key         string `json:"key"`
+	Version     int    `json:"version"`
+	Fingerprint string `json:"fingerprint"` // or its date
+}
+
+func printEntries(a *app.App, file lockfile.File) error {
+	out := make([]lockedJSON, len(file.Entries))
+	for i, e := range file.Entries {
+		out[i] = lockedJSON{e.Service, e.Key, e.Version, e.Proof}
+	}
+	return render.JSON(a.Stdout, out)
 }
 
 // load reads services with what identifies the versions of their secrets. What isn't readable is named in a note, and

@@ -55,26 +55,35 @@ func (e *Error) Hint() string {
 // were deleted since are missing. It can't be changed.
 type Store struct {
 	store.Store
-	chooser    store.Chooser
-	at         time.Time
-	allowEmpty bool
+	chooser store.Chooser
+	at      time.Time
+	o       Options
 }
 
-// New returns a store as it was at a time. Without allowEmpty, a service that had no secrets is an error.
-// One without the histories of whole services is [store.ErrUnsupported].
-func New(s store.Store, at time.Time, allowEmpty bool) (*Store, error) {
+// Options refine [New].
+type Options struct {
+	AllowEmpty bool // a service that had no secrets is no error
+	Salted     bool // the salts of the versions are needed, so that a history is read where one is missing
+	Brief      bool // what was written later isn't noted
+}
+
+// New returns a store as it was at a time. One without the histories of whole services is
+// [store.ErrUnsupported].
+func New(s store.Store, at time.Time, o Options) (*Store, error) {
 	chooser, ok := s.(store.Chooser)
 	if !ok {
 		return nil, fmt.Errorf("%w: this backend doesn't read older versions", store.ErrUnsupported)
 	}
-	return &Store{s, chooser, at, allowEmpty}, nil
+	return &Store{s, chooser, at, o}, nil
 }
 
 // Load implements [store.Store]. Errors besides: [*Error], which names every secret that can't be known.
 func (s *Store) Load(ctx context.Context, service string) (store.Contents, error) {
 	var later, problems []string
 	c, err := s.chooser.LoadChosen(ctx, service, store.Choice{
-		Newest: func(newest store.Secret) bool { return !newest.Created.IsZero() && !newest.Created.After(s.at) },
+		Newest: func(newest store.Secret) bool {
+			return !newest.Created.IsZero() && !newest.Created.After(s.at) && (!s.o.Salted || newest.Salt != store.Salt{})
+		},
 		Pick: func(versions []store.Version) int {
 			n, problem := Pick(versions, s.at)
 			switch id := versions[0].ID; {
@@ -92,8 +101,11 @@ func (s *Store) Load(ctx context.Context, service string) (store.Contents, error
 	case len(problems) > 0:
 		slices.Sort(problems)
 		return c, &Error{s.at, problems}
-	case len(later) > 0 && len(c.Secrets)+len(c.Hidden)+len(c.Denied) == 0 && !s.allowEmpty:
+	case len(later) > 0 && len(c.Secrets)+len(c.Hidden)+len(c.Denied) == 0 && !s.o.AllowEmpty:
 		return c, &Error{s.at, []string{service + ": it had no secrets then"}}
+	}
+	if s.o.Brief {
+		later = nil
 	}
 	c.Notices = append(c.Notices, notices(service, later, c.Deleted)...)
 	return c, nil

@@ -114,7 +114,7 @@ func write(t *testing.T, s store.Store, key string, values ...string) {
 
 func at(t *testing.T, s store.Store, day time.Time, allowEmpty bool) *asof.Store {
 	t.Helper()
-	past, err := asof.New(s, day, allowEmpty)
+	past, err := asof.New(s, day, asof.Options{AllowEmpty: allowEmpty})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func TestThePastIsNotChanged(t *testing.T) {
 	if got, err := s.Read(t.Context(), id, store.Latest); err != nil || got.Version != 1 {
 		t.Errorf("version %d, error %v; want 1", got.Version, err)
 	}
-	if _, err := asof.New(struct{ store.Store }{s}, day(6), false); !errors.Is(err, store.ErrUnsupported) {
+	if _, err := asof.New(struct{ store.Store }{s}, day(6), asof.Options{}); !errors.Is(err, store.ErrUnsupported) {
 		t.Errorf("a store without choices: error %v", err)
 	}
 	if c, err := at(t, null.New(), day(6), true).Load(context.Background(), "api"); err != nil || len(c.Secrets) != 0 {

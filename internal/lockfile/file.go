@@ -35,7 +35,7 @@ const (
 // File is the content of a lock file.
 type File struct {
 	Services []string // in the order in which they were locked: of one variable the last service wins
-	Entries  []Entry  // sorted by service and key
+	Entries  []Entry
 }
 
 // Entry is the version of one secret that is locked.
@@ -52,14 +52,16 @@ func (f File) Encode() []byte {
 	for _, service := range f.Services {
 		fmt.Fprintf(&out, "service %s\n", service)
 	}
-	entries := slices.Clone(f.Entries)
-	slices.SortFunc(entries, func(a, b Entry) int {
-		return cmp.Or(strings.Compare(a.Service, b.Service), strings.Compare(a.Key, b.Key))
-	})
-	for _, e := range entries {
+	for _, e := range sorted(f.Entries) {
 		fmt.Fprintf(&out, "%s %d %s\n", e.ID, e.Version, e.Proof)
 	}
 	return out.Bytes()
+}
+
+func sorted(entries []Entry) []Entry {
+	return slices.SortedFunc(slices.Values(entries), func(a, b Entry) int {
+		return cmp.Or(strings.Compare(a.Service, b.Service), strings.Compare(a.Key, b.Key))
+	})
 }
 
 // Of returns the entries of a service, by key.

@@ -46,6 +46,7 @@ func Of(services []store.Contents) (f File, err error) {
 			f.Entries = append(f.Entries, e)
 		}
 	}
+	f.Entries = sorted(f.Entries)
 	if len(bad) > 0 {
 		return f, fmt.Errorf("%w: another program wrote them without a version and a date, so they can't be locked: %s", store.ErrUnsupported, strings.Join(bad, ", "))
 	}

@@ -37,8 +37,15 @@ func (s *Store) Load(ctx context.Context, service string) (store.Contents, error
 		return store.Contents{}, &Refusal{Unlocked: fmt.Sprintf("service %q", service)}
 	}
 	exists := map[string]bool{}
+	var unlocked []string
 	c, err := s.chooser.LoadChosen(ctx, service, store.Choice{
-		Wanted: func(key string) bool { _, ok := locked[key]; return ok },
+		Wanted: func(key string) bool {
+			_, ok := locked[key]
+			if !ok && !slices.Contains(unlocked, key) {
+				unlocked = append(unlocked, key)
+			}
+			return ok
+		},
 		Newest: func(newest store.Secret) bool { return locked[newest.ID.Key].Agrees(newest) },
 		Pick: func(versions []store.Version) int {
 			e := locked[versions[0].ID.Key]
@@ -64,11 +71,25 @@ func (s *Store) Load(ctx context.Context, service string) (store.Contents, error
 	})
 	c.Hidden = slices.DeleteFunc(c.Hidden, func(key string) bool { _, ok := locked[key]; return !ok })
 	c.Deleted = nil
+	if len(unlocked) > 0 {
+		c.Notices = append(c.Notices, leftOut(service, unlocked))
+	}
 	if len(c.Hidden) == 0 && c.Listed > 0 {
 		c.Denied = nil // of what else the service has
 	}
 	c.Listed = len(c.Secrets) + len(c.Hidden)
 	return c, r.orNil()
+}
+
+// leftOut says which secrets of a service aren't locked; of many, how many more.
+func leftOut(service string, keys []string) string {
+	const most = 10
+	slices.Sort(keys)
+	names := strings.Join(keys[:min(most, len(keys))], ", ")
+	if len(keys) > most {
+		names += fmt.Sprintf(" and %d more", len(keys)-most)
+	}
+	return fmt.Sprintf("%s: not in the lock file, so left out: %s", service, names)
 }
 
 // Read implements [store.Store]; [store.Latest] is the locked version. A secret that isn't locked is a [*Refusal].
