@@ -108,8 +108,8 @@ func (c *ExecCmd) program(a *app.App) (p program, err error) {
 	if c.Watch && (c.At != "" || c.Locked != "") {
 		return p, app.Usage("--watch follows changes: it can't be used with --at and --locked")
 	}
-	if c.Locked != "" && len(c.Services) == 0 && c.Project == "" {
-		p.project, err = a.FindProject("") // without one the services are those of the lock file
+	if (c.Locked != "" || c.Resolve) && len(c.Services) == 0 && c.Project == "" {
+		p.project, err = a.FindProject("") // without one the services are those of the lock file, or of references
 	} else {
 		p.project, err = a.ProjectOf(c.Services, c.Project)
 	}

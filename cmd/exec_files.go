@@ -33,6 +33,9 @@ func (c *PassFlags) resolve(ctx context.Context, a *app.App, env environ.Environ
 	if err != nil {
 		return nil, err
 	}
+	if len(loaded) == 0 && found.Empty() {
+		return nil, app.Usage("no service given, and no inherited variable has a reference (coffer://SERVICE/KEY)")
+	}
 	c.referenced = found.Services()
 	return found.Resolve(ctx, loaded...)
 }

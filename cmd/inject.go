@@ -38,7 +38,11 @@ func (c *InjectCmd) Run(ctx context.Context, a *app.App) error {
 	if !c.Watch {
 		return files.Write(ctx)
 	}
-	interval, err := c.interval(a)
+	settings, err := a.Settings()
+	if err != nil {
+		return err
+	}
+	interval, _, err := settings.WatchTimes(c.Interval, "")
 	if err != nil {
 		return err
 	}

@@ -51,6 +51,9 @@ func FindVariables(a *app.App, env environ.Environment, secrets []string) (*Vari
 	return v, a.Report(failed...)
 }
 
+// Empty reports whether there are no references.
+func (v *Variables) Empty() bool { return len(v.whole)+len(v.templates) == 0 }
+
 // find finds the references in one variable.
 func (v *Variables) find(i int) (failed []error) {
 	name, value := v.env[i].Name, v.env[i].Value.Reveal()
