@@ -133,7 +133,7 @@ func (f VersionFlags) lock(a *app.App, services []string, rules environ.Rules) (
 func readLock(name string) (lockfile.File, error) {
 	file, err := lockfile.Read(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = app.WithHint(fmt.Errorf("%w: there is no lock file %s", store.ErrNotFound, name), "coffer lock SERVICE... -o "+name+" writes it")
+		err = app.WithHint(fmt.Errorf("%w: no lock file %s", store.ErrNotFound, name), "coffer lock SERVICE... -o "+name+" writes it")
 	}
 	return file, err
 }

@@ -15,8 +15,8 @@ import (
 
 // CacheCmd shows and deletes what exec --cache keeps.
 type CacheCmd struct {
-	List  CacheListCmd  `cmd:"" reads:"" help:"List the services that exec --cache keeps, without values."`
-	Clear CacheClearCmd `cmd:"" reads:"" help:"Delete what exec --cache keeps."`
+	List  CacheListCmd  `cmd:"" reads:"" help:"List the services that exec --cache has stored, without values."`
+	Clear CacheClearCmd `cmd:"" reads:"" help:"Delete the secrets that exec --cache has stored."`
 }
 
 // CacheListCmd lists the cache.
@@ -63,7 +63,7 @@ func (c *CacheListCmd) Run(_ context.Context, a *app.App) error {
 		return err
 	}
 	if closed > 0 {
-		a.Note("%s can't be opened: damaged, or its key is gone; coffer cache clear deletes it", app.Count(closed, "other file"))
+		a.Note("can't open %s: it is damaged, or its key is gone; coffer cache clear deletes it", app.Count(closed, "other file"))
 	}
 	return nil
 }
@@ -94,7 +94,7 @@ func cacheEntries(a *app.App) ([]offline.Entry, error) {
 
 // CacheClearCmd deletes the cache.
 type CacheClearCmd struct {
-	Services []string `arg:"" optional:"" name:"service" help:"The services. Without any: everything, with the key of the cache."`
+	Services []string `arg:"" optional:"" name:"service" help:"The services. Without any: everything, and the key of the cache."`
 }
 
 // Run deletes the copies of services, of every store and reader.

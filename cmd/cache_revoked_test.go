@@ -107,7 +107,7 @@ func TestTheOwnersRuleIsObeyed(t *testing.T) {
 	b.wantRun(0, runCached, valuesOfTeam, "1 secret of team not cached: the owner of alias/ops forbids it")
 	b.wantFiles(1)
 	b.Fault(func(s3test.Request) *s3test.Fault { return &s3test.Fault{Kind: s3test.Drop} })
-	b.wantRun(0, "exec --cache 24h team -- ./child URL KEEP", strings.TrimSuffix(valuesOfTeam, canary+"-pager\n"), "1 secret of team may not be cached by the rule of its owner: pager", "1 hidden")
+	b.wantRun(0, "exec --cache 24h team -- ./child URL KEEP", strings.TrimSuffix(valuesOfTeam, canary+"-pager\n"), "1 secret of team not cached, because the owner forbids it: pager", "1 hidden")
 	b.wantRun(5, "exec --cache 24h team --require-all -- ./child URL KEEP", "")
 	b.Fault(nil)
 

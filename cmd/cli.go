@@ -20,13 +20,13 @@ type CLI struct {
 	Tag      TagCmd      `cmd:"" group:"Secrets" help:"Read, write and delete the tags of a secret."`
 
 	Exec   ExecCmd   `cmd:"" group:"Running programs" reads:"" aliases:"run" help:"Run a command with secrets in its environment."`
-	Cache  CacheCmd  `cmd:"" group:"Running programs" help:"List or delete the secrets that exec --cache keeps on this machine."`
+	Cache  CacheCmd  `cmd:"" group:"Running programs" help:"List or delete the secrets that exec --cache has stored on this machine."`
 	Env    EnvCmd    `cmd:"" group:"Running programs" reads:"" help:"Print secrets as variables for a shell."`
 	Export ExportCmd `cmd:"" group:"Running programs" reads:"" help:"Print secrets in the format of another program."`
 	Check  CheckCmd  `cmd:"" group:"Running programs" reads:"" help:"Compare a project's file, coffer.yaml, with its services."`
 	MCP    MCPCmd    `cmd:"" name:"mcp" group:"Running programs" reads:"" help:"Let an agent run commands with secrets that it can't see."`
 	Inject InjectCmd `cmd:"" group:"Running programs" reads:"" help:"Fill secrets into files."`
-	Lock   LockCmd   `cmd:"" group:"Running programs" reads:"" help:"Write down the versions of secrets, for exec --locked."`
+	Lock   LockCmd   `cmd:"" group:"Running programs" reads:"" help:"Record the versions of secrets in a file, for exec --locked."`
 
 	Import  ImportCmd  `cmd:"" group:"Moving and comparing" help:"Store the secrets of a file."`
 	Copy    CopyCmd    `cmd:"" group:"Moving and comparing" help:"Copy secrets to another service or context."`

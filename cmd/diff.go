@@ -19,7 +19,7 @@ type DiffCmd struct {
 
 	app.Contexts
 	app.KeyFlags
-	At       string `placeholder:"TIME" help:"Compare the service as it was at this time (as of coffer read --at) with its secrets of today; two services as they were at this time; with TIME..TIME, one service at two times."`
+	At       string `placeholder:"TIME" help:"Compare the service at this time (see read --at) with its secrets of today. With two services: both at this time. With TIME..TIME: one service at two times."`
 	Versions []int  `placeholder:"N,M" help:"Compare two versions of one secret."`
 	All      bool   `help:"Show the keys that are the same, too."`
 	Reveal   bool   `help:"Show the values too."`

@@ -18,7 +18,7 @@ type InjectCmd struct {
 	Interval string `placeholder:"TIME" help:"How often to check for changes, with --watch (default 30s)."`
 	Exec     string `placeholder:"COMMAND" help:"Run this after a file has changed, with --watch: a program and its arguments, without a shell."`
 	Signal   string `placeholder:"NAME" help:"Send this signal after a file has changed, with --watch, such as HUP. Needs --pid-file."`
-	PIDFile  string `name:"pid-file" placeholder:"FILE" help:"The file with the id of the process for --signal."`
+	PIDFile  string `name:"pid-file" placeholder:"FILE" help:"The file with the process id for --signal."`
 }
 
 // Run writes the files or, on an error, nothing.

@@ -18,8 +18,8 @@ type KeysCmd struct {
 
 	Key string `placeholder:"ALIAS" help:"Only secrets under this key: an alias, a key id or an ARN."`
 
-	NoCache    string `placeholder:"ALIAS" xor:"cache" help:"Forbid readers to keep the secrets under this alias with exec --cache."`
-	AllowCache string `placeholder:"ALIAS" xor:"cache" help:"Allow it again."`
+	NoCache    string `placeholder:"ALIAS" xor:"cache" help:"Forbid exec --cache for the secrets under this alias."`
+	AllowCache string `placeholder:"ALIAS" xor:"cache" help:"Allow exec --cache again for the secrets under this alias."`
 
 	AllowEmpty bool `help:"Show an empty table for a service without secrets."`
 }

@@ -290,7 +290,7 @@ func (l *cachedLoad) report(err error) {
 	for _, c := range l.used {
 		l.a.Say("the storage can't be reached; using the secrets of %s read %s (%s)", c.Service, l.ago(c), reasonOf(l.reason))
 		if n := len(c.Withheld); n > 0 {
-			l.a.Say("%s of %s may not be cached by the rule of its owner: %s", Count(n, "secret"), c.Service, strings.Join(c.Withheld, ", "))
+			l.a.Say("%s of %s not cached, because the owner forbids it: %s", Count(n, "secret"), c.Service, strings.Join(c.Withheld, ", "))
 		}
 	}
 	if !l.unreached(err) {

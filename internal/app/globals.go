@@ -17,7 +17,7 @@ type Globals struct {
 	AllowRollback bool   `help:"Accept a secret that was replaced by an older version."`
 
 	Config  string `placeholder:"FILE" help:"The configuration file ($COFFER_CONFIG; default ~/.config/coffer/config.yaml)."`
-	Context string `placeholder:"NAME" help:"The context to use of the configuration file ($COFFER_CONTEXT)."`
+	Context string `placeholder:"NAME" help:"Use this context of the configuration file ($COFFER_CONTEXT)."`
 
 	bucketFlag string // of Bucket, if it isn't --bucket
 

@@ -72,7 +72,7 @@ type Options struct {
 func New(s store.Store, at time.Time, o Options) (*Store, error) {
 	chooser, ok := s.(store.Chooser)
 	if !ok {
-		return nil, fmt.Errorf("%w: this backend doesn't read older versions", store.ErrUnsupported)
+		return nil, fmt.Errorf("%w: this backend can't read older versions", store.ErrUnsupported)
 	}
 	return &Store{s, chooser, at, o}, nil
 }

@@ -187,7 +187,7 @@ func (p *parser) service(name string) error {
 		return err
 	}
 	if slices.Contains(p.file.Services, name) {
-		return fmt.Errorf("service %s is named twice", name)
+		return fmt.Errorf("service %s appears twice", name)
 	}
 	p.file.Services = append(p.file.Services, name)
 	return nil
@@ -202,7 +202,7 @@ func (p *parser) entry(name, version, proof string) error {
 		return fmt.Errorf("the line %q is missing above it", "service "+id.Service)
 	}
 	if p.seen[id] {
-		return fmt.Errorf("%s is named twice", id)
+		return fmt.Errorf("%s appears twice", id)
 	}
 	n, err := strconv.Atoi(version)
 	if err != nil || n < 1 || strconv.Itoa(n) != version {

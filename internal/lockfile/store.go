@@ -24,7 +24,7 @@ type Store struct {
 func Use(s store.Store, f File, needs func(store.ID) bool) (*Store, error) {
 	chooser, ok := s.(store.Chooser)
 	if !ok {
-		return nil, fmt.Errorf("%w: this backend doesn't read older versions", store.ErrUnsupported)
+		return nil, fmt.Errorf("%w: this backend can't read older versions", store.ErrUnsupported)
 	}
 	return &Store{s, chooser, f, needs}, nil
 }

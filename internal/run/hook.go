@@ -127,7 +127,7 @@ func readPID(path string) (int, error) {
 	n, err := f.Read(text[:])
 	pid, bad := strconv.Atoi(strings.TrimSpace(string(text[:n])))
 	if err != nil || bad != nil || pid <= 1 {
-		return 0, fmt.Errorf("%w: %s has no id of a process", store.ErrConfiguration, path)
+		return 0, fmt.Errorf("%w: %s has no process id", store.ErrConfiguration, path)
 	}
 	return pid, nil
 }
