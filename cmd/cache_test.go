@@ -254,6 +254,8 @@ func TestACacheThatCannotBeWrittenStopsNothing(t *testing.T) {
 	}
 	b.wantRun(0, runCached, valuesOfTeam, "the secrets can't be kept for --cache: ")
 	b.wantRun(0, "exec --cache off team -- ./child URL", canary+"-url-2\n")
+	b.env = append(b.env, "HOME=", "XDG_CACHE_HOME=", "XDG_STATE_HOME=")
+	b.wantRun(0, runCached, valuesOfTeam, "the secrets can't be kept for --cache: there is no home directory")
 }
 
 func TestCacheListAndClear(t *testing.T) {

@@ -33,7 +33,10 @@ func (a *App) UseCache(f CacheFlags) error {
 	case err != nil:
 		return err
 	case a.Wrap == nil:
-		a.cacheTime, err = s.CacheTime(f.Cache)
+		if a.cacheTime, err = s.CacheTime(f.Cache); a.cacheTime > 0 && a.cacheOfSecrets() == "" {
+			a.cacheTime = 0
+			a.NoteWarning("the secrets can't be kept for --cache: there is no home directory; set XDG_CACHE_HOME and XDG_STATE_HOME")
+		}
 		return err
 	case f.Cache != "" && f.Cache != cacheOff:
 		return Usage("--cache can't be used with --at or --locked: it keeps the newest versions")
