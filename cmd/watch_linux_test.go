@@ -1,9 +1,7 @@
 package cmd_test
 
 import (
-	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -47,21 +45,4 @@ func TestWatchKeepsTheTerminal(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestWatchIsStoppedWithItsProgram: kill -STOP of the program stops the job.
-func TestWatchIsStoppedWithItsProgram(t *testing.T) {
-	t.Parallel()
-	p := openPane(t, newMaskBench(t))
-	file := filepath.Join(t.TempDir(), "pid")
-	p.starts("coffer exec --watch api -- sh -c 'echo $$ >" + file + "; read a; exit 7'")
-	if err := syscall.Kill(pidIn(t, p, file), syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	p.prompts("exit=147.\n")
-	p.types("fg", "Enter")
-	p.types("a line", "Enter")
-	p.prompts("\na line\n")
-	p.types("echo code=$?.", "Enter")
-	p.sees("\ncode=7.")
 }

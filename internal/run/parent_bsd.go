@@ -18,3 +18,6 @@ func dieOf(s syscall.Signal) {
 		_ = syscall.Kill(os.Getpid(), s)
 	}
 }
+
+// stopSelf stops this process.
+func stopSelf() { _ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) }

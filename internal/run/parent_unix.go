@@ -114,7 +114,7 @@ func waitFor(pid int, stopped func(syscall.Signal)) syscall.WaitStatus {
 func (p *program) followStop(pid int) func(syscall.Signal) {
 	return func(s syscall.Signal) {
 		if s == syscall.SIGSTOP {
-			_ = syscall.Kill(os.Getpid(), s)
+			stopSelf() // before the next line, or the child would read what is typed at the shell
 			_ = syscall.Kill(pid, syscall.SIGCONT)
 		}
 	}

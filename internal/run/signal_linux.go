@@ -15,6 +15,9 @@ func childAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeath
 // dieOf ends this process by a signal. It returns if that can't be done.
 func dieOf(s syscall.Signal) { raise(s) }
 
+// stopSelf stops this process, and returns when it is continued.
+func stopSelf() { raise(syscall.SIGSTOP) }
+
 // raise sends this thread a signal with its default action: it stops or ends the process before raise
 // returns. It returns at once if the system ignores the signal, as it does with the stop of a process
 // whose session has nobody to continue it.
