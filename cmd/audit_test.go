@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/coffer-secrets/coffer/internal/testing/s3test"
@@ -157,6 +158,7 @@ func TestAuditTellsWhoWroteInABucket(t *testing.T) {
 func TestRekeyOnParameterStore(t *testing.T) {
 	const region = "eu-north-1"
 	b := onMoto(t, region, "ssm")
+	makeAliases(t, kms.NewFromConfig(motoConfig(t, region)), "alias/app", "alias/ops")
 	b.env = append(b.env, "COFFER_KMS_KEY_ALIAS=alias/app")
 	b.do("write day db_url -", canary)
 	b.do("write day db_url -", canary+" 2")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/coffer-secrets/coffer/internal/testing/mototest"
@@ -23,6 +24,7 @@ func TestADayWithEachAWSService(t *testing.T) {
 		t.Run(backend, func(t *testing.T) {
 			t.Parallel()
 			b := onMoto(t, region, backend)
+			makeAliases(t, kms.NewFromConfig(motoConfig(t, region)), "alias/parameter_store_key")
 			b.do("write day db_url -", canary)
 			b.do("write day db_url -", canary+" 2")
 			b.do("import day -", `{"DB_PASS": "`+canary+` pass", "port": 8080}`)

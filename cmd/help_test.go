@@ -5,6 +5,7 @@ package cmd
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -82,8 +83,10 @@ func TestEveryCommandHasUsageAndExamples(t *testing.T) {
 // samples are words for the placeholders of usage lines.
 func samples() *strings.Replacer {
 	return strings.NewReplacer("SERVICE", "api", "SOURCE", "api", "DESTINATION", "web", "OTHER", "web", "PREFIX", "api", "NAME=VALUE", "a=b", "NAME", "a",
-		"KEY", "db_url", "FILE", "values.env", "TEXT", "db", "N,M", "1,2", "N", "1", "ALIAS", "alias/ops", "LINK", "x", "COMMAND|TOPIC", "exec", "COMMAND", "true", "ARG", "x")
+		"KEY", "db_url", "FILE", "values.env", "TEMPLATE", "values.env", "TEXT", "db", "N,M", "1,2", "N", "1", "ALIAS", "alias/ops", "LINK", "x", "COMMAND|TOPIC", "exec", "COMMAND", "true", "ARG", "x")
 }
+
+var optional = regexp.MustCompile(`\[[^]]*\]\S*`)
 
 // TestUsageLinesCanBeTyped parses each usage line with sample words: with all that is optional, and
 // with nothing of it.
@@ -95,7 +98,7 @@ func TestUsageLinesCanBeTyped(t *testing.T) {
 			if !strings.HasPrefix(usage, "coffer "+help.Name(node)+" ") && usage != "coffer "+help.Name(node) {
 				t.Errorf("%q is not a line of %s", usage, help.Name(node))
 			}
-			bare := slices.DeleteFunc(slices.Clone(words), func(word string) bool { return strings.HasPrefix(word, "[") })
+			bare := strings.Fields(optional.ReplaceAllString(strings.Join(words, " "), ""))
 			for _, form := range append(forms(words), forms(bare)...) {
 				if fault := grammarFault(t, form, false); fault != "" {
 					t.Errorf("%s: coffer %s: %s", usage, strings.Join(form, " "), fault)

@@ -88,7 +88,13 @@ func inFreeRegion(t *testing.T, backend string) (*bench, aws.Config) {
 		t.Fatal("no region is left: freeRegions needs more")
 	}
 	region := freeRegions[n-1]
-	return onMoto(t, region, backend), aws.Config{
+	return onMoto(t, region, backend), motoConfig(t, region)
+}
+
+// motoConfig is for clients of the server that [onMoto] uses.
+func motoConfig(t *testing.T, region string) aws.Config {
+	t.Helper()
+	return aws.Config{
 		Region: region, BaseEndpoint: aws.String(mototest.Start(t)), Credentials: credentials.NewStaticCredentialsProvider("moto", "moto", ""),
 	}
 }

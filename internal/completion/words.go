@@ -233,7 +233,7 @@ func flagValues(ctx context.Context, a *app.App, node *kong.Node, f *kong.Flag, 
 		if file, _ := a.ConfigFile(); file != nil { // not nil even if $COFFER_CONTEXT names an unknown context
 			return slices.Sorted(maps.Keys(file.Contexts))
 		}
-	case "allow":
+	case "allow", "exec":
 		return []string{commands}
 	case "time-limit":
 		return []string{"1m", "10m", "1h"}
@@ -241,6 +241,8 @@ func flagValues(ctx context.Context, a *app.App, node *kong.Node, f *kong.Flag, 
 		return []string{"standard", "adaptive"}
 	case "on-change":
 		return []string{"restart", "exit", "signal:HUP"}
+	case "signal":
+		return []string{"HUP", "USR1", "USR2", "TERM", "INT"}
 	case "timeout", "interval", "grace":
 		return []string{"10s", "30s", "1m", "5m"}
 	case "cache":

@@ -33,10 +33,10 @@ func Instead(word, next string) string {
 	case "unset", "remove", "del", "destroy", "delete-parameter", "delete-parameters", "delete-secret", "unlink":
 		return "did you mean: coffer delete SERVICE KEY"
 	case "login", "logout", "auth", "signin", "configure":
-		return "there is no login: your AWS credentials are used; coffer whoami shows whose they are"
+		return "there is no login: your AWS credentials are used; to see whose they are: coffer whoami"
 	case "id", "me", "get-caller-identity", "sts", "account":
 		return "did you mean: coffer whoami"
-	case "inject", "start", "shell":
+	case "start", "shell":
 		return "did you mean: coffer exec SERVICE -- COMMAND"
 	case "printenv", "environment", "source":
 		return "did you mean: coffer env SERVICE"
