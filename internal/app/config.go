@@ -59,10 +59,10 @@ type FileSettings struct {
 	Mask     *bool  `yaml:"mask"` // of exec; a context may set it to false
 	MaskText string `yaml:"mask_text"`
 
-	MCPAllow []string `yaml:"mcp_allow"` // commands that clients of coffer mcp may run
-	WatchInterval string `yaml:"watch_interval"`
-	WatchOnChange string `yaml:"watch_on_change"`
-	WatchGrace    string `yaml:"watch_grace"`
+	MCPAllow      []string `yaml:"mcp_allow"` // commands that clients of coffer mcp may run
+	WatchInterval string   `yaml:"watch_interval"`
+	WatchOnChange string   `yaml:"watch_on_change"`
+	WatchGrace    string   `yaml:"watch_grace"`
 }
 
 // ConfigFile reads the configuration file. It must exist only if it was configured by name. The
