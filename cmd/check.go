@@ -37,9 +37,12 @@ func (c *CheckCmd) Run(ctx context.Context, a *app.App) error {
 		return app.WithHint(app.Usage("check compares a project's file with its services; it takes services only with --init"),
 			"to find problems of a service: coffer doctor "+shellWords(c.Services))
 	}
-	p, err := a.ProjectOf(nil, c.Project)
-	if err != nil {
+	p, err := a.FindProject(c.Project)
+	switch {
+	case err != nil:
 		return err
+	case p == nil:
+		return app.WithHint(app.Usage("%s", app.NoProject()), "create it: coffer check --init SERVICE")
 	}
 	if err := p.Announce(a, c.AllowEnv); err != nil {
 		return err

@@ -105,8 +105,7 @@ func (a *App) ProjectOf(services []string, named string) (*Project, error) {
 	case err != nil:
 		return nil, err
 	case p == nil:
-		return nil, WithHint(Usage("no service given, and no %s in this directory or above it, up to the root of the repository", project.Name),
-			"name a service, or create the file: coffer check --init SERVICE")
+		return nil, WithHint(Usage("no service given, and %s", NoProject()), "name a service, or create the file: coffer check --init SERVICE")
 	}
 	if len(services) > 0 {
 		p.Services = nil
@@ -116,6 +115,11 @@ func (a *App) ProjectOf(services []string, named string) (*Project, error) {
 		}
 	}
 	return p, nil
+}
+
+// NoProject says that there is no project's file.
+func NoProject() string {
+	return "no " + project.Name + " in this directory or above it, up to the root of the repository"
 }
 
 // Announce says that a project's file is used, and which services it reads: a file of somebody else must
