@@ -300,6 +300,10 @@ func TestTheEndOfTheServerEndsCommands(t *testing.T) {
 		if exit := a.server.ProcessState.ExitCode(); sig != syscall.SIGKILL && exit != 130 {
 			t.Errorf("%v: exit code %d\n%s", sig, exit, a.log)
 		}
+		log := a.log.String()
+		if said := strings.Contains(log, "coffer: run: the command was ended: the server is ending; the command may have done part of its work\n"); said == (sig == syscall.SIGKILL) || strings.Contains(log, "nothing was changed") {
+			t.Errorf("%v: %s", sig, log)
+		}
 		for syscall.Kill(pid, 0) == nil {
 			if pace.Sleep(t.Context(), 10*time.Millisecond) != nil {
 				t.Fatalf("%v: the command still runs", sig)

@@ -20,6 +20,6 @@ func ExitCodes() []ExitCode {
 		{exitCorrupt, "Corrupt: stored data is damaged, or not encrypted as required."},
 		{ExitNotExecutable, "From coffer exec: the command can't be executed."},
 		{ExitNoCommand, "From coffer exec: the command wasn't found."},
-		{exitInterrupted, "Interrupted (Ctrl-C)."},
+		{ExitInterrupted, "Interrupted (Ctrl-C)."},
 	}
 }

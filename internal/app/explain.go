@@ -28,7 +28,7 @@ const (
 	exitCorrupt       = 8
 	ExitNotExecutable = 126
 	ExitNoCommand     = 127
-	exitInterrupted   = 130
+	ExitInterrupted   = 130
 )
 
 // ExitError ends the program with an exit code of its own. If Err is nil, nothing is printed.
@@ -108,8 +108,8 @@ func exitCode(err error) int {
 		is   error
 		code int
 	}{
-		{context.Canceled, exitInterrupted},
-		{term.ErrInterrupted, exitInterrupted},
+		{context.Canceled, ExitInterrupted},
+		{term.ErrInterrupted, ExitInterrupted},
 		{errUsage, exitUsage},
 		{store.ErrInvalid, exitUsage},
 		{store.ErrAmbiguousName, exitUsage},

@@ -26,7 +26,7 @@ func (a *App) AskValue(q Question) (string, error) {
 	value, err := a.terminal().Secret(q.Prompt)
 	switch {
 	case errors.Is(err, term.ErrInterrupted):
-		return "", &ExitError{exitInterrupted, errors.New("interrupted: " + q.Nothing)}
+		return "", &ExitError{ExitInterrupted, errors.New("interrupted: " + q.Nothing)}
 	case errors.Is(err, io.EOF):
 		return "", Usage("no value was given: %s", q.Nothing)
 	case errors.Is(err, term.ErrSeveralLines):

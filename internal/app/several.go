@@ -16,7 +16,7 @@ func EndsAll(err error) bool {
 		return false
 	}
 	code := exitCode(err)
-	return code == exitInterrupted || code == exitUnavailable || errors.Is(err, store.ErrCredentials)
+	return code == ExitInterrupted || code == exitUnavailable || errors.Is(err, store.ErrCredentials)
 }
 
 // Each calls do for 0 to n-1, at most limit calls at once. A failure does not stop the others, unless

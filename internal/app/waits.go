@@ -91,7 +91,7 @@ func (a *App) withChanges(err error) error {
 		return err
 	case a.DefaultTimeout != ReadTimeout && ofFiles(err) && !errors.Is(err, store.ErrIndexBehind):
 		return &partialError{err, strings.Replace(a.changes(), nothingChanged, "nothing was written", 1)}
-	case code == exitInterrupted,
+	case code == ExitInterrupted,
 		code == exitUnavailable && a.DefaultTimeout != ReadTimeout && !errors.Is(err, store.ErrUnknown) && !errors.Is(err, store.ErrIndexBehind):
 		return &partialError{err, a.changes()}
 	}

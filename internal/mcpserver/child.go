@@ -30,6 +30,7 @@ type child struct {
 	now       func() time.Time
 
 	short          []string // secrets that are not hidden
+	ended          bool     // before its own end
 	stdout, stderr output
 	hidden         mask.Hidden
 }
@@ -85,6 +86,7 @@ func (c *child) wait(ctx context.Context, process *exec.Cmd) {
 	select {
 	case <-ended:
 	case <-ctx.Done():
+		c.ended = true
 		askToEnd(process)
 		patience, stop := context.WithTimeout(context.WithoutCancel(ctx), grace)
 		defer stop()

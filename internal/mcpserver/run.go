@@ -67,11 +67,9 @@ func (s *server) run(ctx context.Context, c *app.Call, in runInput) (result *mcp
 		return nil, out, process.hidesIn(err)
 	}
 	result = &mcp.CallToolResult{}
-	switch {
-	case ctx.Err() != nil:
-		return nil, out, ctx.Err()
-	case limited.Err() != nil:
-		out.Ended, result.IsError = "it took longer than the time limit of "+waiting.Words(s.options.TimeLimit), true
+	if process.ended {
+		out.Ended, result.IsError = s.whyEnded(ctx)+"; the command may have done part of its work", true
+		s.app.SayFailed("run: the command was ended: %s", out.Ended)
 	}
 	var cutOut, cutErr bool
 	out.Stdout, cutOut = process.stdout.text()
@@ -81,6 +79,17 @@ func (s *server) run(ctx context.Context, c *app.Call, in runInput) (result *mcp
 		out.Notes = append(out.Notes, process.hide(notice))
 	}
 	return result, out, nil
+}
+
+// whyEnded says why a command was ended; ctx is that of its call.
+func (s *server) whyEnded(ctx context.Context) string {
+	switch {
+	case s.running.Err() != nil:
+		return "the server is ending"
+	case ctx.Err() != nil:
+		return "the call was canceled"
+	}
+	return "it took longer than the time limit of " + waiting.Words(s.options.TimeLimit)
 }
 
 // prepare reads the secrets and returns the command, ready to be run.

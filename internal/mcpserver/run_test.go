@@ -3,11 +3,13 @@
 package mcpserver
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -156,7 +158,7 @@ func TestTheTimeLimitEndsAllProcesses(t *testing.T) {
 	dir := t.TempDir()
 	result, text := call(t, newRunner(t, 500*time.Millisecond), "run", arguments{"command": asleep(dir)})
 	var out runOutput
-	if err := json.Unmarshal([]byte(text), &out); err != nil || !result.IsError || out.Ended != "it took longer than the time limit of 500ms" || out.Status != 128+9 || out.Stdout != "started\n" {
+	if err := json.Unmarshal([]byte(text), &out); err != nil || !result.IsError || out.Ended != "it took longer than the time limit of 500ms; the command may have done part of its work" || out.Status != 128+9 || out.Stdout != "started\n" {
 		t.Errorf("%v %s", err, text)
 	}
 	wantEnd(t, runsIn(t, dir))
@@ -176,7 +178,8 @@ func TestWhatACommandLeavesBehindIsEnded(t *testing.T) {
 // TestACanceledCallEndsItsProcesses, and no others: calls run at the same time.
 func TestACanceledCallEndsItsProcesses(t *testing.T) {
 	t.Parallel()
-	session := newRunner(t, 0)
+	a := newApp(t)
+	session := connect(t, a, Options{Services: []string{"api"}, Allow: []string{"sh -c *"}})
 	dirs := []string{t.TempDir(), t.TempDir()}
 	var pids [2][]int
 	var cancels [2]context.CancelFunc
@@ -201,6 +204,10 @@ func TestACanceledCallEndsItsProcesses(t *testing.T) {
 		if i == 0 && syscall.Kill(pids[1][0], 0) != nil {
 			t.Error("the other call was ended, too")
 		}
+	}
+	const want = "run: the command was ended: the call was canceled; the command may have done part of its work\n"
+	if log, _ := os.ReadFile(a.Stderr.Name()); strings.Count(string(log), want) != 2 || strings.Contains(string(log), "nothing was changed") {
+		t.Errorf("the log is %s", log)
 	}
 	if out := runs(t, session, "sh", "-c", "echo on"); out.Stdout != "on\n" {
 		t.Errorf("%+v", out)
@@ -243,3 +250,47 @@ func TestTheEndOfInputEndsCommands(t *testing.T) {
 	}) // its end closes the session, and waits for the server
 	wantEnd(t, runsIn(t, dir))
 }
+
+// TestAnEndOfInputIsAnsweredWithWhatACommandDid: it has run, and may have changed anything.
+func TestAnEndOfInputIsAnsweredWithWhatACommandDid(t *testing.T) {
+	t.Parallel()
+	a, dir := newApp(t), t.TempDir()
+	in, toServer := io.Pipe()
+	var out answers
+	served := make(chan error, 1)
+	go func() {
+		served <- Serve(t.Context(), a, in, &out, Options{Services: []string{"api"}, Allow: []string{"sh -c *"}, TimeLimit: time.Minute, Mark: "***"})
+	}()
+	command, err := json.Marshal(asleep(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(toServer, `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"test","version":"1"}}}
+{"jsonrpc":"2.0","method":"notifications/initialized"}
+{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"run","arguments":{"command":`+string(command)+"}}}\n"); err != nil {
+		t.Fatal(err)
+	}
+	pids := runsIn(t, dir)
+	if err := toServer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+	wantEnd(t, pids)
+	log, _ := os.ReadFile(a.Stderr.Name())
+	for where, text := range map[string]string{"answer": out.String(), "log": string(log)} {
+		if !strings.Contains(text, "the server is ending; the command may have done part of its work") || strings.Contains(text, "nothing was changed") {
+			t.Errorf("%s: %s", where, text)
+		}
+	}
+	if !strings.Contains(out.String(), `"stdout":"started\n"`) {
+		t.Errorf("the answer has no output: %s", &out)
+	}
+}
+
+// answers are what a server has written.
+type answers struct{ bytes.Buffer }
+
+// Close implements [io.Closer].
+func (*answers) Close() error { return nil }

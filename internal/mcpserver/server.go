@@ -81,7 +81,7 @@ func Serve(ctx context.Context, a *app.App, in io.ReadCloser, out io.WriteCloser
 	err := s.mcp.Run(ctx, &transport{&mcp.IOTransport{Reader: input, Writer: out}, stop})
 	switch {
 	case ctx.Err() != nil:
-		return term.ErrInterrupted
+		return &app.ExitError{Code: app.ExitInterrupted, Err: term.ErrInterrupted} // without what was changed: commands may have changed anything
 	case err == nil, input.ended.Load() && (errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe)): // it doesn't wait for its last answers
 		return nil
 	}
