@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/coffer-secrets/coffer/environ"
@@ -83,6 +84,11 @@ func (c *PassFlags) wanted() (all []runfiles.Wanted, err error) {
 	}
 	for _, pattern := range c.FileFD {
 		all = append(all, runfiles.Wanted{Pattern: pattern, Inherit: true})
+	}
+	for i, w := range all {
+		if slices.ContainsFunc(all[:i], func(other runfiles.Wanted) bool { return other != w && strings.EqualFold(other.Pattern, w.Pattern) }) {
+			return nil, app.Usage("--file and --file-fd: %s is given twice, and a secret is passed in one file", w.Pattern)
+		}
 	}
 	return all, nil
 }

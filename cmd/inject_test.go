@@ -128,7 +128,7 @@ func (r *rotation) poll(least int) (seen int) {
 // startAgent starts a process that says when it is ready, and when it got a signal. wait waits for that.
 func startAgent(t *testing.T) (pid int, wait func(word string)) {
 	t.Helper()
-	agent := exec.CommandContext(t.Context(), "sh", "-c", "trap 'echo told' HUP; echo ready; while :; do sleep 0.1; done")
+	agent := exec.CommandContext(t.Context(), "sh", "-c", "trap 'echo told' USR1; echo ready; while :; do sleep 0.1; done")
 	said, err := agent.StdoutPipe()
 	if err == nil {
 		err = agent.Start()
@@ -172,7 +172,7 @@ func TestABackupAgentsCredentialsStayCurrent(t *testing.T) {
 		}
 	}
 	r.rotate()
-	c := b.command("inject --watch --interval 1s --signal HUP --pid-file " + dir + "/agent.pid -i " + dir + "/template -o " + r.file)
+	c := b.command("inject --watch --interval 1s --signal USR1 --pid-file " + dir + "/agent.pid -i " + dir + "/template -o " + r.file)
 	var stderr strings.Builder
 	c.Stderr = &stderr
 	if err := c.Start(); err != nil {

@@ -77,6 +77,27 @@ func TestMaskKeepsTheTerminal(t *testing.T) {
 	}
 }
 
+// TestMaskTellsOfOutputThatIsLost: a full disk must not look like success, since the child may have ended
+// before its output is written.
+func TestMaskTellsOfOutputThatIsLost(t *testing.T) {
+	t.Parallel()
+	b := newMaskBench(t)
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = full.Close() }()
+	for line, want := range map[string]int{"exec --mask api -- echo x": 1, "exec --mask api -- sh " + b.file("echo $K; exit 3"): 3} {
+		c := b.command(line)
+		var said strings.Builder
+		c.Stdout, c.Stderr = full, &said
+		err := c.Run()
+		if c.ProcessState.ExitCode() != want || !strings.Contains(said.String(), "was lost: write /dev/stdout: no space left on device") || strings.Contains(said.String(), canary) {
+			t.Errorf("coffer %s: %v, %q", line, err, said.String())
+		}
+	}
+}
+
 // TestMaskWorksInAPipeline: a program in a pipeline takes the terminal only when it needs it, so that
 // others can have it.
 func TestMaskWorksInAPipeline(t *testing.T) {

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -40,17 +41,25 @@ type Parent struct {
 // Run runs the command and returns its exit code as an [app.ExitError]; nil for 0. If a signal ended
 // the child, it ends this process in the same way. At the end it reports what was hidden.
 func (c *Parent) Run(a *app.App, path string, argv []string, env environ.Environment) error {
-	status, err := c.run(a, path, argv, env)
+	status, lost, err := c.run(a, path, argv, env)
 	if c.Cleanup != nil {
 		c.Cleanup()
 	}
 	if err != nil {
 		return err
 	}
+	if lost == nil || errors.Is(lost, syscall.EPIPE) { // a reader that has gone wants no more
+		return status.end()
+	}
+	// The child may have ended well before this was known.
+	a.SayFailed("output of %s was lost: %v", path, lost)
+	if status == 0 {
+		return &app.ExitError{Code: app.ExitOther}
+	}
 	return status.end()
 }
 
-func (c *Parent) run(a *app.App, path string, argv []string, env environ.Environment) (status, error) {
+func (c *Parent) run(a *app.App, path string, argv []string, env environ.Environment) (_ status, lost, _ error) {
 	runtime.SetDefaultGOMAXPROCS() // exec has set one, which would do one output after the other
 	runtime.LockOSThread()         // the system kills the child when this thread ends: it mustn't end before the process
 	var signals chan os.Signal
@@ -59,7 +68,7 @@ func (c *Parent) run(a *app.App, path string, argv []string, env environ.Environ
 		p := &program{Parent: c, a: a, path: path, argv: argv, env: env.Strings(), hiding: &h}
 		h.learn(env)
 		if err := p.connect(); err != nil {
-			return 0, err
+			return 0, nil, err
 		}
 		if signals == nil {
 			signals = p.catch()
@@ -68,10 +77,13 @@ func (c *Parent) run(a *app.App, path string, argv []string, env environ.Environ
 		status, err := p.run(signals)
 		for _, r := range p.relays {
 			h.hidden.Add(r.filter.Hidden())
+			if lost == nil && err == nil {
+				lost = r.lost
+			}
 		}
 		if err != nil || !p.restart {
 			h.report()
-			return status, err
+			return status, lost, err
 		}
 		env = p.next
 	}

@@ -32,6 +32,7 @@ type relay struct {
 	quiet       time.Duration // when the output counts as paused
 	now         func() time.Time
 	done        chan struct{}
+	lost        error // why output could not be written on; valid once done
 
 	mu      sync.Mutex
 	ending  bool          // the child has ended
@@ -66,7 +67,7 @@ func (r *relay) run() {
 		n, err := r.from.Read(buffer)
 		if n > 0 {
 			quieted = false
-			if r.write(buffer[:n]) != nil {
+			if r.lost = r.write(buffer[:n]); r.lost != nil {
 				return
 			}
 		}
@@ -77,11 +78,11 @@ func (r *relay) run() {
 		case err == nil && after <= leftover:
 		case errors.Is(err, os.ErrDeadlineExceeded) && !ending:
 			quieted = true
-			if r.filter.Pause() != nil {
+			if r.lost = r.filter.Pause(); r.lost != nil {
 				return
 			}
 		default: // the end, which a terminal reports as EIO
-			_ = r.filter.Close()
+			r.lost = r.filter.Close()
 			return
 		}
 	}
