@@ -61,7 +61,7 @@ func noLabel(flag string, services []string) error {
 // VersionFlags let exec use older versions.
 type VersionFlags struct {
 	AtFlag
-	Locked string `placeholder:"FILE" help:"Use exactly the versions in this lock file, which coffer lock writes. Without a service and coffer.yaml, its services are used."`
+	Locked string `placeholder:"FILE" help:"Use exactly the versions in this lock file, which coffer lock writes. If you name no service and there is no coffer.yaml, the services in the lock file are used."`
 }
 
 // versions sets which versions are read: the newest, those of a time, or those of a lock file. It returns the

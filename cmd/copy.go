@@ -10,7 +10,7 @@ import (
 
 // CopyCmd copies the newest values of one service to another.
 type CopyCmd struct {
-	Source      string `arg:"" name:"service" help:"The service to copy from."`
+	Source      string `arg:"" help:"The service to copy from."`
 	Destination string `arg:"" help:"The service to copy to. It is created if it doesn't exist."`
 
 	app.Contexts

@@ -17,7 +17,8 @@ type DiffCmd struct {
 	Left  string `arg:"" name:"service" help:"The service."`
 	Right string `arg:"" optional:"" name:"other" help:"The other service; with --versions, a key of the first service. To compare two contexts, give the same service twice."`
 
-	app.Contexts
+	FromContext string `placeholder:"NAME" help:"The context of the first service."`
+	ToContext   string `placeholder:"NAME" help:"The context of the second service."`
 	app.KeyFlags
 	At       string `placeholder:"TIME" help:"Compare the service at this time (see read --at) with its secrets of today. With two services: both at this time. With TIME..TIME: one service at two times."`
 	Versions []int  `placeholder:"N,M" help:"Compare two versions of one secret."`
@@ -46,7 +47,7 @@ type difference struct {
 // Run prints a row for each key that differs, or with --all for each key. The exit code is 1 if any key differs, or is hidden and so can't
 // be compared; 8 if one is damaged.
 func (c *DiffCmd) Run(ctx context.Context, a *app.App) error {
-	from, to, err := c.Open(ctx, a)
+	from, to, err := app.Contexts{FromContext: c.FromContext, ToContext: c.ToContext}.Open(ctx, a)
 	if err != nil {
 		return err
 	}

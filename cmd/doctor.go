@@ -20,7 +20,7 @@ type DoctorCmd struct {
 	Services []string `arg:"" optional:"" name:"service" help:"The services. Without any: all services and their bucket."`
 
 	Probe bool `help:"Test what the server supports and what you may change, with an object that is deleted again."`
-	Fix   bool `help:"Repair what needs no decision: indexes and tombstones. No secret is written or deleted."`
+	Fix   bool `help:"Repair what needs no decision: indexes, and markers left by deleted secrets. No secret is written or deleted."`
 }
 
 // Run prints a row for each finding, the worst first. The exit code is 1 if any of them is worse

@@ -129,7 +129,7 @@ type EnvCmd struct {
 	Shell         string `default:"sh" placeholder:"NAME" help:"The shell that reads it: sh, bash, dash, ksh, mksh, zsh, fish, powershell or nushell (sh)."`
 	Strict        bool   `help:"Print nothing if a secret can't be a variable."`
 	PreserveCase  bool   `short:"p" help:"Keep the case of the keys."`
-	EscapeStrings bool   `short:"e" help:"Double quotes and escapes such as \\n, for a reader that expands them."`
+	EscapeStrings bool   `short:"e" help:"Use double quotes and escapes such as \\n, for a reader that expands them."`
 }
 
 // Run prints what sets one variable for each secret. It reports and leaves out secrets that cannot be

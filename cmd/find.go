@@ -70,7 +70,7 @@ func (c *FindCmd) text(a *app.App) (string, error) {
 		}
 		return c.Text, nil
 	case !c.ByValue:
-		return "", app.WithHint(app.Usage("missing argument: TEXT"), "usage: coffer find TEXT [flags] (see coffer find --help)")
+		return "", app.WithHint(app.Usage("missing argument: TEXT"), "usage: coffer find TEXT [flags] (coffer find --help shows how)")
 	case c.Text == "-":
 		text, err := readLimited("standard input", a.OpenStdin)
 		return strings.TrimSuffix(text, "\n"), err

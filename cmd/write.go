@@ -20,7 +20,7 @@ import (
 type WriteCmd struct {
 	Service string  `arg:"" help:"The service, such as api or api/worker."`
 	Key     string  `arg:"" help:"The key, such as db_password."`
-	Value   *string `arg:"" optional:"" help:"- reads the value from standard input. Without it coffer asks. Other users of the machine can see a value that is given here."`
+	Value   *string `arg:"" optional:"" help:"The value, or - to read it from standard input. Without it coffer asks. Other users of this machine can see a value given here."`
 
 	FromFile      string            `placeholder:"FILE" xor:"source" help:"Read the value from a file."`
 	Generate      *int              `placeholder:"N" xor:"source" help:"Generate a random value of N letters and digits."`

@@ -10,10 +10,10 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// Contexts are the flags of a command with two stores. Without them both are the configured store.
+// Contexts are the flags of a command that copies from one store to another. Without them both are the configured store.
 type Contexts struct {
-	FromContext string `placeholder:"NAME" help:"The context of the first service."`
-	ToContext   string `placeholder:"NAME" help:"The context of the second service."`
+	FromContext string `placeholder:"NAME" help:"The context to read from."`
+	ToContext   string `placeholder:"NAME" help:"The context to write to."`
 }
 
 // Open opens both stores.

@@ -304,7 +304,7 @@ func arguments(ctx context.Context, a *app.App, node *kong.Node, line typed) []s
 		return strings.Split(arg.Enum, ",")
 	}
 	switch arg.Name {
-	case "service", "prefix":
+	case "service", "source", "prefix":
 		return completeServices(ctx, source(a, line))
 	case "destination":
 		return completeServices(ctx, destination(a, line))

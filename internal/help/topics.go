@@ -124,6 +124,10 @@ func (p *page) environment() {
 		{"AWS_*", "credentials, profile, region and endpoints, as every AWS SDK reads them"},
 		{"XDG_CONFIG_HOME", "where coffer/config.yaml and the keys of the local backend are (~/.config)"},
 		{"XDG_DATA_HOME", "where the local backend keeps secrets (~/.local/share)"},
+		{"XDG_CACHE_HOME", "where exec --cache keeps secrets, encrypted (~/.cache)"},
+		{"XDG_STATE_HOME", "where exec --cache keeps its key if it can't use the keyring (~/.local/state)"},
+		{"XDG_RUNTIME_DIR", "where exec --file puts its files, if it is in memory"},
+		{"TMPDIR", "where exec --file puts its files if no directory in memory can be used (/tmp)"},
 		{"VISUAL, EDITOR", "the editor of coffer edit"},
 		{"NO_COLOR", "no colors"},
 	}, left)
