@@ -16,7 +16,7 @@ import (
 
 // AtFlag lets a command read the secrets as they were at a time.
 type AtFlag struct {
-	At string `placeholder:"TIME" help:"Use the versions that were the newest at this time: 2026-08-01T12:00Z, 2026-08-01, or 7d for seven days ago."`
+	At string `filled:"" placeholder:"TIME" help:"Use the versions that were the newest at this time: 2026-08-01T12:00Z, 2026-08-01, or 7d for seven days ago."`
 }
 
 // use makes a read the services as they were at --at, if it is given.
@@ -61,7 +61,7 @@ func noLabel(flag string, services []string) error {
 // VersionFlags let exec use older versions.
 type VersionFlags struct {
 	AtFlag
-	Locked string `placeholder:"FILE" help:"Use exactly the versions in this lock file, which coffer lock writes. If you name no service and there is no coffer.yaml, the services in the lock file are used."`
+	Locked string `filled:"" placeholder:"FILE" help:"Use exactly the versions in this lock file, which coffer lock writes. If you name no service and there is no coffer.yaml, the services in the lock file are used."`
 }
 
 // versions sets which versions are read: the newest, those of a time, or those of a lock file. It returns the

@@ -63,7 +63,14 @@ func (c *CacheListCmd) Run(_ context.Context, a *app.App) error {
 		return err
 	}
 	if closed > 0 {
-		a.Note("can't open %s: it is damaged, or its key is gone; coffer cache clear deletes it", app.Count(closed, "other file"))
+		file, why := "file", "it is damaged, or its key is gone; coffer cache clear deletes it"
+		if len(rows) > 0 {
+			file = "other file"
+		}
+		if closed > 1 {
+			why = "they are damaged, or their keys are gone; coffer cache clear deletes them"
+		}
+		a.Note("can't open %s: %s", app.Count(closed, file), why)
 	}
 	return nil
 }

@@ -217,7 +217,7 @@ func TestADamagedCacheIsNotUsedAndDoesNoHarm(t *testing.T) {
 			write()
 			b.wantRun(0, runCached, valuesOfTeam) // and is written again
 			write()
-			b.wantRun(0, "cache list", "Service\tStore\tAlias\tSecrets\tRead\tExpires\tKeyIn\n", "can't open 1 other file")
+			b.wantRun(0, "cache list", "Service\tStore\tAlias\tSecrets\tRead\tExpires\tKeyIn\n", "can't open 1 file: it is damaged")
 			b.Close()
 			b.wantRun(6, runCached, "", "the cache of team is not used: ")
 			b.wantRun(0, "cache clear team", "", "deleted from the cache: 1 file")

@@ -20,7 +20,7 @@ type DiffCmd struct {
 	FromContext string `placeholder:"NAME" help:"The context of the first service."`
 	ToContext   string `placeholder:"NAME" help:"The context of the second service."`
 	app.KeyFlags
-	At       string `placeholder:"TIME" help:"Compare the service at this time (see read --at) with its secrets of today. With two services: both at this time. With TIME..TIME: one service at two times."`
+	At       string `filled:"" placeholder:"TIME" help:"Compare the service at this time (see read --at) with its secrets of today. With two services: both at this time. With TIME..TIME: one service at two times."`
 	Versions []int  `placeholder:"N,M" help:"Compare two versions of one secret."`
 	All      bool   `help:"Show the keys that are the same, too."`
 	Reveal   bool   `help:"Show the values too."`

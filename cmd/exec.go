@@ -35,9 +35,9 @@ type ExecCmd struct {
 // EnvFlags select secrets and set how they become variables.
 type EnvFlags struct {
 	Prefix   string   `placeholder:"TEXT" help:"Begin the name of each variable with this."`
-	Only     []string `placeholder:"GLOB" help:"Only keys that match, such as 'db_*'."`
-	Except   []string `placeholder:"GLOB" help:"Leave out keys that match."`
-	Skip     []string `placeholder:"KEY" help:"Leave out this key, for example because its value can't be a variable."`
+	Only     []string `filled:"" placeholder:"GLOB" help:"Only keys that match, such as 'db_*'."`
+	Except   []string `filled:"" placeholder:"GLOB" help:"Leave out keys that match."`
+	Skip     []string `filled:"" placeholder:"KEY" help:"Leave out this key, for example because its value can't be a variable."`
 	AllowEnv []string `placeholder:"NAME" help:"Allow a variable that can change which code runs, such as LD_PRELOAD or PATH."`
 }
 

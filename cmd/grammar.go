@@ -102,3 +102,21 @@ func takesNext(f *kong.Flag, arg string) bool {
 	return f.Short != 0 && bundle ||
 		slices.ContainsFunc(names, func(name string) bool { return arg == "--"+name })
 }
+
+// refuseEmptyFlags returns an error for a flag with the tag filled that has an empty value, such as that of a
+// variable which a script didn't set. It would mean the same as no flag: the newest version, or all keys.
+func refuseEmptyFlags(parsed *kong.Context) error {
+	given := map[*kong.Flag]int{}
+	for _, p := range parsed.Path {
+		if p.Flag == nil || !p.Flag.Tag.Has("filled") {
+			continue
+		}
+		given[p.Flag]++
+		list, several := p.Flag.Target.Interface().([]string)
+		// An empty value adds nothing to a list.
+		if p.Flag.Target.Len() == 0 || several && (len(list) < given[p.Flag] || slices.Contains(list, "")) {
+			return app.WithHint(app.Usage("--%s: the value is empty", p.Flag.Name), "give a value, or leave the flag out")
+		}
+	}
+	return nil
+}

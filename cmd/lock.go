@@ -28,6 +28,8 @@ func (c *LockCmd) Run(ctx context.Context, a *app.App) error {
 		return app.Usage("--check only compares: it can't be used with -o and --at")
 	case c.Check && len(c.Names) > 1:
 		return app.WithHint(app.Usage("--check takes one lock file"), "coffer lock --check "+lockfile.DefaultName)
+	case c.Check && len(c.Names) == 1 && c.Names[0] == "":
+		return app.WithHint(app.Usage("--check: the name of the lock file is empty"), "coffer lock --check "+lockfile.DefaultName)
 	case c.Check:
 		return c.check(ctx, a)
 	case len(c.Names) == 0:

@@ -58,6 +58,9 @@ func Main(args []string, a *app.App) int {
 	if err != nil {
 		return a.Fail(usageError(args, err))
 	}
+	if err := refuseEmptyFlags(parsed); err != nil {
+		return a.Fail(err)
+	}
 	a.DefaultTimeout = app.ChangeTimeout
 	if parsed.Selected().Tag.Has("reads") {
 		a.DefaultTimeout = app.ReadTimeout

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"strings"
 	"time"
 
 	"github.com/coffer-secrets/coffer/internal/app"
@@ -18,7 +19,7 @@ func parseTime(flag, text string, now time.Time) (time.Time, error) {
 		}
 	}
 	back, err := app.ParseDuration(text)
-	if err != nil || back < 0 {
+	if err != nil || back < 0 || strings.HasPrefix(text, "+") {
 		return time.Time{}, app.Usage("%s: %q is neither a duration such as 90m, 24h or 7d, nor a date such as 2026-11-22 or 2026-11-22T10:00:00Z", flag, text)
 	}
 	return now.Add(-back).UTC(), nil

@@ -16,7 +16,7 @@ import (
 
 // CacheFlags are the flags of commands that can use the secrets of an earlier run.
 type CacheFlags struct {
-	Cache string `placeholder:"TIME" help:"Store the secrets encrypted on this machine, and use them for this long if the storage can't be reached: 24h, 7d or off."`
+	Cache string `filled:"" placeholder:"TIME" help:"Store the secrets encrypted on this machine, and use them for this long if the storage can't be reached: 24h, 7d or off."`
 }
 
 const cacheOff = "off"

@@ -198,7 +198,7 @@ func (a *App) LoadFrom(ctx context.Context, s store.Store, services []string) (a
 type ReadFlags struct {
 	AllowEmpty bool     `help:"Accept a service without secrets."`
 	RequireAll bool     `help:"Stop if you may not read one of the secrets."`
-	Require    []string `placeholder:"KEY" help:"Stop unless these keys exist."`
+	Require    []string `filled:"" placeholder:"KEY" help:"Stop unless these keys exist."`
 	Unverified bool     `help:"Trust the index of a service that you can't list."`
 }
 

@@ -20,7 +20,7 @@ import (
 
 // ProjectFlags are the flags of commands that use a project's file.
 type ProjectFlags struct {
-	Project string `placeholder:"FILE" help:"The project's file to use. Without it: coffer.yaml in this directory or above it, up to the root of the repository."`
+	Project string `filled:"" placeholder:"FILE" help:"The project's file to use. Without it: coffer.yaml in this directory or above it, up to the root of the repository."`
 }
 
 // Project is the project's file in use.
