@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/coffer-secrets/coffer/environ"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -34,18 +33,6 @@ func fieldFault(name string, known []string) string {
 		return fmt.Sprintf("%s (nearest: %q)", text, near)
 	}
 	return text + " (fields: " + strings.Join(known, ", ") + ")"
-}
-
-// steers reports whether a variable, set by a file of somebody else, could change which code a program
-// runs, whom it trusts, or which store and account it uses. A secret of that name is only reported by
-// [environ.Build]: whoever may write secrets is trusted more than whoever may change a repository.
-func steers(name string) bool {
-	name = strings.ToUpper(name)
-	switch name {
-	case "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN": // of the program, as secrets
-		return false
-	}
-	return environ.IsDangerous(name) || strings.HasPrefix(name, "AWS_")
 }
 
 // ownVariable reports whether a variable is Coffer's, or one of chamber's that Coffer reads.
