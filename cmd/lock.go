@@ -51,6 +51,9 @@ func (c *LockCmd) Run(ctx context.Context, a *app.App) error {
 		return err
 	}
 	all, err := load(ctx, a, c.Names, false)
+	if app.IsMissingService(err) {
+		return app.WithHint(err, "check the name; coffer services lists the services")
+	}
 	if err != nil {
 		return err
 	}

@@ -75,13 +75,21 @@ func (f File) Of(service string) map[string]Entry {
 	return entries
 }
 
-// Read reads a lock file. The error of one that is invalid is [store.ErrInvalid], and names the line.
+// Read reads a lock file. The error of one that is invalid, or isn't a plain file, is [store.ErrInvalid], and names
+// the line. It never waits for a pipe.
 func Read(name string) (File, error) {
-	file, err := os.Open(name)
+	file, err := os.OpenFile(name, os.O_RDONLY|noWait, 0)
 	if err != nil {
 		return File{}, err
 	}
 	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
+	switch {
+	case err != nil:
+		return File{}, err
+	case !info.Mode().IsRegular():
+		return File{}, &Error{File: name, Reason: "it is not a plain file"}
+	}
 	body, err := io.ReadAll(io.LimitReader(file, MaxSize+1))
 	if err != nil {
 		return File{}, err
