@@ -16,8 +16,8 @@ type InjectCmd struct {
 
 	Watch    bool   `help:"Keep the files current: write them again when a secret changes, until the command is ended."`
 	Interval string `placeholder:"TIME" help:"How often to check for changes, with --watch (default 30s)."`
-	Exec     string `placeholder:"COMMAND" help:"Run this after a file has changed, with --watch: a program and its arguments, without a shell."`
-	Signal   string `placeholder:"NAME" help:"Send this signal after a file has changed, with --watch, such as HUP. Needs --pid-file."`
+	Exec     string `placeholder:"COMMAND" help:"Run this at the start and after a file has changed, with --watch: a program and its arguments, without a shell."`
+	Signal   string `placeholder:"NAME" help:"Send this signal at the start and after a file has changed, with --watch, such as HUP. Needs --pid-file."`
 	PIDFile  string `name:"pid-file" placeholder:"FILE" help:"The file with the process id for --signal."`
 }
 
@@ -49,7 +49,7 @@ func (c *InjectCmd) Run(ctx context.Context, a *app.App) error {
 	return files.Watch(ctx, inject.Watching{Interval: interval, Act: act})
 }
 
-// act checks the flags of --watch, and returns what is done after a file has changed; nil for nothing.
+// act checks the flags of --watch, and returns what is done at the start and after a file has changed; nil for nothing.
 func (c *InjectCmd) act(a *app.App, pairs []inject.Pair) (func(context.Context) error, error) {
 	if !c.Watch {
 		for _, flag := range [][2]string{{"--interval", c.Interval}, {"--exec", c.Exec}, {"--signal", c.Signal}, {"--pid-file", c.PIDFile}} {

@@ -125,6 +125,23 @@ func (r *rotation) poll(least int) (seen int) {
 	return least
 }
 
+// keepCurrent starts coffer, which writes the file and tells the agent. end ends it.
+func (r *rotation) keepCurrent(dir string) (end func()) {
+	r.Helper()
+	c := r.command("inject --watch --interval 1s --signal USR1 --pid-file " + dir + "/agent.pid -i " + dir + "/template -o " + r.file)
+	var stderr strings.Builder
+	c.Stderr = &stderr
+	if err := c.Start(); err != nil {
+		r.Fatal(err)
+	}
+	return func() {
+		_ = c.Process.Signal(syscall.SIGTERM)
+		if err := c.Wait(); err != nil || stderr.Len() > 0 {
+			r.Errorf("the end: %v\n%s", err, stderr.String())
+		}
+	}
+}
+
 // startAgent starts a process that says when it is ready, and when it got a signal. wait waits for that.
 func startAgent(t *testing.T) (pid int, wait func(word string)) {
 	t.Helper()
@@ -172,12 +189,7 @@ func TestABackupAgentsCredentialsStayCurrent(t *testing.T) {
 		}
 	}
 	r.rotate()
-	c := b.command("inject --watch --interval 1s --signal USR1 --pid-file " + dir + "/agent.pid -i " + dir + "/template -o " + r.file)
-	var stderr strings.Builder
-	c.Stderr = &stderr
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
+	end := r.keepCurrent(dir)
 	seen := r.poll(0)
 	wait("told")
 	r.rotate()
@@ -188,11 +200,16 @@ func TestABackupAgentsCredentialsStayCurrent(t *testing.T) {
 	}
 	r.poll(seen)
 	wait("told")
-	if info, err := os.Stat(r.file); err != nil || info.Mode() != 0o600 {
+	info, err := os.Stat(r.file)
+	if err != nil || info.Mode() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
-	_ = c.Process.Signal(syscall.SIGTERM)
-	if err := c.Wait(); err != nil || stderr.Len() > 0 {
-		t.Errorf("the end: %v\n%s", err, stderr.String())
+	end()
+	// At the next start the file is current, and the agent is told again.
+	end = r.keepCurrent(dir)
+	wait("told")
+	end()
+	if now, err := os.Stat(r.file); err != nil || !os.SameFile(info, now) {
+		t.Errorf("the file was written though nothing has changed: %v", err)
 	}
 }

@@ -30,7 +30,7 @@ type Pair struct{ In, Out string }
 type Files struct {
 	app   *app.App
 	files []file
-	due   bool // of Watch: files have changed, and nothing was done about it yet
+	due   bool // of Watch: nothing was done yet about files that have changed, or since the beginning
 }
 
 type file struct {

@@ -16,7 +16,7 @@ import (
 // Watching is how files are kept current.
 type Watching struct {
 	Interval time.Duration               // between two checks for changes
-	Act      func(context.Context) error // called after a file was written; may be nil
+	Act      func(context.Context) error // called at the beginning, and after a file was written; may be nil
 	Pause    func(context.Context, time.Duration) error
 }
 
@@ -34,6 +34,7 @@ func (f *Files) Watch(ctx context.Context, w Watching) error {
 	if len(services) == 0 {
 		return app.WithHint(app.Usage("there is nothing to watch: no template has a reference to a newest version"), "leave out --watch")
 	}
+	f.due = true // an earlier run may have ended between writing a file and what is done about it
 	read, err := f.begin(ctx, w, services)
 	if err != nil {
 		return err
@@ -86,7 +87,9 @@ func (f *Files) begin(ctx context.Context, w Watching, services []string) (read 
 		err = f.finish(ctx, w, texts)
 		var act *actError
 		if errors.As(err, &act) {
-			f.failed(err)
+			if ctx.Err() == nil {
+				f.failed(err)
+			}
 			return nil, nil // so that the first listing counts as a change
 		}
 		return read, err
@@ -129,7 +132,8 @@ func (f *Files) update(ctx context.Context, w Watching, read []store.Contents) e
 	return f.finish(ctx, w, texts)
 }
 
-// finish writes the files, and acts if one has changed or the last act has failed.
+// finish writes the files, and acts if one has changed or an act is due. One that fails while the context ends
+// is due at the next start: nobody else says so.
 func (f *Files) finish(ctx context.Context, w Watching, texts []string) error {
 	changed, err := f.write(texts)
 	f.due = f.due || changed
@@ -138,6 +142,9 @@ func (f *Files) finish(ctx context.Context, w Watching, texts []string) error {
 	}
 	if w.Act != nil {
 		if err := w.Act(ctx); err != nil {
+			if ctx.Err() != nil {
+				f.app.SayFailed("the files are written, but %s. It is tried again at the next start", app.Sentence(err))
+			}
 			return &actError{err}
 		}
 	}

@@ -164,6 +164,32 @@ func TestAnActThatFailsIsTriedAgain(t *testing.T) {
 	}
 }
 
+// TestAnActIsDoneAtEveryStart: the last run may have ended before it. The file isn't touched for that.
+func TestAnActIsDoneAtEveryStart(t *testing.T) {
+	d := newDesk(t, map[string]string{"out": "{{ coffer://api/k }}"})
+	d.write("api/k", "one")
+	d.refuse = errors.New("reload failed")
+	if _, err := d.watch([]string{"out"}, nil); err != nil || len(d.acts) > 0 {
+		t.Fatalf("acts: %q, %v", d.acts, err)
+	}
+	before, err := os.Stat(d.path("out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.refuse = nil
+	for range 2 {
+		if _, err := d.watch([]string{"out"}, nil, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"one", "one"}; !slices.Equal(d.acts, want) {
+		t.Errorf("acts: %q; want %q", d.acts, want)
+	}
+	if now, err := os.Stat(d.path("out")); err != nil || !os.SameFile(before, now) || !now.ModTime().Equal(before.ModTime()) {
+		t.Errorf("the file was written though nothing of it has changed: %v", err)
+	}
+}
+
 func TestAFileStaysWhereASecretIsGoneAndIsCurrentWhenItIsBack(t *testing.T) {
 	d := newDesk(t, map[string]string{"out": "{{ coffer://api/k }}"})
 	d.write("api/k", "one")

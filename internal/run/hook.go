@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/coffer-secrets/coffer/internal/app"
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -62,28 +63,51 @@ func Words(command string) ([]string, error) {
 	return words, nil
 }
 
-// hookGrace is how long a hook may take to end when the context ends.
-const hookGrace = 10 * time.Second
+// The times that a hook has when the context ends: to do its work, and to end after it was asked to.
+const (
+	hookPatience = 5 * time.Second
+	hookGrace    = 10 * time.Second
+)
 
 // Hook returns a function that runs a command, and waits for it. It has the environment, standard output and
-// standard error of this process. The error is one of [FindCommand] or, of the function, that of a command that
+// standard error of this process. When the context ends, it may go on for [hookPatience]. The error is one of [FindCommand] or, of the function, that of a command that
 // doesn't end with 0.
 func Hook(a *app.App, argv []string) (func(context.Context) error, error) {
 	path, err := FindCommand(argv[0])
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context) error {
-		c := exec.CommandContext(ctx, path, argv[1:]...)
-		c.Args[0] = argv[0]
-		c.Env, c.Stdout, c.Stderr = a.Environ, a.Stdout, a.Stderr
-		c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
-		c.WaitDelay = hookGrace
-		if err := c.Run(); err != nil {
-			return fmt.Errorf("%s failed: %w", argv[0], err)
+	h := &hook{app: a, path: path, argv: argv, patience: hookPatience}
+	return h.run, nil
+}
+
+type hook struct {
+	app      *app.App
+	path     string
+	argv     []string
+	patience time.Duration
+}
+
+func (h *hook) run(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s wasn't run: %w", h.argv[0], ctx.Err())
+	}
+	patient, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		if pace.Sleep(patient, h.patience) == nil {
+			cancel()
 		}
-		return nil
-	}, nil
+	})()
+	c := exec.CommandContext(patient, h.path, h.argv[1:]...)
+	c.Args[0] = h.argv[0]
+	c.Env, c.Stdout, c.Stderr = h.app.Environ, h.app.Stdout, h.app.Stderr
+	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
+	c.WaitDelay = hookGrace
+	if err := c.Run(); err != nil {
+		return fmt.Errorf("%s failed: %w", h.argv[0], err)
+	}
+	return nil
 }
 
 // SignalTo returns a function that sends a signal to the process whose id is in a file.

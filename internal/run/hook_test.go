@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coffer-secrets/coffer/internal/app"
 )
@@ -62,13 +63,57 @@ func TestAHookThatFailsSaysWhich(t *testing.T) {
 	if err := hook(t.Context()); err == nil || err.Error() != "false failed: exit status 1" {
 		t.Errorf("error is %v", err)
 	}
-	if hook, err = Hook(a, []string{"sleep", "1000"}); err != nil {
-		t.Fatal(err)
-	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := hook(ctx); err == nil {
-		t.Error("a command goes on after an interrupt")
+	if err := hook(ctx); err == nil || err.Error() != "false wasn't run: context canceled" {
+		t.Errorf("error is %v", err)
+	}
+}
+
+// TestAnEndWaitsForAHook, for a while.
+func TestAnEndWaitsForAHook(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no fifos and no signals")
+	}
+	for _, c := range []struct {
+		script   string
+		patience time.Duration
+		want     string
+	}{
+		{"echo started >started; read line <end; touch done", time.Hour, ""},
+		{"echo started >started; exec sleep 1000", time.Millisecond, "sh failed: signal: terminated"},
+	} {
+		dir := t.TempDir()
+		for _, name := range []string{"started", "end"} {
+			if out, err := exec.CommandContext(t.Context(), "mkfifo", filepath.Join(dir, name)).CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+		}
+		path, err := FindCommand("sh")
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := &hook{app: &app.App{Environ: os.Environ(), Stdout: os.Stdout, Stderr: os.Stderr}, path: path, argv: []string{"sh", "-c", "cd " + dir + "; " + c.script}, patience: c.patience}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ended := make(chan error, 1)
+		go func() { ended <- h.run(ctx) }()
+		if _, err := os.ReadFile(filepath.Join(dir, "started")); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		said := ""
+		if c.want == "" {
+			if err := os.WriteFile(filepath.Join(dir, "end"), []byte("on\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := <-ended; err != nil {
+			said = err.Error()
+		}
+		if _, err := os.Stat(filepath.Join(dir, "done")); said != c.want || (err == nil) != (c.want == "") {
+			t.Errorf("%s: %q, %v; want %q", c.script, said, err, c.want)
+		}
 	}
 }
 
