@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"runtime"
@@ -150,7 +151,7 @@ func readPID(path string) (int, error) {
 	var text [32]byte
 	n, err := f.Read(text[:])
 	pid, bad := strconv.Atoi(strings.TrimSpace(string(text[:n])))
-	if err != nil || bad != nil || pid <= 1 {
+	if err != nil || bad != nil || pid <= 1 || pid > math.MaxInt32 { // of a larger one the system would take the last 32 bits
 		return 0, fmt.Errorf("%w: %s has no process id", store.ErrConfiguration, path)
 	}
 	return pid, nil

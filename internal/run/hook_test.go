@@ -133,11 +133,12 @@ func TestASignalGoesOnlyWhereAProcessFileSays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{"", "x", "0", "1", "-1", "-" + strconv.Itoa(child.Process.Pid), "12x", strings.Repeat("9", 40)} {
+	wraps := strconv.FormatUint(1<<32+uint64(child.Process.Pid), 10)
+	for _, text := range []string{wraps, "2147483648", "", "x", "0", "1", "-1", "-" + strconv.Itoa(child.Process.Pid), "12x", strings.Repeat("9", 40)} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := send(t.Context()); err == nil {
+		if err := send(t.Context()); err == nil || !strings.HasSuffix(err.Error(), " has no process id") {
 			t.Errorf("%q is taken for a process", text)
 		}
 	}
