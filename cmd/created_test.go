@@ -49,7 +49,7 @@ func TestAWriteSaysWhatItCreates(t *testing.T) {
 		}
 	}
 	got := b.run("write api key -", canary)
-	directory, key := "coffer: created the directory "+data+" for the secrets\n", "coffer: created the key alias/default, which did not exist, in "+keys+"/alias_default.age: keep a copy"
+	directory, key := "coffer: created the directory "+data+" for the secrets\n", "coffer: created the key alias/default in "+keys+"/alias_default.age. Keep a copy"
 	if got.exit != 0 || got.stdout != "" || strings.Count(got.stderr, directory) != 1 || strings.Count(got.stderr, key) != 1 || strings.Count(got.stderr, "\n") != 3 {
 		t.Errorf("the first write: %+v", got)
 	}

@@ -53,8 +53,11 @@ func (c *DiffCmd) print(a *app.App, found []difference) error {
 	}
 	var parts []string
 	for _, state := range []string{same, differs, missingLeft, missingRight, hiddenKey, damagedKey} {
-		if counts[state] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", counts[state], state))
+		switch n := counts[state]; {
+		case n > 1 && state == differs:
+			parts = append(parts, fmt.Sprintf("%d differ", n))
+		case n > 0:
+			parts = append(parts, fmt.Sprintf("%d %s", n, state))
 		}
 	}
 	a.Note("%s", strings.Join(parts, ", "))

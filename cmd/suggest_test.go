@@ -69,6 +69,7 @@ var slips = map[string]string{
 	"exec api web ls":                       "coffer exec api web -- ls",
 	"exec api --only db_url ls":             "coffer exec api --only db_url -- ls",
 	"-q exec api ./server":                  "coffer -q exec api -- ./server",
+	"exec api -c ls":                        "coffer exec api -- sh -c COMMAND",
 	"exec api /bin/ls":                      "coffer exec api -- /bin/ls",
 	"exec ./server":                         "coffer exec SERVICE -- ./server",
 	"exec api web":                          "coffer exec api web -- COMMAND",

@@ -207,6 +207,8 @@ func noCommand(node *kong.Node, args []string) error {
 		case n == 0: // exec
 		case n == 1 && beginsLikeAPath(args[i]):
 			return app.WithHint(err, "give the service first: coffer exec SERVICE -- "+shellWords(args[i:i+1]))
+		case n > 1 && args[i-1] == "-c": // of a shell
+			return app.WithHint(err, "put a shell after --: coffer "+shellWords(args[:i-1])+" -- sh -c COMMAND")
 		case n > 1 && looksRunnable(args[i]):
 			where := "put -- before the command: "
 			if i < len(args)-1 {

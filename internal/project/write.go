@@ -11,7 +11,7 @@ import (
 // SchemaURL is where editors find the JSON Schema of the file.
 const SchemaURL = "https://raw.githubusercontent.com/coffer-secrets/coffer/main/docs/coffer.schema.json"
 
-const head = `# What this program needs of its secrets: see coffer help check. There are no values here.
+const head = `# The secrets that this program needs (coffer help check). No values are stored here.
 # yaml-language-server: $schema=` + SchemaURL + "\n"
 
 const tail = `

@@ -67,7 +67,7 @@ func New(o Options) (store.Store, error) {
 // createdKey and createdDir print what a write has created: its name may be a typing error.
 func (o Options) createdKey(alias, path string) {
 	if o.Notice != nil {
-		o.Notice(fmt.Sprintf("created the key %s, which did not exist, in %s: keep a copy, as nobody can decrypt the secrets without it", alias, path))
+		o.Notice(fmt.Sprintf("created the key %s in %s. Keep a copy: without it nobody can decrypt the secrets", alias, path))
 	}
 }
 
