@@ -39,6 +39,8 @@ type session struct {
 	fetches int           // number of fetches so far
 	failure error         // of the last fetch; nil: it succeeded
 	turn    chan struct{} // holds a token during a renewal
+
+	sources sync.Mutex // the SDK's providers set a field in ProviderSources (credentials v1.21.0)
 }
 
 // generation is one set of credentials.
@@ -255,6 +257,8 @@ func same(a, b aws.Credentials) bool {
 // ProviderSources implements [aws.CredentialProviderSource].
 func (s *session) ProviderSources() []aws.CredentialSource {
 	if source, ok := s.source.(aws.CredentialProviderSource); ok {
+		s.sources.Lock()
+		defer s.sources.Unlock()
 		return source.ProviderSources()
 	}
 	return nil
