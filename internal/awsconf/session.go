@@ -3,6 +3,7 @@ package awsconf
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -259,7 +260,7 @@ func (s *session) ProviderSources() []aws.CredentialSource {
 	if source, ok := s.source.(aws.CredentialProviderSource); ok {
 		s.sources.Lock()
 		defer s.sources.Unlock()
-		return source.ProviderSources()
+		return slices.Clone(source.ProviderSources())
 	}
 	return nil
 }
