@@ -83,7 +83,7 @@ type rotation struct {
 // rotate gets credentials of STS and stores them with a process of its own: three secrets, one after the other.
 func (r *rotation) rotate() {
 	r.Helper()
-	out, err := sts.NewFromConfig(r.libraryConfig()).AssumeRole(r.Context(), &sts.AssumeRoleInput{RoleArn: &r.role, RoleSessionName: aws.String("backup")})
+	out, err := sts.NewFromConfig(r.clientConfig()).AssumeRole(r.Context(), &sts.AssumeRoleInput{RoleArn: &r.role, RoleSessionName: aws.String("backup")})
 	if err != nil {
 		r.Fatal(err)
 	}

@@ -51,7 +51,7 @@ func onEachBackend(t *testing.T, test func(shelf)) {
 func onS3KMS(t *testing.T) shelf {
 	t.Helper()
 	b := newBench(t, s3test.Options{})
-	other, err := s3kms.New(t.Context(), b.libraryConfig(), s3kms.Options{Bucket: "b", KeyAlias: "alias/app"})
+	other, err := s3kms.New(t.Context(), b.clientConfig(), s3kms.Options{Bucket: "b", KeyAlias: "alias/app"})
 	return shelf{b, checked(t, other, err), "tags history index key links"}
 }
 
@@ -59,12 +59,12 @@ func onS3(t *testing.T) shelf {
 	t.Helper()
 	b := newBench(t, s3test.Options{})
 	b.env = append(b.env, "COFFER_BACKEND=s3")
-	other, err := s3.New(b.libraryConfig(), s3.Options{Bucket: "b"})
+	other, err := s3.New(b.clientConfig(), s3.Options{Bucket: "b"})
 	return shelf{b, checked(t, other, err), "tags history index links"}
 }
 
-// libraryConfig is how a program would be configured that shares the server.
-func (b *bench) libraryConfig() aws.Config {
+// clientConfig is how a program would be configured that shares the server.
+func (b *bench) clientConfig() aws.Config {
 	return aws.Config{
 		Region: "us-east-1", BaseEndpoint: aws.String(b.URL),
 		Credentials: credentials.NewStaticCredentialsProvider(dev.AccessKeyID, dev.SecretKey, dev.SessionToken),

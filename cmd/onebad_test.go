@@ -81,7 +81,7 @@ func oneBadLocal(t *testing.T) oneBad {
 func oneBadS3(t *testing.T) oneBad {
 	t.Helper()
 	s := onS3KMS(t)
-	ops, err := s3kms.New(t.Context(), s.libraryConfig(), s3kms.Options{Bucket: "b", KeyAlias: "alias/ops"})
+	ops, err := s3kms.New(t.Context(), s.clientConfig(), s3kms.Options{Bucket: "b", KeyAlias: "alias/ops"})
 	damage := func(name string) { s.bucket.Plant(name, []byte("{"+canary), s3test.AWSKMS, "alias/app") }
 	return oneBad{
 		shelf: s, ops: checked(t, ops, err), damage: damage, lose: damage,

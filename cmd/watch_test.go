@@ -102,7 +102,7 @@ func TestWatchRestartsOnceForAHundredWrites(t *testing.T) {
 	b.do("write api other -", canary)
 	r := start(b, "--watch --interval 1s --only k api", server)
 	r.sees("started with " + canary + "-0")
-	writer, err := s3kms.New(t.Context(), b.libraryConfig(), s3kms.Options{Bucket: "b", KeyAlias: "alias/app"})
+	writer, err := s3kms.New(t.Context(), b.clientConfig(), s3kms.Options{Bucket: "b", KeyAlias: "alias/app"})
 	for i := range 100 { // in this process: at load, 100 processes pause for longer than what counts as quiet
 		if err == nil {
 			_, err = writer.Write(t.Context(), store.ID{Service: "api", Key: "k"}, store.NewValue(fmt.Sprint(canary, "-", i+1)), store.WriteOptions{})
