@@ -16,7 +16,7 @@ type CheckCmd struct {
 	app.ProjectFlags
 	All      bool     `help:"Print every key, not only those with a problem."`
 	Strict   bool     `help:"Fail on unused and undeclared keys too."`
-	AllowEnv []string `placeholder:"NAME" help:"Allow a variable that can change which code runs, as exec does."`
+	AllowEnv []string `filled:"" placeholder:"NAME" help:"Allow a variable that can change which code runs, as exec does."`
 	Init     bool     `help:"Write a coffer.yaml that needs all keys of these services. An existing file is left alone."`
 }
 

@@ -26,7 +26,7 @@ type ExecCmd struct {
 	NoAWSEnv    bool   `name:"no-aws-env" help:"Remove AWS credentials from the command's environment."`
 
 	Mask     *bool  `negatable:"" help:"Hide the secrets in the output of the command. Coffer keeps running and passes the output on."`
-	MaskText string `placeholder:"TEXT" help:"What to show instead of a secret, with --mask (default ***)."`
+	MaskText string `filled:"" placeholder:"TEXT" help:"What to show instead of a secret, with --mask (default ***)."`
 
 	PassFlags
 	WatchFlags
@@ -38,7 +38,7 @@ type EnvFlags struct {
 	Only     []string `filled:"" placeholder:"GLOB" help:"Only keys that match, such as 'db_*'."`
 	Except   []string `filled:"" placeholder:"GLOB" help:"Leave out keys that match."`
 	Skip     []string `filled:"" placeholder:"KEY" help:"Leave out this key, for example because its value can't be a variable."`
-	AllowEnv []string `placeholder:"NAME" help:"Allow a variable that can change which code runs, such as LD_PRELOAD or PATH."`
+	AllowEnv []string `filled:"" placeholder:"NAME" help:"Allow a variable that can change which code runs, such as LD_PRELOAD or PATH."`
 }
 
 func (f EnvFlags) rules() environ.Rules {

@@ -16,10 +16,10 @@ import (
 
 // PassFlags pass secrets in files, and resolve references in variables.
 type PassFlags struct {
-	File          []string `sep:"none" placeholder:"KEY[=PATH]" help:"Pass this secret in a file that only you can read: KEY_FILE has its path, and KEY isn't set. The file is in memory if possible, and removed when the command ends. With =PATH it is written there, and stays."`
-	FileFD        []string `name:"file-fd" sep:"none" placeholder:"KEY" help:"Pass this secret in a file without a name, in memory: KEY_FILE is /proc/self/fd/N. Linux only. The command itself can read it; what it starts often can't (node, npm, python, java, tmux, ssh, sudo)."`
+	File          []string `filled:"" sep:"none" placeholder:"KEY[=PATH]" help:"Pass this secret in a file that only you can read: KEY_FILE has its path, and KEY isn't set. The file is in memory if possible, and removed when the command ends. With =PATH it is written there, and stays."`
+	FileFD        []string `name:"file-fd" filled:"" sep:"none" placeholder:"KEY" help:"Pass this secret in a file without a name, in memory: KEY_FILE is /proc/self/fd/N. Linux only. The command itself can read it; what it starts often can't (node, npm, python, java, tmux, ssh, sudo)."`
 	Resolve       bool     `help:"Replace references, coffer://SERVICE/KEY, in the variables that the command inherits."`
-	ResolveSecret []string `sep:"none" placeholder:"KEY" help:"Replace references in this secret, too."`
+	ResolveSecret []string `filled:"" sep:"none" placeholder:"KEY" help:"Replace references in this secret, too."`
 
 	files      *runfiles.Files // of this run
 	referenced []string        // the services that references are to

@@ -11,14 +11,14 @@ import (
 
 // InjectCmd fills secrets into files.
 type InjectCmd struct {
-	In  []string `short:"i" sep:"none" placeholder:"FILE" help:"The template (default: standard input). Repeat -i and -o for several: the first -o is for the first -i."`
-	Out []string `short:"o" sep:"none" aliases:"output-file" placeholder:"FILE" help:"Write to a file that only you can read (default: standard output). It is replaced as a whole, if it changes."`
+	In  []string `short:"i" filled:"" sep:"none" placeholder:"FILE" help:"The template (default: standard input). Repeat -i and -o for several: the first -o is for the first -i."`
+	Out []string `short:"o" filled:"" sep:"none" aliases:"output-file" placeholder:"FILE" help:"Write to a file that only you can read (default: standard output). It is replaced as a whole, if it changes."`
 
 	Watch    bool   `help:"Keep the files current: write them again when a secret changes, until the command is ended."`
-	Interval string `placeholder:"TIME" help:"How often to check for changes, with --watch (default 30s)."`
-	Exec     string `placeholder:"COMMAND" help:"Run this at the start and after a file has changed, with --watch: a program and its arguments, without a shell."`
-	Signal   string `placeholder:"NAME" help:"Send this signal at the start and after a file has changed, with --watch, such as HUP. Needs --pid-file."`
-	PIDFile  string `name:"pid-file" placeholder:"FILE" help:"The file with the process id for --signal."`
+	Interval string `filled:"" placeholder:"TIME" help:"How often to check for changes, with --watch (default 30s)."`
+	Exec     string `filled:"" placeholder:"COMMAND" help:"Run this at the start and after a file has changed, with --watch: a program and its arguments, without a shell."`
+	Signal   string `filled:"" placeholder:"NAME" help:"Send this signal at the start and after a file has changed, with --watch, such as HUP. Needs --pid-file."`
+	PIDFile  string `name:"pid-file" filled:"" placeholder:"FILE" help:"The file with the process id for --signal."`
 }
 
 // Run writes the files or, on an error, nothing.

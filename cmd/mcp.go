@@ -15,10 +15,10 @@ type MCPCmd struct {
 
 	app.ReadFlags
 	EnvFlags
-	Allow     []string      `sep:"none" placeholder:"COMMAND" help:"Allow the agent to run this command: exactly, or with any further arguments if * is its last word. Can be repeated."`
+	Allow     []string      `filled:"" sep:"none" placeholder:"COMMAND" help:"Allow the agent to run this command: exactly, or with any further arguments if * is its last word. Can be repeated."`
 	TimeLimit time.Duration `default:"10m" placeholder:"TIME" help:"End a command after this long (default 10m)."`
 	AWSEnv    bool          `name:"aws-env" help:"Leave your AWS credentials in the environment of commands."`
-	MaskText  string        `placeholder:"TEXT" help:"What to show instead of a secret (default ***)."`
+	MaskText  string        `filled:"" placeholder:"TEXT" help:"What to show instead of a secret (default ***)."`
 }
 
 // Run answers requests from standard input until it ends.

@@ -17,9 +17,9 @@ import (
 // WatchFlags are the flags of exec that set what happens when secrets change.
 type WatchFlags struct {
 	Watch    bool   `help:"Restart the command when a secret that it was given changes. Coffer stays running in front of it."`
-	Interval string `placeholder:"TIME" help:"How often to check for changes, with --watch (default 30s)."`
-	OnChange string `placeholder:"ACTION" help:"What to do about a change, with --watch: restart, exit, or signal:NAME (default restart)."`
-	Grace    string `placeholder:"TIME" help:"How long the command may take to end after SIGTERM, with --watch, before it is killed (default 10s)."`
+	Interval string `filled:"" placeholder:"TIME" help:"How often to check for changes, with --watch (default 30s)."`
+	OnChange string `filled:"" placeholder:"ACTION" help:"What to do about a change, with --watch: restart, exit, or signal:NAME (default restart)."`
+	Grace    string `filled:"" placeholder:"TIME" help:"How long the command may take to end after SIGTERM, with --watch, before it is killed (default 10s)."`
 }
 
 // setWatch checks the flags, and sets how p is watched.
