@@ -9,13 +9,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/coffer-secrets/coffer/internal/plainfile"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -24,6 +23,8 @@ const DefaultName = "coffer.lock"
 
 // MaxSize is the size limit of a file, in bytes: about 30,000 secrets.
 const MaxSize = 4 << 20
+
+const tooLarge = "it is larger than 4 MiB"
 
 const (
 	header        = "coffer-lock 1"
@@ -78,20 +79,13 @@ func (f File) Of(service string) map[string]Entry {
 // Read reads a lock file. The error of one that is invalid, or isn't a plain file, is [store.ErrInvalid], and names
 // the line. It never waits for a pipe.
 func Read(name string) (File, error) {
-	file, err := os.OpenFile(name, os.O_RDONLY|noWait, 0)
-	if err != nil {
-		return File{}, err
-	}
-	defer func() { _ = file.Close() }()
-	info, err := file.Stat()
+	body, err := plainfile.Read(name, MaxSize)
 	switch {
+	case errors.Is(err, plainfile.ErrNotPlain):
+		return File{}, &Error{File: name, Reason: plainfile.ErrNotPlain.Error()}
+	case errors.Is(err, plainfile.ErrTooLarge):
+		return File{}, &Error{File: name, Reason: tooLarge}
 	case err != nil:
-		return File{}, err
-	case !info.Mode().IsRegular():
-		return File{}, &Error{File: name, Reason: "it is not a plain file"}
-	}
-	body, err := io.ReadAll(io.LimitReader(file, MaxSize+1))
-	if err != nil {
 		return File{}, err
 	}
 	f, err := Parse(body)
@@ -126,7 +120,7 @@ func (*Error) Hint() string { return "coffer lock SERVICE... -o FILE writes a ne
 // of Windows, and the lines of secrets in any order. Everything else is an [*Error].
 func Parse(body []byte) (File, error) {
 	if len(body) > MaxSize {
-		return File{}, &Error{Reason: fmt.Sprintf("it is larger than %d MiB", MaxSize>>20)}
+		return File{}, &Error{Reason: tooLarge}
 	}
 	p := parser{seen: map[store.ID]bool{}, keys: map[string]int{}}
 	for text := range bytes.Lines(body) {

@@ -108,16 +108,7 @@ func (c *Cache) inKeyring() *age.X25519Identity {
 
 // identityInFile reads the identity of the file. Errors: [fs.ErrNotExist], [ErrDamaged], [ErrOwner].
 func (c *Cache) identityInFile() (*age.X25519Identity, error) {
-	info, err := os.Lstat(c.o.KeyFile)
-	switch {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, ErrDamaged
-	case !ownedByCaller(info):
-		return nil, ErrOwner
-	}
-	text, err := os.ReadFile(c.o.KeyFile)
+	text, err := readOwn(c.o.KeyFile)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ package offline
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -23,6 +24,7 @@ import (
 	"filippo.io/age"
 
 	"github.com/coffer-secrets/coffer/internal/outfile"
+	"github.com/coffer-secrets/coffer/internal/plainfile"
 	"github.com/coffer-secrets/coffer/internal/strictjson"
 	"github.com/coffer-secrets/coffer/store"
 )
@@ -167,8 +169,11 @@ func remove(path string) (bool, error) {
 
 // open opens a file. sealed says where the identity is that opened it.
 func (c *Cache) open(path string) (found *Copy, sealed string, err error) {
-	body, err := c.read(path)
-	if err != nil {
+	body, err := readOwn(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, "", ErrNone
+	case err != nil:
 		return nil, "", err
 	}
 	identities, err := c.identities()
@@ -205,24 +210,25 @@ func decrypt(body []byte, id age.Identity) ([]byte, error) {
 	return plain, nil
 }
 
-// read returns the bytes of a file of ours.
-func (c *Cache) read(path string) ([]byte, error) {
-	info, err := os.Lstat(path)
+// readOwn returns the bytes of a file of the caller. Errors: [fs.ErrNotExist], [ErrDamaged], [ErrOwner].
+func readOwn(path string) ([]byte, error) {
+	body, err := plainfile.ReadItself(path, maxSize, checkOwner)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, ErrNone
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular() || info.Size() > maxSize: // a pipe would be waited for
+	case errors.Is(err, plainfile.ErrLink), errors.Is(err, plainfile.ErrNotPlain), errors.Is(err, plainfile.ErrTooLarge):
 		return nil, ErrDamaged
-	case !ownedByCaller(info):
-		return nil, ErrOwner
-	}
-	body, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) { // deleted since
-		return nil, ErrNone
+	case errors.Is(err, fs.ErrPermission): // to open it: it may be somebody else's
+		if info, failed := os.Lstat(path); failed == nil {
+			err = cmp.Or(checkOwner(info), err)
+		}
 	}
 	return body, err
+}
+
+func checkOwner(info fs.FileInfo) error {
+	if !plainfile.OwnedByCaller(info) {
+		return ErrOwner
+	}
+	return nil
 }
 
 // makeDirectory creates the directory of the copies. In the home directory of another user, as with sudo,
@@ -230,7 +236,7 @@ func (c *Cache) read(path string) ([]byte, error) {
 func (c *Cache) makeDirectory() error {
 	for above := filepath.Dir(c.o.Dir); ; above = filepath.Dir(above) {
 		info, err := os.Stat(above)
-		if err == nil && !ownedByCaller(info) {
+		if err == nil && !plainfile.OwnedByCaller(info) {
 			return &fs.PathError{Op: "use", Path: above, Err: ErrOwner}
 		}
 		if err == nil || above == filepath.Dir(above) {
@@ -244,7 +250,7 @@ func (c *Cache) makeDirectory() error {
 	switch {
 	case err != nil:
 		return err
-	case !info.IsDir() || !ownedByCaller(info):
+	case !info.IsDir() || !plainfile.OwnedByCaller(info):
 		return &fs.PathError{Op: "use", Path: c.o.Dir, Err: ErrOwner}
 	case info.Mode().Perm() != 0o700:
 		return os.Chmod(c.o.Dir, 0o700) //nolint:gosec // a directory

@@ -4,16 +4,9 @@ package offline
 
 import (
 	"errors"
-	"io/fs"
 	"os"
 	"syscall"
 )
-
-// ownedByCaller reports whether a file belongs to the effective user of this process.
-func ownedByCaller(info fs.FileInfo) bool {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && int(stat.Uid) == os.Geteuid()
-}
 
 // lock waits for the lock of a file, which it creates.
 func lock(path string) (unlock func(), err error) {

@@ -1,15 +1,10 @@
 package offline
 
 import (
-	"io/fs"
 	"os"
 
 	"golang.org/x/sys/windows"
 )
-
-// ownedByCaller is always true: here the owner and the permissions are in the access control list, which
-// a new file inherits from its directory.
-func ownedByCaller(fs.FileInfo) bool { return true }
 
 // lock waits for the lock of a file, which it creates.
 func lock(path string) (unlock func(), err error) {

@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/coffer-secrets/coffer/internal/plainfile"
 )
 
 // The errors of [Write]; test with errors.Is.
@@ -74,7 +76,7 @@ func Update(path string, data []byte) (changed bool, err error) {
 // unchanged reports whether a file is as Write would make it.
 func unchanged(path string, data []byte) bool {
 	info, err := os.Lstat(path)
-	if err != nil || !info.Mode().IsRegular() || info.Size() != int64(len(data)) || !ownedByCaller(info) || !onlyForOwner(info) {
+	if err != nil || !info.Mode().IsRegular() || info.Size() != int64(len(data)) || !plainfile.OwnedByCaller(info) || !onlyForOwner(info) {
 		return false
 	}
 	old, err := os.ReadFile(path)
@@ -99,7 +101,7 @@ func checkTarget(dir *os.Root, path, name string) error {
 		return pathError(path, errIsDirectory)
 	case !info.Mode().IsRegular():
 		return pathError(path, ErrSpecial)
-	case !ownedByCaller(info):
+	case !plainfile.OwnedByCaller(info):
 		return pathError(path, ErrOwner)
 	}
 	return nil

@@ -7,11 +7,8 @@ import (
 	"os"
 )
 
-// ownedByCaller is always true: here the owner and the permissions are in the access control list,
-// which a new file inherits from its directory.
-func ownedByCaller(fs.FileInfo) bool { return true }
-
-// onlyForOwner is always true, for the same reason.
+// onlyForOwner is always true: here the permissions are in the access control list, which a new file
+// inherits from its directory.
 func onlyForOwner(fs.FileInfo) bool { return true }
 
 // checkDirectory checks nothing here, for the same reason.

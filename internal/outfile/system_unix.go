@@ -10,12 +10,6 @@ import (
 	"syscall"
 )
 
-// ownedByCaller reports whether a file belongs to the effective user of this process.
-func ownedByCaller(info fs.FileInfo) bool {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && int(stat.Uid) == os.Geteuid()
-}
-
 // onlyForOwner reports whether a file has the mode that Write gives it.
 func onlyForOwner(info fs.FileInfo) bool { return info.Mode() == 0o600 }
 

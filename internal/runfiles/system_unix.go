@@ -8,13 +8,14 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/coffer-secrets/coffer/internal/plainfile"
 )
 
 // private reports whether a directory belongs to the effective user of this process, and nobody else can
 // use it.
 func private(info fs.FileInfo) bool {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && int(stat.Uid) == os.Geteuid() && info.Mode().Perm()&0o077 == 0
+	return plainfile.OwnedByCaller(info) && info.Mode().Perm()&0o077 == 0
 }
 
 // lock locks a directory until the file is closed, also by those that share it. The error is there at once

@@ -9,10 +9,14 @@ import (
 	"time"
 
 	"github.com/coffer-secrets/coffer/internal/app"
+	"github.com/coffer-secrets/coffer/internal/plainfile"
 )
 
 // trialAge is how long doctor uses the results of an init. init always tries again.
 const trialAge = 30 * 24 * time.Hour
+
+// maxTrialSize is more bytes than a file of results has.
+const maxTrialSize = 64 << 10
 
 // trialFile is the file with the results of init's trials on a server other than AWS.
 type trialFile struct {
@@ -60,10 +64,7 @@ func TrialResults(a *app.App, s *Site) map[string]string {
 	if s.Other == "" || path == "" {
 		return nil
 	}
-	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() { // reading a FIFO would block
-		return nil
-	}
-	text, err := os.ReadFile(path)
+	text, err := plainfile.Read(path, maxTrialSize)
 	if err != nil {
 		return nil
 	}

@@ -6,11 +6,11 @@ package locate
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
+	"github.com/coffer-secrets/coffer/internal/plainfile"
 	"github.com/coffer-secrets/coffer/internal/project"
 )
 
@@ -60,68 +60,42 @@ func (e *RefusedError) Error() string { return e.Path + " isn't used: " + e.Reas
 // Read returns the content of a file that was found. The error is a [*RefusedError] if the file isn't
 // plain, or could be changed by another user.
 func Read(path string, user User) ([]byte, error) {
-	f, info, err := open(path, noFollow)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
+	body, err := plainfile.ReadItself(path, project.MaxBytes, func(info fs.FileInfo) error { return checkOwner(path, info, user) })
+	return body, explain(path, err)
+}
+
+// ReadNamed returns the content of a file that was named on the command line: whoever names it trusts it.
+func ReadNamed(path string) ([]byte, error) {
+	body, err := plainfile.Read(path, project.MaxBytes)
+	return body, explain(path, err)
+}
+
+// checkOwner returns a [*RefusedError] if another user could change the file, or replace it in its directory.
+func checkOwner(path string, info fs.FileInfo, user User) error {
 	dir := filepath.Dir(path)
 	dirInfo, err := os.Stat(dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	reason, err := foreignReason(path, info, "it", user)
 	if reason == "" && err == nil {
 		reason, err = foreignReason(dir, dirInfo, "its directory "+dir, user)
 	}
+	if err == nil && reason != "" {
+		err = &RefusedError{path, reason, true}
+	}
+	return err
+}
+
+// explain makes a [*RefusedError] of why a file isn't read.
+func explain(path string, err error) error {
 	switch {
-	case err != nil:
-		return nil, err
-	case reason != "":
-		return nil, &RefusedError{path, reason, true}
+	case errors.Is(err, plainfile.ErrLink):
+		return &RefusedError{path, plainfile.ErrLink.Error(), true}
+	case errors.Is(err, plainfile.ErrNotPlain):
+		return &RefusedError{Path: path, Reason: plainfile.ErrNotPlain.Error()}
+	case errors.Is(err, plainfile.ErrTooLarge):
+		return &RefusedError{Path: path, Reason: fmt.Sprintf("it is longer than %d bytes", project.MaxBytes)}
 	}
-	return limited(f, path)
-}
-
-// ReadNamed returns the content of a file that was named on the command line: whoever names it trusts it.
-func ReadNamed(path string) ([]byte, error) {
-	f, _, err := open(path, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	return limited(f, path)
-}
-
-// open opens a plain file. It never waits for a pipe.
-func open(path string, flags int) (*os.File, fs.FileInfo, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|noWait|flags, 0)
-	if isLink(err) {
-		return nil, nil, &RefusedError{path, "it is a symbolic link", true}
-	}
-	if err != nil {
-		// A socket can't even be opened, and a directory can't on Windows.
-		if info, failed := os.Lstat(path); failed == nil && !info.Mode().IsRegular() && info.Mode()&fs.ModeSymlink == 0 {
-			return nil, nil, &RefusedError{Path: path, Reason: "it is not a plain file"}
-		}
-		return nil, nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = &RefusedError{Path: path, Reason: "it is not a plain file"}
-	}
-	if err != nil {
-		_ = f.Close()
-		return nil, nil, err
-	}
-	return f, info, nil
-}
-
-// limited reads a file that has at most the size of a project's file.
-func limited(f io.Reader, path string) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(f, project.MaxBytes+1))
-	if err == nil && len(body) > project.MaxBytes {
-		err = &RefusedError{Path: path, Reason: fmt.Sprintf("it is longer than %d bytes", project.MaxBytes)}
-	}
-	return body, err
+	return err
 }

@@ -3,19 +3,10 @@
 package locate
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"syscall"
 )
-
-const (
-	noFollow = syscall.O_NOFOLLOW
-	noWait   = syscall.O_NONBLOCK
-)
-
-// isLink reports whether a file wasn't opened because it is a link. FreeBSD says EMLINK.
-func isLink(err error) bool { return errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.EMLINK) }
 
 // foreignReason returns why a file or a directory is not only the caller's; "" if it is. Root's is as good:
 // root may change everything.

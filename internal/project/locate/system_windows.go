@@ -7,13 +7,6 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-const (
-	noFollow = windows.FILE_FLAG_OPEN_REPARSE_POINT // opens a link itself, which is not a plain file
-	noWait   = 0
-)
-
-func isLink(error) bool { return false }
-
 // foreignReason returns why a file or a directory is not the caller's; "" if it is. That of administrators
 // and of the system is as good: they may change everything. This is compiled, and not tested.
 func foreignReason(path string, _ fs.FileInfo, what string, _ User) (string, error) {
