@@ -5,9 +5,11 @@ package cmd_test
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/testing/s3test"
@@ -127,8 +129,42 @@ func TestWhoamiTellsWhichAliasesWork(t *testing.T) {
 	if got.exit != 0 || !strings.Contains(got.stdout, `"alias": "alias/app"`) || !strings.Contains(got.stdout, `"state": "Enabled"`) {
 		t.Errorf("exit code %d\n%s%s", got.exit, got.stdout, got.stderr)
 	}
-	got = b.run("whoami --json --kms-key-alias alias/none", "")
-	if got.exit != 0 || !strings.Contains(got.stdout, `"state": "unknown"`) || !strings.Contains(got.stderr, "can't check with KMS whether the key of alias/none works: ") {
-		t.Errorf("exit code %d\n%s%s", got.exit, got.stdout, got.stderr)
+	for alias, want := range map[string]struct {
+		note string
+		args string
+		env  []string
+	}{
+		"alias/none":  {"coffer: alias/none doesn't exist; coffer init --kms-key-alias alias/none creates it\n", " --kms-key-alias alias/none", nil},
+		"alias/other": {"coffer: alias/other doesn't exist; coffer init creates it\n", "", []string{"COFFER_KMS_KEY_ALIAS=alias/other"}},
+		"alias/moved": {
+			"coffer: the key of alias/moved in the configuration file doesn't exist: arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000\n", "",
+			[]string{"COFFER_CONFIG=" + b.scratch("moved.yaml", "keys:\n  alias/moved: arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000\n")},
+		},
+	} {
+		other := &bench{T: t, env: append(slices.Clone(b.env), want.env...)}
+		got = other.run("whoami --json"+want.args, "")
+		if got.exit != 0 || !strings.Contains(got.stdout, `"alias": "`+alias+`"`) || !strings.Contains(got.stdout, `"state": "unknown"`) || got.stderr != want.note {
+			t.Errorf("exit code %d\n%s%s", got.exit, got.stdout, got.stderr)
+		}
+	}
+}
+
+// STS and KMS are asked at the same time, so that servers which aren't there cost the time of one.
+func TestWhoamiTellsThatNoServerIsReached(t *testing.T) {
+	t.Parallel()
+	nobody := closed(t)
+	b := atEndpoint(t, "http://"+nobody, "COFFER_TIMEOUT=")
+	start := time.Now()
+	got := b.run("whoami", "")
+	if took := time.Since(start); got.exit != 0 || took > 5*time.Second {
+		t.Errorf("exit code %d after %v\n%s", got.exit, took, got.stderr)
+	}
+	want := "coffer: STS can't be reached at " + nobody + " (connection refused); showing the access key id instead\n" +
+		"coffer: can't check with KMS whether the key of alias/app works: KMS can't be reached at " + nobody + " (connection refused); coffer policy check tries it\n"
+	if !strings.HasSuffix(got.stderr, want) {
+		t.Errorf("%q; want %q at the end", got.stderr, want)
+	}
+	if got = b.run("whoami --timeout 1s", ""); got.exit != 6 || !strings.Contains(got.stderr, "gave up: no progress for 1s") || strings.Contains(got.stderr, "context canceled") {
+		t.Errorf("with a timeout: exit code %d\n%s", got.exit, got.stderr)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/awsconf"
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/internal/render"
 )
 
@@ -63,7 +64,25 @@ func (w *whoamiJSON) askSTS(ctx context.Context, a *app.App, s *app.Settings) er
 	if err != nil {
 		return err
 	}
-	caller, err := awsconf.Identity(ctx, cfg)
+	// The credentials come first: for a role with MFA a person is asked, who may take their time.
+	if _, err := awsconf.Credentials(ctx, cfg); err != nil {
+		return err
+	}
+	b := s.Kind()
+	if b.KMS {
+		w.KMSKeyAlias = s.KMSKeyAlias.Value
+	}
+	var caller awsconf.Caller
+	var notes []string
+	err = pace.All(ctx, func(ctx context.Context) (err error) {
+		caller, err = awsconf.Identity(ctx, cfg)
+		return err
+	}, func(ctx context.Context) (err error) {
+		if b.KMS {
+			notes, err = w.askKMS(ctx, s, cfg)
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -78,14 +97,12 @@ func (w *whoamiJSON) askSTS(ctx context.Context, a *app.App, s *app.Settings) er
 		at := caller.Expires.UTC().Truncate(time.Second)
 		w.Expires = &at
 	}
-	services := []string{s.Kind().Service}
-	b := s.Kind()
+	for _, text := range notes {
+		a.Note("%s", text)
+	}
+	services := []string{b.Service}
 	if b.Bucket {
 		w.Bucket = s.Bucket.Value
-	}
-	if b.KMS {
-		w.KMSKeyAlias = s.KMSKeyAlias.Value
-		w.askKMS(ctx, a, s, cfg)
 	}
 	if b.Bucket && b.KMS { // Parameter Store calls KMS itself
 		services = append(services, "KMS")

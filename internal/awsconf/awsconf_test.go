@@ -260,18 +260,20 @@ func TestIdentity(t *testing.T) {
 	})
 	t.Run("is the access key id without STS", func(t *testing.T) {
 		server := simulator(t, s3test.Options{Quirks: s3test.MinIO()})
-		wantKeyID(t, load(t, awsconf.Options{EndpointURL: server.URL}))
+		wantKeyID(t, load(t, awsconf.Options{EndpointURL: server.URL}), "STS reported no identity: ")
 	})
 	t.Run("is the access key id when STS is not there", func(t *testing.T) {
 		simulator(t, s3test.Options{})
 		server := httptest.NewServer(http.NotFoundHandler())
 		server.Close()
-		wantKeyID(t, load(t, awsconf.Options{EndpointURL: server.URL, Retries: 1}))
+		for _, attempts := range []int{1, 0} { // 0: ended by the time, while it waits for an attempt
+			wantKeyID(t, load(t, awsconf.Options{EndpointURL: server.URL, Retries: attempts}), "STS can't be reached at "+server.Listener.Addr().String()+" (connection refused)")
+		}
 	})
 	t.Run("is the access key id when STS is silent", func(t *testing.T) {
 		server := simulator(t, s3test.Options{})
 		server.Fault(func(s3test.Request) *s3test.Fault { return &s3test.Fault{Kind: s3test.Hang} })
-		wantKeyID(t, load(t, awsconf.Options{EndpointURL: server.URL}))
+		wantKeyID(t, load(t, awsconf.Options{EndpointURL: server.URL}), "STS reported no identity: ")
 	})
 	t.Run("needs credentials", func(t *testing.T) {
 		server := simulator(t, s3test.Options{})
@@ -283,11 +285,11 @@ func TestIdentity(t *testing.T) {
 	})
 }
 
-func wantKeyID(t *testing.T, cfg aws.Config) {
+func wantKeyID(t *testing.T, cfg aws.Config, note string) {
 	t.Helper()
 	caller, err := awsconf.Identity(t.Context(), cfg)
-	if err != nil || caller.Name != s3test.AdminKeyID || !strings.HasPrefix(caller.Note, "STS reported no identity: ") {
-		t.Errorf("%+v, error %v, want the access key id and a note", caller, err)
+	if err != nil || caller.Name != s3test.AdminKeyID || !strings.HasPrefix(caller.Note, note) {
+		t.Errorf("%+v, error %v, want the access key id and a note: %s", caller, err, note)
 	}
 }
 

@@ -24,10 +24,9 @@ type Caller struct {
 	Note    string    // why Name isn't an ARN; untrusted text that must be escaped; otherwise ""
 }
 
-// Identity asks STS who the caller is, for at most three seconds after the credentials are there. A
-// private network may not reach STS, and other servers may not have it (facts.md, sections 7 and
-// 9). The error is [store.ErrConfiguration] without credentials, or the context's.
-func Identity(ctx context.Context, cfg aws.Config) (Caller, error) {
+// Credentials returns what the credentials tell about their owner, with the access key id as the name. The
+// error is [store.ErrConfiguration] without credentials, or the context's.
+func Credentials(ctx context.Context, cfg aws.Config) (Caller, error) {
 	credentials, err := cfg.Credentials.Retrieve(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -42,12 +41,24 @@ func Identity(ctx context.Context, cfg aws.Config) (Caller, error) {
 	if credentials.CanExpire {
 		caller.Expires = credentials.Expires
 	}
+	return caller, nil
+}
+
+// Identity asks STS who the caller is, for at most three seconds after the credentials are there. A
+// private network may not reach STS, and other servers may not have it (facts.md, sections 7 and
+// 9). The error is that of [Credentials], or the context's.
+func Identity(ctx context.Context, cfg aws.Config) (Caller, error) {
+	caller, err := Credentials(ctx, cfg)
+	if err != nil {
+		return caller, err
+	}
 	if err := NoSTS(cfg); err != nil {
 		caller.Note = err.Error()
 		return caller, nil
 	}
 	limited, cancel := context.WithTimeout(ctx, identityTimeout)
 	defer cancel()
+	limited, miss := recordMiss(limited)
 	answer, err := STS(cfg).GetCallerIdentity(limited, &sts.GetCallerIdentityInput{})
 	switch {
 	case err == nil && aws.ToString(answer.Arn) != "":
@@ -58,7 +69,9 @@ func Identity(ctx context.Context, cfg aws.Config) (Caller, error) {
 	case err == nil:
 		err = errors.New("the response has no ARN")
 	}
-	caller.Note = "STS reported no identity: " + answerOf(err)
+	if caller.Note = NotReached("STS", miss.explain(limited, err)); caller.Note == "" {
+		caller.Note = "STS reported no identity: " + answerOf(err)
+	}
 	return caller, nil
 }
 

@@ -70,9 +70,10 @@ func NewKeys(cfg aws.Config) *Keys {
 
 // Describe returns the key that an alias name, alias ARN, key id or key ARN currently refers to.
 func (k *Keys) Describe(ctx context.Context, key string) (KeyInfo, error) {
-	answer, err := k.client.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: aws.String(key)})
+	recorded, miss := recordMiss(ctx)
+	answer, err := k.client.DescribeKey(recorded, &kms.DescribeKeyInput{KeyId: aws.String(key)})
 	if err != nil {
-		return KeyInfo{}, k.fail(ctx, "describing key "+key, err)
+		return KeyInfo{}, k.fail(ctx, "describing key "+key, miss.explain(ctx, err))
 	}
 	m := answer.KeyMetadata
 	if m == nil || aws.ToString(m.Arn) == "" {
@@ -157,7 +158,9 @@ func accountOf(caller string) string {
 }
 
 func (k *Keys) fail(ctx context.Context, doing string, err error) error {
+	var miss *ContactError
 	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded) && errors.As(err, &miss):
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return fmt.Errorf("%s: no answer in time: %w", doing, store.ErrUnavailable)
 	case ctx.Err() != nil:

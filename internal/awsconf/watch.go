@@ -109,18 +109,19 @@ func (o *operation) answered(ctx context.Context, to *url.URL, r *smithyhttp.Res
 		if to.Scheme == "http" && !o.contacts.hasMet(to.Host) && brokeOff(err) && speaksTLS(ctx, to.Host) {
 			err = &smithyhttp.RequestSendError{Err: errOnlyTLS}
 		}
-		err = o.missed(to.Host, err)
+		err = o.missed(ctx, to.Host, err)
 		o.wait.Lost(reason(err), false, true)
 		o.wait.Attempt(to.Host, o.n, o.of(o.n))
 		return err
 	}
 	if refused := refusalBefore(r); refused != nil {
 		_ = r.Body.Close()
-		err := o.missed(to.Host, refused)
+		err := o.missed(ctx, to.Host, refused)
 		o.wait.Lost(reason(err), true, false)
 		return err
 	}
 	o.contacts.met(to.Host)
+	newestMiss(ctx).Store(nil)
 	if o.limited {
 		o.misses, o.limited = misses{}, false
 		o.wait.Attempt(to.Host, o.n, o.attempts)
@@ -136,15 +137,17 @@ func (o *operation) answered(ctx context.Context, to *url.URL, r *smithyhttp.Res
 }
 
 // missed classifies an attempt that may not have reached its server.
-func (o *operation) missed(host string, err error) error {
+func (o *operation) missed(ctx context.Context, host string, err error) error {
 	at := time.Now() //nolint:forbidigo // for the time since the first failure, on the monotonic clock
 	if o.misses.n++; o.misses.n == 1 {
 		o.misses.since = at
 	}
 	err = o.contacts.classify(host, o.misses, at, err)
 	var contact *ContactError
-	o.limited = errors.As(err, &contact) && contact.soon
-	if !o.limited {
+	if errors.As(err, &contact) {
+		newestMiss(ctx).Store(contact)
+	}
+	if o.limited = contact != nil && contact.soon; !o.limited {
 		o.misses = misses{}
 	}
 	return err
