@@ -218,8 +218,8 @@ func TestMCPEndsWithItsInput(t *testing.T) {
 	}{
 		{line: "mcp"},
 		{line: "mcp", in: requests([2]string{"keys", `{"service":"api"}`}, [2]string{"keys", `{"service":"web"}`}), stdout: `{"keys":["url"],"service":"api"}`, stderr: `keys: service "web" has no secrets`},
-		{line: "mcp", in: "GET / HTTP/1.1\r\n\r\n", exit: 1, stderr: "the client broke the connection: invalid character 'G'"},
-		{line: "mcp", in: `{"jsonrpc":"2.0"` + strings.Repeat(" ", 20<<20), exit: 1, stderr: "the client broke the connection: "},
+		{line: "mcp", in: "GET / HTTP/1.1\r\n\r\n", stdout: `"id":null,"error":{"code":-32700,`, stderr: "a line of the client is refused: Parse error: the line is not JSON"},
+		{line: "mcp", in: `{"jsonrpc":"2.0"` + strings.Repeat(" ", 20<<20), exit: 1, stderr: "the client broke the connection: a line is longer than 16 MiB"},
 		{line: "mcp --allow x", exit: 2, stderr: "coffer mcp SERVICE... --allow COMMAND"},
 		{line: "mcp api --allow a|b", exit: 2, stderr: "no shell runs it"},
 		{line: "mcp api --allow a --time-limit 0s", exit: 2, stderr: "--time-limit"},

@@ -77,12 +77,12 @@ func Serve(ctx context.Context, a *app.App, in io.ReadCloser, out io.WriteCloser
 	broken := make(chan os.Signal, 1) // without it, a write to a client that is gone would end this process, and no command
 	signal.Notify(broken, syscall.SIGPIPE)
 	defer signal.Stop(broken)
-	input := &input{ReadCloser: in}
-	err := s.mcp.Run(ctx, &transport{&mcp.IOTransport{Reader: input, Writer: out}, stop})
+	l := newLines(in, out, func(why string) { a.SayFailed("a line of the client is refused: %s", why) })
+	err := s.mcp.Run(ctx, &transport{l, stop})
 	switch {
 	case ctx.Err() != nil:
 		return &app.ExitError{Code: app.ExitInterrupted, Err: term.ErrInterrupted} // without what was changed: commands may have changed anything
-	case err == nil, input.ended.Load() && (errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe)): // it doesn't wait for its last answers
+	case err == nil, l.ended.Load() && (errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe)): // it doesn't wait for its last answers
 		return nil
 	}
 	return fmt.Errorf("the client broke the connection: %w", err)

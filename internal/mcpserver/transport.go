@@ -6,45 +6,31 @@ import (
 	"errors"
 	"io"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// transport is a transport whose end of input waits for the answers to what was asked before it. Without
-// it the SDK (v1.8.0) drops them, so that `coffer mcp <requests` would print nothing.
+// transport is a transport that goes on after a line that is no message, and whose end of input waits for the
+// answers to what was asked before it. Without it the SDK (v1.8.0) ends at such a line, and drops those
+// answers: `coffer mcp <requests` would print nothing.
 type transport struct {
-	mcp.Transport
+	lines *lines
 	ended func() // called when no more can be read
 }
 
 // Connect implements [mcp.Transport].
 func (t *transport) Connect(ctx context.Context) (mcp.Connection, error) {
-	inner, err := t.Transport.Connect(ctx)
-	c := &connection{Connection: inner, ended: t.ended, open: map[jsonrpc.ID]bool{}, answered: make(chan struct{}, 1)}
+	inner, err := t.lines.connect(ctx)
+	c := &connection{Connection: inner, lines: t.lines, ended: t.ended, open: map[jsonrpc.ID]bool{}, answered: make(chan struct{}, 1)}
 	c.usable, c.close = context.WithCancel(ctx)
 	return c, err
 }
 
-// input notes its end.
-type input struct {
-	io.ReadCloser
-	ended atomic.Bool
-}
-
-// Read implements [io.Reader].
-func (i *input) Read(p []byte) (int, error) {
-	n, err := i.ReadCloser.Read(p)
-	if errors.Is(err, io.EOF) {
-		i.ended.Store(true)
-	}
-	return n, err
-}
-
 type connection struct {
 	mcp.Connection
+	lines  *lines
 	ended  func()
 	usable context.Context //nolint:containedctx // of the connection: it ends when no more answers can be written
 	close  context.CancelFunc
@@ -56,7 +42,7 @@ type connection struct {
 
 // Read implements [mcp.Connection].
 func (c *connection) Read(ctx context.Context) (jsonrpc.Message, error) {
-	message, err := c.Connection.Read(ctx)
+	message, err := c.next(ctx)
 	if err != nil {
 		c.ended()
 		c.wait()
@@ -71,6 +57,20 @@ func (c *connection) Read(ctx context.Context) (jsonrpc.Message, error) {
 		delete(c.open, canceledBy(request)) // a request that is canceled may get no answer
 	}
 	return message, nil
+}
+
+// next returns the next message. It refuses JSON that is none: for the SDK that is an error of the connection.
+func (c *connection) next(ctx context.Context) (jsonrpc.Message, error) {
+	for {
+		message, err := c.Connection.Read(ctx)
+		var input *inputError
+		if err == nil || ctx.Err() != nil || errors.Is(err, io.EOF) || errors.As(err, &input) {
+			return message, err
+		}
+		if err := c.lines.refuse(jsonrpc.CodeInvalidRequest, "Invalid Request: the line is not a JSON-RPC 2.0 message"); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // canceledBy returns the request that a notification cancels.
