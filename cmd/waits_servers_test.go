@@ -75,17 +75,6 @@ func resets(c net.Conn) {
 	_ = c.(*net.TCPConn).SetLinger(0)
 }
 
-// closed is a port on which nothing listens.
-func closed(t *testing.T) (host string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = l.Close()
-	return l.Addr().String()
-}
-
 // tlsServer is one with a certificate that only who has bundle accepts.
 func tlsServer(t *testing.T) (s *httptest.Server, bundle string) {
 	t.Helper()
