@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,11 +22,7 @@ type AtFlag struct {
 }
 
 // use makes a read the services as they were at --at, if it is given.
-func (f AtFlag) use(a *app.App, services []string, allowEmpty bool) error {
-	return f.wrap(a, services, asof.Options{AllowEmpty: allowEmpty})
-}
-
-func (f AtFlag) wrap(a *app.App, services []string, o asof.Options) error {
+func (f AtFlag) use(a *app.App, services []string, o asof.Options) error {
 	if f.At == "" {
 		return nil
 	}
@@ -75,7 +73,11 @@ func (c *ExecCmd) versions(a *app.App, p *app.Project) ([]string, error) {
 	case c.At != "" && c.Locked != "":
 		return nil, app.Usage("--at and --locked can't be used together")
 	case c.At != "":
-		return c.Services, c.use(a, services, c.AllowEmpty)
+		o := asof.Options{AllowEmpty: c.AllowEmpty}
+		if p == nil && !c.Resolve && len(c.ResolveSecret) == 0 { // else secrets are used that the filters leave out
+			o.Needs = c.needs(c.ReadFlags)
+		}
+		return c.Services, c.use(a, services, o)
 	case c.Locked == "":
 		return c.Services, nil
 	}
@@ -99,34 +101,54 @@ func (f VersionFlags) lock(a *app.App, services []string, rules environ.Rules) (
 		services = file.Services
 		a.Note("%s: %s", f.Locked, strings.Join(services, ", "))
 	}
-	needed := map[store.ID]bool{}
+	needed := map[string]map[string]bool{}
 	var named []string
 	for _, name := range services {
 		if service, err := store.Match("service", name, file.Services); err == nil {
 			name = service
 		}
-		layer := environ.Layer{Service: name}
-		for key := range file.Of(name) {
-			layer.Vars = append(layer.Vars, environ.Var{Key: key})
-		}
-		rules.AllowUnmatched = true // of this service alone
-		selected, _, err := environ.Select([]environ.Layer{layer}, rules)
-		if err != nil {
+		if needed[name], err = selectedKeys(name, slices.Collect(maps.Keys(file.Of(name))), rules); err != nil {
 			return nil, err
-		}
-		for _, v := range selected[0].Vars {
-			needed[store.ID{Service: name, Key: v.Key}] = true
 		}
 		named = append(named, name)
 	}
 	a.Wrap = func(s store.Store) (store.Store, error) {
-		locked, err := lockfile.Use(s, file, func(id store.ID) bool { return needed[id] })
+		locked, err := lockfile.Use(s, file, func(id store.ID) bool { return needed[id.Service][id.Key] })
 		if err != nil {
 			return nil, err
 		}
 		return locked, nil
 	}
 	return named, nil
+}
+
+// needs is for [asof.Options]: the secrets that the filters select; all if there are no filters, or if keys are
+// required, filtered or not.
+func (f EnvFlags) needs(r app.ReadFlags) func(service string, keys []string) (map[string]bool, error) {
+	if len(f.Only)+len(f.Except)+len(f.Skip) == 0 || len(r.Require) > 0 {
+		return nil
+	}
+	return func(service string, keys []string) (map[string]bool, error) {
+		return selectedKeys(service, keys, f.rules())
+	}
+}
+
+// selectedKeys returns which keys of a service the rules select.
+func selectedKeys(service string, keys []string, rules environ.Rules) (map[string]bool, error) {
+	layer := environ.Layer{Service: service}
+	for _, key := range keys {
+		layer.Vars = append(layer.Vars, environ.Var{Key: key})
+	}
+	rules.AllowUnmatched = true // of this service alone
+	selected, _, err := environ.Select([]environ.Layer{layer}, rules)
+	if err != nil {
+		return nil, err
+	}
+	wanted := map[string]bool{}
+	for _, v := range selected[0].Vars {
+		wanted[v.Key] = true
+	}
+	return wanted, nil
 }
 
 // readLock reads a lock file. One that is missing is [store.ErrNotFound].

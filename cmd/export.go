@@ -10,6 +10,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/environ"
 	"github.com/coffer-secrets/coffer/internal/app"
+	"github.com/coffer-secrets/coffer/internal/asof"
 	"github.com/coffer-secrets/coffer/internal/formats"
 	"github.com/coffer-secrets/coffer/internal/outfile"
 	"github.com/coffer-secrets/coffer/store"
@@ -36,7 +37,7 @@ func (c *ExportCmd) Run(ctx context.Context, a *app.App) error {
 	case c.Prefix != "" && !variables:
 		return app.Usage("--prefix can't be used with %s: it is for formats that print variables", c.Format)
 	}
-	if err := c.use(a, c.Services, c.AllowEmpty); err != nil {
+	if err := c.use(a, c.Services, asof.Options{AllowEmpty: c.AllowEmpty, Needs: c.needs(c.ReadFlags)}); err != nil {
 		return err
 	}
 	all, err := a.LoadComplete(ctx, c.Services, c.ReadFlags)
@@ -144,7 +145,7 @@ func (c *EnvCmd) Run(ctx context.Context, a *app.App) error {
 	case c.EscapeStrings:
 		format = "shell-escaped"
 	}
-	if err := c.use(a, c.Services, c.AllowEmpty); err != nil {
+	if err := c.use(a, c.Services, asof.Options{AllowEmpty: c.AllowEmpty, Needs: c.needs(c.ReadFlags)}); err != nil {
 		return err
 	}
 	all, err := a.LoadComplete(ctx, c.Services, c.ReadFlags)

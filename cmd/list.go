@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/app"
+	"github.com/coffer-secrets/coffer/internal/asof"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/store"
 )
@@ -27,7 +28,7 @@ type ListCmd struct {
 // Run prints one table for all services. It reads their indexes alone, not each secret. What cannot be
 // read is left out, and named on standard error.
 func (c *ListCmd) Run(ctx context.Context, a *app.App) error {
-	if err := c.use(a, c.Services, c.AllowEmpty); err != nil {
+	if err := c.use(a, c.Services, asof.Options{AllowEmpty: c.AllowEmpty}); err != nil {
 		return err
 	}
 	all, failed, err := a.LoadReadable(ctx, c.Services, c.AllowEmpty)

@@ -47,7 +47,7 @@ func (c *LockCmd) Run(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
-	if err := c.wrap(a, c.Names, asof.Options{Salted: !settings.Kind().Dated}); err != nil {
+	if err := c.use(a, c.Names, asof.Options{Salted: !settings.Kind().Dated}); err != nil {
 		return err
 	}
 	all, err := load(ctx, a, c.Names, false)

@@ -209,6 +209,9 @@ func TestALockIsMadeAndUsedWithoutTheRightToWrite(t *testing.T) {
 	policy(s3test.Policy{DenyPut: []string{"*"}, DenyDelete: []string{"*"}, DenyDecrypt: []string{"alias/ops"}})(b)
 	b.wants("exec --locked "+lock+" -- true", "", 5, nil, []string{"not as locked: team/pager version 1 (you may not read it)"})
 	b.wants("exec --locked "+lock+" --except pager -- printenv DB_URL", "", 0, []string{canary + " of app"}, nil)
+	if got := b.run("exec --locked "+lock+" --except pager --skip pager -- true", ""); got.exit != 0 || strings.Contains(got.stderr, "no key matches") {
+		t.Errorf("%+v", got)
+	}
 	b.wants("lock --check "+lock, "", 1, []string{"team/pager\thidden\t1\t-\n"}, nil)
 	b.wants("lock team", "", 0, []string{"team/db_url 1 "}, []string{"1 hidden"})
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/coffer-secrets/coffer/internal/app"
+	"github.com/coffer-secrets/coffer/internal/asof"
 	"github.com/coffer-secrets/coffer/internal/outfile"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/store"
@@ -50,7 +51,7 @@ func (c *ReadCmd) Run(ctx context.Context, a *app.App) error {
 	if c.At != "" && c.Version > 0 {
 		return app.Usage("--at and --version can't be used together")
 	}
-	if err := c.use(a, []string{c.Service}, false); err != nil {
+	if err := c.use(a, []string{c.Service}, asof.Options{}); err != nil {
 		return err
 	}
 	s, err := a.Open(ctx)

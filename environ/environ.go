@@ -36,13 +36,14 @@ func (v Var) name(prefix string) (string, error) {
 type Layer struct {
 	Service string
 	Vars    []Var
+	LeftOut []string // keys that the [Rules] leave out and that have no Var: patterns may name them
 }
 
 // Layers returns the secrets of services as layers, in the same order.
 func Layers(services ...store.Contents) []Layer {
 	out := make([]Layer, len(services))
 	for i, c := range services {
-		out[i].Service = c.Service
+		out[i].Service, out[i].LeftOut = c.Service, c.LeftOut
 		for _, s := range c.Secrets {
 			out[i].Vars = append(out[i].Vars, Var{Key: s.ID.Key, Value: s.Value})
 		}

@@ -304,3 +304,15 @@ func TestSelectKeepsBadNamesAndDropsWhatIsNotChosen(t *testing.T) {
 		t.Errorf("error is %v", err)
 	}
 }
+
+func TestPatternsMayNameKeysThatWereLeftOutAlready(t *testing.T) {
+	api := layer("api", "a=1", "Twin=2")
+	api.LeftOut = []string{"gone", "twin"}
+	got, notices, err := Select([]Layer{api}, Rules{Except: []string{"g*", "twin"}, Skip: []string{"GONE"}})
+	if err != nil || len(notices) != 0 || len(got[0].Vars) != 2 { // Twin is another key than twin
+		t.Errorf("%v, notices %v, error %v", got, notices, err)
+	}
+	if got, _, err := Select([]Layer{api}, Rules{Only: []string{"a", "gone"}, Except: []string{"gone"}}); err != nil || len(got[0].Vars) != 1 {
+		t.Errorf("%v, error %v", got, err)
+	}
+}

@@ -49,9 +49,9 @@ func Select(layers []Layer, rules Rules) ([]Layer, []Notice, error) {
 	var skipped []string
 	selected := make([]Layer, len(layers))
 	for i, l := range layers {
-		keys := make([]string, len(l.Vars))
-		for j, v := range l.Vars {
-			keys[j] = v.Key
+		keys := slices.Clone(l.LeftOut)
+		for _, v := range l.Vars {
+			keys = append(keys, v.Key)
 		}
 		choice, err := Choose(l.Service, keys, rules.Only, rules.Except)
 		if err != nil {

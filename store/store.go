@@ -57,6 +57,7 @@ type Contents struct {
 	NoCache []string // the key aliases whose owner forbids to keep values outside of the store
 
 	Deleted []string // of [Chooser]: keys of secrets that were deleted, as far as the store knows; when isn't known
+	LeftOut []string // keys of secrets that can't be had and that the caller of a load has said not to need; not in Keys
 
 	Listed   int      // the number of keys of the service, readable or not
 	Unlisted bool     // the caller has no permission to list the service: deletions are not noticed

@@ -254,7 +254,7 @@ func (a *App) RefuseIncomplete(all []store.Contents, f ReadFlags, failed ...erro
 		switch {
 		case c.Unlisted && !f.Unverified:
 			failed = append(failed, WithHint(&unreadableError{c}, "--unverified trusts the index, which may not show recent changes and deletions"))
-		case len(c.Secrets) == 0 && !f.AllowEmpty && !a.InForce.Kind().Nowhere:
+		case len(c.Secrets)+len(c.LeftOut) == 0 && !f.AllowEmpty && !a.InForce.Kind().Nowhere:
 			failed = append(failed, NoSecrets("load", c.Service, ""))
 		case f.RequireAll && len(c.Denied)+len(c.Hidden) > 0:
 			failed = append(failed, &unreadableError{c})

@@ -228,7 +228,7 @@ func loadOne(ctx context.Context, s store.Store, service, label string) (c store
 	} else {
 		c, err = s.Load(ctx, service)
 	}
-	if err == nil && c.Listed == 0 && len(c.Secrets)+len(c.Denied)+len(c.Hidden) == 0 && !c.Unlisted {
+	if err == nil && c.Listed == 0 && len(c.Secrets)+len(c.Denied)+len(c.Hidden)+len(c.LeftOut) == 0 && !c.Unlisted {
 		err = NoSecrets("load", service, "")
 	}
 	return c, err

@@ -4,6 +4,7 @@ package asof
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -65,6 +66,10 @@ type Options struct {
 	AllowEmpty bool // a service that had no secrets is no error
 	Salted     bool // the salts of the versions are needed, so that a history is read where one is missing
 	Brief      bool // what was written later isn't noted
+
+	// Needs, if not nil, returns which of the keys of a service are needed. A secret that isn't, and can't be
+	// known, is in [store.Contents.LeftOut] instead of the [*Error].
+	Needs func(service string, keys []string) (map[string]bool, error)
 }
 
 // New returns a store as it was at a time. One without the histories of whole services is
@@ -77,9 +82,11 @@ func New(s store.Store, at time.Time, o Options) (*Store, error) {
 	return &Store{s, chooser, at, o}, nil
 }
 
-// Load implements [store.Store]. Errors besides: [*Error], which names every secret that can't be known.
+// Load implements [store.Store]. Errors besides: [*Error], which names every secret that can't be known and is
+// needed, and those of [Options].Needs.
 func (s *Store) Load(ctx context.Context, service string) (store.Contents, error) {
-	var later, problems []string
+	var later []string
+	problems := map[string]string{} // by key
 	c, err := s.chooser.LoadChosen(ctx, service, store.Choice{
 		Newest: func(newest store.Secret) bool {
 			return !newest.Created.IsZero() && !newest.Created.After(s.at) && (!s.o.Salted || newest.Salt != store.Salt{})
@@ -88,20 +95,20 @@ func (s *Store) Load(ctx context.Context, service string) (store.Contents, error
 			n, problem := Pick(versions, s.at)
 			switch id := versions[0].ID; {
 			case problem != "":
-				problems = append(problems, id.String()+": "+problem)
+				problems[id.Key] = problem
 			case n == 0:
 				later = append(later, id.Key)
 			}
 			return n
 		},
 	})
+	if err == nil && len(problems) > 0 {
+		err = s.leaveOut(&c, problems)
+	}
 	switch {
 	case err != nil:
 		return c, err
-	case len(problems) > 0:
-		slices.Sort(problems)
-		return c, &Error{s.at, problems}
-	case len(later) > 0 && len(c.Secrets)+len(c.Hidden)+len(c.Denied) == 0 && !s.o.AllowEmpty:
+	case len(later) > 0 && len(c.Secrets)+len(c.Hidden)+len(c.Denied)+len(c.LeftOut) == 0 && !s.o.AllowEmpty:
 		return c, &Error{s.at, []string{service + ": it had no secrets then"}}
 	}
 	if s.o.Brief {
@@ -111,10 +118,37 @@ func (s *Store) Load(ctx context.Context, service string) (store.Contents, error
 	return c, nil
 }
 
+// leaveOut returns an [*Error] for the secrets that can't be known and are needed, and otherwise adds them to
+// LeftOut.
+func (s *Store) leaveOut(c *store.Contents, problems map[string]string) error {
+	c.LeftOut = slices.Sorted(maps.Keys(problems))
+	needed := problems
+	if s.o.Needs != nil {
+		keys := slices.Clone(c.LeftOut)
+		for _, secret := range c.Secrets {
+			keys = append(keys, secret.ID.Key)
+		}
+		wanted, err := s.o.Needs(c.Service, keys)
+		if err != nil {
+			return err
+		}
+		maps.DeleteFunc(needed, func(key, _ string) bool { return !wanted[key] })
+	}
+	if len(needed) == 0 {
+		return nil
+	}
+	e := &Error{At: s.at}
+	for _, key := range slices.Sorted(maps.Keys(needed)) {
+		e.Problems = append(e.Problems, store.ID{Service: c.Service, Key: key}.String()+": "+needed[key])
+	}
+	return e
+}
+
 // notices returns what the contents of a service at a time don't have.
 func notices(service string, later, deleted []string) (out []string) {
 	if len(later) > 0 {
 		slices.Sort(later)
+		later = slices.Compact(later) // a store may load twice
 		out = append(out, fmt.Sprintf("%s: written later, so left out: %s", service, some(later)))
 	}
 	if len(deleted) > 0 {

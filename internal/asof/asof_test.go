@@ -172,6 +172,44 @@ func TestEveryHistoryThatIsTooShortIsNamed(t *testing.T) {
 	}
 }
 
+// The keys that exist are those that a name is looked up in: all of them, and no key that was written later.
+func TestASecretThatIsNotNeededMayHaveAShortHistory(t *testing.T) {
+	now := day(1)
+	s := written(t, &now)
+	write(t, s, "kept", "v")
+	now = day(5)
+	write(t, s, "later", "v")
+	write(t, s, "a", slices.Repeat([]string{"v"}, 103)...) // 101 versions are kept
+	write(t, s, "b", slices.Repeat([]string{"v"}, 103)...)
+	load := func(err error, needed ...string) (store.Contents, error) {
+		t.Helper()
+		past, failed := asof.New(s, day(2), asof.Options{Needs: func(service string, keys []string) (map[string]bool, error) {
+			if slices.Sort(keys); service != "api" || !slices.Equal(keys, []string{"a", "b", "kept"}) {
+				t.Errorf("service %s, keys %q", service, keys)
+			}
+			wanted := map[string]bool{}
+			for _, key := range needed {
+				wanted[key] = true
+			}
+			return wanted, err
+		}})
+		if failed != nil {
+			t.Fatal(failed)
+		}
+		return past.Load(t.Context(), "api")
+	}
+	c, err := load(nil, "kept")
+	if err != nil || len(c.Secrets) != 1 || c.Secrets[0].ID.Key != "kept" || !slices.Equal(c.LeftOut, []string{"a", "b"}) {
+		t.Errorf("%d secrets, left out %q, error %v", len(c.Secrets), c.LeftOut, err)
+	}
+	if _, err := load(nil, "kept", "b"); !errors.Is(err, store.ErrNotFound) || !strings.Contains(err.Error(), "api/b: ") || strings.Contains(err.Error(), "api/a: ") {
+		t.Errorf("error %v; want one about b alone", err)
+	}
+	if _, err := load(store.ErrAmbiguousName); !errors.Is(err, store.ErrAmbiguousName) {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestAServiceWithoutSecretsThen(t *testing.T) {
 	now := day(5)
 	s := written(t, &now)

@@ -19,7 +19,7 @@ type Store struct {
 }
 
 // Use returns the store with the versions of a lock file. needs reports whether a secret is needed: one that
-// isn't is left out if it can't be had. The error of a store without the histories of whole services is
+// isn't is in [store.Contents.LeftOut] if it can't be had. The error of a store without the histories of whole services is
 // [store.ErrUnsupported].
 func Use(s store.Store, f File, needs func(store.ID) bool) (*Store, error) {
 	chooser, ok := s.(store.Chooser)
@@ -121,6 +121,8 @@ func (s *Store) check(c *store.Contents, locked map[string]Entry, why func(Entry
 	add := func(e Entry, problem string) {
 		if s.needs(e.ID) {
 			r.add(e.ID, e.Version, problem)
+		} else {
+			c.LeftOut = append(c.LeftOut, e.Key)
 		}
 	}
 	found := map[string]bool{}
