@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 )
@@ -212,5 +213,42 @@ func TestDoctorCollectsTombstonesOnlyWhereThatIsSafe(t *testing.T) {
 				t.Error("the young tombstone is gone")
 			}
 		})
+	}
+}
+
+// An index without entries is shown only once --fix deletes it, an hour after it was put. One that knows the
+// version numbers of deleted secrets stays, and is no problem.
+func TestDoctorShowsAnEmptyIndexWhenItCanBeDeleted(t *testing.T) {
+	t.Parallel()
+	var past atomic.Int64
+	b := newBench(t, s3test.Options{Clock: func() time.Time { return time.Now().Add(-time.Duration(past.Load())) }})
+	b.do("write api db_url -", canary)
+	b.do("delete api db_url --yes", "")
+	for _, args := range []string{"api", "--fix api"} {
+		if got := b.run("doctor "+args, ""); got.exit != 0 || strings.Contains(got.stdout+got.stderr, "--fix") || !strings.Contains(got.stderr, "no problems found") {
+			t.Errorf("right after the delete, doctor %s: exit code %d\n%s%s", args, got.exit, got.stdout, got.stderr)
+		}
+	}
+
+	const left = "api/__kms_alias_ops__latest.json"
+	b.KMS.CreateKey("alias/ops")
+	b.do("write api db_url -", canary)
+	for _, age := range []time.Duration{0, 2 * time.Hour} {
+		past.Store(int64(age))
+		b.bucket.Plant(left, []byte(`{"latest":{}}`), s3test.AWSKMS, "alias/ops")
+		past.Store(0)
+		var want []found
+		exit := 0
+		if age > 0 {
+			exit = 1
+			want = []found{{Severity: "warning", Check: "left-index", About: left, Text: "has no entries, and no secret uses its alias. If its key is disabled, every reader fails", Fix: "coffer doctor --fix api"}}
+		}
+		if diff := cmp.Diff(want, b.doctor("api", exit), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s after it was put (-want +got):\n%s", age, diff)
+		}
+	}
+	b.do("doctor --fix api", "")
+	if _, there := b.bucket.Object(left); there {
+		t.Error("--fix left it")
 	}
 }

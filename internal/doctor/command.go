@@ -27,7 +27,7 @@ const (
 var commands = [...]struct{ check, onS3, onLocal string }{
 	{check: repairable, onS3: "coffer doctor --fix {service}"},
 	{check: admin.CheckTombstone, onS3: "coffer doctor --fix {service}"}, // too new; the finding says when it can be removed
-	{check: admin.CheckLeftIndex, onS3: "coffer doctor --fix {service}"}, // likewise
+	{check: admin.CheckLeftIndex, onS3: "coffer doctor --fix {service}"}, // once it is an hour old: until then FindingsOf leaves it out
 	{check: admin.CheckDrift, onS3: "coffer doctor --fix {service}{under}"},
 	{check: admin.CheckUnverifiable, onS3: "coffer doctor --fix {service}{under}"},
 	{check: admin.CheckGhost, onS3: "coffer doctor --fix {service}{under}"},

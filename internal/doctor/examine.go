@@ -96,7 +96,8 @@ func TombstonesRemain(ctx context.Context, s store.Store, a *app.App) bool {
 	return err == nil && c.Known && !c.Deletes
 }
 
-// FindingsOf returns the findings of a service, each with the command that repairs it.
+// FindingsOf returns the findings of a service about which something can be done, each with the command
+// that repairs it.
 func FindingsOf(a *app.App, seen Inspected, tombstonesRemain bool) []site.Finding {
 	var found []site.Finding
 	for _, f := range seen.Repaired {
@@ -104,6 +105,9 @@ func FindingsOf(a *app.App, seen Inspected, tombstonesRemain bool) []site.Findin
 	}
 	for i := range seen.Findings {
 		f := &seen.Findings[i]
+		if f.Check == admin.CheckLeftIndex && !f.Repairable { // it stays, or isn't an hour old yet: nothing is to be done
+			continue
+		}
 		command := commandFor(a, f, &seen.Inspection)
 		if f.Check == admin.CheckTombstone && tombstonesRemain {
 			command += " --single-writer"
