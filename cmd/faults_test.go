@@ -265,23 +265,24 @@ func TestWaitingIsNeverSilent(t *testing.T) {
 		line, told string
 		env        []string
 	}{
-		"a refused port": {"exec api -- true", "coffer: waiting for " + nobody + " (ListObjectsV2 api/), attempt 2 of 3, last try: connection refused, and 1 more " + stop, []string{"COFFER_ENDPOINT_URL=http://" + nobody}},
-		"S3":             {"exec api -- true", "coffer: waiting for " + host + " (ListObjectsV2 api/), attempt 1 of 10, and 1 more " + stop, nil},
+		"a refused port": {"exec api -- true", "coffer: waiting for " + nobody + " (ListObjectsV2 api/), attempt 2 of 3, last try: connection refused, and 1 more request (Ctrl-C to stop)\n", []string{"COFFER_ENDPOINT_URL=http://" + nobody}},
+		"S3":             {"exec api -- true", "coffer: waiting for " + host + " (ListObjectsV2 api/), attempt 1 of 10, and 1 more request " + stop, nil},
 		"STS": {
 			"list api", "coffer: waiting for " + host + " (AssumeRoleWithWebIdentity), attempt 1 of 10", append(without,
 				"AWS_ROLE_ARN=arn:aws:iam::123456789012:role/r", "AWS_WEB_IDENTITY_TOKEN_FILE="+token, "AWS_ENDPOINT_URL_STS=http://"+host),
 		},
-		"the credentials of a container": {"list api", "coffer: waiting for " + host + " (credentials of the container)", append(without, "AWS_CONTAINER_CREDENTIALS_FULL_URI=http://"+host+"/c")},
-		"an instance's metadata":         {"list api", "coffer: waiting for " + host + " (instance metadata)", append(without, "AWS_EC2_METADATA_DISABLED=false", "AWS_EC2_METADATA_SERVICE_ENDPOINT=http://"+host)},
-		"a credential process":           {"list api", "coffer: waiting for credential_process (credentials)", append(without, "AWS_PROFILE=slow", "AWS_CONFIG_FILE="+profiles)},
-		"CloudTrail":                     {"audit api --cloudtrail", "coffer: waiting for " + host + " (LookupEvents), attempt 1 of 10 " + stop, []string{"AWS_ENDPOINT_URL_CLOUDTRAIL=http://" + host}},
+		"the credentials of a container":  {"list api", "coffer: waiting for " + host + " (credentials of the container)", append(without, "AWS_CONTAINER_CREDENTIALS_FULL_URI=http://"+host+"/c")},
+		"an instance's metadata":          {"list api", "coffer: waiting for " + host + " (instance metadata)", append(without, "AWS_EC2_METADATA_DISABLED=false", "AWS_EC2_METADATA_SERVICE_ENDPOINT=http://"+host)},
+		"a credential process":            {"list api", "coffer: waiting for credential_process (credentials)", append(without, "AWS_PROFILE=slow", "AWS_CONFIG_FILE="+profiles)},
+		"the identity, for three seconds": {"whoami --region us-east-1", "coffer: waiting for " + host + " (GetCallerIdentity), attempt 1 of 10, and 1 more request (Ctrl-C to stop)\n", nil},
+		"CloudTrail":                      {"audit api --cloudtrail", "coffer: waiting for " + host + " (LookupEvents), attempt 1 of 10 " + stop, []string{"AWS_ENDPOINT_URL_CLOUDTRAIL=http://" + host}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := atEndpoint(t, "http://"+host, append(test.env, "COFFER_TIMEOUT=")...)
 			told, after := b.firstLine(test.line)
-			// The two requests of exec go out together: either may be the first.
-			told = strings.Replace(told, "(GetObject api/__kms_alias_app__latest.json)", "(ListObjectsV2 api/)", 1)
+			// The two requests of exec and of whoami go out together: either may be the first.
+			told = strings.NewReplacer("(GetObject api/__kms_alias_app__latest.json)", "(ListObjectsV2 api/)", "(DescribeKey alias/app)", "(GetCallerIdentity)").Replace(told)
 			if !strings.HasPrefix(told, test.told) || after > aWord {
 				t.Errorf("told %q after %v, want %q", told, after, test.told)
 			}

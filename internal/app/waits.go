@@ -62,14 +62,15 @@ func (a *App) Aside(ctx context.Context) (context.Context, context.CancelFunc) {
 	return w.Context(), w.Close
 }
 
-// WaitFor prints what the command is waiting for.
+// WaitFor prints what the command is waiting for. It suggests a shorter timeout where that would end the
+// wait sooner than it ends by itself.
 func (a *App) WaitFor(r waiting.Report) {
 	if a.Globals == nil || a.Globals.Quiet {
 		return
 	}
 	a.hideProgress()
 	const shorter = 10 * time.Second
-	if r.Limit > shorter {
+	if r.Limit > shorter && (r.Ends == 0 || r.Ends > shorter) {
 		a.Say("waiting for %s (Ctrl-C to stop, --timeout %s to wait less)", r, shorter)
 		return
 	}

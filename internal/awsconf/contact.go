@@ -25,6 +25,7 @@ import (
 const (
 	contactTries = 3               // attempts in a row at a server that isn't reached
 	contactTime  = 4 * time.Second // no retry after a failure later than this
+	contactEnd   = 5 * time.Second // by which the last attempt has failed
 
 	handshakeTime = time.Second
 )

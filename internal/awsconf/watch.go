@@ -124,6 +124,7 @@ func (o *operation) answered(ctx context.Context, to *url.URL, r *smithyhttp.Res
 	newestMiss(ctx).Store(nil)
 	if o.limited {
 		o.misses, o.limited = misses{}, false
+		o.wait.Within(0)
 		o.wait.Attempt(to.Host, o.n, o.attempts)
 	}
 	if r.StatusCode >= http.StatusBadRequest { // its body is no progress
@@ -149,7 +150,10 @@ func (o *operation) missed(ctx context.Context, host string, err error) error {
 	}
 	if o.limited = contact != nil && contact.soon; !o.limited {
 		o.misses = misses{}
+		o.wait.Within(0)
+		return err
 	}
+	o.wait.Within(max(1, contactEnd-at.Sub(o.misses.since)))
 	return err
 }
 

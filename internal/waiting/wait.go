@@ -3,6 +3,7 @@ package waiting
 import (
 	"context"
 	"slices"
+	"time"
 )
 
 // Rate is the number of bytes of a body, sent or received, that count as progress. Fewer bytes
@@ -18,6 +19,8 @@ type Wait struct {
 	sent      bool   // the current attempt has reached its server, as far as is known
 	uncertain bool   // an earlier attempt may have made the change
 	over      bool
+	deadline  time.Time // of its context; zero if there is none
+	ends      time.Time // when it ends by itself; zero if that isn't known
 }
 
 // Outcome is how a wait ended.
@@ -44,6 +47,8 @@ func begin(ctx context.Context, r Report, change string) *Wait {
 		return nil
 	}
 	t := &Wait{w: w, report: r, change: change}
+	t.deadline, _ = ctx.Deadline()
+	t.ends = t.deadline
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.open = append(w.open, t)
@@ -84,6 +89,19 @@ func (t *Wait) Lost(reason string, answered, doubt bool) {
 	t.sent = false
 }
 
+// Within records that the operation ends within d, as no more attempts follow then; 0 if that isn't so.
+func (t *Wait) Within(d time.Duration) {
+	if t == nil {
+		return
+	}
+	t.w.mu.Lock()
+	defer t.w.mu.Unlock()
+	t.ends = t.deadline
+	if at := now().Add(d); d > 0 && (t.ends.IsZero() || at.Before(t.ends)) {
+		t.ends = at
+	}
+}
+
 // Progress restarts the clock.
 func (t *Wait) Progress() {
 	if t == nil {
@@ -101,7 +119,7 @@ func (t *Wait) Beside() *Wait {
 	}
 	t.w.mu.Lock()
 	defer t.w.mu.Unlock()
-	other := &Wait{w: t.w, report: t.report}
+	other := &Wait{w: t.w, report: t.report, deadline: t.deadline, ends: t.deadline}
 	t.w.open = append(t.w.open, other)
 	t.w.arm()
 	return other

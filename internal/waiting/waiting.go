@@ -56,6 +56,7 @@ type Report struct {
 	Others  int    // number of other operations being waited for
 
 	Limit time.Duration // after which the watch ends; 0 if none is set yet
+	Ends  time.Duration // after which the wait ends by itself at the latest; 0 if it isn't known
 }
 
 // String describes the report so that it can follow "waiting for".
@@ -74,7 +75,14 @@ func (r Report) String() string {
 		text += ", last try: " + r.Last
 	}
 	if r.Others > 0 {
-		text += fmt.Sprintf(", and %d more", r.Others)
+		noun := "operation"
+		if r.Host != "" {
+			noun = "request"
+		}
+		if r.Others > 1 {
+			noun += "s"
+		}
+		text += fmt.Sprintf(", and %d more %s", r.Others, noun)
 	}
 	return text
 }
@@ -260,6 +268,9 @@ func (w *Watch) end(limit time.Duration) {
 func (w *Watch) report() Report {
 	at := max(0, slices.IndexFunc(w.open, func(t *Wait) bool { return t.report.Host != "" }))
 	r := w.open[at].report
+	if ends := w.open[at].ends; !ends.IsZero() {
+		r.Ends = max(1, ends.Sub(now()))
+	}
 	others := map[string]bool{}
 	for _, t := range w.open {
 		others[t.report.What] = true

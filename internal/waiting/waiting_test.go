@@ -232,3 +232,57 @@ func TestWithoutAWatchNothingHappens(t *testing.T) {
 		t.Error("the cancellation of a library's caller ends what should outlive it")
 	}
 }
+
+// A report says how long the wait lasts at most: until its context's deadline, or until no attempt follows.
+func TestAReportTellsWhenTheWaitEnds(t *testing.T) {
+	for name, test := range map[string]struct {
+		deadline, within []time.Duration
+		ends             time.Duration
+	}{
+		"unknown":                   {},
+		"by a deadline":             {deadline: []time.Duration{7 * time.Second}, ends: 5 * time.Second},
+		"by the attempts":           {within: []time.Duration{5 * time.Second}, ends: 3 * time.Second},
+		"by more attempts again":    {within: []time.Duration{5 * time.Second, 0}},
+		"by the attempts, sooner":   {deadline: []time.Duration{7 * time.Second}, within: []time.Duration{4 * time.Second}, ends: 2 * time.Second},
+		"by the deadline, sooner":   {deadline: []time.Duration{3 * time.Second}, within: []time.Duration{4 * time.Second}, ends: time.Second},
+		"by the deadline as it was": {deadline: []time.Duration{7 * time.Second}, within: []time.Duration{4 * time.Second, 0}, ends: 5 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var reports []waiting.Report
+				w := waiting.New(t.Context(), func(r waiting.Report) { reports = append(reports, r) })
+				defer w.Close()
+				ctx := w.Context()
+				for _, d := range test.deadline {
+					limited, cancel := context.WithTimeout(ctx, d)
+					defer cancel()
+					ctx = limited
+				}
+				wait := waiting.Begin(ctx, "GetObject api/k.json")
+				for _, d := range test.within {
+					wait.Within(d)
+				}
+				after(waiting.Silence)
+				wait.End(waiting.Done)
+				if len(reports) != 1 || reports[0].Ends != test.ends {
+					t.Errorf("%+v, want one that ends in %s", reports, test.ends)
+				}
+			})
+		})
+	}
+}
+
+func TestAReportCountsWhatElseIsWaitedFor(t *testing.T) {
+	for _, test := range []struct {
+		report waiting.Report
+		want   string
+	}{
+		{waiting.Report{What: "GetObject k", Host: "h", Others: 1}, "h (GetObject k), and 1 more request"},
+		{waiting.Report{What: "GetObject k", Host: "h", Others: 2}, "h (GetObject k), and 2 more requests"},
+		{waiting.Report{What: "the lock l", Others: 1}, "the lock l, and 1 more operation"},
+	} {
+		if got := test.report.String(); got != test.want {
+			t.Errorf("%q, want %q", got, test.want)
+		}
+	}
+}
