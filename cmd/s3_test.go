@@ -252,7 +252,8 @@ var s3Failures = map[string]struct {
 		stderr: []string{"it exists under alias/ops; refusing to write it under alias/app", "\n  to change it under its alias: --kms-key-alias alias/ops"},
 	},
 	"a delete under another alias": {
-		setup: team, args: "delete team pager", exit: 4, stderr: []string{"alias/ops", "alias/app"},
+		setup: team, args: "delete team pager", exit: 4,
+		stderr: []string{`secret "pager" in service "team" is under alias/ops, not under alias/app; it was not deleted`, "\n  to delete it there: --kms-key-alias alias/ops"},
 	},
 	"two aliases of one index name": {
 		setup: func(b *bench) {

@@ -130,6 +130,8 @@ func exitCode(err error) int {
 	return ExitOther
 }
 
+const opDelete = "delete" // of [store.Error]
+
 // Sentence returns the message of an error for a person. It names the secret, if there is one.
 func Sentence(err error) string {
 	var partial *partialError
@@ -154,7 +156,10 @@ func Sentence(err error) string {
 	var missing *store.NotFoundError
 	var version *store.VersionError
 	var ambiguous *store.AmbiguousNameError
+	var alias *store.AliasError
 	switch {
+	case op.Op == opDelete && errors.As(err, &alias) && alias.Index == "":
+		return fmt.Sprintf("%s is under %s, not under %s; it was not deleted", name, cmp.Or(alias.Have, "a key whose alias is unknown"), alias.Want)
 	case errors.As(err, &missing) && missing.What == "version":
 		return fmt.Sprintf("%s has no such version", name)
 	case errors.As(err, &missing) && missing.What == "service":

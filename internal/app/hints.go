@@ -38,7 +38,7 @@ func ownHint(err error) string {
 	case errors.As(err, &hinted):
 		return hinted.Hint()
 	case errors.As(err, &alias):
-		return aliasHint(alias)
+		return aliasHint(err, alias)
 	case errors.As(err, &pin):
 		return "nothing was stored, because readers who pin other keys couldn't read it. Add the key to key_arns everywhere first (docs/rotation.md), or point the alias back to the pinned key"
 	case errors.As(err, &seal) && seal.Method == "" && strings.Contains(seal.Object, admin.ProbeDir):
@@ -68,10 +68,16 @@ func ownHint(err error) string {
 	return environHint(err)
 }
 
-func aliasHint(e *store.AliasError) string {
+func aliasHint(err error, e *store.AliasError) string {
+	var op *store.Error
+	deletes := errors.As(err, &op) && op.Op == opDelete
 	switch {
 	case e.Index != "":
 		return "use another alias for one of them: \"/\" and \"_\" make the same index name"
+	case deletes && e.Have == "":
+		return "coffer write --adopt writes it under " + e.Want + "; then it can be deleted there"
+	case deletes:
+		return "to delete it there: --kms-key-alias " + e.Have
 	case e.Have == "":
 		return "--adopt writes it under " + e.Want
 	}
