@@ -78,30 +78,34 @@ type watched struct {
 	changes chan<- environ.Environment
 }
 
-// changed gives the command its new environment, if that is another one.
-func (w *watched) changed(all []store.Contents) error {
+// changed returns what gives the command its new environment; nil if that is the same.
+func (w *watched) changed(all []store.Contents) (func(), error) {
 	silent := *w.a
 	silent.Silent, silent.Unattended = true, true // what is hidden or left out was said at the beginning
 	if err := silent.RefuseIncompleteProject(w.p.project, all, w.exec.ReadFlags); err != nil {
-		return err
+		return nil, err
 	}
 	ctx, cancel := w.a.Aside(w.ctx)
 	defer cancel()
 	env, err := w.exec.environment(ctx, &silent, w.p, all)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	keys := differing(w.env, env)
 	if len(keys) == 0 {
-		return nil
+		return nil, nil
 	}
+	return func() { w.pass(env, keys) }, nil
+}
+
+// pass gives the command another environment.
+func (w *watched) pass(env environ.Environment, keys []string) {
 	w.a.Note("%s changed: %s %s", listed(keys), w.p.onChange, w.name())
 	select {
 	case w.changes <- env:
 		w.env = env
 	case <-w.ctx.Done():
 	}
-	return nil
 }
 
 // failed says that secrets can't be read, or, without an error, that they can be again.

@@ -217,7 +217,8 @@ func TestWatchOutlivesTheStorage(t *testing.T) {
 	r.sees(`key "must"`)
 	b.do("write api k -", canary+"-two")
 	b.do("write api must -", canary+"two")
-	r.sees("again")
+	r.sees("the secrets can be read again")
+	r.sees("changed: restarting sh")
 	r.sees("ending")
 	r.sees("started with two")
 	fault(&s3test.Fault{Kind: s3test.Answer, Status: 403, Code: "AccessDenied"})
@@ -317,6 +318,7 @@ func TestWatchUsesTheProjectsFile(t *testing.T) {
 	b.do("write api k -", "two")
 	b.do("write api url -", "https://two.example")
 	r.sees("the secrets can be read again")
+	r.sees("changed: restarting sh")
 	r.sees("started with two")
 	r.signal(syscall.SIGTERM)
 	if exit, all := r.ends(); exit != 0 || strings.Count(all, "started") != 2 {

@@ -41,7 +41,7 @@ func (f *Files) Watch(ctx context.Context, w Watching) error {
 	}
 	watcher := &watch.Watcher{
 		App: f.app, Services: services, AllowEmpty: true, Interval: w.Interval, Pause: w.Pause, Failed: f.failed,
-		Changed: func(now []store.Contents) error { return f.update(ctx, w, now) },
+		Changed: func(now []store.Contents) (func(), error) { return nil, f.update(ctx, w, now) },
 	}
 	watcher.Run(ctx, read)
 	return nil

@@ -36,8 +36,8 @@ type Watcher struct {
 
 	// Changed is called with all services after a change of a revision. Their values may be what they
 	// were. If it returns an error, because something is missing for example, it is called again after
-	// the next listing.
-	Changed func([]store.Contents) error
+	// the next listing. If it returns none, the function that it returns, if any, is called after Failed.
+	Changed func([]store.Contents) (then func(), err error)
 
 	// Failed is called with the first of several failures in a row, of Changed as well, and with nil
 	// when all is well again.
@@ -69,13 +69,16 @@ func (w *Watcher) Run(ctx context.Context, read []store.Contents) {
 	w.aim(read)
 	failing := false
 	for w.Pause(ctx, w.Interval-pace.Jitter(w.Interval/4)) == nil {
-		err := w.poll(ctx)
+		then, err := w.poll(ctx)
 		if ctx.Err() != nil {
 			return
 		}
 		if failing != (err != nil) {
 			failing = err != nil
 			w.Failed(err)
+		}
+		if then != nil {
+			then()
 		}
 		if errors.Is(err, store.ErrCredentials) {
 			w.open = nil // new ones may be in the files by now
@@ -117,40 +120,40 @@ func (w *Watcher) remember(read []store.Contents, listed []map[string]string) {
 	}
 }
 
-// poll lists the services once, and reads them if they have changed.
-func (w *Watcher) poll(ctx context.Context) error {
+// poll lists the services once, and reads them if they have changed. It returns what [Watcher.Changed] does.
+func (w *Watcher) poll(ctx context.Context) (then func(), err error) {
 	now, err := w.list(ctx)
 	if err != nil || !w.changed(now) {
-		return err
+		return nil, err
 	}
 	var read []store.Contents
 	for waited := time.Duration(0); ; waited += Quiet {
 		before := now
 		if err := w.Pause(ctx, Quiet); err != nil {
-			return err
+			return nil, err
 		}
 		if now, err = w.list(ctx); err != nil {
-			return err
+			return nil, err
 		}
 		late := waited+Quiet >= longest
 		if !same(before, now) && !late {
 			continue
 		}
 		if !w.changed(now) { // and changed back
-			return nil
+			return nil, nil
 		}
 		if read, err = w.load(ctx); err != nil {
-			return err
+			return nil, err
 		}
 		if late || !w.overtaken(read, now) {
 			break
 		}
 	}
-	if err := w.Changed(read); err != nil {
-		return err
+	if then, err = w.Changed(read); err != nil {
+		return nil, err
 	}
 	w.remember(read, now)
-	return nil
+	return then, nil
 }
 
 // overtaken reports whether a secret was read that is newer than the listing before: others may be about to

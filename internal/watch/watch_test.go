@@ -68,11 +68,15 @@ func newRoom(t *testing.T, o s3test.Options, services ...string) *room {
 			Timeout: app.Setting{Value: "30s", From: "--timeout"}, File: &app.FileConfig{},
 		}},
 		Services: services, Interval: interval,
-		Changed: func(all []store.Contents) error {
+		Changed: func(all []store.Contents) (func(), error) {
 			if r.refuse == nil {
 				r.read = append(r.read, values(all))
 			}
-			return r.refuse
+			return func() {
+				if len(r.failed) > 0 && r.failed[len(r.failed)-1] != "" {
+					r.Errorf("it acts after the failure %q", r.failed[len(r.failed)-1])
+				}
+			}, r.refuse
 		},
 		Failed: func(err error) {
 			text := ""
