@@ -105,21 +105,19 @@ func (h *hiding) learn(env environ.Environment) {
 	if h.mark == "" {
 		return
 	}
-	before := h.secrets
+	before, said := h.secrets, len(h.short)
 	h.secrets = nil
-	var short []string
 	for _, v := range env.Secrets() {
 		name, value := v.Service+"/"+v.Key, v.Value.Reveal()
-		if value != "" && len(value) < mask.Shortest && !slices.Contains(h.short, name) {
-			short = append(short, name)
+		if value != "" && len(value) < mask.Shortest && !slices.Contains(h.short, name) { // a reference may be to it, too
+			h.short = append(h.short, name)
 		}
 		if s := (mask.Secret{Name: name, Value: value}); !slices.Contains(h.secrets, s) {
 			h.secrets = append(h.secrets, s)
 		}
 	}
-	if len(short) > 0 {
+	if short := h.short[said:]; len(short) > 0 {
 		h.a.Note("not hidden, because shorter than %d bytes: %s", mask.Shortest, strings.Join(short, ", "))
-		h.short = append(h.short, short...)
 	}
 	h.matcher = mask.New(slices.Concat(h.secrets, before))
 }
