@@ -36,7 +36,7 @@ type cacheJSON struct {
 
 // Run prints a row for each service, store and reader.
 func (c *CacheListCmd) Run(_ context.Context, a *app.App) error {
-	entries, err := cacheEntries(a)
+	_, entries, err := openCache(a)
 	if err != nil {
 		return err
 	}
@@ -86,17 +86,17 @@ func printCache(a *app.App, rows []cacheJSON) error {
 	return t.Print()
 }
 
-// cacheEntries returns what is in the cache, by service and store.
-func cacheEntries(a *app.App) ([]offline.Entry, error) {
+// openCache returns the cache and what is in it, by service and store.
+func openCache(a *app.App) (*offline.Cache, []offline.Entry, error) {
 	cache, err := a.OpenCache()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	entries, err := cache.All()
 	slices.SortStableFunc(entries, func(x, y offline.Entry) int {
 		return strings.Compare(x.Service+"\x00"+x.Place, y.Service+"\x00"+y.Place)
 	})
-	return entries, err
+	return cache, entries, err
 }
 
 // CacheClearCmd deletes the cache.
@@ -106,11 +106,7 @@ type CacheClearCmd struct {
 
 // Run deletes the copies of services, of every store and reader.
 func (c *CacheClearCmd) Run(_ context.Context, a *app.App) error {
-	entries, err := cacheEntries(a)
-	if err != nil {
-		return err
-	}
-	cache, err := a.OpenCache()
+	cache, entries, err := openCache(a)
 	if err != nil {
 		return err
 	}

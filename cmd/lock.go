@@ -94,12 +94,8 @@ func load(ctx context.Context, a *app.App, services []string, allowEmpty bool) (
 	if err != nil {
 		return nil, err
 	}
-	past := a.Wrap
-	a.Wrap = func(s store.Store) (store.Store, error) {
-		if past != nil {
-			return past(s)
-		}
-		return lockfile.Identified(s, settings.Kind().Dated), nil
+	if a.Wrap == nil { // else it is for a time, with salts
+		a.Wrap = func(s store.Store) (store.Store, error) { return lockfile.Identified(s, settings.Kind().Dated), nil }
 	}
 	return a.LoadComplete(ctx, services, app.ReadFlags{AllowEmpty: allowEmpty})
 }

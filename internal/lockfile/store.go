@@ -36,13 +36,12 @@ func (s *Store) Load(ctx context.Context, service string) (store.Contents, error
 	if len(locked) == 0 {
 		return store.Contents{}, &Refusal{Unlocked: fmt.Sprintf("service %q", service)}
 	}
-	exists := map[string]bool{}
-	var unlocked []string
+	exists, unlocked := map[string]bool{}, map[string]bool{}
 	c, err := s.chooser.LoadChosen(ctx, service, store.Choice{
 		Wanted: func(key string) bool {
 			_, ok := locked[key]
-			if !ok && !slices.Contains(unlocked, key) {
-				unlocked = append(unlocked, key)
+			if !ok {
+				unlocked[key] = true
 			}
 			return ok
 		},
@@ -72,7 +71,7 @@ func (s *Store) Load(ctx context.Context, service string) (store.Contents, error
 	c.Hidden = slices.DeleteFunc(c.Hidden, func(key string) bool { _, ok := locked[key]; return !ok })
 	c.Deleted = nil
 	if len(unlocked) > 0 {
-		c.Notices = append(c.Notices, leftOut(service, unlocked))
+		c.Notices = append(c.Notices, leftOut(service, slices.Sorted(maps.Keys(unlocked))))
 	}
 	if len(c.Hidden) == 0 && c.Listed > 0 {
 		c.Denied = nil // of what else the service has
@@ -84,7 +83,6 @@ func (s *Store) Load(ctx context.Context, service string) (store.Contents, error
 // leftOut says which secrets of a service aren't locked; of many, how many more.
 func leftOut(service string, keys []string) string {
 	const most = 10
-	slices.Sort(keys)
 	names := strings.Join(keys[:min(most, len(keys))], ", ")
 	if len(keys) > most {
 		names += fmt.Sprintf(" and %d more", len(keys)-most)

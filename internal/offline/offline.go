@@ -123,12 +123,6 @@ func (c *Cache) Get(s Subject) (*Copy, error) {
 	return found, nil
 }
 
-// Has reports whether there is a file for a subject. It opens no file.
-func (c *Cache) Has(s Subject) bool {
-	_, err := os.Lstat(c.path(s))
-	return err == nil
-}
-
 // Put keeps a copy instead of the one of the same subject.
 func (c *Cache) Put(copied Copy) error {
 	if err := c.makeDirectory(); err != nil {

@@ -1,5 +1,5 @@
-// Package plainfile reads files that may have been put there by somebody else, or that may be no files. It
-// never waits for a pipe, and reads no device and no more than the caller expects.
+// Package plainfile reads files that somebody else may have put there, or a pipe or a device in their place. It
+// waits for no pipe, and reads no device and no more bytes than the caller expects.
 package plainfile
 
 import (

@@ -24,7 +24,8 @@ type Options struct {
 	// KeyAlias is the alias of the key for new secrets: "alias/app". The id or the ARN of a key is
 	// resolved with KMS, and the key must have exactly one alias. Reads don't need it, since each
 	// object names its key. Without it, changes fail with [store.ErrConfiguration], the store
-	// implements only [store.Store], [store.Lister] and [store.Reviser], and a load takes one round trip more.
+	// implements only [store.Store], [store.Lister], [store.Reviser] and [store.Chooser], and a load takes one
+	// round trip more.
 	KeyAlias string
 
 	// ExpectedOwner is an account id. Every request fails on another account's bucket.

@@ -23,7 +23,7 @@ type findings struct {
 	Checked  time.Time  `json:"checked"`
 	Versions versioning `json:"versions"` // the state of versioning, as the answers to the probe's puts showed it
 
-	Conditions        bool `json:"conditions"`         // the server respects the conditional puts
+	Conditions        bool `json:"conditions"`         // the server respects the conditions of puts
 	ConditionalDelete bool `json:"conditional_delete"` // the server respects the condition of a delete
 
 	// Parts are the parts that were tested, with the results.

@@ -80,7 +80,7 @@ type Whole interface {
 
 // Probed returns b for a server that is not AWS (protocol.md, section 14). It probes the server
 // before the first change, unless that was done in the last seven days. If the server ignores the
-// conditional puts, or its ETags don't distinguish the states of an object, changes are
+// conditions of puts, or its ETags don't distinguish the states of an object, changes are
 // [bucket.ErrUnsupported]. Reads are the same as those of b.
 func Probed(b *Bucket, o ProbeOptions) Whole {
 	if o.Vouch == nil {
