@@ -75,19 +75,21 @@ func (v *Variables) find(i int) (failed []error) {
 }
 
 // Services returns the services, with labels, that references are to. One with a version never changes.
-func (v *Variables) Services() []string {
-	var names []string
-	for _, ref := range v.references() {
+func (v *Variables) Services() []string { return servicesOf(v.references()) }
+
+// servicesOf returns the services whose newest versions references are to, as [app.CutLabel] takes them, sorted.
+func servicesOf(refs []reference.Reference) (names []string) {
+	for _, ref := range refs {
 		name := ref.Service
 		if ref.Label != "" {
 			name += ":" + ref.Label
 		}
-		if ref.Version == store.Latest && !slices.Contains(names, name) {
+		if ref.Version == store.Latest {
 			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
-	return names
+	return slices.Compact(names)
 }
 
 func (v *Variables) references() (refs []reference.Reference) {

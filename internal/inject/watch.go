@@ -3,7 +3,6 @@ package inject
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -30,7 +29,7 @@ func (f *Files) Watch(ctx context.Context, w Watching) error {
 	if w.Pause == nil {
 		w.Pause = pace.Sleep
 	}
-	services := f.services()
+	services := servicesOf(f.references())
 	if len(services) == 0 {
 		return app.WithHint(app.Usage("there is nothing to watch: no template has a reference to a newest version"), "leave out --watch")
 	}
@@ -45,20 +44,6 @@ func (f *Files) Watch(ctx context.Context, w Watching) error {
 	}
 	watcher.Run(ctx, read)
 	return nil
-}
-
-// services returns the services whose newest versions are referred to, as [app.CutLabel] takes them.
-func (f *Files) services() (all []string) {
-	for _, ref := range f.references() {
-		service := ref.Service
-		if ref.Label != "" {
-			service += ":" + ref.Label
-		}
-		if ref.Version == store.Latest && !slices.Contains(all, service) {
-			all = append(all, service)
-		}
-	}
-	return all
 }
 
 // begin reads the services and writes the files for the first time. While secrets are being written, it waits:
