@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,6 +41,7 @@ func (a *App) FindProject(named string) (*Project, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", store.ErrConfiguration, path, err)
 	}
+	file.Name = filepath.Base(path)
 	return &Project{File: file, Path: path}, nil
 }
 

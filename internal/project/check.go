@@ -13,6 +13,7 @@ import (
 
 // KeyError is a key that the file needs and that can't be used. It has no part of a value.
 type KeyError struct {
+	File string // its name
 	Name string // as the file has it
 	Line int
 	By   string // the variable that uses the key; "" if the file lists it
@@ -25,7 +26,7 @@ type KeyError struct {
 }
 
 func (e *KeyError) Error() string {
-	text := fmt.Sprintf("%s:%d: ", Name, e.Line)
+	text := fmt.Sprintf("%s:%d: ", e.File, e.Line)
 	if e.By != "" {
 		text += e.By + ": "
 	}
@@ -63,7 +64,7 @@ func (f *File) Check(all []store.Contents) []error {
 			errs = append(errs, err)
 		case err == nil:
 			if fault := k.fault(secret.Value.Reveal()); fault != "" {
-				errs = append(errs, &KeyError{Name: secret.ID.Key, Line: k.Line, In: secret.ID.Service, Fault: fault})
+				errs = append(errs, &KeyError{File: f.Name, Name: secret.ID.Key, Line: k.Line, In: secret.ID.Service, Fault: fault})
 			}
 		}
 	}
@@ -108,20 +109,20 @@ func (f *File) look(own []store.Contents, k Key) (store.Secret, error) {
 		case kind == nil:
 			return secret, nil
 		case errors.Is(kind, store.ErrAmbiguousName):
-			return store.Secret{}, &KeyError{Name: k.Name, Line: k.Line, In: c.Service, Kind: store.ErrAmbiguousName}
+			return store.Secret{}, &KeyError{File: f.Name, Name: k.Name, Line: k.Line, In: c.Service, Kind: store.ErrAmbiguousName}
 		case errors.Is(kind, store.ErrDenied) && hidden == "":
 			hidden = c.Service
 		}
 	}
 	if hidden != "" {
-		return store.Secret{}, &KeyError{Name: k.Name, Line: k.Line, In: hidden, Description: k.Description, Kind: store.ErrDenied}
+		return store.Secret{}, &KeyError{File: f.Name, Name: k.Name, Line: k.Line, In: hidden, Description: k.Description, Kind: store.ErrDenied}
 	}
 	var keys []string
 	for _, c := range own {
 		keys = append(keys, c.Keys()...)
 	}
 	return store.Secret{}, &KeyError{
-		Name: k.Name, Line: k.Line, In: strings.Join(f.Services, ", "),
+		File: f.Name, Name: k.Name, Line: k.Line, In: strings.Join(f.Services, ", "),
 		Nearest: nearest(k.Name, keys), Description: k.Description, Kind: store.ErrNotFound,
 	}
 }
@@ -153,7 +154,7 @@ func (f *File) values(all []store.Contents) (map[reference.Reference]store.Value
 			if _, done := out[r]; done || failed[r] {
 				continue
 			}
-			e := &KeyError{Name: r.Key, Line: v.Line, By: v.Name, In: r.Service, Kind: store.ErrNotFound}
+			e := &KeyError{File: f.Name, Name: r.Key, Line: v.Line, By: v.Name, In: r.Service, Kind: store.ErrNotFound}
 			if service, err := store.Match("service", r.Service, namesOf(all)); err == nil {
 				c := all[slices.Index(namesOf(all), service)]
 				secret, kind := secretOf(c, r.Key)

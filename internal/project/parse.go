@@ -54,7 +54,7 @@ func (p Problems) Error() string {
 // Parse returns a valid file. The error is [Problems]: all of them, in the order of lines, with names of the
 // file and nothing else of it. It never expands an alias, and works in proportion to the length of the body.
 func Parse(body []byte) (*File, error) {
-	p := &parser{file: &File{}}
+	p := &parser{file: &File{Name: Name}}
 	if len(body) > MaxBytes {
 		p.say(nil, "it is longer than %d bytes", MaxBytes)
 		return nil, p.problems

@@ -30,6 +30,7 @@ func TestAFileSaysWhatAProgramNeeds(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &File{
+		Name:     Name,
 		Services: []string{"shared", "api"},
 		Keys: []Key{
 			{Name: "db_password", Description: "The password of the user app.", Variable: "PGPASSWORD", Line: 4},

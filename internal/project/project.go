@@ -13,7 +13,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/template"
 )
 
-// Name is the name of the file.
+// Name is the usual name of the file.
 const Name = "coffer.yaml"
 
 // The limits of a file.
@@ -26,6 +26,7 @@ const (
 // File is a valid project's file. Names of services and keys are as they are written, and are looked up
 // like those of a command line.
 type File struct {
+	Name      string // of the file itself, for messages
 	Services  []string
 	Keys      []Key      // in their order in the file
 	Variables []Variable // likewise

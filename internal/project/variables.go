@@ -70,7 +70,7 @@ func (f *File) Layers(all []store.Contents) ([]environ.Layer, []error) {
 	if len(errs) > 0 {
 		return nil, errs
 	}
-	composed := environ.Layer{Service: Name}
+	composed := environ.Layer{Service: f.Name}
 	for _, v := range f.Variables {
 		text, faults := v.text.Render(values)
 		errs = append(errs, faults...)
