@@ -57,3 +57,18 @@ func noTopic(node *kong.Node, words []string, word string) error {
 	}
 	return app.WithHint(app.Usage("unknown command or topic %q", strings.Join(words, " ")), hint)
 }
+
+// unknownCommand says that a word is no command. If no subcommand is similar to it, it lists them.
+func unknownCommand(node *kong.Node, command, word string) string {
+	text := "unknown command " + strings.TrimPrefix(command+" "+word, "coffer ")
+	if node.Type != kong.CommandNode || help.NearestCommand(node, word) != "" {
+		return text
+	}
+	var names []string
+	for _, child := range node.Children {
+		if !child.Hidden {
+			names = append(names, child.Name)
+		}
+	}
+	return text + ": expected one of " + strings.Join(names, ", ")
+}

@@ -50,7 +50,7 @@ func usageError(args []string, err error) error {
 			hint = "did you mean " + near + "? " + hint
 		}
 	case rest == "argument" && len(node.Children) > 0:
-		text, hint = "unknown command "+strings.TrimPrefix(command+" "+word, "coffer "), meant(node, args, word, secret, usage(node, hint))
+		text, hint = unknownCommand(node, command, word), meant(node, args, word, secret, usage(node, hint))
 	case rest == "argument" && secret:
 		text = "too many arguments: a value with spaces needs quotes"
 	case rest == "argument":

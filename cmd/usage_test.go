@@ -22,7 +22,10 @@ func TestUsageErrorsSayWhatIsTaken(t *testing.T) {
 		"init --print cdk":            `--print: "cdk" is not one of terraform`,
 		"policy check api":            `ROLE: "api" is not one of reader, writer, operator`,
 		"completion tcsh":             `SHELL: "tcsh" is not one of bash, zsh, fish`,
-		"tag api db_url":              "unknown command tag api\n  usage: coffer tag read SERVICE KEY",
+		"tag api db_url":              "unknown command tag api: expected one of read, write, delete\n  usage: coffer tag read SERVICE KEY",
+		"policy admin api":            "unknown command policy admin: expected one of reader, writer, operator, check\n  usage: coffer policy reader SERVICE...",
+		"policy reder api":            "unknown command policy reder\n  did you mean: coffer policy reader api",
+		"cache foo":                   "unknown command cache foo: expected one of list, clear\n  usage: coffer cache list",
 		"find":                        "missing argument: TEXT\n  usage: coffer find TEXT",
 	} {
 		b.wants(line, "", 2, nil, []string{want})

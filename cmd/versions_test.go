@@ -74,7 +74,7 @@ func TestADeletedSecretIsBroughtBack(t *testing.T) {
 	b.wants("restore team nope --deleted", "", 3, nil, []string{`no secret "nope"`, "coffer restore team --deleted lists it"})
 
 	b.do("delete team db_url", "")
-	b.wants("restore team db_url --deleted --at 9", "", 3, nil, []string{"has no such version"})
+	b.wants("restore team db_url --deleted --at 9", "", 3, nil, []string{"has no version 9"})
 	got := b.wants("restore team db_url --deleted --at 1 --json", "", 0, []string{`"outcome": "restored"`, `"version": 4`}, nil)
 	if strings.Contains(got.stdout, canary) {
 		t.Error("a value was told")

@@ -48,10 +48,14 @@ func (e *Error) Unwrap() error { return e.Err }
 type NotFoundError struct {
 	What    string // "secret", "version", "service"
 	Nearest string // an existing name similar to the requested one; "" if there is none
+	Version string // of a "version" that was asked for by a number, an id or a label; otherwise ""
 }
 
 func (e *NotFoundError) Error() string {
-	if e.Nearest == "" {
+	switch {
+	case e.Version != "":
+		return "there is no " + e.What + " " + e.Version
+	case e.Nearest == "":
 		return "no such " + e.What
 	}
 	return fmt.Sprintf("no such %s (nearest: %q)", e.What, e.Nearest)

@@ -160,6 +160,8 @@ func Sentence(err error) string {
 	switch {
 	case op.Op == opDelete && errors.As(err, &alias) && alias.Index == "":
 		return fmt.Sprintf("%s is under %s, not under %s; it was not deleted", name, cmp.Or(alias.Have, "a key whose alias is unknown"), alias.Want)
+	case errors.As(err, &missing) && missing.Version != "":
+		return fmt.Sprintf("%s has no version %s", name, missing.Version)
 	case errors.As(err, &missing) && missing.What == "version":
 		return fmt.Sprintf("%s has no such version", name)
 	case errors.As(err, &missing) && missing.What == "service":

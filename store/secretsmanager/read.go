@@ -45,7 +45,7 @@ func (s *Store) read(ctx context.Context, id store.ID, version int) (store.Secre
 			return secret, nil
 		}
 	}
-	return store.Secret{}, &store.NotFoundError{What: "version"}
+	return store.Secret{}, &store.NotFoundError{What: "version", Version: strconv.Itoa(version)}
 }
 
 // Load implements [store.Store] with one request. An AWS secret without a value is an empty

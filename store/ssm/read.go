@@ -44,13 +44,13 @@ func (s *Store) read(ctx context.Context, id store.ID, version int) (store.Secre
 // readVersion searches the history of a parameter of exactly this name for a version. If two have
 // the same number, it returns the newer one.
 func (s *Store) readVersion(ctx context.Context, id store.ID, version int) (store.Secret, error) {
-	return s.pick(ctx, id, func(h historical) bool { return h.Version == version })
+	return s.pick(ctx, id, strconv.Itoa(version), func(h historical) bool { return h.Version == version })
 }
 
 // pick returns the newest version that matches, with its value. Parameter Store decrypts a whole
 // history or none of it: if the key of another version cannot be used, pick reads the value of the
-// wanted version by itself.
-func (s *Store) pick(ctx context.Context, id store.ID, fits func(historical) bool) (store.Secret, error) {
+// wanted version by itself. what describes the version for the error.
+func (s *Store) pick(ctx context.Context, id store.ID, what string, fits func(historical) bool) (store.Secret, error) {
 	versions, err := s.versions(ctx, id, true)
 	sealed := errors.Is(err, store.ErrDenied) || errors.Is(err, store.ErrConfiguration)
 	if sealed {
@@ -68,7 +68,7 @@ func (s *Store) pick(ctx context.Context, id store.ID, fits func(historical) boo
 		}
 		return h.Secret, err
 	}
-	return store.Secret{}, &store.NotFoundError{What: "version"}
+	return store.Secret{}, &store.NotFoundError{What: "version", Version: what}
 }
 
 // valueOf reads one of Parameter Store's own versions.
@@ -87,7 +87,7 @@ func (s *Store) valueOf(ctx context.Context, id store.ID, number int64) (store.V
 // those of [store.Store.Read].
 func (s *Store) ReadLabel(ctx context.Context, id store.ID, label string) (store.Secret, error) {
 	secret, err := answer(ctx, s, id, func(id store.ID) (store.Secret, error) {
-		return s.pick(ctx, id, func(h historical) bool { return slices.Contains(h.labels, label) })
+		return s.pick(ctx, id, "with the label "+label, func(h historical) bool { return slices.Contains(h.labels, label) })
 	})
 	return secret, awserror.Wrap("read", id, err)
 }

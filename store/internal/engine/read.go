@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 
 	"github.com/coffer-secrets/coffer/index"
@@ -25,7 +26,7 @@ func (e *Engine) Read(ctx context.Context, id store.ID, n int) (store.Secret, er
 		n = o.Newest()
 	}
 	if _, ok := o.Versions[n]; !ok {
-		return store.Secret{}, wrap("read", id.Service, id.Key, &store.NotFoundError{What: "version"})
+		return store.Secret{}, wrap("read", id.Service, id.Key, &store.NotFoundError{What: "version", Version: strconv.Itoa(n)})
 	}
 	return o.Secret(n, ""), nil
 }

@@ -154,7 +154,7 @@ func (e *Engine) former(ctx context.Context, p *versionList, key, at string, liv
 		}
 	}
 	if at != "" {
-		return nil, &store.NotFoundError{What: "version"}
+		return nil, &store.NotFoundError{What: "version", Version: at}
 	}
 	return nil, fmt.Errorf("%w: the storage has no older version of it", store.ErrNotFound)
 }
