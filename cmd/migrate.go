@@ -86,7 +86,12 @@ func (c *MigrateCmd) places(ctx context.Context, a *app.App) (from, to app.Place
 	if to, err = c.place(ctx, a, "to", c.ToContext, c.ToBackend, c.ToBucket); err != nil {
 		return from, to, err
 	}
-	if from.Same(to) {
+	switch {
+	case !from.Same(to):
+	case from.Kind().String() != to.Kind().String():
+		err = app.WithHint(app.Usage("%s and %s can't share the bucket %s: their objects have the same names", from.Kind(), to.Kind(), to.Bucket.Value),
+			"use another bucket: --to-bucket NAME (coffer init --bucket NAME creates it)")
+	default:
 		err = app.WithHint(app.Usage("source and destination are the same: %s", to), "use --from-backend and --to-backend, or --from-context and --to-context")
 	}
 	return from, to, err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/coffer-secrets/coffer/internal/app"
+	"github.com/coffer-secrets/coffer/internal/formats"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
@@ -39,8 +40,7 @@ func (c *ShareCmd) Run(ctx context.Context, a *app.App) error {
 	}
 	sharer, ok := s.(admin.Sharer)
 	if !ok {
-		return fmt.Errorf("%w: the %s backend can't create links; only %s can", store.ErrUnsupported, a.InForce.Kind(),
-			app.JoinNames(app.BackendsThat(func(b app.Backend) bool { return b.Links })))
+		return c.noLinks(a.InForce.Kind())
 	}
 	switch {
 	case c.Revoke != "":
@@ -60,6 +60,20 @@ func (c *ShareCmd) Run(ctx context.Context, a *app.App) error {
 		return err
 	}
 	return printShare(a, id, share)
+}
+
+// noLinks returns the error for a backend without links. Whoever has age can receive one value all the same.
+func (c *ShareCmd) noLinks(b app.Backend) error {
+	why := ""
+	if b.Sealed {
+		why = ", because its bucket has only encrypted values"
+	}
+	err := app.Usage("the %s backend can't create links%s; only %s can", b, why,
+		app.JoinNames(app.BackendsThat(func(b app.Backend) bool { return b.Links })))
+	if c.Key == "" {
+		return err
+	}
+	return app.WithHint(err, fmt.Sprintf("to give the value to one person: coffer read -n %s %s | age -a -r RECIPIENT", formats.ShellQuote(c.Service), formats.ShellQuote(c.Key)))
 }
 
 // parseLifetime parses --expires.

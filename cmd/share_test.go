@@ -181,7 +181,7 @@ func TestRefusedShares(t *testing.T) {
 		"a denied put":           {setup: policy(s3test.Policy{DenyPut: []string{"__share/*"}}), args: "share team db_url", exit: 5, stderr: "not allowed to put __share/team/"},
 		"revoking a secret":      {args: "share --revoke team/db_url.json", exit: 2, stderr: "not the name of a share"},
 		"revoking out of bounds": {args: "share --revoke __share/../team/20200101T000000Z-0123456789abcdef0123456789abcdef", exit: 2, stderr: "not the name of a share"},
-		"a local secret":         {args: "share team db_url --backend local", exit: 7, stderr: "the local backend can't create links"},
+		"a local secret":         {args: "share team db_url --backend local", exit: 2, stderr: "the local backend can't create links; only s3-kms and s3 can\n  to give the value to one person: coffer read -n team db_url | age -a -r RECIPIENT\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

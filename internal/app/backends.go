@@ -30,6 +30,7 @@ type Backend struct {
 	// What the backend has.
 	Keys     bool // a key alias for each secret
 	KMS      bool // the keys are KMS keys
+	Sealed   bool // objects are encrypted on this machine before they are stored in the bucket, which never has a value
 	Index    bool // an index of the newest values for each alias
 	Links    bool // links that read one value
 	Tags     bool

@@ -23,7 +23,7 @@ import (
 // TrialOptions configure a trial of a bucket.
 type TrialOptions struct {
 	Prefix string // of the trial's object names; no other objects may begin with it
-	Method string // the encryption that PUTs ask for: "aws:kms" or "AES256"
+	Method string // the encryption that PUTs ask for: "aws:kms", "AES256" or, for none, ""
 	Key    string // for aws:kms, as the server names it
 
 	// Pauses are the waits before each repetition of a trial that failed. AWS takes a while until

@@ -103,8 +103,12 @@ func (s *Site) settingFindings(ctx context.Context, setting BucketSetting, leftO
 	severity, text := admin.Warning, ""
 	switch setting.Name {
 	case admin.CheckEncryption:
-		severity, text = admin.Remark, "doesn't use "+setting.Want+" for objects that are stored without a key; coffer always sends one"
-		if len(s.Scope.Keys) == 0 {
+		switch severity = admin.Remark; {
+		case s.sealed:
+			text = "has no default encryption; coffer encrypts its objects before it stores them"
+		case setting.Want == methodKMS:
+			text = "doesn't use " + setting.Want + " for objects that are stored without a key; coffer always sends one"
+		default:
 			severity, text = admin.Warning, "has no default encryption"
 		}
 	case admin.CheckPublicAccess:

@@ -1,8 +1,10 @@
 package site
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/awsconf"
@@ -25,7 +27,11 @@ type BucketSetting struct {
 // Settings returns the settings of a bucket, in the order in which to make them. The one that can't
 // be undone comes last.
 func (s *Site) Settings() []BucketSetting {
-	return []BucketSetting{s.encryptionSetting(), s.blockSetting(), s.policySetting(), s.lifecycleSetting(), s.versionsSetting()}
+	all := []BucketSetting{s.blockSetting(), s.policySetting(), s.lifecycleSetting(), s.versionsSetting()}
+	if s.sealMethod() != "" {
+		all = slices.Insert(all, 0, s.encryptionSetting())
+	}
+	return all
 }
 
 func (s *Site) encryptionSetting() BucketSetting {
@@ -35,19 +41,26 @@ func (s *Site) encryptionSetting() BucketSetting {
 		IsSet: func(ctx context.Context) (bool, error) { return s.encrypts(ctx, method) },
 		undo:  func(ctx context.Context) (awsconf.Undo, error) { return s.Buckets.UndoEncryption(ctx, s.Scope.Bucket) },
 		make: func(ctx context.Context) error {
-			key := s.keyARN
-			if key == "" { // the server has no KMS API; its puts take the name
-				key = s.keyName
+			key := ""
+			if method == methodKMS {
+				key = cmp.Or(s.keyARN, s.keyName) // without a KMS API, the server's puts take the name
 			}
 			return s.Buckets.SetEncryption(ctx, s.Scope.Bucket, key)
 		},
 	}
 }
 
-// sealMethod returns the encryption that every put requests.
+// methodKMS is S3's name for encryption with a KMS key.
+const methodKMS = "aws:kms"
+
+// sealMethod returns the encryption that every put requests. It is "" for objects that are encrypted
+// before they are stored, on a server that may not have any.
 func (s *Site) sealMethod() string {
-	if len(s.Scope.Keys) > 0 {
-		return "aws:kms"
+	switch {
+	case s.sealed && s.Other != "":
+		return ""
+	case len(s.Scope.Keys) > 0 && !s.sealed:
+		return methodKMS
 	}
 	return "AES256"
 }
@@ -118,7 +131,7 @@ func (s *Site) versionsSetting() BucketSetting {
 // every put names its own key.
 func (s *Site) encrypts(ctx context.Context, want string) (bool, error) {
 	method, _, err := s.Buckets.Encryption(ctx, s.Scope.Bucket)
-	return method == want || method == "aws:kms" || method == "aws:kms:dsse", err
+	return method == want || method == methodKMS || method == methodKMS+":dsse", err
 }
 
 // policy returns the bucket's policy with the statements of coffer added, and whether any of them is

@@ -22,6 +22,7 @@ type Site struct {
 	keyName string // the server's name for the key: the alias or, by the configuration, another one; "" without keys
 	keyARN  string // "" until the key is found or created
 	pinned  []string
+	sealed  bool // objects are encrypted before they are stored, so the bucket's own encryption doesn't matter
 
 	Other         string // the URL of a server other than AWS; "" on AWS
 	Unconditional bool   // the policy allows puts without a condition
@@ -48,7 +49,7 @@ func Open(ctx context.Context, a *app.App) (*Site, error) {
 		Scope: policy.Scope{Region: cfg.Region, Bucket: s.Bucket.Value, PlainHTTP: awsconf.PlainHTTP(cfg)},
 		Other: awsconf.OtherServer(cfg),
 		keys:  awsconf.NewKeys(cfg), Buckets: awsconf.NewBuckets(cfg, s.ExpectedBucketOwner.Value),
-		pinned: s.PinnedARNs(),
+		pinned: s.PinnedARNs(), sealed: s.Kind().Sealed,
 	}
 	if s.Kind().KMS {
 		alias, err := store.NormalizeAlias(s.KMSKeyAlias.Value)

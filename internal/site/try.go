@@ -148,7 +148,10 @@ const trialPrefix = store.Scratch + admin.ProbeDir + "init-"
 
 // trial returns a new trial of the bucket.
 func (s *Site) trial() *awsconf.Trial {
-	o := awsconf.TrialOptions{Prefix: trialPrefix + strings.ToLower(rand.Text()) + "-", Method: s.sealMethod(), Key: s.keyName}
+	o := awsconf.TrialOptions{Prefix: trialPrefix + strings.ToLower(rand.Text()) + "-", Method: s.sealMethod()}
+	if o.Method == methodKMS {
+		o.Key = s.keyName
+	}
 	if s.Other == "" {
 		o.Pauses = []time.Duration{time.Second, 4 * time.Second, 10 * time.Second}
 	}
