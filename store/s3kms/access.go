@@ -14,13 +14,13 @@ import (
 
 // secrets is the S3 store with the operations that need KMS.
 type secrets struct {
-	*s3open.Store
+	*s3open.Sharing
 	describer
 }
 
 // Try implements [admin.Prober].
 func (s *secrets) Try(ctx context.Context, service string, actions []string) ([]admin.Trial, error) {
-	trials, err := s.Store.Try(ctx, service, actions)
+	trials, err := s.Sharing.Try(ctx, service, actions)
 	for i := range trials {
 		if actions[i] == "kms:DescribeKey" {
 			trials[i] = s.tryDescribe(ctx, s.Alias)

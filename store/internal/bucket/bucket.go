@@ -96,6 +96,15 @@ type Bucket interface {
 	Walk(ctx context.Context, prefix string) iter.Seq2[Info, error]
 }
 
+// HeaderReader is a [Bucket] that can read the beginning of an object in one request. All drivers
+// are one.
+type HeaderReader interface {
+	// ReadHeader returns what [Bucket.Head] would, and the first n bytes of the object, or all if it
+	// has fewer. n is positive. Where the storage encrypts, reading needs permission to decrypt.
+	// Errors as for [Bucket.Get], but with the Op "head".
+	ReadHeader(ctx context.Context, name string, n int) (Info, []byte, error)
+}
+
 // Tagger is a [Bucket] whose objects can have tags. Errors as for [Bucket.Get] and [Bucket.Put].
 type Tagger interface {
 	Tags(ctx context.Context, name string) (map[string]string, error)

@@ -1,4 +1,4 @@
-// Package s3open is the common part of the backends s3 and s3kms: it opens a bucket, and implements
+// Package s3open is the common part of the backends on S3: it opens a bucket, and implements
 // what a store on S3 can do besides keeping secrets.
 package s3open
 
@@ -16,8 +16,10 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/s3bucket"
+	"github.com/coffer-secrets/coffer/store/internal/bucket/sealed"
 	"github.com/coffer-secrets/coffer/store/internal/engine"
 	"github.com/coffer-secrets/coffer/store/internal/engine/inspect"
+	"github.com/coffer-secrets/coffer/store/internal/seal"
 	"github.com/coffer-secrets/coffer/store/internal/sharing"
 )
 
@@ -34,7 +36,10 @@ type Options struct {
 	Now           func() time.Time
 	Log           *slog.Logger
 
-	Encryption string            // of new objects: "AES256" or "aws:kms"
+	// Sealer encrypts objects before they are stored. Then Encryption is "": AWS is asked to encrypt
+	// with AES256 beneath, and another server does what it does by default. Some refuse AES256.
+	Sealer     seal.Sealer
+	Encryption string            // of new objects by the server: "AES256" or "aws:kms"
 	KeyAlias   string            // "" if there are no keys, or with ReadOnly
 	ReadOnly   bool              // there are keys, and none is configured
 	KeyNames   map[string]string // the names of the keys on a server other than AWS, by alias
@@ -59,13 +64,20 @@ func (o Options) WithDefaults() (Options, error) {
 	return o, nil
 }
 
-// Bucket opens the bucket. It makes no request. A server other than AWS is probed before the first
-// change.
+// Bucket opens the bucket, with its objects as they are stored. It makes no request. A server other
+// than AWS is probed before the first change. If o.Encryption is "", what is stored must be sealed.
 func Bucket(cfg aws.Config, o Options) s3bucket.Whole {
 	server := awsconf.OtherServer(cfg)
-	b := s3bucket.New(awsconf.S3(cfg), s3bucket.Options{
+	options := s3bucket.Options{
 		Bucket: o.Bucket, ExpectedOwner: o.ExpectedOwner, Encryption: o.Encryption, KeyNames: o.KeyNames, ConditionalDelete: server == "",
-	})
+	}
+	if o.Encryption == "" {
+		options.ContentType, o.Vouch = "application/octet-stream", nil // Vouch is about how objects are sealed
+		if server == "" {
+			options.Encryption = "AES256"
+		}
+	}
+	b := s3bucket.New(awsconf.S3(cfg), options)
 	if server == "" {
 		return b
 	}
@@ -79,14 +91,31 @@ func Bucket(cfg aws.Config, o Options) s3bucket.Whole {
 type Store struct {
 	*engine.Engine
 	*inspect.Inspector
-	admin.Sharer
 	bucket s3bucket.Whole
 }
 
-// New returns the store of a bucket. It makes no request.
-func New(cfg aws.Config, b s3bucket.Whole, o Options) *Store {
+// Sharing is a Store whose server decrypts, so that a link to an object hands out its value.
+type Sharing struct {
+	*Store
+	admin.Sharer
+}
+
+// New returns the store of a bucket whose server encrypts. It makes no request.
+func New(cfg aws.Config, b s3bucket.Whole, o Options) *Sharing {
+	s := newStore(cfg, b, b, o)
+	e := s.Engine
+	return &Sharing{s, sharing.Shares{Bucket: b, Read: e.Read, Vouch: o.Vouch, Pinned: e.PinnedKey, Now: e.Now}}
+}
+
+// NewSealed returns the store of the objects that o.Sealer seals in a bucket. It makes no request.
+// The store tries permissions and asks about conditions on the bucket itself.
+func NewSealed(cfg aws.Config, b s3bucket.Whole, o Options) *Store {
+	return newStore(cfg, b, sealed.New(b, o.Sealer), o)
+}
+
+func newStore(cfg aws.Config, b s3bucket.Whole, objects bucket.Bucket, o Options) *Store {
 	e := engine.New(engine.Options{
-		Bucket:     b,
+		Bucket:     objects,
 		Alias:      o.KeyAlias,
 		ReadOnly:   o.ReadOnly,
 		Vouch:      o.Vouch,
@@ -98,10 +127,7 @@ func New(cfg aws.Config, b s3bucket.Whole, o Options) *Store {
 		Notice:            o.Notice,
 		Now:               o.Now,
 	})
-	return &Store{
-		Engine: e, Inspector: inspect.New(e), bucket: b,
-		Sharer: sharing.Shares{Bucket: b, Read: e.Read, Vouch: o.Vouch, Pinned: e.PinnedKey, Now: e.Now},
-	}
+	return &Store{Engine: e, Inspector: inspect.New(e), bucket: b}
 }
 
 // Conditions implements [admin.ConditionProber].

@@ -34,8 +34,9 @@ type Faulty struct {
 }
 
 var (
-	_ bucket.Bucket    = (*Faulty)(nil)
-	_ bucket.Versioned = (*Faulty)(nil)
+	_ bucket.Bucket       = (*Faulty)(nil)
+	_ bucket.Versioned    = (*Faulty)(nil)
+	_ bucket.HeaderReader = (*Faulty)(nil)
 )
 
 // NewFaulty wraps a bucket. fault is called before each request and decides whether it fails.
@@ -78,6 +79,23 @@ func (f *Faulty) Get(ctx context.Context, name string) (bucket.Object, error) {
 // Head implements [bucket.Bucket].
 func (f *Faulty) Head(ctx context.Context, name string) (bucket.Info, error) {
 	return through(f, "head", name, func() (bucket.Info, error) { return f.under.Head(ctx, name) })
+}
+
+// ReadHeader implements [bucket.HeaderReader] if the wrapped bucket does. It is recorded as "head".
+func (f *Faulty) ReadHeader(ctx context.Context, name string, n int) (info bucket.Info, header []byte, err error) {
+	h, ok := f.under.(bucket.HeaderReader)
+	if !ok {
+		return bucket.Info{}, nil, unversioned("head", name)
+	}
+	info, err = through(f, "head", name, func() (bucket.Info, error) {
+		info, data, err := h.ReadHeader(ctx, name, n)
+		header = data
+		return info, err
+	})
+	if err != nil {
+		header = nil
+	}
+	return info, header, err
 }
 
 // Put implements [bucket.Bucket].

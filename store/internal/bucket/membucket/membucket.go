@@ -72,7 +72,10 @@ type objects struct {
 	puts     int
 }
 
-var _ bucket.Bucket = (*Bucket)(nil)
+var (
+	_ bucket.Bucket       = (*Bucket)(nil)
+	_ bucket.HeaderReader = (*Bucket)(nil)
+)
 
 // New returns an empty bucket whose client has all permissions.
 func New(o Options) *Bucket {
@@ -119,6 +122,23 @@ func (b *Bucket) Head(ctx context.Context, name string) (bucket.Info, error) {
 	defer b.objects.Unlock()
 	o, err := b.find("head", name)
 	return o.Info, err
+}
+
+// ReadHeader implements [bucket.HeaderReader].
+func (b *Bucket) ReadHeader(ctx context.Context, name string, n int) (bucket.Info, []byte, error) {
+	if err := begin(ctx, "head", name); err != nil {
+		return bucket.Info{}, nil, err
+	}
+	b.objects.Lock()
+	defer b.objects.Unlock()
+	o, err := b.find("head", name)
+	if err == nil {
+		err = b.useKey("head", name, o.Seal.KeyID)
+	}
+	if err != nil {
+		return bucket.Info{}, nil, err
+	}
+	return o.Info, bytes.Clone(o.Body[:min(n, len(o.Body))]), nil
 }
 
 // Put implements [bucket.Bucket]. A key error takes precedence over a condition that fails.

@@ -20,6 +20,7 @@ func TestConformance(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			buckettest.Run(t, func(*testing.T) bucket.Bucket { return membucket.New(test.opts) }, test.caps)
+			buckettest.RunHeaders(t, func(*testing.T) bucket.Bucket { return membucket.New(test.opts) }, test.caps)
 		})
 	}
 }

@@ -73,6 +73,7 @@ type Whole interface {
 	bucket.Bucket
 	bucket.Tagger
 	bucket.Versioned
+	bucket.HeaderReader
 	sharing.Bucket
 	Try(ctx context.Context, service, index, alias string, wanted []string) (Trials, error)
 	Inquire(ctx context.Context, beside, alias string) ([]admin.Inquiry, error)

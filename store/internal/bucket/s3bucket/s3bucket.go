@@ -4,6 +4,7 @@ package s3bucket
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,8 @@ type Options struct {
 	// the put, without bucket keys, so that each decryption of an object is logged) or "AES256"
 	// (SSE-S3, which ignores aliases). "" uses the bucket's default.
 	Encryption string
+
+	ContentType string // of new objects; "" means "application/json"
 
 	// KeyNames maps aliases to the names of the keys on a server that uses other names (facts.md,
 	// section 9).
@@ -127,7 +130,7 @@ func (b *Bucket) put(ctx context.Context, name string, body []byte, o bucket.Put
 	in := &s3.PutObjectInput{
 		Bucket: &b.o.Bucket, Key: &name, ExpectedBucketOwner: b.owner,
 		Body: bytes.NewReader(body), ContentLength: aws.Int64(int64(len(body))),
-		ContentType:          aws.String("application/json"),
+		ContentType:          aws.String(cmp.Or(b.o.ContentType, "application/json")),
 		ServerSideEncryption: types.ServerSideEncryption(b.o.Encryption),
 	}
 	if in.ServerSideEncryption == types.ServerSideEncryptionAwsKms {
