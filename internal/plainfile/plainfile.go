@@ -22,6 +22,11 @@ func Read(path string, limit int) ([]byte, error) {
 	return read(path, 0, limit, func(fs.FileInfo) error { return nil })
 }
 
+// ReadChecked is [Read] of what check accepts. Errors besides: those of check.
+func ReadChecked(path string, limit int, check func(fs.FileInfo) error) ([]byte, error) {
+	return read(path, 0, limit, check)
+}
+
 // ReadItself is [Read] that follows no link, and reads only what check accepts. Errors besides: [ErrLink], and
 // those of check.
 func ReadItself(path string, limit int, check func(fs.FileInfo) error) ([]byte, error) {
