@@ -5,6 +5,7 @@ MINIO         := v0.0.0-20260212201848-7aac2a2c5b7c
 VERSITYGW     := v1.8.0
 GOFAKES3      := v1.2.0
 RCLONE        := v1.76.0
+AGE           := v1.3.2
 MOTO          := 5.2.1
 
 TOOLS    ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/coffer-tools
@@ -21,6 +22,7 @@ rclone        := $(TOOLS)/rclone@$(RCLONE)/rclone
 moto          := $(TOOLS)/moto-$(MOTO)
 readers       := $(TOOLS)/readers-$(firstword $(shell cd internal/formats/readers && cat package-lock.json go.sum main.go | cksum))
 inspector     := $(TOOLS)/inspector-$(firstword $(shell cksum internal/mcpserver/inspector/package-lock.json))
+age           := $(TOOLS)/age@$(AGE)-$(firstword $(shell cksum internal/ageplugin/npm/package-lock.json))
 
 # What is built, tested and linted is compiled once: with the same flags, and without C.
 export GOFLAGS := $(strip $(shell go env GOFLAGS) -trimpath)
@@ -29,9 +31,10 @@ export CGO_ENABLED ?= 0
 export PATH := $(PATH):$(moto)/bin
 export COFFER_TEST_READERS := $(readers)
 export COFFER_TEST_INSPECTOR := $(inspector)/node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js
+export COFFER_TEST_AGE := $(age)
 
 .DEFAULT_GOAL := build
-.PHONY: help build start moto readers inspector test prove proofs walk schedules fuzz test-servers race cover mutants lint lint-selftest fmt vuln cross bench tools clean
+.PHONY: help build start moto readers inspector age test prove proofs walk schedules fuzz test-servers race cover mutants lint lint-selftest fmt vuln cross bench tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,7 +66,14 @@ inspector: ## a client of the Model Context Protocol, from npm
 		echo "the inspector could not be installed: its test says so and is skipped, or fails where CI is set"
 
 # Many tests wait, for time-outs and for processes, more than they compute.
-test: moto readers inspector ## every test, once (4 minutes); lists what was skipped, and what installs it
+age: ## age and npm's age-encryption, which open what is stored without coffer
+	@test -e "$(age)/node_modules/age-encryption/package.json" || { echo "installing age" && mkdir -p "$(age)" && \
+		GOBIN="$(age)/bin" go install filippo.io/age/cmd/age@$(AGE) filippo.io/age/cmd/age-keygen@$(AGE) && \
+		cp internal/ageplugin/npm/package*.json "$(age)" && \
+		cd "$(age)" && npm ci --ignore-scripts --no-audit --no-fund --loglevel error; } || \
+		echo "age could not be installed: its tests say so and are skipped, or fail where CI is set"
+
+test: moto readers inspector age ## every test, once (4 minutes); lists what was skipped, and what installs it
 	@go run ./internal/testing/gotest -timeout 20m -parallel 8 ./...
 
 # What make test does a sample of, in full, and what needs more than it does.
@@ -89,7 +99,7 @@ schedules: ## the order of requests of several clients: each of two, many of thr
 test-servers: $(minio) $(versitygw) $(gofakes3) $(rclone) moto ## the tests on MinIO, versitygw, gofakes3 and rclone, which it builds once (5 minutes)
 	COFFER_TEST_TOOLS=$(TOOLS) go test -count 1 -tags servers -run 'On(MinIO|Versitygw|EachServer)' -timeout 20m ./store/... ./cmd
 
-race: moto readers inspector ## every test under the race detector (needs a C compiler)
+race: moto readers inspector age ## every test under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race -timeout 40m ./...
 
 lint: $(golangci-lint) ## go vet, golangci-lint with the layer rules, formatting
@@ -113,7 +123,7 @@ cross: ## vet for the other systems we build for
 fuzz: ## every fuzz target for FUZZTIME (1m)
 	.ci/fuzz $(FUZZTIME)
 
-cover: moto readers inspector ## coverage of the packages that promise some
+cover: moto readers inspector age ## coverage of the packages that promise some
 	.ci/cover
 
 mutants: ## plant mistakes in the protocol, one at a time, and expect the tests to find them (15 minutes)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -132,6 +133,9 @@ func awsCLI(args []string, stdout, stderr io.Writer) (exit int) {
 }
 
 func awsLine(ctx context.Context, args []string) (string, error) {
+	if len(args) == 4 && args[0] == "s3" {
+		return awsCopy(ctx, args[1], args[2], args[3])
+	}
 	if len(args) < 2 || len(args)%2 != 0 {
 		return "", fmt.Errorf("unknown form: %q", args)
 	}
@@ -181,4 +185,51 @@ func newAWSClients(ctx context.Context) (awsClients, error) {
 	}
 	cfg, err := config.LoadDefaultConfig(ctx)
 	return awsClients{kms.NewFromConfig(cfg), s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true })}, err
+}
+
+// awsCopy is "aws s3 cp s3://BUCKET/KEY -", and "aws s3 sync s3://BUCKET FOLDER" into an empty folder.
+func awsCopy(ctx context.Context, verb, from, to string) (string, error) {
+	clients, err := newAWSClients(ctx)
+	if err != nil {
+		return "", err
+	}
+	place, ok := strings.CutPrefix(from, "s3://")
+	bucket, key, _ := strings.Cut(place, "/")
+	switch {
+	case ok && verb == "cp" && key != "" && to == "-":
+		body, err := awsObject(ctx, clients, bucket, key)
+		return string(body), err
+	case !ok || verb != "sync" || key != "":
+		return "", fmt.Errorf("s3 %s: unknown form: %s %s", verb, from, to)
+	}
+	pages := s3.NewListObjectsV2Paginator(clients.s3, &s3.ListObjectsV2Input{Bucket: aws.String(bucket)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return "", err
+		}
+		for _, o := range page.Contents {
+			file := filepath.Join(to, filepath.FromSlash(*o.Key))
+			body, err := awsObject(ctx, clients, bucket, *o.Key)
+			if err == nil {
+				err = os.MkdirAll(filepath.Dir(file), 0o777)
+			}
+			if err == nil {
+				err = os.WriteFile(file, body, 0o666) //nolint:gosec // as aws does, with the umask
+			}
+			if err != nil {
+				return "", err
+			}
+		}
+	}
+	return "", nil
+}
+
+func awsObject(ctx context.Context, c awsClients, bucket, key string) ([]byte, error) {
+	out, err := c.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String(key)})
+	if err != nil {
+		return nil, err
+	}
+	defer out.Body.Close()
+	return io.ReadAll(out.Body)
 }
