@@ -159,6 +159,8 @@ func awsLine(ctx context.Context, args []string) (string, error) {
 		}
 		wanted = append(slices.Clone(wanted), "query", "output")
 	}
+	endpoint := given["endpoint-url"]
+	delete(given, "endpoint-url")
 	if have := slices.Sorted(maps.Keys(given)); !slices.Equal(have, slices.Sorted(slices.Values(wanted))) {
 		return "", fmt.Errorf("%s takes %q, not %q", name, wanted, have)
 	}
@@ -171,25 +173,28 @@ func awsLine(ctx context.Context, args []string) (string, error) {
 			given[option] = string(text)
 		}
 	}
-	clients, err := newAWSClients(ctx)
+	clients, err := newAWSClients(ctx, endpoint)
 	if err != nil {
 		return "", err
 	}
 	return command.run(ctx, clients, given)
 }
 
-// newAWSClients are clients of what the environment names, in the tests alone.
-func newAWSClients(ctx context.Context) (awsClients, error) {
-	if os.Getenv("AWS_ENDPOINT_URL") == "" {
-		return awsClients{}, errors.New("there is no AWS_ENDPOINT_URL")
+// newAWSClients are clients of what the line or the environment names, in the tests alone.
+func newAWSClients(ctx context.Context, endpoint string) (awsClients, error) {
+	if endpoint == "" && os.Getenv("AWS_ENDPOINT_URL") == "" {
+		return awsClients{}, errors.New("there is neither --endpoint-url nor AWS_ENDPOINT_URL")
 	}
 	cfg, err := config.LoadDefaultConfig(ctx)
+	if endpoint != "" {
+		cfg.BaseEndpoint = &endpoint
+	}
 	return awsClients{kms.NewFromConfig(cfg), s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true })}, err
 }
 
 // awsCopy is "aws s3 cp s3://BUCKET/KEY -", and "aws s3 sync s3://BUCKET FOLDER" into an empty folder.
 func awsCopy(ctx context.Context, verb, from, to string) (string, error) {
-	clients, err := newAWSClients(ctx)
+	clients, err := newAWSClients(ctx, "")
 	if err != nil {
 		return "", err
 	}

@@ -138,11 +138,11 @@ func TestDoctorNamesTheCommandsOfAWS(t *testing.T) {
 	}{
 		"corrupt-secret": {
 			func(b *bench) { b.Bucket("b").Plant("api/x.json", []byte("{"), s3test.AWSKMS, "alias/app") },
-			"aws s3api delete-object --bucket b --key api/x.json && coffer restore api --deleted",
+			"aws s3api delete-object --endpoint-url URL --bucket b --key api/x.json && coffer restore api --deleted",
 		},
 		"unsealed": {
 			func(b *bench) { b.Bucket("b").Plant("api/x.json", []byte(`{}`), "AES256", "") },
-			"aws s3api delete-object --bucket b --key api/x.json && coffer restore api --deleted",
+			"aws s3api delete-object --endpoint-url URL --bucket b --key api/x.json && coffer restore api --deleted",
 		},
 		"disabled-key": {
 			func(b *bench) { b.KMS.SetState("alias/app", s3test.Disabled) }, "aws kms enable-key --key-id ARN",
@@ -151,7 +151,7 @@ func TestDoctorNamesTheCommandsOfAWS(t *testing.T) {
 		t.Run(check, func(t *testing.T) {
 			b := newBench(t, s3test.Options{})
 			b.do("write api url -", canary)
-			want := strings.ReplaceAll(c.mend, "ARN", b.KMS.ARN("alias/app"))
+			want := strings.NewReplacer("ARN", b.KMS.ARN("alias/app"), "URL", b.URL).Replace(c.mend)
 			c.spoil(b)
 			all := b.doctor("api", 1)
 			if !slices.ContainsFunc(all, func(f found) bool { return f.Check == check && f.Fix == want }) {

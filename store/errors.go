@@ -122,6 +122,10 @@ const (
 	CodeNoIdentity = "NoIdentity" // no identity in the key directory opens the object: Reason names it
 )
 
+// CodeCopied is the code of a [*StorageError] about an object that was copied from another name: it was
+// sealed for that one, which Reason names.
+const CodeCopied = "Copied"
+
 // StorageError is an error answer of the storage. Kind is a sentinel of this package.
 type StorageError struct {
 	Op     string // "get", "put", "delete", "list", or the name of an AWS operation

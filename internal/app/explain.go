@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/awsconf"
@@ -287,7 +288,7 @@ func refusal(e *store.StorageError, err error) string {
 	if errors.Is(err, store.ErrUnknown) {
 		what = "it may or may not have been stored: " + what
 	}
-	own := e.Code == store.CodeFile || e.Code == store.CodeNoIdentity // our words about a path
+	own := slices.Contains([]string{store.CodeFile, store.CodeNoIdentity, store.CodeCopied}, e.Code) // the reason is ours, and says it all
 	if e.Code != "" && !own {
 		what += " (" + e.Code + ")"
 	}

@@ -45,6 +45,7 @@ func labelled(style render.Style, label, text string) string {
 // reasons says why each check matters. It is data, so that it costs nothing at the start.
 var reasons = [...]struct{ check, why string }{
 	{admin.CheckCaseTwins, "Commands need the exact key to tell them apart, and a program gets only one of them."},
+	{admin.CheckCopied, "Somebody who can write to the bucket may have put it there. It can't be used under this name."},
 	{admin.CheckCorruptIndex, "Reads are slow or fail, and nothing can be written under this alias."},
 	{admin.CheckCorruptSecret, "No command trusts the service until it is repaired."},
 	{admin.CheckDeniedIndex, "Your exec, env and export leave out the secrets that it covers."},

@@ -40,17 +40,17 @@ var commands = [...]struct{ check, onS3, onLocal string }{
 	{check: admin.CheckOtherKey, onS3: "coffer rekey --same {service}{under}"},
 	{check: admin.CheckCaseTwins, onS3: "coffer delete --exact-key {service} KEY"},
 	// Only the owner can decide these. A bucket with versioning keeps a deleted object. A directory doesn't, so the file is moved.
-	{admin.CheckCorruptIndex, "aws s3api delete-object --bucket {bucket} --key {object} && coffer doctor --fix {service}", "mv {file} . && coffer doctor --fix {service}"},
-	{admin.CheckCorruptSecret, "aws s3api delete-object --bucket {bucket} --key {object} && coffer restore {service} --deleted", "mv {file} . && coffer doctor --fix {service}"},
+	{admin.CheckCorruptIndex, "aws s3api delete-object{endpoint} --bucket {bucket} --key {object} && coffer doctor --fix {service}", "mv {file} . && coffer doctor --fix {service}"},
+	{admin.CheckCorruptSecret, "aws s3api delete-object{endpoint} --bucket {bucket} --key {object} && coffer restore {service} --deleted", "mv {file} . && coffer doctor --fix {service}"},
 	{admin.CheckDisabledKey, "aws kms enable-key --key-id {key}", "install -m 600 BACKUP {keys}"},
 	{check: keyPendingDelete, onS3: "aws kms cancel-key-deletion --key-id {key} && aws kms enable-key --key-id {key}"},
 	{keyUnknown, "coffer keys {service}", "chmod go-w {keys} && chmod 600 {keys}/*.age"},
 	{keyOfOtherUser, "coffer keys {service}", `sudo chown -R "$(id -u)" {keys}`},
 	{admin.CheckHidden, "coffer policy check reader {service}", "(umask 077; mkdir -p {keys}{identities})"},
 	{admin.CheckDeniedIndex, "coffer policy check reader {service}", "(umask 077; mkdir -p {keys}{identities})"},
-	{admin.CheckLostVersion, "aws s3api list-object-versions --bucket {bucket} --prefix {object}", "coffer write {service} {name} -"},
+	{admin.CheckLostVersion, "aws s3api list-object-versions{endpoint} --bucket {bucket} --prefix {object}", "coffer write {service} {name} -"},
 	{check: admin.CheckNoAlias, onS3: "coffer read -n {service} KEY | coffer write {service} KEY -"},
-	{admin.CheckForeign, "aws s3 mv s3://{bucket}/{object} .", "mv {file} ."},
+	{admin.CheckForeign, "aws s3 mv{endpoint} s3://{bucket}/{object} .", "mv {file} ."},
 }
 
 // commandFor returns the command that repairs a finding.
@@ -93,10 +93,14 @@ func commandFor(a *app.App, f *admin.Finding, seen *admin.Inspection) string {
 	if identities == "" {
 		identities = "; cat BACKUP >> " + keys + "/NAME.age"
 	}
+	endpoint := "" // which aws doesn't know from its own variables
+	if u := a.InForce.EndpointURL.Value; u != "" {
+		endpoint = " --endpoint-url " + formats.ShellQuote(u)
+	}
 	for _, object := range objects {
 		all += " && " + strings.NewReplacer(
 			"{service}", f.ID.Service, "{name}", f.ID.Key, "{under}", under,
-			"{bucket}", a.InForce.Bucket.Value, "{object}", formats.ShellQuote(object),
+			"{bucket}", a.InForce.Bucket.Value, "{endpoint}", endpoint, "{object}", formats.ShellQuote(object),
 			"{file}", formats.ShellQuote(a.InForce.LocalFile(object)),
 			"{alias}", formats.ShellQuote(f.KeyAlias), "{from}", formats.ShellQuote(from), "{key}", formats.ShellQuote(key),
 			"{keys}", keys, "{identities}", identities,
@@ -130,7 +134,7 @@ func kindOf(f *admin.Finding, key string, onLocal bool) string {
 		kind = repairable
 	case kind == admin.CheckOrphan && f.KeyAlias == "":
 		kind = orphanNoAlias
-	case kind == admin.CheckUnsealed || kind == admin.CheckOtherKey && f.Severity == admin.Serious:
+	case kind == admin.CheckUnsealed || kind == admin.CheckCopied || kind == admin.CheckOtherKey && f.Severity == admin.Serious:
 		kind = admin.CheckCorruptSecret
 		if f.ID.Key == "" {
 			kind = admin.CheckCorruptIndex

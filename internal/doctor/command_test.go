@@ -204,6 +204,14 @@ var findingCommands = map[string]struct {
 		backend: "local", finding: admin.Finding{Check: admin.CheckForeign, ID: inAPI("")}, seen: admin.Inspection{Foreign: []string{"api/Notes.txt"}},
 		want: "mv '/my data/api/+notes.txt' .",
 	},
+	"an object that was copied over a secret": {
+		finding: admin.Finding{Check: admin.CheckCopied, Severity: admin.Serious, ID: inAPI("k"), Object: "api/k.json"},
+		want:    "aws s3api delete-object --bucket b --key api/k.json && coffer restore api --deleted",
+	},
+	"an object that was copied over an index": {
+		finding: admin.Finding{Check: admin.CheckCopied, Severity: admin.Serious, ID: inAPI(""), Object: teamOneIndex},
+		want:    "aws s3api delete-object --bucket b --key " + teamOneIndex + " && coffer doctor --fix api",
+	},
 	"identities that are not here": {
 		backend: "local", finding: admin.Finding{Check: admin.CheckHidden, ID: inAPI("")},
 		seen: admin.Inspection{Indexes: []admin.InspectedIndex{{Object: teamOneIndex, Err: deniedIndex}, {Object: "api/__kms_alias_ops__latest.json", Err: deniedIndex}, {Object: "api/x"}}},

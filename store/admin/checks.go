@@ -4,6 +4,7 @@ package admin
 // change.
 const (
 	CheckCaseTwins     = "case-twins"     // two keys that differ only in case
+	CheckCopied        = "copied"         // an object that was sealed under another name
 	CheckCorruptIndex  = "corrupt-index"  // an index that is not valid
 	CheckCorruptSecret = "corrupt-secret" // an object that is not a valid secret
 	CheckDeniedIndex   = "denied-index"   // an index that the caller has no permission to read

@@ -13,6 +13,7 @@ import (
 	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/engine"
 )
 
@@ -207,6 +208,16 @@ func counted(n int, thing string) string {
 		return "1 " + thing
 	}
 	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// copied returns the reason of an error about an object that was copied from another name; "" for any other
+// error.
+func copied(err error) string {
+	var bad *bucket.Error
+	if errors.As(err, &bad) && bad.Code == store.CodeCopied {
+		return bad.Reason
+	}
+	return ""
 }
 
 // unsealed returns the fault for a [*store.SealError], or nil for any other error.

@@ -33,6 +33,9 @@ func (in *inspection) checkIndex(ctx context.Context, s *seenIndex) {
 	case errors.Is(s.err, bucket.ErrKey):
 		in.checkUnusableIndex(s, finding)
 		return
+	case copied(s.err) != "":
+		in.add(finding(admin.CheckCopied, admin.Serious, "has the content of another object, so every reader and writer of the service fails: %s", copied(s.err)))
+		return
 	case s.Corrupt != nil:
 		f := finding(admin.CheckCorruptIndex, admin.Serious, "is not a valid index: %s. Readers request each secret, chamber fails, and nobody can write under this alias", message(s.Corrupt))
 		f.index = in.targetOf(s)

@@ -34,6 +34,9 @@ func (in *inspection) checkSecret(s *seenSecret) {
 	case errors.Is(s.err, bucket.ErrKey):
 		in.add(finding(admin.CheckDisabledKey, admin.Serious, "is encrypted with a key that can't be used, so every reader fails: %s", message(s.err)))
 		return
+	case copied(s.err) != "":
+		in.add(finding(admin.CheckCopied, admin.Serious, "has the content of another object, so every reader and writer of the service fails: %s", copied(s.err)))
+		return
 	case s.err != nil:
 		in.add(finding(admin.CheckCorruptSecret, admin.Serious, "is not a valid secret, so every reader and writer of the service fails: %s", message(s.err)))
 		return
