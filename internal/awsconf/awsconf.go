@@ -181,8 +181,7 @@ func fallbackRegion(ctx context.Context, cfg aws.Config) (string, error) {
 	if Endpoint(cfg) != "" {
 		return regionOfOthers, nil
 	}
-	from, ok := cfg.Credentials.(aws.CredentialProviderSource)
-	if !ok || !slices.Contains(from.ProviderSources(), aws.CredentialSourceIMDS) {
+	if !slices.Contains(sourcesOf(cfg.Credentials), aws.CredentialSourceIMDS) {
 		return "", ErrNoRegion
 	}
 	ctx, cancel := context.WithTimeout(ctx, metadataTimeout)

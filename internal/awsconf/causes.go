@@ -159,11 +159,7 @@ type causes struct {
 }
 
 func causesOf(cfg aws.Config) causes {
-	c := causes{profile: sharedConfig(cfg)}
-	if from, ok := cfg.Credentials.(aws.CredentialProviderSource); ok {
-		c.from = from.ProviderSources()
-	}
-	return c
+	return causes{profile: sharedConfig(cfg), from: sourcesOf(cfg.Credentials)}
 }
 
 // explain returns a [*store.CredentialsError] for the failures of the chain. Errors that are already

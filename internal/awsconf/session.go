@@ -41,7 +41,7 @@ type session struct {
 	failure error         // of the last fetch; nil: it succeeded
 	turn    chan struct{} // holds a token during a renewal
 
-	sources sync.Mutex // the SDK's providers set a field in ProviderSources (credentials v1.21.0)
+	from []aws.CredentialSource // asked for once: see [sourcesOf]
 }
 
 // generation is one set of credentials.
@@ -57,10 +57,11 @@ type generation struct {
 }
 
 func newSession(source aws.CredentialsProvider, now func() time.Time, causes causes) *session {
-	s := &session{source: source, now: now, causes: causes, turn: make(chan struct{}, 1)}
-	from := s.ProviderSources()
-	s.stays = len(from) > 0 && from[len(from)-1] == aws.CredentialSourceIMDS
-	return s
+	from := sourcesOf(source)
+	return &session{
+		source: source, now: now, causes: causes, turn: make(chan struct{}, 1), from: from,
+		stays: len(from) > 0 && from[len(from)-1] == aws.CredentialSourceIMDS,
+	}
 }
 
 // Retrieve implements [aws.CredentialsProvider].
@@ -255,12 +256,15 @@ func same(a, b aws.Credentials) bool {
 	return a.AccessKeyID == b.AccessKeyID && a.SecretAccessKey == b.SecretAccessKey && a.SessionToken == b.SessionToken
 }
 
-// ProviderSources implements [aws.CredentialProviderSource].
-func (s *session) ProviderSources() []aws.CredentialSource {
-	if source, ok := s.source.(aws.CredentialProviderSource); ok {
-		s.sources.Lock()
-		defer s.sources.Unlock()
-		return slices.Clone(source.ProviderSources())
+// ProviderSources implements [aws.CredentialProviderSource]. The SDK's clients ask at each request.
+func (s *session) ProviderSources() []aws.CredentialSource { return slices.Clone(s.from) }
+
+// sourcesOf returns where a provider's credentials come from, or nil if it doesn't say. Nobody may ask
+// the SDK's providers of roles while others use them (credentials v1.21.0): they append to a slice that
+// they share with the provider of the credentials that assume the role.
+func sourcesOf(p aws.CredentialsProvider) []aws.CredentialSource {
+	if from, ok := p.(aws.CredentialProviderSource); ok {
+		return slices.Clone(from.ProviderSources())
 	}
 	return nil
 }
