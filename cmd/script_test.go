@@ -57,6 +57,7 @@ func TestScripts(t *testing.T) {
 				e.Setenv(name, value)
 			}
 			e.Setenv("V", canary)
+			e.Setenv("RUNTIME", ownRuntime(e))
 			return nil
 		},
 	})
@@ -74,6 +75,17 @@ func ownEnvironment(home string) []string {
 		"AWS_EC2_METADATA_DISABLED=true",
 		"GORACE=atexit_sleep_ms=0", // or each process of a -race run ends a second late
 	}
+}
+
+// ownRuntime returns a runtime directory for one script: in memory or, if there is none, on the disk. The one
+// that coffer takes by itself belongs to all processes of the user, and each of them tidies it.
+func ownRuntime(e *testscript.Env) string {
+	dir, err := os.MkdirTemp("/dev/shm", "coffer-test-")
+	if err != nil {
+		return e.WorkDir
+	}
+	e.Defer(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 // status runs a command whose exit code must be the one given. A command that a signal ended
