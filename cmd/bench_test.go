@@ -55,15 +55,25 @@ func newBench(t *testing.T, o s3test.Options) *bench {
 	return b
 }
 
+// hung is how long one run of the program may take. It is for a program that never ends: a busy machine doesn't
+// reach it.
+const hung = 5 * time.Minute
+
 // command is one run of the program. Arguments are split at spaces.
 func (b *bench) command(line string) *exec.Cmd {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(b.Context(), hung)
+	b.Cleanup(cancel)
+	return b.commandUntil(ctx, line)
+}
+
+// commandUntil is a run of the program that is killed at the end of ctx.
+func (b *bench) commandUntil(ctx context.Context, line string) *exec.Cmd {
 	b.Helper()
 	program, err := exec.LookPath("coffer") // put there by TestMain
 	if err != nil {
 		b.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
-	b.Cleanup(cancel)
 	c := exec.CommandContext(ctx, program, strings.Fields(line)...)
 	c.Env = b.env
 	return c

@@ -22,7 +22,6 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/internal/testing/need"
-	"github.com/coffer-secrets/coffer/internal/testing/proof"
 	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 )
 
@@ -34,10 +33,10 @@ type agent struct {
 	log    *bytes.Buffer // of the server; for after its end
 }
 
-// newAgent starts coffer mcp. Each of words is one argument.
+// newAgent starts coffer mcp, which runs as long as the test. Each of words is one argument.
 func newAgent(b *bench, dir string, words ...string) *agent {
 	b.Helper()
-	server := b.command("mcp")
+	server := b.commandUntil(b.Context(), "mcp")
 	server.Args = append(server.Args, words...)
 	a := &agent{T: b.T, server: server, log: &bytes.Buffer{}}
 	server.Dir, server.Stderr = dir, a.log
@@ -136,49 +135,6 @@ func TestAnAgentOverStdio(t *testing.T) {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("%s: %s", context, text)
 		}
-	}
-}
-
-// TestFaultWalkOfAnAgentsCalls: something goes wrong at each request of a call. The server
-// answers with a sentence, and goes on.
-func TestFaultWalkOfAnAgentsCalls(t *testing.T) {
-	t.Parallel()
-	s := newStage(t, s3test.Options{})
-	s.env = append(s.env, "COFFER_RETRIES=2")
-	a := newAgent(s.bench, filepath.Join(s.home, "cwd"), "team", "--allow", "./child URL KEEP", "--verbose")
-	for _, c := range [][2]string{
-		{"run", `{"command":["./child","URL","KEEP"]}`}, {"describe", `{"service":"team"}`}, {"describe", `{"service":"team","key":"url"}`}, {"keys", `{"service":"team"}`}, {"services", `{}`},
-	} {
-		s.reset()
-		before, failed := a.call(c[0], c[1])
-		if failed {
-			t.Fatalf("%s: %s", c, before)
-		}
-		faults, failures := faultsBeforeAndAfter(), 0
-		for i, e := range s.Log() {
-			for j := range proof.Bounded(2, len(faults)) {
-				f := faults[(2*i+j)%len(faults)]
-				s.reset()
-				s.meets(spot{op: e.Op, object: e.Key + e.Prefix, n: 1}, f)
-				text, failed := a.call(c[0], c[1])
-				if failed {
-					failures++
-				}
-				if failed && (strings.Contains(text, "goroutine") || strings.Contains(text, `"text":""`)) {
-					t.Errorf("%s, %v at %s: %s", c, f, e.Op, text)
-				}
-				s.Fault(nil)
-			}
-		}
-		s.reset()
-		if after, failed := a.call(c[0], c[1]); failed || after != before {
-			t.Errorf("%s: it doesn't answer as before: %s", c, after)
-		}
-		t.Logf("%s: %d failures", c, failures)
-	}
-	_ = a.Close()
-	if told := formOfCanary(a.log.String()); told != "" || strings.Contains(a.log.String(), "panic") {
-		t.Errorf("the log has %q\n%s", told, a.log)
 	}
 }
 

@@ -202,7 +202,11 @@ func (s *stage) requests(a act) []spot {
 	if got := s.perform(a.line, a.stdin); got.exit != 0 || a.prints != "" && compact(got.stdout) != compact(a.prints) {
 		s.Fatalf("coffer %s: exit code %d\n%s%s", a.line, got.exit, got.stdout, got.stderr)
 	}
-	var all []spot
+	return s.spots()
+}
+
+// spots are those of the requests since the last reset.
+func (s *stage) spots() (all []spot) {
 	seen := map[spot]int{}
 	for _, e := range s.Log() {
 		like := spot{op: e.Op, object: e.Key + e.Prefix}
