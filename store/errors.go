@@ -126,6 +126,13 @@ const (
 // sealed for that one, which Reason names.
 const CodeCopied = "Copied"
 
+// The codes of a [*StorageError] of a store whose alias keys belong to teams.
+const (
+	CodeNotMember   = "NotMember"   // no age identity of the caller opens the key of the alias
+	CodeNoTeamKey   = "NoTeamKey"   // the alias has never had a key
+	CodeLostTeamKey = "LostTeamKey" // the alias has had a key, and its key object is missing
+)
+
 // StorageError is an error answer of the storage. Kind is a sentinel of this package.
 type StorageError struct {
 	Op     string // "get", "put", "delete", "list", or the name of an AWS operation
@@ -183,6 +190,39 @@ func (e *PinError) Error() string {
 }
 
 func (e *PinError) Unwrap() error { return ErrConfiguration }
+
+// KeyTrustError is an [ErrCorrupt]: the key of an alias is not one that the caller has a reason to
+// trust. Nothing was read or written under it. If the caller knows no key of the alias, it is an
+// [ErrConfiguration].
+type KeyTrustError struct {
+	Alias  string
+	Object string // the object that has the key
+	KeyID  string // of the key; "" if there is none yet
+	Want   string // the id that is pinned, or was seen last; "" if none is known
+	Pinned bool   // Want is pinned
+	Older  bool   // the object is older than what was seen
+}
+
+func (e *KeyTrustError) Error() string {
+	switch {
+	case e.KeyID == "":
+		return fmt.Sprintf("%s has no key yet, and what is created now could not be recognised later", e.Alias)
+	case e.Want == "":
+		return fmt.Sprintf("%s has the key %s, and nothing tells whether that is the key of %s", e.Object, e.KeyID, e.Alias)
+	case e.Pinned:
+		return fmt.Sprintf("%s has the key %s, but the pinned key of %s is %s", e.Object, e.KeyID, e.Alias, e.Want)
+	case e.Older:
+		return fmt.Sprintf("%s was put back to an older state: it has the key %s, but %s has had the key %s since", e.Object, e.KeyID, e.Alias, e.Want)
+	}
+	return fmt.Sprintf("%s has the key %s, which doesn't come from the key of %s, %s", e.Object, e.KeyID, e.Alias, e.Want)
+}
+
+func (e *KeyTrustError) Unwrap() error {
+	if e.Want == "" {
+		return ErrConfiguration
+	}
+	return ErrCorrupt
+}
 
 // SealError is an [ErrCorrupt]: an object is not encrypted as the configuration requires, so it is
 // not trusted.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/awsconf"
@@ -270,6 +269,15 @@ func isStopped(err error) bool {
 	return errors.As(err, &stopped)
 }
 
+// isOwnCode reports whether a code is ours: the reason beside it says it all.
+func isOwnCode(code string) bool {
+	switch code {
+	case store.CodeFile, store.CodeNoIdentity, store.CodeCopied, store.CodeNotMember, store.CodeNoTeamKey, store.CodeLostTeamKey:
+		return true
+	}
+	return false
+}
+
 // refusal returns the message of an error of the storage, followed by the storage's own text.
 func refusal(e *store.StorageError, err error) string {
 	what := fmt.Sprintf("%s failed", e.Operation())
@@ -288,7 +296,7 @@ func refusal(e *store.StorageError, err error) string {
 	if errors.Is(err, store.ErrUnknown) {
 		what = "it may or may not have been stored: " + what
 	}
-	own := slices.Contains([]string{store.CodeFile, store.CodeNoIdentity, store.CodeCopied}, e.Code) // the reason is ours, and says it all
+	own := isOwnCode(e.Code)
 	if e.Code != "" && !own {
 		what += " (" + e.Code + ")"
 	}

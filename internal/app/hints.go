@@ -25,6 +25,7 @@ func ownHint(err error) string {
 	var alias *store.AliasError
 	var pin *store.PinError
 	var seal *store.SealError
+	var trust *store.KeyTrustError
 	var rollback *store.RollbackError
 	var corrupt *store.CorruptError
 	var unreadable *unreadableError
@@ -41,6 +42,8 @@ func ownHint(err error) string {
 		return aliasHint(err, alias)
 	case errors.As(err, &pin):
 		return "nothing was stored, because readers who pin other keys couldn't read it. Add the key to key_arns everywhere first (docs/rotation.md), or point the alias back to the pinned key"
+	case errors.As(err, &trust):
+		return trustHint(trust)
 	case errors.As(err, &seal) && seal.Method == "" && strings.Contains(seal.Object, admin.ProbeDir):
 		return "no secret was sent. To accept a server that doesn't encrypt, set allow_unencrypted: true in the configuration file"
 	case errors.As(err, &seal):
@@ -82,6 +85,22 @@ func aliasHint(err error, e *store.AliasError) string {
 		return "--adopt writes it under " + e.Want
 	}
 	return "to change it under its alias: --kms-key-alias " + e.Have
+}
+
+// trustHint names the command that accepts a key, where one does.
+func trustHint(e *store.KeyTrustError) string {
+	compare := "Compare the id with what another member has: coffer keys members " + e.Alias
+	switch {
+	case e.KeyID == "":
+		return "set XDG_STATE_HOME to a directory that stays, so that the key is remembered; or accept each key that is found with --trust-on-first-use"
+	case e.Want == "":
+		return "pin it in the configuration file, key_ids: {" + e.Alias + ": " + e.KeyID + "}, or accept whatever is found with --trust-on-first-use. " + compare
+	case e.Pinned:
+		return "somebody may have replaced the key; nothing was read or written under it. " + compare + ". If it is right, change key_ids in the configuration file"
+	case e.Older:
+		return "somebody may have put it back, with members who were revoked since; nothing was read or written under it. Restore the newest version of the object. To accept the old one: coffer keys trust " + e.Alias + " " + e.KeyID
+	}
+	return "somebody may have replaced the key; nothing was read or written under it. " + compare + ". If it is right: coffer keys trust " + e.Alias + " " + e.KeyID
 }
 
 func environHint(err error) string {

@@ -108,6 +108,12 @@ func hintOf(code string) string {
 // codeHint returns the hint of a code alone, and whether it has one.
 func codeHint(code string) (hint string, ok bool) {
 	switch code {
+	case store.CodeNotMember:
+		return "ask a member to run coffer keys grant with the alias and your recipient, which age-keygen -y prints", true
+	case store.CodeNoTeamKey:
+		return "the first write under the alias creates its key; so does coffer init", true
+	case store.CodeLostTeamKey:
+		return "restore the object from a backup or an older version of the bucket: no other key opens what is sealed under it. A new key is not made in its place", true
 	case "NoConditionalWrites":
 		return "if nobody else writes to this bucket, use --single-writer (or single_writer in the configuration file)", true
 	case "NotKept":

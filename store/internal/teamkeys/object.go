@@ -1,0 +1,230 @@
+package teamkeys
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+
+	"filippo.io/age"
+
+	"github.com/coffer-secrets/coffer/index"
+	"github.com/coffer-secrets/coffer/internal/strictjson"
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+	"github.com/coffer-secrets/coffer/store/internal/seal"
+	"github.com/coffer-secrets/coffer/store/internal/seal/agekeys"
+)
+
+// read returns the keys of an alias as they are now, if they can be trusted.
+func (k *Keys) read(ctx context.Context, alias string) (*ring, error) {
+	r, err := k.open(ctx, alias)
+	if err != nil {
+		return nil, err
+	}
+	return r, k.believe(alias, r)
+}
+
+// open returns the keys of an alias as they are now, whoever made them.
+func (k *Keys) open(ctx context.Context, alias string) (*ring, error) {
+	o, err := k.Bucket.Get(ctx, ObjectName(alias))
+	switch {
+	case errors.Is(err, bucket.ErrNotFound):
+		return nil, k.absent(alias)
+	case err != nil:
+		return nil, err
+	case len(o.Body) > maxObject:
+		return nil, damaged(alias, "it is too large")
+	}
+	identities, err := k.Identities()
+	if err != nil {
+		return nil, err
+	}
+	body, err := unseal(alias, o.Body, identities)
+	if err != nil {
+		return nil, err
+	}
+	r, err := parse(alias, body)
+	if err != nil {
+		return nil, err
+	}
+	r.tag = o.Tag
+	return r, nil
+}
+
+// absent returns the error about an alias without a key object. Its code says whether the alias may
+// get one.
+func (k *Keys) absent(alias string) error {
+	seen, err := k.recall(alias)
+	if err != nil {
+		return err
+	}
+	if id := cmp.Or(k.Pins[alias], seen.ID); id != "" {
+		return lost(alias, "has had the key "+id)
+	}
+	return seal.Fault{Err: bucket.ErrDenied, Code: store.CodeNoTeamKey, Reason: alias + " has no key yet: there is no object " + ObjectName(alias)}
+}
+
+// lost returns the error about an alias whose key object must have been deleted. No new key is made
+// in its place: what is sealed under the old one could never be opened again, without a word.
+func lost(alias, evidence string) error {
+	return seal.Fault{Err: bucket.ErrDenied, Code: store.CodeLostTeamKey, Reason: fmt.Sprintf("%s is missing, but %s %s", ObjectName(alias), alias, evidence)}
+}
+
+func isAbsent(err error) bool {
+	var fault seal.Fault
+	return errors.As(err, &fault) && fault.Code == store.CodeNoTeamKey
+}
+
+func damaged(alias, reason string) error {
+	return seal.Fault{Err: bucket.ErrTorn, Reason: "the key object of " + alias + ": " + reason}
+}
+
+// hasIndex looks for an index of the alias in any service. Its name tells, so that also a client that
+// remembers nothing notices that the key of the alias was deleted.
+func (k *Keys) hasIndex(ctx context.Context, alias string) (name string, err error) {
+	base := index.FileName(alias)
+	for info, err := range k.Bucket.Walk(ctx, "") {
+		if err != nil {
+			return "", err
+		}
+		if path.Base(info.Name) == base {
+			return info.Name, nil
+		}
+	}
+	return "", nil
+}
+
+// unseal decrypts a key object. An identity that fails doesn't keep the others from being tried.
+func unseal(alias string, sealed []byte, identities []age.Identity) ([]byte, error) {
+	if _, err := age.ExtractHeader(bytes.NewReader(sealed)); err != nil { // it quotes lines of the file
+		return nil, damaged(alias, "it is incomplete, or not encrypted with age")
+	}
+	if len(identities) == 0 {
+		return nil, notMember(alias, "you have no age identity")
+	}
+	var failed error
+	r, err := age.Decrypt(bytes.NewReader(sealed), noting(identities, &failed)...)
+	var body []byte
+	if err == nil {
+		body, err = io.ReadAll(r)
+	}
+	var mismatch *age.NoIdentityMatchError
+	switch {
+	case err == nil:
+		return body, nil
+	case !errors.As(err, &mismatch):
+		return nil, damaged(alias, "it is incomplete, or was changed")
+	case failed != nil:
+		return nil, identityFault(alias, failed)
+	case agekeys.Failure(err) != "":
+		return nil, seal.Fault{Err: bucket.ErrKey, Reason: "an age identity failed on the key of " + alias + ": " + agekeys.Failure(err)}
+	}
+	return nil, notMember(alias, "no age identity of yours opens its key")
+}
+
+func notMember(alias, reason string) error {
+	return seal.Fault{Err: bucket.ErrDenied, Code: store.CodeNotMember, Reason: "you are not a member of " + alias + ": " + reason}
+}
+
+// identityFault returns the error about an identity that failed. It may have been the right one.
+func identityFault(alias string, err error) error {
+	var fault seal.Fault
+	var invalid *invalidStanza
+	switch {
+	case errors.As(err, &invalid):
+		return damaged(alias, "it was changed: a recipient in it is invalid")
+	case errors.As(err, &fault), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, store.ErrConfiguration):
+		return err
+	}
+	return seal.Fault{Err: bucket.ErrKey, Reason: "an age identity failed on the key of " + alias + ": " + err.Error()}
+}
+
+// noting returns identities that note the first failure and let age try the next, where it would give up.
+// Those of age itself come first: they ask nobody.
+func noting(identities []age.Identity, failed *error) []age.Identity {
+	var out []age.Identity
+	for _, native := range []bool{true, false} {
+		for _, i := range identities {
+			if isNative(i) == native {
+				out = append(out, &noted{i, failed})
+			}
+		}
+	}
+	return slices.Clip(out)
+}
+
+func isNative(i age.Identity) bool {
+	switch i.(type) {
+	case *age.X25519Identity, *age.HybridIdentity:
+		return true
+	}
+	return false
+}
+
+type noted struct {
+	age.Identity
+	failed *error
+}
+
+// Unwrap implements [age.Identity].
+func (n *noted) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
+	fileKey, err := n.Identity.Unwrap(stanzas)
+	if err == nil || errors.Is(err, age.ErrIncorrectIdentity) {
+		return fileKey, err
+	}
+	if isNative(n.Identity) {
+		err = &invalidStanza{err}
+	}
+	if *n.failed == nil {
+		*n.failed = err
+	}
+	return nil, age.ErrIncorrectIdentity
+}
+
+// invalidStanza is the error of age about a stanza that can't be for anybody.
+type invalidStanza struct{ error }
+
+// seal encrypts a document for its members.
+func (k *Keys) seal(doc document) ([]byte, error) {
+	if len(doc.Members) > MaxMembers {
+		return nil, fmt.Errorf("%w: %s can have %d members", store.ErrInvalid, doc.Alias, MaxMembers)
+	}
+	var to []age.Recipient
+	for _, m := range doc.Members {
+		r, err := k.Recipient(m.Recipient)
+		if err != nil {
+			return nil, &recipientError{m.Name, err}
+		}
+		to = append(to, unlabelled{m.Name, r})
+	}
+	body, err := strictjson.Marshal(doc)
+	if err != nil {
+		return nil, err
+	}
+	var sealed bytes.Buffer
+	w, err := age.Encrypt(&sealed, to...)
+	if err == nil {
+		_, err = w.Write(body)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		var recipient *recipientError
+		if errors.As(err, &recipient) { // without age's number of the recipient
+			err = recipient
+		}
+		return nil, err
+	}
+	// age writes headers that it doesn't read: of over 2 MiB, or over 1,024 stanzas, of which a plugin
+	// may make several (age 1.3.2).
+	if _, err := age.ExtractHeader(bytes.NewReader(sealed.Bytes())); err != nil || sealed.Len() > maxObject {
+		return nil, fmt.Errorf("%w: the recipients of %s don't fit in one age file", store.ErrInvalid, doc.Alias)
+	}
+	return sealed.Bytes(), nil
+}
