@@ -220,7 +220,7 @@ func awsCopy(ctx context.Context, verb, from, to string) (string, error) {
 				err = os.MkdirAll(filepath.Dir(file), 0o777)
 			}
 			if err == nil {
-				err = os.WriteFile(file, body, 0o666) //nolint:gosec // as aws does, with the umask
+				err = os.WriteFile(file, body, 0o666)
 			}
 			if err != nil {
 				return "", err

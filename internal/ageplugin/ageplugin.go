@@ -41,18 +41,22 @@ func Named(arg0 string) bool {
 
 // Streams are those of the process.
 type Streams struct {
-	In       io.Reader
-	Out, Err io.Writer
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
 }
 
 // UI is the person at age's terminal. Its methods may be called at any time until the key of the file
-// is returned; afterwards they do nothing.
+// is returned; afterwards nothing is shown, and nobody is asked. They may be called concurrently.
 type UI interface {
 	// Message shows a message: one that begins with a small letter and has no full stop at its end.
 	Message(text string)
 
-	// Secret asks for a line without echo. It is an error if age has no terminal.
+	// Secret asks for a line without echo, and Line with it. It is an error if age has no terminal.
 	Secret(prompt string) (string, error)
+	Line(prompt string) (string, error)
+
+	// Confirm asks to choose between two words; no is "" if there is one only.
+	Confirm(prompt, yes, no string) (bool, error)
 }
 
 // Stanza is the part of a file's header that has the key of the file, wrapped.
@@ -78,6 +82,7 @@ type Keys interface {
 // Exit codes.
 const (
 	exitDone  = 0
+	exitOther = 1
 	exitUsage = 2
 )
 
@@ -93,10 +98,10 @@ Without age: coffer read SERVICE KEY. More: coffer --help, docs/recovery.md
 func Run(args []string, s Streams, keys Keys) int {
 	p, err := plugin.New(name)
 	if err != nil { // the name is a constant
-		fmt.Fprintln(s.Err, program+": "+err.Error())
+		fmt.Fprintln(s.Stderr, program+": "+err.Error())
 		return exitUsage
 	}
-	p.SetIO(s.In, s.Out, s.Err)
+	p.SetIO(s.Stdin, s.Stdout, s.Stderr)
 	switch {
 	case slices.Equal(args, []string{"--age-plugin=identity-v1"}):
 		p.HandleIdentity(func(data []byte) (age.Identity, error) {
@@ -111,10 +116,13 @@ func Run(args []string, s Streams, keys Keys) int {
 		p.HandleIdentityAsRecipient(refuseToEncrypt)
 		return p.RecipientV1()
 	case slices.Equal(args, []string{"--help"}), slices.Equal(args, []string{"-h"}):
-		fmt.Fprint(s.Out, usage)
+		if _, err := io.WriteString(s.Stdout, usage); err != nil {
+			fmt.Fprintln(s.Stderr, program+": "+err.Error())
+			return exitOther
+		}
 		return exitDone
 	}
-	fmt.Fprint(s.Err, usage)
+	fmt.Fprint(s.Stderr, usage)
 	return exitUsage
 }
 
@@ -178,17 +186,37 @@ func (u *ui) Message(text string) {
 	}
 }
 
-func (u *ui) Secret(prompt string) (string, error) {
+func (u *ui) Secret(prompt string) (string, error) { return u.line(prompt, true) }
+
+func (u *ui) Line(prompt string) (string, error) { return u.line(prompt, false) }
+
+func (u *ui) line(prompt string, secret bool) (value string, err error) {
+	err = u.ask(func(p *plugin.Plugin) error {
+		value, err = p.RequestValue(render.Escape(prompt), secret)
+		return err
+	})
+	return value, err
+}
+
+func (u *ui) Confirm(prompt, yes, no string) (chosen bool, err error) {
+	err = u.ask(func(p *plugin.Plugin) error {
+		chosen, err = p.Confirm(render.Escape(prompt), render.Escape(yes), render.Escape(no))
+		return err
+	})
+	return chosen, err
+}
+
+// ask asks one question. Its error is about age, which says nothing about the reason.
+func (u *ui) ask(question func(*plugin.Plugin) error) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.plugin == nil {
-		return "", errors.New("nobody can be asked any more")
+		return errors.New("the file is decrypted already")
 	}
-	value, err := u.plugin.RequestValue(render.Escape(prompt), true)
-	if err != nil {
-		return "", errors.New("age could not ask for it: it has no terminal, or the question was dismissed")
+	if question(u.plugin) != nil {
+		return errors.New("age could not ask for it: it has no terminal, or the question was dismissed")
 	}
-	return value, nil
+	return nil
 }
 
 func (u *ui) close() {

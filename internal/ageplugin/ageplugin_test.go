@@ -27,7 +27,7 @@ const (
 // TestMain makes the test binary the plugin too, when it is started under its name.
 func TestMain(m *testing.M) {
 	if ageplugin.Named(os.Args[0]) {
-		os.Exit(ageplugin.Run(os.Args[1:], ageplugin.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, keys{}))
+		os.Exit(ageplugin.Run(os.Args[1:], ageplugin.Streams{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}, keys{}))
 	}
 	os.Exit(m.Run())
 }
@@ -47,6 +47,16 @@ func (keys) Unwrap(ui ageplugin.UI, s ageplugin.Stanza) ([]byte, string, error) 
 		answer, err := ui.Secret("passphrase of key.txt")
 		if err == nil && answer != canary {
 			err = errors.New("the passphrase is wrong")
+		}
+		return flipped(s.Body), "", err
+	case "chooses":
+		device, err := ui.Line("which device")
+		if err != nil {
+			return nil, "", err
+		}
+		ok, err := ui.Confirm("touch "+device, "done", "stop")
+		if err == nil && !ok {
+			err = errors.New("it was stopped")
 		}
 		return flipped(s.Body), "", err
 	case "mutters":
@@ -129,6 +139,10 @@ func (c *client) identity(t *testing.T) *plugin.Identity {
 			}
 			return c.answer, nil
 		},
+		Confirm: func(_, prompt, yes, no string) (bool, error) {
+			c.prompts = append(c.prompts, fmt.Sprint(prompt, ": ", yes, " or ", no))
+			return c.answer != "usb-0", nil
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -171,6 +185,21 @@ func TestAPassphraseIsAskedForByAge(t *testing.T) {
 			t.Errorf("answer %q: got %q, %v; want %q", tt.answer, text, err, tt.want)
 		}
 		if want := []string{"passphrase of key.txttrue"}; !slices.Equal(c.prompts, want) {
+			t.Errorf("prompts %q, want %q", c.prompts, want)
+		}
+	}
+}
+
+// TestAQuestionOfAPluginIsAskedByAge: the person's own key may be on a device, with a plugin of its own.
+func TestAQuestionOfAPluginIsAskedByAge(t *testing.T) {
+	install(t)
+	for answer, want := range map[string]string{"usb-1": "", "usb-0": "coffer plugin: explained: it was stopped"} {
+		c := client{answer: answer}
+		text, err := c.decrypt(t, sealedTo(t, recipient{arg: "chooses"}))
+		if want == "" && (err != nil || text != canary) || want != "" && (err == nil || err.Error() != want) {
+			t.Errorf("answer %q: got %q, %v; want %q", answer, text, err, want)
+		}
+		if want := []string{"which devicefalse", "touch " + answer + ": done or stop"}; !slices.Equal(c.prompts, want) {
 			t.Errorf("prompts %q, want %q", c.prompts, want)
 		}
 	}
@@ -290,7 +319,7 @@ func TestWhoStartsThePluginByHandIsToldHowAgeDoes(t *testing.T) {
 		{[]string{"--age-plugin=identity-v1", "more"}, 2},
 	} {
 		var out, errs strings.Builder
-		code := ageplugin.Run(tt.args, ageplugin.Streams{In: strings.NewReader(""), Out: &out, Err: &errs}, keys{})
+		code := ageplugin.Run(tt.args, ageplugin.Streams{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs}, keys{})
 		text := errs.String()
 		if tt.code == 0 {
 			text = out.String()
@@ -298,6 +327,19 @@ func TestWhoStartsThePluginByHandIsToldHowAgeDoes(t *testing.T) {
 		if code != tt.code || !strings.Contains(text, "age -d -j coffer FILE") {
 			t.Errorf("%q: code %d, %q", tt.args, code, text)
 		}
+	}
+}
+
+func TestHelpThatIsNotWrittenFails(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("there is no /dev/full here:", err)
+	}
+	defer full.Close()
+	var errs strings.Builder
+	code := ageplugin.Run([]string{"--help"}, ageplugin.Streams{Stdin: strings.NewReader(""), Stdout: full, Stderr: &errs}, keys{})
+	if code != 1 || !strings.Contains(errs.String(), "no space left") {
+		t.Errorf("code %d, %q", code, errs.String())
 	}
 }
 
@@ -332,7 +374,7 @@ func FuzzClient(f *testing.F) {
 	f.Add([]byte("\x00\xff\n"))
 	f.Fuzz(func(t *testing.T, sent []byte) {
 		var out bytes.Buffer
-		ageplugin.Run([]string{"--age-plugin=identity-v1"}, ageplugin.Streams{In: bytes.NewReader(sent), Out: &out, Err: io.Discard}, keys{})
+		ageplugin.Run([]string{"--age-plugin=identity-v1"}, ageplugin.Streams{Stdin: bytes.NewReader(sent), Stdout: &out, Stderr: io.Discard}, keys{})
 		if bytes.Contains(out.Bytes(), []byte("-> file-key")) && !bytes.Contains(sent, []byte(wraps+" ")) {
 			t.Errorf("%q is answered with %q", sent, out.Bytes())
 		}
