@@ -71,13 +71,13 @@ func isUnclear(err error) bool {
 
 // put stores a document, and remembers its key.
 func (k *Keys) put(ctx context.Context, doc document, cond bucket.If) (*ring, error) {
-	r, err := newRing(doc.Alias, doc)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", store.ErrInvalid, err)
-	}
 	sealed, err := k.seal(doc)
 	if err != nil {
 		return nil, err
+	}
+	r, err := newRing(doc.Alias, doc)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", store.ErrInvalid, err)
 	}
 	info, err := k.Bucket.Put(ctx, ObjectName(doc.Alias), sealed, bucket.PutOptions{If: cond})
 	if err != nil {

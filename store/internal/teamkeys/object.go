@@ -192,7 +192,7 @@ type invalidStanza struct{ error }
 // seal encrypts a document for its members.
 func (k *Keys) seal(doc document) ([]byte, error) {
 	if len(doc.Members) > MaxMembers {
-		return nil, fmt.Errorf("%w: %s can have %d members", store.ErrInvalid, doc.Alias, MaxMembers)
+		return nil, fmt.Errorf("%w: %s would have %d members; the limit is %d", store.ErrInvalid, doc.Alias, len(doc.Members), MaxMembers)
 	}
 	var to []age.Recipient
 	for _, m := range doc.Members {

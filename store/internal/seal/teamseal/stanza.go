@@ -10,6 +10,8 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"io"
 	"net/url"
 	"strings"
 
@@ -44,11 +46,8 @@ func NewKey(alias string) Key {
 	return k
 }
 
-// String hides the key from every way of printing in Go.
-func (k Key) String() string { return k.ID }
-
-// GoString is String for %#v.
-func (k Key) GoString() string { return k.ID }
+// Format hides the key from every way of printing in Go.
+func (k Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.ID) }
 
 // KeyID returns the id of an alias key: the first 16 bytes of an HMAC of the alias under it, in
 // hexadecimal digits. So nobody can make another key with the same id, and the keys of two aliases have
