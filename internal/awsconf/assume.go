@@ -88,7 +88,7 @@ func (a *assumer) call(ctx context.Context, what string, do func(context.Context
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	if identityFailed(err) { // the credentials that assume the role
+	if IdentityFailed(err) { // the credentials that assume the role
 		if told := a.causes.explain(ctx, err); told != err { //nolint:errorlint // whether it is the same
 			return told
 		}

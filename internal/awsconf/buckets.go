@@ -294,7 +294,7 @@ func unlessMissing(err error) error {
 func (b *Buckets) settingError(ctx context.Context, op, name string, err error) error {
 	told := bucketError(ctx, op, name, err)
 	var e *store.StorageError
-	if !b.other || !errors.As(told, &e) || !errors.Is(e.Kind, store.ErrConfiguration) || identityFailed(err) || ofCredentials(e.Code) {
+	if !b.other || !errors.As(told, &e) || !errors.Is(e.Kind, store.ErrConfiguration) || IdentityFailed(err) || ofCredentials(e.Code) {
 		return told
 	}
 	switch e.Status {
@@ -328,11 +328,11 @@ func bucketError(ctx context.Context, op, name string, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case errors.As(err, &contact) && !identityFailed(err):
+	case errors.As(err, &contact) && !IdentityFailed(err):
 		if e.Code, e.Reason = contact.Code, contact.Error(); e.Code == "" {
 			e.Kind = store.ErrUnavailable
 		}
-	case identityFailed(err):
+	case IdentityFailed(err):
 		e.Kind = store.ErrCredentials
 	case e.Code == "AccessDenied", e.Code == "Forbidden": // Forbidden for a HEAD
 		e.Kind = store.ErrDenied

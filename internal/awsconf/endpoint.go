@@ -46,6 +46,15 @@ func OtherServer(cfg aws.Config) string {
 	return ""
 }
 
+// OtherKMS returns the URL of the server of KMS if it isn't AWS's, and "" otherwise.
+func OtherKMS(cfg aws.Config) string {
+	endpoint := aws.ToString(KMS(cfg).Options().BaseEndpoint)
+	if u, err := url.Parse(endpoint); endpoint == "" || err == nil && partition.IsAWS(u.Hostname()) {
+		return ""
+	}
+	return endpoint
+}
+
 // PlainHTTP reports whether requests to the S3 server are sent without TLS.
 func PlainHTTP(cfg aws.Config) bool {
 	u, err := url.Parse(Endpoint(cfg))

@@ -167,10 +167,10 @@ func (k *Keys) fail(ctx context.Context, doing string, err error) error {
 		return fmt.Errorf("%s: %w", doing, ctx.Err())
 	}
 	kind := keySentinel(err)
-	if text := Unanswered(err); text != "" && !identityFailed(err) {
+	if text := Unanswered(err); text != "" && !IdentityFailed(err) {
 		return fmt.Errorf("%s: %w: %w", doing, &toldError{text, err}, kind)
 	}
-	if k.other && !speaksKMS(err) {
+	if k.other && !SpeaksKMS(err) {
 		what := "this server doesn't support the KMS API"
 		if answered(err) == http.StatusForbidden { // may be a denial in the server's own format, as moto's is
 			what = "you may lack the permission, or this server doesn't support the KMS API"
@@ -183,14 +183,14 @@ func (k *Keys) fail(ctx context.Context, doing string, err error) error {
 	return fmt.Errorf("%s: %w: %w", doing, told(err), kind)
 }
 
-// speaksKMS reports whether a response may be from KMS, and not from an S3 server that took the
+// SpeaksKMS reports whether a response may be from KMS, and not from an S3 server that took the
 // request for one of its own: 405 MethodNotAllowed (Ceph 16.2), 403 AccessDenied. KMS's codes end
 // in Exception. No response, or a 5xx or 429, leaves it open and returns true.
-func speaksKMS(err error) bool {
+func SpeaksKMS(err error) bool {
 	var api smithy.APIError
 	status := answered(err)
 	return status < 400 || status >= 500 && status != http.StatusNotImplemented || status == http.StatusTooManyRequests ||
-		identityFailed(err) || errors.As(err, &api) && strings.HasSuffix(api.ErrorCode(), "Exception")
+		IdentityFailed(err) || errors.As(err, &api) && strings.HasSuffix(api.ErrorCode(), "Exception")
 }
 
 // keySentinel checks the code first and the status second. KMS has its own error codes (facts.md,
@@ -198,7 +198,7 @@ func speaksKMS(err error) bool {
 func keySentinel(err error) error {
 	var contact *ContactError
 	switch {
-	case identityFailed(err), errors.Is(err, store.ErrCredentials):
+	case IdentityFailed(err), errors.Is(err, store.ErrCredentials):
 		return store.ErrCredentials
 	case errors.As(err, &contact) && contact.Code == "":
 		return store.ErrUnavailable
@@ -230,9 +230,9 @@ func keySentinel(err error) error {
 	return store.ErrConfiguration
 }
 
-// identityFailed reports whether fetching credentials failed, and not the request to KMS itself.
+// IdentityFailed reports whether fetching credentials failed, and not the request to KMS itself.
 // That error may contain the response of another service ("AccessDenied" from STS).
-func identityFailed(err error) bool {
+func IdentityFailed(err error) bool {
 	var operation *smithy.OperationError
 	return errors.As(err, &operation) && strings.HasPrefix(operation.Err.Error(), "get identity: ")
 }

@@ -39,7 +39,7 @@ func (m *lastMiss) explain(ctx context.Context, err error) error {
 func NotReached(service string, err error) string {
 	var contact *ContactError
 	switch {
-	case !errors.As(err, &contact), identityFailed(err): // that was another service
+	case !errors.As(err, &contact), IdentityFailed(err): // that was another service
 		return ""
 	case contact.Code == "":
 		return fmt.Sprintf("%s can't be reached at %s (%s)", service, contact.Host, reason(contact.Err))

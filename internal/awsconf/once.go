@@ -38,7 +38,7 @@ func Unapplied(err error) bool {
 		api         smithy.APIError
 	)
 	switch {
-	case errors.As(err, &connection) && connection.Op == "dial", errors.As(err, &certificate), identityFailed(err):
+	case errors.As(err, &connection) && connection.Op == "dial", errors.As(err, &certificate), IdentityFailed(err):
 		return true
 	case errors.As(err, &api) && (api.ErrorFault() == smithy.FaultServer || strings.HasPrefix(api.ErrorCode(), "RequestTimeout")):
 		return false // with any status: S3 returns 400 for a timeout

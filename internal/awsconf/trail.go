@@ -166,7 +166,7 @@ func (t *Trail) fail(ctx context.Context, err error) error {
 		if contact.Code != "" {
 			out.Kind = store.ErrConfiguration
 		}
-	case identityFailed(err):
+	case IdentityFailed(err):
 		out.Kind = store.ErrConfiguration
 	case answered(err) != 0:
 		out.Status, out.Code = answered(err), trailCode(err)

@@ -7,23 +7,22 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
+	"github.com/coffer-secrets/coffer/store/internal/s3open"
 )
 
 // pinnedKey returns the function for [engine.Options.PinnedKey], or nil if no keys are pinned. It
 // asks KMS for the key. If KMS doesn't answer (kms:DescribeKey is denied, or the server has no KMS
 // API), it puts an object without content, reads the key from the answer, and deletes the object.
-func (o Options) pinnedKey(b bucket.Bucket, keys *awsconf.Keys) func(ctx context.Context, service, alias string) (string, error) {
+func (o Options) pinnedKey(b bucket.Bucket, keys s3open.Keys) func(ctx context.Context, service, alias string) (string, error) {
 	if len(o.KeyARNs) == 0 {
 		return nil
 	}
-	ask := o.keyID(keys)
 	return func(ctx context.Context, service, alias string) (string, error) {
-		key := ask(ctx, alias)
+		key := keys.ARN(ctx, alias)
 		if key == "" {
 			if err := ctx.Err(); err != nil {
 				return "", err

@@ -4,7 +4,6 @@ package s3kms
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/s3open"
@@ -58,35 +56,23 @@ type Options struct {
 	Log *slog.Logger     // nil: no log
 }
 
-// describeTimeout is how long a change waits for KMS to describe a key. The description is
-// optional.
-const describeTimeout = 3 * time.Second
-
 // New returns the store. It makes no request unless KeyAlias is the id or the ARN of a key.
 func New(ctx context.Context, cfg aws.Config, o Options) (store.Store, error) {
 	shared, err := o.shared().WithDefaults()
 	if err != nil {
 		return nil, err
 	}
-	o.Log = shared.Log
 	if o.KeyAlias == "" {
 		shared.ReadOnly = true
-		return reader{s3open.New(cfg, s3open.Bucket(cfg, shared), shared)}, nil
+		return s3open.ReadOnly(s3open.New(cfg, s3open.Bucket(cfg, shared), shared)), nil
 	}
-	alias, err := store.NormalizeAlias(o.KeyAlias)
-	if err != nil {
+	keys := s3open.NewKeys(cfg, o.KeyNames, shared.Log)
+	if shared.KeyAlias, err = keys.AliasOf(ctx, o.KeyAlias); err != nil {
 		return nil, err
 	}
-	keys := awsconf.NewKeys(cfg)
-	if store.IsKeyName(alias) {
-		if alias, err = keys.AliasOf(ctx, alias); err != nil {
-			return nil, fmt.Errorf("key %s: %w", o.KeyAlias, err)
-		}
-	}
-	shared.KeyAlias = alias
 	b := s3open.Bucket(cfg, shared)
-	shared.KeyID, shared.PinnedKey = o.keyID(keys), o.pinnedKey(b, keys)
-	return &secrets{s3open.New(cfg, b, shared), describer{keys, o.KeyNames}}, nil
+	shared.KeyID, shared.PinnedKey = keys.ARN, o.pinnedKey(b, keys)
+	return &secrets{s3open.New(cfg, b, shared), keys}, nil
 }
 
 func (o Options) shared() s3open.Options {
@@ -110,22 +96,4 @@ func (o Options) vouch(object string, s bucket.Seal) error {
 		return &store.SealError{Object: object, Method: s.Method, KeyID: s.KeyID, Want: strings.Join(o.KeyARNs, " or ")}
 	}
 	return nil
-}
-
-// keyID returns the ARN of the key behind an alias, as KMS reports it. It returns "" if the caller
-// has no permission for that or there is no KMS; the pinned-key check doesn't need it.
-func (o Options) keyID(keys *awsconf.Keys) func(context.Context, string) string {
-	return func(ctx context.Context, alias string) string {
-		if name, ok := o.KeyNames[alias]; ok {
-			alias = name
-		}
-		ctx, cancel := context.WithTimeout(ctx, describeTimeout)
-		defer cancel()
-		info, err := keys.Describe(ctx, alias)
-		if err != nil {
-			o.Log.Debug("the key of the alias is unknown", "alias", alias, "error", err)
-			return ""
-		}
-		return info.ARN
-	}
 }

@@ -1,6 +1,7 @@
 package s3test
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"regexp"
 	"strings"
@@ -18,9 +19,10 @@ type KMS struct {
 }
 
 type key struct {
-	arn     string
-	state   KeyState
-	signing bool
+	arn      string
+	state    KeyState
+	signing  bool
+	material [32]byte
 }
 
 // KeyState is the state of a key.
@@ -55,6 +57,7 @@ func (k *KMS) create(made *key, aliases []string) string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	made.arn = k.keyARN(fmt.Sprintf("00000000-0000-4000-8000-%012d", len(k.keys)+1))
+	made.material = sha256.Sum256([]byte(made.arn))
 	k.keys[made.arn] = made
 	for _, alias := range aliases {
 		k.aliases[alias] = made.arn

@@ -17,6 +17,9 @@ type Entry struct {
 	Status      int         // of the response; 0 if none was sent
 	Code        string      // of an error
 	Fault       *Fault      // the fault of this request
+
+	KeyID   string            // of kms:Encrypt and kms:Decrypt, as it was sent
+	Context map[string]string // the encryption context, likewise
 }
 
 // logSize is the number of requests that Log returns: the newest.
@@ -64,7 +67,7 @@ func (l *requestLog) arrived(r *Request) *Fault {
 }
 
 func (l *requestLog) answered(c *call, fault *Fault, a answer) {
-	e := Entry{Request: c.Request, Status: a.status, Code: a.code, Fault: fault, Header: http.Header{}}
+	e := Entry{Request: c.Request, Status: a.status, Code: a.code, Fault: fault, Header: http.Header{}, KeyID: c.keyID, Context: c.context}
 	e.Attempt = c.header.Get("Amz-Sdk-Request")
 	if a.lost || a.hang {
 		e.Status = 0

@@ -22,7 +22,12 @@ type Policy struct {
 
 	DenyDecrypt         []string // keys, by any of their names, or "*"
 	DenyGenerateDataKey []string // likewise; without it nothing can be written with a key
+	DenyEncrypt         []string // likewise, for kms:Encrypt
 	DenyDescribe        bool     // kms:DescribeKey and kms:ListAliases
+
+	// DenyContext denies kms:Encrypt and kms:Decrypt with an encryption context that has one of these
+	// "name=value" pairs. The value is a pattern.
+	DenyContext []string
 }
 
 // listsAll reports whether the principal has s3:ListBucket without a condition: a read has no

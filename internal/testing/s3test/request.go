@@ -36,6 +36,9 @@ type call struct {
 	tls    bool
 	who    *identity // nil until authenticated
 	signed []string  // names of the signed headers
+
+	keyID   string            // of kms:Encrypt and kms:Decrypt
+	context map[string]string // likewise
 }
 
 // read reads the whole request.

@@ -2,8 +2,9 @@
 //
 // It behaves as AWS does where that is known (signatures are verified, conditions are atomic,
 // encrypted objects need their key), as other servers do where [Quirks] say so, and fails where a
-// test asks for it with [Server.Fault]. Nothing is actually encrypted: an object stores the key it
-// would be encrypted with, and access depends on that key's state and the caller's [Policy].
+// test asks for it with [Server.Fault]. S3 doesn't actually encrypt: an object stores the key it
+// would be encrypted with, and access depends on that key's state and the caller's [Policy]. KMS
+// encrypts what Encrypt is given.
 //
 // One URL serves all three services. Buckets are addressed by path
 // (http://127.0.0.1:port/bucket/key).
@@ -215,6 +216,10 @@ func (s *Server) apply(c *call) (answer, error) {
 		return s.callerIdentity(c)
 	case "AssumeRole", "AssumeRoleWithWebIdentity":
 		return s.assumeRole(c)
+	case "Encrypt":
+		return s.kmsEncrypt(c)
+	case "Decrypt":
+		return s.kmsDecrypt(c)
 	case "DescribeKey":
 		return s.describeKey(c)
 	case "ListAliases":
