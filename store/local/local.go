@@ -11,8 +11,10 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/dirbucket"
+	"github.com/coffer-secrets/coffer/store/internal/bucket/sealed"
 	"github.com/coffer-secrets/coffer/store/internal/engine"
 	"github.com/coffer-secrets/coffer/store/internal/engine/inspect"
+	"github.com/coffer-secrets/coffer/store/internal/seal/ageseal"
 )
 
 // DefaultAlias is used when no alias is configured.
@@ -48,20 +50,21 @@ func New(o Options) (store.Store, error) {
 	if store.IsKeyName(alias) {
 		return nil, fmt.Errorf("%w: the local backend has no KMS to resolve %s; use an alias", store.ErrConfiguration, o.KeyAlias)
 	}
-	files := dirbucket.New(dirbucket.Options{Dir: o.Dir, KeyDir: o.KeyDir, Created: o.createdKey, CreatedDir: o.createdDir})
+	keys := ageseal.New(ageseal.Options{Dir: o.KeyDir, Created: o.createdKey})
+	files := dirbucket.New(dirbucket.Options{Dir: o.Dir, StateSize: ageseal.HeaderSize, Created: o.createdDir})
 	e := engine.New(engine.Options{
-		Bucket: files,
+		Bucket: sealed.New(files, keys),
 		Alias:  alias,
 		KeyID: func(_ context.Context, alias string) string {
-			recipient, _ := files.Recipient(alias) // an error means that the key is not known
-			return recipient
+			id, _ := keys.KeyID(alias) // an error means that the key is not known
+			return id
 		},
 		Author: func(context.Context) string { return o.Author },
 		Now:    o.Now,
 
 		AllowRollback: o.AllowRollback, Notice: o.Notice,
 	})
-	return &secrets{e, inspect.New(e), files}, nil
+	return &secrets{e, inspect.New(e), keys}, nil
 }
 
 // createdKey and createdDir print what a write has created: its name may be a typing error.
@@ -81,17 +84,17 @@ func (o Options) createdDir() {
 type secrets struct {
 	*engine.Engine
 	*inspect.Inspector
-	files *dirbucket.Bucket
+	keys *ageseal.Sealer
 }
 
 // DescribeKey implements [admin.KeyDescriber].
 func (s *secrets) DescribeKey(_ context.Context, name string) (admin.Key, error) {
-	recipient, err := s.files.Recipient(name)
+	id, err := s.keys.KeyID(name)
 	if err != nil {
 		return admin.Key{}, engine.Fail("describe key", store.ID{}, err)
 	}
-	if recipient == "" {
+	if id == "" {
 		return admin.Key{State: "no identity"}, nil
 	}
-	return admin.Key{ID: recipient, State: "enabled"}, nil
+	return admin.Key{ID: id, State: "enabled"}, nil
 }

@@ -1,8 +1,6 @@
-// Package dirbucket implements a bucket in a directory: each object is a file, encrypted with age
-// to the identity of its alias.
+// Package dirbucket implements a bucket in a directory: each object is a file with its bytes.
 //
-// An object's file has the object's name below the directory, and is an ordinary age file: "age -d
-// -i KEYDIR/alias_app.age DIR/api/db_url.json" decrypts it. Capital letters are written as "+" and
+// An object's file has the object's name below the directory. Capital letters are written as "+" and
 // the small letter, so that names which differ just in case are different files on case-insensitive
 // file systems. Files with names that are not valid object names are neither changed nor listed.
 // The same is true of symbolic links.
@@ -22,63 +20,71 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/waiting"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
+	"github.com/coffer-secrets/coffer/store/internal/files"
 )
 
-// Options name the directories of a bucket. They need not exist: Put creates them with mode 0700.
+// Options are the settings of a bucket. Dir is required.
 type Options struct {
-	Dir    string // the objects
-	KeyDir string // the identities: one file for each alias, "alias_app.age" for alias/app
+	Dir     string // the objects. It need not exist: Put creates it with mode 0700
+	Created func() // is told when Dir is created; nil: nobody is
 
-	Created    func(alias, path string) // is told of each identity that is created; nil: nobody is
-	CreatedDir func()                   // is told when Dir is created; nil: nobody is
+	// StateSize returns how many bytes at the beginning of a file tell all its states apart, so that
+	// a listing need not read more of each file. It gets the first bytes of a file, or all, and returns
+	// 0 if it can't tell by them. Nil, or 0 for the whole file: all bytes do.
+	StateSize func(beginning []byte) int
 }
 
 // Bucket is a directory of objects. It keeps no file open between requests.
-type Bucket struct {
-	dir     string
-	keys    *keyring
-	created func() // may be nil
-}
+type Bucket struct{ o Options }
 
-var _ bucket.Bucket = (*Bucket)(nil)
+var (
+	_ bucket.Bucket       = (*Bucket)(nil)
+	_ bucket.HeaderReader = (*Bucket)(nil)
+)
 
 // New returns the bucket in o.Dir. It accesses no file.
 func New(o Options) *Bucket {
-	return &Bucket{dir: o.Dir, created: o.CreatedDir, keys: &keyring{dir: o.KeyDir, created: o.Created}}
+	if o.StateSize == nil {
+		o.StateSize = func([]byte) int { return 0 }
+	}
+	return &Bucket{o}
 }
 
-// Get implements [bucket.Bucket]. An object that no identity in the key directory decrypts is
-// [bucket.ErrDenied], or [bucket.ErrKey] if an identity file could not be used, which might have
-// been the right one. A file that is incomplete or not encrypted is [bucket.ErrTorn].
-func (b *Bucket) Get(ctx context.Context, name string) (bucket.Object, error) {
-	info, sealed, err := b.read(ctx, "get", name, (*sealedFile).readAll)
+// Get implements [bucket.Bucket].
+func (b *Bucket) Get(ctx context.Context, name string) (o bucket.Object, err error) {
+	err = b.read(ctx, "get", name, func(f *objectFile) error {
+		o.Body, err = f.all()
+		o.Info = f.info(name, b.tagOf(o.Body))
+		return err
+	})
 	if err != nil {
 		return bucket.Object{}, err
 	}
-	body, recipient, err := b.keys.open(sealed)
-	if err != nil {
-		return bucket.Object{}, failure("get", name, err)
-	}
-	info.Seal = bucket.Seal{Method: "age", KeyID: recipient}
-	return bucket.Object{Info: info, Body: body}, nil
+	return o, nil
 }
 
-// Head implements [bucket.Bucket]. If no identity decrypts the object, the seal has no key.
+// Head implements [bucket.Bucket].
 func (b *Bucket) Head(ctx context.Context, name string) (bucket.Info, error) {
-	info, header, err := b.read(ctx, "head", name, (*sealedFile).readHeader)
-	if err != nil {
-		return bucket.Info{}, err
-	}
-	if header != nil {
-		info.Seal = bucket.Seal{Method: "age", KeyID: b.keys.recipientOf(header)}
-	}
-	return info, nil
+	info, _, err := b.ReadHeader(ctx, name, 1)
+	return info, err
 }
 
-// Put implements [bucket.Bucket]. The first put under an alias creates its identity. Without an
-// alias Put is [bucket.ErrRefused], as there are no other keys.
+// ReadHeader implements [bucket.HeaderReader].
+func (b *Bucket) ReadHeader(ctx context.Context, name string, n int) (info bucket.Info, header []byte, err error) {
+	err = b.read(ctx, "head", name, func(f *objectFile) error {
+		state, data, err := b.state(f, make([]byte, max(n, beginning)))
+		info, header = f.info(name, state), data[:min(n, len(data))]
+		return err
+	})
+	if err != nil {
+		return bucket.Info{}, nil, err
+	}
+	return info, header, nil
+}
+
+// Put implements [bucket.Bucket]. It ignores the alias: it doesn't encrypt.
 func (b *Bucket) Put(ctx context.Context, name string, body []byte, o bucket.PutOptions) (bucket.Info, error) {
-	info, err := b.put(ctx, name, body, o)
+	info, err := b.put(ctx, name, body, o.If)
 	return info, record(ctx, "put", name, err)
 }
 
@@ -100,58 +106,37 @@ func record(ctx context.Context, op, name string, err error) error {
 	return err
 }
 
-// Recipient returns the recipient of an alias. A recipient returns itself if its identity exists
-// here. It returns "" if there is no such identity, and [bucket.ErrKey] for an identity file that
-// cannot be used.
-func (b *Bucket) Recipient(name string) (string, error) {
-	recipient, err := b.keys.known(name)
-	if err != nil {
-		return "", failure("look for the identity of", name, err)
-	}
-	return recipient, nil
-}
-
-// read opens an object's file and calls part to read from it.
-func (b *Bucket) read(ctx context.Context, op, name string, part func(*sealedFile) (bucket.Info, []byte, error)) (bucket.Info, []byte, error) {
+// read opens an object's file and calls do with it.
+func (b *Bucket) read(ctx context.Context, op, name string, do func(*objectFile) error) error {
 	file, err := fileName(name)
 	if err == nil {
 		err = ctx.Err()
 	}
 	if err != nil {
-		return bucket.Info{}, nil, failure(op, name, err)
+		return failure(op, name, err)
 	}
 	root, err := b.openRoot()
 	if err != nil {
-		return bucket.Info{}, nil, failure(op, name, noRoot(err))
+		return failure(op, name, noRoot(err))
 	}
 	defer shut(root)
-	f, err := openSealed(root, file)
+	f, err := openObject(root, file)
 	if err != nil {
-		return bucket.Info{}, nil, failure(op, name, orNotFound(err))
+		return failure(op, name, orNotFound(err))
 	}
 	defer shut(f)
-	info, data, err := part(f)
-	if err != nil {
-		return bucket.Info{}, nil, failure(op, name, err)
+	if err := do(f); err != nil {
+		return failure(op, name, err)
 	}
-	info.Name = name
-	return info, data, nil
+	return nil
 }
 
-func (b *Bucket) put(ctx context.Context, name string, body []byte, o bucket.PutOptions) (bucket.Info, error) {
+func (b *Bucket) put(ctx context.Context, name string, body []byte, cond bucket.If) (bucket.Info, error) {
 	file, err := fileName(name)
 	if err != nil {
 		return bucket.Info{}, err
 	}
 	if err := ctx.Err(); err != nil {
-		return bucket.Info{}, err
-	}
-	recipient, err := b.keys.recipient(o.KeyAlias)
-	if err != nil {
-		return bucket.Info{}, err
-	}
-	sealed, err := seal(body, recipient)
-	if err != nil {
 		return bucket.Info{}, err
 	}
 	root, err := b.makeRoot()
@@ -164,20 +149,14 @@ func (b *Bucket) put(ctx context.Context, name string, body []byte, o bucket.Put
 		return bucket.Info{}, err
 	}
 	defer unlock()
-	if err := check(root, file, o.If); err != nil {
+	if err := b.check(root, file, cond); err != nil {
 		return bucket.Info{}, err
 	}
-	stat, err := replace(ctx, root, file, sealed)
+	stat, err := replace(ctx, root, file, body)
 	if err != nil {
 		return bucket.Info{}, err
 	}
-	return bucket.Info{
-		Name:     name,
-		Tag:      tagOfFile(sealed),
-		Modified: stat.ModTime().UTC(),
-		Size:     stat.Size(),
-		Seal:     bucket.Seal{Method: "age", KeyID: recipient.String()},
-	}, nil
+	return (&objectFile{stat: stat}).info(name, b.tagOf(body)), nil
 }
 
 func (b *Bucket) remove(ctx context.Context, name string, cond bucket.If) error {
@@ -205,23 +184,23 @@ func (b *Bucket) remove(ctx context.Context, name string, cond bucket.If) error 
 		return err
 	}
 	defer unlock()
-	if err := check(root, file, cond); err != nil {
+	if err := b.check(root, file, cond); err != nil {
 		return err
 	}
-	if err := removeIfThere(root, temporary(file)); err != nil {
+	if err := files.Remove(root, temporary(file)); err != nil {
 		return err
 	}
-	return changeNames(ctx, root, path.Dir(file), func() error { return removeIfThere(root, file) })
+	return changeNames(ctx, root, path.Dir(file), func() error { return files.Remove(root, file) })
 }
 
 // openRoot opens the directory for one request. No path below it can leave it.
 func (b *Bucket) openRoot() (*os.Root, error) {
-	if b.dir == "" {
+	if b.o.Dir == "" {
 		return nil, fault{bucket.ErrNoBucket, "no directory is configured"}
 	}
-	root, err := os.OpenRoot(b.dir)
+	root, err := os.OpenRoot(b.o.Dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, &unusable{b.dir, err}
+		return nil, &files.Unusable{Dir: b.o.Dir, Err: err}
 	}
 	return root, err
 }
@@ -241,11 +220,11 @@ func (b *Bucket) makeRoot() (*os.Root, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return root, err
 	}
-	if err := makeDirectories(b.dir); err != nil {
-		return nil, orUnusable(b.dir, err)
+	if err := files.MakeDirectory(b.o.Dir); err != nil {
+		return nil, err
 	}
-	if b.created != nil {
-		b.created()
+	if b.o.Created != nil {
+		b.o.Created()
 	}
 	return b.openRoot()
 }

@@ -2,26 +2,25 @@ package dirbucket
 
 import (
 	"context"
-	"errors"
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
+	"github.com/coffer-secrets/coffer/store/internal/files"
 )
 
 // check returns an error unless cond is true for the file now. The caller holds the object's lock.
-func check(root *os.Root, file string, cond bucket.If) error {
+func (b *Bucket) check(root *os.Root, file string, cond bucket.If) error {
 	want, match := cond.Match()
 	if !match && !cond.Absent() {
 		return nil
 	}
-	f, err := openSealed(root, file)
+	f, err := openObject(root, file)
 	switch {
-	case missing(err) && match:
+	case files.Missing(err) && match:
 		return fault{sentinel: bucket.ErrNotFound}
-	case missing(err):
+	case files.Missing(err):
 		return nil
 	case err != nil:
 		return err
@@ -30,11 +29,11 @@ func check(root *os.Root, file string, cond bucket.If) error {
 	if cond.Absent() {
 		return fault{sentinel: bucket.ErrChanged}
 	}
-	info, _, err := f.readHeader()
+	now, _, err := b.state(f, make([]byte, beginning))
 	if err != nil {
 		return err
 	}
-	if info.Tag != want {
+	if now != want {
 		return fault{sentinel: bucket.ErrChanged}
 	}
 	return nil
@@ -44,7 +43,7 @@ func check(root *os.Root, file string, cond bucket.If) error {
 // object's lock, so no other writer uses the temporary file.
 func replace(ctx context.Context, root *os.Root, file string, data []byte) (fs.FileInfo, error) {
 	temp := temporary(file)
-	stat, err := writeTemporary(root, temp, data)
+	stat, err := files.Write(root, temp, data)
 	if err == nil {
 		err = changeNames(ctx, root, path.Dir(file), func() error { return root.Rename(temp, file) })
 	}
@@ -53,69 +52,6 @@ func replace(ctx context.Context, root *os.Root, file string, data []byte) (fs.F
 		return nil, err
 	}
 	return stat, nil
-}
-
-// writeTemporary creates the file temp again, and missing directories above it.
-func writeTemporary(root *os.Root, temp string, data []byte) (fs.FileInfo, error) {
-	if err := removeIfThere(root, temp); err != nil {
-		return nil, err
-	}
-	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := makeDirectoriesIn(root, path.Dir(temp)); err != nil {
-			return nil, err
-		}
-		f, err = root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	}
-	if err != nil {
-		return nil, err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	var stat fs.FileInfo
-	if err == nil {
-		stat, err = f.Stat()
-	}
-	return stat, errors.Join(err, f.Close())
-}
-
-// makeDirectories creates a directory and those above it.
-func makeDirectories(dir string) error {
-	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return &unusable{dir, err}
-	}
-	root, err := os.OpenRoot(filepath.Dir(dir))
-	if err != nil {
-		return err
-	}
-	defer shut(root)
-	return syncDirectory(root, ".")
-}
-
-// makeDirectoriesIn creates a directory below root and those above it, and syncs them to the disk.
-func makeDirectoriesIn(root *os.Root, dir string) error {
-	if err := root.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	for dir != "." {
-		dir = path.Dir(dir)
-		if err := syncDirectory(root, dir); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func removeIfThere(root *os.Root, file string) error {
-	if err := root.Remove(file); !missing(err) {
-		return err
-	}
-	return nil
 }
 
 // changeNames changes names in dir, and syncs the directory to the disk before it returns.
@@ -133,7 +69,7 @@ func changeNames(ctx context.Context, root *os.Root, dir string, change func() e
 	if err != nil {
 		return err
 	}
-	if err := syncDirectory(root, dir); err != nil {
+	if err := files.SyncDirectory(root, dir); err != nil {
 		return fault{bucket.ErrUnavailable, err.Error()} // the change is made, but may be lost after a crash
 	}
 	return nil

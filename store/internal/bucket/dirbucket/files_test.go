@@ -16,7 +16,7 @@ import (
 
 func TestNamesStayInTheDirectory(t *testing.T) {
 	h := newHome(t)
-	h.put(t, "api/a.json", "a", app)
+	h.put(t, "api/a.json", "a")
 	b := h.open()
 	for _, name := range []string{
 		"", "/", "/etc/passwd", "..", "../a.json", "api/../../a.json", "api/..", ".", "./a.json", "api//a.json", "api/",
@@ -26,7 +26,7 @@ func TestNamesStayInTheDirectory(t *testing.T) {
 		wantError(t, err, bucket.ErrRefused)
 		_, err = b.Head(t.Context(), name)
 		wantError(t, err, bucket.ErrRefused)
-		_, err = b.Put(t.Context(), name, []byte(canary), bucket.PutOptions{KeyAlias: app})
+		_, err = b.Put(t.Context(), name, []byte(canary), bucket.PutOptions{})
 		wantError(t, err, bucket.ErrRefused)
 		wantError(t, b.Delete(t.Context(), name, bucket.If{}), bucket.ErrRefused)
 	}
@@ -44,7 +44,7 @@ func TestSymbolicLinksDoNotLeadOut(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(outside, "a.json"), []byte(canary), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	h.put(t, "api/a.json", "a", app)
+	h.put(t, "api/a.json", "a")
 	if err := os.Symlink(outside, h.file("out")); err != nil {
 		t.Skipf("no symbolic links here: %v", err)
 	}
@@ -56,10 +56,10 @@ func TestSymbolicLinksDoNotLeadOut(t *testing.T) {
 		_, err := b.Get(t.Context(), name)
 		wantError(t, err, bucket.ErrRefused)
 	}
-	_, err := b.Put(t.Context(), "out/b.json", []byte(canary), bucket.PutOptions{KeyAlias: app})
+	_, err := b.Put(t.Context(), "out/b.json", []byte(canary), bucket.PutOptions{})
 	wantError(t, err, bucket.ErrRefused)
 	wantError(t, b.Delete(t.Context(), "out/a.json", bucket.If{}), bucket.ErrRefused)
-	h.put(t, "api/out.json", "inside", app) // replaces the link itself
+	h.put(t, "api/out.json", "inside") // replaces the link itself
 	h.wantBody(t, "api/out.json", "inside")
 
 	if data, err := os.ReadFile(filepath.Join(outside, "a.json")); err != nil || string(data) != canary {
@@ -75,8 +75,8 @@ func TestSymbolicLinksDoNotLeadOut(t *testing.T) {
 
 func TestNamesThatDifferInCaseAreTwoObjects(t *testing.T) {
 	h := newHome(t)
-	h.put(t, "Api/DB.json", "upper", app)
-	h.put(t, "api/db.json", "lower", app)
+	h.put(t, "Api/DB.json", "upper")
+	h.put(t, "api/db.json", "lower")
 	h.wantBody(t, "Api/DB.json", "upper")
 	h.wantBody(t, "api/db.json", "lower")
 	if diff := cmp.Diff([]string{"Api/DB.json", "api/db.json"}, names(t, h.open(), "")); diff != "" {
@@ -92,72 +92,17 @@ func TestNamesThatDifferInCaseAreTwoObjects(t *testing.T) {
 	}, h.Dir)
 }
 
-func TestSameBytesSealedAgainHaveAnotherTag(t *testing.T) {
-	h := newHome(t)
-	if one, two := h.put(t, "api/a.json", "a", app), h.put(t, "api/a.json", "a", app); one.Tag == two.Tag {
-		t.Errorf("two puts have the tag %q", one.Tag)
-	}
-}
-
-func TestDamagedFileIsTornAndCanBeReplaced(t *testing.T) {
-	damage := map[string]func([]byte) []byte{
-		"empty":          func([]byte) []byte { return nil },
-		"plaintext":      func([]byte) []byte { return []byte(canary + "\n" + canary) },
-		"header cut":     func(b []byte) []byte { return b[:100] },
-		"header flipped": func(b []byte) []byte { b[60] ^= 1; return b },
-		"payload cut":    func(b []byte) []byte { return b[:len(b)-1] },
-		"payload flip":   func(b []byte) []byte { b[len(b)-1] ^= 1; return b },
-		"chunk lost":     func(b []byte) []byte { return b[:len(b)-70_000] },
-		"lengthened":     func(b []byte) []byte { return append(b, 0) },
-	}
-	for name, spoil := range damage {
-		t.Run(name, func(t *testing.T) {
-			h := newHome(t)
-			h.put(t, "api/a.json", strings.Repeat(canary, 10_000), app)
-			sealed, err := os.ReadFile(h.file("api/a.json"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(h.file("api/a.json"), spoil(sealed), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			b := h.open()
-			o, err := b.Get(t.Context(), "api/a.json")
-			if name == "header flipped" && errors.Is(err, bucket.ErrDenied) {
-				err = bucket.ErrTorn // a recipient that is not ours cannot be told from a damaged one
-			}
-			wantError(t, err, bucket.ErrTorn)
-			if o.Body != nil {
-				t.Errorf("%d bytes came with the error", len(o.Body))
-			}
-			head, err := b.Head(t.Context(), "api/a.json")
-			if err != nil {
-				t.Fatal(err)
-			}
-			for info, err := range b.List(t.Context(), "api/") {
-				if err != nil || info.Tag != head.Tag {
-					t.Errorf("listed with tag %q (%v), want %q as Head has it", info.Tag, err, head.Tag)
-				}
-			}
-			if _, err := b.Put(t.Context(), "api/a.json", []byte("mended"), bucket.PutOptions{If: bucket.IfMatch(head.Tag), KeyAlias: app}); err != nil {
-				t.Fatal(err)
-			}
-			h.wantBody(t, "api/a.json", "mended")
-		})
-	}
-}
-
 func TestFileWhereADirectoryIsNeededIsRefused(t *testing.T) {
 	h := newHome(t)
-	h.put(t, "api/a.json", "a", app)
-	h.put(t, "api/d/b.json", "b", app)
+	h.put(t, "api/a.json", "a")
+	h.put(t, "api/d/b.json", "b")
 	b := h.open()
 	_, err := b.Get(t.Context(), "api/a.json/x.json")
 	wantError(t, err, bucket.ErrNotFound)
 	_, err = b.Get(t.Context(), "api/d")
 	wantError(t, err, bucket.ErrNotFound)
 	for _, name := range []string{"api/a.json/x.json", "api/d", "api/" + strings.Repeat("n", 300)} {
-		_, err := b.Put(t.Context(), name, []byte(canary), bucket.PutOptions{KeyAlias: app})
+		_, err := b.Put(t.Context(), name, []byte(canary), bucket.PutOptions{})
 		wantError(t, err, bucket.ErrRefused)
 	}
 	h.wantBody(t, "api/a.json", "a")
@@ -170,7 +115,7 @@ func TestWithoutPermissionFilesAreDenied(t *testing.T) {
 		t.Skip("modes do not bind this user")
 	}
 	h := newHome(t)
-	h.put(t, "api/a.json", "a", app)
+	h.put(t, "api/a.json", "a")
 	chmod := func(path string, mode fs.FileMode) {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
@@ -181,7 +126,7 @@ func TestWithoutPermissionFilesAreDenied(t *testing.T) {
 		_, err := h.open().Get(t.Context(), "api/a.json")
 		wantError(t, err, bucket.ErrDenied, "permission denied")
 	}
-	for _, path := range []string{h.file("api/a.json"), h.file("api"), h.Dir, h.KeyDir, h.key("alias_app.age")} {
+	for _, path := range []string{h.file("api/a.json"), h.file("api"), h.Dir} {
 		stat, err := os.Stat(path)
 		if err != nil {
 			t.Fatal(err)
@@ -191,7 +136,7 @@ func TestWithoutPermissionFilesAreDenied(t *testing.T) {
 		chmod(path, stat.Mode().Perm())
 	}
 	chmod(h.file("api"), 0o500)
-	_, err := h.open().Put(t.Context(), "api/a.json", []byte(canary), bucket.PutOptions{KeyAlias: app})
+	_, err := h.open().Put(t.Context(), "api/a.json", []byte(canary), bucket.PutOptions{})
 	wantError(t, err, bucket.ErrDenied, "permission denied")
 	chmod(h.file("api"), 0o700)
 	h.wantBody(t, "api/a.json", "a")
@@ -200,7 +145,7 @@ func TestWithoutPermissionFilesAreDenied(t *testing.T) {
 
 func TestForeignFilesAreLeftAlone(t *testing.T) {
 	h := newHome(t)
-	h.put(t, "api/a.json", "a", app)
+	h.put(t, "api/a.json", "a")
 	for _, name := range []string{"api/README", "api/~0123456789abcdef0123456789abcdef", "api/a json", "api/+1.json"} {
 		if err := os.WriteFile(h.file(name), []byte("mine"), 0o600); err != nil {
 			t.Fatal(err)

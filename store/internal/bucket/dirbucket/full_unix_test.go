@@ -19,14 +19,14 @@ func TestFailedWriteKeepsTheOldObject(t *testing.T) {
 		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 4096, Max: 4096}); err != nil {
 			t.Fatal(err)
 		}
-		_, err := h.open().Put(t.Context(), "api/a.json", []byte(strings.Repeat(canary, 10_000)), bucket.PutOptions{KeyAlias: app})
+		_, err := h.open().Put(t.Context(), "api/a.json", []byte(strings.Repeat(canary, 10_000)), bucket.PutOptions{})
 		wantError(t, err, bucket.ErrRefused, "too large")
 		h.wantNoTemporaries(t)
 	}) {
 		return
 	}
 	h := newHome(t)
-	h.put(t, "api/a.json", "old", app)
+	h.put(t, "api/a.json", "old")
 	h.together(t, 1)
 	h.wantBody(t, "api/a.json", "old")
 	h.wantNoTemporaries(t)

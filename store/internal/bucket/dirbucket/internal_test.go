@@ -72,9 +72,9 @@ func TestLockExcludesAndLetsTheContextGo(t *testing.T) {
 
 func TestNextWriterRemovesWhatACrashLeft(t *testing.T) {
 	dir := t.TempDir()
-	b := New(Options{Dir: dir + "/store", KeyDir: dir + "/keys"})
+	b := New(Options{Dir: dir + "/store"})
 	put := func() error {
-		_, err := b.Put(t.Context(), "api/a.json", []byte("a"), bucket.PutOptions{KeyAlias: "alias/app"})
+		_, err := b.Put(t.Context(), "api/a.json", []byte("a"), bucket.PutOptions{})
 		return err
 	}
 	remove := func() error { return b.Delete(t.Context(), "api/a.json", bucket.If{}) }

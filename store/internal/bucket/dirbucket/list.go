@@ -10,9 +10,10 @@ import (
 	"strings"
 
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
+	"github.com/coffer-secrets/coffer/store/internal/files"
 )
 
-// List implements [bucket.Bucket]. It reads the header of each object, about 200 bytes.
+// List implements [bucket.Bucket]. It reads the beginning of each object.
 func (b *Bucket) List(ctx context.Context, prefix string) iter.Seq2[bucket.Info, error] {
 	return b.list(ctx, prefix, false)
 }
@@ -24,8 +25,8 @@ func (b *Bucket) Walk(ctx context.Context, prefix string) iter.Seq2[bucket.Info,
 
 func (b *Bucket) list(ctx context.Context, prefix string, deep bool) iter.Seq2[bucket.Info, error] {
 	return func(yield func(bucket.Info, error) bool) {
-		l := listing{ctx: ctx, deep: deep, yield: yield}
-		if err := l.run(b, prefix); err != nil && !errors.Is(err, errLeft) {
+		l := listing{ctx: ctx, deep: deep, yield: yield, b: b, buffer: make([]byte, beginning)}
+		if err := l.run(prefix); err != nil && !errors.Is(err, errLeft) {
 			yield(bucket.Info{}, failure("list", prefix, err))
 		}
 	}
@@ -38,15 +39,18 @@ type listing struct {
 	ctx   context.Context //nolint:containedctx // lives as long as one call
 	deep  bool
 	yield func(bucket.Info, error) bool
+	b     *Bucket
 	top   *os.Root // the directory of the bucket, which contains the locks
+
+	buffer []byte // for the beginning of one file
 }
 
-func (l *listing) run(b *Bucket, prefix string) error {
+func (l *listing) run(prefix string) error {
 	if err := l.ctx.Err(); err != nil {
 		return err
 	}
 	slash := strings.LastIndexByte(prefix, '/') + 1
-	top, err := b.openRoot()
+	top, err := l.b.openRoot()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -69,7 +73,7 @@ func (l *listing) run(b *Bucket, prefix string) error {
 func (l *listing) below(root *os.Root, file, path, rest string) error {
 	dir, err := root.OpenRoot(file)
 	if err != nil {
-		if stat, statErr := root.Stat(file); missing(statErr) || statErr == nil && !stat.IsDir() {
+		if stat, statErr := root.Stat(file); files.Missing(statErr) || statErr == nil && !stat.IsDir() {
 			return nil
 		}
 		return err
@@ -103,20 +107,19 @@ func (l *listing) level(dir *os.Root, path, rest string) error {
 
 // object yields one object, unless it was deleted meanwhile.
 func (l *listing) object(dir *os.Root, file, name string) error {
-	f, err := openSealed(dir, file)
-	if missing(err) {
+	f, err := openObject(dir, file)
+	if files.Missing(err) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	info, _, err := f.readHeader()
+	now, _, err := l.b.state(f, l.buffer)
 	shut(f)
 	if err != nil {
 		return err
 	}
-	info.Name = name
-	if !l.yield(info, nil) {
+	if !l.yield(f.info(name, now), nil) {
 		return errLeft
 	}
 	return nil

@@ -8,10 +8,10 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
-// fill makes n objects api/key0.json... out of one sealing.
+// fill makes n objects api/key0.json...
 func (h home) fill(t testing.TB, n int) {
 	t.Helper()
-	h.put(t, "api/key0.json", canary, app)
+	h.put(t, "api/key0.json", canary)
 	sealed, err := os.ReadFile(h.file("api/key0.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +40,7 @@ func TestListingsOfManyObjectsMissNoneThatIsReplaced(t *testing.T) {
 				return
 			default:
 			}
-			_, err := b.Put(t.Context(), fmt.Sprintf("api/key%d.json", i*7%n), []byte(canary), bucket.PutOptions{KeyAlias: app})
+			_, err := b.Put(t.Context(), fmt.Sprintf("api/key%d.json", i*7%n), []byte(canary), bucket.PutOptions{})
 			if err != nil {
 				<-listed
 				replaced <- err
@@ -56,26 +56,5 @@ func TestListingsOfManyObjectsMissNoneThatIsReplaced(t *testing.T) {
 	close(listed)
 	if err := <-replaced; err != nil {
 		t.Error(err)
-	}
-}
-
-func BenchmarkList(b *testing.B) {
-	h := newHome(b)
-	h.fill(b, 10_000)
-	store := h.open()
-	for b.Loop() {
-		if n := len(names(b, store, "api/")); n != 10_000 {
-			b.Fatalf("%d objects", n)
-		}
-	}
-}
-
-func BenchmarkGetInANewProcess(b *testing.B) {
-	h := newHome(b)
-	h.put(b, "api/a.json", canary, app)
-	for b.Loop() {
-		if _, err := h.open().Get(b.Context(), "api/a.json"); err != nil {
-			b.Fatal(err)
-		}
 	}
 }

@@ -16,10 +16,7 @@ import (
 )
 
 // Environment of a test binary that plays another process.
-const (
-	dirVariable  = "DIRBUCKET_TEST_DIR"
-	keysVariable = "DIRBUCKET_TEST_KEYS"
-)
+const dirVariable = "DIRBUCKET_TEST_DIR"
 
 // isProcess does the work of another process if this is one; see [home.process]. It begins
 // when the standard input ends, so that several begin together.
@@ -32,7 +29,7 @@ func isProcess(t *testing.T, work func(h home)) bool {
 	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
 		t.Fatal(err)
 	}
-	work(home{dirbucket.Options{Dir: dir, KeyDir: os.Getenv(keysVariable)}})
+	work(home{dirbucket.Options{Dir: dir}})
 	return true
 }
 
@@ -52,7 +49,7 @@ func (h home) process(t *testing.T) *process {
 		t.Fatal(err)
 	}
 	p := &process{Cmd: exec.CommandContext(t.Context(), self, "-test.run=^"+t.Name()+"$")}
-	p.Env = append(os.Environ(), dirVariable+"="+h.Dir, keysVariable+"="+h.KeyDir)
+	p.Env = append(os.Environ(), dirVariable+"="+h.Dir)
 	p.Stderr = &p.stderr
 	stdin, err := p.StdinPipe()
 	if err != nil {
@@ -104,7 +101,7 @@ func (h home) together(t *testing.T, n int) []string {
 func TestProcessesLoseNoIncrement(t *testing.T) {
 	if isProcess(t, func(h home) {
 		for range 25 {
-			if err := buckettest.Increment(t.Context(), h.open(), "api/count.json", app); err != nil {
+			if err := buckettest.Increment(t.Context(), h.open(), "api/count.json", ""); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -112,41 +109,10 @@ func TestProcessesLoseNoIncrement(t *testing.T) {
 		return
 	}
 	h := newHome(t)
-	h.put(t, "api/count.json", "0", app)
+	h.put(t, "api/count.json", "0")
 	h.together(t, 6)
 	h.wantBody(t, "api/count.json", fmt.Sprint(6*25))
 	h.wantNoTemporaries(t)
-}
-
-func TestRacingProcessesMakeOneIdentity(t *testing.T) {
-	if isProcess(t, func(h home) {
-		info := h.put(t, fmt.Sprintf("api/by-%d.json", os.Getpid()), "made", "alias/new")
-		fmt.Println("recipient", info.Seal.KeyID)
-	}) {
-		return
-	}
-	for range 5 {
-		h := newHome(t)
-		recipients := map[string]bool{}
-		for _, out := range h.together(t, 6) {
-			_, rest, _ := strings.Cut(out, "recipient ")
-			recipient, _, _ := strings.Cut(rest, "\n")
-			recipients[recipient] = true
-		}
-		if len(recipients) != 1 {
-			t.Errorf("objects are sealed to %d recipients: %v", len(recipients), recipients)
-		}
-		made := names(t, h.open(), "api/")
-		for _, name := range made {
-			h.wantBody(t, name, "made")
-		}
-		if len(made) != 6 {
-			t.Errorf("%d objects, want 6", len(made))
-		}
-		if keys, err := os.ReadDir(h.KeyDir); err != nil || len(keys) != 1 {
-			t.Errorf("key directory: %v (%v), want one file", keys, err)
-		}
-	}
 }
 
 // whole is a body of which any part or mixture can be told from the whole.
@@ -156,13 +122,13 @@ func TestKilledWriterLeavesWholeObjects(t *testing.T) {
 	if isProcess(t, func(h home) {
 		for n := 0; ; n++ {
 			fmt.Println("write", n)
-			h.put(t, "api/whole.json", whole(n), app)
+			h.put(t, "api/whole.json", whole(n))
 		}
 	}) {
 		return
 	}
 	h := newHome(t)
-	h.put(t, "api/whole.json", whole(0), app)
+	h.put(t, "api/whole.json", whole(0))
 	for round := range 15 {
 		p := h.process(t)
 		if err := p.start.Close(); err != nil {
@@ -193,7 +159,7 @@ func TestKilledWriterLeavesWholeObjects(t *testing.T) {
 		if got := names(t, h.open(), ""); len(got) != 1 {
 			t.Errorf("round %d: the store lists %q", round, got)
 		}
-		if _, err := h.open().Put(t.Context(), "api/whole.json", o.Body, bucket.PutOptions{If: bucket.IfMatch(o.Tag), KeyAlias: app}); err != nil {
+		if _, err := h.open().Put(t.Context(), "api/whole.json", o.Body, bucket.PutOptions{If: bucket.IfMatch(o.Tag)}); err != nil {
 			t.Fatalf("round %d: the next writer: %v", round, err)
 		}
 		h.wantNoTemporaries(t)

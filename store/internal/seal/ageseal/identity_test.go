@@ -1,4 +1,4 @@
-package dirbucket_test
+package ageseal_test
 
 import (
 	"errors"

@@ -1,4 +1,4 @@
-package dirbucket
+package ageseal
 
 import (
 	"bytes"
@@ -15,7 +15,10 @@ import (
 
 	"filippo.io/age"
 
+	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
+	"github.com/coffer-secrets/coffer/store/internal/files"
+	"github.com/coffer-secrets/coffer/store/internal/seal"
 )
 
 const (
@@ -38,20 +41,20 @@ type keyring struct {
 // decrypt objects; the first one encrypts. fault is the error if the file could not be used.
 type identityFile struct {
 	alias      string // from its comment; "" if it has none
-	identities []*age.X25519Identity
+	identities []*identity
 	fault      error
 }
 
-// recipient returns the recipient of alias, and creates the identity if there is none.
-func (k *keyring) recipient(alias string) (*age.X25519Recipient, error) {
+// forAlias returns the identity of alias, and creates it if there is none.
+func (k *keyring) forAlias(alias string) (*identity, error) {
 	if alias == "" {
-		return nil, fault{bucket.ErrRefused, "no alias to encrypt the object under"}
+		return nil, seal.Fault{Err: bucket.ErrRefused, Reason: "no alias to encrypt the object under"}
 	}
 	if !namesFile(alias) {
-		return nil, fault{bucket.ErrRefused, fmt.Sprintf("no identity file can be named after %q", alias)}
+		return nil, seal.Fault{Err: bucket.ErrRefused, Reason: fmt.Sprintf("no identity file can be named after %q", alias)}
 	}
 	if k.dir == "" {
-		return nil, fault{bucket.ErrKey, "no key directory is configured"}
+		return nil, keyFault("no key directory is configured")
 	}
 	if err := checkKeyDirectory(k.dir); err != nil {
 		return nil, err
@@ -68,9 +71,9 @@ func (k *keyring) recipient(alias string) (*age.X25519Recipient, error) {
 	case file.fault != nil:
 		return nil, file.fault
 	case file.alias != "" && file.alias != alias:
-		return nil, fault{bucket.ErrKey, fmt.Sprintf("%s holds the identity of %s; %s would have the same file name", path, file.alias, alias)}
+		return nil, keyFault(fmt.Sprintf("%s holds the identity of %s; %s would have the same file name", path, file.alias, alias))
 	}
-	return file.identities[0].Recipient(), nil
+	return file.identities[0], nil
 }
 
 // path returns the path of an alias's identity file.
@@ -78,8 +81,8 @@ func (k *keyring) path(alias string) string {
 	return filepath.Join(k.dir, strings.ReplaceAll(alias, "/", "_")+identitySuffix)
 }
 
-// known returns the recipient of an alias; a recipient whose identity exists here returns itself,
-// and others return "". Unlike recipient it creates nothing.
+// known returns the id of an alias's identity. An id or a whole recipient whose identity exists here
+// returns its id, and others return "". Unlike forAlias it creates nothing.
 func (k *keyring) known(name string) (string, error) {
 	if namesFile(name) && strings.Contains(name, "/") {
 		file := readIdentityFile(k.path(name))
@@ -89,13 +92,13 @@ func (k *keyring) known(name string) (string, error) {
 		case file.fault != nil:
 			return "", file.fault
 		}
-		return file.identities[0].Recipient().String(), nil
+		return file.identities[0].id(), nil
 	}
-	files, _, err := k.load(false)
-	for _, file := range files {
+	found, _, err := k.load(false)
+	for _, file := range found {
 		for _, identity := range file.identities {
-			if r := identity.Recipient().String(); r == name {
-				return r, nil
+			if id := identity.id(); id == name || strings.HasPrefix(name, id) && fmt.Sprint(identity.public()) == name {
+				return id, nil
 			}
 		}
 	}
@@ -105,22 +108,22 @@ func (k *keyring) known(name string) (string, error) {
 // create creates an identity file. It is complete and on the disk before it gets its name. If two
 // processes create one at the same time, the first link wins.
 func (k *keyring) create(path, alias string) error {
-	identity, err := age.GenerateX25519Identity()
+	identity, err := age.GenerateHybridIdentity()
 	if err != nil {
 		return err
 	}
-	if err := makeDirectories(k.dir); err != nil {
-		return orUnusable(k.dir, err)
+	if err := files.MakeDirectory(k.dir); err != nil {
+		return err
 	}
 	root, err := os.OpenRoot(k.dir)
 	if err != nil {
-		return &unusable{k.dir, err}
+		return &files.Unusable{Dir: k.dir, Err: err}
 	}
 	defer shut(root)
 	text := fmt.Sprintf("%s%s\n# public key: %s\n%s\n", aliasComment, alias, identity.Recipient(), identity)
 	temp := "~" + rand.Text()
 	defer func() { _ = root.Remove(temp) }()
-	if _, err := writeTemporary(root, temp, []byte(text)); err != nil {
+	if _, err := files.Write(root, temp, []byte(text)); err != nil {
 		return err
 	}
 	err = root.Link(temp, filepath.Base(path))
@@ -130,72 +133,42 @@ func (k *keyring) create(path, alias string) error {
 	if err == nil && k.created != nil {
 		k.created(alias, path)
 	}
-	return syncDirectory(root, ".")
+	return files.SyncDirectory(root, ".")
 }
 
-// open returns the plaintext of an encrypted object and its recipient.
-func (k *keyring) open(sealed []byte) ([]byte, string, error) {
-	var body []byte
-	recipient, err := k.first(func(identity *age.X25519Identity) error {
-		plain, err := age.Decrypt(bytes.NewReader(sealed), identity)
-		if err == nil {
-			body, err = io.ReadAll(plain)
-		}
-		return err
-	})
-	return body, recipient, err
-}
-
-// recipientOf returns the recipient of an age header; "" if no identity matches.
-func (k *keyring) recipientOf(header []byte) string {
-	recipient, err := k.first(func(identity *age.X25519Identity) error {
-		_, err := age.DecryptHeader(header, identity)
-		return err
-	})
-	if err != nil {
-		return ""
-	}
-	return recipient
-}
-
-// first tries the identities in order and returns the recipient of the first that matches, because
-// an age header does not name its recipient. If none matches, it reads the directory again: another
-// process may have created an identity.
-func (k *keyring) first(try func(*age.X25519Identity) error) (string, error) {
+// first calls try with all identities and returns the one that matched. If none matches, it reads
+// the directory again: another process may have created an identity.
+func (k *keyring) first(try func(age.Identity) error) (*identity, error) {
 	for again := false; ; again = true {
-		files, fresh, err := k.load(again)
+		found, fresh, err := k.load(again)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
-		for _, file := range files {
-			for _, identity := range file.identities {
-				err := try(identity)
-				switch mismatch := (*age.NoIdentityMatchError)(nil); {
-				case err == nil:
-					return identity.Recipient().String(), nil
-				case !errors.As(err, &mismatch):
-					return "", fault{bucket.ErrTorn, "the file is incomplete, or not encrypted with age"} // age's error would quote a line of the file
-				}
-			}
-		}
-		if fresh {
-			return "", k.noneFits(files)
+		all := &anyOf{files: found}
+		err = try(all)
+		switch mismatch := (*age.NoIdentityMatchError)(nil); {
+		case err == nil:
+			return all.matched, nil
+		case !errors.As(err, &mismatch):
+			return nil, seal.Fault{Err: bucket.ErrTorn, Reason: "the file is incomplete, or not encrypted with age"} // age's error would quote a line of the file
+		case fresh:
+			return nil, k.noneFits(found)
 		}
 	}
 }
 
 // noneFits returns the error about an object that no identity decrypts.
-func (k *keyring) noneFits(files []identityFile) error {
-	for _, file := range files {
+func (k *keyring) noneFits(found []identityFile) error {
+	for _, file := range found {
 		if file.fault != nil {
 			return file.fault
 		}
 	}
-	return fault{bucket.ErrDenied, "no identity in " + k.dir + " opens it"}
+	return seal.Fault{Err: bucket.ErrDenied, Code: store.CodeNoIdentity, Reason: "no identity in " + k.dir + " opens it"}
 }
 
 // load returns the identity files in the order of their names, and whether they were read just now.
-func (k *keyring) load(again bool) (files []identityFile, fresh bool, err error) {
+func (k *keyring) load(again bool) (found []identityFile, fresh bool, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.loaded && !again {
@@ -210,16 +183,16 @@ func (k *keyring) load(again bool) (files []identityFile, fresh bool, err error)
 	}
 	for _, path := range paths {
 		if file := readIdentityFile(path); !errors.Is(file.fault, fs.ErrNotExist) {
-			files = append(files, file)
+			found = append(found, file)
 		}
 	}
-	k.files, k.loaded = files, true
-	return files, true, nil
+	k.files, k.loaded = found, true
+	return found, true, nil
 }
 
 func identityPaths(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
-	if missing(err) {
+	if files.Missing(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -243,13 +216,13 @@ func checkKeyDirectory(dir string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return &unusable{dir, err}
+		return &files.Unusable{Dir: dir, Err: err}
 	case !stat.IsDir():
-		return fault{bucket.ErrKey, fmt.Sprintf("the key directory %s is %s", dir, kindOfFile(stat.Mode()))}
-	case foreign(stat):
-		return fault{bucket.ErrKey, fmt.Sprintf("the key directory %s belongs to another user: chown %d %s", dir, os.Geteuid(), dir)}
-	case writableByOthers(stat.Mode()):
-		return fault{bucket.ErrKey, fmt.Sprintf("others can write to the key directory %s (mode %04o): chmod go-w %s", dir, stat.Mode().Perm(), dir)}
+		return keyFault(fmt.Sprintf("the key directory %s is %s", dir, kindOfFile(stat.Mode())))
+	case files.Foreign(stat):
+		return keyFault(fmt.Sprintf("the key directory %s belongs to another user: chown %d %s", dir, os.Geteuid(), dir))
+	case files.WritableByOthers(stat.Mode()):
+		return keyFault(fmt.Sprintf("others can write to the key directory %s (mode %04o): chmod go-w %s", dir, stat.Mode().Perm(), dir))
 	}
 	return nil
 }
@@ -263,16 +236,16 @@ func readIdentityFile(path string) identityFile {
 	}
 	parsed, err := age.ParseIdentities(bytes.NewReader(text))
 	if err != nil {
-		return identityFile{fault: fault{bucket.ErrKey, path + " is not a file of age identities"}}
+		return identityFile{fault: keyFault(path + " is not a file of age identities")}
 	}
 	file := identityFile{alias: aliasIn(string(text))}
-	for _, identity := range parsed {
-		if x, ok := identity.(*age.X25519Identity); ok {
-			file.identities = append(file.identities, x)
+	for _, p := range parsed {
+		if identity := newIdentity(p); identity != nil {
+			file.identities = append(file.identities, identity)
 		}
 	}
 	if len(file.identities) == 0 {
-		file.fault = fault{bucket.ErrKey, path + " contains no X25519 identity"}
+		file.fault = keyFault(path + " contains no X25519 or hybrid identity")
 	}
 	return file
 }
@@ -280,7 +253,7 @@ func readIdentityFile(path string) identityFile {
 // readPrivately returns the content of a file that belongs to the caller and no other user can
 // read. It reads regular files only: a FIFO would wait for a writer.
 func readPrivately(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|withoutWaiting, 0)
+	f, err := os.OpenFile(path, os.O_RDONLY|files.WithoutWaiting, 0)
 	if err != nil {
 		return nil, unopened(path, err)
 	}
@@ -291,10 +264,10 @@ func readPrivately(path string) ([]byte, error) {
 		return nil, err
 	case !stat.Mode().IsRegular():
 		return nil, notAFile(path, stat.Mode())
-	case foreign(stat):
-		return nil, fault{bucket.ErrKey, fmt.Sprintf("%s belongs to another user: chown %d %s", path, os.Geteuid(), path)}
-	case exposed(stat.Mode()):
-		return nil, fault{bucket.ErrKey, fmt.Sprintf("%s can be read by others (mode %04o): chmod 600 %s", path, stat.Mode().Perm(), path)}
+	case files.Foreign(stat):
+		return nil, keyFault(fmt.Sprintf("%s belongs to another user: chown %d %s", path, os.Geteuid(), path))
+	case files.Exposed(stat.Mode()):
+		return nil, keyFault(fmt.Sprintf("%s can be read by others (mode %04o): chmod 600 %s", path, stat.Mode().Perm(), path))
 	}
 	return io.ReadAll(f)
 }
@@ -304,8 +277,8 @@ func unopened(path string, err error) error {
 	if stat, failed := os.Lstat(path); failed == nil && !stat.Mode().IsRegular() {
 		if target, failed := os.Stat(path); failed == nil {
 			stat = target
-		} else if missing(failed) {
-			return fault{bucket.ErrKey, fmt.Sprintf("%s is a broken symbolic link: remove it, or restore its target", path)}
+		} else if files.Missing(failed) {
+			return keyFault(fmt.Sprintf("%s is a broken symbolic link: remove it, or restore its target", path))
 		}
 		if !stat.Mode().IsRegular() && stat.Mode()&os.ModeSymlink == 0 {
 			return notAFile(path, stat.Mode())
@@ -315,7 +288,7 @@ func unopened(path string, err error) error {
 }
 
 func notAFile(path string, mode os.FileMode) error {
-	return fault{bucket.ErrKey, fmt.Sprintf("%s is %s, not a file of age identities: move it out of the key directory", path, kindOfFile(mode))}
+	return keyFault(fmt.Sprintf("%s is %s, not a file of age identities: move it out of the key directory", path, kindOfFile(mode)))
 }
 
 func kindOfFile(mode os.FileMode) string {
@@ -344,22 +317,6 @@ func aliasIn(text string) string {
 	return ""
 }
 
-// seal encrypts body as an age file for one recipient.
-func seal(body []byte, to age.Recipient) ([]byte, error) {
-	var sealed bytes.Buffer
-	w, err := age.Encrypt(&sealed, to)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := w.Write(body); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return sealed.Bytes(), nil
-}
-
 // namesFile reports whether an alias can be converted to the name of an identity file.
 func namesFile(alias string) bool {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -370,3 +327,6 @@ func namesFile(alias string) bool {
 	}
 	return true
 }
+
+// shut closes a file that was only read, or whose close cannot lose data.
+func shut(c io.Closer) { _ = c.Close() }

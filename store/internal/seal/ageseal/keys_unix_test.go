@@ -1,6 +1,6 @@
 //go:build unix
 
-package dirbucket_test
+package ageseal_test
 
 import (
 	"net"

@@ -2,7 +2,6 @@ package dirbucket
 
 import (
 	"os"
-	"syscall"
 
 	"golang.org/x/sys/windows"
 )
@@ -25,21 +24,4 @@ func lockFileEx(f *os.File, flags uint32) error {
 // unlockFile releases the lock of f at once. Closing f would release it with a delay.
 func unlockFile(f *os.File) {
 	_ = windows.UnlockFileEx(windows.Handle(f.Fd()), 0, 1, 0, new(windows.Overlapped))
-}
-
-// syncDirectory does nothing: Windows writes the names in directories to its journal.
-func syncDirectory(*os.Root, string) error { return nil }
-
-// exposed is always false: on Windows the mode of a file doesn't show who can read it.
-func exposed(os.FileMode) bool { return false }
-
-// writableByOthers and foreign are always false, for the same reason.
-func writableByOthers(os.FileMode) bool { return false }
-func foreign(os.FileInfo) bool          { return false }
-
-const withoutWaiting = 0 // no FIFOs in the file system
-
-// held reports whether another process holds the file.
-func held(errno syscall.Errno) bool {
-	return errno == windows.ERROR_SHARING_VIOLATION || errno == windows.ERROR_LOCK_VIOLATION
 }
