@@ -41,10 +41,10 @@ type Summary struct {
 // with the [Summary] as JSON, and resets on POST /_wire/reset.
 type Proxy struct {
 	upstream *httputil.ReverseProxy
-	rtt      time.Duration
 	epoch    time.Time
 
 	mu          sync.Mutex
+	rtt         time.Duration
 	done        []Crossing
 	connections int
 	log         *json.Encoder // nil: no log
@@ -117,6 +117,13 @@ func (p *Proxy) Crossings() []Crossing {
 	return append([]Crossing(nil), p.done...)
 }
 
+// Delay sets the round-trip time of later requests.
+func (p *Proxy) Delay(rtt time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rtt = rtt
+}
+
 // Reset discards the recorded requests. Open connections aren't counted again.
 func (p *Proxy) Reset() {
 	p.mu.Lock()
@@ -125,7 +132,7 @@ func (p *Proxy) Reset() {
 }
 
 func (p *Proxy) pass(w http.ResponseWriter, r *http.Request) {
-	c := p.begin()
+	c, rtt := p.begin()
 	c.Method, c.Path, c.Target = r.Method, r.URL.RequestURI(), r.Header.Get("X-Amz-Target")
 	c.In = max(r.ContentLength, 0)
 	m := &meter{ResponseWriter: w, status: http.StatusOK}
@@ -135,9 +142,9 @@ func (p *Proxy) pass(w http.ResponseWriter, r *http.Request) {
 		p.end(c)
 	}()
 
-	if p.rtt > 0 {
+	if rtt > 0 {
 		select {
-		case <-time.After(p.rtt):
+		case <-time.After(rtt):
 		case <-r.Context().Done():
 			m.status = http.StatusGatewayTimeout
 			return
@@ -146,16 +153,16 @@ func (p *Proxy) pass(w http.ResponseWriter, r *http.Request) {
 	p.upstream.ServeHTTP(m, r)
 }
 
-// begin records a request's start. Its depth is one more than that of the deepest request that had
-// ended by then.
-func (p *Proxy) begin() Crossing {
+// begin records a request's start, and returns its round-trip time. Its depth is one more than that of
+// the deepest request that had ended by then.
+func (p *Proxy) begin() (c Crossing, rtt time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c := Crossing{StartUS: time.Since(p.epoch).Microseconds(), Depth: 1}
+	c = Crossing{StartUS: time.Since(p.epoch).Microseconds(), Depth: 1}
 	for _, d := range p.done {
 		c.Depth = max(c.Depth, d.Depth+1)
 	}
-	return c
+	return c, p.rtt
 }
 
 func (p *Proxy) end(c Crossing) {

@@ -123,6 +123,15 @@ func TestALongRequestDoesNotDeepenThoseBesideIt(t *testing.T) {
 	}
 }
 
+func TestDelaySetsTheRoundTripOfLaterRequests(t *testing.T) {
+	proxy, address := front(t, time.Hour, func(http.ResponseWriter, *http.Request) {})
+	proxy.Delay(time.Millisecond)
+	get(t, address+"/a")
+	if c := proxy.Crossings(); len(c) != 1 || c[0].EndUS-c[0].StartUS < 1000 {
+		t.Errorf("%+v", c)
+	}
+}
+
 func TestTheRequestAndItsAnswerPassUnchanged(t *testing.T) {
 	var host, signature, sent string
 	_, address := front(t, 0, func(w http.ResponseWriter, r *http.Request) {
