@@ -25,6 +25,7 @@ type bench struct {
 	*testing.T
 	*s3test.Server
 	bucket *s3test.Bucket
+	on     storage
 	env    []string
 
 	singleWriter bool // its configuration says so
@@ -32,12 +33,18 @@ type bench struct {
 
 func newBench(t *testing.T, o s3test.Options) *bench {
 	t.Helper()
+	return benchOn(t, sseKMS{}, o)
+}
+
+func benchOn(t *testing.T, on storage, o s3test.Options) *bench {
+	t.Helper()
+	on.server(&o)
 	o.Buckets, o.Principals = []string{"b"}, []s3test.Principal{dev}
 	server := s3test.New(o)
 	t.Cleanup(server.Close)
 	server.KMS.CreateKey("alias/app")
 	server.KMS.CreateKey("alias/ops")
-	b := &bench{T: t, Server: server, bucket: server.Bucket("b"), env: append(ownEnvironment(t.TempDir()),
+	b := &bench{T: t, Server: server, bucket: server.Bucket("b"), on: on, env: append(ownEnvironment(t.TempDir()),
 		"PATH="+os.Getenv("PATH"),
 		"AWS_ACCESS_KEY_ID="+dev.AccessKeyID,
 		"AWS_SECRET_ACCESS_KEY="+dev.SecretKey,
@@ -52,6 +59,7 @@ func newBench(t *testing.T, o s3test.Options) *bench {
 	if o.TLS {
 		b.env = append(b.env, "AWS_CA_BUNDLE="+b.scratch("ca.pem", string(server.Certificate())))
 	}
+	on.choose(b)
 	return b
 }
 

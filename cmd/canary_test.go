@@ -3,11 +3,13 @@
 package cmd_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,12 +18,9 @@ import (
 	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 )
 
-// everyCommand has a line for each command; "~" stands for a home of its own. What prints
-// values by its nature says so.
-var everyCommand = map[string][]struct {
-	line, stdin  string
-	tells, fails bool
-}{
+// everyCommand has a line for each command; "~" stands for a home of its own, and "BACKEND" for the one in
+// use. What prints values by its nature says so.
+var everyCommand = map[string][]canaryLine{
 	"write":    {{line: "write team new -", stdin: canary}, {line: "write team url - --json --tags a=b", stdin: canary}},
 	"read":     {{line: "read team url", tells: true}, {line: "read team url --out ~/out"}},
 	"list":     {{line: "list team --json"}, {line: "list team --expand", tells: true}},
@@ -72,8 +71,8 @@ var everyCommand = map[string][]struct {
 	"edit":       {{line: "edit team --yes"}},
 	"copy":       {{line: "copy team other"}},
 	"diff":       {{line: "diff team url --versions 1,2", fails: true}, {line: "diff team other", fails: true}},
-	"migrate":    {{line: "migrate team --from-backend s3-kms --to-backend local"}},
-	"share":      {{line: "share team url", tells: true}, {line: "share --list"}},
+	"migrate":    {{line: "migrate team --from-backend BACKEND --to-backend local"}},
+	"share":      {{line: "share team url", tells: true, on: "s3-kms"}, {line: "share --list", on: "s3-kms"}, {line: "share team url", fails: true, on: "s3-age s3-envelope"}},
 	"policy":     {{line: "policy check reader team"}, {line: "policy reader team"}},
 	"init":       {{line: "init --yes"}},
 	"config":     {{line: "config"}},
@@ -90,66 +89,95 @@ keys: {url: {type: port}, keep: {type: json}, pager: {type: pem}, gone: }
 variables: {BOTH: "{{ coffer://team/url | ini }}{{ coffer://team/none }}"}
 `
 
-// TestNoCommandTellsAValue runs every command at the highest verbosity, as it should go and
-// with something wrong at each of its requests: no stream, file or argument has a value that
-// was not asked for.
+// canaryLine is a line of the canary test.
+type canaryLine struct {
+	line, stdin  string
+	tells, fails bool
+	on           string // the backends on which it is run; "" all
+}
+
+// TestNoCommandTellsAValue runs every command on every storage at the highest verbosity, as it should go
+// and with something wrong at each of its requests: no stream, file or argument has a value that was not
+// asked for. Where the storage seals, requests go wrong in make walk alone.
 func TestNoCommandTellsAValue(t *testing.T) {
-	const most = 8 // requests of a command line that meet a fault in make test
 	t.Parallel()
 	for _, name := range commandsOf(reflect.TypeFor[cmd.CLI]()) {
 		lines, ok := everyCommand[name]
 		if !ok {
 			t.Errorf("%s: no line for it in everyCommand", name)
 		}
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newStage(t, s3test.Options{})
-			s.keepDeleted()
-			out := filepath.Join(s.home, "out")
-			s.env = append(s.env, "EDITOR=true")
-			silent := func(what string, tells bool, got outcome) {
-				t.Helper()
-				s.Drain()
-				_ = os.Remove(out) // where it was asked for
-				if strings.Contains(got.stderr, canary) || !tells && strings.Contains(got.stdout, canary) ||
-					strings.Contains(got.stderr, dev.SecretKey) || strings.Contains(got.stderr, dev.SessionToken) ||
-					strings.Contains(got.stderr, "panic:") {
-					t.Errorf("%s: a value or a credential was told: exit code %d\n%s%s", what, got.exit, got.stdout, got.stderr)
-				}
-				s.wantNoFileTells()
-			}
-			for _, c := range lines {
-				line := strings.ReplaceAll("--verbose "+c.line, "~", s.home)
-				s.reset()
-				got := s.perform(line, c.stdin)
-				if (got.exit == 0) == c.fails {
-					t.Errorf("%s: exit code %d\n%s", c.line, got.exit, got.stderr)
-				}
-				silent(c.line, c.tells, got)
-				var spots []spot
-				seen := map[spot]int{}
-				for _, e := range s.Log() {
-					like := spot{op: e.Op, object: e.Key + e.Prefix}
-					seen[like]++
-					spots = append(spots, spot{like.op, like.object, seen[like]})
-				}
-				faults := faultsBeforeAndAfter()
-				for i, at := range spots {
-					if !proof.Whole() && i%(len(spots)/most+1) != 0 {
-						continue // init and doctor make a hundred requests each
+		for backend, on := range storages {
+			t.Run(backend+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				s := stageOn(t, on.storage, s3test.Options{})
+				s.keepDeleted()
+				s.env = append(s.env, "EDITOR=true")
+				for _, c := range lines {
+					if c.on != "" && !slices.Contains(strings.Fields(c.on), backend) {
+						continue
 					}
-					// A few faults at each request, all of them in the course of the walk.
-					for j := range proof.Bounded(1, 3) {
-						f := faults[(3*i+j)%len(faults)]
-						s.reset()
-						s.meets(at, f)
-						got := s.perform(line, c.stdin)
-						s.Fault(nil)
-						silent(fmt.Sprintf("%s, %v at %v", c.line, f, at), c.tells, got)
-					}
+					c.line = strings.NewReplacer("~", s.home, "BACKEND", backend).Replace("--verbose " + c.line)
+					s.wantNoValue(c, on)
 				}
+			})
+		}
+	}
+}
+
+// wantNoValue runs a line as it should go, and with faults.
+func (s *stage) wantNoValue(c canaryLine, on walked) {
+	s.Helper()
+	const most = 8 // requests of a command line that meet a fault in make test
+	s.reset()
+	got := s.perform(c.line, c.stdin)
+	if (got.exit == 0) == c.fails {
+		s.Errorf("%s: exit code %d\n%s", c.line, got.exit, got.stderr)
+	}
+	s.wantNoValueIn(c.line, c.tells, got)
+	if on.inTest > 1 && !proof.Whole() {
+		return
+	}
+	var spots []spot
+	seen := map[spot]int{}
+	for _, e := range s.Log() {
+		like := spot{op: e.Op, object: e.Key + e.Prefix}
+		seen[like]++
+		spots = append(spots, spot{like.op, like.object, seen[like]})
+	}
+	faults, take := faultsBeforeAndAfter(), proof.Thinned(1, on.inWalk)
+	for i, at := range spots {
+		if !proof.Whole() && i%(len(spots)/most+1) != 0 {
+			continue // init and doctor make a hundred requests each
+		}
+		// A few faults at each request, all of them in the course of the walk.
+		for j := range proof.Bounded(1, 3) {
+			if !take() {
+				continue
 			}
-		})
+			f := faults[(3*i+j)%len(faults)]
+			s.reset()
+			s.meets(at, f)
+			got := s.perform(c.line, c.stdin)
+			s.Fault(nil)
+			s.wantNoValueIn(fmt.Sprintf("%s, %v at %v", c.line, f, at), c.tells, got)
+		}
+	}
+}
+
+func (s *stage) wantNoValueIn(what string, tells bool, got outcome) {
+	s.Helper()
+	s.Drain()
+	_ = os.Remove(filepath.Join(s.home, "out")) // where it was asked for
+	if strings.Contains(got.stderr, canary) || !tells && strings.Contains(got.stdout, canary) ||
+		strings.Contains(got.stderr, dev.SecretKey) || strings.Contains(got.stderr, dev.SessionToken) ||
+		strings.Contains(got.stderr, "panic:") {
+		s.Errorf("%s: a value or a credential was told: exit code %d\n%s%s", what, got.exit, got.stdout, got.stderr)
+	}
+	s.wantNoFileTells()
+	for _, o := range s.bucket.Objects() {
+		if s.on.seals() && bytes.Contains(o.Body, []byte(canary)) {
+			s.Errorf("%s: %s holds a value", what, o.Name)
+		}
 	}
 }
 

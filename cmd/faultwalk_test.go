@@ -4,6 +4,7 @@ package cmd_test
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -21,81 +22,105 @@ import (
 // met is one case of the fault walk.
 type met struct {
 	act   act
-	mode  string
 	at    spot
 	fault s3test.Fault
 }
 
-var tagModes = map[string]s3test.Quirks{"unique ETags": {}, "MD5 ETags": {MD5Tags: true}}
+// walkMode is where the program is walked: a storage, and a server with ways of its own.
+type walkMode struct {
+	name string
+	walked
+	quirks s3test.Quirks
+}
+
+// walkModes are s3-kms with unique ETags, in make prove also with those of MD5, and the other storages.
+func walkModes() []walkMode {
+	all := []walkMode{{"unique ETags", storages["s3-kms"], s3test.Quirks{}}}
+	if proof.Whole() {
+		all = append(all, walkMode{"MD5 ETags", storages["s3-kms"], s3test.Quirks{MD5Tags: true}})
+	}
+	for _, name := range slices.Sorted(maps.Keys(storages)) {
+		if name != "s3-kms" {
+			all = append(all, walkMode{name, storages[name], s3test.Quirks{}})
+		}
+	}
+	return all
+}
 
 // hangs is how long a server that says nothing keeps its connections.
 const hangs = 300 * time.Millisecond
 
 // TestFaultWalkOfTheProgram has the program meet every fault at every request, before and
-// after the request is applied, at the highest verbosity. `make prove` walks all commands in both
-// modes of ETags, `make test` a sample of a few commands.
+// after the request is applied, at the highest verbosity. `make prove` walks all commands in all
+// modes, `make test` a sample of a few commands.
 func TestFaultWalkOfTheProgram(t *testing.T) {
 	start := time.Now()
-	walked, modes := []act{actNamed("write update"), actNamed("exec")}, []string{"unique ETags"}
+	acted, modes := []act{actNamed("write update"), actNamed("exec")}, walkModes()
 	if proof.Whole() {
-		walked, modes = acts(), []string{"unique ETags", "MD5 ETags"}
+		acted = acts()
 	} else {
 		if raceDetector { // each process takes ten times as long
-			walked = walked[1:]
+			acted = acted[1:]
 		}
-		t.Logf("%d commands of %d, one mode of ETags of two; make prove does them all", len(walked), len(acts()))
+		t.Logf("%d commands of %d, one mode of ETags of two; make prove does them all", len(acted), len(acts()))
 	}
-	var cases, passed, struck atomic.Int64
-	take := proof.Sample(3)
+	var c walkCount
 	for _, mode := range modes {
-		todo := make(chan met)
-		var walkers sync.WaitGroup
-		for range 12 { // most of the time of a case is waiting before a second attempt
-			s := newWalkingStage(t, mode)
-			walkers.Go(func() {
-				for m := range todo {
-					after := "before"
-					if m.fault.After {
-						after = "after"
-					}
-					t.Run(fmt.Sprintf("%s/%s/%s/%s/%s", mode, m.act.name, m.at, m.fault.String(), after), func(t *testing.T) {
-						s.T = t
-						cases.Add(1)
-						if s.meetsFault(m) {
-							struck.Add(1)
-						}
-						if !t.Failed() {
-							passed.Add(1)
-						}
-					})
+		c.walk(t, mode, acted)
+	}
+	t.Logf("%d cases, in %d of which the fault struck; %d passed; %.0f s", c.cases.Load(), c.struck.Load(), c.passed.Load(), time.Since(start).Seconds())
+	if c.struck.Load() != c.cases.Load() || c.cases.Load() == 0 {
+		t.Error("not every fault struck")
+	}
+}
+
+type walkCount struct{ cases, passed, struck atomic.Int64 }
+
+func (c *walkCount) walk(t *testing.T, mode walkMode, acted []act) {
+	todo := make(chan met)
+	var walkers sync.WaitGroup
+	for range 12 { // most of the time of a case is waiting before a second attempt
+		s := newWalkingStage(t, mode)
+		walkers.Go(func() {
+			for m := range todo {
+				after := "before"
+				if m.fault.After {
+					after = "after"
 				}
-			})
-		}
-		counting := newWalkingStage(t, mode)
-		for _, a := range walked {
-			for _, at := range counting.requests(a) {
-				for _, f := range faultsBeforeAndAfter() {
-					if take() {
-						todo <- met{a, mode, at, f}
+				t.Run(fmt.Sprintf("%s/%s/%s/%s/%s", mode.name, m.act.name, m.at, m.fault.String(), after), func(t *testing.T) {
+					s.T = t
+					c.cases.Add(1)
+					if s.meetsFault(m) {
+						c.struck.Add(1)
 					}
+					if !t.Failed() {
+						c.passed.Add(1)
+					}
+				})
+			}
+		})
+	}
+	take := mode.sample(3)
+	counting := newWalkingStage(t, mode)
+	for _, a := range acted {
+		for _, at := range counting.requests(a) {
+			for _, f := range faultsBeforeAndAfter() {
+				if take() {
+					todo <- met{a, at, f}
 				}
 			}
 		}
-		close(todo)
-		walkers.Wait()
 	}
-	t.Logf("%d cases, in %d of which the fault struck; %d passed; %.0f s", cases.Load(), struck.Load(), passed.Load(), time.Since(start).Seconds())
-	if struck.Load() != cases.Load() || cases.Load() == 0 {
-		t.Error("not every fault struck")
-	}
+	close(todo)
+	walkers.Wait()
 }
 
 // saysChanged is how an error says that something is, or may be, changed.
 var saysChanged = regexp.MustCompile(`is stored|not be stored|[1-9]\d* (created|updated|deleted)|[1-9]\d* of \d+ secrets? moved`)
 
-func newWalkingStage(t *testing.T, mode string) *stage {
+func newWalkingStage(t *testing.T, mode walkMode) *stage {
 	t.Helper()
-	return newStage(t, s3test.Options{Quirks: tagModes[mode]})
+	return stageOn(t, mode.storage, s3test.Options{Quirks: mode.quirks})
 }
 
 // faultsBeforeAndAfter are the fourteen of s3test, and again after the request is applied

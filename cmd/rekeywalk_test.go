@@ -6,8 +6,6 @@ import (
 	"regexp"
 	"strconv"
 	"time"
-
-	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 )
 
 // What the walks want of a rekey, beside what they want of every command.
@@ -25,7 +23,7 @@ func (s *stage) wantMoved(a act, now map[string]secretState, succeeded bool) (mo
 		if a.same {
 			to = was.alias // whatever it is of
 		}
-		made := is.alias == to && is.key == s.KMS.ARN(to)
+		made := is.alias == to && is.key == s.on.key(s.bench, to)
 		if untouched := is.alias == was.alias && is.key == was.key; !untouched {
 			moved++
 			if !made {
@@ -39,9 +37,9 @@ func (s *stage) wantMoved(a act, now map[string]secretState, succeeded bool) (mo
 	if !succeeded {
 		return moved
 	}
-	for _, o := range s.bucket.Objects() {
-		if o.KeyARN == s.keys["alias/app"] {
-			s.Errorf("the rekey succeeded, and %s is left under the old key", o.Name)
+	for _, o := range s.objects() {
+		if o.key == s.keys["alias/app"] {
+			s.Errorf("the rekey succeeded, and %s is left under the old key", o.name)
 		}
 	}
 	for key, e := range s.index(a.moves).Entries {
@@ -88,10 +86,7 @@ func (s *stage) wantVisible(now map[string]secretState) {
 		return // both keys are of one alias
 	}
 	for _, holds := range []string{"alias/app", "alias/ops"} {
-		denied := map[string]string{"alias/app": "alias/ops", "alias/ops": "alias/app"}[holds]
-		who := s3test.Principal{Name: "holder", AccessKeyID: "AKIAHOLDER", SecretKey: "holder-secret", Policy: s3test.Policy{DenyDecrypt: []string{s.keys[denied]}}}
-		s.AddPrincipal(who)
-		contents, err := s.storeOf(who, holds, time.Now).Load(s.Context(), "team")
+		contents, err := s.visit(visit{alias: holds, only: holds, clock: time.Now}).Load(s.Context(), "team")
 		if err != nil {
 			s.Errorf("a reader with the key of %s alone fails: %v", holds, err)
 		}

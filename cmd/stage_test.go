@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,12 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-
 	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 	"github.com/coffer-secrets/coffer/store"
-	"github.com/coffer-secrets/coffer/store/s3kms"
 )
 
 // The real program as a process, walked through every request that it makes: killed there
@@ -83,7 +78,12 @@ type stage struct {
 // under alias/ops. The server is known to keep conditions.
 func newStage(t *testing.T, o s3test.Options) *stage {
 	t.Helper()
-	s := &stage{bench: newBench(t, o)}
+	return stageOn(t, sseKMS{}, o)
+}
+
+func stageOn(t *testing.T, on storage, o s3test.Options) *stage {
+	t.Helper()
+	s := &stage{bench: benchOn(t, on, o)}
 	s.home = strings.TrimPrefix(s.env[0], "HOME=")
 	for _, dir := range []string{"tmp", "cwd"} {
 		if err := os.Mkdir(filepath.Join(s.home, dir), 0o700); err != nil {
@@ -106,7 +106,7 @@ func newStage(t *testing.T, o s3test.Options) *stage {
 	s.write("alias/app", "keep", "keep")
 	s.write("alias/ops", "pager", "pager")
 	s.start, s.before = s.bucket.Objects(), s.state()
-	s.keys = map[string]string{"alias/app": s.KMS.ARN("alias/app"), "alias/ops": s.KMS.ARN("alias/ops"), "next": s.KMS.CreateKey()}
+	s.keys = map[string]string{"alias/app": on.key(s.bench, "alias/app"), "alias/ops": on.key(s.bench, "alias/ops"), "next": on.next(s)}
 	return s
 }
 
@@ -115,16 +115,12 @@ func (s *stage) store(alias string) store.Store { return s.storeAt(alias, time.N
 
 func (s *stage) storeAt(alias string, clock func() time.Time) store.Store {
 	s.Helper()
-	return s.storeOf(s3test.Principal{AccessKeyID: s3test.AdminKeyID, SecretKey: s3test.AdminSecret}, alias, clock)
+	return s.visit(visit{alias: alias, clock: clock})
 }
 
-func (s *stage) storeOf(who s3test.Principal, alias string, clock func() time.Time) store.Store {
+func (s *stage) visit(v visit) store.Store {
 	s.Helper()
-	opened, err := s3kms.New(s.Context(), aws.Config{
-		Region: "us-east-1", BaseEndpoint: &s.URL,
-		Credentials: credentials.NewStaticCredentialsProvider(who.AccessKeyID, who.SecretKey, who.SessionToken),
-		HTTPClient:  &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
-	}, s3kms.Options{Bucket: "b", KeyAlias: alias, CacheDir: filepath.Join(s.home, "cache", "coffer"), Now: clock})
+	opened, err := s.on.open(s, v)
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -146,9 +142,9 @@ func (s *stage) reset() {
 	if s.past != nil {
 		s.bucket.RestoreVersions(s.past)
 	}
-	s.KMS.PointAlias("alias/app", s.keys["alias/app"])
+	s.on.restore(s)
 	if s.act.same {
-		s.KMS.PointAlias("alias/app", s.keys["next"])
+		s.on.renew(s)
 	}
 	s.Reset()
 }

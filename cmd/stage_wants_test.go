@@ -13,7 +13,6 @@ import (
 	"strings"
 
 	"github.com/coffer-secrets/coffer/index"
-	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 	"github.com/coffer-secrets/coffer/store"
 )
 
@@ -31,8 +30,8 @@ func (s secretState) newest() string { return s.values[len(s.values)-1] }
 func (s *stage) state() map[string]secretState {
 	s.Helper()
 	all := map[string]secretState{}
-	for _, o := range s.bucket.Objects() {
-		key, ok := strings.CutSuffix(strings.TrimPrefix(o.Name, "team/"), ".json")
+	for _, o := range s.objects() {
+		key, ok := strings.CutSuffix(strings.TrimPrefix(o.name, "team/"), ".json")
 		if !ok || strings.HasPrefix(key, "__") {
 			continue
 		}
@@ -41,13 +40,13 @@ func (s *stage) state() map[string]secretState {
 			Deleted bool
 			Values  map[string]struct{ Value string }
 		}
-		if err := json.Unmarshal(o.Body, &document); err != nil {
-			s.Fatalf("%s: %v", o.Name, err)
+		if err := json.Unmarshal(o.body, &document); err != nil {
+			s.Fatalf("%s: %v", o.name, err)
 		}
 		if document.Deleted {
 			continue
 		}
-		secret := secretState{alias: document.Alias, key: o.KeyARN, tag: o.ETag}
+		secret := secretState{alias: document.Alias, key: o.key, tag: o.tag}
 		for n := 1; len(secret.values) < len(document.Values); n++ {
 			if v, ok := document.Values[strconv.Itoa(n)]; ok {
 				secret.values = append(secret.values, v.Value)
@@ -69,7 +68,8 @@ func (s *stage) index(alias string) *index.Index {
 		}
 		return index.New(alias)
 	}
-	x, err := index.Parse(alias, o.Body)
+	body, _ := s.on.read(s.bench, o)
+	x, err := index.Parse(alias, body)
 	if err != nil {
 		s.Errorf("the index of %s: %v", alias, err)
 		return index.New(alias)
@@ -123,22 +123,22 @@ func (s *stage) wantChanged(a act, succeeded bool) (changed bool) {
 func (s *stage) wantSound() {
 	s.Helper()
 	now := s.state()
-	for _, o := range s.bucket.Objects() {
+	for _, o := range s.objects() {
 		var document struct {
 			Alias string `json:"kms_alias"`
 		}
-		if err := json.Unmarshal(o.Body, &document); err != nil {
-			s.Errorf("%s: %v", o.Name, err)
+		if err := json.Unmarshal(o.body, &document); err != nil {
+			s.Errorf("%s: %v", o.name, err)
 		}
 		alias := document.Alias
 		for _, a := range []string{"alias/app", "alias/ops"} {
-			if o.Name == "team/"+index.FileName(a) {
+			if o.name == "team/"+index.FileName(a) {
 				alias = a
 			}
 		}
-		before := s.act.same && o.KeyARN == s.keys[alias] // not yet stored anew
-		if o.SSE != s3test.AWSKMS || o.KeyARN != s.KMS.ARN(alias) && !before {
-			s.Errorf("%s is encrypted with %s under %s", o.Name, o.SSE, o.KeyARN)
+		before := s.act.same && o.key == s.keys[alias] // not yet stored anew
+		if o.key != s.on.key(s.bench, alias) && !before {
+			s.Errorf("%s is encrypted under %q", o.name, o.key)
 		}
 	}
 	for _, alias := range []string{"alias/app", "alias/ops"} {

@@ -23,8 +23,12 @@ func Bounded(few, all int) int {
 // first of every n, or every case if the whole proof runs. The sample includes each kind of fault
 // at some request if n has no factor in common with the number of kinds. The function is safe for
 // concurrent use.
-func Sample(n int) (take func() bool) {
-	every := int64(Bounded(n, 1))
+func Sample(n int) (take func() bool) { return Thinned(n, 1) }
+
+// Thinned returns what [Sample] does, for a walk of which the whole proof runs one case in all: one
+// that repeats another walk under other circumstances.
+func Thinned(n, all int) (take func() bool) {
+	every := int64(Bounded(n, all))
 	var cases atomic.Int64
 	return func() bool { return (cases.Add(1)-1)%every == 0 }
 }

@@ -129,6 +129,14 @@ func (w *world) plant(name string, document any, seal bucket.Seal) bucket.Info {
 	if err != nil {
 		w.Fatal(err)
 	}
+	if w.sealer != nil {
+		for _, alias := range []string{app, ops, web} {
+			if seal == w.kms(alias) {
+				body, seal = w.sealed(alias, name, body)
+				break
+			}
+		}
+	}
 	return w.mem.Plant(name, body, seal)
 }
 

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/coffer-secrets/coffer/internal/testing/proof"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/buckettest"
@@ -101,23 +100,31 @@ var modes = map[string]membucket.Options{
 	"versions and no conditional delete": {Versioned: true, ETags: membucket.MD5ETags, NoConditionalDelete: true},
 }
 
-// walk calls visit for each mode, scene and command.
+// walk calls visit for each mode, scene and command, and then under each sealing.
 func walk(t *testing.T, visit func(t *testing.T, cmd command, stage func(t *testing.T) *scene)) {
 	for mode, o := range modes {
-		for kind, prepare := range sceneKinds {
-			for _, cmd := range commands(o) {
-				t.Run(fmt.Sprintf("%s/%s/%s", mode, kind, cmd.name), func(t *testing.T) {
-					t.Parallel()
-					visit(t, cmd, func(t *testing.T) *scene {
-						w := newWorld(t, o)
-						prepare(w)
-						if o.Versioned {
-							withDeleted(w)
-						}
-						return &scene{world: w, mode: o, before: w.truth()}
-					})
+		walkMode(t, mode, sealing{}, o, visit)
+	}
+	for name, s := range sealings {
+		walkMode(t, name, s, membucket.Options{}, visit)
+		walkMode(t, name+" and versions", s, membucket.Options{Versioned: true}, visit)
+	}
+}
+
+func walkMode(t *testing.T, mode string, sealed sealing, o membucket.Options, visit func(t *testing.T, cmd command, stage func(t *testing.T) *scene)) {
+	for kind, prepare := range sceneKinds {
+		for _, cmd := range commands(o) {
+			t.Run(fmt.Sprintf("%s/%s/%s", mode, kind, cmd.name), func(t *testing.T) {
+				t.Parallel()
+				visit(t, cmd, func(t *testing.T) *scene {
+					w := newSealedWorld(t, sealed, o)
+					prepare(w)
+					if o.Versioned {
+						withDeleted(w)
+					}
+					return &scene{world: w, mode: o, before: w.truth(), sealing: sealed}
 				})
-			}
+			})
 		}
 	}
 }
@@ -165,8 +172,9 @@ func TestFaultWalk(t *testing.T) {
 	var cases, struck atomic.Int64
 	t.Cleanup(func() { t.Logf("%d cases, in %d of which the fault struck", cases.Load(), struck.Load()) })
 	walk(t, func(t *testing.T, cmd command, stage func(*testing.T) *scene) {
-		take := proof.Sample(3)
-		for _, at := range requests(cmd, stage(t)) {
+		first := stage(t)
+		take := first.sealing.sample(3)
+		for _, at := range requests(cmd, first) {
 			for _, f := range faults() {
 				if !slices.Contains(strings.Fields(f.ops), at.op) {
 					continue
@@ -205,10 +213,11 @@ func TestTwoFaults(t *testing.T) {
 	allowed := []error{store.ErrUnavailable, store.ErrConflict, store.ErrUnknown}
 	mutating := func(r request) bool { return r.op == "put" || r.op == "delete" }
 	walk(t, func(t *testing.T, cmd command, stage func(*testing.T) *scene) {
-		if mode := stage(t).mode; cmd.wants == nil || cmd.name == "import 5" || mode.ETags == membucket.MD5ETags && !mode.NoConditionalDelete {
+		s := stage(t)
+		if cmd.wants == nil || cmd.name == "import 5" || s.mode.ETags == membucket.MD5ETags && !s.mode.NoConditionalDelete {
 			return // one mode with MD5 ETags is enough
 		}
-		all, take := requests(cmd, stage(t)), proof.Sample(7)
+		all, take := requests(cmd, s), s.sealing.sample(7)
 		for _, first := range all {
 			for _, second := range repeated(all) {
 				if !mutating(first) {
@@ -244,8 +253,13 @@ func TestCrashAtEachRequest(t *testing.T) {
 	var cases atomic.Int64
 	t.Cleanup(func() { t.Logf("%d cases", cases.Load()) })
 	walk(t, func(t *testing.T, cmd command, stage func(*testing.T) *scene) {
-		for n := 1; n <= len(requests(cmd, stage(t))); n++ {
+		first := stage(t)
+		take, last := first.sealing.sample(1), len(requests(cmd, first))
+		for n := 1; n <= last; n++ {
 			for _, after := range []bool{false, true} {
+				if !take() {
+					continue
+				}
 				cases.Add(1)
 				s := stage(t)
 				c := s.client(app)
@@ -269,7 +283,12 @@ func TestCrashAtEachRequest(t *testing.T) {
 // TestInterruptAtEachRequest: what is stored by then reaches the index.
 func TestInterruptAtEachRequest(t *testing.T) {
 	walk(t, func(t *testing.T, cmd command, stage func(*testing.T) *scene) {
-		for n := 1; n <= len(requests(cmd, stage(t))); n++ {
+		first := stage(t)
+		take, last := first.sealing.sample(1), len(requests(cmd, first))
+		for n := 1; n <= last; n++ {
+			if !take() {
+				continue
+			}
 			s := stage(t)
 			c := s.client(app)
 			ctx, cancel := context.WithCancel(t.Context())

@@ -67,18 +67,28 @@ func (s *scene) unharmed(err error, allowed []error) {
 // walkMend calls visit for each request that Repair makes, in each mode.
 func walkMend(t *testing.T, visit func(t *testing.T, at request, n int, stage func() *scene)) {
 	for mode, o := range modes {
-		t.Run(mode, func(t *testing.T) {
-			t.Parallel()
-			stage := func() *scene {
-				w := newWorld(t, o)
-				wounded(w)
-				return &scene{world: w, mode: o, before: w.truth()}
-			}
-			for n, at := range requests(mending(), stage()) {
+		walkMendMode(t, mode, sealing{}, o, visit)
+	}
+	for name, s := range sealings {
+		walkMendMode(t, name, s, membucket.Options{}, visit)
+	}
+}
+
+func walkMendMode(t *testing.T, mode string, sealed sealing, o membucket.Options, visit func(t *testing.T, at request, n int, stage func() *scene)) {
+	t.Run(mode, func(t *testing.T) {
+		t.Parallel()
+		stage := func() *scene {
+			w := newSealedWorld(t, sealed, o)
+			wounded(w)
+			return &scene{world: w, mode: o, before: w.truth(), sealing: sealed}
+		}
+		take := sealed.sample(1)
+		for n, at := range requests(mending(), stage()) {
+			if take() {
 				visit(t, at, n+1, stage)
 			}
-		})
-	}
+		}
+	})
 }
 
 func TestMendUnderEachFault(t *testing.T) {
@@ -278,7 +288,7 @@ func TestMendUnderFaultsOnS3(t *testing.T) {
 					patience = 200 * time.Millisecond
 				}
 				c := s.client(app)
-				c.Bucket = driver(server, patience)
+				c.Bucket = w.over(w.driver(server, patience))
 				hit := strike(server, at, f)
 				_, err := c.Repair(t.Context(), service)
 				server.Fault(nil)

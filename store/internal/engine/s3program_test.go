@@ -13,7 +13,6 @@ import (
 	"github.com/coffer-secrets/coffer/internal/testing/proof"
 	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 	"github.com/coffer-secrets/coffer/store"
-	"github.com/coffer-secrets/coffer/store/internal/bucket/buckettest"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/s3bucket"
 )
@@ -104,9 +103,7 @@ func runWithProgramsClient(t *testing.T, w *world, server *s3test.Server, cmd co
 	t.Helper()
 	s := &scene{world: w, before: w.truth()}
 	c := s.client(app)
-	driver := s3bucket.New(clienttest.S3(t, server.URL), s3bucket.Options{Bucket: "b", Encryption: "aws:kms", ConditionalDelete: true})
-	c.bucket = buckettest.NewFaulty(driver, nil)
-	c.Bucket = c.bucket
+	c.through(s3bucket.New(clienttest.S3(t, server.URL), w.s3Options()))
 	hit := strike(server, at, f)
 	results, err := cmd.run(t.Context(), c)
 	server.Fault(nil)

@@ -14,11 +14,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/coffer-secrets/coffer/index"
-	"github.com/coffer-secrets/coffer/internal/testing/proof"
 	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
-	"github.com/coffer-secrets/coffer/store/internal/bucket/buckettest"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/s3bucket"
 )
@@ -47,7 +45,7 @@ func s3World(t *testing.T, o s3test.Options) (*world, *s3test.Server) {
 	server.KMS.CreateKey(ops)
 	w := newWorld(t, membucket.Options{})
 	w.mem = nil
-	w.under = func() bucket.Bucket { return driver(server, time.Minute) }
+	w.under = func() bucket.Bucket { return w.driver(server, time.Minute) }
 	w.kms = func(alias string) bucket.Seal { return bucket.Seal{Method: "aws:kms", KeyID: server.KMS.ARN(alias)} }
 	w.stored = func() map[string]bucket.Object {
 		all := map[string]bucket.Object{}
@@ -72,8 +70,16 @@ func s3World(t *testing.T, o s3test.Options) (*world, *s3test.Server) {
 	return w, server
 }
 
-func driver(server *s3test.Server, patience time.Duration) *s3bucket.Bucket {
-	return s3bucket.New(s3Client(server, patience), s3bucket.Options{Bucket: "b", Encryption: "aws:kms", ConditionalDelete: true})
+func (w *world) driver(server *s3test.Server, patience time.Duration) *s3bucket.Bucket {
+	return s3bucket.New(s3Client(server, patience), w.s3Options())
+}
+
+func (w *world) s3Options() s3bucket.Options {
+	o := s3bucket.Options{Bucket: "b", Encryption: "aws:kms", ConditionalDelete: true}
+	if w.sealer != nil {
+		o.Encryption = ""
+	}
+	return o
 }
 
 // transplant replaces what is in the bucket of a server by what is in memory; index entries
@@ -86,7 +92,7 @@ func (w *world) transplant(server *s3test.Server, objects map[string]bucket.Obje
 	alias := func(o bucket.Object) string { return "alias/" + o.Seal.KeyID[strings.LastIndex(o.Seal.KeyID, "/")+1:] }
 	for name, o := range objects {
 		if !strings.Contains(name, "/__") {
-			tags[string(o.Tag)] = to.Plant(name, o.Body, s3test.AWSKMS, alias(o)).ETag
+			tags[string(o.Tag)] = w.plantOn(to, name, alias(o), o.Body)
 		}
 	}
 	for name, o := range objects {
@@ -110,8 +116,18 @@ func (w *world) transplant(server *s3test.Server, objects map[string]bucket.Obje
 		if err != nil {
 			w.Fatal(err)
 		}
-		to.Plant(name, body, s3test.AWSKMS, alias(o))
+		w.plantOn(to, name, alias(o), body)
 	}
+}
+
+// plantOn puts an object into the bucket of a server, and returns its tag.
+func (w *world) plantOn(to *s3test.Bucket, name, alias string, body []byte) (tag string) {
+	w.Helper()
+	if w.sealer == nil {
+		return to.Plant(name, body, s3test.AWSKMS, alias).ETag
+	}
+	out, _ := w.sealed(alias, name, body)
+	return to.Plant(name, out, "", "").ETag
 }
 
 // s3Allowed are the kinds of error that may come of a fault of [s3test.Faults].
@@ -133,33 +149,44 @@ func s3Allowed(f s3test.Fault) []error {
 	return []error{store.ErrUnavailable, store.ErrUnknown}
 }
 
+// s3Mode is a server that the walk on S3 meets.
+type s3Mode struct {
+	sealing sealing
+	quirks  s3test.Quirks
+	keeps   bool // versions
+}
+
 // TestFaultWalkOnS3 is the walk through the driver: fourteen faults of HTTP, of S3 and of KMS.
 // make test takes a sample of them, here and below; make prove meets them all.
 func TestFaultWalkOnS3(t *testing.T) {
 	var cases, struck atomic.Int64
 	t.Cleanup(func() { t.Logf("%d cases, in %d of which the fault struck", cases.Load(), struck.Load()) })
-	for mode, quirks := range map[string]s3test.Quirks{"unique ETags": {}, "MD5 ETags": {MD5Tags: true}, "versions": {}} {
-		keeps := mode == "versions"
-		for _, cmd := range commands(membucket.Options{Versioned: keeps}) {
-			t.Run(mode+"/"+cmd.name, func(t *testing.T) {
+	all := map[string]s3Mode{"unique ETags": {}, "MD5 ETags": {quirks: s3test.Quirks{MD5Tags: true}}, "versions": {keeps: true}}
+	for name, s := range sealings {
+		all[name] = s3Mode{sealing: s, quirks: s3test.Quirks{NoKMS: true}}
+	}
+	for name, mode := range all {
+		for _, cmd := range commands(membucket.Options{Versioned: mode.keeps}) {
+			t.Run(name+"/"+cmd.name, func(t *testing.T) {
 				t.Parallel()
-				w, server := s3World(t, s3test.Options{Quirks: quirks})
+				w, server := s3World(t, s3test.Options{Quirks: mode.quirks})
+				w.seal(mode.sealing)
 				origin := newWorld(t, membucket.Options{})
 				sceneKinds["in order"](origin)
 				seed := origin.mem.Objects()
-				if keeps {
+				if mode.keeps {
 					server.Bucket("b").KeepVersions(true)
 				}
 				reset := func() {
 					w.transplant(server, seed)
-					if keeps {
+					if mode.keeps {
 						withDeleted(w)
 					}
 				}
 				reset()
-				take := proof.Sample(7)
+				take := mode.sealing.sample(7)
 				for _, at := range requests(cmd, &scene{world: w}) {
-					if keeps && !strings.Contains(at.op, "version") {
+					if mode.keeps && !strings.Contains(at.op, "version") {
 						continue // as in the other commands
 					}
 					for _, f := range s3test.Faults() {
@@ -196,8 +223,7 @@ func runOnS3(t *testing.T, w *world, server *s3test.Server, cmd command, at requ
 		patience = 200 * time.Millisecond
 	}
 	c := s.client(app)
-	c.bucket = buckettest.NewFaulty(driver(server, patience), nil)
-	c.Bucket = c.bucket
+	c.through(w.driver(server, patience))
 	hit := strike(server, at, f)
 	results, err := cmd.run(t.Context(), c)
 	server.Fault(nil)
@@ -231,7 +257,7 @@ func strike(server *s3test.Server, at request, f s3test.Fault) *atomic.Bool {
 func TestTagsStayWithTheSecret(t *testing.T) {
 	w, server := s3World(t, s3test.Options{})
 	c := w.client(app)
-	c.Bucket = driver(server, time.Minute)
+	c.Bucket = w.driver(server, time.Minute)
 	tags := func(want map[string]string) {
 		t.Helper()
 		got, err := c.ReadTags(t.Context(), id("A"))

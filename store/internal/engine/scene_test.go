@@ -17,8 +17,9 @@ import (
 // scene is a service before the command, and what is known of it.
 type scene struct {
 	*world
-	mode   membucket.Options
-	before map[string][]string // the values of each key, oldest first
+	mode    membucket.Options
+	sealing sealing
+	before  map[string][]string // the values of each key, oldest first
 }
 
 var sceneKinds = map[string]func(*world){

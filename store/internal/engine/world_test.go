@@ -18,6 +18,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
 	"github.com/coffer-secrets/coffer/store/internal/engine"
 	"github.com/coffer-secrets/coffer/store/internal/engine/inspect"
+	"github.com/coffer-secrets/coffer/store/internal/seal"
 )
 
 const (
@@ -35,6 +36,7 @@ type world struct {
 	stored func() map[string]bucket.Object // all that is in it
 	kept   func() map[string][]bucket.Object
 	kms    func(alias string) bucket.Seal
+	sealer seal.Sealer // of every client; nil: the bucket encrypts
 
 	mu  sync.Mutex
 	now time.Time
@@ -60,6 +62,12 @@ func (w *world) Sleep(ctx context.Context, d time.Duration) error {
 	defer w.mu.Unlock()
 	w.now = w.now.Add(d)
 	return context.Cause(ctx)
+}
+
+// through sends the requests of a client to another client of the bucket.
+func (c *client) through(storage bucket.Bucket) {
+	c.bucket = buckettest.NewFaulty(storage, nil)
+	c.Bucket = c.w.over(c.bucket)
 }
 
 // client is one engine with grants of its own, whose requests are recorded.
@@ -94,9 +102,10 @@ func (w *world) client(alias string, options ...func(*engine.Options)) *client {
 	}
 	c.bucket = buckettest.NewFaulty(under, c.apply)
 	o := engine.Options{
-		Bucket: c.bucket, Alias: alias, Vouch: vouch, Now: w.Now, Sleep: w.Sleep,
+		Bucket: w.over(c.bucket), Alias: alias, Vouch: vouch, Now: w.Now, Sleep: w.Sleep,
 		Author: func(context.Context) string { return author },
 	}
+	w.vouches(&o)
 	for _, change := range options {
 		change(&o)
 	}

@@ -1,0 +1,127 @@
+package engine_test
+
+import (
+	"testing"
+
+	"github.com/coffer-secrets/coffer/internal/testing/proof"
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
+	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
+	"github.com/coffer-secrets/coffer/store/internal/bucket/sealed"
+	"github.com/coffer-secrets/coffer/store/internal/engine"
+	"github.com/coffer-secrets/coffer/store/internal/seal"
+)
+
+// sealing is a sealer under which the walks run too. A further one is a row of sealings.
+type sealing struct {
+	open func(t *testing.T) seal.Sealer // for a caller who may use every key
+
+	// Of the cases that make test has of a bucket that encrypts itself, it has one in so many of this; of
+	// those of make walk, make walk has one in so many.
+	inTest, inWalk int
+}
+
+// sample is [proof.Sample] for a walk, of which make test takes one case in n.
+func (s sealing) sample(n int) (take func() bool) {
+	if s.open == nil {
+		return proof.Sample(n)
+	}
+	return proof.Thinned(n*s.inTest, s.inWalk)
+}
+
+// newSealedWorld is a world whose bucket gets only sealed objects. Without a sealing it is a [newWorld].
+func newSealedWorld(t *testing.T, s sealing, o membucket.Options) *world {
+	if s.open == nil {
+		return newWorld(t, o)
+	}
+	o.NoSeal = true // it says nothing of the kind, and is asked for nothing
+	w := newWorld(t, o)
+	w.seal(s)
+	return w
+}
+
+// seal makes every client of a world seal what it stores, and opens what the world looks at.
+func (w *world) seal(s sealing) {
+	w.Helper()
+	if s.open == nil {
+		return
+	}
+	w.sealer = s.open(w.T)
+	w.kms = w.sealOf
+	stored, kept := w.stored, w.kept
+	w.stored = func() map[string]bucket.Object {
+		all := stored()
+		for name, o := range all {
+			all[name] = w.opened(o)
+		}
+		return all
+	}
+	w.kept = func() map[string][]bucket.Object {
+		all := kept()
+		for name, states := range all {
+			for i, o := range states {
+				o.Name = name
+				states[i] = w.opened(o)
+			}
+		}
+		return all
+	}
+}
+
+// sealOf returns the seal of what is stored under an alias now.
+func (w *world) sealOf(alias string) bucket.Seal {
+	w.Helper()
+	_, s, err := w.sealer.Seal(w.Context(), alias, "api/any.json", nil)
+	if err != nil {
+		w.Fatalf("seal under %s: %v", alias, err)
+	}
+	return s
+}
+
+// opened returns an object as it was before it was sealed.
+func (w *world) opened(o bucket.Object) bucket.Object {
+	w.Helper()
+	body, s, err := w.sealer.Open(w.Context(), o.Name, o.Body)
+	if err != nil {
+		w.Fatalf("%s can't be opened: %v", o.Name, err)
+	}
+	o.Body, o.Seal = body, s
+	return o
+}
+
+// sealed returns the bytes of an object as a client of this world stores them, and the seal that the
+// bucket itself reports.
+func (w *world) sealed(alias, name string, body []byte) ([]byte, bucket.Seal) {
+	w.Helper()
+	if w.sealer == nil {
+		return body, w.kms(alias)
+	}
+	out, _, err := w.sealer.Seal(w.Context(), alias, name, body)
+	if err != nil {
+		w.Fatalf("seal %s: %v", name, err)
+	}
+	return out, bucket.Seal{}
+}
+
+// over returns the bucket of a client whose requests go to storage.
+func (w *world) over(storage sealed.Storage) bucket.Bucket {
+	if w.sealer == nil {
+		return storage
+	}
+	return sealed.New(storage, w.sealer)
+}
+
+// vouchSealed demands of objects what a backend that seals them demands: what opens was sealed by a
+// holder of the key.
+func vouchSealed(object string, s bucket.Seal) error {
+	if s.Method == "" {
+		return &store.SealError{Object: object, Want: "age"}
+	}
+	return nil
+}
+
+func (w *world) vouches(o *engine.Options) {
+	if w.sealer != nil {
+		o.Vouch = vouchSealed
+	}
+}
