@@ -37,7 +37,11 @@ func (c *client) inspect() admin.Inspection {
 // tags are the states of all objects.
 func (w *world) tags() map[string]bucket.Tag {
 	out := map[string]bucket.Tag{}
-	for name, o := range w.stored() {
+	stored := w.stored
+	if w.mem != nil {
+		stored = w.mem.Objects // also those that nobody can open
+	}
+	for name, o := range stored() {
 		out[name] = o.Tag
 	}
 	return out

@@ -25,7 +25,7 @@ func wounded(w *world) {
 	sceneKinds["in disorder"](w)
 	w.chamberIndexes(ops, map[string]string{"o": "o1", "u": canary + "-stray"})
 	w.tombstone("t")
-	w.plant(indexName(web), map[string]any{"latest": map[string]any{}}, w.kms(app))
+	w.plant(indexName(web), map[string]any{"latest": map[string]any{}}, w.kms(w.keyOfWeb()))
 }
 
 func mending() command {

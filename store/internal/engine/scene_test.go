@@ -227,6 +227,9 @@ func (s *scene) wantSound() {
 		if strings.Contains(name, "alias_ops") || strings.HasSuffix(name, "/o.json") {
 			alias = ops
 		}
+		if strings.Contains(name, "alias_web") {
+			alias = s.keyOfWeb()
+		}
 		if o.Seal != s.kms(alias) {
 			s.Errorf("%s is encrypted with %+v", name, o.Seal)
 		}

@@ -1,6 +1,8 @@
 package engine_test
 
 import (
+	"context"
+	"sync"
 	"testing"
 
 	"github.com/coffer-secrets/coffer/internal/testing/proof"
@@ -10,6 +12,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket/sealed"
 	"github.com/coffer-secrets/coffer/store/internal/engine"
 	"github.com/coffer-secrets/coffer/store/internal/seal"
+	"github.com/coffer-secrets/coffer/store/internal/seal/teamseal"
 )
 
 // sealing is a sealer under which the walks run too. A further one is a row of sealings.
@@ -78,6 +81,15 @@ func (w *world) sealOf(alias string) bucket.Seal {
 	return s
 }
 
+// keyOfWeb is the alias whose key an index of alias/web has in these tests: a sealer may refuse one of another
+// alias, where a bucket can't tell.
+func (w *world) keyOfWeb() string {
+	if w.sealer != nil {
+		return web
+	}
+	return app
+}
+
 // opened returns an object as it was before it was sealed.
 func (w *world) opened(o bucket.Object) bucket.Object {
 	w.Helper()
@@ -125,3 +137,36 @@ func (w *world) vouches(o *engine.Options) {
 		o.Vouch = vouchSealed
 	}
 }
+
+// sealings are the sealers of the backends.
+var sealings = map[string]sealing{
+	"keys of a team": {open: func(*testing.T) seal.Sealer { return teamseal.New(&teamKeys{}, "") }, inTest: 7, inWalk: 1},
+}
+
+// teamKeys has a key for each alias that it is asked for.
+type teamKeys struct {
+	mu   sync.Mutex
+	keys map[string]teamseal.Key
+}
+
+func (k *teamKeys) Current(_ context.Context, alias string) (teamseal.Key, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if _, ok := k.keys[alias]; !ok {
+		if k.keys == nil {
+			k.keys = map[string]teamseal.Key{}
+		}
+		k.keys[alias] = teamseal.NewKey(alias)
+	}
+	return k.keys[alias], nil
+}
+
+func (k *teamKeys) Find(ctx context.Context, alias, id string) (teamseal.Key, error) {
+	key, err := k.Current(ctx, alias)
+	if err == nil && key.ID != id {
+		err = seal.Fault{Err: bucket.ErrTorn, Reason: "there is no such key"}
+	}
+	return key, err
+}
+
+func (*teamKeys) Prefetch(context.Context, string) {}
