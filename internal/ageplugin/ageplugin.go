@@ -72,11 +72,8 @@ type Keys interface {
 	Types() []string
 
 	// Unwrap returns the file key in a stanza, and what the file is, for a message. The stanza may have
-	// been written by anybody.
+	// been written by anybody. The error is a text for a person, and what to do about it.
 	Unwrap(ui UI, s Stanza) (fileKey []byte, what string, err error)
-
-	// Explain returns the text of an error of Unwrap for a person.
-	Explain(err error) string
 }
 
 // Exit codes.
@@ -154,7 +151,7 @@ func (i *identity) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
 	s := stanzas[at]
 	key, what, err := i.keys.Unwrap(ui, Stanza{Type: s.Type, Args: s.Args, Body: s.Body})
 	if err != nil {
-		return nil, errors.New(i.keys.Explain(err))
+		return nil, errors.New(err.Error()) // one that wraps age.ErrIncorrectIdentity wouldn't be told
 	}
 	ui.Message(what)
 	return key, nil

@@ -37,8 +37,6 @@ type keys struct{}
 
 func (keys) Types() []string { return []string{wraps} }
 
-func (keys) Explain(err error) string { return "explained: " + err.Error() }
-
 func (keys) Unwrap(ui ageplugin.UI, s ageplugin.Stanza) ([]byte, string, error) {
 	switch s.Args[0] {
 	case "opens":
@@ -59,6 +57,8 @@ func (keys) Unwrap(ui ageplugin.UI, s ageplugin.Stanza) ([]byte, string, error) 
 			err = errors.New("it was stopped")
 		}
 		return flipped(s.Body), "", err
+	case "another":
+		return nil, "", fmt.Errorf("no identity of yours opens it: %w", age.ErrIncorrectIdentity)
 	case "mutters":
 		go func() { // until long after the answer
 			for range 10_000 {
@@ -176,8 +176,8 @@ func TestAPassphraseIsAskedForByAge(t *testing.T) {
 	install(t)
 	for _, tt := range []struct{ answer, want string }{
 		{canary, ""},
-		{"another", "coffer plugin: explained: the passphrase is wrong"},
-		{"", "coffer plugin: explained: age could not ask for it: it has no terminal, or the question was dismissed"},
+		{"another", "coffer plugin: the passphrase is wrong"},
+		{"", "coffer plugin: age could not ask for it: it has no terminal, or the question was dismissed"},
 	} {
 		c := client{answer: tt.answer}
 		text, err := c.decrypt(t, sealedTo(t, recipient{arg: "asks"}))
@@ -193,7 +193,7 @@ func TestAPassphraseIsAskedForByAge(t *testing.T) {
 // TestAQuestionOfAPluginIsAskedByAge: the person's own key may be on a device, with a plugin of its own.
 func TestAQuestionOfAPluginIsAskedByAge(t *testing.T) {
 	install(t)
-	for answer, want := range map[string]string{"usb-1": "", "usb-0": "coffer plugin: explained: it was stopped"} {
+	for answer, want := range map[string]string{"usb-1": "", "usb-0": "coffer plugin: it was stopped"} {
 		c := client{answer: answer}
 		text, err := c.decrypt(t, sealedTo(t, recipient{arg: "chooses"}))
 		if want == "" && (err != nil || text != canary) || want != "" && (err == nil || err.Error() != want) {
@@ -207,10 +207,15 @@ func TestAQuestionOfAPluginIsAskedByAge(t *testing.T) {
 
 func TestAnErrorReachesThePersonThroughAge(t *testing.T) {
 	install(t)
-	var c client
-	_, err := c.decrypt(t, sealedTo(t, recipient{arg: "alias/app"}))
-	if want := "coffer plugin: explained: the key of alias/app isn't here"; err == nil || err.Error() != want {
-		t.Errorf("got %v, want %s", err, want)
+	for arg, want := range map[string]string{
+		"alias/app":  "coffer plugin: the key of alias/app isn't here",
+		"another": "coffer plugin: no identity of yours opens it: " + age.ErrIncorrectIdentity.Error(),
+	} {
+		var c client
+		_, err := c.decrypt(t, sealedTo(t, recipient{arg: arg}))
+		if err == nil || err.Error() != want {
+			t.Errorf("%s: got %v, want %s", arg, err, want)
+		}
 	}
 }
 

@@ -63,7 +63,7 @@ func (b *Bucket) prepare(ctx context.Context, name string) {
 func (b *Bucket) open(ctx context.Context, op string, o bucket.Object) (bucket.Object, error) {
 	body, s, err := b.sealer.Open(ctx, o.Name, o.Body)
 	if err != nil {
-		return bucket.Object{}, failure(op, o.Name, err)
+		return bucket.Object{}, Error(op, o.Name, err)
 	}
 	o.Body, o.Seal = body, s
 	return o, nil
@@ -89,7 +89,7 @@ func (b *Bucket) Put(ctx context.Context, name string, body []byte, o bucket.Put
 	}
 	sealed, s, err := b.sealer.Seal(ctx, o.KeyAlias, name, body)
 	if err != nil {
-		return bucket.Info{}, failure("put", name, err)
+		return bucket.Info{}, Error("put", name, err)
 	}
 	o.KeyAlias = ""
 	info, err := b.storage.Put(ctx, name, sealed, o)
@@ -151,9 +151,9 @@ func check(op, name string) error {
 	return nil
 }
 
-// failure returns the error of a request that failed because of the sealer. An error of another
+// Error returns the error of a request that failed because of the sealer. An error of another
 // kind, such as about trust, stays as it is.
-func failure(op, name string, err error) error {
+func Error(op, name string, err error) error {
 	var known *bucket.Error
 	var fault seal.Fault
 	switch {
