@@ -16,7 +16,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"path"
 	"strings"
 
@@ -89,11 +88,7 @@ func (s *Sealer) Seal(ctx context.Context, alias, name string, body []byte) ([]b
 // Open implements [seal.Sealer].
 func (s *Sealer) Open(ctx context.Context, name string, sealed []byte) ([]byte, bucket.Seal, error) {
 	id := &identity{ctx: ctx, keys: s.keys, name: name}
-	r, err := age.Decrypt(bytes.NewReader(sealed), id)
-	var body []byte
-	if err == nil {
-		body, err = io.ReadAll(r)
-	}
+	body, err := decrypt(sealed, id)
 	switch {
 	case id.fault != nil:
 		return nil, bucket.Seal{}, id.fault
