@@ -38,6 +38,8 @@ type world struct {
 	kms    func(alias string) bucket.Seal
 	sealer seal.Sealer // of every client; nil: the bucket encrypts
 
+	openedStates map[string]bucket.Object // what a sealed object holds
+
 	mu  sync.Mutex
 	now time.Time
 }
