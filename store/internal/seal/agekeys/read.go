@@ -81,10 +81,12 @@ func (k *Keyring) decrypt(sealed io.Reader, from string) ([]identity, error) {
 	if err == nil {
 		text, err = io.ReadAll(io.LimitReader(plain, fileLimit))
 	}
-	switch mismatch := (*age.NoIdentityMatchError)(nil); {
+	var mismatch *age.NoIdentityMatchError
+	var silent *unanswered
+	switch {
 	case errors.Is(err, errWrongPassphrase):
 		return nil, fmt.Errorf("%w: the passphrase of %s is wrong", store.ErrConfiguration, from)
-	case errors.Is(err, errNotAsked):
+	case errors.Is(err, errNotAsked), errors.As(err, &silent):
 		return nil, fmt.Errorf("%w: the passphrase of %s: %w", store.ErrConfiguration, from, err)
 	case errors.As(err, &mismatch):
 		return nil, fmt.Errorf("%w: %s is encrypted, but not with a passphrase", store.ErrConfiguration, from)

@@ -29,6 +29,11 @@ const defaultWait = time.Minute
 
 var errNotAsked = errors.New("nobody can be asked: there is no terminal")
 
+// unanswered is the error of a person who gave no answer.
+type unanswered struct{ error }
+
+func (u *unanswered) Unwrap() error { return u.error }
+
 // passphrase asks for the passphrase of a file.
 func (u UI) passphrase(prompt string) (string, error) {
 	if u.Secret == nil {
@@ -36,7 +41,7 @@ func (u UI) passphrase(prompt string) (string, error) {
 	}
 	value, err := u.Secret(prompt)
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", errNotAsked, err)
+		return "", &unanswered{err}
 	}
 	return value, nil
 }

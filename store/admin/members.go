@@ -1,0 +1,76 @@
+package admin
+
+import (
+	"context"
+	"time"
+)
+
+// Member is a person or a machine that holds the keys of a key alias.
+type Member struct {
+	Name      string
+	Recipient string // its public key: an age recipient, or an SSH public key
+	Since     time.Time
+	By        string // who granted it; "" if that is unknown
+	Self      bool   // it is the caller
+}
+
+// Team is a key alias whose key is held by its members, not by a key service.
+type Team struct {
+	KeyAlias string
+	KeyID    string    // of the current key: to be compared with what another member sees
+	Number   int       // of the current key: the first one has 1
+	Since    time.Time // when the current key was made
+	Members  []Member  // in the order in which they were granted
+}
+
+// Granted is the outcome of [Teams.Grant].
+type Granted struct {
+	Team    Team
+	Member  Member // the one that was granted
+	Changed bool   // false if it was a member before
+}
+
+// Grant says who becomes a member.
+type Grant struct {
+	Recipient string // an age recipient, an SSH public key, or the content of a file with one
+	Name      string // "": the comment of an SSH public key
+	DryRun    bool   // only check, and change nothing
+}
+
+// Teams is a [store.Store] whose alias keys are held by members.
+type Teams interface {
+	// Team returns the members of an alias. Errors: [store.ErrDenied] if the caller isn't a member, or
+	// there is no key yet; [*store.KeyTrustError].
+	Team(ctx context.Context, alias string) (Team, error)
+
+	// TeamAliases returns the aliases that have a key object, sorted.
+	TeamAliases(ctx context.Context) ([]string, error)
+
+	// Found makes the key of an alias that has none, with the caller as its only member. If it has
+	// one, made is false.
+	Found(ctx context.Context, alias string) (team Team, made bool, err error)
+
+	// Grant makes someone a member. It changes one object, however many secrets there are. Errors:
+	// [store.ErrInvalid] for the recipient or the name, [store.ErrConflict] if another member has the name or the
+	// recipient; those of Team.
+	Grant(ctx context.Context, alias string, g Grant) (Granted, error)
+
+	// NextKey gives the alias a new key that the member doesn't get. What is encrypted under the earlier
+	// keys must be rekeyed then. If the member was revoked before, changed is false. Errors:
+	// [store.ErrNotFound] for a name that no member had; [store.ErrInvalid] if it is the last member, or the
+	// caller; those of Team.
+	NextKey(ctx context.Context, alias, member string, dryRun bool) (team Team, changed bool, err error)
+
+	// Trust accepts the key of an alias from now on, if it has the id. Errors: [store.ErrConflict] if it has
+	// another one; those of Team.
+	Trust(ctx context.Context, alias, id string) (Team, error)
+
+	// Self returns the recipients of the caller's identities.
+	Self(ctx context.Context) (Self, error)
+}
+
+// Self is the caller, as a member.
+type Self struct {
+	Identity   string   // where its identity comes from: a path, or the name of a variable
+	Recipients []string // none if they can't be told
+}

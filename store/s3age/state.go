@@ -1,0 +1,172 @@
+package s3age
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/coffer-secrets/coffer/internal/plainfile"
+	"github.com/coffer-secrets/coffer/internal/strictjson"
+	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/internal/teamkeys"
+)
+
+// state remembers the newest key of each alias of one bucket. Each alias has a directory, and in it a
+// file for the key, named after its number: the highest is the newest. So a process that knows less can't
+// undo what another has learned, and no lock is needed.
+type state struct {
+	dir              string // of all buckets
+	endpoint, bucket string
+}
+
+var _ teamkeys.State = (*state)(nil)
+
+// newState returns the state of a bucket. endpoint is "" for AWS, whose buckets have one owner of their name.
+func newState(dir, endpoint, bucket string) *state { return &state{dir, endpoint, bucket} }
+
+// remembered is the content of a file. All but the id is there for a person who looks.
+type remembered struct {
+	Endpoint string `json:"endpoint,omitempty"`
+	Bucket   string `json:"bucket"`
+	Alias    string `json:"alias"`
+	Number   int    `json:"number"`
+	ID       string `json:"id"`
+}
+
+const (
+	stateSuffix = ".json"
+	stateLimit  = 16 << 10
+)
+
+// of returns the directory of an alias.
+func (s *state) of(alias string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", s.endpoint, s.bucket, alias))
+	return filepath.Join(s.dir, hex.EncodeToString(sum[:16]))
+}
+
+// Recall implements [teamkeys.State]. A file that can't be read is an error: to know nothing would mean to
+// trust anything.
+func (s *state) Recall(alias string) (seen teamkeys.Seen, err error) {
+	for range 3 { // another process may just have trusted an older key, and removed the file
+		if seen, err = s.recall(alias); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	if err != nil {
+		return teamkeys.Seen{}, unusable(err)
+	}
+	return seen, nil
+}
+
+func (s *state) recall(alias string) (teamkeys.Seen, error) {
+	dir := s.of(alias)
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return teamkeys.Seen{}, nil
+	}
+	if err == nil {
+		err = checkDirectory(dir)
+	}
+	newest := 0
+	for _, e := range entries {
+		newest = max(newest, numberOf(e.Name()))
+	}
+	if err != nil || newest == 0 {
+		return teamkeys.Seen{}, err
+	}
+	path := filepath.Join(dir, strconv.Itoa(newest)+stateSuffix)
+	body, err := plainfile.Read(path, stateLimit)
+	var r remembered
+	if err == nil {
+		err = strictjson.Unmarshal(body, &r)
+	}
+	if err == nil && (r.Number != newest || r.Alias != alias || !isKeyID(r.ID)) {
+		err = errors.New("it is the file of another key")
+	}
+	if err != nil {
+		return teamkeys.Seen{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return teamkeys.Seen{ID: r.ID, Number: r.Number}, nil
+}
+
+// numberOf returns the number in the name of a file; 0 if it isn't one.
+func numberOf(name string) int {
+	digits := name[:max(0, len(name)-len(stateSuffix))]
+	n, err := strconv.Atoi(digits)
+	if err != nil || n < 1 || strconv.Itoa(n)+stateSuffix != name {
+		return 0
+	}
+	return n
+}
+
+// Remember implements [teamkeys.State].
+func (s *state) Remember(alias string, was, is teamkeys.Seen) error {
+	dir := s.of(alias)
+	body, err := strictjson.Marshal(remembered{s.endpoint, s.bucket, alias, is.Number, is.ID})
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	if err == nil {
+		err = checkDirectory(dir)
+	}
+	if err == nil {
+		err = replaceFile(filepath.Join(dir, strconv.Itoa(is.Number)+stateSuffix), body)
+	}
+	if err == nil && was.Number > is.Number { // an older key was trusted
+		err = removed(filepath.Join(dir, strconv.Itoa(was.Number)+stateSuffix))
+	}
+	if err != nil {
+		return unusable(err)
+	}
+	if was.Number > 0 && was.Number < is.Number {
+		_ = removed(filepath.Join(dir, strconv.Itoa(was.Number)+stateSuffix)) // the newer one is what counts
+	}
+	return nil
+}
+
+func unusable(err error) error {
+	return fmt.Errorf("%w: the keys that were seen before can't be remembered: %w", store.ErrConfiguration, err)
+}
+
+// replaceFile writes a file that is complete and on the disk before it gets its name.
+func replaceFile(path string, body []byte) (err error) {
+	temporary := filepath.Join(filepath.Dir(path), "~"+rand.Text())
+	defer func() { err = errors.Join(err, removed(temporary)) }()
+	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(body)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(temporary, path)
+}
+
+// removed removes a file, which may not exist.
+func removed(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// checkDirectory returns an error if other users could say what was seen.
+func checkDirectory(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case err != nil:
+		return err
+	case !plainfile.OwnedByCaller(info):
+		return fmt.Errorf("%s belongs to another user", dir)
+	case writableByOthers(info.Mode()):
+		return fmt.Errorf("others can write to %s (mode %04o): chmod go-w %s", dir, info.Mode().Perm(), dir)
+	}
+	return nil
+}
