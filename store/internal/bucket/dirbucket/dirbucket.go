@@ -190,6 +190,9 @@ func (b *Bucket) remove(ctx context.Context, name string, cond bucket.If) error 
 	if err := files.Remove(root, temporary(file)); err != nil {
 		return err
 	}
+	if _, err := root.Lstat(file); files.Missing(err) {
+		return nil // nothing to sync, and the directory may be missing too
+	}
 	return changeNames(ctx, root, path.Dir(file), func() error { return files.Remove(root, file) })
 }
 

@@ -137,6 +137,17 @@ func TestMissingDirectoryIsAnEmptyBucket(t *testing.T) {
 	}
 }
 
+func TestDeleteInAMissingServiceIsDone(t *testing.T) {
+	h := newHome(t)
+	h.put(t, "api/a.json", "a")
+	if err := h.open().Delete(t.Context(), "web/a.json", bucket.If{}); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(h.file("web")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the delete made the service's directory (%v)", err)
+	}
+}
+
 func TestUnconfiguredDirectoryIsNoBucket(t *testing.T) {
 	b := dirbucket.New(dirbucket.Options{})
 	_, err := b.Get(t.Context(), "api/a.json")

@@ -1,6 +1,9 @@
 package ageseal_test
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 func BenchmarkList(b *testing.B) {
 	h := newHome(b)
@@ -13,12 +16,19 @@ func BenchmarkList(b *testing.B) {
 	}
 }
 
+// BenchmarkGetInANewProcess reads the identity and opens an object, as each read of one secret does.
 func BenchmarkGetInANewProcess(b *testing.B) {
-	h := newHome(b)
-	h.put(b, "api/a.json", canary, app)
-	for b.Loop() {
-		if _, err := h.open().Get(b.Context(), "api/a.json"); err != nil {
-			b.Fatal(err)
-		}
+	for name, identity := range map[string]fmt.Stringer{"X25519": classic(b), "hybrid": hybrid(b)} {
+		b.Run(name, func(b *testing.B) {
+			h := newHome(b)
+			h.keep(b, "alias_app.age", identity.String())
+			h.put(b, "api/a.json", canary, app)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := h.open().Get(b.Context(), "api/a.json"); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
