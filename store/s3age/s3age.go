@@ -75,6 +75,14 @@ type Prompts struct {
 
 // New returns the store, which is an [admin.Teams]. It makes no request.
 func New(cfg aws.Config, o Options) (store.Store, error) {
+	s, err := newSecrets(cfg, o)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func newSecrets(cfg aws.Config, o Options) (*secrets, error) {
 	if o.KeyAlias == "" {
 		o.KeyAlias = DefaultAlias
 	}
