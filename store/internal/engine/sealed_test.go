@@ -38,7 +38,7 @@ func TestASealedObjectOpensUnderItsOwnNameAlone(t *testing.T) {
 				w.mem.Plant(over, w.mem.Objects()["api/a.json"].Body, bucket.Seal{})
 				_, err := c.Load(t.Context(), service)
 				w.want(err, store.ErrCorrupt)
-				if !strings.Contains(err.Error(), "it is a copy of api/a.json") {
+				if !strings.Contains(err.Error(), `it is a copy of "api/a.json"`) {
 					t.Errorf("error %v", err)
 				}
 				c.wantFound(finding)

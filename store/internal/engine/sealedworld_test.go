@@ -5,13 +5,18 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
 	"github.com/coffer-secrets/coffer/internal/testing/proof"
+	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/sealed"
 	"github.com/coffer-secrets/coffer/store/internal/engine"
 	"github.com/coffer-secrets/coffer/store/internal/seal"
+	"github.com/coffer-secrets/coffer/store/internal/seal/kmsseal"
 	"github.com/coffer-secrets/coffer/store/internal/seal/teamseal"
 )
 
@@ -146,7 +151,25 @@ func (w *world) vouches(o *engine.Options) {
 
 // sealings are the sealers of the backends.
 var sealings = map[string]sealing{
+	"keys of KMS":    {open: kmsSealer, inTest: 23, inWalk: 7}, // a request for each, and nothing else that the engine sees
 	"keys of a team": {open: func(*testing.T) seal.Sealer { return teamseal.New(&teamKeys{}, "") }, inTest: 7, inWalk: 1},
+}
+
+// kmsInProcess is one KMS for all tests; it ends with them.
+var kmsInProcess = sync.OnceValue(func() *s3test.Server {
+	server := s3test.New(s3test.Options{})
+	for _, alias := range []string{app, ops, web} {
+		server.KMS.CreateKey(alias)
+	}
+	return server
+})
+
+func kmsSealer(*testing.T) seal.Sealer {
+	server := kmsInProcess()
+	return kmsseal.New(aws.Config{
+		Region: "us-east-1", BaseEndpoint: &server.URL, HTTPClient: server.Client(),
+		Credentials: credentials.NewStaticCredentialsProvider(s3test.AdminKeyID, s3test.AdminSecret, ""),
+	}, kmsseal.Options{})
 }
 
 // teamKeys has a key for each alias that it is asked for.

@@ -151,7 +151,7 @@ func ours(name string, stanzas []*age.Stanza) (*age.Stanza, error) {
 		if err != nil {
 			other = stanza.Args[1]
 		}
-		return nil, seal.Fault{Err: bucket.ErrTorn, Reason: fmt.Sprintf("it is a copy of %q", other)}
+		return nil, seal.Fault{Err: bucket.ErrTorn, Code: store.CodeCopied, Reason: fmt.Sprintf("it is a copy of %q", other)}
 	}
 	return stanza, nil
 }

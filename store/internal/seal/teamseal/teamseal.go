@@ -16,6 +16,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"path"
 	"strings"
 
@@ -162,7 +163,7 @@ func (i *identity) unwrap(stanzas []*age.Stanza) ([]byte, error) {
 	i.stanza = stanza
 	if stanza.Name != i.name {
 		// It doesn't open in any case, as the name is additional data. This is the reason to tell.
-		return nil, seal.Fault{Err: bucket.ErrTorn, Code: store.CodeCopied, Reason: "it is a copy of " + stanza.Name}
+		return nil, seal.Fault{Err: bucket.ErrTorn, Code: store.CodeCopied, Reason: fmt.Sprintf("it is a copy of %q", stanza.Name)}
 	}
 	if base := path.Base(i.name); index.Is(base, false) && base != index.FileName(stanza.Alias) {
 		// A member of one alias must not be able to say what is under another.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -87,7 +88,7 @@ func TestAnObjectOpensUnderItsNameAlone(t *testing.T) {
 		file := mustSeal(t, s, app, test.from, canary)
 		body, _, err := s.Open(t.Context(), test.to, file)
 		var fault seal.Fault
-		if body != nil || !errors.As(err, &fault) || fault.Err != bucket.ErrTorn || fault.Code != store.CodeCopied || fault.Reason != "it is a copy of "+test.from {
+		if body != nil || !errors.As(err, &fault) || fault.Err != bucket.ErrTorn || fault.Code != store.CodeCopied || fault.Reason != "it is a copy of "+strconv.Quote(test.from) {
 			t.Errorf("%s: %q, %v", what, body, err)
 		}
 		if body, got, err := s.Open(t.Context(), test.from, file); err != nil || string(body) != canary || got.Method != teamseal.Method {
