@@ -24,7 +24,8 @@ const Audience = "coffer"
 // conditional PUTs. It ignores the condition of a delete.
 type MinIO struct {
 	URL    string       // S3 and STS
-	Keys   *kmsd.Keys   // the keys it may encrypt with, by the names in PUTs: "alias/app"
+	Data   string       // the folder in which it keeps the buckets
+	Keys   *kmsd.Keys   // the keys it may encrypt with, by the names in PUTs: "alias/app"; nil without KMS
 	Issuer *kmsd.Issuer // the web identity issuer that it trusts
 
 	process *process
@@ -38,34 +39,53 @@ func StartMinIO(t testing.TB) *MinIO {
 	return m
 }
 
-var runningMinIO = sync.OnceValues(startMinIO) //nolint:gochecknoglobals // one server for the whole test binary
+// StartMinIOWithoutKMS returns this test binary's server without a key service, as many people run it. It
+// has no issuer either.
+func StartMinIOWithoutKMS(t testing.TB) *MinIO {
+	t.Helper()
+	m, err := runningPlainMinIO()
+	started(t, err)
+	return m
+}
+
+//nolint:gochecknoglobals // one server of each kind for the whole test binary
+var (
+	runningMinIO = sync.OnceValues(func() (*MinIO, error) {
+		m := &MinIO{Keys: kmsd.NewKeys(ownKey)}
+		return m, m.start(m.surroundings)
+	})
+	runningPlainMinIO = sync.OnceValues(func() (*MinIO, error) {
+		m := &MinIO{}
+		return m, m.start(func(string) ([]string, error) { return nil, nil })
+	})
+)
 
 // ownKey is the key with which the server encrypts its own files.
 const ownKey = "server"
 
-func startMinIO() (*MinIO, error) {
+func (m *MinIO) start(surroundings func(dir string) ([]string, error)) error {
 	path, err := binary("minio", minioVersion)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	dir, err := os.MkdirTemp("", "coffer-minio-")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	m := &MinIO{Keys: kmsd.NewKeys(ownKey)}
-	env, err := m.surroundings(dir)
+	env, err := surroundings(dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	env = append(env, "MINIO_ROOT_USER="+Root().AccessKeyID, "MINIO_ROOT_PASSWORD="+Root().SecretAccessKey, "MINIO_BROWSER=off", "MINIO_UPDATE=off")
 	address, err := freeAddress()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	m.URL = "http://" + address
-	if m.process, err = start(dir, env, path, "server", "--quiet", "--address", address, filepath.Join(dir, "data")); err != nil {
-		return nil, err
+	m.URL, m.Data = "http://"+address, filepath.Join(dir, "data")
+	if m.process, err = start(dir, env, path, "server", "--quiet", "--address", address, m.Data); err != nil {
+		return err
 	}
-	return m, m.process.ready(m.URL + "/minio/health/ready")
+	return m.process.ready(m.URL + "/minio/health/ready")
 }
 
 // surroundings starts the key service and the issuer, and returns the server's environment
@@ -95,8 +115,6 @@ func (m *MinIO) surroundings(dir string) ([]string, error) {
 	go func() { _ = pair.Server(m.Keys.KES()).ServeTLS(kes, "", "") }()
 	go func() { _ = (&http.Server{Handler: m.Issuer.Handler(), ReadHeaderTimeout: time.Minute}).Serve(oidc) }()
 	return []string{
-		"MINIO_ROOT_USER=" + Root().AccessKeyID, "MINIO_ROOT_PASSWORD=" + Root().SecretAccessKey,
-		"MINIO_BROWSER=off", "MINIO_UPDATE=off",
 		"MINIO_KMS_KES_ENDPOINT=https://" + kes.Addr().String(), "MINIO_KMS_KES_KEY_NAME=" + ownKey,
 		"MINIO_KMS_KES_CERT_FILE=" + certificate, "MINIO_KMS_KES_KEY_FILE=" + key, "MINIO_KMS_KES_CAPATH=" + certificate,
 		"MINIO_IDENTITY_OPENID_CONFIG_URL=" + issuer + "/.well-known/openid-configuration",

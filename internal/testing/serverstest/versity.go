@@ -23,8 +23,9 @@ import (
 // enforces permissions as AWS does, supports the conditions of PUTs and deletes, and uses MD5 for
 // ETags.
 type Versity struct {
-	URL string // S3
-	IAM string // IAM, and GetCallerIdentity of STS
+	URL  string // S3
+	IAM  string // IAM, and GetCallerIdentity of STS
+	Data string // the folder in which it keeps the buckets
 
 	service, gateway *process
 }
@@ -61,7 +62,7 @@ func startVersity() (*Versity, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &Versity{URL: "http://" + gateway, IAM: "http://" + iam}
+	v := &Versity{URL: "http://" + gateway, IAM: "http://" + iam, Data: filepath.Join(dir, "data")}
 	env := []string{"ROOT_ACCESS_KEY_ID=" + Root().AccessKeyID, "ROOT_SECRET_ACCESS_KEY=" + Root().SecretAccessKey}
 	socket := filepath.Join(dir, "iam.sock")
 	if v.service, err = start(dir, env, path, "--port", iam, "--health", "/healthz", "--quiet",
