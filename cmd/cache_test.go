@@ -103,7 +103,7 @@ func TestASecondRunWithoutTheNetworkUsesTheCache(t *testing.T) {
 			b.Fault(func(s3test.Request) *s3test.Fault { return &s3test.Fault{Kind: s3test.Drop} })
 		},
 		"hangs": func(b *offlineBench) {
-			b.env = append(b.env, "COFFER_TIMEOUT=1s")
+			b.env = append(b.env, "COFFER_TIMEOUT=3s")
 			b.Fault(func(s3test.Request) *s3test.Fault { return &s3test.Fault{Kind: s3test.Hang} })
 		},
 		"500": func(b *offlineBench) { b.answers(500, "InternalError") },

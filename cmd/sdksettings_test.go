@@ -156,7 +156,7 @@ func TestWhoamiTellsThatNoServerIsReached(t *testing.T) {
 	b := atEndpoint(t, "http://"+nobody, "COFFER_TIMEOUT=")
 	start := time.Now()
 	got := b.run("whoami", "")
-	if took := time.Since(start); got.exit != 0 || took > 5*time.Second {
+	if took := time.Since(start); got.exit != 0 || took > 5*time.Second && took > b.onThisMachine(5*time.Second) {
 		t.Errorf("exit code %d after %v\n%s", got.exit, took, got.stderr)
 	}
 	want := "coffer: STS can't be reached at " + nobody + " (connection refused); showing the access key id instead\n" +

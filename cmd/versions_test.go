@@ -144,7 +144,7 @@ func TestAPurgeLeavesNoVersion(t *testing.T) {
 	// All of it, also what was deleted before; a secret under another alias stays.
 	b.do("write team gone -", canary)
 	b.do("delete team gone", "")
-	b.wants("delete team --service --purge --yes -q", "", 4, nil, []string{"it exists under alias/ops"})
+	b.wants("delete team --service --purge --yes -q", "", 4, nil, []string{"is under alias/ops, not under alias/app"})
 	b.wants("delete team --service --purge --yes --json --kms-key-alias alias/ops", "", 0, []string{`"key": "pager"`, `"outcome": "deleted"`}, nil)
 	b.wantNoVersionTells(canary)
 	b.wants("delete team --service --purge --yes", "", 3, nil, []string{`service "team" has no secrets`})

@@ -95,7 +95,7 @@ func atEndpoint(t *testing.T, url string, more ...string) *bench {
 	t.Helper()
 	return &bench{T: t, env: append(append(ownEnvironment(t.TempDir()), "PATH="+os.Getenv("PATH"),
 		"AWS_ACCESS_KEY_ID=AKID", "AWS_SECRET_ACCESS_KEY=secret", "AWS_REGION=us-east-1",
-		"COFFER_S3_BUCKET=b", "COFFER_KMS_KEY_ALIAS=alias/app", "COFFER_TIMEOUT=1s", "COFFER_ENDPOINT_URL="+url), more...)}
+		"COFFER_S3_BUCKET=b", "COFFER_KMS_KEY_ALIAS=alias/app", "COFFER_TIMEOUT=3s", "COFFER_ENDPOINT_URL="+url), more...)}
 }
 
 // backendsOnAWS are those that wait for a network.
@@ -133,7 +133,7 @@ func stalling(t *testing.T, applied bool, matches func(*http.Request) bool) *ben
 	}))
 	t.Cleanup(front.Close)
 	t.Cleanup(cancel)
-	b.env = append(b.env, "COFFER_ENDPOINT_URL="+front.URL, "COFFER_TIMEOUT=1s", "COFFER_RETRIES=10")
+	b.env = append(b.env, "COFFER_ENDPOINT_URL="+front.URL, "COFFER_TIMEOUT=3s", "COFFER_RETRIES=10")
 	return b
 }
 

@@ -47,7 +47,7 @@ func TestEveryCommandEndsWhereAServerNeverAnswers(t *testing.T) {
 			for _, line := range lines {
 				all.Go(func() {
 					got := b.run(line, canary)
-					if got.exit != 6 || !strings.Contains(got.stderr, "gave up: no progress for 1s while waiting for "+host+" (") ||
+					if got.exit != 6 || !strings.Contains(got.stderr, "gave up: no progress for 3s while waiting for "+host+" (") ||
 						!strings.Contains(got.stderr, "; nothing was changed\n") || strings.Contains(got.stderr, canary) {
 						t.Errorf("coffer %s: %+v", line, got)
 					}
@@ -76,9 +76,9 @@ func TestAServerThatIsNoUseIsLeftWithItsReason(t *testing.T) {
 		exit int
 		says string
 	}{
-		"answers a byte at a time": {url: "http://" + listen(t, dribble), exit: 6, says: "gave up: no progress for 1s while waiting for "},
-		"accepts TLS and stops":    {url: "https://" + handshake, env: "AWS_CA_BUNDLE=" + bundle, exit: 6, says: "gave up: no progress for 1s while waiting for " + handshake},
-		"never ends the handshake": {url: "https://" + listen(t, silent), exit: 6, says: "gave up: no progress for 1s while waiting for "},
+		"answers a byte at a time": {url: "http://" + listen(t, dribble), exit: 6, says: "gave up: no progress for 3s while waiting for "},
+		"accepts TLS and stops":    {url: "https://" + handshake, env: "AWS_CA_BUNDLE=" + bundle, exit: 6, says: "gave up: no progress for 3s while waiting for " + handshake},
+		"never ends the handshake": {url: "https://" + listen(t, silent), exit: 6, says: "gave up: no progress for 3s while waiting for "},
 		"resets after the header":  {url: "http://" + listen(t, resets), env: "COFFER_RETRIES=2", exit: 6, says: ""},
 		"refuses":                  {url: "http://" + refused, env: "COFFER_RETRIES=1", exit: 6, says: "no answer from " + refused + " (connection refused)"},
 		"has no address":           {url: "https://nonexistent.invalid", exit: 6, says: "no answer from nonexistent.invalid (no such host)"},
@@ -97,14 +97,18 @@ func TestAServerThatIsNoUseIsLeftWithItsReason(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			var all sync.WaitGroup
 			for _, backend := range backendsOnAWS {
 				for _, line := range []string{"exec api -- true", "write api key -"} {
-					got := atEndpoint(t, test.url, "COFFER_BACKEND="+backend, test.env).run(line, canary)
-					if got.exit != test.exit || !strings.Contains(got.stderr, test.says) || got.stderr == "" || strings.Contains(got.stderr, canary) {
-						t.Errorf("%s, coffer %s: %+v", backend, line, got)
-					}
+					b := atEndpoint(t, test.url, "COFFER_BACKEND="+backend, test.env)
+					all.Go(func() {
+						if got := b.run(line, canary); got.exit != test.exit || !strings.Contains(got.stderr, test.says) || got.stderr == "" || strings.Contains(got.stderr, canary) {
+							t.Errorf("%s, coffer %s: %+v", backend, line, got)
+						}
+					})
 				}
 			}
+			all.Wait()
 		})
 	}
 }
@@ -122,7 +126,7 @@ func TestAKeyServiceThatNeverAnswersIsNamed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, s3test.Options{})
-			b.env = append(b.env, test.variable+"=http://"+host, "COFFER_TIMEOUT=1s", "COFFER_RETRIES=10")
+			b.env = append(b.env, test.variable+"=http://"+host, "COFFER_TIMEOUT=3s", "COFFER_RETRIES=10")
 			if test.variable == "AWS_ENDPOINT_URL_STS" {
 				token := filepath.Join(t.TempDir(), "token")
 				if err := os.WriteFile(token, []byte("t"), 0o600); err != nil {
@@ -132,7 +136,7 @@ func TestAKeyServiceThatNeverAnswersIsNamed(t *testing.T) {
 					"AWS_ROLE_ARN=arn:aws:iam::111122223333:role/r", "AWS_WEB_IDENTITY_TOKEN_FILE="+token)
 			}
 			got := b.run(test.line, canary)
-			if got.exit != 6 || !strings.Contains(got.stderr, "gave up: no progress for 1s while waiting for "+test.says) {
+			if got.exit != 6 || !strings.Contains(got.stderr, "gave up: no progress for 3s while waiting for "+test.says) {
 				t.Errorf("%+v", got)
 			}
 		})
@@ -171,7 +175,7 @@ func TestTheEndOfAWaitTellsWhetherAChangeMayHaveBeenMade(t *testing.T) {
 				seed := newBenchOn(b)
 				seed.do("write api old -", canary)
 				got := b.run(test.line, canary)
-				if got.exit != 6 || !strings.Contains(got.stderr, "gave up: no progress for 1s while waiting for 127.0.0.1:") || !strings.Contains(got.stderr, test.says) {
+				if got.exit != 6 || !strings.Contains(got.stderr, "gave up: no progress for 3s while waiting for 127.0.0.1:") || !strings.Contains(got.stderr, test.says) {
 					t.Errorf("applied %v: %+v", applied, got)
 				}
 				stored := seed.run("read api db_password -q", "").exit == 0
@@ -265,8 +269,8 @@ func TestALockIsWaitedForNoLongerThanTheTimeout(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got := b.run("write api key - --timeout 300ms", canary+" 2")
-	if got.exit != 6 || !strings.Contains(got.stderr, "gave up: no progress for 300ms while waiting for the lock ") || !strings.Contains(got.stderr, "another process holds; nothing was changed\n") {
+	got := b.run("write api key - --timeout 2s", canary+" 2")
+	if got.exit != 6 || !strings.Contains(got.stderr, "gave up: no progress for 2s while waiting for the lock ") || !strings.Contains(got.stderr, "another process holds; nothing was changed\n") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -298,7 +302,7 @@ func TestAnUnknownAliasThatIsAnsweredWith500IsNamed(t *testing.T) {
 	if got.exit != 6 || !strings.Contains(got.stderr, "under alias/typo, at "+at) || !strings.Contains(got.stderr, "check that the alias exists there") {
 		t.Errorf("one attempt: %+v", got)
 	}
-	got = b.run("write api key - --kms-key-alias alias/typo -r 10 --timeout 500ms", canary)
+	got = b.run("write api key - --kms-key-alias alias/typo -r 10 --timeout 3s", canary)
 	if got.exit != 6 || !strings.Contains(got.stderr, "while waiting for "+at+" (PutObject api/__probe/") || !strings.Contains(got.stderr, " under alias/typo)") ||
 		!strings.Contains(got.stderr, "last try: 500 Internal Server Error") {
 		t.Errorf("until the end: %+v", got)
@@ -337,7 +341,7 @@ func TestTheTimeoutIsASetting(t *testing.T) {
 		says string
 	}{
 		{b, "read api key --timeout 100ms --config " + config, 6, "no progress for 100ms"},
-		{b, "read api key --config " + config, 6, "no progress for 1s"},
+		{b, "read api key --config " + config, 6, "no progress for 3s"},
 		{without, "read api key --config " + config, 6, "no progress for 200ms"},
 		{without, "read api key --context slow --config " + config, 6, "no progress for 300ms"},
 		{without, "read api key --timeout 0", 2, "--timeout: \"0\" is too short"},
