@@ -132,6 +132,9 @@ func (k *Keys) first(ctx context.Context, alias string, members []Member) (docum
 	if k.State == nil && !k.TrustOnFirstUse {
 		return document{}, &store.KeyTrustError{Alias: alias, Object: ObjectName(alias)}
 	}
+	if len(members) == 0 {
+		return document{}, fmt.Errorf("%w: %s needs a member", store.ErrInvalid, alias)
+	}
 	name, err := k.hasIndex(ctx, alias)
 	if err != nil {
 		return document{}, err

@@ -29,7 +29,7 @@ func (w *world) breaks(format string, args ...any) {
 // committed notes a change that was made, and holds it against what stood there before.
 func (w *world) committed(c *client, name string) {
 	key, ok := keyOf(name)
-	if !ok {
+	if !ok || w.s.promise != nil {
 		return
 	}
 	before := w.last(key)

@@ -38,6 +38,10 @@ type scenario struct {
 	putBack  string               // the key of a secret that was written twice and put back to its first version
 	behind   string               // the key of a secret whose second writer died before the index
 
+	// of a scenario of keysOfTeams: its objects are sealed, so that it has promises of its own in place of all others
+	before  func(ctx context.Context, b *membucket.Bucket)
+	promise func(ctx context.Context, w *world) []string // when no client goes on
+
 	truth map[string]*secret // filled by seeded
 }
 
@@ -45,7 +49,10 @@ type scenario struct {
 // and made anew), "load",
 // "rekey" of all secrets to its alias, "rewrite" of those of its alias, "mend", or "chamber", a
 // write as chamber makes it. Without is an alias whose key it may not use.
-type task struct{ op, alias, key, value, without string }
+type task struct {
+	op, alias, key, value, without string
+	do                             func(ctx context.Context, c *client, b *waitingBucket) error // in place of an op
+}
 
 func write(key, value string) task { return task{op: "write", alias: aliasA, key: key, value: value} }
 
@@ -70,6 +77,10 @@ func (t task) but(without string) task {
 }
 
 func (t task) run(ctx context.Context, c *client, b bucket.Bucket) (o outcome) {
+	if t.do != nil {
+		o.err = t.do(ctx, c, b.(*waitingBucket))
+		return o
+	}
 	e := c.engine(b, t.alias)
 	id := store.ID{Service: service, Key: t.key}
 	switch t.op {
@@ -104,6 +115,10 @@ func written(r store.Result, err error) (version int, failed error) { return r.M
 // seeded returns a bucket in which the scenario begins.
 func (s *scenario) seeded(ctx context.Context, etags membucket.ETags) *membucket.Bucket {
 	b := membucket.New(membucket.Options{ETags: etags})
+	if s.promise != nil {
+		s.before(ctx, b)
+		return b
+	}
 	if s.seeds == nil {
 		s.seeds = map[string]string{"k1": aliasA, "k2": aliasA}
 	}
@@ -233,7 +248,7 @@ func named(name string) (scenario, error) {
 		seed, err := strconv.ParseUint(n, 10, 64)
 		return randomScenario(seed), err
 	}
-	for _, s := range slices.Concat(scenarios(), rekeys(), mends(), numbers(), triples(), mutants()) {
+	for _, s := range slices.Concat(scenarios(), rekeys(), mends(), numbers(), triples(), mutants(), keysOfTeams()) {
 		if s.name == name {
 			return s, nil
 		}

@@ -92,6 +92,9 @@ func (e *exploration) run(ctx context.Context, s scenario) {
 
 // check looks at a state for the first time, and reports whether it breaks a promise.
 func (e *exploration) check(ctx context.Context, w *world) bool {
+	if w.s.promise != nil {
+		return e.checkPromise(ctx, w)
+	}
 	broken := w.violations()
 	if store := w.store(); !e.stores[store] {
 		e.stores[store] = true
@@ -105,6 +108,22 @@ func (e *exploration) check(ctx context.Context, w *world) bool {
 		broken = append(broken, w.checkEnd()...)
 	}
 	if broken = only(broken, w.s.finds); len(broken) > 0 {
+		e.broken = strings.Join(broken, "\n") + "\n" + w.schedule()
+	}
+	return len(broken) > 0
+}
+
+// checkPromise is check for a scenario with a promise of its own.
+func (e *exploration) checkPromise(ctx context.Context, w *world) bool {
+	if len(w.options()) > 0 {
+		return false
+	}
+	e.ends++
+	broken := w.s.promise(ctx, w)
+	if !w.over() {
+		broken = append(broken, "a client hangs")
+	}
+	if len(broken) > 0 {
 		e.broken = strings.Join(broken, "\n") + "\n" + w.schedule()
 	}
 	return len(broken) > 0

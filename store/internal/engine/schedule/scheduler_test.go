@@ -299,6 +299,18 @@ func (b *waitingBucket) Head(ctx context.Context, name string) (bucket.Info, err
 	return through(ctx, b.c, "head", name, func() (bucket.Info, error) { return b.c.mem.Head(ctx, name) }, tagOf)
 }
 
+func (b *waitingBucket) ReadHeader(ctx context.Context, name string, n int) (bucket.Info, []byte, error) {
+	type read struct {
+		info   bucket.Info
+		header []byte
+	}
+	r, err := through(ctx, b.c, "head", name, func() (r read, err error) {
+		r.info, r.header, err = b.c.mem.ReadHeader(ctx, name, n)
+		return r, err
+	}, func(r read) any { return r.info.Tag })
+	return r.info, r.header, err
+}
+
 func (b *waitingBucket) Put(ctx context.Context, name string, body []byte, o bucket.PutOptions) (bucket.Info, error) {
 	return through(ctx, b.c, "put", name, func() (bucket.Info, error) {
 		info, err := b.c.mem.Put(ctx, name, body, o)
