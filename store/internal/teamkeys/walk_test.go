@@ -89,7 +89,30 @@ func (c change) check(t *testing.T, where string, b *membucket.Bucket, p *person
 	}
 }
 
-// TestAChangeRetriesOnlyWhatMayPass: after a conflict or a lost answer, and not after a denial.
+// TestARevokeWhoseAnswerIsLostIsMadeOnce, also if the member was granted again before it looked.
+func TestARevokeWhoseAnswerIsLostIsMadeOnce(t *testing.T) {
+	ann, bob := newPerson(t, "ann"), newPerson(t, "bob")
+	b, _ := created(t, ann)
+	granted(t, b, ann, bob)
+	put := false
+	faulty := buckettest.NewFaulty(b, func(c buckettest.Call) buckettest.Fault {
+		if c.Op == "get" && put {
+			put = false
+			granted(t, b, ann, bob)
+		}
+		if c.Op != "put" {
+			return buckettest.Fault{}
+		}
+		put = true
+		return buckettest.Fault{Err: bucket.ErrUnavailable, After: true}
+	})
+	team, revoked, err := ann.keys(faulty).Next(t.Context(), alias, "bob")
+	if err != nil || !revoked || len(team.Keys) != 2 {
+		t.Errorf("revoked %v, %d keys, error %v", revoked, len(team.Keys), err)
+	}
+}
+
+// TestAChangeGivesUp after as many lost answers as the engine, and at once after a denial.
 func TestAChangeGivesUp(t *testing.T) {
 	ann := newPerson(t, "ann")
 	b, _ := created(t, ann)

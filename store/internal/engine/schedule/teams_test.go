@@ -31,26 +31,44 @@ func keysOfTeams() []scenario {
 	}
 	empty := func(context.Context, *membucket.Bucket) {}
 	return []scenario{
-		{name: "grant and grant", before: team(), lost: 1, promise: ann.has(1, "ann", "bob", "cat"),
-			tasks: []task{ann.grants(bob), ann.grants(cat)}},
-		{name: "grant and the same grant", before: team(), lost: 1, promise: ann.has(1, "ann", "bob"),
-			tasks: []task{ann.grants(bob), ann.grants(bob)}},
-		{name: "grant and revoke", before: team(bob, cat), lost: 1, promise: ann.has(2, "ann", "bob", "dan"),
-			tasks: []task{bob.grants(dan), ann.revokes(cat)}},
-		{name: "revoke and revoke", before: team(bob, cat), lost: 1, promise: ann.has(3, "ann"),
-			tasks: []task{ann.revokes(bob), ann.revokes(cat)}},
-		{name: "revoke and the same revoke", before: team(bob, cat), lost: 1, promise: ann.has(2, "ann", "bob"),
-			tasks: []task{ann.revokes(cat), bob.revokes(cat)}},
-		{name: "first use and first use", before: empty, lost: 1, promise: ann.has(1, "ann"),
-			tasks: []task{ann.uses(), ann.uses()}},
-		{name: "first use of two people", before: empty, lost: 1, promise: oneFounds(ann, bob),
-			tasks: []task{ann.uses(), bob.uses()}},
-		{name: "first write and first write", before: empty, promise: ann.reads("k1", "k2"),
-			tasks: []task{ann.writes("k1"), ann.writes("k2")}},
+		{
+			name: "grant and grant", before: team(), lost: 1, promise: ann.has(1, "ann", "bob", "cat"),
+			tasks: []task{ann.grants(bob), ann.grants(cat)},
+		},
+		{
+			name: "grant and the same grant", before: team(), lost: 1, promise: ann.has(1, "ann", "bob"),
+			tasks: []task{ann.grants(bob), ann.grants(bob)},
+		},
+		{
+			name: "grant and revoke", before: team(bob, cat), lost: 1, promise: ann.has(2, "ann", "bob", "dan"),
+			tasks: []task{bob.grants(dan), ann.revokes(cat)},
+		},
+		{
+			name: "revoke and revoke", before: team(bob, cat), lost: 1, promise: ann.has(3, "ann"),
+			tasks: []task{ann.revokes(bob), ann.revokes(cat)},
+		},
+		{
+			name: "revoke and the same revoke", before: team(bob, cat), lost: 1, promise: ann.has(2, "ann", "bob"),
+			tasks: []task{ann.revokes(cat), bob.revokes(cat)},
+		},
+		{
+			name: "first use and first use", before: empty, lost: 1, promise: ann.has(1, "ann"),
+			tasks: []task{ann.uses(), ann.uses()},
+		},
+		{
+			name: "first use of two people", before: empty, lost: 1, promise: oneFounds(ann, bob),
+			tasks: []task{ann.uses(), bob.uses()},
+		},
+		{
+			name: "first write and first write", before: empty, promise: ann.reads("k1", "k2"),
+			tasks: []task{ann.writes("k1"), ann.writes("k2")},
+		},
 		{name: "revoke killed", before: ann.seeds(cat), crashes: 1, promise: ann.finishes(cat), tasks: []task{ann.revokesAndRekeys(cat)}},
 		{name: "revoke killed, and answers lost", before: ann.seeds(cat), crashes: 1, lost: 1, promise: ann.finishes(cat), tasks: []task{ann.revokesAndRekeys(cat)}},
-		{name: "revoke killed, and a write", before: ann.seeds(bob, cat), crashes: 1, promise: ann.finishes(cat),
-			tasks: []task{ann.revokesAndRekeys(cat), bob.writes("k1")}},
+		{
+			name: "revoke killed, and a write", before: ann.seeds(bob, cat), crashes: 1, promise: ann.finishes(cat),
+			tasks: []task{ann.revokesAndRekeys(cat), bob.writes("k1")},
+		},
 	}
 }
 

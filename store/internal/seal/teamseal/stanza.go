@@ -85,7 +85,7 @@ func ParseStanza(s *age.Stanza) (Stanza, error) {
 		return Stanza{}, err
 	}
 	salt, err := base64.RawStdEncoding.Strict().DecodeString(s.Args[2])
-	if err != nil || len(salt) != saltSize {
+	if err != nil || len(salt) != saltSize || base64.RawStdEncoding.EncodeToString(salt) != s.Args[2] { // Go's decoder passes over line breaks
 		return Stanza{}, errStanza
 	}
 	return Stanza{Alias: alias, KeyID: s.Args[1], Name: name, salt: salt, wrapped: s.Body}, nil
