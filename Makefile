@@ -85,7 +85,7 @@ proofs:
 	@echo $(PROOFS)
 
 # A walk prints how many cases it met.
-walks = COFFER_PROVE=1 go test -count 1 -timeout 30m -v -run '$(1)' $(2) | grep -v '^ *\(===\|--- PASS: .*/\)'
+walks = packages=$$(.ci/packages '$(1)' $(2:/...=)) && COFFER_PROVE=1 go test -count 1 -timeout 30m -parallel 8 -v -run '$(1)' $$packages | grep -v '^ *\(===\|--- PASS: .*/\)'
 
 walk: SHELL := bash -o pipefail
 walk: moto ## each command x request x fault, by the engine and by the program; killed, interrupted, expired (10 minutes)
@@ -96,11 +96,32 @@ walk: moto ## each command x request x fault, by the engine and by the program; 
 schedules: ## the order of requests of several clients: each of two, many of three
 	COFFER_PROVE=1 go test -count 1 -timeout 20m ./store/internal/engine/schedule
 
-test-servers: $(minio) $(versitygw) $(gofakes3) $(rclone) moto ## the tests on MinIO, versitygw, gofakes3 and rclone, which it builds once (5 minutes)
-	COFFER_TEST_TOOLS=$(TOOLS) go test -count 1 -tags servers -run 'On(MinIO|Versitygw|EachServer)' -timeout 20m ./store/... ./cmd
+of_servers := On(MinIO|Versitygw|EachServer)
 
-race: moto readers inspector age ## every test under the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race -timeout 40m ./...
+test-servers: $(minio) $(versitygw) $(gofakes3) $(rclone) moto ## the tests on MinIO, versitygw, gofakes3 and rclone, which it builds once (5 minutes)
+	packages=$$(.ci/packages '$(of_servers)' ./store) && \
+		COFFER_TEST_TOOLS=$(TOOLS) go test -count 1 -tags servers -run '$(of_servers)' -timeout 20m $$packages ./cmd
+
+# Tests of cmd that start many processes, each of them with the race detector in it: they took more than half of
+# its time. Other tests start the same commands under it.
+without_race := \
+	TestADeletedSecretIsBroughtBack TestAMigrationKilledAtEachPutGoesOn TestAPolicyAllowsWhatItsRoleDoes \
+	TestARekeyKilledTwentyTimesEndsRight TestASecretSurvivesEachCommandOnAServerThatIgnoresSubresources \
+	TestAnEmptyWordCrashesNoCommand TestBucketNamesThatAreNoNames TestChamberWoundsHeal TestCheckNeedsNoRightToDecrypt \
+	TestDoctorFindsAndMendsWhatChamberLeaves TestDocumentsWithAMistakeAreNoticed TestEachFlagHasACompleter \
+	TestErrorsNameWhatWasTried TestEveryRequestIsSignedAndNamesTheOwner TestFailuresOnS3 TestFindPartsOfNames \
+	TestGoldenScreens TestHelpIsOfOneLayout TestInitLeavesNothingOfAKilledCheck TestInitMakesABucketThatWorksOnEachServer \
+	TestKeysAreFoundAsTheyAreListed TestKilledAtEachRequest TestMemoryOfAListing TestMissingServiceIsTheSameEverywhere \
+	TestMotoMissesEachActionOfThePrintedPolicies TestOneCommandsGrammarTellsWhatTheWholeOneTells \
+	TestPolicyCheckTriesEachPermission TestRefusedShares TestSettingsThatCannotBeUsedAreRefusedEverywhere \
+	TestShellsCompleteCommandsFlagsServicesAndKeys TestSlipsGetASuggestionThatWorks TestTablesOffATerminalAreTabSeparated \
+	TestUsageErrorsSayWhatIsTaken TestUsageLinesCanBeTyped TestWhatDoctorNamesMendsTheLocalBackend \
+	TestWhateverAnOperatorTurnsOnNothingAcknowledgedIsLost
+empty :=
+space := $(empty) $(empty)
+
+race: moto readers inspector age ## the tests under the race detector, but for those that only start processes (needs a C compiler)
+	CGO_ENABLED=1 go test -race -timeout 40m -parallel 4 -skip '^($(subst $(space),|,$(strip $(without_race))))$$' ./...
 
 lint: $(golangci-lint) ## go vet, golangci-lint with the layer rules, formatting
 	go vet ./...

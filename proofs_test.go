@@ -86,6 +86,35 @@ func TestProveRunsWhatTestBounds(t *testing.T) {
 	}
 }
 
+// TestTheRaceDetectorLeavesOutTestsThatExist, and never the scripts, which run every command.
+func TestTheRaceDetectorLeavesOutTestsThatExist(t *testing.T) {
+	makefile, err := os.ReadFile("Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := regexp.MustCompile(`(?m)^without_race := \\\n((?:\t.*\n)+)`).FindStringSubmatch(string(makefile))
+	if list == nil {
+		t.Fatal("the Makefile has no list")
+	}
+	files, err := filepath.Glob("cmd/*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := ""
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tests += string(text)
+	}
+	for _, name := range regexp.MustCompile(`\w+`).FindAllString(list[1], -1) {
+		if !strings.Contains(tests, "\nfunc "+name+"(t *testing.T) {\n") || name == "TestScripts" {
+			t.Errorf("%s is no test of cmd that may be left out", name)
+		}
+	}
+}
+
 // boundedIn returns the functions of a folder that call one of those given, or one another that does.
 func boundedIn(t *testing.T, folder string, given map[string]bool) map[string]bool {
 	t.Helper()

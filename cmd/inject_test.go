@@ -3,6 +3,7 @@
 package cmd_test
 
 import (
+	"bufio"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -142,10 +143,11 @@ func (r *rotation) keepCurrent(dir string) (end func()) {
 	}
 }
 
-// startAgent starts a process that says when it is ready, and when it got a signal. wait waits for that.
+// startAgent starts a process that says "ready" at its start, "told" at a SIGUSR1 and "here" at a SIGUSR2. wait
+// waits for a word; before "here" the agent may say anything.
 func startAgent(t *testing.T) (pid int, wait func(word string)) {
 	t.Helper()
-	agent := exec.CommandContext(t.Context(), "sh", "-c", "trap 'echo told' USR1; echo ready; while :; do sleep 0.1; done")
+	agent := exec.CommandContext(t.Context(), "sh", "-c", "trap 'echo told' USR1; trap 'echo here' USR2; echo ready; while :; do sleep 0.1; done")
 	said, err := agent.StdoutPipe()
 	if err == nil {
 		err = agent.Start()
@@ -153,12 +155,17 @@ func startAgent(t *testing.T) (pid int, wait func(word string)) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	lines := bufio.NewScanner(said)
 	return agent.Process.Pid, func(want string) {
 		t.Helper()
-		line := make([]byte, len(want)+1)
-		if _, err := said.Read(line); err != nil || string(line) != want+"\n" {
-			t.Fatalf("the agent said %q, %v; want %q", line, err, want)
+		for lines.Scan() {
+			if lines.Text() == want {
+				return
+			} else if want != "here" {
+				break
+			}
 		}
+		t.Fatalf("the agent said %q, %v; want %q", lines.Text(), lines.Err(), want)
 	}
 }
 
@@ -205,7 +212,12 @@ func TestABackupAgentsCredentialsStayCurrent(t *testing.T) {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
 	end()
-	// At the next start the file is current, and the agent is told again.
+	// At the next start the file is current, and the agent is told again. Of the three rotations it may have been
+	// told more than once.
+	if err := syscall.Kill(pid, syscall.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	wait("here")
 	end = r.keepCurrent(dir)
 	wait("told")
 	end()

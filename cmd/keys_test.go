@@ -181,6 +181,7 @@ func TestKeysOfPlainS3(t *testing.T) {
 
 // TestWireOfKeys counts what 1,000 secrets cost: a HEAD each, which tells the key and opens nothing.
 func TestWireOfKeys(t *testing.T) {
+	t.Parallel()
 	const secrets = 1000
 	b := newBench(t, s3test.Options{})
 	var text strings.Builder

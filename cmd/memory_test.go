@@ -17,6 +17,7 @@ import (
 
 // TestMemoryOfAListing holds `list` of 10,000 secrets to 100 MB.
 func TestMemoryOfAListing(t *testing.T) {
+	t.Parallel()
 	// The kernel counts what the parent of a new process used as the child's own: the program is
 	// started, and measured, by a process that does nothing else.
 	if text, ok := os.LookupEnv("COFFER_MEMORY_TEST"); ok {

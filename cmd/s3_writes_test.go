@@ -13,6 +13,7 @@ import (
 
 // What is done to other secrets does not take the alarm away, and says so; who decides, does.
 func TestAnOlderVersionPutBackStaysRefused(t *testing.T) {
+	t.Parallel()
 	for decision, want := range map[string]struct {
 		value string
 		next  int

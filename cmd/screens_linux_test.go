@@ -31,6 +31,7 @@ var screens = []string{
 // Each screen is what a person sees at a terminal of that width. NO_COLOR keeps the files readable;
 // TestMarksAndColour has the colors. To write the files: COFFER_REWRITE_SCREENS=1 go test -run GoldenScreens ./cmd
 func TestGoldenScreens(t *testing.T) {
+	t.Parallel()
 	for _, columns := range []int{60, 80, 120, 200} {
 		b := newScreens(t) // anew, as init changes the bucket
 		var all strings.Builder
@@ -59,6 +60,7 @@ func TestGoldenScreens(t *testing.T) {
 }
 
 func TestMarksAndColour(t *testing.T) {
+	t.Parallel()
 	d := newScreens(t)
 	const done, failed, warning = "\x1b[32m✓\x1b[0m ", "\x1b[31mX\x1b[0m ", "\x1b[33m!\x1b[0m "
 	for _, c := range [][2]string{
@@ -189,6 +191,7 @@ func (d *painted) wantToCopy(columns int, line, screen string) {
 
 // A refusal says what to do, at any width.
 func TestNothingToCopyIsCut(t *testing.T) {
+	t.Parallel()
 	d := newScreens(t)
 	d.SetPolicy(dev.AccessKeyID, s3test.Policy{DenyListVersions: true, DenyDecrypt: []string{"alias/ops"}})
 	for _, line := range []string{

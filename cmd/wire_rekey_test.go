@@ -19,6 +19,7 @@ import (
 // TestWireOfARekey counts what moving 1,000 secrets costs, and that a second run changes
 // nothing. `make bench` prints the times at 30 ms a request.
 func TestWireOfARekey(t *testing.T) {
+	t.Parallel()
 	const keys = 1000
 	b := newBench(t, s3test.Options{})
 	upstream, err := url.Parse(b.URL)
