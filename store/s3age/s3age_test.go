@@ -318,3 +318,31 @@ func TestSelfIsEachIdentityOfTheFile(t *testing.T) {
 		t.Errorf("again: made %v, %v", made, err)
 	}
 }
+
+// TestErrorsOfATeamAreThoseOfAStore, so that the exit codes are those of other commands.
+func TestErrorsOfATeamAreThoseOfAStore(t *testing.T) {
+	_, cfg := newServer(t, s3test.Options{})
+	ann, eve := newPerson(t, "ann"), newPerson(t, "eve")
+	_, err := ann.teams(t, cfg).Team(t.Context(), "alias/app")
+	wantStorageError(t, err, store.ErrDenied, store.CodeNoTeamKey)
+	write(t, ann.open(t, cfg), "db_url", "value")
+	for _, act := range []func(admin.Teams) error{
+		func(s admin.Teams) error { _, err := s.Team(t.Context(), "alias/app"); return err },
+		func(s admin.Teams) error {
+			_, err := s.Grant(t.Context(), "alias/app", admin.Grant{Recipient: eve.recipient})
+			return err
+		},
+		func(s admin.Teams) error { _, _, err := s.NextKey(t.Context(), "alias/app", "ann", false); return err },
+		func(s admin.Teams) error { _, err := s.Trust(t.Context(), "alias/app", "00"); return err },
+	} {
+		wantStorageError(t, act(eve.teams(t, cfg)), store.ErrDenied, store.CodeNotMember)
+	}
+}
+
+func wantStorageError(t *testing.T, err, kind error, code string) {
+	t.Helper()
+	var refused *store.StorageError
+	if !errors.As(err, &refused) || refused.Kind != kind || refused.Code != code {
+		t.Errorf("error %v, want %v with code %s", err, kind, code)
+	}
+}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
+	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/engine"
 	"github.com/coffer-secrets/coffer/store/internal/seal"
 	"github.com/coffer-secrets/coffer/store/internal/seal/agekeys"
@@ -76,7 +77,13 @@ func memberName(text string) string {
 }
 
 // fail returns the error of an operation on a team, in the terms of package store.
-func fail(op string, err error) error { return engine.Fail(op, store.ID{}, err) }
+func fail(op string, err error) error {
+	var fault seal.Fault
+	if errors.As(err, &fault) {
+		err = &bucket.Error{Op: op, Code: fault.Code, Reason: fault.Reason, Err: fault.Err}
+	}
+	return engine.Fail(op, store.ID{}, err)
+}
 
 // Team implements [admin.Teams].
 func (t *team) Team(ctx context.Context, alias string) (admin.Team, error) {
