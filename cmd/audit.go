@@ -19,7 +19,7 @@ type AuditCmd struct {
 	Service string `arg:"" help:"The service."`
 	Key     string `arg:"" optional:"" help:"The key. Without it: all secrets of the service."`
 
-	Trail bool   `name:"cloudtrail" help:"Show who read the secrets instead, according to CloudTrail (only s3-kms and ssm)."`
+	Trail bool   `name:"cloudtrail" help:"Show who read the secrets instead, according to CloudTrail (only s3-kms, s3-envelope and ssm)."`
 	Since string `placeholder:"TIME" help:"Start at this time: 24h or 7d ago, or a date (default with --cloudtrail: 24h)."`
 	Until string `placeholder:"TIME" help:"End at this time."`
 
@@ -230,6 +230,10 @@ func (c *AuditCmd) noteLimits(a *app.App, o *trail.Log, service, region string) 
 	}
 	if c.to.After(now.Add(-trail.Delay)) {
 		a.Note("CloudTrail may not show the last 15 minutes yet")
+	}
+	if a.InForce.Kind().Sealed {
+		a.Note("this shows what KMS decrypted in %s, in this account, for any bucket: the events name the service and the secret, not the bucket. It doesn't show values that readers had already", region)
+		return
 	}
 	a.Note("this shows what KMS decrypted in %s, in this account. It doesn't show reads that S3 bucket keys served without KMS, or values that readers had already. S3 data events, which are off by default, show more", region)
 }

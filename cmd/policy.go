@@ -90,7 +90,7 @@ func (c *PolicyFlags) print(ctx context.Context, a *app.App, role policy.Role) e
 	return render.JSON(a.Stdout, d)
 }
 
-// bucketBackends lists the backends that policies are for: "s3-kms and s3".
+// bucketBackends lists the backends that policies are for: "s3-kms, s3 and s3-envelope".
 func bucketBackends() string {
 	return app.JoinNames(app.BackendsThat(func(b app.Backend) bool { return b.Bucket }))
 }
@@ -108,7 +108,7 @@ func policyScope(ctx context.Context, a *app.App, services, aliases []string) (p
 	if !s.Kind().Bucket {
 		return policy.Scope{}, fmt.Errorf("%w: policies are for the %s backends, not for %s", store.ErrUnsupported, bucketBackends(), s.Kind())
 	}
-	out := policy.Scope{Bucket: s.Bucket.Value}
+	out := policy.Scope{Bucket: s.Bucket.Value, Sealed: s.Kind().Sealed}
 	st, err := a.Open(ctx)
 	if err != nil {
 		return out, err
@@ -135,7 +135,7 @@ func policyScope(ctx context.Context, a *app.App, services, aliases []string) (p
 		out.Keys, err = policyKeys(ctx, a, awsconf.NewKeys(cfg), append([]string{s.KMSKeyAlias.Value}, aliases...))
 		out.ListAliases = store.IsKeyName(s.KMSKeyAlias.Value)
 	} else if len(aliases) > 0 {
-		err = app.Usage("the s3 backend has no KMS key: omit --key, or use s3-kms")
+		err = app.Usage("the %s backend has no KMS key: omit --key, or use s3-kms", s.Kind())
 	}
 	return out, err
 }
@@ -202,7 +202,7 @@ func (c *PolicyCheckCmd) Run(ctx context.Context, a *app.App) error {
 	if !ok {
 		return fmt.Errorf("%w: policy check works with the %s backends, not with %s", store.ErrUnsupported, bucketBackends(), a.InForce.Kind())
 	}
-	scope := policy.Scope{Bucket: a.InForce.Bucket.Value, Tags: c.Tags}
+	scope := policy.Scope{Bucket: a.InForce.Bucket.Value, Tags: c.Tags, Sealed: a.InForce.Kind().Sealed}
 	if a.InForce.Kind().KMS {
 		scope.Keys = []policy.Key{{Alias: a.InForce.KMSKeyAlias.Value}}
 	}

@@ -150,6 +150,8 @@ func needsOf(b *bench, keys map[string]string, e s3test.Entry) []asked {
 		}
 	case "GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging":
 		out = append(out, asked{"s3:" + e.Op, arn, nil})
+	case "Encrypt", "Decrypt":
+		out = append(out, asked{"kms:" + e.Op, b.KMS.ARN(e.KeyID), contextConditions(e)})
 	case "DescribeKey":
 		out = append(out, asked{"kms:DescribeKey", b.KMS.ARN("alias/app"), nil})
 	case "ListAliases":
@@ -165,6 +167,15 @@ func needsOf(b *bench, keys map[string]string, e s3test.Entry) []asked {
 	case "GetCallerIdentity", "": // needs no permission; not answered by this server
 	default:
 		b.Fatalf("the test does not know what %s needs", e.Op)
+	}
+	return out
+}
+
+// contextConditions are the condition keys of a request with an encryption context.
+func contextConditions(e s3test.Entry) map[string]string {
+	out := map[string]string{}
+	for name, value := range e.Context {
+		out["kms:EncryptionContext:"+name] = value
 	}
 	return out
 }

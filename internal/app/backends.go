@@ -11,6 +11,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/local"
 	"github.com/coffer-secrets/coffer/store/null"
 	"github.com/coffer-secrets/coffer/store/s3"
+	"github.com/coffer-secrets/coffer/store/s3envelope"
 	"github.com/coffer-secrets/coffer/store/s3kms"
 	"github.com/coffer-secrets/coffer/store/secretsmanager"
 	"github.com/coffer-secrets/coffer/store/ssm"
@@ -62,6 +63,12 @@ func backends() []Backend {
 			name: "s3", About: "An S3 bucket, encrypted with the key of S3 itself (SSE-S3)", Service: "S3", Bucket: true,
 			Index: true, Links: true, Tags: true, Versions: true,
 			open: openS3,
+		},
+		{
+			name: "s3-envelope", About: "An S3 bucket of any server, encrypted on this machine under KMS keys", Service: "S3", Bucket: true,
+			Keys: true, KMS: true, Sealed: true, Index: true, Tags: true, Versions: true,
+			DefaultAlias: chamberAlias,
+			open:         openS3Envelope,
 		},
 		{
 			name: "ssm", About: "Parameter Store, as SecureString parameters", Service: "SSM",
@@ -237,6 +244,20 @@ func openS3(ctx context.Context, a *App, s *Settings) (store.Store, error) {
 		Bucket: s.Bucket.Value, ExpectedOwner: s.ExpectedBucketOwner.Value,
 		AllowUnencrypted: s.File.AllowUnencrypted, SingleWriter: a.Globals.SingleWriter || s.File.SingleWriter,
 		CacheDir: a.CacheDirectory(), PrivateDir: a.privateDirectory(), Notice: func(text string) { a.Note("%s", text) },
+		Unverified: a.Unverified, AllowRollback: a.Globals.AllowRollback, Now: a.Now, Log: a.Logger(),
+	})
+}
+
+func openS3Envelope(ctx context.Context, a *App, s *Settings) (store.Store, error) {
+	cfg, err := a.AWS(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return s3envelope.New(ctx, cfg, s3envelope.Options{
+		Bucket: s.Bucket.Value, KeyAlias: s.KMSKeyAlias.Value, ExpectedOwner: s.ExpectedBucketOwner.Value,
+		KeyARNs: s.PinnedARNs(), KeyNames: s.File.Keys,
+		SingleWriter: a.Globals.SingleWriter || s.File.SingleWriter,
+		CacheDir:     a.CacheDirectory(), PrivateDir: a.privateDirectory(), Notice: func(text string) { a.Note("%s", text) },
 		Unverified: a.Unverified, AllowRollback: a.Globals.AllowRollback, Now: a.Now, Log: a.Logger(),
 	})
 }

@@ -3,7 +3,7 @@ package app
 // Globals are the flags of every command. For an empty one, [App.Settings] takes the environment,
 // then the configuration file, then the default.
 type Globals struct {
-	Backend       string `short:"b" placeholder:"NAME" help:"Backend: s3-kms, s3, ssm, secretsmanager, local or null ($COFFER_BACKEND)."`
+	Backend       string `short:"b" placeholder:"NAME" help:"Backend: s3-kms, s3, s3-envelope, ssm, secretsmanager, local or null ($COFFER_BACKEND)."`
 	Bucket        string `aliases:"backend-s3-bucket" placeholder:"NAME" help:"The S3 bucket ($COFFER_S3_BUCKET)."`
 	KMSKeyAlias   string `name:"kms-key-alias" placeholder:"ALIAS" help:"The key alias that new secrets are encrypted under ($COFFER_KMS_KEY_ALIAS)."`
 	Region        string `placeholder:"REGION" help:"The AWS region ($COFFER_AWS_REGION)."`

@@ -146,6 +146,10 @@ func codeHint(code string) (hint string, ok bool) {
 		return "a bucket's name has 3 to 63 characters: lower-case letters, digits, dots and hyphens", true
 	case "PermanentRedirect", "AuthorizationHeaderMalformed":
 		return "the bucket is in another region: set --region or COFFER_AWS_REGION", true
+	case "KMS.AccessDeniedException":
+		return "you need kms:Decrypt on the key to read, and kms:Encrypt to write, for the service: coffer policy reader, or writer, prints the policy", true
+	case "NoKMS":
+		return "set AWS_ENDPOINT_URL_KMS to the URL of a server with the API of KMS", true
 	case "KMS.DisabledException":
 		return "the KMS key is disabled: its owner must enable it, at least until the secrets are moved to another key; coffer doctor shows whether it encrypts anything but an unneeded index", true
 	case "KMS.KMSInvalidStateException":

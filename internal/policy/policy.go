@@ -32,6 +32,10 @@ type Scope struct {
 	Services []string
 	Keys     []Key // none if objects are encrypted with SSE-S3
 
+	// Sealed says that objects are sealed before they are stored. Then the caller asks KMS itself, with an
+	// encryption context that names the service and the secret.
+	Sealed bool
+
 	PlainHTTP   bool   // the server has no TLS, so the policy must not require it
 	Tags        bool   // the role writes tags, too
 	ListAliases bool   // a key is configured by its ID, so its alias must be looked up
@@ -95,7 +99,7 @@ func (s Scope) Permissions(role Role, service string) []Permission {
 		}
 	}
 	for _, key := range s.Keys {
-		for _, action := range sealActions(role) {
+		for _, action := range s.sealActions(role) {
 			out = append(out, Permission{action, key.Alias})
 		}
 		if role != Reader {
@@ -126,10 +130,13 @@ func (s Scope) objectActions(role Role) []string {
 	return actions
 }
 
-// sealActions returns the actions of a key that S3 uses on behalf of the caller.
-func sealActions(role Role) []string {
-	if role == Reader {
+// sealActions returns the actions of a key that the caller uses, or S3 on their behalf.
+func (s Scope) sealActions(role Role) []string {
+	switch {
+	case role == Reader:
 		return []string{"kms:Decrypt"}
+	case s.Sealed:
+		return []string{"kms:Decrypt", "kms:Encrypt"}
 	}
 	return []string{"kms:Decrypt", "kms:GenerateDataKey"}
 }
@@ -184,12 +191,18 @@ func (s Scope) identity(role Role) []Statement {
 	return statements
 }
 
-// seal returns a statement that allows the use of the keys only through S3, and only for the objects
-// of the services. S3 puts the object into the encryption context, unless the bucket uses bucket keys
-// (facts.md, section 5).
+// seal returns a statement that allows the use of the keys only for the objects of the services. If
+// S3 encrypts them, it is the only way, and S3 puts the object into the encryption context, unless the
+// bucket uses bucket keys (facts.md, section 5).
 func (s Scope) seal(role Role, keys []string) Statement {
+	if s.Sealed {
+		return Statement{
+			Sid: "SealObjects", Effect: "Allow", Action: s.sealActions(role), Resource: keys,
+			Condition: map[string]Condition{"StringLike": {"kms:EncryptionContext:" + admin.ContextService: s.withBelow()}},
+		}
+	}
 	return Statement{
-		Sid: "SealObjects", Effect: "Allow", Action: sealActions(role), Resource: keys,
+		Sid: "SealObjects", Effect: "Allow", Action: s.sealActions(role), Resource: keys,
 		Condition: map[string]Condition{
 			"StringEquals": {"kms:ViaService": s.viaS3()},
 			"StringLike":   {"kms:EncryptionContext:aws:s3:arn": s.objects(role)},
@@ -254,13 +267,22 @@ func (s Scope) BucketPolicy(unconditional bool) Document {
 	return d
 }
 
+// withBelow returns patterns for the services and those below them.
+func (s Scope) withBelow() []string {
+	var out []string
+	for _, service := range s.Services {
+		out = append(out, service, service+"/*")
+	}
+	return out
+}
+
 // prefixes returns the prefixes that may be listed. "S/*" includes "S/", which is there only to make
 // the policy easier to read.
 func (s Scope) prefixes(role Role) []string {
 	var out []string
 	for _, service := range s.Services {
 		out = append(out, service+"/", service+"/*")
-		if role == Operator {
+		if role == Operator && !s.Sealed { // no link hands out what is sealed
 			out = append(out, admin.SharePrefix+service+"/", admin.SharePrefix+service+"/*")
 		}
 	}

@@ -38,8 +38,10 @@ func (s Scope) Setup(unconditional bool, without map[string]string) string {
 		})
 	}
 	method := quoted("AES256")
-	if len(s.Keys) > 0 {
+	if len(s.Keys) > 0 && !s.Sealed {
 		method = quoted("aws:kms")
+	}
+	if len(s.Keys) > 0 {
 		resource("aws_kms_key", func() { w.attribute("description", quoted("Coffer: "+s.Keys[0].Alias)) })
 		resource("aws_kms_alias", func() {
 			w.attribute("name", quoted(s.Keys[0].Alias))
@@ -52,7 +54,7 @@ func (s Scope) Setup(unconditional bool, without map[string]string) string {
 			w.attribute("bucket_key_enabled", "false")
 			w.block("apply_server_side_encryption_by_default", func() {
 				w.attribute("sse_algorithm", method)
-				if len(s.Keys) > 0 {
+				if len(s.Keys) > 0 && !s.Sealed {
 					w.attribute("kms_master_key_id", "aws_kms_key.coffer.arn")
 				}
 			})

@@ -46,7 +46,7 @@ func Open(ctx context.Context, a *app.App) (*Site, error) {
 		return nil, err
 	}
 	out := &Site{
-		Scope: policy.Scope{Region: cfg.Region, Bucket: s.Bucket.Value, PlainHTTP: awsconf.PlainHTTP(cfg)},
+		Scope: policy.Scope{Region: cfg.Region, Bucket: s.Bucket.Value, PlainHTTP: awsconf.PlainHTTP(cfg), Sealed: s.Kind().Sealed},
 		Other: awsconf.OtherServer(cfg),
 		keys:  awsconf.NewKeys(cfg), Buckets: awsconf.NewBuckets(cfg, s.ExpectedBucketOwner.Value),
 		pinned: s.PinnedARNs(), sealed: s.Kind().Sealed,

@@ -57,10 +57,13 @@ func (o *Log) Add(d awsconf.Decrypt, s *app.Settings, service, key string) {
 		return
 	}
 	var found Access
-	if !s.Kind().Bucket {
+	switch {
+	case !s.Kind().Bucket:
 		_, name, _ := strings.Cut(d.Context["PARAMETER_ARN"], ":parameter/")
 		found = accessToParameter(name, service)
-	} else {
+	case s.Kind().Sealed:
+		found = accessToObject(sealedObject(d.Context), service)
+	default:
 		_, name, _ := strings.Cut(d.Context["aws:s3:arn"], ":s3:::")
 		if name == s.Bucket.Value {
 			o.BucketOnly++
@@ -128,6 +131,18 @@ func accessToObject(name, service string) Access {
 		return Access{Kind: ofSecret, Service: stored, Object: name, Key: key}
 	}
 	return Access{Kind: ofObject, Service: stored, Object: name}
+}
+
+// sealedObject returns the name of the object that an encryption context of ours is of; "" for any other.
+func sealedObject(context map[string]string) string {
+	service, key := context[admin.ContextService], context[admin.ContextKey]
+	switch {
+	case service == "" || key == "":
+		return ""
+	case key == admin.ContextIndexKey:
+		return service + "/" + context[admin.ContextIndex]
+	}
+	return store.ID{Service: service, Key: key}.Object()
 }
 
 // accessToParameter is [accessToObject] for Parameter Store.

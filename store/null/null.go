@@ -18,7 +18,7 @@ type Store struct{}
 // New returns the store.
 func New() Store { return Store{} }
 
-var errKeepsNothing = fmt.Errorf("%w: the null backend stores nothing; choose s3-kms, s3, local, ssm or secretsmanager", store.ErrUnsupported)
+var errKeepsNothing = fmt.Errorf("%w: the null backend stores nothing; choose s3-kms, s3, s3-envelope, local, ssm or secretsmanager", store.ErrUnsupported)
 
 // Read implements [store.Store]: there is no secret.
 func (Store) Read(_ context.Context, id store.ID, _ int) (store.Secret, error) {

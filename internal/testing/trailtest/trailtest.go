@@ -81,6 +81,23 @@ func (s *Server) Spoil(at time.Time) {
 	s.events = append(s.events, event{Time: at, Name: "Decrypt", text: `{"eventTime":`})
 }
 
+// Decrypted adds the Decrypt event of a program of a user, who called KMS with an encryption context.
+func (s *Server) Decrypted(t testing.TB, at time.Time, user, program string, context map[string]string) {
+	t.Helper()
+	text, err := json.Marshal(map[string]any{
+		"userIdentity": map[string]string{"type": "IAMUser", "arn": "arn:aws:iam::111122223333:user/" + user},
+		"eventTime":    at, "eventSource": "kms.amazonaws.com", "eventName": "Decrypt", "sourceIPAddress": "203.0.113.7", "userAgent": program,
+		"requestParameters": map[string]any{"encryptionAlgorithm": "SYMMETRIC_DEFAULT", "encryptionContext": context},
+		"eventID":           "b1b32a6c-0000-4000-8000-" + at.Format("000000150405"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.add(t, string(text))
+}
+
 // Pages limits responses to n events.
 func (s *Server) Pages(n int) {
 	s.mu.Lock()

@@ -39,7 +39,8 @@ type IndexState struct {
 }
 
 // look returns a view of a service. It lists the service and reads the index of the configured
-// alias concurrently (R1). If all is true, it then reads all other indexes in the listing (R2).
+// alias concurrently (R1). If all is true, it reads all other indexes in the listing (R2), without
+// waiting for the configured one: to open an index may take a request of its own.
 func (e *Engine) look(ctx context.Context, service string, all bool) (*View, error) {
 	v := &View{Service: service, Indexes: map[string]*IndexState{}}
 	if e.ReadOnly {
@@ -61,11 +62,14 @@ func (e *Engine) look(ctx context.Context, service string, all bool) (*View, err
 		},
 		func(ctx context.Context) error {
 			err := e.List(ctx, v)
-			if !errors.Is(err, bucket.ErrDenied) {
+			switch {
+			case errors.Is(err, bucket.ErrDenied):
+				v.denied = err
+				return nil
+			case err != nil || !all:
 				return err
 			}
-			v.denied = err
-			return nil
+			return e.readIndexes(ctx, v, own)
 		},
 	)
 	if err != nil {
@@ -83,9 +87,6 @@ func (e *Engine) look(ctx context.Context, service string, all bool) (*View, err
 		ownState = &IndexState{File: own, Missing: true}
 	}
 	v.Indexes[own] = ownState
-	if all {
-		return v, e.readIndexes(ctx, v)
-	}
 	return v, nil
 }
 
@@ -109,12 +110,12 @@ func (e *Engine) List(ctx context.Context, v *View) error {
 	return nil
 }
 
-// readIndexes reads the listed indexes that the view does not have yet.
-func (e *Engine) readIndexes(ctx context.Context, v *View) error {
+// readIndexes reads the listed indexes that the view does not have yet, except one that is being read.
+func (e *Engine) readIndexes(ctx context.Context, v *View, except ...string) error {
 	var missing []string
 	v.mu.Lock()
 	for file := range v.Files {
-		if v.Indexes[file] == nil {
+		if v.Indexes[file] == nil && !slices.Contains(except, file) {
 			missing = append(missing, file)
 		}
 	}

@@ -74,8 +74,11 @@ func aboutConditions(f *findings, err error) []admin.Inquiry {
 
 func (b *Bucket) aboutEncryption(s bucket.Seal) admin.Inquiry {
 	i := admin.Inquiry{Name: "encryption", Kept: admin.Refused, Seen: "asked for " + b.o.Encryption + ", and no response mentions it"}
-	if s.Method != "" {
+	switch {
+	case s.Method != "":
 		i.Kept, i.Seen = admin.Allowed, s.Method
+	case b.o.Encryption == "":
+		i.Kept, i.Seen = admin.Unknown, "not requested: objects are encrypted before they are stored"
 	}
 	return i
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/seal"
 )
@@ -23,14 +24,6 @@ const (
 	intro       = "age-encryption.org/v1\n"
 	fileKeySize = 16
 	maxBlob     = 6144 // bytes; the limit of kms:Decrypt for a ciphertext
-	indexKey    = store.ReservedPrefix + "index"
-)
-
-// The names of the encryption context.
-const (
-	ContextService = "coffer:service"
-	ContextKey     = "coffer:key"
-	ContextIndex   = "coffer:index"
 )
 
 // Context returns the encryption context of an object. No two names have the same.
@@ -41,9 +34,9 @@ func Context(name string) map[string]string {
 	}
 	key, isSecret := strings.CutSuffix(base, store.ObjectSuffix)
 	if isSecret && store.CheckKey(key) == nil {
-		return map[string]string{ContextService: service, ContextKey: key}
+		return map[string]string{admin.ContextService: service, admin.ContextKey: key}
 	}
-	return map[string]string{ContextService: service, ContextKey: indexKey, ContextIndex: base}
+	return map[string]string{admin.ContextService: service, admin.ContextKey: admin.ContextIndexKey, admin.ContextIndex: base}
 }
 
 // recipient wraps the file key of one object.

@@ -1,0 +1,38 @@
+//go:build unix
+
+package cmd_test
+
+import "testing"
+
+// TestWireOfEnvelopes counts what s3-envelope costs, beside the same command on s3-kms: a request to KMS for each index and
+// each secret that is opened or sealed. It waits for one round trip more, as what is sealed is prepared while the old
+// state is read; for two if it reads several indexes.
+func TestWireOfEnvelopes(t *testing.T) {
+	l := newLine(t)
+	l.env = append(l.env, "COFFER_BACKEND=s3-envelope")
+	l.fill("one", "alias/app", 50)
+	for _, service := range []string{"first", "second", "third"} {
+		l.fill(service, "alias/app", 20)
+		l.fill(service, "alias/ops", 20)
+	}
+	for _, c := range []struct {
+		what, line, stdin string
+		requests, depth   int
+	}{
+		{"exec, 1 service, 1 alias, 50 secrets", "exec one -- true", "", 2 + 1, 1 + 1},
+		{"exec, 3 services x 2 aliases x 20 secrets", "exec first second third -q -- true", "", 9 + 6, 2 + 1},
+		{"write, existing key (with STS)", "write one alias-app-key-1 -", "v", 7 + 4, 4 + 1},
+		{"write, new key (with STS)", "write one new -", "v", 7 + 3, 4 + 1},
+		{"write, the first of a service (with STS)", "write fourth key -", "v", 9 + 2, 5 + 1},
+		{"read", "read one alias-app-key-1", "", 1 + 1, 1 + 1},
+		{"import, 60 new keys (with STS)", "import fifth " + l.file("sixty", "alias/app", 60), "", 68 + 61, 8 + 1},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			requests, depth := fewest(l.proxy, c.requests, c.depth, func() { l.run(c.line, c.stdin) })
+			t.Logf("| %s | %d | %d |", c.what, requests, depth)
+			if requests > c.requests || depth > c.depth {
+				t.Errorf("%d requests, depth %d; want at most %d and %d", requests, depth, c.requests, c.depth)
+			}
+		})
+	}
+}
