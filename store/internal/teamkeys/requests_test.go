@@ -101,6 +101,9 @@ func TestWhatCannotBeOpenedIsConstantInRequestsToo(t *testing.T) {
 	if _, err := ann.keys(b).Find(t.Context(), "../x", team.Keys[0].ID); !errors.Is(err, bucket.ErrTorn) {
 		t.Errorf("an alias that can't be: %v", err)
 	}
+	if _, err := ann.keys(b).Current(t.Context(), "alias/a//b"); !errors.Is(err, bucket.ErrRefused) {
+		t.Errorf("an alias that can't be: %v", err)
+	}
 }
 
 // TestAKeyThatCameMeanwhileIsFound: a command has read the keys, and somebody revokes.

@@ -14,6 +14,7 @@ package teamkeys
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -161,6 +162,9 @@ func isAlias(alias string) bool {
 // Current implements [teamseal.Keys]. If the alias has never had a key, it creates one: see
 // [Options.Self].
 func (k *Keys) Current(ctx context.Context, alias string) (teamseal.Key, error) {
+	if !isAlias(alias) {
+		return teamseal.Key{}, seal.Fault{Err: bucket.ErrRefused, Reason: fmt.Sprintf("%q can't be the alias of a team's key: use alias/NAME", alias)}
+	}
 	r, err := k.known(ctx, alias, k.fresh)
 	if isAbsent(err) && k.Self != nil {
 		r, err = k.fly(ctx, flightKey{alias, "create"}, func(ctx context.Context) (*ring, error) {

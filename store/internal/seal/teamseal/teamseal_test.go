@@ -9,9 +9,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"filippo.io/age"
 
+	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/buckettest"
@@ -301,5 +304,37 @@ func TestPrepareAsksForTheKeyThatTheNameTells(t *testing.T) {
 		if got := strings.Join(keys.asked, "; "); got != test.want {
 			t.Errorf("%q: %q, want %q", test.name, got, test.want)
 		}
+	}
+}
+
+// slowStorage answers each GET after a second.
+type slowStorage struct{ *membucket.Bucket }
+
+func (b slowStorage) Get(ctx context.Context, name string) (bucket.Object, error) {
+	if err := pace.Sleep(ctx, time.Second); err != nil {
+		return bucket.Object{}, err
+	}
+	return b.Bucket.Get(ctx, name)
+}
+
+// TestAKeyIsFetchedBesideItsObject, so that it costs no round trip.
+func TestAKeyIsFetchedBesideItsObject(t *testing.T) {
+	b := membucket.New(membucket.Options{})
+	o := person(t, b)
+	for name, alias := range map[string]string{name: app, "api/__kms_alias_app__latest.json": app, "api/__kms_alias_ops__latest.json": ops} {
+		put := sealed.New(b, teamseal.New(teamkeys.New(o), app))
+		if _, err := put.Put(t.Context(), name, []byte(canary), bucket.PutOptions{KeyAlias: alias}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Test(t, func(t *testing.T) {
+			storage := slowStorage{b}
+			o := o
+			o.Bucket = storage
+			began := time.Now()
+			got, err := sealed.New(storage, teamseal.New(teamkeys.New(o), app)).Get(t.Context(), name)
+			if took := time.Since(began); err != nil || string(got.Body) != canary || took != time.Second {
+				t.Errorf("%s: %v, after %v", name, err, took)
+			}
+		})
 	}
 }
