@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -54,7 +55,8 @@ type walked struct {
 
 // storages are those on which the walks run: a further one is a line here.
 var storages = map[string]walked{
-	"s3-kms": {sseKMS{}, 1, 1},
+	"s3-kms":      {sseKMS{}, 1, 1},
+	"s3-envelope": {envelope{new(sync.Map)}, 20, 5},
 }
 
 // sample is [proof.Sample] for a walk, of which make test takes one case in n on s3-kms.
