@@ -4,6 +4,8 @@ package cmd_test
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -92,6 +94,17 @@ var awsCommands = map[string]awsCommand{
 		_, err = c.kms.ScheduleKeyDeletion(ctx, &kms.ScheduleKeyDeletionInput{KeyId: aws.String(o["key-id"]), PendingWindowInDays: aws.Int32(int32(days))})
 		return "", err
 	}},
+	"kms decrypt": {[]string{"key-id", "ciphertext-blob", "encryption-context"}, "Plaintext", func(ctx context.Context, c awsClients, o map[string]string) (string, error) {
+		input := &kms.DecryptInput{KeyId: aws.String(o["key-id"]), CiphertextBlob: []byte(o["ciphertext-blob"])}
+		if err := json.Unmarshal([]byte(o["encryption-context"]), &input.EncryptionContext); err != nil {
+			return "", err
+		}
+		out, err := c.kms.Decrypt(ctx, input)
+		if err != nil {
+			return "", err
+		}
+		return base64.StdEncoding.EncodeToString(out.Plaintext), nil
+	}},
 	"s3api list-object-versions": {[]string{"bucket"}, "Versions[?!IsLatest].[Key,VersionId]", func(ctx context.Context, c awsClients, o map[string]string) (string, error) {
 		var out strings.Builder
 		pages := s3.NewListObjectVersionsPaginator(c.s3, &s3.ListObjectVersionsInput{Bucket: aws.String(o["bucket"])})
@@ -165,7 +178,11 @@ func awsLine(ctx context.Context, args []string) (string, error) {
 		return "", fmt.Errorf("%s takes %q, not %q", name, wanted, have)
 	}
 	for option, value := range given {
-		if file, ok := strings.CutPrefix(value, "file://"); ok {
+		file, ok := strings.CutPrefix(value, "file://")
+		if !ok {
+			file, ok = strings.CutPrefix(value, "fileb://")
+		}
+		if ok {
 			text, err := os.ReadFile(file)
 			if err != nil {
 				return "", err

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/coffer-secrets/coffer/internal/ageplugin"
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/progress"
 	"github.com/coffer-secrets/coffer/internal/run"
@@ -25,6 +26,9 @@ func Main(args []string, a *app.App) int {
 	a.Restore = run.ForbidCore()
 	if len(args) == 1 && args[0] == run.LeaderCommand { // of exec --mask
 		return run.Lead(a)
+	}
+	if ageplugin.Named(a.Program) {
+		return agePlugin(args, a)
 	}
 	runfiles.Sweep(a.Getenv, a.Now())
 	a.Watch, a.Line = waiting.New(context.Background(), a.WaitFor), new(atomic.Pointer[progress.Line])

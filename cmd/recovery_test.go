@@ -28,8 +28,9 @@ func realAge(t testing.TB) string {
 
 // A section of docs/recovery.md: what coffer stores before its commands run, and what they print.
 type recovery struct {
-	start string
-	want  []string
+	start  string
+	plugin bool // the section is about coffer as a plugin of age, so coffer is there
+	want   []string
 }
 
 const recoveryStart = `printf 'the first' | coffer write api db_password -
@@ -46,9 +47,16 @@ var recoveredOne, recoveredAll = []string{`canary "1"`, "of two lines"}, []strin
 	`["/web/eu/token","canary-3"]`,
 }
 
+// recoverySettings are those of a store in the bucket of the page.
+func recoverySettings(backend string) string {
+	return "export COFFER_BACKEND=" + backend + " COFFER_S3_BUCKET=acme-secrets COFFER_KMS_KEY_ALIAS=alias/app\n"
+}
+
 var recoveries = map[string]recovery{
-	"local":         {recoveryStart, slices.Concat(recoveredOne, recoveredAll)},
-	"s3-kms and s3": {"export COFFER_S3_BUCKET=acme-secrets COFFER_KMS_KEY_ALIAS=alias/app\n" + recoveryStart, slices.Concat(recoveredOne, recoveredAll)},
+	"local":                         {recoveryStart, false, slices.Concat(recoveredOne, recoveredAll)},
+	"s3-kms and s3":                 {recoverySettings("s3-kms") + recoveryStart, false, slices.Concat(recoveredOne, recoveredAll)},
+	"s3-envelope":                   {recoverySettings("s3-envelope") + recoveryStart, false, slices.Concat(recoveredOne, recoveredAll)},
+	"age with Coffer as its plugin": {recoverySettings("s3-envelope") + recoveryStart, true, slices.Concat(recoveredOne, recoveredAll)},
 }
 
 // recoverySections returns the commands of docs/recovery.md by section.
@@ -70,8 +78,8 @@ func recoverySections(t *testing.T) map[string]string {
 	return sections
 }
 
-// TestEverySecretComesBackWithoutCoffer runs the commands of docs/recovery.md with the real age: what
-// coffer has stored comes back without it.
+// TestEverySecretComesBackWithoutCoffer runs the commands of docs/recovery.md with the real age and the
+// real age-encryption: what coffer has stored comes back without it.
 func TestEverySecretComesBackWithoutCoffer(t *testing.T) {
 	t.Parallel()
 	sections := recoverySections(t)
@@ -90,10 +98,13 @@ func TestEverySecretComesBackWithoutCoffer(t *testing.T) {
 				t.Fatal("nothing is stored for these commands")
 			}
 			need.Program(t, "jq", "apt-get install jq")
+			need.Program(t, "node", "apt-get install nodejs")
 			home, env := recoveryHome(t)
-			shell(t, home, append(env, "PATH="+os.Getenv("PATH")), r.start)
 			tools := recoveryTools(t)
-			if out := shell(t, home, append(env, "PATH="+tools), "command -v coffer || true"); out != "" {
+			shell(t, home, append(env, "PATH="+tools+":"+os.Getenv("PATH")), r.start)
+			if r.plugin {
+				tools = filepath.Join(home, "bin") + ":" + tools + ":" + os.Getenv("PATH")
+			} else if out := shell(t, home, append(env, "PATH="+tools), "command -v coffer || true"); out != "" {
 				t.Fatalf("coffer is there: %s", out)
 			}
 			out := shell(t, home, append(env, "PATH="+tools), functions+commands)
@@ -115,6 +126,9 @@ func recoveryHome(t *testing.T) (home string, env []string) {
 	server.KMS.CreateKey("alias/app")
 	server.KMS.CreateKey("alias/ops")
 	home = t.TempDir()
+	if err := os.WriteFile(filepath.Join(home, "open.mjs"), []byte(recoveryScript(t)), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	return home, []string{
 		"HOME=" + home, "USER=ann", "AWS_EC2_METADATA_DISABLED=true", "GORACE=atexit_sleep_ms=0",
 		"AWS_ACCESS_KEY_ID=" + s3test.AdminKeyID, "AWS_SECRET_ACCESS_KEY=" + s3test.AdminSecret, "AWS_REGION=us-east-1", "AWS_ENDPOINT_URL=" + server.URL,
@@ -122,7 +136,22 @@ func recoveryHome(t *testing.T) (home string, env []string) {
 	}
 }
 
-// recoveryTools is a PATH without coffer: the system's programs, age, and aws as far as the page needs it.
+// recoveryScript is the script that the page says to save as open.mjs.
+func recoveryScript(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "docs", "recovery.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := regexp.MustCompile("(?s)```js\n(.*?)```").FindSubmatch(text)
+	if block == nil {
+		t.Fatal("docs/recovery.md has no script")
+	}
+	return string(block[1])
+}
+
+// recoveryTools is a PATH without coffer: the system's programs, age, aws as far as the page needs it, and
+// an npm that has installed one package already: the version in internal/ageplugin/npm.
 func recoveryTools(t *testing.T) string {
 	t.Helper()
 	aws, err := exec.LookPath("aws") // put there by TestMain
@@ -131,6 +160,16 @@ func recoveryTools(t *testing.T) string {
 	}
 	dir := t.TempDir()
 	if err := os.Symlink(aws, filepath.Join(dir, "aws")); err != nil {
+		t.Fatal(err)
+	}
+	npm := `#!/bin/sh
+set -eu
+version=$(jq -r '.dependencies["age-encryption"]' "$INSTALLED/package.json")
+test "$*" = "install age-encryption@$version" || { echo "npm $*: the tests have $version" >&2; exit 1; }
+ln -sfn "$INSTALLED/node_modules" node_modules
+`
+	npm = strings.ReplaceAll(npm, "$INSTALLED", realAge(t))
+	if err := os.WriteFile(filepath.Join(dir, "npm"), []byte(npm), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	return strings.Join([]string{dir, filepath.Join(realAge(t), "bin"), "/usr/local/bin", "/usr/bin", "/bin"}, ":")

@@ -26,16 +26,18 @@ const canary = "canary-7f3a"
 const fixedNow = "TEST_COFFER_NOW"
 
 // TestMain makes the test binary the program too: under the name coffer, in the PATH. There it
-// is aws as well, as far as the guides need that.
+// is aws as well, as far as the guides need that, and age's plugin.
 func TestMain(m *testing.M) {
+	coffer := func() {
+		a := app.Process("1.2.3", "abc1234")
+		if now, err := time.Parse(time.RFC3339, os.Getenv(fixedNow)); err == nil {
+			a.Now = func() time.Time { return now }
+		}
+		os.Exit(cmd.Main(os.Args[1:], a))
+	}
 	commands := map[string]func(){
-		"coffer": func() {
-			a := app.Process("1.2.3", "abc1234")
-			if now, err := time.Parse(time.RFC3339, os.Getenv(fixedNow)); err == nil {
-				a.Now = func() time.Time { return now }
-			}
-			os.Exit(cmd.Main(os.Args[1:], a))
-		},
+		"coffer":            coffer,
+		"age-plugin-coffer": coffer, // a link of this name
 		"aws": func() { os.Exit(awsCLI(os.Args[1:], os.Stdout, os.Stderr)) },
 	}
 	if blocking != nil {

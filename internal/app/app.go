@@ -23,6 +23,7 @@ import (
 
 // App is what a command works with. A command reads no global state beside it.
 type App struct {
+	Program        string // the name or path that the process was started under
 	Stdin          *os.File
 	Stdout, Stderr *os.File
 	Environ        []string
@@ -56,7 +57,8 @@ type App struct {
 // Process returns the App of this process.
 func Process(version, commit string) *App {
 	return &App{
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(),
+		Program: os.Args[0],
+		Stdin:   os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(),
 		Now: time.Now, Version: version, Commit: commit, concealed: new(concealed),
 	}
 }

@@ -47,7 +47,8 @@ type Backend struct {
 	opPrefix string // the operations in its errors begin with this, as in "ssm:GetParameters"; "" for S3
 	actions  string // for hints: the IAM actions that reading and writing need
 
-	open func(context.Context, *App, *Settings) (store.Store, error)
+	open  func(context.Context, *App, *Settings) (store.Store, error)
+	files fileKeys // of a Sealed backend
 }
 
 // backends is the table. A new backend is a package of store/ and a row here.
@@ -68,7 +69,7 @@ func backends() []Backend {
 			name: "s3-envelope", About: "An S3 bucket of any server, encrypted on this machine under KMS keys", Service: "S3", Bucket: true,
 			Keys: true, KMS: true, Sealed: true, Index: true, Tags: true, Versions: true,
 			DefaultAlias: chamberAlias,
-			open:         openS3Envelope,
+			open:         openS3Envelope, files: fileKeys{s3envelope.StanzaType, unwrapS3Envelope},
 		},
 		{
 			name: "ssm", About: "Parameter Store, as SecureString parameters", Service: "SSM",
