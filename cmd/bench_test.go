@@ -26,6 +26,7 @@ type bench struct {
 	*s3test.Server
 	bucket *s3test.Bucket
 	on     storage
+	team   *ageTeam // of s3-age
 	env    []string
 
 	singleWriter bool // its configuration says so

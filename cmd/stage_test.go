@@ -179,6 +179,9 @@ type spot struct {
 
 func (p spot) String() string { return fmt.Sprintf("%s %s #%d", p.op, p.object, p.n) }
 
+// ofKMS reports whether KMS is asked, as by a backend that encrypts here.
+func (p spot) ofKMS() bool { return p.op == "Encrypt" || p.op == "Decrypt" }
+
 // meets makes the request at a spot go wrong, and no other.
 func (s *stage) meets(p spot, f s3test.Fault) {
 	var seen atomic.Int64

@@ -88,6 +88,8 @@ func ofStatus(status int) error {
 	switch {
 	case status == http.StatusUnauthorized:
 		return bucket.ErrCredentials
+	case status < http.StatusMultipleChoices: // it was done, and the answer was cut off or changed on the way
+		return bucket.ErrUnavailable
 	case status == http.StatusTooManyRequests, status >= http.StatusInternalServerError && status != http.StatusNotImplemented:
 		return bucket.ErrUnavailable
 	}
