@@ -26,6 +26,8 @@ var printsTableOf = map[string][]string{
 	"cmd/list.go ListCmd.print":                       {"list"},
 	"cmd/list.go HistoryCmd.Run":                      {"history"},
 	"cmd/keys.go printKeyUses":                        {"keys"},
+	"cmd/keys_members.go KeysMembersCmd.Run":          {"keys members"},
+	"cmd/keys_revoke.go KeysRevokeCmd.plan":           {"plan of keys revoke"},
 	"cmd/cache.go printCache":                         {"cache list"},
 	"cmd/lock.go printMoved":                          {"lock --check"},
 	"cmd/audit.go printWrites":                        {"audit"},

@@ -33,7 +33,7 @@ type CLI struct {
 	Diff    DiffCmd    `cmd:"" group:"Moving and comparing" reads:"" help:"Compare two services, contexts or versions."`
 	Migrate MigrateCmd `cmd:"" group:"Moving and comparing" help:"Copy services to another backend, with their history."`
 
-	Keys   KeysCmd   `cmd:"" group:"Keys and access" reads:"" help:"Show which keys encrypt your secrets, and whether they work."`
+	Keys   KeysCmd   `cmd:"" group:"Keys and access" help:"Show which keys encrypt your secrets; manage who holds them."`
 	Rekey  RekeyCmd  `cmd:"" group:"Keys and access" help:"Move secrets to another key, with their history."`
 	Policy PolicyCmd `cmd:"" group:"Keys and access" help:"Print the IAM policies that a role needs, or check them."`
 	Share  ShareCmd  `cmd:"" group:"Keys and access" help:"Create a temporary link to a secret."`

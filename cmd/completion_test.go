@@ -89,7 +89,7 @@ var shellCompletions = map[string]string{
 	"coffer env api --shell ":               "bash dash fish ksh mksh nu nushell powershell pwsh sh zsh",
 	"coffer import api x --format prop":     "",
 	"coffer import api x --format java":     "java-properties",
-	"coffer --backend s3-":                  "s3-kms",
+	"coffer --backend s3-k":                 "s3-kms",
 	"coffer -b lo":                          "local",
 	"coffer --retry-mode a":                 "adaptive",
 	"coffer completion ":                    "bash fish zsh",
@@ -123,7 +123,7 @@ var shellCompletions = map[string]string{
 	"coffer copy api/worker api --keys ":    "queue",
 	"coffer diff api --versions 1,2 db_u":   "db_url",
 	"coffer migrate --prefix api/":          "api/worker",
-	"coffer migrate --from-backend s3-":     "s3-kms",
+	"coffer migrate --from-backend s3-k":    "s3-kms",
 	"coffer migrate --from-backend local ":  "web",
 	"coffer rekey api --from ":              "alias/app",
 }
@@ -279,7 +279,8 @@ var free = map[string]bool{
 	"version": true, "versions": true, "if-version": true, "generate": true, "expires": true, "since": true, "until": true, "at": true, "revoke": true,
 	"flatten": true, "strict-value": true, "mask-text": true, "allow-env": true, "name": true, "tags": true, "principal": true,
 	"min-throttle-delay": true,
-	"<text>":             true, "<value>": true, "<tag>": true, "<words>": true,
+	"<text>":             true, "<value>": true, "<tag>": true, "<words>": true, "<id>": true,
+	"<member>": true, // TestTheMembersOfAnAliasAreCompleted
 }
 
 // TestEachFlagHasACompleter: a flag or an argument that is new is completed, or is named above.

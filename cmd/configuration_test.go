@@ -181,7 +181,7 @@ func TestTheConfigurationPageHoldsTrue(t *testing.T) {
 		if row.name == "context" || row.name == "contexts" {
 			continue
 		}
-		if name, value, ok := strings.Cut(strings.Trim(row.example, "{}"), ": "); row.name == "keys" && ok {
+		if name, value, ok := strings.Cut(strings.Trim(row.example, "{}"), ": "); (row.name == "keys" || row.name == "key_ids") && ok {
 			row.name, row.example = row.name+"."+name, value
 		}
 		want := app.ConfigRow{Name: row.name, Value: row.example, From: config}

@@ -29,7 +29,9 @@ func typed() map[string][2]string {
 func elsewhere() map[string]string {
 	return map[string]string{
 		"coffer migrate --all-services --from-backend ssm --to-backend s3-kms --dry-run": "TestMigrateWhatChamberLeftInParameterStore",
-		"coffer audit api --cloudtrail": "TestAuditTellsWhoRead",
+		"coffer audit api --cloudtrail":                                                     "TestAuditTellsWhoRead",
+		"coffer keys trust alias/app 63c046c85403744e83c7b2146ece2648":                      "TestAForgedKeyIsRefusedUntilItIsTrusted", // the id is another each time
+		"coffer keys trust alias/app 63c046c85403744e83c7b2146ece2648 --json":               "TestAForgedKeyIsRefusedUntilItIsTrusted",
 		"coffer inject --watch -i server.json.tmpl -o server.json --exec 'nginx -s reload'": "TestABackupAgentsCredentialsStayCurrent", // it doesn't end
 	}
 }
@@ -75,6 +77,9 @@ func newDeskOfExamples(t *testing.T, command string) *desk {
 	b.do("import web - --format json", `{"token": "`+canary+`"}`)
 	b.env = today
 	b.do("lock api -o "+filepath.Join(dir, "coffer.lock"), "")
+	if strings.HasPrefix(command, "keys ") {
+		prepareTeam(b, dir, command)
+	}
 	if command == "exec" {
 		if err := os.WriteFile(filepath.Join(dir, "coffer.yaml"), []byte("services: [api]\n"), 0o600); err != nil {
 			t.Fatal(err)
@@ -87,6 +92,28 @@ func newDeskOfExamples(t *testing.T, command string) *desk {
 		t.Fatal(err)
 	}
 	return &desk{b, dir}
+}
+
+// prepareTeam is for the examples of the members of an alias, which only s3-age has.
+func prepareTeam(b *bench, dir, command string) {
+	b.Helper()
+	if command == "keys show" {
+		b.do("write grant key -", canary)
+		return
+	}
+	b.env = append(b.env, "COFFER_BACKEND=s3-age", "COFFER_S3_BUCKET=team", "COFFER_KMS_KEY_ALIAS=alias/app")
+	b.Bucket("team")
+	b.do("init --yes --without public-access --without policy --without versions --without lifecycle", "")
+	for _, line := range []string{"-f deploy_key", "-f bob"} {
+		c := exec.CommandContext(b.Context(), "bash", "-c", "ssh-keygen -q -t ed25519 -N '' "+line)
+		c.Dir = dir
+		if out, err := c.CombinedOutput(); err != nil {
+			b.Fatalf("%v: %s", err, out)
+		}
+	}
+	if command == "keys revoke" {
+		b.do("keys grant alias/app "+filepath.Join(dir, "bob.pub")+" --name bob", "")
+	}
 }
 
 // example runs a line as a person types it: in bash, at a terminal where it asks.

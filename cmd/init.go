@@ -49,6 +49,9 @@ func (c *InitCmd) Run(ctx context.Context, a *app.App) error {
 	if c.Print != "" {
 		return a.Print(site.Scope.Setup(c.AllowUnconditional, c.leftOutOfTerraform(a, site)))
 	}
+	if s.Kind().Teams {
+		return c.team(ctx, a, s, site)
+	}
 	parts, err := c.inspect(ctx, a, site)
 	if err != nil {
 		return err

@@ -12,8 +12,17 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 )
 
-// KeysCmd lists the keys that encrypt secrets.
+// KeysCmd shows the keys that encrypt secrets, and the members who hold them. Its first command needs no name.
 type KeysCmd struct {
+	Show    KeysShowCmd    `cmd:"" default:"withargs" reads:"" help:"Show which keys encrypt your secrets, and whether they work."`
+	Members KeysMembersCmd `cmd:"" reads:"" help:"Show who holds the key of an alias (s3-age)."`
+	Grant   KeysGrantCmd   `cmd:"" help:"Give the key of an alias to another member (s3-age)."`
+	Revoke  KeysRevokeCmd  `cmd:"" help:"Take a member out of an alias, and encrypt its secrets again (s3-age)."`
+	Trust   KeysTrustCmd   `cmd:"" help:"Accept the key that an alias has now (s3-age)."`
+}
+
+// KeysShowCmd lists the keys that encrypt secrets.
+type KeysShowCmd struct {
 	Services []string `arg:"" optional:"" name:"service" help:"The services. Without any: all services."`
 
 	Key string `placeholder:"ALIAS" help:"Only secrets under this key: an alias, a key id or an ARN."`
@@ -25,7 +34,7 @@ type KeysCmd struct {
 }
 
 // Run prints a row for each alias and key of each service.
-func (c *KeysCmd) Run(ctx context.Context, a *app.App) error {
+func (c *KeysShowCmd) Run(ctx context.Context, a *app.App) error {
 	if c.NoCache != "" || c.AllowCache != "" {
 		return c.setCacheRule(ctx, a)
 	}
@@ -61,7 +70,7 @@ func (c *KeysCmd) Run(ctx context.Context, a *app.App) error {
 }
 
 // services returns the services that were named, or else all.
-func (c *KeysCmd) services(ctx context.Context, s store.Store) ([]string, error) {
+func (c *KeysShowCmd) services(ctx context.Context, s store.Store) ([]string, error) {
 	if len(c.Services) > 0 {
 		return app.ServiceNames(c.Services), nil
 	}
@@ -72,7 +81,7 @@ func (c *KeysCmd) services(ctx context.Context, s store.Store) ([]string, error)
 }
 
 // setCacheRule forbids or allows that readers keep secrets. It changes the indexes of the alias.
-func (c *KeysCmd) setCacheRule(ctx context.Context, a *app.App) error {
+func (c *KeysShowCmd) setCacheRule(ctx context.Context, a *app.App) error {
 	a.DefaultTimeout = app.ChangeTimeout
 	alias, err := store.NormalizeAlias(cmp.Or(c.NoCache, c.AllowCache))
 	if err != nil {

@@ -25,6 +25,8 @@ type whoamiJSON struct {
 	Dir         string         `json:"dir,omitempty"`
 	Region      string         `json:"region,omitempty"`
 	Keys        []keyJSON      `json:"keys,omitempty"`
+	AgeIdentity string         `json:"age_identity,omitempty"` // its file, or the variable that has it
+	Recipients  []string       `json:"recipients,omitempty"`
 	Endpoints   []endpointJSON `json:"endpoints,omitempty"`
 }
 
@@ -51,6 +53,11 @@ func (*WhoamiCmd) Run(ctx context.Context, a *app.App) error {
 		}
 	case s.Kind().Directory:
 		out.Dir, out.KMSKeyAlias = s.Dir.Value, s.AliasOfWrites()
+	}
+	if s.Kind().Teams {
+		if err := out.askTeams(ctx, a, s); err != nil {
+			return err
+		}
 	}
 	if a.Globals.JSON {
 		return render.JSON(a.Stdout, out)
@@ -135,6 +142,12 @@ func (w *whoamiJSON) print(a *app.App) error {
 			}
 			t.Row(r[0], render.Text(r[1]), from)
 		}
+	}
+	if w.AgeIdentity != "" {
+		t.Row("age_identity", w.AgeIdentity, "")
+	}
+	for _, r := range w.Recipients {
+		t.Row("recipient", r, "")
 	}
 	for _, k := range w.Keys {
 		t.Row("key of "+k.Alias, k.State, k.Key)

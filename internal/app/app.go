@@ -41,6 +41,7 @@ type App struct {
 	Line           *atomic.Pointer[progress.Line] // the progress bar on the terminal now
 
 	concealed *concealed // what no sentence may contain
+	self      *self      // who the caller is to a store whose keys are held by members
 
 	Restore    func()                                 // resets the limits of the process before exec runs its command
 	Unattended bool                                   // nobody is at the terminal for this command, so nothing is asked there
@@ -56,10 +57,12 @@ type App struct {
 
 // Process returns the App of this process.
 func Process(version, commit string) *App {
+	environ := os.Environ()
+	_ = os.Unsetenv(identityVariable) // from here, nothing that is started gets it by inheritance
 	return &App{
 		Program: os.Args[0],
-		Stdin:   os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(),
-		Now: time.Now, Version: version, Commit: commit, concealed: new(concealed),
+		Stdin:   os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: environ,
+		Now: time.Now, Version: version, Commit: commit, concealed: new(concealed), self: new(self),
 	}
 }
 

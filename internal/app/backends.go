@@ -11,6 +11,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/local"
 	"github.com/coffer-secrets/coffer/store/null"
 	"github.com/coffer-secrets/coffer/store/s3"
+	"github.com/coffer-secrets/coffer/store/s3age"
 	"github.com/coffer-secrets/coffer/store/s3envelope"
 	"github.com/coffer-secrets/coffer/store/s3kms"
 	"github.com/coffer-secrets/coffer/store/secretsmanager"
@@ -32,6 +33,7 @@ type Backend struct {
 	Keys     bool // a key alias for each secret
 	KMS      bool // the keys are KMS keys
 	Sealed   bool // objects are encrypted on this machine before they are stored in the bucket, which never has a value
+	Teams    bool // the keys are held by members, and the first write under an alias creates its key
 	Index    bool // an index of the newest values for each alias
 	Links    bool // links that read one value
 	Tags     bool
@@ -70,6 +72,12 @@ func backends() []Backend {
 			Keys: true, KMS: true, Sealed: true, Index: true, Tags: true, Versions: true,
 			DefaultAlias: chamberAlias,
 			open:         openS3Envelope, files: fileKeys{s3envelope.StanzaType, unwrapS3Envelope},
+		},
+		{
+			name: "s3-age", About: "An S3 bucket on any server, encrypted before it is stored, with keys that the members of a team hold", Service: "S3", Bucket: true,
+			Keys: true, Sealed: true, Teams: true, Index: true, Tags: true, Versions: true,
+			DefaultAlias: s3age.DefaultAlias,
+			open:         openS3Age,
 		},
 		{
 			name: "ssm", About: "Parameter Store, as SecureString parameters", Service: "SSM",

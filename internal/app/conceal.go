@@ -72,6 +72,8 @@ func (a *App) secrets() []string {
 	for _, entry := range a.Environ {
 		if name, value, _ := strings.Cut(entry, "="); isCredential(name, value) {
 			all = append(all, value, strings.ReplaceAll(value, "/", "_")) // as an alias in the name of its index
+		} else if name == identityVariable {
+			all = append(all, strings.FieldsFunc(value, func(r rune) bool { return r == '\n' || r == '\r' })...)
 		}
 	}
 	if a.concealed != nil {

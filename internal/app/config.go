@@ -45,10 +45,12 @@ type FileSettings struct {
 	Timeout     string `yaml:"timeout"`
 	Dir         string `yaml:"dir"`
 	KeyDir      string `yaml:"key_dir"`
+	Identity    string `yaml:"identity"`
 
 	ExpectedBucketOwner string            `yaml:"expected_bucket_owner"`
 	KeyARNs             []string          `yaml:"key_arns"`
-	Keys                map[string]string `yaml:"keys"` // alias -> the server's name for its key
+	Keys                map[string]string `yaml:"keys"`    // alias -> the server's name for its key
+	KeyIDs              map[string]string `yaml:"key_ids"` // alias -> the id of the key of a team that it must have, or have had
 	AllowUnencrypted    bool              `yaml:"allow_unencrypted"`
 	SingleWriter        bool              `yaml:"single_writer"`
 	AllowHTTP           bool              `yaml:"allow_http"`
@@ -134,6 +136,7 @@ func (f *FileConfig) useContext(name Setting) error {
 	override(&f.Timeout, c.Timeout)
 	override(&f.Dir, c.Dir)
 	override(&f.KeyDir, c.KeyDir)
+	override(&f.Identity, c.Identity)
 	override(&f.Cache, c.Cache)
 	override(&f.CacheKeyring, c.CacheKeyring)
 	override(&f.MaskText, c.MaskText)
@@ -149,6 +152,9 @@ func (f *FileConfig) useContext(name Setting) error {
 	}
 	if len(c.Keys) > 0 {
 		f.Keys, f.context[&f.Keys] = c.Keys, true
+	}
+	if len(c.KeyIDs) > 0 {
+		f.KeyIDs, f.context[&f.KeyIDs] = c.KeyIDs, true
 	}
 	// A setting that weakens a check applies only in the context that sets it.
 	f.AllowUnencrypted, f.SingleWriter, f.AllowHTTP = c.AllowUnencrypted, c.SingleWriter, c.AllowHTTP
@@ -213,8 +219,14 @@ func (s *Settings) OptionalRows(g *Globals) []ConfigRow {
 	f := s.File
 	add("expected_bucket_owner", s.ExpectedBucketOwner)
 	add("key_arns", s.KeyARNs)
+	if s.Kind().Teams || s.Identity.From != fromDefault {
+		add("identity", s.Identity)
+	}
 	for _, alias := range slices.Sorted(maps.Keys(f.Keys)) {
 		add("keys."+alias, Setting{f.Keys[alias], f.from(&f.Keys)})
+	}
+	for _, alias := range slices.Sorted(maps.Keys(f.KeyIDs)) {
+		add("key_ids."+alias, Setting{f.KeyIDs[alias], f.from(&f.KeyIDs)})
 	}
 	for _, v := range []struct {
 		name   string

@@ -45,7 +45,7 @@ func (a *App) CheckKey(ctx context.Context, p Place) error {
 	switch {
 	case exists || !known:
 		return nil
-	case p.Kind().Directory:
+	case p.createsKeys():
 		a.Note("%s doesn't exist yet%s: the first write creates it", p.AliasOfWrites(), p.likelyAlias())
 		return nil
 	}
@@ -57,9 +57,9 @@ func (a *App) CheckKey(ctx context.Context, p Place) error {
 func (a *App) RequireKey(ctx context.Context, p Place, create, dryRun bool) error {
 	exists, known := p.hasKey(ctx)
 	switch {
-	case exists || !known || create && p.Kind().Directory:
+	case exists || !known || create && p.createsKeys():
 		return nil
-	case !p.Kind().Directory:
+	case !p.createsKeys():
 		return p.noKey()
 	case dryRun || !a.Interactive():
 		return WithHint(p.noKey(), "use --create to create it")
@@ -70,6 +70,9 @@ func (a *App) RequireKey(ctx context.Context, p Place, create, dryRun bool) erro
 	}
 	return err
 }
+
+// createsKeys reports whether the first write under an alias creates its key.
+func (p Place) createsKeys() bool { return p.Kind().Directory || p.Kind().Teams }
 
 func (p Place) noKey() error {
 	return fmt.Errorf("%w: %s doesn't exist%s; nothing was changed", store.ErrNotFound, p.AliasOfWrites(), p.likelyAlias())

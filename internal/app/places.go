@@ -55,7 +55,7 @@ func (a *App) InContext(name string) *App {
 	other.InForce = nil
 	other.Globals = &Globals{
 		Context: name, Config: g.Config, Retries: g.Retries, RetryMode: g.RetryMode, Timeout: g.Timeout,
-		AllowHTTP: g.AllowHTTP, SingleWriter: g.SingleWriter, AllowRollback: g.AllowRollback,
+		AllowHTTP: g.AllowHTTP, SingleWriter: g.SingleWriter, AllowRollback: g.AllowRollback, Identity: g.Identity, TrustFirstUse: g.TrustFirstUse,
 		Quiet: g.Quiet, Verbose: g.Verbose,
 	}
 	other.Environ = slices.DeleteFunc(slices.Clone(a.Environ), describesStore)
@@ -68,7 +68,7 @@ func describesStore(entry string) bool {
 	if FoldNames {
 		name = strings.ToUpper(name)
 	}
-	if slices.Contains([]string{"COFFER_CONFIG", "COFFER_RETRIES", "COFFER_RETRY_MODE", "COFFER_TIMEOUT", "CHAMBER_RETRIES", "CHAMBER_RETRY_MODE"}, name) {
+	if slices.Contains([]string{"COFFER_CONFIG", identityVariable, "COFFER_RETRIES", "COFFER_RETRY_MODE", "COFFER_TIMEOUT", "CHAMBER_RETRIES", "CHAMBER_RETRY_MODE"}, name) {
 		return false
 	}
 	return strings.HasPrefix(name, "COFFER_") || strings.HasPrefix(name, "CHAMBER_")

@@ -101,17 +101,7 @@ func (a *App) awsDirectory(below ...string) string {
 // askAtTerminal asks for a code without echo: on standard input and standard error or, where they are
 // redirected, at the terminal of the process. Standard output is never used.
 func (a *App) askAtTerminal(prompt string) (string, error) {
-	in, out := a.Stdin, a.Stderr
-	if !a.Interactive() {
-		tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
-		if err != nil {
-			return "", awsconf.ErrNoTerminal
-		}
-		defer func() { _ = tty.Close() }()
-		in, out = tty, tty
-	}
-	a.hideProgress()
-	code, err := (term.Terminal{In: in, Out: out, Type: a.Getenv("TERM")}).Secret(prompt)
+	code, err := a.askSecret(prompt)
 	switch code = strings.TrimSpace(code); {
 	case errors.Is(err, term.ErrNoTerminal):
 		return "", awsconf.ErrNoTerminal
@@ -119,4 +109,20 @@ func (a *App) askAtTerminal(prompt string) (string, error) {
 		return "", errors.New("no code was entered")
 	}
 	return code, err
+}
+
+// askSecret is [App.askAtTerminal] for a secret of any form. Its error is [term.ErrNoTerminal] if nobody can
+// be asked.
+func (a *App) askSecret(prompt string) (string, error) {
+	in, out := a.Stdin, a.Stderr
+	if !a.Interactive() {
+		tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+		if err != nil {
+			return "", term.ErrNoTerminal
+		}
+		defer func() { _ = tty.Close() }()
+		in, out = tty, tty
+	}
+	a.hideProgress()
+	return (term.Terminal{In: in, Out: out, Type: a.Getenv("TERM")}).Secret(prompt)
 }

@@ -30,6 +30,10 @@ type Settings struct {
 
 	ExpectedBucketOwner, KeyARNs Setting // of a bucket; ARNs are joined by ", "
 
+	Identity    Setting // the file of the age identity, for a backend whose keys belong to teams; see AgeIdentity
+	home        string
+	AgeIdentity string // $COFFER_AGE_IDENTITY, the identity itself, if it is in force; then Identity has no file
+
 	CacheKeyring Setting // whether the keyring of the system may have the key of the cache
 
 	File *FileConfig // has the settings that only the file can set
@@ -94,6 +98,7 @@ func (a *App) AllSettings() (s *Settings, wrong []error, err error) {
 	}
 	s.Bucket.Value = bucketname.Clean(s.Bucket.Value)
 	s.KeyARNs = a.resolve("", "", []string{"COFFER_KEY_ARNS"}, file.from(&file.KeyARNs), strings.Join(file.KeyARNs, ", "), "")
+	a.identity(s)
 	s.setDefaults(slices.ContainsFunc(a.Environ, func(v string) bool { return strings.HasPrefix(v, "CHAMBER_") && !strings.HasSuffix(v, "=") }))
 	if variable := s.Kind().EndpointVariable; variable != "" {
 		s.EndpointURL = a.resolve("--endpoint-url", g.EndpointURL, []string{"COFFER_ENDPOINT_URL", variable}, file.from(&file.EndpointURL), file.EndpointURL, "")

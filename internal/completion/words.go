@@ -89,7 +89,12 @@ func candidates(ctx context.Context, a *app.App, node *kong.Node, before []strin
 			line.flags[flag.Name] = value
 			set(a.Globals, flag.Name, value)
 		case len(node.Children) > 0:
-			if node = child(node, word); node == nil {
+			next := child(node, word)
+			if next == nil && node.DefaultCmd != nil { // whose name may be left out
+				next = node.DefaultCmd
+				i-- // the word is its argument
+			}
+			if node = next; node == nil {
 				return nil
 			}
 		default:
@@ -98,6 +103,9 @@ func candidates(ctx context.Context, a *app.App, node *kong.Node, before []strin
 	}
 	if strings.HasPrefix(last, "-") {
 		return flagNames(node)
+	}
+	if len(node.Children) > 0 && node.DefaultCmd != nil {
+		return append(childNames(node), plain(arguments(ctx, a, node.DefaultCmd, line))...)
 	}
 	if len(node.Children) > 0 {
 		return childNames(node)
@@ -154,6 +162,8 @@ func set(g *app.Globals, flag, value string) {
 		g.Bucket = value
 	case "kms-key-alias":
 		g.KMSKeyAlias = value
+	case "identity":
+		g.Identity = value
 	case "region":
 		g.Region = value
 	case "profile":
@@ -169,6 +179,9 @@ func set(g *app.Globals, flag, value string) {
 
 func allFlags(node *kong.Node) []*kong.Flag {
 	var all []*kong.Flag
+	if node.DefaultCmd != nil {
+		node = node.DefaultCmd
+	}
 	for n := node; n != nil; n = n.Parent {
 		for _, f := range n.Flags {
 			if !f.Hidden {
@@ -315,8 +328,12 @@ func arguments(ctx context.Context, a *app.App, node *kong.Node, line typed) []s
 		return completeServices(ctx, destination(a, line))
 	case "key":
 		return completeKeys(ctx, a, line.args[0])
-	case "file":
+	case "file", "recipient":
 		return []string{files}
+	case "alias":
+		return completeAliases(a)
+	case "member":
+		return completeMembers(ctx, a, line.args[0])
 	}
 	return nil
 }
@@ -335,32 +352,6 @@ func destination(a *app.App, line typed) *app.App {
 		return a.InContext(name)
 	}
 	return a
-}
-
-// completeAliases returns the key aliases that are known without a request: the configured one,
-// those of the configuration file, and those with an identity of the local backend.
-func completeAliases(a *app.App) []string {
-	var names []string
-	add := func(s app.FileSettings) {
-		names = slices.AppendSeq(append(names, s.KMSKeyAlias), maps.Keys(s.Keys))
-	}
-	if file, _ := a.ConfigFile(); file != nil {
-		add(file.FileSettings)
-		for _, c := range file.Contexts {
-			add(c)
-		}
-	}
-	if s, err := a.Settings(); err == nil {
-		names = append(names, s.AliasOfWrites())
-		names = append(names, s.LocalAliases()...)
-	}
-	aliases := map[string]bool{}
-	for _, name := range names {
-		if alias, err := store.NormalizeAlias(name); err == nil && !store.IsKeyName(name) {
-			aliases[alias] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(aliases))
 }
 
 func completeServices(ctx context.Context, a *app.App) []string {

@@ -104,8 +104,12 @@ func (p *page) command(node *kong.Node) {
 		p.heading("Other names")
 		p.line("  " + strings.Join(node.Aliases, ", "))
 	}
+	of := node // whose arguments and flags there are
+	if node.DefaultCmd != nil {
+		of = node.DefaultCmd
+	}
 	var arguments, below [][2]string
-	for _, arg := range node.Positional {
+	for _, arg := range of.Positional {
 		arguments = append(arguments, [2]string{placeholder(arg), arg.Help})
 	}
 	for _, c := range node.Children {
@@ -114,7 +118,7 @@ func (p *page) command(node *kong.Node) {
 	for _, part := range []struct {
 		title string
 		rows  [][2]string
-	}{{"Commands", below}, {"Arguments", arguments}, {"Flags", flagRows(node.Flags)}} {
+	}{{"Commands", below}, {"Arguments", arguments}, {"Flags", flagRows(of.Flags)}} {
 		if len(part.rows) > 0 {
 			p.heading(part.title)
 			p.columns(part.rows, 0)

@@ -116,7 +116,7 @@ func (p *page) environment() {
 		}
 	}
 	left := leftWidth(rows)
-	p.columns(append(rows, [2]string{"COFFER_CONFIG", "the configuration file"}), left)
+	p.columns(append(rows, [2]string{"COFFER_CONFIG", "the configuration file"}, [2]string{"COFFER_AGE_IDENTITY", "your age identity itself, for s3-age in CI"}), left)
 	p.heading("For chamber")
 	p.columns(append(chamber, [2]string{"CHAMBER_AWS_SSM_ENDPOINT", "like COFFER_ENDPOINT_URL, for the backend ssm"}), left)
 	p.heading("Other variables")

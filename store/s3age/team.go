@@ -77,19 +77,20 @@ func memberName(text string) string {
 }
 
 // fail returns the error of an operation on a team, in the terms of package store.
-func fail(op string, err error) error {
+func fail(err error) error {
+	var known *bucket.Error
 	var fault seal.Fault
-	if errors.As(err, &fault) {
-		err = &bucket.Error{Op: op, Code: fault.Code, Reason: fault.Reason, Err: fault.Err}
+	if !errors.As(err, &known) && errors.As(err, &fault) {
+		err = &bucket.Error{Op: "open", Name: "the key", Code: fault.Code, Reason: fault.Reason, Err: fault.Err}
 	}
-	return engine.Fail(op, store.ID{}, err)
+	return engine.StorageError(err)
 }
 
 // Team implements [admin.Teams].
 func (t *team) Team(ctx context.Context, alias string) (admin.Team, error) {
 	found, err := t.keys.Members(ctx, alias)
 	if err != nil {
-		return admin.Team{}, fail("read the key of "+alias, err)
+		return admin.Team{}, fail(err)
 	}
 	return t.describe(found), nil
 }
@@ -109,7 +110,7 @@ func (t *team) describe(found teamkeys.Team) admin.Team {
 // TeamAliases implements [admin.Teams].
 func (t *team) TeamAliases(ctx context.Context) ([]string, error) {
 	aliases, err := t.keys.Aliases(ctx)
-	return aliases, fail("list the keys", err)
+	return aliases, fail(err)
 }
 
 // Found implements [admin.Teams].
@@ -120,7 +121,7 @@ func (t *team) Found(ctx context.Context, alias string) (admin.Team, bool, error
 	}
 	found, made, err := t.keys.Create(ctx, alias, members)
 	if err != nil {
-		return admin.Team{}, false, fail("create the key of "+alias, err)
+		return admin.Team{}, false, fail(err)
 	}
 	return t.describe(found), made, nil
 }
@@ -149,7 +150,7 @@ func (t *team) Grant(ctx context.Context, alias string, g admin.Grant) (admin.Gr
 		found, changed, err = t.keys.Grant(ctx, alias, name, r.String())
 	}
 	if err != nil {
-		return admin.Granted{}, fail("grant "+alias, err)
+		return admin.Granted{}, fail(err)
 	}
 	return admin.Granted{Team: t.describe(found), Member: admin.Member{Name: name, Recipient: r.String()}, Changed: changed}, nil
 }
@@ -183,7 +184,7 @@ func (t *team) NextKey(ctx context.Context, alias, member string, dryRun bool) (
 		found, changed, err = t.keys.Next(ctx, alias, member)
 	}
 	if err != nil {
-		return admin.Team{}, false, fail("revoke "+member, err)
+		return admin.Team{}, false, fail(err)
 	}
 	return t.describe(found), changed, nil
 }
@@ -215,7 +216,7 @@ func (t *team) wouldRevoke(ctx context.Context, alias, member string) (teamkeys.
 func (t *team) Trust(ctx context.Context, alias, id string) (admin.Team, error) {
 	found, err := t.keys.Trust(ctx, alias, id)
 	if err != nil {
-		return admin.Team{}, fail("trust the key of "+alias, err)
+		return admin.Team{}, fail(err)
 	}
 	return t.describe(found), nil
 }
@@ -236,13 +237,13 @@ func (t *team) DescribeKey(ctx context.Context, name string) (admin.Key, error) 
 		case errors.As(err, &fault) && fault.Code == store.CodeNoTeamKey:
 			return admin.Key{State: "no key yet"}, nil
 		case err != nil:
-			return admin.Key{}, fail("describe the key of "+name, err)
+			return admin.Key{}, fail(err)
 		}
 		return admin.Key{ID: found.Keys[0].ID, State: enabled}, nil
 	}
 	aliases, err := t.keys.Aliases(ctx)
 	if err != nil {
-		return admin.Key{}, fail("list the keys", err)
+		return admin.Key{}, fail(err)
 	}
 	for _, alias := range aliases {
 		found, err := t.keys.Members(ctx, alias)

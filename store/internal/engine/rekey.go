@@ -165,6 +165,9 @@ func (r *rekeying) announce(ctx context.Context, open []*move) error {
 // was read by begin.
 func (r *rekeying) reconciliation() *reconciliation {
 	b := &reconciliation{e: r.e, v: r.v, alias: r.e.Alias, own: r.own, known: r.known, putKey: r.putKey, whole: true}
+	if r.o.Rewrite && b.putKey == "" { // an earlier run has put all secrets: the index may still be under the old key
+		b.putKey = r.keyID()
+	}
 	if r.announced {
 		b.own = nil
 	}
