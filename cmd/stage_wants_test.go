@@ -221,7 +221,7 @@ func (s *stage) wantConverging(a act) {
 func (s *stage) wantTidy() {
 	s.Helper()
 	s.files(func(name string) {
-		if name != "argv" && name != "needs.yaml" && name != filepath.Join("cwd", "child") && !strings.HasPrefix(name, filepath.Join("cache", "coffer")) && !strings.HasPrefix(name, filepath.Join("state", "coffer")) {
+		if name != "argv" && name != identityFile && name != "needs.yaml" && name != filepath.Join("cwd", "child") && !strings.HasPrefix(name, filepath.Join("cache", "coffer")) && !strings.HasPrefix(name, filepath.Join("state", "coffer")) {
 			s.Errorf("%s is left behind", name)
 		}
 	})
