@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 
+	"filippo.io/age"
+
 	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 )
 
@@ -24,7 +26,7 @@ type ageDesk struct {
 }
 
 // sealingBackends are the backends whose files the plugin decrypts.
-var sealingBackends = []string{"s3-envelope"}
+var sealingBackends = []string{"s3-age", "s3-envelope"}
 
 func newAgeDesk(t *testing.T, backend string) *ageDesk {
 	t.Helper()
@@ -38,6 +40,7 @@ func newAgeDesk(t *testing.T, backend string) *ageDesk {
 	}
 	d := &ageDesk{bench: newBench(t, s3test.Options{}), copied: t.TempDir()}
 	d.env = append(d.env, "COFFER_BACKEND="+backend, "PATH="+bin+":"+filepath.Join(realAge(t), "bin")+":/usr/bin:/bin", "TMPDIR="+t.TempDir())
+	d.identity(newAgeIdentity(t))
 	d.do("write api db_url -", canary+" of app")
 	d.do("write api pager - --kms-key-alias alias/ops", canary+" of ops")
 	for _, o := range d.bucket.Objects() {
@@ -51,6 +54,46 @@ func newAgeDesk(t *testing.T, backend string) *ageDesk {
 	}
 	d.env = append(d.env, "COFFER_BACKEND=", "COFFER_KMS_KEY_ALIAS=") // the file says which
 	return d
+}
+
+func newAgeIdentity(t *testing.T) string {
+	t.Helper()
+	id, err := age.GenerateHybridIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id.String()
+}
+
+// identity makes a text the identity of the person.
+func (d *ageDesk) identity(text string) {
+	d.Helper()
+	folder := filepath.Join(d.variable("XDG_CONFIG_HOME"), "coffer")
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		d.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "identity.txt"), []byte(text+"\n"), 0o600); err != nil {
+		d.Fatal(err)
+	}
+}
+
+// ownIdentity returns what [ageDesk.identity] wrote.
+func (d *ageDesk) ownIdentity() string {
+	d.Helper()
+	text, err := os.ReadFile(filepath.Join(d.variable("XDG_CONFIG_HOME"), "coffer", "identity.txt"))
+	if err != nil {
+		d.Fatal(err)
+	}
+	return string(text)
+}
+
+func (d *ageDesk) variable(name string) (value string) {
+	for _, v := range d.env {
+		if text, ok := strings.CutPrefix(v, name+"="); ok {
+			value = text
+		}
+	}
+	return value
 }
 
 func (d *ageDesk) file(object string) string {
@@ -160,9 +203,54 @@ func (d *ageDesk) write(file string, body []byte) {
 	}
 }
 
+func TestAgeNeedsNoServerWithACopyOfTheKeyObject(t *testing.T) {
+	t.Parallel()
+	d := newAgeDesk(t, "s3-age")
+	before := len(d.Log())
+	d.env = append(d.env, "COFFER_S3_BUCKET=", "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_SESSION_TOKEN=", "AWS_REGION=", "COFFER_ENDPOINT_URL=")
+	d.fails("api/db_url.json", "no bucket is configured", "set COFFER_S3_BUCKET; or COFFER_KEY_OBJECT to the absolute path of a copy")
+	env := d.env
+	for path, files := range map[string][]string{
+		d.copied:                       {"api/db_url.json", "api/pager.json"},
+		d.file("__keys/alias/app.age"): {"api/db_url.json"},
+		d.file("./__keys/../__keys/alias/ops.age"): {"api/pager.json"},
+	} {
+		d.env = append(slices.Clone(env), "COFFER_KEY_OBJECT="+path)
+		for _, file := range files {
+			d.opens(file, canary, "is trusted on first use", file+", encrypted under alias/")
+		}
+	}
+	for path, says := range map[string]string{
+		"__keys/alias/app.age":         `"$PWD/..."`,
+		d.file("none"):                 "no such file or directory",
+		d.file("api"):                  "COFFER_KEY_OBJECT is the path of the key object, __keys/alias/app.age, or of a copy of the bucket",
+		d.file("api/db_url.json"):      "alias/app",
+		d.file("__keys/alias/ops.age"): `it is the key object of "alias/ops"`,
+		"/dev/null":                    "it is not a plain file",
+	} {
+		d.env = append(slices.Clone(env), "COFFER_KEY_OBJECT="+path)
+		d.fails("api/db_url.json", says)
+	}
+	if after := len(d.Log()); after != before {
+		t.Errorf("%d requests were sent", after-before)
+	}
+}
+
 // TestWhoMayNotReadIsToldByAge: what a command of coffer would say, age says.
 func TestWhoMayNotReadIsToldByAge(t *testing.T) {
 	t.Parallel()
+	t.Run("s3-age", func(t *testing.T) {
+		t.Parallel()
+		d := newAgeDesk(t, "s3-age")
+		d.identity(newAgeIdentity(t))
+		d.fails("api/db_url.json", "age: error: coffer plugin: ", "you are not a member of alias/app")
+		if err := os.Remove(filepath.Join(d.variable("XDG_CONFIG_HOME"), "coffer", "identity.txt")); err != nil {
+			t.Fatal(err)
+		}
+		d.fails("api/db_url.json", "identity.txt")
+		d.SetPolicy(dev.AccessKeyID, s3test.Policy{DenyGet: []string{"*"}})
+		d.fails("api/db_url.json", "not allowed to get __keys/alias/app.age")
+	})
 	t.Run("s3-envelope", func(t *testing.T) {
 		t.Parallel()
 		d := newAgeDesk(t, "s3-envelope")
@@ -185,8 +273,19 @@ func TestWhoMayNotReadIsToldByAge(t *testing.T) {
 // TestAgeEncryptsNothingForCoffer: a file that age made would be no secret that coffer finds.
 func TestAgeEncryptsNothingForCoffer(t *testing.T) {
 	t.Parallel()
-	d := newAgeDesk(t, "s3-envelope")
+	d := newAgeDesk(t, "s3-age")
 	if got := d.age("-e", "-j", "coffer", "api/db_url.json"); got.exit == 0 || !strings.Contains(got.stderr, "coffer write stores a secret") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestOtherFilesAreLeftToOtherIdentities: the plugin says what a file without a key of coffer's needs.
+func TestOtherFilesAreLeftToOtherIdentities(t *testing.T) {
+	t.Parallel()
+	d := newAgeDesk(t, "s3-age")
+	d.fails("__keys/alias/app.age", "the file has no key of coffer's", "age -d -i IDENTITY")
+	identity := filepath.Join(d.variable("XDG_CONFIG_HOME"), "coffer", "identity.txt")
+	if got := d.age("-d", "-j", "coffer", "-i", identity, "__keys/alias/app.age"); got.exit != 0 || !strings.Contains(got.stdout, `"alias":"alias/app"`) || got.stderr != "" {
 		t.Errorf("%+v", got)
 	}
 }

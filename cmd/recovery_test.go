@@ -52,11 +52,15 @@ func recoverySettings(backend string) string {
 	return "export COFFER_BACKEND=" + backend + " COFFER_S3_BUCKET=acme-secrets COFFER_KMS_KEY_ALIAS=alias/app\n"
 }
 
+// ownIdentity is what a person with age makes, so that coffer need not.
+const ownIdentity = "mkdir -p ~/.config/coffer\nage-keygen -pq -o ~/.config/coffer/identity.txt 2>/dev/null\n"
+
 var recoveries = map[string]recovery{
 	"local":                         {recoveryStart, false, slices.Concat(recoveredOne, recoveredAll)},
 	"s3-kms and s3":                 {recoverySettings("s3-kms") + recoveryStart, false, slices.Concat(recoveredOne, recoveredAll)},
 	"s3-envelope":                   {recoverySettings("s3-envelope") + recoveryStart, false, slices.Concat(recoveredOne, recoveredAll)},
-	"age with Coffer as its plugin": {recoverySettings("s3-envelope") + recoveryStart, true, slices.Concat(recoveredOne, recoveredAll)},
+	"s3-age":                        {recoverySettings("s3-age") + ownIdentity + recoveryStart, false, slices.Concat(recoveredOne, recoveredAll)},
+	"age with Coffer as its plugin": {recoverySettings("s3-age") + ownIdentity + recoveryStart, true, slices.Concat(recoveredOne, recoveredAll)},
 }
 
 // recoverySections returns the commands of docs/recovery.md by section.

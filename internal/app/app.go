@@ -53,6 +53,14 @@ type App struct {
 	patience  time.Duration // how long requests wait without progress, if nothing else is configured; 0: the default
 
 	noticed func(sentence string) // if not nil, is told what is printed; of a [Call]
+	asker   asker                 // if not nil, asks instead of the terminal
+}
+
+// asker asks a person.
+type asker interface {
+	Secret(prompt string) (string, error) // without echo
+	Line(prompt string) (string, error)
+	Confirm(prompt, yes, no string) (bool, error)
 }
 
 // Process returns the App of this process.

@@ -77,7 +77,7 @@ func backends() []Backend {
 			name: "s3-age", About: "An S3 bucket on any server, encrypted before it is stored, with keys that the members of a team hold", Service: "S3", Bucket: true,
 			Keys: true, Sealed: true, Teams: true, Index: true, Tags: true, Versions: true,
 			DefaultAlias: s3age.DefaultAlias,
-			open:         openS3Age,
+			open:         openS3Age, files: fileKeys{s3age.StanzaType, unwrapS3Age},
 		},
 		{
 			name: "ssm", About: "Parameter Store, as SecureString parameters", Service: "SSM",

@@ -69,6 +69,10 @@ func (a *App) prompts(s *Settings) (s3age.Prompts, error) {
 	if a.Watch != nil {
 		p.Done = a.Watch.Context().Done()
 	}
+	if a.asker != nil {
+		a.askBy(&p)
+		return p, err
+	}
 	if a.Unattended || !a.canAsk() {
 		return p, err
 	}

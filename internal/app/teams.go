@@ -12,18 +12,24 @@ func openS3Age(ctx context.Context, a *App, s *Settings) (store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	prompts, err := a.prompts(s)
+	o, err := a.teamOptions(s)
 	if err != nil {
 		return nil, err
 	}
-	opened, err := s3age.New(cfg, s3age.Options{
+	opened, err := s3age.New(cfg, o)
+	a.knowSelf(opened)
+	return opened, err
+}
+
+// teamOptions returns the options of s3-age.
+func (a *App) teamOptions(s *Settings) (s3age.Options, error) {
+	prompts, err := a.prompts(s)
+	return s3age.Options{
 		Bucket: s.Bucket.Value, KeyAlias: s.KMSKeyAlias.Value, ExpectedOwner: s.ExpectedBucketOwner.Value,
 		Identity: s.AgeIdentity, IdentityFrom: s.Identity.From, IdentityFile: s.IdentityFile(), Prompts: prompts, MemberName: a.memberName(),
 		KeyIDs: s.File.KeyIDs, StateDir: a.stateDirectory(s), TrustOnFirstUse: a.Globals.TrustFirstUse,
 		SingleWriter: a.Globals.SingleWriter || s.File.SingleWriter,
 		CacheDir:     a.CacheDirectory(), PrivateDir: a.privateDirectory(), Notice: a.noteOnce(),
 		Unverified: a.Unverified, AllowRollback: a.Globals.AllowRollback, Now: a.Now, Log: a.Logger(),
-	})
-	a.knowSelf(opened)
-	return opened, err
+	}, err
 }

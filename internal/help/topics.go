@@ -129,6 +129,7 @@ func (p *page) environment() {
 		{"XDG_RUNTIME_DIR", "where exec --file puts its files, if it is in memory"},
 		{"TMPDIR", "where exec --file puts its files if no directory in memory can be used (/tmp)"},
 		{"VISUAL, EDITOR", "the editor of coffer edit"},
+		{"COFFER_KEY_OBJECT", "for age -d -j coffer: a copy of a key object, or of a bucket (docs/recovery.md)"},
 		{"NO_COLOR", "no colors"},
 	}, left)
 	p.line("")
