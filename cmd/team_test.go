@@ -288,3 +288,23 @@ func keyIDs(t *testing.T, b *bench) []string {
 	}
 	return ids
 }
+
+// The key of an alias is one request, which goes out beside the others.
+func TestATeamsKeyCostsOneRequest(t *testing.T) {
+	ann := newTeam(t)
+	ann.do("write api db_url -", canary)
+	for line, want := range map[string][]string{
+		"exec api -- true": {"GetObject __keys/alias/app.age", "GetObject api/__kms_alias_app__latest.json", "ListObjectsV2 "},
+		"read api db_url":  {"GetObject __keys/alias/app.age", "GetObject api/db_url.json"},
+	} {
+		ann.Reset()
+		ann.do(line, "")
+		var got []string
+		for _, r := range ann.Log() {
+			got = append(got, r.Op+" "+r.Key)
+		}
+		if slices.Sort(got); !slices.Equal(got, want) {
+			t.Errorf("%s: %q; want %q", line, got, want)
+		}
+	}
+}
