@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	commands := map[string]func(){
 		"coffer":            coffer,
 		"age-plugin-coffer": coffer, // a link of this name
-		"aws": func() { os.Exit(awsCLI(os.Args[1:], os.Stdout, os.Stderr)) },
+		"aws":               func() { os.Exit(awsCLI(os.Args[1:], os.Stdout, os.Stderr)) },
 	}
 	if blocking != nil {
 		commands["blocking"] = blocking

@@ -174,7 +174,7 @@ func TestWhatDoesNotOpenSaysWhy(t *testing.T) {
 		says   string
 	}{
 		"a stranger":    {func(o *opener) { o.o.Identity = stranger.String() }, store.ErrDenied, "you are not a member of alias/app"},
-		"no identity":   {func(o *opener) { o.o.Identity, o.o.IdentityFile = "", t.TempDir() + "/none.txt" }, store.ErrConfiguration, "none.txt"},
+		"no identity":   {func(o *opener) { o.o.Identity, o.o.IdentityFile = "", t.TempDir()+"/none.txt" }, store.ErrConfiguration, "none.txt"},
 		"no key object": {func(o *opener) { o.keyObject = func(string) ([]byte, error) { return c.object("none") } }, fs.ErrNotExist, "none"},
 		"another alias": {func(o *opener) {
 			o.keyObject = func(string) ([]byte, error) { return c.object("__keys/alias/team/ops.age") }
