@@ -218,7 +218,7 @@ func TestARevocationThatWasKilledIsFinishedByTheNextRun(t *testing.T) {
 			remembered = dir // that of ann, which comes last
 		}
 	}
-	for _, n := range rand.Perm(requests)[:min(10, requests)] { //nolint:gosec // which requests, not a secret
+	for _, n := range rand.Perm(requests)[:min(10, requests)] {
 		ann.bucket.Restore(start)
 		if err := os.RemoveAll(remembered); err != nil { // the key of the run before never was there
 			t.Fatal(err)
