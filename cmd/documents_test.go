@@ -19,7 +19,7 @@ import (
 func foreignFlags() map[string]string {
 	return map[string]string{
 		"--env-file": "docker run", "-tags": "go build", "-gx": "fish's set", "--ignore-signal": "GNU env", "--block-signal": "GNU env",
-		"-last-modified-time": "the SSM API", "--singleline": "chamber", "--normalize-keys": "chamber",
+		"-last-modified-time": "the SSM API", "--singleline": "chamber", "--normalize-keys": "chamber", "-j": "age",
 	}
 }
 
@@ -255,6 +255,7 @@ func (c *checker) shown(where, text string, ofRow map[string]bool, sentence bool
 			c.line(where, args, sentence)
 		}
 	case !sentence:
+	case first == "->": // a stanza of an age file
 	case strings.HasPrefix(first, "-"):
 		for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return strings.ContainsRune(" ,/[]", r) }) {
 			flag, _, _ := strings.Cut(word, "=")
