@@ -136,7 +136,7 @@ func rename(t *testing.T, m *memory, sealed []byte, from, to string) []byte {
 // forge seals an object under a stranger's key, which everybody may use.
 func forge(t *testing.T, key string) []byte {
 	t.Helper()
-	if !strings.Contains(key, ":key/") {
+	if _, _, ok := parse(key); !ok {
 		s, _ := inAccount("", Options{})
 		return bytes.Replace(seal1(t, s, "alias/app", name), []byte(own), []byte(key), 1)
 	}
@@ -159,6 +159,7 @@ func TestAStanzaThatNamesAStrangersKeyCostsNoRequestToThatKey(t *testing.T) {
 		"of another account, by an alias":              {account: "111122223333", key: foreignAlias},
 		"of another region":                            {key: far},
 		"of another partition":                         {key: elsewhere, requests: 1}, // by its bare id likewise
+		"whose id is no id":                            {key: "arn:aws:kms:eu-west-1:111122223333:key/arn:aws:kms:eu-west-1:999999999999:key"},
 		"that is no ARN":                               {key: "alias/app"},
 		"of another account, with a pin":               {o: Options{Pinned: []string{own}}, key: foreign},
 		"of the own account, with another pin":         {o: Options{Pinned: []string{own}}, key: old},

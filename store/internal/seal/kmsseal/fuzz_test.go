@@ -57,6 +57,7 @@ func FuzzStanza(f *testing.F) {
 	f.Add(StanzaType, foreign, url.PathEscape(name), []byte("blob"))
 	f.Add(StanzaType, replica, "api%2f", []byte(nil))
 	f.Add("X25519", "", "%zz", []byte{0})
+	f.Add(StanzaType, "arn::kms:eu-west-1:111122223333:key/:", url.PathEscape(name), []byte("0"))
 	f.Add(StanzaType, foreignAlias, "", []byte("x"))
 	f.Add(StanzaType, "arn:aws:kms:eu-west-1:111122223333:key/"+foreign, url.PathEscape(name), []byte("x"))
 	f.Fuzz(func(t *testing.T, kind, key, of string, blob []byte) {

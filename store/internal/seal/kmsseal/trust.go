@@ -86,7 +86,13 @@ func (s *Sealer) learn(name, answered string) {
 func parse(key string) (parsed arn.ARN, id string, ok bool) {
 	parsed, err := arn.Parse(key)
 	id, isKey := strings.CutPrefix(parsed.Resource, "key/")
-	return parsed, id, err == nil && parsed.Service == "kms" && isKey && id != "" && !strings.Contains(id, "/") && parsed.AccountID != ""
+	return parsed, id, err == nil && parsed.Service == "kms" && isKey && isID(id) && parsed.AccountID != ""
+}
+
+// isID reports whether a text can be the bare id of a key, and not another name of one: an ARN or an alias.
+func isID(text string) bool {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	return text != "" && strings.Trim(text, letters) == ""
 }
 
 // isMultiRegion reports whether a key has replicas in other regions, by its id.
