@@ -113,15 +113,24 @@ func TestNoCommandTellsAValue(t *testing.T) {
 				s.keepDeleted()
 				s.env = append(s.env, "EDITOR=true")
 				for _, c := range lines {
-					if c.on != "" && !slices.Contains(strings.Fields(c.on), backend) {
-						continue
+					if c.isOn(backend) {
+						c.line = s.written("--verbose "+c.line, backend)
+						s.wantNoValue(c, on)
 					}
-					c.line = strings.NewReplacer("~", s.home, "BACKEND", backend).Replace("--verbose " + c.line)
-					s.wantNoValue(c, on)
 				}
 			})
 		}
 	}
+}
+
+// isOn reports whether a line is run on a backend.
+func (c canaryLine) isOn(backend string) bool {
+	return c.on == "" || slices.Contains(strings.Fields(c.on), backend)
+}
+
+// written returns a line of everyCommand as it is typed.
+func (s *stage) written(line, backend string) string {
+	return strings.NewReplacer("~", s.home, "BACKEND", backend).Replace(line)
 }
 
 // wantNoValue runs a line as it should go, and with faults.

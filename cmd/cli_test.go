@@ -11,7 +11,7 @@ import (
 // A command that changes something is named here; the others have the tag, wait less, and say nothing
 // of changes.
 func TestEveryCommandIsKnownToReadOrToChange(t *testing.T) {
-	changers := strings.Fields("write delete import rekey doctor restore edit copy migrate share init tag:write tag:delete policy:check")
+	changers := strings.Fields("write delete import rekey doctor restore edit copy migrate share init tag:write tag:delete policy:check keys:grant keys:revoke keys:trust")
 	parser, err := kong.New(&CLI{})
 	if err != nil {
 		t.Fatal(err)

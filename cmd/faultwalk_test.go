@@ -203,6 +203,8 @@ func (m met) allowed() []int {
 		return []int{0, 6}
 	case f.Code == "ConditionalRequestConflict":
 		return []int{0, 6}
+	case f.Code == "PreconditionFailed" && m.at.ofKey():
+		return []int{0, 1, 4} // 1: to a read that had no condition, and of no secret
 	case f.Code == "PreconditionFailed":
 		return []int{0, 4}
 	case f.Kind == s3test.FlipBody:

@@ -148,7 +148,7 @@ func TestMaskKeepsJobControl(t *testing.T) {
 		p.types("", "Enter") // at its prompt the shell tells
 		return strings.Count(s, "[1]+  Stopped") == 2
 	})
-	p.types("fg", "Enter")
+	p.resumes()
 	p.types("a line", "Enter")
 	p.sees("got a line")
 	p.starts("coffer exec --mask api -- sh -c 'exit 7'")
@@ -182,7 +182,7 @@ func TestMaskIsStoppedAndContinuedItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.sees("Stopped")
-	p.types("fg", "Enter")
+	p.resumes()
 	p.types("echo $K | tr a-z A-Z | tr A-Z a-z", "Enter")
 	p.sees("\n***\n")
 	// A shell below it has job control of its own.

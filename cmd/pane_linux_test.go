@@ -89,6 +89,17 @@ func (p *pane) starts(line string) {
 	p.types(line+"; echo exit=$?.", "Enter")
 }
 
+// resumes types fg, and waits until the shell has left its own mode of the terminal: what is typed before has no
+// line end for the program.
+func (p *pane) resumes() {
+	p.Helper()
+	p.types("fg", "Enter")
+	p.seesWhen("shows what goes on", func(screen string) bool {
+		_, after, typed := strings.Cut(screen, "ready>fg\n")
+		return typed && strings.TrimSpace(after) != ""
+	})
+}
+
 // prompts waits for the shell's prompt, behind text.
 func (p *pane) prompts(text string) {
 	p.Helper()

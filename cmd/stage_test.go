@@ -182,6 +182,9 @@ func (p spot) String() string { return fmt.Sprintf("%s %s #%d", p.op, p.object, 
 // ofKMS reports whether KMS is asked, as by a backend that encrypts here.
 func (p spot) ofKMS() bool { return p.op == "Encrypt" || p.op == "Decrypt" }
 
+// ofKey reports whether the request is for the key of a team.
+func (p spot) ofKey() bool { return strings.HasPrefix(p.object, "__keys/") }
+
 // meets makes the request at a spot go wrong, and no other.
 func (s *stage) meets(p spot, f s3test.Fault) {
 	var seen atomic.Int64

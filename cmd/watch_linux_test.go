@@ -25,7 +25,7 @@ func TestWatchKeepsTheTerminal(t *testing.T) {
 			p.sees("\nstarted")
 			p.types("", "C-z")
 			p.sees("Stopped")
-			p.types("fg", "Enter")
+			p.resumes()
 			p.types("a line", "Enter")
 			p.sees("got a line")
 			p.types("", "C-c")

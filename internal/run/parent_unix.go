@@ -45,6 +45,7 @@ func (p *program) run(signals <-chan os.Signal) (status, error) {
 	if p.terminal != nil {
 		return p.runOnTerminal(signals)
 	}
+	defer p.restoreTerminal(term.Save(p.a.Stdin)) // of now: the child may change the settings at once
 	pid, err := p.fork(childAttributes())
 	if err != nil {
 		return 0, notExecuted(p.path, err)
@@ -53,7 +54,6 @@ func (p *program) run(signals <-chan os.Signal) (status, error) {
 	ends := make(chan syscall.WaitStatus, 1)
 	go func() { ends <- waitFor(pid, p.followStop(pid)) }()
 	kill := func(s syscall.Signal) { _ = syscall.Kill(pid, s) }
-	defer p.restoreTerminal(term.Save(p.a.Stdin))
 	for {
 		select {
 		case w := <-ends:

@@ -34,8 +34,9 @@ func newClient(url string, attempts int) *awsssm.Client {
 	})
 }
 
-// patient is a client as people have it: a busy moto drops a connection now and then.
-func patient(url string) *awsssm.Client { return newClient(url, 3) }
+// patient is a client that repeats: a busy moto drops a connection now and then, and answers 500 to a listing
+// beside a change (moto 5.2.1 walks through its parameters without a lock).
+func patient(url string) *awsssm.Client { return newClient(url, 8) }
 
 func open(t *testing.T, url string) *Store {
 	t.Helper()
