@@ -36,8 +36,7 @@ func (c *KeysRevokeCmd) Run(ctx context.Context, a *app.App) error {
 	if c.DryRun {
 		return c.plan(ctx, a, r)
 	}
-	services, err := r.Services(ctx) // before anything is changed
-	if err != nil {
+	if _, err := r.Services(ctx); err != nil { // before anything is changed
 		return err
 	}
 	t, changed, err := s.NextKey(ctx, alias, c.Member, false)
@@ -54,7 +53,11 @@ func (c *KeysRevokeCmd) Run(ctx context.Context, a *app.App) error {
 	default:
 		a.Note("%s was revoked before; what is left under the earlier keys of %s is encrypted again", c.Member, alias)
 	}
-	failures := r.Rekey(ctx, services)
+	services, err := r.Services(ctx) // again: one may have been begun under the earlier key
+	failures := []error{err}
+	if err == nil {
+		failures = r.Rekey(ctx, services)
+	}
 	if len(failures) > 0 {
 		return app.WithHint(a.Report(failures...), "what is not encrypted again can still be read with the earlier key: run the same command again")
 	}
