@@ -152,7 +152,7 @@ func TestErrorsOfTheSealer(t *testing.T) {
 		{key(bucket.ErrUnavailable), bucket.ErrUnavailable, "__keys/alias/app.age"},
 		{key(bucket.ErrNotFound), bucket.ErrRefused, "__keys/alias/app.age"},
 		{key(bucket.ErrChanged), bucket.ErrRefused, "__keys/alias/app.age"},
-		{key(bucket.ErrBusy), bucket.ErrRefused, "__keys/alias/app.age"},
+		{key(bucket.ErrBusy), bucket.ErrUnavailable, "__keys/alias/app.age"},
 		{key(bucket.ErrVoid), bucket.ErrRefused, "__keys/alias/app.age"},
 		{trust, trust, ""},
 	} {
