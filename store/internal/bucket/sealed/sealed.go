@@ -174,7 +174,7 @@ func aboutAnother(known *bucket.Error, err error) error {
 		if errors.Is(known.Err, state) {
 			other := *known
 			other.Err, other.Reason = bucket.ErrRefused, strings.TrimSpace(state.Error()+" "+known.Reason)
-			if state == bucket.ErrBusy {
+			if errors.Is(state, bucket.ErrBusy) {
 				other.Err = bucket.ErrUnavailable // it passes
 			}
 			return &other
