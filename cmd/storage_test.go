@@ -57,7 +57,7 @@ type walked struct {
 var storages = map[string]walked{
 	"s3-kms":      {sseKMS{}, 1, 1},
 	"s3-envelope": {envelope{new(sync.Map)}, 20, 5},
-	"s3-age":      {teamAge{}, 20, 1},
+	"s3-age":      {teamAge{}, 20, 3},
 }
 
 // sample is [proof.Sample] for a walk, of which make test takes one case in n on s3-kms.
