@@ -82,6 +82,10 @@ func TestATeamSharesABucketWithoutKMS(t *testing.T) {
 	if got := carol.run("list api", ""); got.exit != 5 {
 		t.Errorf("list: exit %d, %s", got.exit, got.stderr)
 	}
+	doctor := regexp.MustCompile(`coffer (keys members alias/app)`).FindStringSubmatch(carol.run("doctor api", "").stdout)
+	if doctor == nil || !strings.Contains(carol.run(doctor[1], "").stderr, "coffer "+ask[1]) {
+		t.Errorf("doctor doesn't lead to %s: %q", ask[1], doctor)
+	}
 	ann.do(ask[1]+" --name carol", "")
 	if got := carol.run("exec api -- printenv DB_URL", ""); got.exit != 0 || got.stdout != canary+"\n" {
 		t.Errorf("after the grant: exit %d, %q, %s", got.exit, got.stdout, got.stderr)

@@ -18,7 +18,7 @@ func projectHint(err error) string {
 	case errors.As(err, &key) && errors.Is(err, store.ErrNotFound):
 		return "coffer write stores a secret; coffer check lists all that is missing"
 	case errors.As(err, &key) && errors.Is(err, store.ErrDenied):
-		return "coffer policy check reader " + key.In + " shows which permission is missing"
+		return "coffer doctor " + key.In + " shows how to get access"
 	case errors.As(err, &key) && key.Fault != "":
 		return "coffer write " + key.In + " " + key.Name + " stores another value"
 	case errors.As(err, &variable):

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"errors"
 	"path"
 	"slices"
@@ -23,8 +24,9 @@ const (
 )
 
 // commands has the repair command for every check of an inspection, and for the kinds above: on S3
-// and, if it differs, on the local backend. The user replaces the words in capitals.
-var commands = [...]struct{ check, onS3, onLocal string }{
+// and, if it differs, on the local backend and where a team holds the keys. The user replaces the words in
+// capitals.
+var commands = [...]struct{ check, onS3, onLocal, ofTeam string }{
 	{check: repairable, onS3: "coffer doctor --fix {service}"},
 	{check: admin.CheckTombstone, onS3: "coffer doctor --fix {service}"}, // too new; the finding says when it can be removed
 	{check: admin.CheckLeftIndex, onS3: "coffer doctor --fix {service}"}, // once it is an hour old: until then FindingsOf leaves it out
@@ -40,24 +42,28 @@ var commands = [...]struct{ check, onS3, onLocal string }{
 	{check: admin.CheckOtherKey, onS3: "coffer rekey --same {service}{under}"},
 	{check: admin.CheckCaseTwins, onS3: "coffer delete --exact-key {service} KEY"},
 	// Only the owner can decide these. A bucket with versioning keeps a deleted object. A directory doesn't, so the file is moved.
-	{admin.CheckCorruptIndex, "aws s3api delete-object{endpoint} --bucket {bucket} --key {object} && coffer doctor --fix {service}", "mv {file} . && coffer doctor --fix {service}"},
-	{admin.CheckCorruptSecret, "aws s3api delete-object{endpoint} --bucket {bucket} --key {object} && coffer restore {service} --deleted", "mv {file} . && coffer doctor --fix {service}"},
-	{admin.CheckDisabledKey, "aws kms enable-key --key-id {key}", "install -m 600 BACKUP {keys}"},
+	{check: admin.CheckCorruptIndex, onS3: "aws s3api delete-object{endpoint} --bucket {bucket} --key {object} && coffer doctor --fix {service}", onLocal: "mv {file} . && coffer doctor --fix {service}"},
+	{check: admin.CheckCorruptSecret, onS3: "aws s3api delete-object{endpoint} --bucket {bucket} --key {object} && coffer restore {service} --deleted", onLocal: "mv {file} . && coffer doctor --fix {service}"},
+	{admin.CheckDisabledKey, "aws kms enable-key --key-id {key}", "install -m 600 BACKUP {keys}", members},
 	{check: keyPendingDelete, onS3: "aws kms cancel-key-deletion --key-id {key} && aws kms enable-key --key-id {key}"},
-	{keyUnknown, "coffer keys {service}", "chmod go-w {keys} && chmod 600 {keys}/*.age"},
-	{keyOfOtherUser, "coffer keys {service}", `sudo chown -R "$(id -u)" {keys}`},
-	{admin.CheckHidden, "coffer policy check reader {service}", "(umask 077; mkdir -p {keys}{identities})"},
-	{admin.CheckDeniedIndex, "coffer policy check reader {service}", "(umask 077; mkdir -p {keys}{identities})"},
-	{admin.CheckLostVersion, "aws s3api list-object-versions{endpoint} --bucket {bucket} --prefix {object}", "coffer write {service} {name} -"},
+	{keyUnknown, "coffer keys {service}", "chmod go-w {keys} && chmod 600 {keys}/*.age", members},
+	{keyOfOtherUser, "coffer keys {service}", `sudo chown -R "$(id -u)" {keys}`, members},
+	{admin.CheckHidden, "coffer policy check reader {service}", "(umask 077; mkdir -p {keys}{identities})", members},
+	{admin.CheckDeniedIndex, "coffer policy check reader {service}", "(umask 077; mkdir -p {keys}{identities})", members},
+	{check: admin.CheckLostVersion, onS3: "aws s3api list-object-versions{endpoint} --bucket {bucket} --prefix {object}", onLocal: "coffer write {service} {name} -"},
 	{check: admin.CheckNoAlias, onS3: "coffer read -n {service} KEY | coffer write {service} KEY -"},
-	{admin.CheckForeign, "aws s3 mv{endpoint} s3://{bucket}/{object} .", "mv {file} ."},
+	{check: admin.CheckForeign, onS3: "aws s3 mv{endpoint} s3://{bucket}/{object} .", onLocal: "mv {file} ."},
 }
+
+// members shows who can give somebody the key of an alias, or what is wrong with that key and the way out.
+const members = "coffer keys members {team}"
 
 // commandFor returns the command that repairs a finding.
 func commandFor(a *app.App, f *admin.Finding, seen *admin.Inspection) string {
 	f = repairFirst(f, seen)
 	keys := formats.ShellQuote(a.InForce.KeyDir.Value)
 	var from, key, under, identities string
+	team := f.KeyAlias // whose members can help
 	for i := range seen.Secrets {
 		if s := &seen.Secrets[i]; s.ID == f.ID {
 			from, key = s.KeyAlias, s.KeyID
@@ -70,6 +76,7 @@ func commandFor(a *app.App, f *admin.Finding, seen *admin.Inspection) string {
 		}
 		if errors.Is(x.Err, store.ErrDenied) && (f.Object == "" || x.Object == f.Object) {
 			file := index.Label(path.Base(x.Object))
+			team = cmp.Or(team, x.KeyAlias)
 			// Appended, as the file may have got another identity since.
 			identities += "; cat BACKUP/" + file + ".age >> " + keys + "/" + file + ".age"
 		}
@@ -85,8 +92,11 @@ func commandFor(a *app.App, f *admin.Finding, seen *admin.Inspection) string {
 	kind := kindOf(f, key, onLocal)
 	for i := range commands {
 		if m := &commands[i]; m.check == kind {
-			if command = m.onS3; onLocal && m.onLocal != "" {
+			switch command = m.onS3; {
+			case onLocal && m.onLocal != "":
 				command = m.onLocal
+			case a.InForce.Kind().Teams && m.ofTeam != "":
+				command = m.ofTeam
 			}
 		}
 	}
@@ -102,7 +112,7 @@ func commandFor(a *app.App, f *admin.Finding, seen *admin.Inspection) string {
 			"{service}", f.ID.Service, "{name}", f.ID.Key, "{under}", under,
 			"{bucket}", a.InForce.Bucket.Value, "{endpoint}", endpoint, "{object}", formats.ShellQuote(object),
 			"{file}", formats.ShellQuote(a.InForce.LocalFile(object)),
-			"{alias}", formats.ShellQuote(f.KeyAlias), "{from}", formats.ShellQuote(from), "{key}", formats.ShellQuote(key),
+			"{alias}", formats.ShellQuote(f.KeyAlias), "{team}", formats.ShellQuote(cmp.Or(team, a.InForce.AliasOfWrites())), "{from}", formats.ShellQuote(from), "{key}", formats.ShellQuote(key),
 			"{keys}", keys, "{identities}", identities,
 		).Replace(command)
 	}
