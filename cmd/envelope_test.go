@@ -3,7 +3,6 @@
 package cmd_test
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -90,12 +89,7 @@ func TestAPolicyOfEnvelopesAllowsNothingElse(t *testing.T) {
 }
 
 func TestPolicyCheckAsksKMSAboutEnvelopes(t *testing.T) {
-	for name, test := range map[string]struct {
-		role  string
-		setup func(*bench)
-		exit  int
-		want  verdicts // "yes" where nothing is said
-	}{
+	for name, test := range map[string]permissionTrial{
 		"a reader":                {role: "reader"},
 		"a writer":                {role: "writer"},
 		"a new team":              {role: "reader", setup: empty, want: verdicts{"s3:GetObject": "unknown", "kms:Decrypt": "unknown"}},
@@ -116,24 +110,7 @@ func TestPolicyCheckAsksKMSAboutEnvelopes(t *testing.T) {
 			if test.setup != nil {
 				test.setup(b)
 			}
-			before := len(b.bucket.Objects())
-			got := b.run("policy check --json "+test.role+" team", "")
-			var rows []struct{ Permission, Allowed, Reason string }
-			if err := json.Unmarshal([]byte(got.stdout), &rows); err != nil || got.exit != test.exit || len(rows) < 3 {
-				t.Fatalf("exit code %d, want %d, %v\n%s%s", got.exit, test.exit, err, got.stdout, got.stderr)
-			}
-			for _, r := range rows {
-				want := test.want[r.Permission]
-				if want == "" {
-					want = "yes"
-				}
-				if r.Allowed != want || (r.Reason == "") != (want == "yes") {
-					t.Errorf("%s: %s (%s), want %s", r.Permission, r.Allowed, r.Reason, want)
-				}
-			}
-			if n := len(b.bucket.Objects()); n != before {
-				t.Errorf("%d objects, before %d", n, before)
-			}
+			test.check(b)
 		})
 	}
 }

@@ -227,13 +227,40 @@ func TestOnePartOfAPolicyIsADocument(t *testing.T) {
 // verdicts are answers of policy check by permission.
 type verdicts map[string]string
 
-// permissionTrials are what a caller may do, each with the answers of policy check.
-var permissionTrials = map[string]struct {
+// permissionTrial is what a caller may do, with the answers of policy check.
+type permissionTrial struct {
 	role  string
 	setup func(*bench)
 	exit  int
 	want  verdicts // "yes" where nothing is said
-}{
+}
+
+// check runs policy check on the service team, and compares. It must leave no object.
+func (trial permissionTrial) check(b *bench) outcome {
+	b.Helper()
+	before := len(b.bucket.Objects())
+	got := b.run("policy check --json "+trial.role+" team", "")
+	var rows []struct{ Permission, Allowed, Reason string }
+	if err := json.Unmarshal([]byte(got.stdout), &rows); err != nil || got.exit != trial.exit || len(rows) < 3 {
+		b.Fatalf("exit code %d, want %d, %v\n%s%s", got.exit, trial.exit, err, got.stdout, got.stderr)
+	}
+	for _, r := range rows {
+		want, said := trial.want[r.Permission]
+		if !said {
+			want = "yes"
+		}
+		if r.Allowed != want || (r.Reason == "") != (want == "yes") {
+			b.Errorf("%s: %s (%s), want %s", r.Permission, r.Allowed, r.Reason, want)
+		}
+	}
+	if n := len(b.bucket.Objects()); n != before {
+		b.Errorf("%d objects, before %d", n, before)
+	}
+	return got
+}
+
+// permissionTrials are what a caller may do, each with the answers of policy check.
+var permissionTrials = map[string]permissionTrial{
 	"a reader":                         {role: "reader"},
 	"a writer":                         {role: "writer"},
 	"a new team":                       {role: "reader", setup: empty, want: verdicts{"s3:GetObject": "unknown", "kms:Decrypt": "unknown"}},
@@ -273,21 +300,7 @@ func TestPolicyCheckTriesEachPermission(t *testing.T) {
 				test.setup(b)
 			}
 			b.bucket.ConditionalPutsOnly(true)
-			before := len(b.bucket.Objects())
-			got := b.run("policy check --json "+test.role+" team", "")
-			var rows []struct{ Permission, On, Allowed, Reason string }
-			if err := json.Unmarshal([]byte(got.stdout), &rows); err != nil || got.exit != test.exit || len(rows) < 3 {
-				t.Fatalf("exit code %d, want %d, %v\n%s%s", got.exit, test.exit, err, got.stdout, got.stderr)
-			}
-			for _, r := range rows {
-				want := test.want[r.Permission]
-				if want == "" {
-					want = "yes"
-				}
-				if r.Allowed != want || (r.Reason == "") != (want == "yes") {
-					t.Errorf("%s: %s (%s), want %s", r.Permission, r.Allowed, r.Reason, want)
-				}
-			}
+			got := test.check(b)
 			if test.exit == 5 && !strings.Contains(got.stderr, "lacks ") {
 				t.Errorf("standard error: %s", got.stderr)
 			}
@@ -295,9 +308,6 @@ func TestPolicyCheckTriesEachPermission(t *testing.T) {
 				if strings.Contains(o.Name, "__probe") {
 					t.Errorf("%s is left", o.Name)
 				}
-			}
-			if n := len(b.bucket.Objects()); n != before {
-				t.Errorf("%d objects, before %d", n, before)
 			}
 		})
 	}

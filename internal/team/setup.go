@@ -81,7 +81,7 @@ func (u *Setup) makeKey(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t, made, err := s.Found(ctx, u.alias)
+	t, made, err := s.CreateKey(ctx, u.alias)
 	if err == nil && !made { // another has been faster
 		return fmt.Errorf("%w: %s has a key by now: %s", store.ErrConflict, u.alias, t.KeyID)
 	}

@@ -46,9 +46,9 @@ type Teams interface {
 	// TeamAliases returns the aliases that have a key object, sorted.
 	TeamAliases(ctx context.Context) ([]string, error)
 
-	// Found makes the key of an alias that has none, with the caller as its only member. If it has
+	// CreateKey makes the key of an alias that has none, with the caller as its only member. If it has
 	// one, made is false.
-	Found(ctx context.Context, alias string) (team Team, made bool, err error)
+	CreateKey(ctx context.Context, alias string) (team Team, made bool, err error)
 
 	// Grant makes someone a member. It changes one object, however many secrets there are. Errors:
 	// [store.ErrInvalid] for the recipient or the name, [store.ErrConflict] if another member has the name or the

@@ -46,14 +46,6 @@ func newServer(t *testing.T, o s3test.Options) (*s3test.Server, awsconf.Config) 
 	return server, config(t, server.URL, dev)
 }
 
-// A deleted secret leaves a tombstone where deletes have no condition.
-func tombstones() map[string]string {
-	return map[string]string{
-		"services have a prefix":           "a deleted secret leaves a tombstone, which a listing cannot tell from a secret",
-		"a deleted secret has no revision": "a deleted secret leaves a tombstone, which has another revision",
-	}
-}
-
 func TestConformance(t *testing.T) {
 	for name, c := range map[string]struct {
 		server s3test.Options
@@ -61,7 +53,7 @@ func TestConformance(t *testing.T) {
 	}{
 		"as AWS":       {},
 		"pages of two": {server: s3test.Options{PageSize: 2}},
-		"as MinIO":     {server: s3test.Options{Quirks: s3test.MinIO()}, skips: tombstones()},
+		"as MinIO":     {server: s3test.Options{Quirks: s3test.MinIO()}, skips: storetest.Tombstones()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, cfg := newServer(t, c.server)

@@ -18,7 +18,7 @@ func TestConformanceOnMinIO(t *testing.T) {
 	cfg := serverstest.Config(t, m.URL, serverstest.Root())
 	storetest.Run(t, func(t *testing.T) store.Store {
 		return open(t, cfg, coffers3.Options{Bucket: bucket})
-	}, storetest.Capabilities{Skips: tombstones()})
+	}, storetest.Capabilities{Skips: storetest.Tombstones()})
 }
 
 func TestStoreThatDoesNotEncryptIsRefusedOnVersitygw(t *testing.T) {

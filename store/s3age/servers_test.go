@@ -25,8 +25,5 @@ func conforms(t *testing.T, url, bucket string) {
 	ann := newPerson(t, "ann")
 	ann.o.Bucket = bucket
 	cfg := serverstest.Config(t, url, serverstest.Root())
-	storetest.Run(t, func(t *testing.T) store.Store { return ann.open(t, cfg) }, storetest.Capabilities{Skips: map[string]string{
-		"services have a prefix":           "a deleted secret leaves a tombstone, which a listing cannot tell from a secret",
-		"a deleted secret has no revision": "a deleted secret leaves a tombstone, which has another revision",
-	}})
+	storetest.Run(t, func(t *testing.T) store.Store { return ann.open(t, cfg) }, storetest.Capabilities{Skips: storetest.Tombstones()})
 }

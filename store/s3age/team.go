@@ -113,17 +113,17 @@ func (t *team) TeamAliases(ctx context.Context) ([]string, error) {
 	return aliases, fail(err)
 }
 
-// Found implements [admin.Teams].
-func (t *team) Found(ctx context.Context, alias string) (admin.Team, bool, error) {
+// CreateKey implements [admin.Teams].
+func (t *team) CreateKey(ctx context.Context, alias string) (admin.Team, bool, error) {
 	members, err := t.self(ctx)
 	if err != nil {
 		return admin.Team{}, false, err
 	}
-	found, made, err := t.keys.Create(ctx, alias, members)
+	created, made, err := t.keys.Create(ctx, alias, members)
 	if err != nil {
 		return admin.Team{}, false, fail(err)
 	}
-	return t.describe(found), made, nil
+	return t.describe(created), made, nil
 }
 
 // Grant implements [admin.Teams].

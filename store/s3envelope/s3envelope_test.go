@@ -74,17 +74,13 @@ func write(t *testing.T, s store.Store, service, key, value string) {
 
 // The servers have no KMS, but for the first: the keys are on another server.
 func TestConformance(t *testing.T) {
-	tombstones := map[string]string{ // where deletes have no condition
-		"services have a prefix":           "a deleted secret leaves a tombstone, which a listing cannot tell from a secret",
-		"a deleted secret has no revision": "a deleted secret leaves a tombstone, which has another revision",
-	}
 	for name, c := range map[string]struct {
 		server s3test.Options
 		skips  map[string]string
 	}{
 		"as AWS":       {},
-		"as MinIO":     {server: s3test.Options{Quirks: s3test.MinIO()}, skips: tombstones},
-		"as versitygw": {server: s3test.Options{Quirks: s3test.Versitygw()}, skips: tombstones},
+		"as MinIO":     {server: s3test.Options{Quirks: s3test.MinIO()}, skips: storetest.Tombstones()},
+		"as versitygw": {server: s3test.Options{Quirks: s3test.Versitygw()}, skips: storetest.Tombstones()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			kms := ""

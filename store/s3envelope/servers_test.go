@@ -32,8 +32,5 @@ func conforms(t *testing.T, url, bucket string) {
 	cfg := config(t, url, keys.URL, root)
 	storetest.Run(t, func(t *testing.T) store.Store {
 		return open(t, cfg, s3envelope.Options{Bucket: bucket, KeyAlias: "alias/app"})
-	}, storetest.Capabilities{Skips: map[string]string{
-		"services have a prefix":           "a deleted secret leaves a tombstone, which a listing cannot tell from a secret",
-		"a deleted secret has no revision": "a deleted secret leaves a tombstone, which has another revision",
-	}})
+	}, storetest.Capabilities{Skips: storetest.Tombstones()})
 }

@@ -49,14 +49,6 @@ func newServer(t *testing.T, o s3test.Options) (*s3test.Server, awsconf.Config) 
 	return server, config(t, server.URL, dev)
 }
 
-// A deleted secret leaves a tombstone where deletes have no condition.
-func tombstones() map[string]string {
-	return map[string]string{
-		"services have a prefix":           "a deleted secret leaves a tombstone, which a listing cannot tell from a secret",
-		"a deleted secret has no revision": "a deleted secret leaves a tombstone, which has another revision",
-	}
-}
-
 func TestConformance(t *testing.T) {
 	for name, c := range map[string]struct {
 		server    s3test.Options
@@ -65,10 +57,10 @@ func TestConformance(t *testing.T) {
 	}{
 		"as AWS":       {},
 		"pages of two": {server: s3test.Options{PageSize: 2}},
-		"as MinIO":     {server: s3test.Options{Quirks: s3test.MinIO()}, skips: tombstones()},
-		"as Ceph":      {server: s3test.Options{Quirks: s3test.Ceph()}, skips: tombstones()},
+		"as MinIO":     {server: s3test.Options{Quirks: s3test.MinIO()}, skips: storetest.Tombstones()},
+		"as Ceph":      {server: s3test.Options{Quirks: s3test.Ceph()}, skips: storetest.Tombstones()},
 		"as SeaweedFS": {server: s3test.Options{Quirks: s3test.SeaweedFS()}},
-		"as versitygw": {server: s3test.Options{Quirks: s3test.Versitygw()}, skips: tombstones(), unsealing: true},
+		"as versitygw": {server: s3test.Options{Quirks: s3test.Versitygw()}, skips: storetest.Tombstones(), unsealing: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, cfg := newServer(t, c.server)

@@ -99,7 +99,7 @@ func TestConformanceOnMinIO(t *testing.T) {
 	cfg := serverstest.Config(t, m.URL, m.Session(t, all(bucket)))
 	storetest.Run(t, func(t *testing.T) store.Store {
 		return open(t, cfg, s3kms.Options{Bucket: bucket, KeyAlias: app})
-	}, storetest.Capabilities{Skips: tombstones()})
+	}, storetest.Capabilities{Skips: storetest.Tombstones()})
 }
 
 func TestConformanceOnVersitygw(t *testing.T) {
@@ -113,7 +113,7 @@ func TestConformanceOnVersitygw(t *testing.T) {
 			cfg := serverstest.Config(t, v.URL, v.User(t, all(bucket)))
 			storetest.Run(t, func(t *testing.T) store.Store {
 				return open(t, cfg, s3kms.Options{Bucket: bucket, KeyAlias: "alias/app", AllowUnencrypted: true})
-			}, storetest.Capabilities{Skips: tombstones()})
+			}, storetest.Capabilities{Skips: storetest.Tombstones()})
 		})
 	}
 }

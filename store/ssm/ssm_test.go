@@ -68,9 +68,27 @@ func put(t *testing.T, url, name, value, description string) {
 	if description != "" {
 		in.Description = aws.String(description)
 	}
-	if _, err := patient(url).PutParameter(t.Context(), in); err != nil {
+	// A busy moto can lose its answer to a put that it has made: made again, there would be two versions.
+	before := newest(t, url, name)
+	for range 8 {
+		if _, err := newClient(url, 1).PutParameter(t.Context(), in); err == nil || newest(t, url, name) > before {
+			return
+		}
+	}
+	t.Fatalf("%s can't be put", name)
+}
+
+// newest returns the number of Parameter Store's newest version; 0 if there is none.
+func newest(t *testing.T, url, name string) int64 {
+	t.Helper()
+	out, err := patient(url).GetParameter(t.Context(), &awsssm.GetParameterInput{Name: aws.String(name)})
+	if missing := (*types.ParameterNotFound)(nil); errors.As(err, &missing) {
+		return 0
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
+	return out.Parameter.Version
 }
 
 // proxy stands before moto and lets a test answer requests itself. A hook that returns

@@ -30,6 +30,15 @@ type Capabilities struct {
 	Plant func(t *testing.T, s store.Store, id store.ID, value string)
 }
 
+// Tombstones returns the Skips of a store on a storage without conditional deletes: a deleted secret leaves a
+// tombstone.
+func Tombstones() map[string]string {
+	return map[string]string{
+		"services have a prefix":           "a deleted secret leaves a tombstone, which a listing cannot tell from a secret",
+		"a deleted secret has no revision": "a deleted secret leaves a tombstone, which has another revision",
+	}
+}
+
 // Run tests a store against its interface. Each subtest calls open and uses its own services, whose
 // names begin with "st-", so open may return the same storage each time.
 func Run(t *testing.T, open func(t *testing.T) store.Store, caps Capabilities) {

@@ -32,10 +32,7 @@ func TestStore(t *testing.T) {
 			t.Run(name+" "+alias, func(t *testing.T) {
 				caps := storetest.Capabilities{}
 				if o.NoConditionalDelete {
-					caps.Skips = map[string]string{
-						"services have a prefix":           "a deleted secret leaves a tombstone, which a listing cannot tell from a secret",
-						"a deleted secret has no revision": "a deleted secret leaves a tombstone, which has another revision",
-					}
+					caps.Skips = storetest.Tombstones()
 				}
 				storetest.Run(t, func(*testing.T) store.Store { return open(membucket.New(o), alias) }, caps)
 			})

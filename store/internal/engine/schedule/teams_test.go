@@ -56,7 +56,7 @@ func keysOfTeams() []scenario {
 			tasks: []task{ann.uses(), ann.uses()},
 		},
 		{
-			name: "first use of two people", before: empty, lost: 1, promise: oneFounds(ann, bob),
+			name: "first use of two people", before: empty, lost: 1, promise: oneMakesTheKey(ann, bob),
 			tasks: []task{ann.uses(), bob.uses()},
 		},
 		{
@@ -228,8 +228,8 @@ func (p *person) has(keys int, members ...string) func(context.Context, *world) 
 	}
 }
 
-// oneFounds promises that one of two has made the key, and that the other is told so.
-func oneFounds(people ...*person) func(context.Context, *world) []string {
+// oneMakesTheKey checks that one of two has made the key, and that the other is told so.
+func oneMakesTheKey(people ...*person) func(context.Context, *world) []string {
 	return func(ctx context.Context, w *world) (broken []string) {
 		founders := 0
 		for i, p := range people {
