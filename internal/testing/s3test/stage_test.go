@@ -1,7 +1,9 @@
 package s3test_test
 
 import (
+	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,6 +21,30 @@ func TestRestoredObjectsKeepTheirETags(t *testing.T) {
 	b.Restore(all)
 	if now := b.Objects(); len(now) != 1 || now[0].ETag != planted.ETag || string(now[0].Body) != "one" {
 		t.Errorf("%d objects, the first with %q", len(now), now[0].Body)
+	}
+}
+
+// TestDrainWaitsForThoseWhoWereNotAcceptedYet: a client that has sent its request and is gone may be one
+// that the server has not accepted so far.
+func TestDrainWaitsForThoseWhoWereNotAcceptedYet(t *testing.T) {
+	srv := s3test.New(s3test.Options{})
+	t.Cleanup(srv.Close)
+	const clients = 200
+	for range clients {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(srv.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Write([]byte("GET /b/x HTTP/1.1\r\nHost: b\r\n\r\n")); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	srv.Drain()
+	if n := len(srv.Log()); n != clients {
+		t.Errorf("%d of %d requests were applied", n, clients)
 	}
 }
 
