@@ -22,10 +22,10 @@ func TestWatchKeepsTheTerminal(t *testing.T) {
 			p.types("", "C-c")
 			p.prompts("^C")
 
-			p.starts(watch + "api -- sh -c 'trap \"exit 3\" INT; echo started; read a; echo got $a; read b'")
+			p.starts(watch + "api -- sh -c 'trap \"exit 3\" INT; echo started; read a; echo got $a; while :; do sleep 0.1; done'")
 			p.sees("\nstarted")
 			p.types("", "C-z")
-			p.sees("Stopped")
+			p.sees("]+  Stopped")
 			p.resumes()
 			p.types("a line", "Enter")
 			p.sees("got a line")
