@@ -73,13 +73,13 @@ age: ## age and npm's age-encryption, which open what is stored without coffer
 		cd "$(age)" && npm ci --ignore-scripts --no-audit --no-fund --loglevel error; } || \
 		echo "age could not be installed: its tests say so and are skipped, or fail where CI is set"
 
-test: moto readers inspector age ## every test, once (4 minutes); lists what was skipped, and what installs it
+test: moto readers inspector age ## every test, once (7 minutes); lists what was skipped, and what installs it
 	@go run ./internal/testing/gotest -timeout 20m -parallel 8 ./...
 
 # What make test does a sample of, in full, and what needs more than it does.
 PROOFS := walk schedules fuzz test-servers race
 
-prove: $(PROOFS) ## all that is too long for make test: walks, schedules, fuzzing, other servers, the race detector (40 minutes; FUZZTIME=10s makes it 25)
+prove: $(PROOFS) ## all that is too long for make test: walks, schedules, fuzzing, other servers, the race detector (55 minutes; FUZZTIME=10s makes it 40)
 
 proofs:
 	@echo $(PROOFS)
@@ -98,7 +98,7 @@ schedules: ## the order of requests of several clients: each of two, many of thr
 
 of_servers := On(MinIO|Versitygw|EachServer)
 
-test-servers: $(minio) $(versitygw) $(gofakes3) $(rclone) moto ## the tests on MinIO, versitygw, gofakes3 and rclone, which it builds once (5 minutes)
+test-servers: $(minio) $(versitygw) $(gofakes3) $(rclone) moto ## the tests on MinIO, versitygw, gofakes3 and rclone, which it builds once (3 minutes, and 5 to build them)
 	packages=$$(.ci/packages '$(of_servers)' ./store) && \
 		COFFER_TEST_TOOLS=$(TOOLS) go test -count 1 -tags servers -run '$(of_servers)' -timeout 20m $$packages ./cmd
 
