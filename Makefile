@@ -90,7 +90,7 @@ walks = packages=$$(.ci/packages '$(1)' $(2:/...=)) && COFFER_PROVE=1 go test -c
 walk: SHELL := bash -o pipefail
 walk: moto ## each command x request x fault, by the engine and by the program; killed, interrupted, expired (10 minutes)
 	$(call walks,FaultWalk|TwoFaults|UnderFaults|WithTheProgramsClient,./store/...)
-	$(call walks,FaultWalk|Killed|Interrupted|Expires|Clock|NoCommandTells|SurvivesEach|LostAnswer|CannotBeTold|CutOff|Wire$$,./cmd)
+	$(call walks,FaultWalk|Killed|Interrupted|Expires|Clock|NoCommandTells|SurvivesEach|LostAnswer|CannotBeTold|CutOff|EachPair|Wire$$,./cmd)
 	$(call walks,HoweverItIsSplit,./internal/mask)
 
 schedules: ## the order of requests of several clients: each of two, many of three

@@ -102,7 +102,12 @@ func TestTheCacheOfADeletedServiceIsDeleted(t *testing.T) {
 
 func TestTheOwnersRuleIsObeyed(t *testing.T) {
 	t.Parallel()
-	b := newOffline(t, s3test.Options{})
+	theOwnersRule(t, newOffline(t, s3test.Options{}))
+}
+
+// theOwnersRule has the owners of two aliases forbid to keep what is under them.
+func theOwnersRule(t *testing.T, b *offlineBench) {
+	t.Helper()
 	b.do("keys team --no-cache alias/ops", "")
 	b.wantRun(0, runCached, valuesOfTeam, "1 secret of team not cached: the owner of alias/ops forbids it")
 	b.wantFiles(1)

@@ -28,7 +28,12 @@ var valuesOfTeam = canary + "-url-2\n" + canary + "-keep\n" + canary + "-pager\n
 
 func newOffline(t *testing.T, o s3test.Options) *offlineBench {
 	t.Helper()
-	b := &offlineBench{stage: newStage(t, o), now: time.Now().Truncate(time.Second)}
+	return newOfflineOn(t, sseKMS{}, o)
+}
+
+func newOfflineOn(t *testing.T, on storage, o s3test.Options) *offlineBench {
+	t.Helper()
+	b := &offlineBench{stage: stageOn(t, on, o), now: time.Now().Truncate(time.Second)}
 	b.env = append(b.env, "COFFER_RETRIES=1")
 	b.wantRun(0, runCached, valuesOfTeam)
 	b.wantFiles(1)

@@ -3,8 +3,11 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +15,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/internal/offline"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/s3age"
 )
 
 // CacheFlags are the flags of commands that can use the secrets of an earlier run.
@@ -113,8 +117,12 @@ type cachedPlace struct {
 	name          string // of the store, for a person
 }
 
+// errNoReader means that nothing can be told of who reads.
+var errNoReader = errors.New("no identity of the reader")
+
 // cachedPlace describes the store and the reader with everything that is known without a request and tells
-// two of them apart: what was read from one store or by one reader is never given to another.
+// two of them apart: what was read from one store or by one reader is never given to another. With keys of teams a
+// reader has an age identity too; the error is [errNoReader] if it can't be read.
 func (a *App) cachedPlace(ctx context.Context) (*cachedPlace, error) {
 	files, err := a.OpenCache()
 	if err != nil {
@@ -134,12 +142,27 @@ func (a *App) cachedPlace(ctx context.Context) (*cachedPlace, error) {
 		s.Kind().String(), s.Bucket.Value, cfg.Region, awsconf.PlaceOf(ctx, cfg, s.Kind().Service).URL,
 		s.ExpectedBucketOwner.Value, strings.Join(s.PinnedARNs(), " "), strconv.FormatBool(s.File.AllowUnencrypted),
 	}
+	if s.Kind().Sealed && s.Kind().KMS {
+		where = append(where, awsconf.PlaceOf(ctx, cfg, "KMS").URL)
+	}
+	if s.Kind().Teams {
+		for _, alias := range slices.Sorted(maps.Keys(s.File.KeyIDs)) {
+			where = append(where, alias+" "+s.File.KeyIDs[alias])
+		}
+	}
 	described, err := json.Marshal(where)
 	if err != nil {
 		return nil, err
 	}
 	p := &cachedPlace{files: files, store: string(described), name: Place{Settings: s}.String()}
 	p.reader, p.session = awsconf.Reader(cfg)
+	if s.Kind().Teams {
+		identity, err := s3age.Options{Identity: s.AgeIdentity, IdentityFile: s.IdentityFile()}.Fingerprint()
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errNoReader, err)
+		}
+		p.reader += "\nidentity=" + identity
+	}
 	return p, nil
 }
 

@@ -24,9 +24,17 @@ func Unreached(err error) bool {
 	case errors.As(err, &ended):
 		return true
 	case errors.As(err, &refused):
-		return notReached(refused) || errors.Is(refused, store.ErrUnavailable) && (refused.Status == 0 || refused.Status >= 500 || refused.Status == 408 || refused.Status == 429)
+		return notReached(refused) || errors.Is(refused, store.ErrUnavailable) && passes(refused)
 	}
 	return errors.Is(err, context.DeadlineExceeded)
+}
+
+// passes reports whether there was no answer, or one that says nothing but that the service can't answer now. What
+// throttles says so with status 400, as all services do whose API is AWS's JSON.
+func passes(e *store.StorageError) bool {
+	code := strings.TrimPrefix(e.Code, "KMS.")
+	return e.Status == 0 || e.Status >= 500 || e.Status == 408 || e.Status == 429 || strings.HasPrefix(code, "Throttl") ||
+		slices.Contains([]string{"RequestLimitExceeded", "LimitExceededException", "RequestTimeout"}, code)
 }
 
 // refused reports whether an error is that the caller has no access any more: a denial, credentials that

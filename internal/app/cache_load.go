@@ -47,6 +47,9 @@ func (a *App) UseCache(f CacheFlags) error {
 // loadCached is [App.LoadReadable] with the cache.
 func (a *App) loadCached(ctx context.Context, services []string, allowEmpty bool) ([]store.Contents, []error, error) {
 	place, err := a.cachedPlace(ctx)
+	if errors.Is(err, errNoReader) { // who has no copies, and gets the error if anything is to be opened
+		return a.loadStored(ctx, services, allowEmpty)
+	}
 	if err != nil {
 		return nil, nil, err
 	}

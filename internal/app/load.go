@@ -18,6 +18,11 @@ func (a *App) LoadReadable(ctx context.Context, services []string, allowEmpty bo
 	if a.cacheTime > 0 {
 		return a.loadCached(ctx, services, allowEmpty)
 	}
+	return a.loadStored(ctx, services, allowEmpty)
+}
+
+// loadStored is [App.LoadReadable] without the cache.
+func (a *App) loadStored(ctx context.Context, services []string, allowEmpty bool) ([]store.Contents, []error, error) {
 	s, err := a.Open(ctx)
 	if err != nil {
 		a.obeyAll(ctx, services, err)

@@ -164,6 +164,12 @@ func vouch(object string, s bucket.Seal) error {
 	return nil
 }
 
+// Fingerprint tells the caller's identities apart from any others. It asks nobody, and makes no request. Nothing of a
+// key follows from it. The error is that of opening something without them.
+func (o Options) Fingerprint() (string, error) {
+	return agekeys.Fingerprint(agekeys.Options{Text: o.Identity, File: o.IdentityFile})
+}
+
 // CreateIdentity makes an identity file with a new post-quantum identity, and returns its recipient. Only the
 // caller can read the file. It never replaces one: the error is [os.ErrExist].
 func CreateIdentity(path string, now time.Time) (recipient string, err error) {

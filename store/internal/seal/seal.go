@@ -49,6 +49,7 @@ type Preparer interface {
 type Fault struct {
 	Err    error  // a sentinel of package bucket
 	Code   string // a code of package store, or of the service that holds the key; may be ""
+	Status int    // the HTTP status of the service that holds the key, if it refuses; 0 if it didn't answer, or there is none
 	Reason string // names the key and what is wrong with it; may be ""
 }
 

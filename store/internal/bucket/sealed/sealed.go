@@ -160,7 +160,7 @@ func Error(op, name string, err error) error {
 	case errors.As(err, &known):
 		return aboutAnother(known, err)
 	case errors.As(err, &fault):
-		return &bucket.Error{Op: op, Name: name, Code: fault.Code, Reason: fault.Reason, Err: fault.Err}
+		return &bucket.Error{Op: op, Name: name, Code: fault.Code, Status: fault.Status, Reason: fault.Reason, Err: fault.Err}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return &bucket.Error{Op: op, Name: name, Err: err}
 	}

@@ -333,3 +333,30 @@ func TestCreateMakesAHybridIdentityThatOnlyItsOwnerCanReadAndNeverReplacesOne(t 
 		t.Errorf("it was changed, %v, or another file is left: %v", err, entries)
 	}
 }
+
+// A fingerprint is told without a passphrase: who can't be asked has one too.
+func TestAFingerprintIsOfTheIdentitiesAndAsksNobody(t *testing.T) {
+	id, err := age.GenerateHybridIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	locked, _ := protect(t, id.String(), "open sesame")
+	found := map[string]string{}
+	for name, o := range map[string]agekeys.Options{
+		"text": {Text: id.String()}, "file": {File: privateFile(t, id.String()+"\n")}, "locked": {File: privateFile(t, locked)},
+	} {
+		f, err := agekeys.Fingerprint(o)
+		if err != nil || strings.Contains(id.String(), strings.ToUpper(f)) {
+			t.Errorf("%s: %q, %v", name, f, err)
+		}
+		found[name] = f
+	}
+	if found["text"] != found["file"] || found["text"] == found["locked"] {
+		t.Errorf("%q", found)
+	}
+	for _, o := range []agekeys.Options{{}, {File: filepath.Join(t.TempDir(), "none")}} {
+		if f, err := agekeys.Fingerprint(o); !errors.Is(err, agekeys.ErrNoIdentity) || f != "" {
+			t.Errorf("%q, %v; want that there is none", f, err)
+		}
+	}
+}

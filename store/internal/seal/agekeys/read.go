@@ -2,6 +2,8 @@ package agekeys
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -50,6 +52,26 @@ func readPrivate(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%w: the identity: %w", store.ErrConfiguration, err)
 	}
 	return text, nil
+}
+
+// Fingerprint tells the identities of o apart from any others, without asking anybody. Nothing of a key follows
+// from it. An identity file that is encrypted anew has another fingerprint. Errors are those of
+// [Keyring.Identities] about the file.
+func Fingerprint(o Options) (string, error) {
+	text := []byte(o.Text)
+	var err error
+	switch {
+	case o.Text != "":
+	case o.File == "":
+		err = ErrNoIdentity
+	default:
+		text, err = readPrivate(o.File)
+	}
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(append([]byte("coffer age identities\n"), bytes.TrimSpace(text)...))
+	return hex.EncodeToString(sum[:16]), nil
 }
 
 func notIdentities(from string) error {

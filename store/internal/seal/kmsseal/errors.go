@@ -38,6 +38,9 @@ func (s *Sealer) fail(ctx context.Context, doing string, err error) error {
 		return seal.Fault{Err: bucket.ErrUnavailable, Reason: doing + ": " + awsconf.Said(err)}
 	}
 	f := seal.Fault{Err: ofStatus(status(err)), Reason: doing + ": " + awsconf.Said(err)}
+	if status(err) >= http.StatusMultipleChoices {
+		f.Status = status(err)
+	}
 	if errors.As(err, &api) && api.ErrorCode() != "UnknownError" {
 		f.Code, f.Err = "KMS."+api.ErrorCode(), ofCode(api.ErrorCode(), status(err))
 		if text := api.ErrorMessage(); text != "" {
