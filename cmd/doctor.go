@@ -63,18 +63,34 @@ func (c *DoctorCmd) Run(ctx context.Context, a *app.App) error {
 			found = append(found, doctor.Server(ctx, s, site.ProbedService(services))...)
 		}
 	}
-	all, failed, err := doctor.Examine(ctx, a, s, services, len(c.Services) > 0, c.Fix)
+	all, failed, err := c.examine(ctx, a, s, services, &found)
 	if err != nil {
 		return err
-	}
-	for _, seen := range all {
-		found = append(found, doctor.FindingsOf(a, seen, doctor.TombstonesRemain(ctx, s, a))...)
 	}
 	if len(all) == 0 && len(failed) > 0 && len(found) == 0 {
 		return a.Report(failed...)
 	}
 	open := printFindings(a, found)
 	return cmp.Or(a.Report(failed...), open)
+}
+
+// examine adds the findings about services and the keys of teams. failed has the errors of services that can't be
+// inspected, and those about keys that can't be trusted.
+func (c *DoctorCmd) examine(ctx context.Context, a *app.App, s store.Store, services []string, found *[]site.Finding) (all []doctor.Inspected, failed []error, err error) {
+	typed := len(c.Services) > 0
+	all, failed, err = doctor.Examine(ctx, a, s, services, typed, c.Fix)
+	if err != nil {
+		return nil, nil, err
+	}
+	keys, doubts, err := doctor.Keys(ctx, a, s, all, typed)
+	if err != nil {
+		return nil, nil, err
+	}
+	*found = append(*found, keys...)
+	for _, seen := range all {
+		*found = append(*found, doctor.FindingsOf(a, seen, doctor.TombstonesRemain(ctx, s, a))...)
+	}
+	return all, append(failed, doubts...), nil
 }
 
 // printFindings prints what was repaired, then the other findings. Its error is the exit code.
@@ -106,7 +122,7 @@ func printFindings(a *app.App, found []site.Finding) error {
 	case len(open) == 0:
 		a.NoteDone("no%s problems found", map[bool]string{true: " other"}[len(found) > 0])
 	case style.Terminal:
-		err = a.Print(doctor.Blocks(style, open))
+		err = a.Print(doctor.Blocks(style, a.InForce.Kind(), open))
 	default:
 		err = t.Print()
 	}

@@ -43,6 +43,9 @@ func (w *whoamiJSON) askTeams(ctx context.Context, a *app.App, s *app.Settings) 
 			row.Key, row.State = untrusted.KeyID, "not trusted"
 		case errors.Is(err, store.ErrDenied), app.IsNoIdentity(err):
 			row.State = "not a member"
+		case errors.Is(err, store.ErrCorrupt):
+			row.State = "damaged"
+			a.Note("%s; coffer doctor shows the way out", app.Sentence(err))
 		default:
 			return err
 		}

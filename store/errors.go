@@ -128,9 +128,10 @@ const CodeCopied = "Copied"
 
 // The codes of a [*StorageError] of a store whose alias keys belong to teams.
 const (
-	CodeNotMember   = "NotMember"   // no age identity of the caller opens the key of the alias
-	CodeNoTeamKey   = "NoTeamKey"   // the alias has never had a key
-	CodeLostTeamKey = "LostTeamKey" // the alias has had a key, and its key object is missing
+	CodeNotMember      = "NotMember"      // no age identity of the caller opens the key of the alias
+	CodeNoTeamKey      = "NoTeamKey"      // the alias has never had a key
+	CodeLostTeamKey    = "LostTeamKey"    // the alias has had a key, and its key object is missing
+	CodeDamagedTeamKey = "DamagedTeamKey" // the key object of the alias is not a valid one
 )
 
 // StorageError is an error answer of the storage. Kind is a sentinel of this package.

@@ -133,6 +133,9 @@ func Backends() []string { return BackendsThat(func(Backend) bool { return true 
 // the index of the alias. What is in a directory of this machine isn't cached.
 func (b Backend) CacheRules() bool { return b.Keys && b.Index && !b.Directory }
 
+// Chamber reports whether chamber can read and write what is stored: nothing is encrypted before that.
+func (b Backend) Chamber() bool { return b.Service != "" && !b.Sealed }
+
 // String returns the name, for messages. To decide something, use the other fields of the row.
 func (b Backend) String() string { return b.name }
 

@@ -163,6 +163,9 @@ func (f *FileConfig) useContext(name Setting) error {
 	return nil
 }
 
+// Path returns where the file is; "" if there is no place for it.
+func (f *FileConfig) Path() string { return f.path }
+
 // from returns where a setting was set: the file, with the context if it is the context's. The
 // argument is a pointer to the field.
 func (f *FileConfig) from(setting any) string {

@@ -272,7 +272,8 @@ func isStopped(err error) bool {
 // isOwnCode reports whether a code is ours: the reason beside it says it all.
 func isOwnCode(code string) bool {
 	switch code {
-	case store.CodeFile, store.CodeNoIdentity, store.CodeCopied, store.CodeNotMember, store.CodeNoTeamKey, store.CodeLostTeamKey:
+	case store.CodeFile, store.CodeNoIdentity, store.CodeCopied, store.CodeNotMember, store.CodeNoTeamKey, store.CodeLostTeamKey,
+		store.CodeDamagedTeamKey:
 		return true
 	}
 	return false

@@ -314,6 +314,9 @@ func (e *unreadableError) hint() string {
 		if strings.HasPrefix(d.Reason, "no identity in ") {
 			return lostIdentity
 		}
+		if strings.HasPrefix(d.Reason, "__keys/") { // the key object is missing
+			return "coffer doctor " + e.contents.Service + " shows what is wrong with the key, and the way out"
+		}
 	}
 	return "coffer policy check reader " + e.contents.Service + " shows which permission is missing"
 }

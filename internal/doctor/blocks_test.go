@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/internal/site"
 	"github.com/coffer-secrets/coffer/store/admin"
@@ -59,15 +60,20 @@ func TestEachCheckOfDoctorSaysWhyItMatters(t *testing.T) {
 	if len(all) < 30 {
 		t.Fatalf("only %d checks found: %v", len(all), all)
 	}
-	of := map[string]string{}
-	for _, check := range all {
-		why := reasonOf(check)
-		if why == "" {
-			t.Errorf("%s has no reason", check)
-		} else if other := of[why]; other != "" {
-			t.Errorf("%s and %s have the same reason", check, other)
+	for _, kind := range app.BackendRows() {
+		of := map[string]string{}
+		for _, check := range all {
+			why := reasonOf(kind, check)
+			if why == "" {
+				t.Errorf("%s has no reason", check)
+			} else if other := of[why]; other != "" {
+				t.Errorf("%s: %s and %s have the same reason", kind, check, other)
+			}
+			of[why] = check
+			if strings.Contains(why, "chamber") && !kind.Chamber() {
+				t.Errorf("%s: chamber reads nothing there: %s", kind, why)
+			}
 		}
-		of[why] = check
 	}
 	if len(reasons) != len(all) {
 		t.Errorf("%d reasons for %d checks", len(reasons), len(all))
@@ -77,11 +83,11 @@ func TestEachCheckOfDoctorSaysWhyItMatters(t *testing.T) {
 // What is as it should be has no reason to worry, and nothing to repair.
 func TestWhatIsFineHasNoReasonAndNoFix(t *testing.T) {
 	found := []site.Finding{{Severity: admin.Remark, Check: admin.CheckPermission, About: "api", Text: "you have s3:GetObject", Fine: true}}
-	if got, want := Blocks(render.Style{}, found), "note: api (permission)\n  What: you have s3:GetObject\n"; got != want {
+	if got, want := Blocks(render.Style{}, app.Backend{}, found), "note: api (permission)\n  What: you have s3:GetObject\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	found[0].Fine = false
-	if got := Blocks(render.Style{}, found); !strings.Contains(got, "Why:") {
+	if got := Blocks(render.Style{}, app.Backend{}, found); !strings.Contains(got, "Why:") {
 		t.Errorf("%q has no reason", got)
 	}
 }

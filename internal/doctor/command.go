@@ -103,14 +103,10 @@ func commandFor(a *app.App, f *admin.Finding, seen *admin.Inspection) string {
 	if identities == "" {
 		identities = "; cat BACKUP >> " + keys + "/NAME.age"
 	}
-	endpoint := "" // which aws doesn't know from its own variables
-	if u := a.InForce.EndpointURL.Value; u != "" {
-		endpoint = " --endpoint-url " + formats.ShellQuote(u)
-	}
 	for _, object := range objects {
 		all += " && " + strings.NewReplacer(
 			"{service}", f.ID.Service, "{name}", f.ID.Key, "{under}", under,
-			"{bucket}", a.InForce.Bucket.Value, "{endpoint}", endpoint, "{object}", formats.ShellQuote(object),
+			"{bucket}", a.InForce.Bucket.Value, "{endpoint}", endpointFlag(a), "{object}", formats.ShellQuote(object),
 			"{file}", formats.ShellQuote(a.InForce.LocalFile(object)),
 			"{alias}", formats.ShellQuote(f.KeyAlias), "{team}", formats.ShellQuote(cmp.Or(team, a.InForce.AliasOfWrites())), "{from}", formats.ShellQuote(from), "{key}", formats.ShellQuote(key),
 			"{keys}", keys, "{identities}", identities,

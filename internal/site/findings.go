@@ -84,8 +84,13 @@ func ProbedService(services []string) string {
 	return "coffer-doctor-check"
 }
 
-// initCommand creates what is missing, but no policy that stops chamber from writing.
-const initCommand = "coffer init --allow-unconditional"
+// initCommand creates what is missing, but no policy that stops chamber from writing where it can.
+func (s *Site) initCommand() string {
+	if s.sealed {
+		return "coffer init"
+	}
+	return "coffer init --allow-unconditional"
+}
 
 // ignoresPuts reports whether the server is known to ignore conditional puts.
 func ignoresPuts(ctx context.Context, s store.Store) bool {
@@ -130,7 +135,7 @@ func (s *Site) settingFindings(ctx context.Context, setting BucketSetting, leftO
 	case leftOut != "":
 		return nil
 	}
-	return newFinding(severity, setting.Name, s.Scope.Bucket, initCommand, "%s", text)
+	return newFinding(severity, setting.Name, s.Scope.Bucket, s.initCommand(), "%s", text)
 }
 
 // policyFindings checks the bucket's policy. To allow puts without a condition is only a note, as
@@ -152,10 +157,10 @@ func (s *Site) policyFindings(ctx context.Context, ignoresConditions bool) []Fin
 			return Unknown(admin.CheckPolicy, bucket, err)
 		case !missing:
 		case statement.Sid == policy.SidTLSOnly:
-			found = append(found, newFinding(admin.Warning, admin.CheckTLSOnly, bucket, initCommand, "has no policy that refuses requests without TLS")...)
+			found = append(found, newFinding(admin.Warning, admin.CheckTLSOnly, bucket, s.initCommand(), "has no policy that refuses requests without TLS")...)
 		default:
 			found = append(found, newFinding(admin.Remark, admin.CheckConditionalPuts, bucket, "coffer init",
-				"allows writes without conditions, as chamber makes them: they can overwrite newer versions")...)
+				"allows writes without conditions%s: they can overwrite newer versions", map[bool]string{false: ", as chamber makes them"}[s.sealed])...)
 		}
 	}
 	return found
@@ -171,7 +176,7 @@ func (s *Site) keyFindings(ctx context.Context) []Finding {
 	}
 	const check = admin.CheckKey
 	alias := s.Scope.Keys[0].Alias
-	command := initCommand
+	command := s.initCommand()
 	if s.keyName != alias || store.IsKeyName(alias) { // init can only create a key for an alias
 		command = "coffer config"
 	}

@@ -83,7 +83,11 @@ func (s *Site) policySetting() BucketSetting {
 		case policy.SidTLSOnly:
 			words = append(words, "TLS only")
 		case policy.SidConditionalPuts:
-			words = append(words, "denies writes without conditions (chamber can then read, but not write)")
+			text := "denies writes without conditions"
+			if !s.sealed {
+				text += " (chamber can then read, but not write)"
+			}
+			words = append(words, text)
 			forbids = []string{awsconf.StepPlainPut}
 		}
 	}

@@ -27,6 +27,18 @@ const (
 	CheckUnverifiable  = "unverifiable"   // index entries without the state of their objects
 )
 
+// The checks of the keys that members hold: see [Teams].
+const (
+	CheckCorruptKey   = "corrupt-key"   // a key object that is not valid
+	CheckKeyRollback  = "key-rollback"  // a key object that is older than what was seen
+	CheckLostKey      = "lost-key"      // an alias whose key object is missing
+	CheckNewKey       = "new-key"       // a key that was made since this machine last used the alias
+	CheckNotMember    = "not-member"    // a key object that the caller can't open
+	CheckOldPin       = "old-pin"       // the configuration pins an earlier key of the alias
+	CheckStrangeKey   = "strange-key"   // an object among the keys that is none
+	CheckUntrustedKey = "untrusted-key" // a key that the caller has no reason to trust
+)
+
 // The checks of doctor besides services: of the bucket, its server, the key and the clock.
 const (
 	CheckClock           = "clock"            // this machine's clock differs from the server's

@@ -20,7 +20,10 @@ type Team struct {
 	KeyID    string    // of the current key: to be compared with what another member sees
 	Number   int       // of the current key: the first one has 1
 	Since    time.Time // when the current key was made
+	By       string    // who made it; "" if that is unknown
 	Members  []Member  // in the order in which they were granted
+	Pinned   string    // the id that the configuration pins; "" if none
+	Before   string    // the id of the newest key that was known here before this command; "" if none was
 }
 
 // Granted is the outcome of [Teams.Grant].
@@ -45,6 +48,9 @@ type Teams interface {
 
 	// TeamAliases returns the aliases that have a key object, sorted.
 	TeamAliases(ctx context.Context) ([]string, error)
+
+	// StrangeKeys returns the names of the objects among the keys that are the key object of no alias, sorted.
+	StrangeKeys(ctx context.Context) ([]string, error)
 
 	// CreateKey makes the key of an alias that has none, with the caller as its only member. If it has
 	// one, made is false.

@@ -98,7 +98,10 @@ func (t *team) Team(ctx context.Context, alias string) (admin.Team, error) {
 // describe returns a team as package admin has it.
 func (t *team) describe(found teamkeys.Team) admin.Team {
 	own, _ := t.ring.Recipients() // the identities were just used
-	out := admin.Team{KeyAlias: found.Alias, KeyID: found.Keys[0].ID, Number: found.Keys[0].Number, Since: found.Keys[0].Created}
+	now := found.Keys[0]
+	out := admin.Team{
+		KeyAlias: found.Alias, KeyID: now.ID, Number: now.Number, Since: now.Created, By: now.By, Pinned: found.Pin, Before: found.Before.ID,
+	}
 	for _, m := range found.Members {
 		out.Members = append(out.Members, admin.Member{
 			Name: m.Name, Recipient: m.Recipient, Since: m.Since, By: m.By, Self: slices.Contains(own, m.Recipient),
@@ -111,6 +114,12 @@ func (t *team) describe(found teamkeys.Team) admin.Team {
 func (t *team) TeamAliases(ctx context.Context) ([]string, error) {
 	aliases, err := t.keys.Aliases(ctx)
 	return aliases, fail(err)
+}
+
+// StrangeKeys implements [admin.Teams].
+func (t *team) StrangeKeys(ctx context.Context) ([]string, error) {
+	names, err := t.keys.Strange(ctx)
+	return names, fail(err)
 }
 
 // CreateKey implements [admin.Teams].

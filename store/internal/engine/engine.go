@@ -27,6 +27,10 @@ type Options struct {
 	// only reads work. They read the indexes that the listing shows.
 	ReadOnly bool
 
+	// Chamber states that chamber can read and write what is stored: nothing is sealed before that. What
+	// an inspection says depends on it.
+	Chamber bool
+
 	// Vouch returns an error if the seal of an object, as a read or the answer to a put
 	// reports it, is not acceptable. If Vouch is nil, every seal is accepted.
 	Vouch func(object string, s bucket.Seal) error

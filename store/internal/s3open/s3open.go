@@ -118,6 +118,7 @@ func newStore(cfg aws.Config, b s3bucket.Whole, objects bucket.Bucket, o Options
 		Bucket:     objects,
 		Alias:      o.KeyAlias,
 		ReadOnly:   o.ReadOnly,
+		Chamber:    o.Sealer == nil,
 		Vouch:      o.Vouch,
 		KeyID:      o.KeyID,
 		PinnedKey:  o.PinnedKey,

@@ -9,7 +9,6 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/strictjson"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
-	"github.com/coffer-secrets/coffer/store/internal/seal"
 	"github.com/coffer-secrets/coffer/store/internal/seal/teamseal"
 )
 
@@ -60,6 +59,9 @@ type ring struct {
 	tag  bucket.Tag
 	mine bool                    // this client has just put it
 	keys map[string]teamseal.Key // by id
+
+	pin    string // the pinned id; "" without a pin
+	before Seen   // what was seen before this command
 }
 
 func (r *ring) has(id string) bool { _, ok := r.keys[id]; return ok }
@@ -125,7 +127,7 @@ func parse(alias string, body []byte) (*ring, error) {
 		r, err = newRing(alias, doc)
 	}
 	if err != nil {
-		return nil, seal.Fault{Err: bucket.ErrTorn, Reason: "the key object of " + alias + ": " + err.Error()}
+		return nil, damaged(alias, err.Error())
 	}
 	return r, nil
 }

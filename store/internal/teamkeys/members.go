@@ -20,6 +20,8 @@ type Team struct {
 	Keys    []KeyInfo // the first is the current one
 	Members []Member
 	Former  []Member // those that were revoked, the last one first
+	Pin     string   // the id that is pinned; "" if none is
+	Before  Seen     // the newest key that the state had before its keys were first used; the zero Seen if none
 }
 
 // KeyInfo describes an alias key.
@@ -191,7 +193,7 @@ func checkAlias(alias string) error {
 }
 
 func (r *ring) team() Team {
-	t := Team{Alias: r.doc.Alias}
+	t := Team{Alias: r.doc.Alias, Pin: r.pin, Before: r.before}
 	for _, k := range r.doc.Keys {
 		t.Keys = append(t.Keys, KeyInfo{ID: k.ID, Number: k.Number, Created: strictjson.ParseTime(k.Created), By: k.By})
 	}

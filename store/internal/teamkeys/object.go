@@ -18,6 +18,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/seal"
 	"github.com/coffer-secrets/coffer/store/internal/seal/agekeys"
+	"github.com/coffer-secrets/coffer/store/internal/seal/teamseal"
 )
 
 // read returns the keys of an alias as they are now, if they can be trusted.
@@ -81,7 +82,7 @@ func isAbsent(err error) bool {
 }
 
 func damaged(alias, reason string) error {
-	return seal.Fault{Err: bucket.ErrTorn, Reason: "the key object of " + alias + ": " + reason}
+	return seal.Fault{Err: bucket.ErrTorn, Code: store.CodeDamagedTeamKey, Reason: "the key object of " + alias + ": " + reason}
 }
 
 // hasIndex looks for an index of the alias in any service. Its name tells, so that also a client that
@@ -101,8 +102,12 @@ func (k *Keys) hasIndex(ctx context.Context, alias string) (name string, err err
 
 // unseal decrypts a key object. An identity that fails doesn't keep the others from being tried.
 func unseal(alias string, sealed []byte, identities []age.Identity) ([]byte, error) {
-	if _, err := age.ExtractHeader(bytes.NewReader(sealed)); err != nil { // it quotes lines of the file
+	header, err := age.ExtractHeader(bytes.NewReader(sealed))
+	switch {
+	case err != nil: // it quotes lines of the file
 		return nil, damaged(alias, "it is incomplete, or not encrypted with age")
+	case bytes.Contains(header, []byte("\n-> "+teamseal.StanzaType+" ")):
+		return nil, damaged(alias, "it is a secret")
 	}
 	if len(identities) == 0 {
 		return nil, notMember(alias, "you have no age identity")

@@ -91,6 +91,7 @@ type Keys struct {
 
 	mu      sync.Mutex
 	slots   map[string]*slot
+	before  map[string]Seen // what the state had when the key of an alias was first read
 	flights map[flightKey]*flight
 }
 
@@ -128,7 +129,7 @@ func New(o Options) *Keys {
 	if o.Sleep == nil {
 		o.Sleep = pace.Sleep
 	}
-	return &Keys{Options: o, slots: map[string]*slot{}, flights: map[flightKey]*flight{}}
+	return &Keys{Options: o, slots: map[string]*slot{}, before: map[string]Seen{}, flights: map[flightKey]*flight{}}
 }
 
 const suffix = ".age"
@@ -138,18 +139,31 @@ func ObjectName(alias string) string { return seal.KeysPrefix + alias + suffix }
 
 // Aliases returns the aliases that have a key object, sorted.
 func (k *Keys) Aliases(ctx context.Context) ([]string, error) {
-	var aliases []string
+	aliases, _, err := k.list(ctx)
+	return aliases, err
+}
+
+// Strange returns the names of the objects beside the key objects that are none, sorted.
+func (k *Keys) Strange(ctx context.Context) ([]string, error) {
+	_, names, err := k.list(ctx)
+	return names, err
+}
+
+func (k *Keys) list(ctx context.Context) (aliases, strange []string, err error) {
 	for info, err := range k.Bucket.Walk(ctx, seal.KeysPrefix) {
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		alias, ok := strings.CutSuffix(strings.TrimPrefix(info.Name, seal.KeysPrefix), suffix)
 		if ok && isAlias(alias) {
 			aliases = append(aliases, alias)
+		} else {
+			strange = append(strange, info.Name)
 		}
 	}
 	slices.Sort(aliases)
-	return aliases, nil
+	slices.Sort(strange)
+	return aliases, strange, nil
 }
 
 // isAlias reports whether a text, which may come from anywhere, is an alias as [store.NormalizeAlias]

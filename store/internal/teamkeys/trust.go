@@ -15,6 +15,7 @@ func (k *Keys) believe(alias string, r *ring) error {
 	if err != nil {
 		return err
 	}
+	r.pin, r.before = pin, k.firstSeen(alias, seen)
 	doubt := &store.KeyTrustError{Alias: alias, Object: ObjectName(alias), KeyID: r.current().ID}
 	switch {
 	case pin != "" && !r.has(pin):
@@ -53,6 +54,16 @@ func (k *Keys) tell(alias, pin string, seen Seen, r *ring) {
 	case pin != "" && seen.ID == "" && pin != now.ID:
 		k.Notice(fmt.Sprintf("%s has a new key: %s%s. Pinned is an earlier one, which former members know: change key_ids", alias, now.ID, by))
 	}
+}
+
+// firstSeen returns what the state had of an alias before these keys were used: seen, if it is read for the first time.
+func (k *Keys) firstSeen(alias string, seen Seen) Seen {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if _, ok := k.before[alias]; !ok {
+		k.before[alias] = seen
+	}
+	return k.before[alias]
 }
 
 // recall returns what the state remembers of an alias.

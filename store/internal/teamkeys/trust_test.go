@@ -197,7 +197,7 @@ func TestTheKeyObjectOfAnotherAliasIsRefused(t *testing.T) {
 	for _, s := range []*state{ann.state, {}} { // also on first use
 		ann.state = s
 		_, err := ann.keys(b).Current(t.Context(), alias)
-		wantFault(t, err, bucket.ErrTorn, "")
+		wantFault(t, err, bucket.ErrTorn, store.CodeDamagedTeamKey)
 		if err != nil && !strings.Contains(err.Error(), `it is the key object of "alias/ops"`) {
 			t.Error(err)
 		}
@@ -336,7 +336,7 @@ func TestAChangedStanzaLocksItsMemberOut(t *testing.T) {
 	_, err := ann.keys(b).Current(t.Context(), alias)
 	wantFault(t, err, bucket.ErrDenied, store.CodeNotMember)
 	_, err = bob.keys(b).Current(t.Context(), alias) // whose stanza is as it was
-	wantFault(t, err, bucket.ErrTorn, "")
+	wantFault(t, err, bucket.ErrTorn, store.CodeDamagedTeamKey)
 }
 
 func changedAt(body []byte, i int) []byte {

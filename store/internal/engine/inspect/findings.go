@@ -178,7 +178,8 @@ func (in *inspection) checkNames() {
 		if len(keys) > 1 && keys[0] == s.key {
 			in.add(fault{Finding: admin.Finding{
 				Check: admin.CheckCaseTwins, Severity: admin.Warning, ID: store.ID{Key: s.key},
-				Text: fmt.Sprintf("differs only in case from %s: chamber finds only the lower-case one, and in an environment both are one variable", few(keys[1:])),
+				Text: fmt.Sprintf("differs only in case from %s: %sin an environment both are one variable", few(keys[1:]),
+					in.ofChamber("chamber finds only the lower-case one, and ", "")),
 			}})
 		}
 	}
@@ -208,6 +209,32 @@ func counted(n int, thing string) string {
 		return "1 " + thing
 	}
 	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// ofChamber returns text if chamber can read and write what is stored here, else instead.
+func (in *inspection) ofChamber(text, instead string) string {
+	if in.e.Chamber {
+		return text
+	}
+	return instead
+}
+
+// keyObject reports whether an error is about the object that has the key, not about what is encrypted with it: that is
+// as good as before once the key object is.
+func keyObject(err error) bool {
+	var doubt *store.KeyTrustError
+	var bad *bucket.Error
+	return errors.As(err, &doubt) || errors.As(err, &bad) && bad.Code == store.CodeDamagedTeamKey
+}
+
+// aliasOfKey returns the alias of the index that is encrypted with a key; "" if there is none.
+func (in *inspection) aliasOfKey(id string) string {
+	for _, x := range in.indexes {
+		if id != "" && x.Seal.KeyID == id {
+			return x.KeyAlias(in.e)
+		}
+	}
+	return ""
 }
 
 // copied returns the reason of an error about an object that was copied from another name; "" for any other

@@ -22,7 +22,11 @@ func (in *inspection) checkIndex(ctx context.Context, s *seenIndex) {
 			Check: check, Severity: severity, Object: object, KeyAlias: s.KeyAlias(in.e), Text: fmt.Sprintf(format, args...),
 		}}
 	}
-	switch bad := unsealed(s.err, ""); {
+	bad := unsealed(s.err, "")
+	if bad == nil && errors.Is(s.err, bucket.ErrTorn) && s.info.Tag != "" { // what can't be opened may be in clear
+		bad = unsealed(in.e.Vouch(object, s.info.Seal), "")
+	}
+	switch {
 	case bad != nil:
 		bad.KeyAlias = s.KeyAlias(in.e)
 		in.add(*bad)
@@ -30,14 +34,15 @@ func (in *inspection) checkIndex(ctx context.Context, s *seenIndex) {
 	case errors.Is(s.err, bucket.ErrDenied):
 		in.add(finding(admin.CheckDeniedIndex, admin.Remark, "is hidden from you, so its entries were not checked (%s)", message(s.err)))
 		return
-	case errors.Is(s.err, bucket.ErrKey):
+	case errors.Is(s.err, bucket.ErrKey) || keyObject(s.err):
 		in.checkUnusableIndex(s, finding)
 		return
 	case copied(s.err) != "":
 		in.add(finding(admin.CheckCopied, admin.Serious, "has the content of another object, so every reader and writer of the service fails: %s", copied(s.err)))
 		return
 	case s.Corrupt != nil:
-		f := finding(admin.CheckCorruptIndex, admin.Serious, "is not a valid index: %s. Readers request each secret, chamber fails, and nobody can write under this alias", message(s.Corrupt))
+		f := finding(admin.CheckCorruptIndex, admin.Serious, "is not a valid index: %s. Readers request each secret, %snobody can write under this alias", message(s.Corrupt),
+			in.ofChamber("chamber fails, and ", "and "))
 		f.index = in.targetOf(s)
 		in.add(f)
 		return
@@ -73,15 +78,16 @@ func message(err error) string { return engine.StorageError(err).Error() }
 // checkUnusableIndex adds a finding for an index whose key cannot be used. An index is a cache: if no
 // secret is under its key, it can be deleted without being read.
 func (in *inspection) checkUnusableIndex(s *seenIndex, finding func(string, admin.Severity, string, ...any) fault) {
-	needed := s.info.Tag == "" || s.Seal.KeyID == ""
+	needed := s.info.Tag == "" || s.Seal.KeyID == "" || keyObject(s.err) // that object can be put back
 	for _, secret := range in.secrets {
 		needed = needed || secret.headDenied || secret.info.Seal.KeyID == "" || secret.info.Seal.KeyID == s.Seal.KeyID
 	}
 	if needed {
-		in.add(finding(admin.CheckDisabledKey, admin.Serious, "is encrypted with a key that can't be used, so every reader fails, chamber too: %s", message(s.err)))
+		in.add(finding(admin.CheckDisabledKey, admin.Serious, "is encrypted with a key that can't be used, so every reader fails%s: %s", in.ofChamber(", chamber too", ""), message(s.err)))
 		return
 	}
-	f := finding(admin.CheckLeftIndex, admin.Serious, "is encrypted with a key that can't be used, so every reader fails, chamber too; no secret uses that key: %s", message(s.err))
+	f := finding(admin.CheckLeftIndex, admin.Serious, "is encrypted with a key that can't be used, so every reader fails%s; no secret uses that key: %s",
+		in.ofChamber(", chamber too", ""), message(s.err))
 	f.unneeded = s
 	in.add(f)
 }
@@ -141,8 +147,8 @@ func (in *inspection) checkEntries(s *seenIndex, finding func(string, admin.Seve
 		in.add(f)
 	}
 	if unverifiable > 0 {
-		f := finding(admin.CheckUnverifiable, admin.Warning, "was written by another program, such as chamber, and can't be verified: each reader reads %s again",
-			counted(unverifiable, "secret"))
+		f := finding(admin.CheckUnverifiable, admin.Warning, "%s, and can't be verified: each reader reads %s again",
+			in.ofChamber("was written by another program, such as chamber", "doesn't record the states of its secrets"), counted(unverifiable, "secret"))
 		f.index = mend
 		in.add(f)
 	}
@@ -155,15 +161,16 @@ func (in *inspection) checkEntry(s *seenIndex, key string, secret *seenSecret) (
 	if in.e.Plain() {
 		place = "the index"
 	}
+	read, own := in.ofChamber(", where chamber reads it", ""), in.ofChamber(", which chamber reads", "")
 	switch {
 	case secret == nil || secret.deleted:
-		return admin.CheckGhost, admin.Serious, "is deleted, but its value is still in " + place + ", where chamber reads it"
+		return admin.CheckGhost, admin.Serious, "is deleted, but its value is still in " + place + read
 	case entry.Moving && secret.vouchedBy != nil && secret.vouchedBy != s.IndexState && entry.Tag == string(secret.info.Tag):
 		return admin.CheckMoving, admin.Warning, fmt.Sprintf("is being moved from %s to %s, or a rekey was interrupted: its value is in both indexes", secret.alias, s.Index.Alias)
 	case secret.alias != "" && secret.alias != s.Index.Alias && secret.alias != entry.Alias: // else two aliases share the index: CheckNameClash
-		return admin.CheckStray, admin.Serious, fmt.Sprintf("is under %s, but %s also has a value of it, which chamber reads", secret.alias, place)
+		return admin.CheckStray, admin.Serious, fmt.Sprintf("is under %s, but %s also has a value of it%s", secret.alias, place, own)
 	case secret.hidden && secret.info.Seal.KeyID != "" && s.Seal.KeyID != "" && secret.info.Seal.KeyID != s.Seal.KeyID:
-		return admin.CheckStray, admin.Serious, "is under another key, but a value of it is in " + place + ", where chamber reads it"
+		return admin.CheckStray, admin.Serious, "is under another key, but a value of it is in " + place + read
 	case secret.vouchedBy == s.IndexState || secret.object == nil:
 		return "", "", ""
 	}
@@ -173,9 +180,9 @@ func (in *inspection) checkEntry(s *seenIndex, key string, secret *seenSecret) (
 	case entry.Tag != "" && entry.Version > newest:
 		return "", "", "" // a rollback: checkRollbacks reports it
 	case !right && (entry.Version == newest || in.e.Plain() && entry.Version == 0):
-		return admin.CheckDrift, admin.Warning, fmt.Sprintf("has another value in version %d than %s, which chamber reads", newest, place)
+		return admin.CheckDrift, admin.Warning, fmt.Sprintf("has another value in version %d than %s%s", newest, place, own)
 	case !right:
-		return admin.CheckDrift, admin.Warning, fmt.Sprintf("is at version %d, but %s, which chamber reads, has version %d", newest, place, entry.Version)
+		return admin.CheckDrift, admin.Warning, fmt.Sprintf("is at version %d, but %s%s has version %d", newest, place, in.ofChamber(", which chamber reads,", ""), entry.Version)
 	case entry.Tag == "":
 		return admin.CheckUnverifiable, "", ""
 	}

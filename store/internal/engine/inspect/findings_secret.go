@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,8 @@ func (in *inspection) checkSecret(s *seenSecret) {
 		bad.KeyAlias = s.alias
 		in.add(*bad)
 		return
-	case errors.Is(s.err, bucket.ErrKey):
+	case errors.Is(s.err, bucket.ErrKey) || keyObject(s.err):
+		s.alias = cmp.Or(s.alias, in.aliasOfKey(s.info.Seal.KeyID))
 		in.add(finding(admin.CheckDisabledKey, admin.Serious, "is encrypted with a key that can't be used, so every reader fails: %s", message(s.err)))
 		return
 	case copied(s.err) != "":
@@ -45,8 +47,8 @@ func (in *inspection) checkSecret(s *seenSecret) {
 		return
 	}
 	for _, n := range in.lost(s) {
-		in.add(finding(admin.CheckLostVersion, admin.Remark, "has lost version %d: a program that writes without conditions, such as chamber, overwrote it. "+
-			"A bucket with versioning still has it", n))
+		in.add(finding(admin.CheckLostVersion, admin.Remark, "has lost version %d: a program that writes without conditions%s overwrote it. "+
+			"A bucket with versioning still has it", n, in.ofChamber(", such as chamber,", "")))
 	}
 }
 
@@ -132,7 +134,7 @@ func (in *inspection) checkKeys(ctx context.Context) {
 		in.add(f)
 	}
 	for alias, keys := range orphans {
-		text := "in no index: chamber doesn't find it, and each reader reads it separately"
+		text := "in no index: " + in.ofChamber("chamber doesn't find it, and ", "") + "each reader reads it separately"
 		if alias == "" && !in.e.Plain() {
 			text += ", and its alias is unknown"
 		}
@@ -145,7 +147,7 @@ func (in *inspection) checkKeys(ctx context.Context) {
 		of(admin.CheckHidden, admin.Remark, hidden, "", "hidden from you")
 	}
 	if len(silent) > 0 {
-		of(admin.CheckNoAlias, admin.Remark, silent, "", "without a recorded key alias, because another program, such as chamber, wrote them")
+		of(admin.CheckNoAlias, admin.Remark, silent, "", "without a recorded key alias, because another program"+in.ofChamber(", such as chamber,", "")+" wrote them")
 	}
 }
 
