@@ -201,7 +201,7 @@ type KeyTrustError struct {
 	KeyID  string // of the key; "" if there is none yet
 	Want   string // the id that is pinned, or was seen last; "" if none is known
 	Pinned bool   // Want is pinned
-	Older  bool   // the object is older than what was seen
+	Older  bool   // it is an earlier key of the alias
 }
 
 func (e *KeyTrustError) Error() string {

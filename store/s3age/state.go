@@ -30,13 +30,14 @@ var _ teamkeys.State = (*state)(nil)
 // newState returns the state of a bucket. endpoint is "" for AWS, whose buckets have one owner of their name.
 func newState(dir, endpoint, bucket string) *state { return &state{dir, endpoint, bucket} }
 
-// remembered is the content of a file. All but the id is there for a person who looks.
+// remembered is the content of a file. Endpoint and bucket are there for a person who looks.
 type remembered struct {
-	Endpoint string `json:"endpoint,omitempty"`
-	Bucket   string `json:"bucket"`
-	Alias    string `json:"alias"`
-	Number   int    `json:"number"`
-	ID       string `json:"id"`
+	Endpoint string   `json:"endpoint,omitempty"`
+	Bucket   string   `json:"bucket"`
+	Alias    string   `json:"alias"`
+	Number   int      `json:"number"`
+	ID       string   `json:"id"`
+	Earlier  []string `json:"earlier,omitempty"`
 }
 
 const (
@@ -92,7 +93,7 @@ func (s *state) recall(alias string) (teamkeys.Seen, error) {
 	if err != nil {
 		return teamkeys.Seen{}, fmt.Errorf("%s: %w", path, err)
 	}
-	return teamkeys.Seen{ID: r.ID, Number: r.Number}, nil
+	return teamkeys.Seen{ID: r.ID, Number: r.Number, Earlier: r.Earlier}, nil
 }
 
 // numberOf returns the number in the name of a file; 0 if it isn't one.
@@ -108,7 +109,7 @@ func numberOf(name string) int {
 // Remember implements [teamkeys.State].
 func (s *state) Remember(alias string, was, is teamkeys.Seen) error {
 	dir := s.of(alias)
-	body, err := strictjson.Marshal(remembered{s.endpoint, s.bucket, alias, is.Number, is.ID})
+	body, err := strictjson.Marshal(remembered{s.endpoint, s.bucket, alias, is.Number, is.ID, is.Earlier})
 	if err == nil {
 		err = os.MkdirAll(dir, 0o700)
 	}

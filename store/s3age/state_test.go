@@ -35,20 +35,20 @@ func mustRemember(t *testing.T, s *state, alias string, was, is teamkeys.Seen) {
 func TestTheNewestKeyThatWasSeenIsRememberedForOneAliasOfOneBucketOfOneServer(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state", "coffer")
 	s := newState(dir, "", "b")
-	if seen := mustRecall(t, s, "alias/app"); seen != (teamkeys.Seen{}) {
+	if seen := mustRecall(t, s, "alias/app"); seen.ID != "" {
 		t.Errorf("at first: %+v", seen)
 	}
 	mustRemember(t, s, "alias/app", teamkeys.Seen{}, key(1))
 	mustRemember(t, s, "alias/app", key(1), key(2))
-	if seen := mustRecall(t, newState(dir, "", "b"), "alias/app"); seen != key(2) {
+	if seen := mustRecall(t, newState(dir, "", "b"), "alias/app"); seen.ID != key(2).ID {
 		t.Errorf("recalled %+v; want 2", seen)
 	}
 	for name, other := range map[string]*state{"another bucket": newState(dir, "", "c"), "another server": newState(dir, "http://minio", "b")} {
-		if seen := mustRecall(t, other, "alias/app"); seen != (teamkeys.Seen{}) {
+		if seen := mustRecall(t, other, "alias/app"); seen.ID != "" {
 			t.Errorf("%s: %+v", name, seen)
 		}
 	}
-	if seen := mustRecall(t, s, "alias/ops"); seen != (teamkeys.Seen{}) {
+	if seen := mustRecall(t, s, "alias/ops"); seen.ID != "" {
 		t.Errorf("another alias: %+v", seen)
 	}
 }
@@ -59,12 +59,12 @@ func TestAProcessThatKnowsLessCannotUndoWhatAnotherLearned(t *testing.T) {
 	mustRemember(t, s, "alias/app", teamkeys.Seen{}, key(1))
 	mustRemember(t, s, "alias/app", key(1), key(3))
 	mustRemember(t, s, "alias/app", key(1), key(2))
-	if seen := mustRecall(t, s, "alias/app"); seen != key(3) {
+	if seen := mustRecall(t, s, "alias/app"); seen.ID != key(3).ID {
 		t.Errorf("recalled %+v; want 3", seen)
 	}
 	// That is what keys trust does, when a person has decided.
 	mustRemember(t, s, "alias/app", key(3), key(2))
-	if seen := mustRecall(t, s, "alias/app"); seen != key(2) {
+	if seen := mustRecall(t, s, "alias/app"); seen.ID != key(2).ID {
 		t.Errorf("an older key was trusted: recalled %+v; want 2", seen)
 	}
 }
@@ -80,7 +80,7 @@ func TestManyAtOnceRememberTheNewest(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if seen := mustRecall(t, newState(dir, "", "b"), "alias/app"); seen != key(9) {
+	if seen := mustRecall(t, newState(dir, "", "b"), "alias/app"); seen.ID != key(9).ID {
 		t.Errorf("recalled %+v; want 9", seen)
 	}
 }
@@ -100,7 +100,7 @@ func TestAStateThatCannotBeReadIsAnErrorAndNotAFirstUse(t *testing.T) {
 		if err := spoil(filepath.Join(s.of("alias/app"), "1.json")); err != nil {
 			t.Fatal(err)
 		}
-		if seen, err := s.Recall("alias/app"); !errors.Is(err, store.ErrConfiguration) || seen != (teamkeys.Seen{}) {
+		if seen, err := s.Recall("alias/app"); !errors.Is(err, store.ErrConfiguration) || seen.ID != "" {
 			t.Errorf("%s: %+v, %v; want an error", name, seen, err)
 		}
 	}
@@ -118,7 +118,7 @@ func TestFilesOfOthersInTheDirectoryAreNoKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if seen := mustRecall(t, s, "alias/app"); seen != key(1) {
+	if seen := mustRecall(t, s, "alias/app"); seen.ID != key(1).ID {
 		t.Errorf("recalled %+v; want 1", seen)
 	}
 }

@@ -85,7 +85,7 @@ func (k *Keys) put(ctx context.Context, doc document, cond bucket.If) (*ring, er
 	}
 	r.tag, r.mine = info.Tag, true
 	seen, err := k.recall(doc.Alias)
-	if err == nil && k.State != nil && seen != r.seen() {
+	if err == nil && k.State != nil && !seen.is(r) {
 		err = k.State.Remember(doc.Alias, seen, r.seen())
 	}
 	if err != nil {

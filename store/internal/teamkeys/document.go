@@ -17,6 +17,7 @@ const (
 	MaxMembers = 1000    // age writes more than 1,024 recipients and doesn't read them (age 1.3.2)
 	maxFormer  = 1000    // members that were revoked last
 	maxKeys    = 10_000  // earlier keys and the current one
+	maxEarlier = 200     // ids of earlier keys that a state has
 	maxObject  = 8 << 20 // bytes; 1,000 members with post-quantum recipients make 3.7 MB
 	maxName    = 100     // bytes of a member's name
 )
@@ -71,7 +72,13 @@ func (r *ring) key(id string) teamseal.Key { return r.keys[id] }
 // current returns the first key of the document.
 func (r *ring) current() documentKey { return r.doc.Keys[0] }
 
-func (r *ring) seen() Seen { return Seen{ID: r.current().ID, Number: r.doc.Number} }
+func (r *ring) seen() Seen {
+	s := Seen{ID: r.current().ID, Number: r.doc.Number}
+	for _, k := range r.doc.Keys[1:min(len(r.doc.Keys), 1+maxEarlier)] {
+		s.Earlier = append(s.Earlier, k.ID)
+	}
+	return s
+}
 
 // newRing checks a document. An error doesn't quote it.
 func newRing(alias string, doc document) (*ring, error) {

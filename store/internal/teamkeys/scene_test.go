@@ -83,7 +83,7 @@ func (s *state) Remember(alias string, was, is teamkeys.Seen) error {
 	if s.seen == nil {
 		s.seen = map[string]teamkeys.Seen{}
 	}
-	if have := s.seen[alias]; have != was && have.Number > is.Number {
+	if have := s.seen[alias]; have.ID != was.ID && have.Number > is.Number {
 		return nil
 	}
 	s.seen[alias] = is

@@ -80,9 +80,13 @@ type State interface {
 // Seen is a key that was current when it was seen. Of two keys of an alias, the newer has the higher
 // number.
 type Seen struct {
-	ID     string
-	Number int
+	ID      string
+	Number  int
+	Earlier []string // the ids of the keys before it, the newest first: the last maxEarlier
 }
+
+// is reports whether s is the current key of a key object.
+func (s Seen) is(r *ring) bool { return s.ID == r.current().ID && s.Number == r.doc.Number }
 
 // Keys has the keys of all aliases, as far as the caller is a member. It reads each key object once,
 // for all that use it at the same time, and again after a minute.

@@ -3,6 +3,7 @@ package teamkeys
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/coffer-secrets/coffer/store"
 )
@@ -22,12 +23,13 @@ func (k *Keys) believe(alias string, r *ring) error {
 		doubt.Want, doubt.Pinned = pin, true
 		return doubt
 	case seen.ID != "" && !r.has(seen.ID):
-		doubt.Want, doubt.Older = seen.ID, r.doc.Number < seen.Number
+		// A low number proves nothing: whoever made the object has chosen it.
+		doubt.Want, doubt.Older = seen.ID, slices.Contains(seen.Earlier, r.current().ID)
 		return doubt
 	case pin == "" && seen.ID == "" && k.State == nil && !k.TrustOnFirstUse:
 		return doubt
 	}
-	if k.State != nil && seen != r.seen() {
+	if k.State != nil && !seen.is(r) {
 		if err := k.State.Remember(alias, seen, r.seen()); err != nil {
 			if pin == "" && seen.ID == "" && !k.TrustOnFirstUse {
 				return fmt.Errorf("the first key of %s can't be remembered: %w", alias, err)
@@ -96,7 +98,7 @@ func (k *Keys) Trust(ctx context.Context, alias, id string) (Team, error) {
 		return Team{}, doubt
 	}
 	seen, err := k.recall(alias)
-	if err == nil && seen != r.seen() {
+	if err == nil && !seen.is(r) {
 		err = k.State.Remember(alias, seen, r.seen())
 	}
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -98,6 +99,12 @@ func TestAnOldKeyObjectPutBackIsRefused(t *testing.T) {
 	_, err = teamkeys.New(with(ann.options(b), func(o *teamkeys.Options) { o.Pins = map[string]string{alias: team.Keys[0].ID} })).Current(t.Context(), alias)
 	wantDistrust(t, err, store.KeyTrustError{KeyID: team.Keys[0].ID, Want: next.Keys[0].ID, Older: true})
 
+	// A stranger's object with a low number isn't called an old one.
+	forged := forge(t, b, ann)
+	_, err = ann.keys(b).Current(t.Context(), alias)
+	wantDistrust(t, err, store.KeyTrustError{KeyID: forged, Want: next.Keys[0].ID})
+	b.Plant(object, old, bucket.Seal{})
+
 	// Told so, a person can accept it.
 	if _, err := ann.keys(b).Trust(t.Context(), alias, next.Keys[0].ID); !errors.Is(err, store.ErrConflict) {
 		t.Errorf("trust of the key that isn't there: %v", err)
@@ -129,7 +136,7 @@ func TestAKeyThatSucceedsABelievedOneIsBelieved(t *testing.T) {
 	if want := "alias/app has a new key: " + next.Keys[0].ID + `, made by "ann"`; len(bob.notices) != 1 || bob.notices[0] != want {
 		t.Errorf("notices %q, want %q", bob.notices, want)
 	}
-	if got := bob.state.seen[alias]; got != (teamkeys.Seen{ID: next.Keys[0].ID, Number: 2}) {
+	if got := bob.state.seen[alias]; !reflect.DeepEqual(got, teamkeys.Seen{ID: next.Keys[0].ID, Number: 2, Earlier: []string{team.Keys[0].ID}}) {
 		t.Errorf("the state has %+v", got)
 	}
 	ci := with(bob.options(b), func(o *teamkeys.Options) { o.State, o.Pins = nil, map[string]string{alias: team.Keys[0].ID} })
