@@ -26,11 +26,11 @@ type grantJSON struct {
 
 // Run changes the key object of the alias, and nothing else.
 func (c *KeysGrantCmd) Run(ctx context.Context, a *app.App) error {
-	recipient, err := team.ReadRecipient(a, c.Recipient)
+	s, alias, err := team.Open(ctx, a, c.Alias)
 	if err != nil {
 		return err
 	}
-	s, alias, err := team.Open(ctx, a, c.Alias)
+	recipient, err := team.ReadRecipient(a, c.Recipient)
 	if err != nil {
 		return err
 	}

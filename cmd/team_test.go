@@ -105,6 +105,18 @@ func TestTheMembersOfAnAliasAreCompleted(t *testing.T) {
 	}
 }
 
+// TestAnAliasWithoutAKeyIsAMissingName: a slip in the name is no lack of permission.
+func TestAnAliasWithoutAKeyIsAMissingName(t *testing.T) {
+	ann := newTeam(t)
+	ann.do("write api key -", canary)
+	for _, line := range []string{"keys members alias/ap", "keys grant alias/ap " + ann.colleague("bob").withSSHKey(), "keys grant alias/ap --dry-run " + ann.colleague("cat").withSSHKey(), "keys revoke alias/ap bob", "keys trust alias/ap 00"} {
+		got := ann.run(line, "")
+		if got.exit != 3 || !strings.Contains(got.stderr, "alias/ap has no key\n") || !strings.Contains(got.stderr, "aliases with a key: alias/app\n") {
+			t.Errorf("%s: exit %d, %s", line, got.exit, got.stderr)
+		}
+	}
+}
+
 // The service is called as a word of the command is.
 func TestAServiceCalledGrantIsShownByKeysShow(t *testing.T) {
 	b := newBench(t, s3test.Options{})
@@ -116,8 +128,8 @@ func TestAServiceCalledGrantIsShownByKeysShow(t *testing.T) {
 	if got := b.run("keys api", ""); got.exit != 0 || !strings.Contains(got.stdout, "api\talias/app") {
 		t.Errorf("keys api: exit %d, %q, %s", got.exit, got.stdout, got.stderr)
 	}
-	for _, line := range []string{"keys grant", "keys members alias/app", "keys grant alias/app age1x", "keys revoke alias/app bob", "keys trust alias/app 00"} {
-		if got := b.run(line, ""); got.exit != 2 {
+	for _, line := range []string{"keys grant", "keys members alias/app", "keys grant alias/app x", "keys revoke alias/app bob", "keys trust alias/app 00"} {
+		if got := b.run(line, ""); got.exit != 2 || len(strings.Fields(line)) > 2 && !strings.Contains(got.stderr, "only s3-age has") {
 			t.Errorf("%s on s3-kms: exit %d, %s", line, got.exit, got.stderr)
 		}
 	}

@@ -46,7 +46,7 @@ func Open(ctx context.Context, a *app.App, name string) (Store, string, error) {
 	if !ok {
 		return nil, "", fmt.Errorf("%w: the %s backend has no members", store.ErrUnsupported, settings.Kind())
 	}
-	return teams, alias, nil
+	return named{teams}, alias, nil
 }
 
 // recipientLimit is more than any file with a public key has.
