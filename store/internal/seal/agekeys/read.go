@@ -70,7 +70,7 @@ func Fingerprint(o Options) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256(append([]byte("coffer age identities\n"), bytes.TrimSpace(text)...))
+	sum := sha256.Sum256(append([]byte("age identities\n"), bytes.TrimSpace(text)...))
 	return hex.EncodeToString(sum[:16]), nil
 }
 
