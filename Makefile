@@ -98,7 +98,7 @@ schedules: ## the order of requests of several clients: each of two, many of thr
 
 of_servers := On(MinIO|Versitygw|EachServer)
 
-test-servers: $(minio) $(versitygw) $(gofakes3) $(rclone) moto ## the tests on MinIO, versitygw, gofakes3 and rclone, which it builds once (3 minutes, and 5 to build them)
+test-servers: $(minio) $(versitygw) $(gofakes3) $(rclone) moto age ## the tests on MinIO, versitygw, gofakes3 and rclone, which it builds once (3 minutes, and 5 to build them)
 	packages=$$(.ci/packages '$(of_servers)' ./store) && \
 		COFFER_TEST_TOOLS=$(TOOLS) go test -count 1 -tags servers -run '$(of_servers)' -timeout 20m $$packages ./cmd
 

@@ -28,18 +28,26 @@ type ageDesk struct {
 // sealingBackends are the backends whose files the plugin decrypts.
 var sealingBackends = []string{"s3-age", "s3-envelope"}
 
-func newAgeDesk(t *testing.T, backend string) *ageDesk {
-	t.Helper()
-	bin := t.TempDir()
+// deskWithAge gives a person the real age, and the program as its plugin.
+func deskWithAge(b *bench) *ageDesk {
+	b.Helper()
+	bin := b.TempDir()
 	self, err := exec.LookPath("age-plugin-coffer") // put there by TestMain
 	if err != nil {
-		t.Fatal(err)
+		b.Fatal(err)
 	}
 	if err := os.Symlink(self, filepath.Join(bin, "age-plugin-coffer")); err != nil {
-		t.Fatal(err)
+		b.Fatal(err)
 	}
-	d := &ageDesk{bench: newBench(t, s3test.Options{}), copied: t.TempDir()}
-	d.env = append(d.env, "COFFER_BACKEND="+backend, "PATH="+bin+":"+filepath.Join(realAge(t), "bin")+":/usr/bin:/bin", "TMPDIR="+t.TempDir())
+	with := *b
+	with.env = append(slices.Clone(b.env), "PATH="+bin+":"+filepath.Join(realAge(b.T), "bin")+":/usr/bin:/bin", "TMPDIR="+b.TempDir())
+	return &ageDesk{bench: &with, copied: b.TempDir()}
+}
+
+func newAgeDesk(t *testing.T, backend string) *ageDesk {
+	t.Helper()
+	d := deskWithAge(newBench(t, s3test.Options{}))
+	d.env = append(d.env, "COFFER_BACKEND="+backend)
 	d.identity(newAgeIdentity(t))
 	d.do("write api db_url -", canary+" of app")
 	d.do("write api pager - --kms-key-alias alias/ops", canary+" of ops")

@@ -68,13 +68,23 @@ func (a *agent) call(tool, arguments string) (answer string, failed bool) {
 
 // formOfCanary returns a form of the canary that a text has, or of another secret that the tests have.
 func formOfCanary(text string) string {
+	for _, secret := range []string{canary, dev.SecretKey, dev.SessionToken} {
+		if form := formOf(secret, text); form != "" {
+			return form
+		}
+	}
+	return ""
+}
+
+// formOf returns the form of a secret that a text has: as it is, in base64 or in hexadecimal.
+func formOf(secret, text string) string {
 	for offset := range 3 {
-		encoded := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("x", offset) + canary))
+		encoded := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("x", offset) + secret))
 		if form := encoded[4 : len(encoded)-4]; strings.Contains(text, form) {
 			return form
 		}
 	}
-	for _, form := range []string{canary, hex.EncodeToString([]byte(canary)), dev.SecretKey, dev.SessionToken} {
+	for _, form := range []string{secret, hex.EncodeToString([]byte(secret))} {
 		if strings.Contains(strings.ToLower(text), strings.ToLower(form)) {
 			return form
 		}

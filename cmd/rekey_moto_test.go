@@ -3,23 +3,13 @@
 package cmd_test
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"math/rand/v2"
-	"net/http"
-	"net/http/httptest"
-	"os"
-	"os/exec"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -34,20 +24,6 @@ const (
 	movedFrom = "alias/rekeyed"
 	movedTo   = "alias/rekeyed-2027"
 )
-
-// killSeed returns COFFER_KILLS, or another number each time, and prints it.
-func killSeed(t *testing.T) uint64 {
-	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	if text, ok := os.LookupEnv("COFFER_KILLS"); ok {
-		var err error
-		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("COFFER_KILLS=%d", seed)
-	return seed
-}
 
 // TestARekeyKilledTwentyTimesEndsRight moves 200 secrets on moto in make prove, else 50, is
 // killed at twenty random requests, and is run again each time. COFFER_KILLS, the seed that it
@@ -135,14 +111,11 @@ type rekeyed struct {
 
 func newRekeyed(t *testing.T, keys int) *rekeyed {
 	t.Helper()
-	d := &door{pass: through(t, mototest.Start(t)), puts: map[string]bool{}}
-	d.left = sync.NewCond(&d.mu)
-	server := httptest.NewServer(d)
-	t.Cleanup(server.Close)
-	r := &rekeyed{bench: newMotoBench(t, server.URL, "rekeyed"), door: d, old: map[string]bool{}}
+	d := newDoor(t, mototest.Start(t), "rekeyed")
+	r := &rekeyed{bench: newMotoBench(t, d.url, "rekeyed"), door: d, old: map[string]bool{}}
 	r.env = append(r.env, "COFFER_RETRIES=3")
 	r.client = s3.New(s3.Options{
-		Region: "eu-west-1", BaseEndpoint: &server.URL, UsePathStyle: true,
+		Region: "eu-west-1", BaseEndpoint: &d.url, UsePathStyle: true,
 		Credentials: credentials.NewStaticCredentialsProvider("moto", "moto", ""),
 	})
 	r.do("init --yes --without policy --without check", "")
@@ -163,45 +136,16 @@ func newRekeyed(t *testing.T, keys int) *rekeyed {
 	return r
 }
 
-// killed is a run that was to be killed.
-type killed struct {
-	died  bool
-	place string
-}
-
-// killedAt runs the rekey and kills it at a request, before that is passed on or after its answer
-// has come. What was on its way then is
-// applied.
+// killedAt runs the rekey and kills it at a request.
 func (r *rekeyed) killedAt(at *trap) killed {
 	r.Helper()
-	c := r.command("rekey team --to " + movedTo)
-	var output bytes.Buffer
-	c.Stdout, c.Stderr = &output, &output
-	started := make(chan struct{})
-	at.spring = func() {
-		<-started
-		_ = c.Process.Kill()
-	}
-	r.door.watch(at)
-	if err := c.Start(); err != nil {
-		r.Fatal(err)
-	}
-	close(started)
-	err := c.Wait()
-	place := r.door.drain()
-	if strings.Contains(output.String(), canary) {
-		r.Error("a value was told")
-	}
-	if place == "" && err != nil {
-		r.Fatalf("a run that was not killed: %v\n%s", err, &output)
-	}
-	_, died := err.(*exec.ExitError)
+	ran := r.door.kills(r.bench, "rekey team --to "+movedTo, at)
 	for key := range r.old {
 		if r.door.stored("team/" + key + ".json") {
 			delete(r.old, key)
 		}
 	}
-	return killed{died, place}
+	return ran
 }
 
 func (r *rekeyed) export() map[string]string {
@@ -259,113 +203,4 @@ func (r *rekeyed) documents() map[string]storedSecret {
 		all[key] = storedSecret{stored.Alias, aws.ToString(out.SSEKMSKeyId), stored.Values}
 	}
 	return all
-}
-
-// door passes requests on, and springs a trap at one of them.
-type door struct {
-	pass http.Handler
-
-	mu      sync.Mutex
-	left    *sync.Cond
-	inside  int
-	trap    *trap
-	seen    int
-	changed int
-	puts    map[string]bool
-}
-
-type trap struct {
-	n       int
-	changes bool // the n-th put or delete, else the n-th request
-	after   bool // when it was answered
-	alone   bool // the program dies alone, and not its machine: what it has sent by then arrives
-	spring  func()
-	place   string
-}
-
-func (d *door) watch(t *trap) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.trap, d.seen, d.changed, d.puts = t, 0, 0, map[string]bool{}
-}
-
-func (d *door) ServeHTTP(w http.ResponseWriter, q *http.Request) {
-	d.mu.Lock()
-	d.inside++
-	defer d.markLeft()
-	changes := q.Method == http.MethodPut || q.Method == http.MethodDelete
-	t := d.trap
-	if changes || t == nil || !t.changes {
-		d.seen++
-	}
-	if t != nil && t.place != "" && !t.alone {
-		d.mu.Unlock()
-		panic(http.ErrAbortHandler)
-	}
-	if t != nil && (d.seen != t.n || t.changes && !changes) {
-		t = nil
-	}
-	if t != nil {
-		t.place = fmt.Sprintf("%d: %s %s", t.n, q.Method, strings.TrimPrefix(q.URL.Path, "/rekeyed/"))
-	}
-	d.mu.Unlock()
-	if t != nil && !t.after {
-		t.spring()
-		panic(http.ErrAbortHandler)
-	}
-	// What was sent is applied, whatever becomes of the sender.
-	answer := httptest.NewRecorder()
-	body, err := io.ReadAll(q.Body)
-	if err != nil {
-		panic(http.ErrAbortHandler) // it was not
-	}
-	sent := q.Clone(context.WithoutCancel(q.Context()))
-	sent.Body = io.NopCloser(bytes.NewReader(body))
-	d.pass.ServeHTTP(answer, sent)
-	if changes {
-		d.mu.Lock()
-		d.changed++
-		if answer.Code == http.StatusOK && q.Method == http.MethodPut {
-			d.puts[strings.TrimPrefix(q.URL.Path, "/rekeyed/")] = true
-		}
-		d.mu.Unlock()
-	}
-	if t != nil {
-		t.spring()
-		panic(http.ErrAbortHandler)
-	}
-	maps.Copy(w.Header(), answer.Header())
-	w.WriteHeader(answer.Code)
-	_, _ = w.Write(answer.Body.Bytes())
-}
-
-func (d *door) markLeft() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.inside--
-	d.left.Broadcast()
-}
-
-// drain waits until all that was sent is applied, and tells where the trap sprang.
-func (d *door) drain() string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for d.inside > 0 {
-		d.left.Wait()
-	}
-	place := d.trap.place
-	d.trap = nil
-	return place
-}
-
-func (d *door) stored(name string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.puts[name]
-}
-
-func (d *door) changes() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.changed
 }

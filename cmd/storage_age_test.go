@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -131,29 +132,42 @@ func (b *bench) plantKeys(alias string) {
 func (teamAge) read(b *bench, o s3test.Object) (body []byte, key string) {
 	b.Helper()
 	body, key, err := openStanza(o, "coffer-alias", 4, func(s *age.Stanza) ([]byte, string, error) {
-		alias, id := "alias/app", s.Args[1]
-		if s.Args[0] == "alias%2Fops" {
-			alias = "alias/ops"
-		}
-		salt, err := base64.RawStdEncoding.DecodeString(s.Args[2])
-		if err != nil || b.team.secrets[id] == nil {
-			return nil, "", fmt.Errorf("%w: %q, %v", errStanza, s.Args, err)
-		}
-		wrap, err := hkdf.Key(sha256.New, b.team.secrets[id], salt, "coffer alias key wrap", chacha20poly1305.KeySize)
-		if err != nil {
-			return nil, "", err
-		}
-		aead, err := chacha20poly1305.New(wrap)
-		if err != nil {
-			return nil, "", err
-		}
-		fileKey, err := aead.Open(nil, make([]byte, aead.NonceSize()), s.Body, withLength(withLength(withLength(nil, alias), id), o.Name))
+		id := s.Args[1]
+		fileKey, err := unwrapWithAliasKey(s, b.team.secrets[id])
 		return fileKey, id, err
 	})
 	if err != nil {
 		b.Errorf("%s: %v", o.Name, err)
 	}
 	return body, key
+}
+
+// unwrapWithAliasKey returns the key of a file that a stanza has, as docs/design says.
+func unwrapWithAliasKey(s *age.Stanza, secret []byte) ([]byte, error) {
+	if s.Type != "coffer-alias" || len(s.Args) != 4 || secret == nil {
+		return nil, fmt.Errorf("%w: %q", errStanza, s.Args)
+	}
+	salt, err := base64.RawStdEncoding.DecodeString(s.Args[2])
+	if err != nil {
+		return nil, err
+	}
+	wrap, err := hkdf.Key(sha256.New, secret, salt, "coffer alias key wrap", chacha20poly1305.KeySize)
+	if err != nil {
+		return nil, err
+	}
+	aead, err := chacha20poly1305.New(wrap)
+	if err != nil {
+		return nil, err
+	}
+	var bound []byte // alias, id and name
+	for _, i := range []int{0, 1, 3} {
+		text, err := url.PathUnescape(s.Args[i])
+		if err != nil {
+			return nil, err
+		}
+		bound = withLength(bound, text)
+	}
+	return aead.Open(nil, make([]byte, aead.NonceSize()), s.Body, bound)
 }
 
 func (teamAge) key(b *bench, alias string) string { return b.team.now[alias][0] }

@@ -3,8 +3,8 @@
 package cmd_test
 
 import (
+	"bytes"
 	"encoding/json"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,12 +29,19 @@ func (b *bench) colleague(name string) *bench {
 // newTeam is a bucket on a server without KMS, and Ann, the first member of alias/app.
 func newTeam(t *testing.T) (ann *bench) {
 	t.Helper()
-	b := newBench(t, s3test.Options{})
-	b.env = append(b.env, "COFFER_BACKEND=s3-age", "COFFER_S3_BUCKET=b", "COFFER_KMS_KEY_ALIAS=alias/app")
+	return teamOf(newBench(t, s3test.Options{}))
+}
+
+func teamOf(b *bench) (ann *bench) {
+	b.Helper()
+	b.env = append(b.env, "COFFER_BACKEND=s3-age", "COFFER_KMS_KEY_ALIAS=alias/app")
 	ann = b.colleague("ann")
-	ann.do("init --yes --without public-access --without policy --without versions --without lifecycle", "")
+	ann.do(initBare, "")
 	return ann
 }
+
+// initBare creates a bucket without any settings.
+const initBare = "init --yes --without public-access --without policy --without versions --without lifecycle"
 
 // recipient returns what whoami prints of a person's age identity.
 func (b *bench) recipient() string {
@@ -57,45 +64,7 @@ func (b *bench) withSSHKey() (public string) {
 	return file + ".pub"
 }
 
-func TestATeamSharesABucketWithoutKMS(t *testing.T) {
-	ann := newTeam(t)
-	ann.do("write api db_url -", canary)
-	bob, carol := ann.colleague("bob"), ann.colleague("carol")
-	public := bob.withSSHKey()
-	ann.do("keys grant alias/app "+public, "")
-	bob.do("write api token -", canary+"-2")
-	for _, who := range []*bench{ann, bob} {
-		if got := who.run("exec api -- printenv DB_URL TOKEN", ""); got.exit != 0 || got.stdout != canary+"\n"+canary+"-2\n" {
-			t.Errorf("a member: exit %d, %q, %s", got.exit, got.stdout, got.stderr)
-		}
-	}
-	got := carol.run("init --yes", "")
-	ask := regexp.MustCompile(`ask a member to run: coffer (keys grant alias/app (age1pq1\w+)) --name YOU`).FindStringSubmatch(got.stderr)
-	if got.exit != 0 || ask == nil {
-		t.Fatalf("init of one who is no member: exit %d, %s", got.exit, got.stderr)
-	}
-	for _, line := range []string{"exec api -- true", "read api db_url", "write api other -", "keys members alias/app", "keys grant alias/app " + public} {
-		if got := carol.run(line, canary); got.exit != 5 || !strings.Contains(got.stderr, "not a member of alias/app") || !strings.Contains(got.stderr, "coffer "+ask[1]) {
-			t.Errorf("%s of one who is no member: exit %d, %s", line, got.exit, got.stderr)
-		}
-	}
-	if got := carol.run("list api", ""); got.exit != 5 {
-		t.Errorf("list: exit %d, %s", got.exit, got.stderr)
-	}
-	doctor := regexp.MustCompile(`coffer (keys members alias/app)`).FindStringSubmatch(carol.run("doctor api", "").stdout)
-	if doctor == nil || !strings.Contains(carol.run(doctor[1], "").stderr, "coffer "+ask[1]) {
-		t.Errorf("doctor doesn't lead to %s: %q", ask[1], doctor)
-	}
-	ann.do(ask[1]+" --name carol", "")
-	if got := carol.run("exec api -- printenv DB_URL", ""); got.exit != 0 || got.stdout != canary+"\n" {
-		t.Errorf("after the grant: exit %d, %q, %s", got.exit, got.stdout, got.stderr)
-	}
-	for _, o := range ann.bucket.Objects() {
-		if strings.Contains(string(o.Body), canary) {
-			t.Errorf("%s has a value", o.Name)
-		}
-	}
-}
+func TestATeamSharesABucketWithoutKMS(t *testing.T) { newTeam(t).sharesTheBucket() }
 
 func TestTheMembersOfAnAliasAreCompleted(t *testing.T) {
 	ann := newTeam(t)
@@ -135,29 +104,19 @@ func TestAServiceCalledGrantIsShownByKeysShow(t *testing.T) {
 	}
 }
 
-// Whoever can write the bucket can put a key object of their own there, sealed to everybody.
-func TestAForgedKeyIsRefusedUntilItIsTrusted(t *testing.T) {
-	ann := newTeam(t)
-	ann.do("write api db_url -", canary)
-	mallory := ann.colleague("mallory")
-	mallory.env = append(mallory.env, "COFFER_S3_BUCKET=theirs")
-	mallory.Bucket("theirs")
-	mallory.do("init --yes --without public-access --without policy --without versions --without lifecycle", "")
-	mallory.do("keys grant alias/app "+ann.recipient()+" --name ann", "")
-	forged, _ := mallory.Bucket("theirs").Object("__keys/alias/app.age")
-	ann.bucket.Plant(forged.Name, forged.Body, "", "")
-	got := ann.run("write api db_url -", canary)
-	trust := regexp.MustCompile(`coffer (keys trust alias/app [0-9a-f]{32})`).FindStringSubmatch(got.stderr)
-	if got.exit != 8 || trust == nil {
-		t.Fatalf("write: exit %d, %s", got.exit, got.stderr)
+func TestAForgedKeyIsRefusedUntilItIsTrusted(t *testing.T) { newTeam(t).refusesAForgedKey() }
+
+func TestACopiedObjectIsRefused(t *testing.T) {
+	for _, backend := range sealingBackends {
+		t.Run(backend, func(t *testing.T) {
+			b := newBench(t, s3test.Options{})
+			b.env = append(b.env, "COFFER_BACKEND="+backend)
+			if backend == "s3-age" {
+				b = teamOf(b)
+			}
+			b.refusesCopies()
+		})
 	}
-	for _, line := range []string{"exec api -- true", "read api db_url", "keys members alias/app", "keys grant alias/app " + mallory.recipient()} {
-		if got := ann.run(line, ""); got.exit != 8 {
-			t.Errorf("%s: exit %d, %s", line, got.exit, got.stderr)
-		}
-	}
-	ann.do(trust[1], "")
-	ann.do("keys members alias/app", "")
 }
 
 // A job of CI has the identity in a variable, remembers nothing, and hands the identity to nobody.
@@ -213,90 +172,24 @@ func TestAGrantChangesOneObject(t *testing.T) {
 	}
 }
 
-// A run of revoke is killed at each of ten of its requests, and run again.
+// A run of revoke is killed at each of ten of its requests, and run again. The server keeps tombstones of what was
+// deleted, which are objects too.
 func TestARevocationThatWasKilledIsFinishedByTheNextRun(t *testing.T) {
-	ann := newTeam(t)
-	for _, key := range []string{"api a", "api b", "api/worker c", "web d"} {
-		ann.do("write "+key+" -", canary)
-	}
-	ann.do("write web gone -", canary)
-	ann.do("delete web gone", "")
-	bob := ann.colleague("bob")
-	ann.do("keys grant alias/app "+bob.withSSHKey()+" --name bob", "")
-	bob.do("exec api -- true", "")
-	start := ann.bucket.Objects()
-	ann.Reset()
-	ann.do("keys revoke alias/app bob", "")
-	requests := len(ann.Log())
-	remembered := ""
-	for _, entry := range ann.env {
-		if dir, ok := strings.CutPrefix(entry, "XDG_STATE_HOME="); ok {
-			remembered = dir // that of ann, which comes last
-		}
-	}
-	for _, n := range rand.Perm(requests)[:min(10, requests)] {
-		ann.bucket.Restore(start)
-		if err := os.RemoveAll(remembered); err != nil { // the key of the run before never was there
-			t.Fatal(err)
-		}
-		ann.killedAt("keys revoke alias/app bob", n+1, n%2 == 0)
-		ann.do("keys revoke alias/app bob", "")
-		for _, line := range []string{"exec api -- true", "exec web -- true", "read api/worker c"} {
-			if got := bob.run(line, ""); got.exit != 5 || strings.Contains(got.stdout+got.stderr, canary) {
-				t.Errorf("killed at request %d: %s of the leaver: exit %d, %s", n+1, line, got.exit, got.stderr)
-			}
-		}
-		first := keyIDs(t, ann)
-		if len(first) != 1 {
-			t.Errorf("killed at request %d: the objects are under the keys %q; want one", n+1, first)
-		}
-		if got := ann.run("exec api api/worker web -- printenv A B C D", ""); got.exit != 0 || strings.Count(got.stdout, canary) != 4 {
-			t.Errorf("killed at request %d: a member: exit %d, %s", n+1, got.exit, got.stderr)
-		}
-	}
+	b := newBench(t, s3test.Options{Quirks: s3test.MinIO()})
+	b.revokesWhileItIsKilled(b.URL)
 }
 
-// killedAt runs a command line, and kills it at its nth request, before or after that is applied.
-func (b *bench) killedAt(line string, n int, after bool) {
-	b.Helper()
-	reached := make(chan struct{})
-	b.FaultAt(n, s3test.Fault{Kind: s3test.Hang, After: after, Reached: func() { close(reached) }})
-	c := b.command(line)
-	if err := c.Start(); err != nil {
-		b.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- c.Wait() }()
-	select {
-	case <-reached:
-		if err := c.Process.Kill(); err != nil {
-			b.Fatal(err)
-		}
-		<-ended
-	case err := <-ended: // it made fewer requests this time
-		if err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.Drain()
-	b.Fault(nil)
-}
-
-// keyIDs returns the ids of the keys that the headers of the sealed objects name.
+// keyIDs returns the ids of the keys of alias/app that the headers of the sealed objects name.
 func keyIDs(t *testing.T, b *bench) []string {
 	t.Helper()
 	header := regexp.MustCompile(`-> coffer-alias alias%2Fapp ([0-9a-f]{32}) `)
 	found := map[string]bool{}
-	for _, o := range b.bucket.Objects() {
-		if strings.HasPrefix(o.Name, "__keys/") {
-			continue
+	for name, body := range b.bodies() {
+		if m := header.FindSubmatch(body); m != nil {
+			found[string(m[1])] = true
+		} else if !strings.HasPrefix(name, "__keys/") && !bytes.Contains(body, []byte("-> coffer-alias alias%2Fops ")) {
+			t.Errorf("%s is not sealed under an alias: %.60q", name, body)
 		}
-		m := header.FindSubmatch(o.Body)
-		if m == nil {
-			t.Errorf("%s is not sealed under the alias: %.60q", o.Name, o.Body)
-			continue
-		}
-		found[string(m[1])] = true
 	}
 	var ids []string
 	for id := range found {

@@ -202,10 +202,7 @@ func (w *writing) put(ctx context.Context, o *Document, tag bucket.Tag, options 
 // deleted, because it has older versions.
 func (w *writing) checkPut(ctx context.Context, o *Document, put bucket.Info, base *Document) error {
 	name := ObjectName(o.service, o.key)
-	err := w.e.Vouch(name, put.Seal)
-	if err == nil {
-		err = w.checkKey(name, put.Seal)
-	}
+	err := w.checkSeal(name, put.Seal)
 	if err == nil {
 		return nil
 	}
@@ -221,6 +218,13 @@ func (w *writing) checkPut(ctx context.Context, o *Document, put bucket.Info, ba
 		return fmt.Errorf("%w; it could not be undone: %w", err, StorageError(left))
 	}
 	return err
+}
+
+func (w *writing) checkSeal(name string, s bucket.Seal) error {
+	if err := w.e.Vouch(name, s); err != nil {
+		return err
+	}
+	return w.checkKey(name, s)
 }
 
 // checkKey returns a [*store.SealError] if the key that the storage used is not the one to which our

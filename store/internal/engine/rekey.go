@@ -62,7 +62,7 @@ type move struct {
 	entry index.Entry // for the new index, made from the object in the state of its tag
 
 	done     bool // it was moved, or there was nothing left to move
-	deleted  bool // deleted meanwhile, or no longer under the alias to move from
+	deleted  bool // there is no secret, or it is no longer under the alias to move from
 	returned bool // moved back by another writer
 	err      error
 }
@@ -115,7 +115,7 @@ func (r *rekeying) moveAll(ctx context.Context) (stopped *store.Error, err error
 				mu.Lock()
 				again = append(again, m)
 				mu.Unlock()
-			case r.o.Progress != nil && !r.e.left(all, m.err):
+			case r.o.Progress != nil && !r.e.left(all, m.err) && (m.err != nil || !m.deleted):
 				r.o.Progress(r.result(m))
 			}
 			return nil
@@ -183,12 +183,12 @@ func (r *rekeying) moveOne(ctx context.Context, m *move) (done bool, err error) 
 		return false, context.Cause(ctx)
 	}
 	o, info, err := r.e.ReadDocument(ctx, r.v.Service, m.key)
+	m.deleted = err == nil && o.Absent()
 	switch {
 	case err != nil:
 		return false, err
-	case o.Absent():
-		m.deleted = true
-		return true, nil
+	case m.deleted:
+		return r.reseal(ctx, o, info)
 	case o.Alias == r.e.Alias && !r.o.Rewrite:
 		r.note(m.key, o, info.Tag)
 		return true, nil // another run has moved it, or the answer to our put was lost
@@ -217,6 +217,24 @@ func (r *rekeying) moveOne(ctx context.Context, m *move) (done bool, err error) 
 	}
 	r.note(m.key, &next, put.Tag)
 	return true, nil
+}
+
+// reseal puts the tombstone of a deleted secret again, in a rewrite. It has no value, but as long as one is under the
+// earlier key, that key opens something. A create that comes between wins: the condition fails.
+func (r *rekeying) reseal(ctx context.Context, o *Document, info bucket.Info) (done bool, err error) {
+	if !r.o.Rewrite || o == nil || !o.Deleted || o.Alias != r.e.Alias {
+		return true, nil
+	}
+	next := *o
+	next.nonce = r.e.Nonce()
+	put, err := r.put(ctx, &next, info.Tag, bucket.PutOptions{KeyAlias: r.e.Alias})
+	if retryable(err) {
+		return false, r.e.pause(ctx, 0)
+	}
+	if err == nil {
+		err = r.checkSeal(ObjectName(o.service, o.key), put.Seal)
+	}
+	return err == nil, err
 }
 
 func (r *rekeying) note(key string, o *Document, tag bucket.Tag) {

@@ -7,6 +7,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
+	"github.com/coffer-secrets/coffer/store/internal/engine"
 )
 
 func TestRekeyMovesWhatChamberWrote(t *testing.T) {
@@ -72,4 +73,46 @@ func TestRekeyTellsWhatWasPutBack(t *testing.T) {
 		t.Errorf("again: error %v", err)
 	}
 	w.wantIndex(ops, map[string]string{"k": "w", "l": "v"})
+}
+
+// Who may use the key of one alias only encrypts what is under it again, and is not told that the rest failed.
+func TestARewriteLeavesWhatIsHiddenUnderAnotherAlias(t *testing.T) {
+	for mode, o := range map[string]membucket.Options{"deleted": {}, "tombstones": {NoConditionalDelete: true}} {
+		t.Run(mode, func(t *testing.T) {
+			w := newWorld(t, o)
+			w.client(app).put("k", "v")
+			w.client(ops).put("pager", "v")
+			w.client(ops).put("gone", "v")
+			w.client(ops).removed("gone")
+			w.client(app).put("k", "w") // whose index knows what is elsewhere
+			before := w.stored()
+			c := w.client(app, func(o *engine.Options) { o.KeyID = nil }) // so that each object may be under another key
+			c.mem.DenyKeys(w.kms(ops).KeyID)
+			for _, dry := range []bool{true, false} {
+				results, err := c.Rekey(t.Context(), service, admin.RekeyOptions{Rewrite: true, DryRun: dry})
+				if err != nil || len(results) != 1 || results[0].Meta.ID.Key != "k" {
+					t.Fatalf("dry run %v: %+v, %v; want that of k", dry, results, err)
+				}
+			}
+			for name, o := range w.stored() {
+				if again := o.Tag != before[name].Tag; again != (name == service+"/k.json" || name == indexName(app)) {
+					t.Errorf("%s was put again: %v", name, again)
+				}
+			}
+		})
+	}
+}
+
+// What may not be read, though no other alias is hidden, can be our own under an earlier key: it is told.
+func TestARewriteTellsWhatItMayNotRead(t *testing.T) {
+	w := newWorld(t, membucket.Options{})
+	w.client(app).put("k", "v")
+	w.chamberPuts(ops, "x", "v")
+	c := w.client(app)
+	c.mem.DenyKeys(w.kms(ops).KeyID)
+	results, err := c.Rekey(t.Context(), service, admin.RekeyOptions{Rewrite: true})
+	w.want(err, store.ErrDenied)
+	if len(results) != 2 || results[0].Outcome != store.Moved || results[1].Meta.ID.Key != "x" || results[1].Outcome != store.Failed {
+		t.Errorf("%+v; want k moved, and the failure of x", results)
+	}
 }

@@ -43,7 +43,9 @@ func (e *Engine) beginRekey(ctx context.Context, service string, o admin.RekeyOp
 		return nil, err
 	}
 	for _, m := range r.moves {
-		r.results = append(r.results, r.result(m))
+		if !m.deleted {
+			r.results = append(r.results, r.result(m))
+		}
 	}
 	return r, nil
 }
@@ -147,33 +149,56 @@ func (r *rekeying) addMove(key, alias string, entry index.Entry) {
 }
 
 // planRewrite finds the secrets of our own alias that are not under the key to which the alias
-// points now. It asks for the keys with HEAD requests, which do not decrypt.
+// points now, and tombstones, which are no results.
 func (r *rekeying) planRewrite(ctx context.Context) error {
 	want := r.keyID()
 	keys := r.v.keys()
-	infos, failures := make([]bucket.Info, len(keys)), make([]error, len(keys))
+	moves, failures := make([]*move, len(keys)), make([]error, len(keys))
 	_ = pace.Each(ctx, Readers, len(keys), func(ctx context.Context, i int) error {
-		infos[i], failures[i] = r.e.Bucket.Head(ctx, ObjectName(r.v.Service, keys[i]))
-		if errors.Is(failures[i], bucket.ErrRefused) { // the answer to a HEAD has no body with the reason; a GET's has
-			_, infos[i], failures[i] = r.e.ReadDocument(ctx, r.v.Service, keys[i])
-		}
+		moves[i], failures[i] = r.planObject(ctx, keys[i], want)
 		return nil
 	})
-	for i, key := range keys {
-		if errors.Is(failures[i], bucket.ErrNotFound) {
-			continue
-		}
+	for i := range keys {
 		if failures[i] != nil {
 			return failures[i]
 		}
-		_, alias, ok := r.vouched(key, string(infos[i].Tag))
-		if ok && alias != r.e.Alias || want != "" && infos[i].Seal.KeyID == want {
-			continue
+		if moves[i] != nil {
+			r.moves = append(r.moves, moves[i])
 		}
-		entry, _ := r.own.Entry(key)
-		r.moves = append(r.moves, &move{key: key, from: r.e.Alias, entry: entry})
 	}
 	return nil
+}
+
+// planObject returns the move of an object in a rewrite, or nil if there is none. It asks for the key with a
+// HEAD request, which doesn't decrypt, and reads the object only if no index tells its alias.
+func (r *rekeying) planObject(ctx context.Context, key, want string) (*move, error) {
+	info, err := r.e.Bucket.Head(ctx, ObjectName(r.v.Service, key))
+	if errors.Is(err, bucket.ErrRefused) { // the answer to a HEAD has no body with the reason; a GET's has
+		_, info, err = r.e.ReadDocument(ctx, r.v.Service, key)
+	}
+	if err != nil || want != "" && info.Seal.KeyID == want {
+		return nil, ignore(err, bucket.ErrNotFound)
+	}
+	_, alias, ok := r.vouched(key, string(info.Tag))
+	if ok && alias != r.e.Alias {
+		return nil, nil
+	}
+	m := &move{key: key, from: r.e.Alias}
+	var entered bool
+	if m.entry, entered = r.own.Entry(key); ok || entered {
+		return m, nil
+	}
+	o, info, err := r.e.ReadDocument(ctx, r.v.Service, key)
+	switch {
+	case errors.Is(err, bucket.ErrDenied) && r.v.hides():
+		return nil, nil // nothing shows that it is under our alias
+	case err != nil:
+		return m, nil // to move it says why
+	case o == nil || cmp.Or(o.Alias, r.e.Owner(ctx, r.v, o, info, r.own, "")) != r.e.Alias:
+		return nil, nil
+	}
+	m.deleted = o.Absent()
+	return m, nil
 }
 
 func (r *rekeying) entryOf(o *Document, info bucket.Info) index.Entry {

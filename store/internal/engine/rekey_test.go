@@ -253,6 +253,53 @@ func TestRewriteUsesTheKeyThatTheAliasStandsForNow(t *testing.T) {
 	}
 }
 
+// A server without conditional deletes keeps a tombstone for each deleted secret. It has no value, but it must not be
+// the one object that still needs the earlier key.
+func TestARewriteMovesTombstonesToo(t *testing.T) {
+	now := "arn:aws:kms:us-east-1:123456789012:key/first"
+	b := membucket.New(membucket.Options{NoConditionalDelete: true, KeyID: func(string) string { return now }})
+	e := engine.New(engine.Options{
+		Bucket: b, Alias: rekeyA, Now: time.Now,
+		KeyID: func(context.Context, string) string { return now },
+	})
+	write := func(key string) int {
+		result, err := e.Write(t.Context(), store.ID{Service: "api", Key: key}, store.NewValue("v"), store.WriteOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return result.Meta.Version
+	}
+	write("kept")
+	write("gone")
+	write("gone")
+	if _, err := e.Delete(t.Context(), "api", "gone"); err != nil {
+		t.Fatal(err)
+	}
+	now = "arn:aws:kms:us-east-1:123456789012:key/second"
+	for _, dry := range []bool{true, false} {
+		told := 0
+		results, err := e.Rekey(t.Context(), "api", admin.RekeyOptions{Rewrite: true, DryRun: dry, Progress: func(store.Result) { told++ }})
+		if err != nil || len(results) != 1 || results[0].Meta.ID.Key != "kept" || !dry && told != 1 {
+			t.Fatalf("dry run %v: results %+v, %d of them told, %v; want the secret that is there", dry, results, told, err)
+		}
+	}
+	before := b.Objects()
+	for name, o := range before {
+		if o.Seal.KeyID != now {
+			t.Errorf("%s is left under %s", name, o.Seal.KeyID)
+		}
+	}
+	if results, err := e.Rekey(t.Context(), "api", admin.RekeyOptions{Rewrite: true}); err != nil || len(results) != 0 {
+		t.Errorf("again: %d results, %v; want none", len(results), err)
+	}
+	if after := b.Objects(); after["api/gone.json"].Tag != before["api/gone.json"].Tag {
+		t.Error("again: the tombstone was put once more")
+	}
+	if n := write("gone"); n != 3 {
+		t.Errorf("the secret goes on with version %d; want 3", n)
+	}
+}
+
 // lyingBucket says of its first deletes that they were made.
 type lyingBucket struct {
 	bucket.Bucket

@@ -189,6 +189,16 @@ func (v *View) tags() map[string]string {
 	return tags
 }
 
+// hides reports whether the caller may not read one of the indexes.
+func (v *View) hides() bool {
+	for _, s := range v.Indexes {
+		if s.Denied != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // Readable returns the indexes that parse, sorted by name. It locks the view, because of several
 // concurrent writes one may be reading more indexes.
 func (v *View) Readable() []*IndexState {
