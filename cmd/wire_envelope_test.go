@@ -11,6 +11,7 @@ func TestWireOfEnvelopes(t *testing.T) {
 	l := newLine(t)
 	l.env = append(l.env, "COFFER_BACKEND=s3-envelope")
 	l.fill("one", "alias/app", 50)
+	l.fill("hundred", "alias/app", 100)
 	for _, service := range []string{"first", "second", "third"} {
 		l.fill(service, "alias/app", 20)
 		l.fill(service, "alias/ops", 20)
@@ -25,7 +26,9 @@ func TestWireOfEnvelopes(t *testing.T) {
 		{"write, new key (with STS)", "write one new -", "v", 7 + 3, 4 + 1},
 		{"write, the first of a service (with STS)", "write fourth key -", "v", 9 + 2, 5 + 1},
 		{"read", "read one alias-app-key-1", "", 1 + 1, 1 + 1},
-		{"import, 60 new keys (with STS)", "import fifth " + l.file("sixty", "alias/app", 60), "", 68 + 61, 8 + 1},
+		{"history", "history one alias-app-key-1", "", 1 + 1, 1 + 1},
+		{"list, 100 secrets", "list hundred", "", 3 + 1, 2 + 1},
+		{"import, 100 new keys (with STS)", "import fifth " + l.file("new", "alias/app", 100), "", 108 + 101, 8 + 1},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			requests, depth := fewest(l.proxy, c.requests, c.depth, func() { l.run(c.line, c.stdin) })

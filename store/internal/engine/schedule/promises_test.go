@@ -261,10 +261,10 @@ func (w *world) checkCrash(ctx context.Context, b *membucket.Bucket) []string {
 		return out
 	}
 	if w.s.has("rekey") {
-		out = append(out, again(ctx, clone(b))...)
+		out = append(out, w.s.again(ctx, w.s.clone(b))...)
 	}
 	for _, alias := range []string{aliasA, aliasB} {
-		e := plainEngine(b.Client(), alias)
+		e := w.s.plainEngine(b.Client(), alias)
 		if _, err := e.Write(ctx, store.ID{Service: service, Key: "next-" + alias[len(alias)-1:]}, store.NewValue("next"), store.WriteOptions{}); err != nil {
 			out = append(out, fmt.Sprintf("I4: the next writer of %s fails: %v", alias, err))
 		}
@@ -287,7 +287,7 @@ func (s *scenario) soloReader(ctx context.Context, b *membucket.Bucket, denied s
 			alias = aliasB
 		}
 	}
-	c, err := plainEngine(b, alias).Load(ctx, service)
+	c, err := s.engineOf(s.over(b, denied), alias).Load(ctx, service)
 	if wrong, settled := s.checkEvidence(b, denied, err); settled {
 		return wrong
 	}
@@ -326,7 +326,11 @@ func (s *scenario) saysRollback(err error) bool {
 }
 
 // plainEngine is an engine that nobody schedules.
-func plainEngine(b bucket.Bucket, alias string) *engine.Engine {
-	c := &client{n: 99, w: &world{}}
+func (s *scenario) plainEngine(b *membucket.Bucket, alias string) *engine.Engine {
+	return s.engineOf(s.over(b, ""), alias)
+}
+
+func (s *scenario) engineOf(b bucket.Bucket, alias string) *engine.Engine {
+	c := &client{n: 99, w: &world{s: *s}}
 	return c.engine(b, alias)
 }

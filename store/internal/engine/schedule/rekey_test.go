@@ -138,15 +138,15 @@ func (w *world) checkMoved() []string {
 }
 
 // again runs a rekey over what a crash has left: it moves everything, and leaves nothing behind.
-func again(ctx context.Context, b *membucket.Bucket) []string {
+func (s *scenario) again(ctx context.Context, b *membucket.Bucket) []string {
 	before := secrets(b)
-	if _, err := plainEngine(b.Client(), aliasB).Rekey(ctx, service, admin.RekeyOptions{}); err != nil {
+	if _, err := s.plainEngine(b.Client(), aliasB).Rekey(ctx, service, admin.RekeyOptions{}); err != nil {
 		return []string{fmt.Sprintf("the rekey, run again, fails: %v", err)}
 	}
 	out := inexact(b, aliasB)
-	for key, s := range secrets(b) {
-		if s.alias != aliasB || !maps.Equal(s.versions, before[key].versions) {
-			out = append(out, fmt.Sprintf("after a second rekey %s is under %s with %d versions", key, s.alias, len(s.versions)))
+	for key, now := range secrets(b) {
+		if now.alias != aliasB || !maps.Equal(now.versions, before[key].versions) {
+			out = append(out, fmt.Sprintf("after a second rekey %s is under %s with %d versions", key, now.alias, len(now.versions)))
 		}
 	}
 	if indexes(b)[aliasA] != nil {

@@ -37,6 +37,7 @@ type scenario struct {
 	seeds    map[string]string    // keys and their aliases; nil: k1 and k2 under A
 	putBack  string               // the key of a secret that was written twice and put back to its first version
 	behind   string               // the key of a secret whose second writer died before the index
+	sealed   bool                 // objects are sealed before they are stored
 
 	// of a scenario of keysOfTeams: its objects are sealed, so that it has promises of its own in place of all others
 	before  func(ctx context.Context, b *membucket.Bucket)
@@ -114,7 +115,7 @@ func written(r store.Result, err error) (version int, failed error) { return r.M
 
 // seeded returns a bucket in which the scenario begins.
 func (s *scenario) seeded(ctx context.Context, etags membucket.ETags) *membucket.Bucket {
-	b := membucket.New(membucket.Options{ETags: etags})
+	b := s.newMem(etags)
 	if s.promise != nil {
 		s.before(ctx, b)
 		return b
@@ -124,7 +125,7 @@ func (s *scenario) seeded(ctx context.Context, etags membucket.ETags) *membucket
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.seeds)) {
 		id := store.ID{Service: service, Key: key}
-		if _, err := plainEngine(b.Client(), s.seeds[key]).Write(ctx, id, store.NewValue("first"), store.WriteOptions{}); err != nil {
+		if _, err := s.plainEngine(b.Client(), s.seeds[key]).Write(ctx, id, store.NewValue("first"), store.WriteOptions{}); err != nil {
 			panic(err)
 		}
 	}
@@ -132,7 +133,7 @@ func (s *scenario) seeded(ctx context.Context, etags membucket.ETags) *membucket
 		name := service + "/" + s.putBack + ".json"
 		old := b.Objects()[name]
 		id := store.ID{Service: service, Key: s.putBack}
-		if _, err := plainEngine(b.Client(), s.seeds[s.putBack]).Write(ctx, id, store.NewValue("second"), store.WriteOptions{}); err != nil {
+		if _, err := s.plainEngine(b.Client(), s.seeds[s.putBack]).Write(ctx, id, store.NewValue("second"), store.WriteOptions{}); err != nil {
 			panic(err)
 		}
 		b.Plant(name, old.Body, old.Seal)
@@ -141,7 +142,7 @@ func (s *scenario) seeded(ctx context.Context, etags membucket.ETags) *membucket
 		name := service + "/" + index.FileName(s.seeds[s.behind])
 		old := b.Objects()[name]
 		id := store.ID{Service: service, Key: s.behind}
-		if _, err := plainEngine(b.Client(), s.seeds[s.behind]).Write(ctx, id, store.NewValue("second"), store.WriteOptions{}); err != nil {
+		if _, err := s.plainEngine(b.Client(), s.seeds[s.behind]).Write(ctx, id, store.NewValue("second"), store.WriteOptions{}); err != nil {
 			panic(err)
 		}
 		b.Plant(name, old.Body, old.Seal)
@@ -248,7 +249,11 @@ func named(name string) (scenario, error) {
 		seed, err := strconv.ParseUint(n, 10, 64)
 		return randomScenario(seed), err
 	}
-	for _, s := range slices.Concat(scenarios(), rekeys(), mends(), numbers(), triples(), mutants(), keysOfTeams()) {
+	if n, ok := strings.CutPrefix(name, "sealed/"); ok {
+		seed, err := strconv.ParseUint(n, 10, 64)
+		return sealedScenario(seed), err
+	}
+	for _, s := range slices.Concat(scenarios(), rekeys(), mends(), numbers(), triples(), mutants(), sealedMutants(), keysOfTeams()) {
 		if s.name == name {
 			return s, nil
 		}

@@ -98,7 +98,7 @@ func (e *exploration) check(ctx context.Context, w *world) bool {
 	broken := w.violations()
 	if store := w.store(); !e.stores[store] {
 		e.stores[store] = true
-		broken = append(broken, w.checkCrash(ctx, clone(w.mem))...)
+		broken = append(broken, w.checkCrash(ctx, w.s.clone(w.mem))...)
 	}
 	if len(w.options()) == 0 {
 		e.ends++
@@ -130,8 +130,8 @@ func (e *exploration) checkPromise(ctx context.Context, w *world) bool {
 }
 
 // clone copies a bucket whose tags are hashes of its bytes.
-func clone(b *membucket.Bucket) *membucket.Bucket {
-	c := membucket.New(membucket.Options{ETags: membucket.MD5ETags})
+func (s *scenario) clone(b *membucket.Bucket) *membucket.Bucket {
+	c := s.newMem(membucket.MD5ETags)
 	for name, o := range b.Objects() {
 		c.Plant(name, o.Body, o.Seal)
 	}
@@ -210,6 +210,12 @@ func TestSchedulesOfThreeClients(t *testing.T) {
 
 func TestRandomSchedulesOfThreeClients(t *testing.T) {
 	runs, _ := long(t)
+	inRandomSchedules(t, runs, randomScenario)
+}
+
+// inRandomSchedules plays one schedule of each of so many scenarios.
+func inRandomSchedules(t *testing.T, runs int, scenario func(seed uint64) scenario) {
+	t.Helper()
 	const lanes = 2
 	for lane := range lanes {
 		t.Run(strconv.Itoa(lane), func(t *testing.T) {
@@ -217,7 +223,7 @@ func TestRandomSchedulesOfThreeClients(t *testing.T) {
 			began, steps := time.Now(), 0
 			synctest.Test(t, func(t *testing.T) {
 				for n := lane; n < runs; n += lanes {
-					w, broken := random(t.Context(), uint64(n))
+					w, broken := random(t.Context(), uint64(n), scenario(uint64(n)))
 					steps += len(w.choices)
 					if len(broken) > 0 {
 						t.Fatalf("%s\n%s", strings.Join(broken, "\n"), w.schedule())
@@ -230,9 +236,9 @@ func TestRandomSchedulesOfThreeClients(t *testing.T) {
 }
 
 // random plays one schedule. Lost answers and crashes are rarer than turns.
-func random(ctx context.Context, seed uint64) (*world, []string) {
+func random(ctx context.Context, seed uint64, s scenario) (*world, []string) {
 	r := rand.New(rand.NewPCG(seed, 1))
-	return play(ctx, randomScenario(seed), func(options []option) int {
+	return play(ctx, s, func(options []option) int {
 		turns := 0
 		for _, o := range options {
 			if o.fate == made {
@@ -260,7 +266,7 @@ func play(ctx context.Context, s scenario, choose func([]option) int) (*world, [
 				broken = append(broken, "a client hangs")
 			}
 			broken = append(broken, w.checkEnd()...)
-			broken = append(broken, w.checkCrash(ctx, clone(w.mem))...)
+			broken = append(broken, w.checkCrash(ctx, w.s.clone(w.mem))...)
 		}
 		if len(options) == 0 || len(broken) > 0 {
 			return w, broken

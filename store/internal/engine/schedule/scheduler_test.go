@@ -94,7 +94,7 @@ func start(ctx context.Context, s scenario, etags membucket.ETags) *world {
 		w.clients = append(w.clients, c)
 	}
 	for _, c := range w.clients {
-		var b bucket.Bucket = &waitingBucket{c}
+		b := s.over(&waitingBucket{c}, c.task.without)
 		if s.mutation != nil && (s.mutant == "" || s.mutant == c.task.op) {
 			b = s.mutation(b)
 		}
@@ -112,7 +112,7 @@ func start(ctx context.Context, s scenario, etags membucket.ETags) *world {
 // engine opens the real engine for a client. It never waits before it repeats a step: who
 // comes when is for the scheduler to say.
 func (c *client) engine(b bucket.Bucket, alias string) *engine.Engine {
-	return engine.New(engine.Options{
+	o := engine.Options{
 		Bucket: b, Alias: alias, Now: time.Now,
 		Author: func(context.Context) string { return "writer " + strconv.Itoa(c.n) },
 		Sleep:  func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
@@ -122,7 +122,9 @@ func (c *client) engine(b bucket.Bucket, alias string) *engine.Engine {
 			c.nonces++
 			return fmt.Sprintf("nonce %d of %d", c.nonces, c.n)
 		},
-	})
+	}
+	c.w.s.options(&o)
+	return engine.New(o)
 }
 
 // option is one way to go on.

@@ -33,6 +33,7 @@ func (s *secret) holds(value string) bool {
 }
 
 func parseSecret(o bucket.Object) *secret {
+	o = opened(o)
 	var f struct {
 		Values map[string]struct {
 			Value string `json:"value"`
@@ -44,7 +45,7 @@ func parseSecret(o bucket.Object) *secret {
 	}
 	s := &secret{claims: f.Alias, tag: string(o.Tag), versions: map[int]string{}}
 	for _, alias := range []string{aliasA, aliasB} {
-		if o.Seal.KeyID == membucket.KeyID(alias) {
+		if isOf(o.Seal.KeyID, alias) {
 			s.alias = alias
 		}
 	}
@@ -79,7 +80,7 @@ func indexes(b *membucket.Bucket) map[string]*index.Index {
 	out := map[string]*index.Index{}
 	for _, alias := range []string{aliasA, aliasB} {
 		if o, ok := b.Objects()[service+"/"+index.FileName(alias)]; ok {
-			x, err := index.Parse(alias, o.Body)
+			x, err := index.Parse(alias, opened(o).Body)
 			if err != nil {
 				panic(err)
 			}
