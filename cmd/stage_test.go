@@ -32,6 +32,10 @@ type act struct {
 	moves             string            // the alias under which a rekey stores everything
 	same              bool              // it is stored anew under the alias that it is of, which leads to another key now
 	prints            string            // what it prints when all is well, canaries included; "" anything without one
+
+	on              string // the one storage that has it; "" all
+	grants, revokes string // the member that it makes or takes out of alias/app
+	trusts          bool
 }
 
 func acts() []act {
@@ -41,7 +45,7 @@ func acts() []act {
 	if err != nil {
 		panic(err)
 	}
-	return []act{
+	return append([]act{
 		{name: "write new", line: "write team new -", stdin: secret("new"), wants: map[string]string{"new": secret("new")}},
 		{name: "write update", line: "write team url -", stdin: secret("url"), wants: map[string]string{"url": secret("url")}},
 		{name: "delete", line: "delete team gone", wants: map[string]string{"gone": ""}},
@@ -52,10 +56,10 @@ func acts() []act {
 		{name: "history", line: "history team url"},
 		{name: "rekey", line: "rekey team --to alias/ops", moves: "alias/ops"},
 		{name: "rekey same", line: "rekey team --same", moves: "alias/app", same: true},
-	}
+	}, teamActs()...)
 }
 
-func (a act) changes() bool { return a.wants != nil || a.moves != "" }
+func (a act) changes() bool { return a.wants != nil || a.moves != "" || a.on != "" }
 
 func actNamed(name string) act {
 	all := acts()
@@ -143,7 +147,9 @@ func (s *stage) reset() {
 		s.bucket.RestoreVersions(s.past)
 	}
 	s.on.restore(s)
-	if s.act.same {
+	if s.act.revokes != "" {
+		s.reader = s.store("alias/app") // one that learns of the new key; another looks four times a minute
+	} else if s.act.same {
 		s.on.renew(s)
 	}
 	s.Reset()
@@ -152,7 +158,7 @@ func (s *stage) reset() {
 // spawn prepares a run of the program that has its own working directory.
 func (s *stage) spawn(line, stdin string) (c *exec.Cmd, stdout, stderr *bytes.Buffer) {
 	s.Helper()
-	c = s.command(line)
+	c = s.command(strings.ReplaceAll(line, "KEYID", s.keys["alias/app"]))
 	stdout, stderr = &bytes.Buffer{}, &bytes.Buffer{}
 	c.Dir = filepath.Join(s.home, "cwd")
 	c.Stdin, c.Stdout, c.Stderr = strings.NewReader(stdin), stdout, stderr

@@ -82,6 +82,7 @@ func (s *stage) index(alias string) *index.Index {
 // reports whether anything is.
 func (s *stage) wantChanged(a act, succeeded bool) (changed bool) {
 	s.Helper()
+	s.wantTeam(a, succeeded)
 	now := s.state()
 	for key, was := range s.before {
 		if _, touched := a.wants[key]; !touched && !slices.Equal(now[key].values, was.values) {
@@ -194,6 +195,7 @@ func (s *stage) wantConverging(a act) {
 	if a.moves != "" {
 		s.wantMovedAgain(a)
 	}
+	s.wantTeamAgain(a)
 	if a.wants == nil {
 		return
 	}
