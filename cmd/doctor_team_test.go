@@ -86,7 +86,7 @@ func TestDoctorFindsAKeyObjectThatIsNone(t *testing.T) {
 			if got := ann.run("whoami", ""); got.exit != 0 || !strings.Contains(got.stdout, "key of alias/app\tdamaged") {
 				t.Errorf("whoami: %+v", got)
 			}
-			ann.hints("exec api -- true", 8, "coffer doctor api shows what is wrong with it")
+			ann.hints("exec api -- true", 8, "coffer doctor names it")
 		})
 	}
 }

@@ -50,11 +50,11 @@ func TestHintsWorkWhenTyped(t *testing.T) {
 
 // prose are the words that follow the name of the program in a sentence, and in the labels of keys that are
 // derived.
-var prose = []string{"tests", "can", "reads", "tries", "always", "command", "asks", "encrypts", "writes", "didn", "for", "alias"}
+var prose = []string{"tests", "can", "reads", "tries", "always", "command", "asks", "encrypts", "writes", "didn", "for", "alias", "age"}
 
 // commandLine is a command that a text names: a word, and what follows it as long as it can be an
 // argument. A placeholder has capital letters or is one of fmt or of a template.
-var commandLine = regexp.MustCompile(`\bcoffer ([a-z][a-z-]*)((?: (?:reader|writer|operator|check|read|write|delete|show|members|grant|revoke|trust|--?[a-z][a-z-]*|[A-Z][A-Z_]*(?:\.\.\.)?|%[sdq]|\{[a-z]+\}|-)(?:\b|$|[-.})]))*)`)
+var commandLine = regexp.MustCompile(`\bcoffer ([a-z][a-z-]*)((?: (?:reader|writer|operator|check|read|write|delete|s3-age|show|members|grant|revoke|trust|--?[a-z][a-z-]*|[A-Z][A-Z_]*(?:\.\.\.)?|%[sdq]|\{[a-z]+\}|-)(?:\b|$|[-.})]))*)`)
 
 func commandsIn(text string) []string {
 	var lines []string

@@ -64,3 +64,14 @@ func TestInitMakesABucketThatWorksOnVersitygw(t *testing.T) {
 		t.Errorf("%+v", parts) // the mark of a deletion counts as the object there
 	}
 }
+
+func TestAServerWithoutKMSHasAWayOutOnMinIOAndVersitygw(t *testing.T) {
+	for name, url := range map[string]string{"minio": serverstest.StartMinIOWithoutKMS(t).URL, "versitygw": serverstest.StartVersity(t).URL} {
+		t.Run(name, func(t *testing.T) {
+			b := (&bench{T: t, env: append(ownEnvironment(t.TempDir()), "PATH="+os.Getenv("PATH"), "AWS_REGION=us-east-1",
+				"COFFER_S3_BUCKET=without-kms", "COFFER_ENDPOINT_URL="+url, "COFFER_RETRIES=2",
+			)}).as(serverstest.Root())
+			b.leadsToS3Age()
+		})
+	}
+}

@@ -54,7 +54,7 @@ func (c *KeysMembersCmd) Run(ctx context.Context, a *app.App) error {
 	}
 	table := a.Table("Name", "Recipient", "Since", "Granted by", "You").Cuts("Recipient", "Granted by").Drops("Granted by", "Since")
 	for _, m := range t.Members {
-		table.Row(m.Name, m.Recipient, m.Since, m.By, map[bool]string{true: "yes", false: "no"}[m.Self])
+		table.Row(m.Name, app.ShortRecipient(m.Recipient), m.Since, m.By, map[bool]string{true: "yes", false: "no"}[m.Self])
 	}
 	if err := table.Print(); err != nil {
 		return err

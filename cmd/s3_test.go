@@ -281,11 +281,11 @@ var s3Failures = map[string]struct {
 	// Other servers.
 	"a store that ignores encryption": {
 		quirks: s3test.Versitygw(), args: "write team x -", stdin: canary, exit: 8,
-		stderr: []string{"team/__probe/", " is not encrypted, according to the storage; expected: aws:kms", "\n  no secret was sent. To accept a server that doesn't encrypt, set allow_unencrypted: true in the configuration file"},
+		stderr: []string{"team/__probe/", " is not encrypted, according to the storage; expected: aws:kms", "\n  no secret was sent. To accept a server that doesn't encrypt, set allow_unencrypted: true in the configuration file. Without KMS, coffer init -b s3-age sets up secrets that are encrypted before they are stored; -b s3-age then uses them"},
 	},
 	"a store without KMS": {
 		quirks: s3test.Quirks{NoKMS: true}, args: "write team x -", stdin: canary, exit: 7,
-		stderr: []string{"put team/x.json failed (NotImplemented): ", "\n  coffer doctor --probe shows what this server supports; if it has no KMS keys, use -b s3\n"},
+		stderr: []string{"put team/x.json failed (NotImplemented): ", "\n  coffer doctor --probe shows what this server supports. Without KMS, coffer init -b s3-age sets up secrets that are encrypted before they are stored; -b s3-age then uses them\n"},
 	},
 	"a store without KMS, and one writer": {
 		quirks: s3test.Quirks{NoKMS: true}, args: "write team x - --single-writer", stdin: canary, exit: 7,

@@ -83,12 +83,12 @@ func (b *bench) sharesTheBucket() (bob *bench, values []string) {
 		b.Errorf("without an identity: exit %d, %s", got.exit, got.stderr)
 	}
 	got := carol.run("init --yes", "")
-	ask := regexp.MustCompile(`ask a member to run: coffer (keys grant alias/app (age1pq1\w+)) --name YOU`).FindStringSubmatch(got.stderr)
+	ask := regexp.MustCompile(`send your public key, (\S+), to a member, who runs: coffer (keys grant alias/app identity.pub) --name YOU`).FindStringSubmatch(got.stderr)
 	if got.exit != 0 || ask == nil {
 		b.Fatalf("init of one who is no member: exit %d, %s", got.exit, got.stderr)
 	}
 	for _, line := range []string{"exec api -- true", "read api db_url", "write api other -", "keys members alias/app", "keys grant alias/app " + public} {
-		if got := carol.run(line, canary); got.exit != 5 || !strings.Contains(got.stderr, "not a member of alias/app") || !strings.Contains(got.stderr, "coffer "+ask[1]) {
+		if got := carol.run(line, canary); got.exit != 5 || !strings.Contains(got.stderr, "not a member of alias/app") || !strings.Contains(got.stderr, "coffer "+ask[2]) {
 			b.Errorf("%s of one who is no member: exit %d, %s", line, got.exit, got.stderr)
 		}
 	}
@@ -96,10 +96,10 @@ func (b *bench) sharesTheBucket() (bob *bench, values []string) {
 		b.Errorf("list: exit %d, %s", got.exit, got.stderr)
 	}
 	doctor := regexp.MustCompile(`coffer (keys members alias/app)`).FindStringSubmatch(carol.run("doctor api", "").stdout)
-	if doctor == nil || !strings.Contains(carol.run(doctor[1], "").stderr, "coffer "+ask[1]) {
-		b.Errorf("doctor doesn't lead to %s: %q", ask[1], doctor)
+	if doctor == nil || !strings.Contains(carol.run(doctor[1], "").stderr, "coffer "+ask[2]) {
+		b.Errorf("doctor doesn't lead to %s: %q", ask[2], doctor)
 	}
-	ann.do(ask[1]+" --name carol", "")
+	ann.do(strings.Replace(ask[2], "identity.pub", ask[1], 1), "") // under the name in the file
 	if got := carol.run("exec api -- printenv DB_URL", ""); got.exit != 0 || got.stdout != values[0]+"\n" {
 		b.Errorf("after the grant: exit %d, %q, %s", got.exit, got.stdout, got.stderr)
 	}

@@ -12,7 +12,9 @@ import (
 )
 
 // WhoamiCmd prints who the caller is, and where the store is.
-type WhoamiCmd struct{}
+type WhoamiCmd struct {
+	Recipient bool `help:"Print only your recipient, your public key, which a member needs to grant you a key (s3-age)."`
+}
 
 type whoamiJSON struct {
 	Identity    string         `json:"identity"`
@@ -26,6 +28,7 @@ type whoamiJSON struct {
 	Region      string         `json:"region,omitempty"`
 	Keys        []keyJSON      `json:"keys,omitempty"`
 	AgeIdentity string         `json:"age_identity,omitempty"` // its file, or the variable that has it
+	PublicKey   string         `json:"public_key,omitempty"`   // the file that has the first of Recipients
 	Recipients  []string       `json:"recipients,omitempty"`
 	Endpoints   []endpointJSON `json:"endpoints,omitempty"`
 }
@@ -37,13 +40,16 @@ type endpointJSON struct {
 }
 
 // Run asks STS, and KMS for the state of the keys. It needs no permission: KMS may refuse to tell.
-func (*WhoamiCmd) Run(ctx context.Context, a *app.App) error {
+func (c *WhoamiCmd) Run(ctx context.Context, a *app.App) error {
 	s, err := a.Settings()
 	if err != nil {
 		return err
 	}
 	if err := s.Check(); err != nil {
 		return err
+	}
+	if c.Recipient {
+		return printRecipient(ctx, a, s)
 	}
 	out := whoamiJSON{Identity: a.UserName(), Backend: s.Kind().String()}
 	switch {
@@ -146,8 +152,11 @@ func (w *whoamiJSON) print(a *app.App) error {
 	if w.AgeIdentity != "" {
 		t.Row("age_identity", w.AgeIdentity, "")
 	}
+	if w.PublicKey != "" {
+		t.Row("public_key", w.PublicKey, "")
+	}
 	for _, r := range w.Recipients {
-		t.Row("recipient", r, "")
+		t.Row("recipient", app.ShortRecipient(r), "")
 	}
 	for _, k := range w.Keys {
 		t.Row("key of "+k.Alias, k.State, k.Key)

@@ -3,8 +3,10 @@ package cmd
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/coffer-secrets/coffer/internal/app"
+	"github.com/coffer-secrets/coffer/internal/render"
 	"github.com/coffer-secrets/coffer/internal/team"
 	"github.com/coffer-secrets/coffer/store"
 )
@@ -24,6 +26,7 @@ func (w *whoamiJSON) askTeams(ctx context.Context, a *app.App, s *app.Settings) 
 	if err != nil && !app.IsNoIdentity(err) {
 		return err
 	}
+	w.PublicKey = app.PublicFile(self)
 	if w.Recipients = self.Recipients; err != nil {
 		a.Note("%s; coffer init makes one", app.Sentence(err))
 	}
@@ -52,4 +55,23 @@ func (w *whoamiJSON) askTeams(ctx context.Context, a *app.App, s *app.Settings) 
 		w.Keys = append(w.Keys, row)
 	}
 	return nil
+}
+
+// printRecipient prints the recipient of the caller, to be sent to a member. It makes no request.
+func printRecipient(ctx context.Context, a *app.App, s *app.Settings) error {
+	opened, _, err := team.Open(ctx, a, s.KMSKeyAlias.Value)
+	if err != nil {
+		return err
+	}
+	own, err := opened.Self(ctx)
+	switch {
+	case err != nil:
+		return err
+	case len(own.Recipients) == 0:
+		return app.WithHint(fmt.Errorf("%w: the recipient of the identity in %s isn't known", store.ErrConfiguration, own.Identity),
+			"put it into a comment before the identity, as in \"# public key: age1...\"")
+	case a.Globals.JSON:
+		return render.JSON(a.Stdout, own.Recipients[:1])
+	}
+	return a.Print(own.Recipients[0] + "\n")
 }

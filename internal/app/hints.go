@@ -45,7 +45,7 @@ func ownHint(err error) string {
 	case errors.As(err, &trust):
 		return trustHint(trust)
 	case errors.As(err, &seal) && seal.Method == "" && strings.Contains(seal.Object, admin.ProbeDir):
-		return "no secret was sent. To accept a server that doesn't encrypt, set allow_unencrypted: true in the configuration file"
+		return unencrypted
 	case errors.As(err, &seal):
 		return "somebody may have replaced it, or the store doesn't encrypt; its content was not used"
 	case errors.As(err, &rollback):

@@ -28,7 +28,7 @@ func storageHint(e *store.StorageError) string {
 	case e.Op == "get" && errors.Is(e, store.ErrCorrupt):
 		return damagedHint(e.Object)
 	case e.Op == "put" && e.Code == "NotImplemented":
-		return "coffer doctor --probe shows what this server supports; if it has no KMS keys, use -b s3"
+		return probeShows
 	case e.Op == "put" && e.Status == http.StatusInternalServerError:
 		return "some servers return this for a key that doesn't exist: check that the alias exists there"
 	case denied && strings.HasPrefix(e.Op, "cloudtrail:"):
@@ -50,6 +50,27 @@ func storageHint(e *store.StorageError) string {
 		return "check that --endpoint-url (or COFFER_ENDPOINT_URL) is the URL of an S3 server, without a path"
 	case errors.Is(e, store.ErrCredentials):
 		return "no usable credentials: set up a profile, a role or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
+	}
+	return ""
+}
+
+// Hints about servers that don't encrypt as the backend asks, and what is added where s3-age is another way out.
+const (
+	unencrypted = "no secret was sent. To accept a server that doesn't encrypt, set allow_unencrypted: true in the configuration file"
+	probeShows  = "coffer doctor --probe shows what this server supports"
+	noKMS       = "set AWS_ENDPOINT_URL_KMS to the URL of a server with the API of KMS"
+	withoutKMS  = ". Without KMS, coffer init -b s3-age sets up secrets that are encrypted before they are stored; -b s3-age then uses them"
+)
+
+// encryptionHint returns the hint for a server that doesn't encrypt as the backend in force asks; "" for any other
+// error, and for a backend that asks for nothing.
+func (a *App) encryptionHint(err error) string {
+	if a.InForce == nil || !a.InForce.Kind().Bucket || a.InForce.Kind().Teams {
+		return ""
+	}
+	switch h := hint(err); h {
+	case unencrypted, probeShows, noKMS:
+		return h + withoutKMS
 	}
 	return ""
 }
@@ -109,9 +130,11 @@ func hintOf(code string) string {
 func codeHint(code string) (hint string, ok bool) {
 	switch code {
 	case store.CodeNotMember:
-		return "ask a member to run coffer keys grant with the alias and your recipient, which age-keygen -y prints", true
+		return "ask a member to run coffer keys grant with the alias and your recipient, which coffer whoami --recipient prints", true
 	case store.CodeNoTeamKey:
 		return "the first write under the alias creates its key; so does coffer init", true
+	case store.CodeDamagedTeamKey:
+		return "restore the key object from an older version of the bucket, or a backup; coffer doctor names it. Delete nothing: what is encrypted with it is as it was", true
 	case store.CodeLostTeamKey:
 		return "restore the object from a backup or an older version of the bucket: no other key opens what is sealed under it. A new key is not made in its place", true
 	case "NoConditionalWrites":
@@ -149,7 +172,7 @@ func codeHint(code string) (hint string, ok bool) {
 	case "KMS.AccessDeniedException":
 		return "you need kms:Decrypt on the key to read, and kms:Encrypt to write, for the service: coffer policy reader, or writer, prints the policy", true
 	case "NoKMS":
-		return "set AWS_ENDPOINT_URL_KMS to the URL of a server with the API of KMS", true
+		return noKMS, true
 	case "KMS.DisabledException":
 		return "the KMS key is disabled: its owner must enable it, at least until the secrets are moved to another key; coffer doctor shows whether it encrypts anything but an unneeded index", true
 	case "KMS.KMSInvalidStateException":

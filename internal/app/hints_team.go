@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -11,18 +12,25 @@ import (
 	"github.com/coffer-secrets/coffer/store/admin"
 )
 
-// AskForGrant says what a member of an alias must run for a caller with these recipients.
-func AskForGrant(alias string, recipients []string) string {
-	if len(recipients) == 0 {
-		return "ask a member to run: coffer keys grant " + alias + " RECIPIENT, with the recipient of your identity"
+// AskForGrant says what a caller does to become a member of an alias: a member needs their public key, which is
+// long, so it is sent as a file if there is one.
+func AskForGrant(alias string, own admin.Self) string {
+	grant := "coffer keys grant " + alias + " "
+	switch file := PublicFile(own); {
+	case len(own.Recipients) == 0:
+		return "ask a member to run: " + grant + "RECIPIENT, with the recipient of your identity"
+	case file != "":
+		return "send your public key, " + formats.ShellQuote(file) + ", to a member, who runs: " + grant + formats.ShellQuote(filepath.Base(file)) + " --name YOU"
+	case len(own.Recipients[0]) <= longestTyped:
+		return "ask a member to run: " + grant + formats.ShellQuote(own.Recipients[0]) + " --name YOU"
 	}
-	return "ask a member to run: coffer keys grant " + alias + " " + formats.ShellQuote(recipients[0]) + " --name YOU"
+	return "coffer whoami --recipient > YOU.pub writes your public key to a file: send it to a member, who runs: " + grant + "YOU.pub --name YOU"
 }
 
 // self is what is known of the caller's own recipients, for the hint of an error.
 type self struct {
-	mu         sync.Mutex
-	recipients func() []string
+	mu  sync.Mutex
+	ask func() admin.Self
 }
 
 // knowSelf keeps how to tell the caller's recipients: from the identities that the store has read, so that
@@ -34,9 +42,9 @@ func (a *App) knowSelf(s store.Store) {
 	}
 	a.self.mu.Lock()
 	defer a.self.mu.Unlock()
-	a.self.recipients = func() []string {
+	a.self.ask = func() admin.Self {
 		own, _ := teams.Self(context.Background())
-		return own.Recipients
+		return own
 	}
 }
 
@@ -48,15 +56,15 @@ func (a *App) teamHint(err error) string {
 		return ""
 	}
 	alias, _, _ := strings.Cut(rest, ":")
-	var recipients []string
+	var own admin.Self
 	if a.self != nil {
 		a.self.mu.Lock()
 		defer a.self.mu.Unlock()
-		if a.self.recipients != nil {
-			recipients = a.self.recipients()
+		if a.self.ask != nil {
+			own = a.self.ask()
 		}
 	}
-	return AskForGrant(alias, recipients)
+	return AskForGrant(alias, own)
 }
 
 // memberReason returns the reason of an error that may be about a caller who isn't a member.

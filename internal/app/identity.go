@@ -1,14 +1,19 @@
 package app
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/foreign"
+	"github.com/coffer-secrets/coffer/internal/plainfile"
 	"github.com/coffer-secrets/coffer/internal/term"
 	"github.com/coffer-secrets/coffer/internal/waiting"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/s3age"
 )
 
@@ -122,10 +127,80 @@ func (a *App) memberName() string {
 	return a.UserName() + "@" + host
 }
 
-// CreateIdentity makes an identity file. It never replaces one.
-func (a *App) CreateIdentity(path string) error {
-	_, err := s3age.CreateIdentity(path, a.Now())
-	return err
+// CreateIdentity makes an identity file, and beside it the file of its public key. It never replaces one. public is "" if
+// that file could not be written: then a note says why.
+func (a *App) CreateIdentity(path string) (public string, err error) {
+	recipient, err := s3age.CreateIdentity(path, a.Now())
+	if err != nil {
+		return "", err
+	}
+	return a.writePublic(path, recipient), nil
+}
+
+// publicName returns the path of the public key of a new identity: identity.pub beside identity.txt.
+func publicName(path string) string { return strings.TrimSuffix(path, ".txt") + ".pub" }
+
+// writePublic writes the file of a public key, which has the name of its member too. It never replaces one.
+func (a *App) writePublic(identity, recipient string) (path string) {
+	path = publicName(identity)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // a public key
+	if err == nil {
+		_, err = fmt.Fprintf(f, "# %s\n%s\n", a.memberName(), recipient)
+		if err = errors.Join(err, f.Close()); err != nil {
+			err = errors.Join(err, os.Remove(path))
+		}
+	}
+	if err != nil {
+		a.NoteWarning("the public key was not written to a file: %v; coffer whoami --recipient prints it", err)
+		return ""
+	}
+	return path
+}
+
+// PublicFile returns the file that has the public key of the caller: beside the identity file, identity.pub or
+// id_ed25519.pub; "" if there is none.
+func PublicFile(own admin.Self) string {
+	const limit = 64 << 10
+	if len(own.Recipients) == 0 || !isFile(own.Identity) {
+		return ""
+	}
+	for _, path := range []string{publicName(own.Identity), own.Identity + ".pub"} {
+		if text, err := plainfile.Read(path, limit); err == nil && strings.Contains(string(text), own.Recipients[0]) {
+			return path
+		}
+	}
+	return ""
+}
+
+// isFile reports whether an identity comes from a file, not from a variable.
+func isFile(identity string) bool { return identity != "" && !strings.HasPrefix(identity, "$") }
+
+// Publish writes the file of the caller's public key if there is none, and the key is too long to be typed.
+func (a *App) Publish(own admin.Self) {
+	if len(own.Recipients) > 0 && len(own.Recipients[0]) > longestTyped && isFile(own.Identity) && PublicFile(own) == "" {
+		a.writePublic(own.Identity, own.Recipients[0])
+	}
+}
+
+// longestTyped is the length of a recipient that people copy into a command: a post-quantum one has 1,959 characters,
+// an ed25519 key 80.
+const longestTyped = 100
+
+// ShortRecipient returns a recipient for a table or a sentence: the beginning of a long one, which finds its file
+// (grep), or the fingerprint that ssh-keygen -l prints.
+func ShortRecipient(recipient string) string {
+	const shown = 32
+	if len(recipient) <= longestTyped {
+		return recipient
+	}
+	if kind, rest, ok := strings.Cut(recipient, " "); ok {
+		encoded, _, _ := strings.Cut(rest, " ")
+		if blob, err := base64.StdEncoding.DecodeString(encoded); err == nil {
+			sum := sha256.Sum256(blob)
+			return kind + " SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:])
+		}
+	}
+	return recipient[:shown] + "..."
 }
 
 // IsNoIdentity reports whether an error is that the caller has no age identity.

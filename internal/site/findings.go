@@ -28,7 +28,7 @@ func Findings(ctx context.Context, a *app.App, s store.Store, services []string,
 	checks := []func(context.Context) []Finding{
 		func(ctx context.Context) []Finding { return clockFindings(ctx, a, site) },
 		site.keyFindings,
-		func(ctx context.Context) []Finding { return conditionFindings(ctx, s, service, probe) },
+		func(ctx context.Context) []Finding { return site.conditionFindings(ctx, s, service, probe) },
 		func(ctx context.Context) []Finding { return site.permissionFindings(ctx, s, service, probe) },
 	}
 	if tried[admin.CheckPolicy] == "" {
@@ -242,20 +242,24 @@ func clockSetter() string {
 }
 
 // conditionFindings checks whether the server ignores conditions of writes and deletes.
-func conditionFindings(ctx context.Context, s store.Store, service string, probe bool) []Finding {
+func (s *Site) conditionFindings(ctx context.Context, st store.Store, service string, probe bool) []Finding {
 	const check, about = admin.CheckConditions, "the server"
-	prober, ok := s.(admin.ConditionProber)
+	prober, ok := st.(admin.ConditionProber)
 	if !ok {
 		return nil
 	}
 	c, err := prober.Conditions(ctx, service, probe)
+	noKMS := "coffer init -b s3-age" // the same server, which needs to encrypt nothing then
+	if s.sealed {
+		noKMS = anotherServer
+	}
 	var seal *store.SealError
 	switch {
 	case errors.As(err, &seal) && seal.Method == "":
-		return newFinding(admin.Warning, admin.CheckEncryption, about, anotherServer,
+		return newFinding(admin.Warning, admin.CheckEncryption, about, noKMS,
 			"doesn't report encryption: writes are refused unless the configuration has allow_unencrypted: true")
 	case errors.Is(err, store.ErrUnsupported):
-		return newFinding(admin.Serious, check, about, anotherServer, "can't be written to: %s", app.Sentence(err))
+		return newFinding(admin.Serious, check, about, noKMS, "can't be written to: %s", app.Sentence(err))
 	case err != nil:
 		return Unknown(check, about, err)
 	case !c.Known && probe:

@@ -42,8 +42,11 @@ func (u *Setup) Identity(s *app.Settings) (site.Part, error) {
 		return p, fmt.Errorf("%w: the identity: %w", store.ErrConfiguration, err)
 	}
 	p.Make = func(context.Context) error {
-		err := u.a.CreateIdentity(path)
+		public, err := u.a.CreateIdentity(path)
 		if err == nil {
+			if public != "" {
+				u.a.Note("your public key, for those who grant you a key, is %s", public)
+			}
 			u.a.NoteWarning("keep a copy of %s: if all members of an alias lose their identities, nobody can decrypt its secrets", path)
 		}
 		return err
@@ -98,6 +101,7 @@ func (u *Setup) Invite(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	u.a.NoteWarning("you are not a member of %s yet: %s", u.alias, app.AskForGrant(u.alias, self.Recipients))
+	u.a.Publish(self)
+	u.a.NoteWarning("you are not a member of %s yet: %s", u.alias, app.AskForGrant(u.alias, self))
 	return nil
 }

@@ -125,7 +125,8 @@ type guarded struct {
 	age.Identity
 	mu     *sync.Mutex
 	reason func(err error) string
-	failed *failedError
+	ended  func() error // the error of a person who gave no answer, with which all ends; nil: nobody is asked
+	failed error
 }
 
 func (g *guarded) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
@@ -138,6 +139,11 @@ func (g *guarded) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
 	if err == nil || errors.Is(err, age.ErrIncorrectIdentity) {
 		return key, err
 	}
-	g.failed = &failedError{g.reason(err)}
+	if g.failed = nil; g.ended != nil {
+		g.failed = g.ended()
+	}
+	if g.failed == nil {
+		g.failed = &failedError{g.reason(err)}
+	}
 	return nil, g.failed
 }

@@ -26,7 +26,8 @@ func (r Recipient) Wrap(fileKey []byte) ([]*age.Stanza, error) { return r.Recipi
 // String returns the recipient in one spelling: two texts of the same key are equal.
 func (r Recipient) String() string { return r.text }
 
-// Comment returns the comment of an SSH public key, such as "ann@laptop"; "" if there is none.
+// Comment returns the comment of an SSH public key, or the one word in the comment line before another key, such as
+// "ann@laptop"; "" if there is none.
 func (r Recipient) Comment() string { return r.comment }
 
 // recipientLimit is more than any recipient has: an RSA key of 16,384 bits takes 2,800 characters.
@@ -36,11 +37,15 @@ const recipientLimit = 8 << 10
 // may be the content of a .pub file or of a file of recipients, but must have exactly one. The
 // error is a [store.ErrInvalid], and never quotes text: it may be a private key.
 func ParseRecipient(text string, ui UI) (Recipient, error) {
-	var found string
+	var found, name string
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		switch {
-		case line == "" || strings.HasPrefix(line, "#"):
+		case line == "":
+		case strings.HasPrefix(line, "#"):
+			if words := strings.Fields(line[1:]); len(words) == 1 && found == "" {
+				name = words[0]
+			}
 		case strings.HasPrefix(line, "AGE-") || strings.HasPrefix(line, "-----BEGIN"):
 			return Recipient{}, fmt.Errorf("%w: this is a private key, not a recipient: give the public part, which begins with age1 or ssh-", store.ErrInvalid)
 		case found != "":
@@ -55,6 +60,9 @@ func ParseRecipient(text string, ui UI) (Recipient, error) {
 	r, err := parseOne(found, ui)
 	if err != nil {
 		return Recipient{}, fmt.Errorf("%w: this is not a recipient: %w", store.ErrInvalid, err)
+	}
+	if r.comment == "" {
+		r.comment = name
 	}
 	return r, nil
 }

@@ -38,10 +38,11 @@ func TestARecipientHasOneSpelling(t *testing.T) {
 	}
 	hybrid, line := id.Recipient().String(), publicLine(t, public)
 	for text, want := range map[string][2]string{
-		hybrid:                          {hybrid, ""},
-		"# ann\n\n  " + hybrid + "\r\n": {hybrid, ""},
-		line:                            {line, ""},
-		line + "  ann@laptop\n":         {line, "ann@laptop"},
+		hybrid:                             {hybrid, ""},
+		"# ann\n\n  " + hybrid + "\r\n":    {hybrid, "ann"},
+		"# created: 2026-11-28\n" + hybrid: {hybrid, ""},
+		line:                               {line, ""},
+		line + "  ann@laptop\n":            {line, "ann@laptop"},
 		plugin.EncodeRecipient("yubikey", []byte("abc")): {plugin.EncodeRecipient("yubikey", []byte("abc")), ""},
 	} {
 		r, err := agekeys.ParseRecipient(text, agekeys.UI{})

@@ -68,6 +68,11 @@ func (k *Keyring) protectedSSH(pem []byte, public sshkeys.PublicKey, from, file 
 			return "the passphrase of " + from + ": " + notAsked.Error()
 		}
 		return "the passphrase of " + from + " is wrong" // or the file is damaged; nothing tells which
+	}, ended: func() error {
+		if silent := (*unanswered)(nil); errors.As(notAsked, &silent) { // agessh hides it
+			return fmt.Errorf("%w: the passphrase of %s: %w", store.ErrConfiguration, from, notAsked)
+		}
+		return nil
 	}}
 	return identity{g, ssh, recipient.String()}, nil
 }
