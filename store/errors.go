@@ -202,12 +202,15 @@ type KeyTrustError struct {
 	Want   string // the id that is pinned, or was seen last; "" if none is known
 	Pinned bool   // Want is pinned
 	Older  bool   // it is an earlier key of the alias
+	New    bool   // the caller knows other aliases of the bucket, and not this one
 }
 
 func (e *KeyTrustError) Error() string {
 	switch {
 	case e.KeyID == "":
 		return fmt.Sprintf("%s has no key yet, and what is created now could not be recognised later", e.Alias)
+	case e.New:
+		return fmt.Sprintf("%s is new to this machine: %s has the key %s, which anybody who can write to the bucket could have made", e.Alias, e.Object, e.KeyID)
 	case e.Want == "":
 		return fmt.Sprintf("%s has the key %s, and nothing tells whether that is the key of %s", e.Object, e.KeyID, e.Alias)
 	case e.Pinned:

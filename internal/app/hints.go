@@ -95,6 +95,8 @@ func trustHint(e *store.KeyTrustError) string {
 	switch {
 	case e.KeyID == "":
 		return "set XDG_STATE_HOME to a directory that stays, so that the key is remembered; or accept each key that is found with --trust-on-first-use"
+	case e.New:
+		return "nothing was read or written under it. Compare the id with what another member has. If it is right: coffer keys trust " + e.Alias + " " + e.KeyID
 	case e.Want == "":
 		return "pin it in the configuration file, key_ids: {" + e.Alias + ": " + e.KeyID + "}, or accept whatever is found with --trust-on-first-use. " + compare
 	case e.Pinned:

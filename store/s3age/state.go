@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/plainfile"
 	"github.com/coffer-secrets/coffer/internal/strictjson"
@@ -17,18 +18,26 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/teamkeys"
 )
 
-// state remembers the newest key of each alias of one bucket. Each alias has a directory, and in it a
-// file for the key, named after its number: the highest is the newest. So a process that knows less can't
-// undo what another has learned, and no lock is needed.
+// state remembers the newest key of each alias of one bucket. The bucket has a directory, each alias has one
+// in it, and in that a file for the key, named after its number: the highest is the newest. So a process that
+// knows less can't undo what another has learned, and no lock is needed.
 type state struct {
-	dir              string // of all buckets
+	dir              string // of the bucket
 	endpoint, bucket string
 }
 
 var _ teamkeys.State = (*state)(nil)
 
 // newState returns the state of a bucket. endpoint is "" for AWS, whose buckets have one owner of their name.
-func newState(dir, endpoint, bucket string) *state { return &state{dir, endpoint, bucket} }
+func newState(dir, endpoint, bucket string) *state {
+	endpoint = strings.TrimRight(endpoint, "/")
+	return &state{filepath.Join(dir, digest("%q %q", endpoint, bucket)), endpoint, bucket}
+}
+
+func digest(format string, what ...any) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, format, what...))
+	return hex.EncodeToString(sum[:16])
+}
 
 // remembered is the content of a file. Endpoint and bucket are there for a person who looks.
 type remembered struct {
@@ -46,9 +55,15 @@ const (
 )
 
 // of returns the directory of an alias.
-func (s *state) of(alias string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", s.endpoint, s.bucket, alias))
-	return filepath.Join(s.dir, hex.EncodeToString(sum[:16]))
+func (s *state) of(alias string) string { return filepath.Join(s.dir, digest("%q", alias)) }
+
+// Knows implements [teamkeys.State].
+func (s *state) Knows() (bool, error) {
+	files, err := fs.Glob(os.DirFS(s.dir), "*/*"+stateSuffix)
+	if err != nil {
+		return false, unreadable(err)
+	}
+	return len(files) > 0, nil
 }
 
 // Recall implements [teamkeys.State]. A file that can't be read is an error: to know nothing would mean to
@@ -60,9 +75,44 @@ func (s *state) Recall(alias string) (seen teamkeys.Seen, err error) {
 		}
 	}
 	if err != nil {
-		return teamkeys.Seen{}, unusable(err)
+		return teamkeys.Seen{}, unreadable(err)
 	}
 	return seen, nil
+}
+
+// expectedSuffix is of a file without content, which is named after a key.
+const expectedSuffix = ".made"
+
+// Expect implements [teamkeys.State].
+func (s *state) Expect(alias, id string) error {
+	dir := s.of(alias)
+	err := os.MkdirAll(dir, 0o700)
+	if err == nil {
+		err = checkDirectory(dir)
+	}
+	if err == nil {
+		err = replaceFile(filepath.Join(dir, id+expectedSuffix), nil)
+	}
+	if err != nil {
+		return unusable(err)
+	}
+	return nil
+}
+
+// Expects implements [teamkeys.State].
+func (s *state) Expects(alias, id string) (bool, error) {
+	dir := s.of(alias)
+	_, err := os.Lstat(filepath.Join(dir, id+expectedSuffix))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err == nil {
+		err = checkDirectory(dir)
+	}
+	if err != nil {
+		return false, unreadable(err)
+	}
+	return true, nil
 }
 
 func (s *state) recall(alias string) (teamkeys.Seen, error) {
@@ -125,10 +175,15 @@ func (s *state) Remember(alias string, was, is teamkeys.Seen) error {
 	if err != nil {
 		return unusable(err)
 	}
+	_ = removed(filepath.Join(dir, is.ID+expectedSuffix))
 	if was.Number > 0 && was.Number < is.Number {
 		_ = removed(filepath.Join(dir, strconv.Itoa(was.Number)+stateSuffix)) // the newer one is what counts
 	}
 	return nil
+}
+
+func unreadable(err error) error {
+	return fmt.Errorf("%w: which keys were seen before can't be read: %w", store.ErrConfiguration, err)
 }
 
 func unusable(err error) error {

@@ -98,8 +98,19 @@ func (k *Keys) put(ctx context.Context, doc document, cond bucket.If) (*ring, er
 // create makes the first key of an alias. If another client has just done so, it returns theirs.
 func (k *Keys) create(ctx context.Context, alias string, members []Member) (*ring, error) {
 	doc, err := k.first(ctx, alias, members)
+	if isLost(err) { // or another client has just made key and index
+		if there, failed := k.read(ctx, alias); failed == nil {
+			k.keep(alias, there, nil)
+			return there, nil
+		}
+	}
 	if err != nil {
 		return nil, err
+	}
+	if k.State != nil {
+		if err := k.State.Expect(alias, doc.Keys[0].ID); err != nil {
+			k.Notice(fmt.Sprintf("the key of %s can't be remembered: %v", alias, err))
+		}
 	}
 	for n := 0; ; n++ {
 		r, err := k.put(ctx, doc, bucket.IfAbsent())

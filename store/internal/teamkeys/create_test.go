@@ -1,9 +1,12 @@
 package teamkeys_test
 
 import (
+	"context"
 	"errors"
+	"iter"
 	"testing"
 
+	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/membucket"
@@ -43,5 +46,34 @@ func TestCreateUsesTheKeyThatCameMeanwhile(t *testing.T) {
 		if err != nil || made || team.Keys[0].ID != first.Keys[0].ID {
 			t.Errorf("%+v, made %v, error %v", team, made, err)
 		}
+	}
+}
+
+// busyBucket has another client do something just before it is listed.
+type busyBucket struct {
+	bucket.Bucket
+	meanwhile func()
+}
+
+func (b busyBucket) Walk(ctx context.Context, prefix string) iter.Seq2[bucket.Info, error] {
+	b.meanwhile()
+	return b.Bucket.Walk(ctx, prefix)
+}
+
+// TestAKeyAndAnIndexThatCameMeanwhileAreNoLostKey: the index is one of a key that was there when it was put.
+func TestAKeyAndAnIndexThatCameMeanwhileAreNoLostKey(t *testing.T) {
+	ann := newPerson(t, "ann")
+	b := membucket.New(membucket.Options{})
+	var first teamkeys.Team
+	busy := busyBucket{b, func() {
+		var err error
+		if first, _, err = ann.keys(b).Create(t.Context(), alias, []teamkeys.Member{ann.member()}); err != nil {
+			t.Fatal(err)
+		}
+		b.Plant("api/"+index.FileName(alias), []byte("sealed"), bucket.Seal{})
+	}}
+	team, made, err := ann.keys(busy).Create(t.Context(), alias, []teamkeys.Member{ann.member()})
+	if err != nil || made || team.Keys[0].ID != first.Keys[0].ID {
+		t.Errorf("%+v, made %v, error %v", team, made, err)
 	}
 }

@@ -76,9 +76,12 @@ func lost(alias, evidence string) error {
 	return seal.Fault{Err: bucket.ErrDenied, Code: store.CodeLostTeamKey, Reason: fmt.Sprintf("%s is missing, but %s %s", ObjectName(alias), alias, evidence)}
 }
 
-func isAbsent(err error) bool {
+func isAbsent(err error) bool { return hasCode(err, store.CodeNoTeamKey) }
+func isLost(err error) bool   { return hasCode(err, store.CodeLostTeamKey) }
+
+func hasCode(err error, code string) bool {
 	var fault seal.Fault
-	return errors.As(err, &fault) && fault.Code == store.CodeNoTeamKey
+	return errors.As(err, &fault) && fault.Code == code
 }
 
 func damaged(alias, reason string) error {

@@ -3,6 +3,7 @@ package teamkeys_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -66,12 +67,36 @@ type state struct {
 	mu   sync.Mutex
 	seen map[string]teamkeys.Seen
 	fail error
+
+	expected []string
 }
 
 func (s *state) Recall(alias string) (teamkeys.Seen, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.seen[alias], nil
+}
+
+func (s *state) Knows() (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.seen) > 0, nil
+}
+
+func (s *state) Expect(alias, id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fail != nil {
+		return s.fail
+	}
+	s.expected = append(s.expected, alias+" "+id)
+	return nil
+}
+
+func (s *state) Expects(alias, id string) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Contains(s.expected, alias+" "+id), nil
 }
 
 func (s *state) Remember(alias string, was, is teamkeys.Seen) error {

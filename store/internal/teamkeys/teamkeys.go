@@ -53,8 +53,9 @@ type Options struct {
 	// alias needs a pin or TrustOnFirstUse.
 	State State
 
-	// TrustOnFirstUse accepts the key of an alias that has no pin, although there is no State. With a
-	// State that is the default: it remembers the key from then on.
+	// TrustOnFirstUse accepts the key of an alias that has no pin and that the State doesn't know. With a
+	// State that is the default for the first use of a bucket that has no pin: it remembers the keys from
+	// then on. An alias that turns up later could be one that somebody has made up.
 	TrustOnFirstUse bool
 
 	// By returns who makes a change, for its record. If it is nil, nobody is recorded.
@@ -71,6 +72,14 @@ type Options struct {
 type State interface {
 	// Recall returns what is remembered; the zero Seen if nothing is.
 	Recall(alias string) (Seen, error)
+
+	// Knows reports whether anything is remembered of any alias of the bucket.
+	Knows() (bool, error)
+
+	// Expect remembers that the caller is about to make a key, and Expects reports whether it did. So a
+	// creation that was cut off is the caller's own all the same. Remember ends it.
+	Expect(alias, id string) error
+	Expects(alias, id string) (bool, error)
 
 	// Remember replaces what Recall returned. If something else is remembered by now, the one with the
 	// higher number stays.
@@ -93,10 +102,11 @@ func (s Seen) is(r *ring) bool { return s.ID == r.current().ID && s.Number == r.
 type Keys struct {
 	Options
 
-	mu      sync.Mutex
-	slots   map[string]*slot
-	before  map[string]Seen // what the state had when the key of an alias was first read
-	flights map[flightKey]*flight
+	mu          sync.Mutex
+	slots       map[string]*slot
+	before      map[string]Seen // what the state had when the key of an alias was first read
+	knowsBucket func() (bool, error)
+	flights     map[flightKey]*flight
 }
 
 var _ teamseal.Keys = (*Keys)(nil)
@@ -133,7 +143,9 @@ func New(o Options) *Keys {
 	if o.Sleep == nil {
 		o.Sleep = pace.Sleep
 	}
-	return &Keys{Options: o, slots: map[string]*slot{}, before: map[string]Seen{}, flights: map[flightKey]*flight{}}
+	k := &Keys{Options: o, slots: map[string]*slot{}, before: map[string]Seen{}, flights: map[flightKey]*flight{}}
+	k.knowsBucket = sync.OnceValues(k.knows)
+	return k
 }
 
 const suffix = ".age"

@@ -17,6 +17,10 @@ func (k *Keys) believe(alias string, r *ring) error {
 		return err
 	}
 	r.pin, r.before = pin, k.firstSeen(alias, seen)
+	known, err := k.knowsBucket()
+	if err != nil {
+		return err
+	}
 	doubt := &store.KeyTrustError{Alias: alias, Object: ObjectName(alias), KeyID: r.current().ID}
 	switch {
 	case pin != "" && !r.has(pin):
@@ -26,8 +30,15 @@ func (k *Keys) believe(alias string, r *ring) error {
 		// A low number proves nothing: whoever made the object has chosen it.
 		doubt.Want, doubt.Older = seen.ID, slices.Contains(seen.Earlier, r.current().ID)
 		return doubt
-	case pin == "" && seen.ID == "" && k.State == nil && !k.TrustOnFirstUse:
-		return doubt
+	case pin == "" && seen.ID == "" && !k.TrustOnFirstUse && (known || k.State == nil):
+		mine, err := k.expected(alias, r)
+		if err != nil {
+			return err
+		}
+		if !mine {
+			doubt.New = k.State != nil
+			return doubt
+		}
 	}
 	if k.State != nil && !seen.is(r) {
 		if err := k.State.Remember(alias, seen, r.seen()); err != nil {
@@ -39,6 +50,27 @@ func (k *Keys) believe(alias string, r *ring) error {
 	}
 	k.tell(alias, pin, seen, r)
 	return nil
+}
+
+// knows reports whether the caller knows keys of the bucket already, as it was before the first key was read.
+func (k *Keys) knows() (bool, error) {
+	if len(k.Pins) > 0 || k.State == nil {
+		return len(k.Pins) > 0, nil
+	}
+	return k.State.Knows()
+}
+
+// expected reports whether one of the keys is one that the caller was about to make.
+func (k *Keys) expected(alias string, r *ring) (bool, error) {
+	if k.State == nil {
+		return false, nil
+	}
+	for _, key := range r.doc.Keys {
+		if mine, err := k.State.Expects(alias, key.ID); mine || err != nil {
+			return mine, err
+		}
+	}
+	return false, nil
 }
 
 // tell gives notice of what a person may want to compare.

@@ -338,8 +338,10 @@ func TestAChangedStanzaLocksItsMemberOut(t *testing.T) {
 	ann, bob := newPerson(t, "ann"), newPerson(t, "bob")
 	b, _ := created(t, ann)
 	granted(t, b, ann, bob)
-	whole := b.Objects()[object].Body
-	b.Plant(object, changedAt(whole, bytes.Index(whole, []byte("X25519"))+20), bucket.Seal{})
+	changed := bytes.Clone(b.Objects()[object].Body)
+	share := changed[bytes.Index(changed, []byte("X25519"))+20:]
+	share[0] = map[bool]byte{true: 'B', false: 'A'}[share[0] == 'A'] // it stays base64
+	b.Plant(object, changed, bucket.Seal{})
 	_, err := ann.keys(b).Current(t.Context(), alias)
 	wantFault(t, err, bucket.ErrDenied, store.CodeNotMember)
 	_, err = bob.keys(b).Current(t.Context(), alias) // whose stanza is as it was
