@@ -86,10 +86,11 @@ func (c *DoctorCmd) examine(ctx context.Context, a *app.App, s store.Store, serv
 	if err != nil {
 		return nil, nil, err
 	}
-	*found = append(*found, keys...)
+	var ofServices []site.Finding
 	for _, seen := range all {
-		*found = append(*found, doctor.FindingsOf(a, seen, doctor.TombstonesRemain(ctx, s, a))...)
+		ofServices = append(ofServices, doctor.FindingsOf(a, seen, doctor.TombstonesRemain(ctx, s, a))...)
 	}
+	*found = append(*found, doctor.Together(ofServices, keys)...)
 	return all, append(failed, doubts...), nil
 }
 

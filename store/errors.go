@@ -132,6 +132,7 @@ const (
 	CodeNoTeamKey      = "NoTeamKey"      // the alias has never had a key
 	CodeLostTeamKey    = "LostTeamKey"    // the alias has had a key, and its key object is missing
 	CodeDamagedTeamKey = "DamagedTeamKey" // the key object of the alias is not a valid one
+	CodeUnknownTeamKey = "UnknownTeamKey" // the object is sealed under a key that the alias doesn't have: its key object is older, or the object was made up
 )
 
 // StorageError is an error answer of the storage. Kind is a sentinel of this package.
@@ -235,11 +236,14 @@ type SealError struct {
 	Method string // "" if the storage reported none
 	KeyID  string
 	Want   string // what the configuration requires, in words
+	Format string // "age:coffer-alias", "age:aws-kms" or "json", if the object begins as those of another kind of store; else ""
 }
 
 func (e *SealError) Error() string {
 	have := "not encrypted, according to the storage"
-	if e.Method != "" {
+	if strings.HasPrefix(e.Format, "age:") {
+		have = "sealed by another kind of store, with " + e.Format
+	} else if e.Method != "" {
 		have = "encrypted with " + e.Method
 		if e.KeyID != "" {
 			have += " under " + e.KeyID

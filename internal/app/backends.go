@@ -158,6 +158,17 @@ func JoinNames(names []string) string {
 	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
 }
 
+// BackendsOf returns the names of the backends whose objects have a format, as a [store.SealError] gives it, and are
+// encrypted by the server with a method.
+func BackendsOf(format, method string) []string {
+	return BackendsThat(func(b Backend) bool {
+		if format == "json" {
+			return b.Bucket && !b.Sealed && (method == "" || b.KMS == strings.HasPrefix(method, "aws:kms"))
+		}
+		return b.files.stanza != "" && format == "age:"+b.files.stanza
+	})
+}
+
 // backend returns the row of a name, in any case; the zero Backend for an unknown name.
 func backend(name string) Backend {
 	table := backends()

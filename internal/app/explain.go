@@ -243,6 +243,8 @@ func plainSentence(err error) string {
 		return foreign.Bare(ended.Reason)
 	case errors.As(err, &refused):
 		return refusal(refused, err)
+	case otherBackend(err) != "":
+		return otherBackend(err)
 	case errors.Is(err, awsconf.ErrNoRegion):
 		return "no AWS region is configured"
 	case errors.As(err, &path):
@@ -273,7 +275,7 @@ func isStopped(err error) bool {
 func isOwnCode(code string) bool {
 	switch code {
 	case store.CodeFile, store.CodeNoIdentity, store.CodeCopied, store.CodeNotMember, store.CodeNoTeamKey, store.CodeLostTeamKey,
-		store.CodeDamagedTeamKey:
+		store.CodeDamagedTeamKey, store.CodeUnknownTeamKey:
 		return true
 	}
 	return false

@@ -46,6 +46,8 @@ func ownHint(err error) string {
 		return trustHint(trust)
 	case errors.As(err, &seal) && seal.Method == "" && strings.Contains(seal.Object, admin.ProbeDir):
 		return unencrypted
+	case errors.As(err, &seal) && len(BackendsOf(seal.Format, seal.Method)) > 0:
+		return otherBackendHint(seal)
 	case errors.As(err, &seal):
 		return "somebody may have replaced it, or the store doesn't encrypt; its content was not used"
 	case errors.As(err, &rollback):

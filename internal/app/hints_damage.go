@@ -1,11 +1,34 @@
 package app
 
 import (
+	"errors"
 	"path"
 	"strings"
 
 	"github.com/coffer-secrets/coffer/store"
 )
+
+// otherBackendHint says how to read an object that another backend has written. Anybody who can write to the bucket can make
+// an object look like that.
+func otherBackendHint(e *store.SealError) string {
+	names := BackendsOf(e.Format, e.Method)
+	service := path.Dir(strings.TrimPrefix(e.Object, "/"))
+	return "if the bucket is of that backend: -b " + strings.Join(names, ", or -b ") + ", or COFFER_BACKEND. Otherwise somebody may have put the object there: its content was not used, and coffer doctor " +
+		service + " shows which it is"
+}
+
+// otherBackend returns the sentence of an error about an object of another backend; "" for any other error.
+func otherBackend(err error) string {
+	var bad *store.SealError
+	if !errors.As(err, &bad) {
+		return ""
+	}
+	names := BackendsOf(bad.Format, bad.Method)
+	if len(names) == 0 {
+		return ""
+	}
+	return bad.Object + " is an object of the backend " + strings.Join(names, " or ") + "; expected: " + bad.Want
+}
 
 // damagedHint returns what to do about an object that can't be read as what it should be. Only backends
 // that keep a service's secrets as objects, api/key.json, have a doctor.

@@ -111,6 +111,9 @@ func loadOneByOne(ctx context.Context, s store.Store, name string, whole error) 
 		}
 		return err
 	})
+	if len(damaged) == len(ids) && len(ids) > 1 && haveOneCause(damaged) {
+		return c, []error{whole}, err
+	}
 	if len(damaged) == 0 && err == nil {
 		damaged = []error{whole} // an index, or a secret that was replaced since
 	}
@@ -126,6 +129,27 @@ func loadOneByOne(ctx context.Context, s store.Store, name string, whole error) 
 		c.Service, c.Listed = service, len(ids)
 	}
 	return c, damaged, err
+}
+
+// haveOneCause reports whether errors about several secrets are due to the same thing, which isn't one of them: the backend
+// that is configured, or the key of a team.
+func haveOneCause(all []error) bool {
+	cause := func(err error) string {
+		var seal *store.SealError
+		var trust *store.KeyTrustError
+		var refused *store.StorageError
+		switch {
+		case errors.As(err, &seal):
+			return seal.Format + seal.Method + seal.KeyID + " " + seal.Want
+		case errors.As(err, &trust):
+			return trust.Error()
+		case errors.As(err, &refused) && (refused.Code == store.CodeDamagedTeamKey || refused.Code == store.CodeUnknownTeamKey):
+			return refused.Reason
+		}
+		return ""
+	}
+	first := cause(all[0])
+	return first != "" && !slices.ContainsFunc(all, func(err error) bool { return cause(err) != first })
 }
 
 // endOf returns an error if it [EndsAll].

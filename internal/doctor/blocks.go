@@ -62,6 +62,7 @@ var reasons = [...]struct{ check, why, sealed, ofTeam string }{
 	{check: admin.CheckNameClash, why: "Nothing can be written under either alias."},
 	{check: admin.CheckNoAlias, why: "coffer can't tell under which alias to write the next version."},
 	{check: admin.CheckOrphan, why: "chamber doesn't find these secrets, and each read of the service is slower.", sealed: "Each read of the service requests these secrets one by one."},
+	{check: admin.CheckOtherBackend, why: "With the backend that is configured, nothing of it can be read. Two backends can't share a service."},
 	{check: admin.CheckOtherKey, why: "Who may use the key of the alias may not be able to read it, and disabling that key doesn't protect it.", ofTeam: "Who held that key, such as somebody who was revoked, can still read it."},
 	{check: admin.CheckRollback, why: "Somebody may have put an old value back. Programs don't get it until you accept it."},
 	{check: admin.CheckStray, why: "Who may use the key of the other alias can read the value."},

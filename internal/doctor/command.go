@@ -21,6 +21,11 @@ const (
 	keyPendingDelete = "key pending deletion"
 	keyUnknown       = "unknown key" // of the local backend: one that other users can read or replace
 	keyOfOtherUser   = "key of another user"
+	keyObject        = "key object"      // an object is as good as before once its key object is
+	wrongSetting     = "wrong setting"   // nothing of the service is as the configuration wants it
+	lastVersion      = "last version"    // a damaged object, without an older version that opens
+	neededIndex      = "needed index"    // a damaged index, without which values may be lost
+	nothingToMove    = "nothing to move" // objects of another backend
 )
 
 // commands has the repair command for every check of an inspection, and for the kinds above: on S3
@@ -41,9 +46,16 @@ var commands = [...]struct{ check, onS3, onLocal, ofTeam string }{
 	{check: admin.CheckMoving, onS3: "coffer rekey {service} --from {from} --to {alias}"},
 	{check: admin.CheckOtherKey, onS3: "coffer rekey --same {service}{under}"},
 	{check: admin.CheckCaseTwins, onS3: "coffer delete --exact-key {service} KEY"},
-	// Only the owner can decide these. A bucket with versioning keeps a deleted object. A directory doesn't, so the file is moved.
+	// Deleting loses nothing: an older version was seen to open, and the bucket keeps what is deleted, or the index has nothing that
+	// the secrets don't have. A directory keeps no versions, so the file is moved.
 	{check: admin.CheckCorruptIndex, onS3: "aws s3api delete-object{endpoint} --bucket {bucket} --key {object} && coffer doctor --fix {service}", onLocal: "mv {file} . && coffer doctor --fix {service}"},
-	{check: admin.CheckCorruptSecret, onS3: "aws s3api delete-object{endpoint} --bucket {bucket} --key {object} && coffer restore {service} --deleted", onLocal: "mv {file} . && coffer doctor --fix {service}"},
+	{check: admin.CheckCorruptSecret, onS3: "aws s3api delete-object{endpoint} --bucket {bucket} --key {object} && coffer restore {service} {name} --deleted --at {older}{under}", onLocal: "mv {file} . && coffer doctor --fix {service}"},
+	{check: lastVersion, onS3: copyObject, onLocal: "mv {file} . && coffer doctor --fix {service}"},
+	{check: neededIndex, onS3: copyObject, onLocal: "mv {file} . && coffer doctor --fix {service}"},
+	{check: admin.CheckOtherBackend, onS3: "coffer doctor {service} -b {backend}"},
+	{check: keyObject, onS3: "aws s3api list-object-versions{endpoint} --bucket {bucket} --prefix __keys/{alias}.age"},
+	{check: wrongSetting, onS3: "coffer config"},
+	{check: nothingToMove, onS3: "aws s3 ls{endpoint} s3://{bucket}/{service}/"},
 	{admin.CheckDisabledKey, "aws kms enable-key --key-id {key}", "install -m 600 BACKUP {keys}", members},
 	{check: keyPendingDelete, onS3: "aws kms cancel-key-deletion --key-id {key} && aws kms enable-key --key-id {key}"},
 	{keyUnknown, "coffer keys {service}", "chmod go-w {keys} && chmod 600 {keys}/*.age", members},
@@ -54,6 +66,9 @@ var commands = [...]struct{ check, onS3, onLocal, ofTeam string }{
 	{check: admin.CheckNoAlias, onS3: "coffer read -n {service} KEY | coffer write {service} KEY -"},
 	{check: admin.CheckForeign, onS3: "aws s3 mv{endpoint} s3://{bucket}/{object} .", onLocal: "mv {file} ."},
 }
+
+// copyObject keeps a copy of an object.
+const copyObject = "aws s3 cp{endpoint} s3://{bucket}/{object} ."
 
 // members shows who can give somebody the key of an alias, or what is wrong with that key and the way out.
 const members = "coffer keys members {team}"
@@ -88,8 +103,11 @@ func commandFor(a *app.App, f *admin.Finding, seen *admin.Inspection) string {
 	if f.Check == admin.CheckForeign {
 		objects = seen.Foreign[:min(5, len(seen.Foreign))]
 	}
+	if f.Check == admin.CheckForeign && mayBeUsed(seen) {
+		objects = objects[:1]
+	}
 	command, onLocal, all := "", a.InForce.Kind().Directory, ""
-	kind := kindOf(f, key, onLocal)
+	kind := kindOf(f, seen, key, onLocal)
 	for i := range commands {
 		if m := &commands[i]; m.check == kind {
 			switch command = m.onS3; {
@@ -109,7 +127,7 @@ func commandFor(a *app.App, f *admin.Finding, seen *admin.Inspection) string {
 			"{bucket}", a.InForce.Bucket.Value, "{endpoint}", endpointFlag(a), "{object}", formats.ShellQuote(object),
 			"{file}", formats.ShellQuote(a.InForce.LocalFile(object)),
 			"{alias}", formats.ShellQuote(f.KeyAlias), "{team}", formats.ShellQuote(cmp.Or(team, a.InForce.AliasOfWrites())), "{from}", formats.ShellQuote(from), "{key}", formats.ShellQuote(key),
-			"{keys}", keys, "{identities}", identities,
+			"{keys}", keys, "{identities}", identities, "{older}", formats.ShellQuote(f.Older), "{backend}", backendOf(f, seen),
 		).Replace(command)
 	}
 	return strings.TrimPrefix(all, " && ")
@@ -133,18 +151,19 @@ func repairFirst(f *admin.Finding, seen *admin.Inspection) *admin.Finding {
 
 // kindOf returns the row of commands for a finding. key is the key of the object, as the storage
 // names it.
-func kindOf(f *admin.Finding, key string, onLocal bool) string {
+func kindOf(f *admin.Finding, seen *admin.Inspection, key string, onLocal bool) string {
 	kind := f.Check
 	switch {
 	case f.Repairable:
 		kind = repairable
 	case kind == admin.CheckOrphan && f.KeyAlias == "":
 		kind = orphanNoAlias
-	case kind == admin.CheckUnsealed || kind == admin.CheckCopied || kind == admin.CheckOtherKey && f.Severity == admin.Serious:
-		kind = admin.CheckCorruptSecret
-		if f.ID.Key == "" {
-			kind = admin.CheckCorruptIndex
-		}
+	case kind == admin.CheckForeign && mayBeUsed(seen):
+		kind = nothingToMove
+	case f.OfKey && kind == admin.CheckKeyRollback:
+		kind = keyObject
+	case isDamage(f):
+		kind = kindOfDamage(f)
 	case kind != admin.CheckDisabledKey:
 	case strings.Contains(f.Text, "belongs to another user: chown"):
 		kind = keyOfOtherUser
@@ -154,4 +173,28 @@ func kindOf(f *admin.Finding, key string, onLocal bool) string {
 		kind = keyPendingDelete
 	}
 	return kind
+}
+
+// isDamage reports whether a finding is about objects that can't be used as they are.
+func isDamage(f *admin.Finding) bool {
+	switch f.Check {
+	case admin.CheckUnsealed, admin.CheckCopied, admin.CheckCorruptSecret, admin.CheckCorruptIndex:
+		return true
+	}
+	return f.Check == admin.CheckOtherKey && f.Severity == admin.Serious
+}
+
+// kindOfDamage returns the row of commands for such a finding: none deletes an object that may have the only copy of a value.
+func kindOfDamage(f *admin.Finding) string {
+	switch {
+	case f.Object == "":
+		return wrongSetting
+	case f.ID.Key == "" && f.Useless:
+		return admin.CheckCorruptIndex
+	case f.ID.Key == "":
+		return neededIndex
+	case f.Older == "":
+		return lastVersion
+	}
+	return admin.CheckCorruptSecret
 }

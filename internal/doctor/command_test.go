@@ -175,12 +175,12 @@ var findingCommands = map[string]struct {
 		want:    "coffer rekey api --from alias/app --to alias/ops",
 	},
 	"an index under a key that is not pinned": {
-		finding: admin.Finding{Check: admin.CheckOtherKey, Severity: admin.Serious, ID: inAPI(""), Object: teamOneIndex},
+		finding: admin.Finding{Check: admin.CheckOtherKey, Severity: admin.Serious, ID: inAPI(""), Object: teamOneIndex, Useless: true},
 		want:    "aws s3api delete-object --bucket b --key " + teamOneIndex + " && coffer doctor --fix api",
 	},
 	"a secret under a key that is not pinned": {
-		finding: admin.Finding{Check: admin.CheckOtherKey, Severity: admin.Serious, ID: inAPI("k"), Object: "api/k.json"},
-		want:    "aws s3api delete-object --bucket b --key api/k.json && coffer restore api --deleted",
+		finding: admin.Finding{Check: admin.CheckOtherKey, Severity: admin.Serious, ID: inAPI("k"), Object: "api/k.json", Older: "v1"},
+		want:    "aws s3api delete-object --bucket b --key api/k.json && coffer restore api k --deleted --at v1",
 	},
 	"a key that is about to be deleted": {
 		finding: admin.Finding{Check: admin.CheckDisabledKey, ID: inAPI("k"), Text: "KMS.KMSInvalidStateException"},
@@ -191,7 +191,7 @@ var findingCommands = map[string]struct {
 		finding: admin.Finding{Check: admin.CheckDisabledKey, ID: inAPI("k"), Text: "KMS.DisabledException"}, want: "coffer keys api",
 	},
 	"an index that somebody has named": {
-		finding: admin.Finding{Check: admin.CheckCorruptIndex, ID: inAPI(""), Object: "api/__kms';x;'__latest.json"},
+		finding: admin.Finding{Check: admin.CheckCorruptIndex, ID: inAPI(""), Object: "api/__kms';x;'__latest.json", Useless: true},
 		want:    `aws s3api delete-object --bucket b --key 'api/__kms'"'"';x;'"'"'__latest.json' && coffer doctor --fix api`,
 	},
 	"foreign objects": {
@@ -204,12 +204,20 @@ var findingCommands = map[string]struct {
 		backend: "local", finding: admin.Finding{Check: admin.CheckForeign, ID: inAPI("")}, seen: admin.Inspection{Foreign: []string{"api/Notes.txt"}},
 		want: "mv '/my data/api/+notes.txt' .",
 	},
+	"a secret without an older version": {
+		finding: admin.Finding{Check: admin.CheckUnsealed, Severity: admin.Serious, ID: inAPI("k"), Object: "api/k.json"},
+		want:    "aws s3 cp s3://b/api/k.json .",
+	},
+	"an index that may have the only copy": {
+		finding: admin.Finding{Check: admin.CheckUnsealed, Severity: admin.Serious, ID: inAPI(""), Object: teamOneIndex},
+		want:    "aws s3 cp s3://b/" + teamOneIndex + " .",
+	},
 	"an object that was copied over a secret": {
-		finding: admin.Finding{Check: admin.CheckCopied, Severity: admin.Serious, ID: inAPI("k"), Object: "api/k.json"},
-		want:    "aws s3api delete-object --bucket b --key api/k.json && coffer restore api --deleted",
+		finding: admin.Finding{Check: admin.CheckCopied, Severity: admin.Serious, ID: inAPI("k"), Object: "api/k.json", Older: "v1"},
+		want:    "aws s3api delete-object --bucket b --key api/k.json && coffer restore api k --deleted --at v1",
 	},
 	"an object that was copied over an index": {
-		finding: admin.Finding{Check: admin.CheckCopied, Severity: admin.Serious, ID: inAPI(""), Object: teamOneIndex},
+		finding: admin.Finding{Check: admin.CheckCopied, Severity: admin.Serious, ID: inAPI(""), Object: teamOneIndex, Useless: true},
 		want:    "aws s3api delete-object --bucket b --key " + teamOneIndex + " && coffer doctor --fix api",
 	},
 	"identities that are not here": {

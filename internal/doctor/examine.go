@@ -109,6 +109,7 @@ func FindingsOf(a *app.App, seen Inspected, tombstonesRemain bool) []site.Findin
 			continue
 		}
 		command := commandFor(a, f, &seen.Inspection)
+		f.Text += advice(a, f, &seen.Inspection)
 		if f.Check == admin.CheckTombstone && tombstonesRemain {
 			command += " --single-writer"
 			f.Text += ", and can be removed if nobody else writes: this server ignores conditional deletes"
@@ -117,9 +118,17 @@ func FindingsOf(a *app.App, seen Inspected, tombstonesRemain bool) []site.Findin
 			f.Severity = admin.Serious
 			f.Text += "; without the key, which is not in " + a.InForce.KeyDir.Value + ", nobody can decrypt them, and you can't write here"
 		}
-		found = append(found, site.Finding{Severity: f.Severity, Check: f.Check, About: subject(*f), Text: f.Text, Command: command})
+		found = append(found, site.Finding{Severity: f.Severity, Check: f.Check, About: subject(*f), Text: f.Text, Command: command, Of: keyOf(f), Shared: sharedCause(f)})
 	}
 	return found
+}
+
+// keyOf returns the key object that is to blame for a finding; "" if none is.
+func keyOf(f *admin.Finding) string {
+	if !f.OfKey || f.KeyAlias == "" {
+		return ""
+	}
+	return keysPrefix + f.KeyAlias + ".age"
 }
 
 // lostKey reports whether secrets in a directory are hidden because the key that is in use is lost: there is no

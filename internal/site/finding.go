@@ -16,6 +16,8 @@ type Finding struct {
 	Command  string         `json:"fix,omitempty"`       // the command that repairs it; "" if it is repaired
 	Repaired bool           `json:"fixed,omitempty"`     // by --fix
 	Fine     bool           `json:"-"`                   // there is nothing to repair
+	Of       string         `json:"-"`                   // the object that is to blame, if it has a finding of its own
+	Shared   string         `json:"-"`                   // of findings with one cause in several services: the same for all of them
 	Answer   string         `json:"supported,omitempty"` // of a probe of the server: yes, no, unknown
 }
 

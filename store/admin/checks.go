@@ -19,6 +19,7 @@ const (
 	CheckNameClash     = "name-clash"     // two aliases in one index
 	CheckNoAlias       = "no-alias"       // secrets that don't record their key alias
 	CheckOrphan        = "orphan"         // secrets that are in no index
+	CheckOtherBackend  = "other-backend"  // objects that a store of another kind has written
 	CheckOtherKey      = "other-key"      // objects under another key than their alias points to
 	CheckRollback      = "rollback"       // a secret that is older than its index
 	CheckStray         = "stray"          // a value in the index of another alias

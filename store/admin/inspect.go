@@ -36,6 +36,17 @@ type Finding struct {
 	KeyAlias   string   // the key alias; "" if there is none
 	Text       string   // the problem and its consequence, as a sentence without its subject. Contains text of the storage: escape it before printing
 	Repairable bool     // [Inspector.Repair] can repair it
+
+	// OfKey states that what the finding is about is as good as before once the key object of KeyAlias is
+	// put back or trusted: see [Teams].
+	OfKey bool
+	// Format and Method are those of the [store.SealError], if it is one that gives a Format.
+	Format, Method string
+	// Older is the id of an older version of Object that opens, if the newest one doesn't and the bucket keeps what
+	// is deleted. Useless states that Object is an index, and has nothing that its secrets don't have. Unless one of them is set,
+	// nobody should be told to delete Object.
+	Older   string
+	Useless bool
 }
 
 // Inspection is the actual state of a service in the storage.

@@ -193,7 +193,7 @@ func TestAnObjectThatIsNotSealedIsRefused(t *testing.T) {
 		"load": errorOf(s.Load(t.Context(), "api")), "read": errorOf(s.Read(t.Context(), store.ID{Service: "api", Key: "a"}, 0)),
 	} {
 		var seal *store.SealError
-		if !errors.As(err, &seal) || seal.Method != "" {
+		if !errors.As(err, &seal) || seal.Method != s3test.AES256 || seal.Format != "json" {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -89,7 +90,7 @@ func (e *Engine) stateOf(ctx context.Context, p *versionList, key, id string) (*
 
 // unreadable reports whether an error concerns one object only, so that others may be readable.
 func unreadable(err error) bool {
-	return errors.Is(err, bucket.ErrDenied) || errors.Is(err, bucket.ErrKey) || errors.Is(err, store.ErrCorrupt)
+	return errors.Is(err, bucket.ErrDenied) || errors.Is(err, bucket.ErrKey) || errors.Is(err, bucket.ErrTorn) || errors.Is(err, store.ErrCorrupt)
 }
 
 // deleted returns which of the keys are deleted now: their newest version is a delete mark or a
@@ -132,4 +133,33 @@ func (e *Engine) deleted(ctx context.Context, p *versionList, keys []string) (ma
 		gone[key] = !live && (!asked || tombs[i])
 	}
 	return gone, err
+}
+
+// OlderVersion returns the id of the newest version of a secret's object that opens, if the object as it is now doesn't, and
+// deleting that loses nothing: the bucket keeps it. alias is that of the version, or the one given. It returns "" if
+// none was seen.
+func (e *Engine) OlderVersion(ctx context.Context, service, key, known string) (id, alias string) {
+	const most = 10 // versions
+	versioned, ok := e.Bucket.(bucket.Versioned)
+	if !ok {
+		return "", known
+	}
+	name, tried := ObjectName(service, key), 0
+	for v, err := range versioned.Versions(ctx, name) {
+		switch {
+		case err != nil, v.Name != name, v.Latest && (v.ID == "" || v.ID == bucket.NullVersion), tried == most:
+			return "", known
+		case v.Latest || v.Mark:
+			continue
+		}
+		tried++
+		o, err := versioned.GetVersion(ctx, name, v.ID)
+		if err != nil {
+			continue
+		}
+		if d, _, err := e.open(service, key, o); err == nil && !d.Absent() {
+			return v.ID, cmp.Or(d.Alias, known)
+		}
+	}
+	return "", known
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/internal/pace"
+	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 )
 
@@ -152,7 +153,7 @@ func (e *Engine) ReadIndex(ctx context.Context, service, file string) (*IndexSta
 	case err != nil:
 		return nil, err
 	}
-	if err := e.Vouch(name, o.Seal); err != nil {
+	if err := e.vouch(name, o); err != nil {
 		return nil, err
 	}
 	s.Tag, s.Seal = o.Tag, o.Seal
@@ -236,7 +237,7 @@ func (e *Engine) ReadDocument(ctx context.Context, service, key string) (*Docume
 
 // open parses an object after it has checked its seal.
 func (e *Engine) open(service, key string, o bucket.Object) (*Document, bucket.Info, error) {
-	if err := e.Vouch(ObjectName(service, key), o.Seal); err != nil {
+	if err := e.vouch(ObjectName(service, key), o); err != nil {
 		return nil, bucket.Info{}, err
 	}
 	s, err := parseObject(service, key, o.Body)
@@ -244,4 +245,23 @@ func (e *Engine) open(service, key string, o bucket.Object) (*Document, bucket.I
 		s.tag = o.Tag
 	}
 	return s, o.Info, err
+}
+
+// vouch checks the seal of an object that was read, and that it isn't one of another kind of store: what such a
+// store has sealed must not be taken for a damaged index, which is replaced.
+func (e *Engine) vouch(name string, o bucket.Object) error {
+	err := e.Vouch(name, o.Seal)
+	if !e.Chamber { // its sealer has looked at the bytes as they are stored
+		return err
+	}
+	format := bucket.FormatOf(o.Body)
+	sealed := format != "" && format != bucket.FormatJSON
+	var bad *store.SealError
+	switch {
+	case errors.As(err, &bad) && (sealed || bad.Method != "" && bad.KeyID == ""):
+		bad.Format = format
+	case err == nil && sealed:
+		err = &store.SealError{Object: name, Method: o.Seal.Method, KeyID: o.Seal.KeyID, Want: "an object that is encrypted by the server alone", Format: format}
+	}
+	return err
 }

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"strings"
 
+	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/seal"
 )
@@ -62,6 +63,10 @@ func (b *Bucket) prepare(ctx context.Context, name string) {
 // open returns the object that o contains.
 func (b *Bucket) open(ctx context.Context, op string, o bucket.Object) (bucket.Object, error) {
 	body, s, err := b.sealer.Open(ctx, o.Name, o.Body)
+	var other *store.SealError
+	if errors.As(err, &other) && other.Format == bucket.FormatJSON && other.Method == "" {
+		other.Method = o.Seal.Method // the storage knows how
+	}
 	if err != nil {
 		return bucket.Object{}, Error(op, o.Name, err)
 	}

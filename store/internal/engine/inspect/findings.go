@@ -3,7 +3,6 @@ package inspect
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -13,7 +12,6 @@ import (
 	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
-	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/engine"
 )
 
@@ -29,6 +27,7 @@ type fault struct {
 	tombstone *seenSecret // to be collected
 	unneeded  *seenIndex  // to be deleted
 	inheritor *target     // to be updated beside index, to keep the number of a lost version
+	err       error       // why the object can't be used; nil for other faults
 }
 
 // target is an index that can be updated.
@@ -69,6 +68,8 @@ func (in *inspection) check(ctx context.Context) {
 	}
 	in.checkKeys(ctx)
 	in.checkNames()
+	in.join()
+	in.findOlder(ctx)
 	sort.SliceStable(in.faults, func(i, j int) bool {
 		a, b := in.faults[i], in.faults[j]
 		return cmp.Or(a.Severity.Rank()-b.Severity.Rank(), strings.Compare(a.Object, b.Object), strings.Compare(a.ID.Key, b.ID.Key)) < 0
@@ -217,49 +218,4 @@ func (in *inspection) ofChamber(text, instead string) string {
 		return text
 	}
 	return instead
-}
-
-// keyObject reports whether an error is about the object that has the key, not about what is encrypted with it: that is
-// as good as before once the key object is.
-func keyObject(err error) bool {
-	var doubt *store.KeyTrustError
-	var bad *bucket.Error
-	return errors.As(err, &doubt) || errors.As(err, &bad) && bad.Code == store.CodeDamagedTeamKey
-}
-
-// aliasOfKey returns the alias of the index that is encrypted with a key; "" if there is none.
-func (in *inspection) aliasOfKey(id string) string {
-	for _, x := range in.indexes {
-		if id != "" && x.Seal.KeyID == id {
-			return x.KeyAlias(in.e)
-		}
-	}
-	return ""
-}
-
-// copied returns the reason of an error about an object that was copied from another name; "" for any other
-// error.
-func copied(err error) string {
-	var bad *bucket.Error
-	if errors.As(err, &bad) && bad.Code == store.CodeCopied {
-		return bad.Reason
-	}
-	return ""
-}
-
-// unsealed returns the fault for a [*store.SealError], or nil for any other error.
-func unsealed(err error, key string) *fault {
-	var bad *store.SealError
-	if !errors.As(err, &bad) {
-		return nil
-	}
-	f := &fault{Finding: admin.Finding{Check: admin.CheckUnsealed, Severity: admin.Serious, ID: store.ID{Key: key}, Object: bad.Object}}
-	f.Text = "is not encrypted, according to the storage"
-	if bad.KeyID != "" { // it is encrypted, but with the wrong method or key
-		f.Check, f.Text = admin.CheckOtherKey, fmt.Sprintf("is encrypted with %s under %s, which is not allowed here", bad.Method, bad.KeyID)
-	} else if bad.Method != "" {
-		f.Text = "is encrypted with " + bad.Method
-	}
-	f.Text += fmt.Sprintf("; expected: %s. It can't be trusted, and no command uses it", bad.Want)
-	return f
 }

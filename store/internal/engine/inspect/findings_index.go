@@ -18,7 +18,7 @@ import (
 func (in *inspection) checkIndex(ctx context.Context, s *seenIndex) {
 	object := in.v.Service + "/" + s.File
 	finding := func(check string, severity admin.Severity, format string, args ...any) fault {
-		return fault{Finding: admin.Finding{
+		return fault{err: s.err, Finding: admin.Finding{
 			Check: check, Severity: severity, Object: object, KeyAlias: s.KeyAlias(in.e), Text: fmt.Sprintf(format, args...),
 		}}
 	}
@@ -32,7 +32,9 @@ func (in *inspection) checkIndex(ctx context.Context, s *seenIndex) {
 		in.add(*bad)
 		return
 	case errors.Is(s.err, bucket.ErrDenied):
-		in.add(finding(admin.CheckDeniedIndex, admin.Remark, "is hidden from you, so its entries were not checked (%s)", message(s.err)))
+		f := finding(admin.CheckDeniedIndex, admin.Remark, "is hidden from you, so its entries were not checked (%s)", message(s.err))
+		f.OfKey = lostKey(s.err)
+		in.add(f)
 		return
 	case errors.Is(s.err, bucket.ErrKey) || keyObject(s.err):
 		in.checkUnusableIndex(s, finding)

@@ -19,7 +19,7 @@ import (
 // checkSecret finds the faults of one secret object.
 func (in *inspection) checkSecret(s *seenSecret) {
 	finding := func(check string, severity admin.Severity, format string, args ...any) fault {
-		return fault{Finding: admin.Finding{
+		return fault{err: s.err, Finding: admin.Finding{
 			Check: check, Severity: severity, ID: store.ID{Key: s.key}, KeyAlias: s.alias, Text: fmt.Sprintf(format, args...),
 		}}
 	}
@@ -120,7 +120,7 @@ func (in *inspection) checkKeys(ctx context.Context) {
 		if s.object != nil && s.object.Alias == "" {
 			silent = append(silent, s.key)
 		}
-		if want := in.keyOf(ctx, s.alias); s.alias != "" && !s.hidden && isOther(s.info.Seal.KeyID, want, s.alias) {
+		if want := in.keyOf(ctx, s.alias); s.alias != "" && !s.hidden && !keyObject(s.err) && isOther(s.info.Seal.KeyID, want, s.alias) {
 			at := place{s.alias, s.info.Seal.KeyID, want}
 			elsewhere[at] = append(elsewhere[at], s.key)
 		}
@@ -145,6 +145,8 @@ func (in *inspection) checkKeys(ctx context.Context) {
 	}
 	if len(hidden) > 0 {
 		of(admin.CheckHidden, admin.Remark, hidden, "", "hidden from you")
+		last := in.faults[len(in.faults)-1]
+		last.KeyAlias, last.OfKey = in.lostFor()
 	}
 	if len(silent) > 0 {
 		of(admin.CheckNoAlias, admin.Remark, silent, "", "without a recorded key alias, because another program"+in.ofChamber(", such as chamber,", "")+" wrote them")

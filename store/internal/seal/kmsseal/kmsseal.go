@@ -126,7 +126,7 @@ func (s *Sealer) Seal(ctx context.Context, alias, name string, body []byte) ([]b
 // Open implements [seal.Sealer], with one request to KMS if the key may be asked. The error about a
 // key that may not is a [*store.SealError].
 func (s *Sealer) Open(ctx context.Context, name string, sealed []byte) ([]byte, bucket.Seal, error) {
-	if !isAge(sealed) {
+	if !isAge(sealed) || bucket.FormatOf(sealed) == bucket.FormatTeam {
 		return nil, bucket.Seal{}, unsealed(name, sealed)
 	}
 	id := &identity{ctx: ctx, s: s, name: name}
@@ -150,7 +150,10 @@ func (s *Sealer) Inspect(header []byte) bucket.Seal {
 		return bucket.Seal{}
 	}
 	key, _, ok := firstStanza(header)
-	if !ok {
+	switch {
+	case bucket.FormatOf(header) == bucket.FormatTeam:
+		return bucket.Seal{Method: bucket.FormatTeam}
+	case !ok:
 		return bucket.Seal{Method: "age"}
 	}
 	return bucket.Seal{Method: Method, KeyID: key}
@@ -254,8 +257,8 @@ func (e *envelope) wait(ctx context.Context) error {
 // unsealed returns the error about an object without an age header. An object of another store is not
 // damaged: it is just not sealed.
 func unsealed(name string, body []byte) error {
-	if text := bytes.TrimSpace(body); bytes.HasPrefix(text, []byte("{")) {
-		return &store.SealError{Object: name, Want: Method}
+	if format := bucket.FormatOf(body); format != "" {
+		return &store.SealError{Object: name, Want: Method, Format: format}
 	}
 	return seal.Fault{Err: bucket.ErrTorn, Reason: "it does not begin as a sealed object does"}
 }

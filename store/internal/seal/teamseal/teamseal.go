@@ -88,6 +88,9 @@ func (s *Sealer) Seal(ctx context.Context, alias, name string, body []byte) ([]b
 
 // Open implements [seal.Sealer].
 func (s *Sealer) Open(ctx context.Context, name string, sealed []byte) ([]byte, bucket.Seal, error) {
+	if format := bucket.FormatOf(sealed); format == bucket.FormatKMS || format == bucket.FormatJSON {
+		return nil, bucket.Seal{}, &store.SealError{Object: name, Want: "encrypted with the key of a team", Format: format}
+	}
 	id := &identity{ctx: ctx, keys: s.keys, name: name}
 	body, err := decrypt(sealed, id)
 	switch {
@@ -104,6 +107,9 @@ func (s *Sealer) Inspect(header []byte) bucket.Seal {
 	rest, ok := bytes.CutPrefix(header, []byte("age-encryption.org/v1\n-> "))
 	if !ok {
 		return bucket.Seal{}
+	}
+	if bucket.FormatOf(header) == bucket.FormatKMS {
+		return bucket.Seal{Method: bucket.FormatKMS}
 	}
 	line, _, _ := bytes.Cut(rest, []byte("\n"))
 	words := strings.Split(string(line), " ")
