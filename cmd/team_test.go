@@ -86,6 +86,24 @@ func TestAnAliasWithoutAKeyIsAMissingName(t *testing.T) {
 	}
 }
 
+// TestAProgramIsNotRunWithoutTheSecretsOfALostKey: whoever deletes a key object would choose what is missing.
+func TestAProgramIsNotRunWithoutTheSecretsOfALostKey(t *testing.T) {
+	ann := newTeam(t)
+	ann.do("write api db_url -", canary)
+	ann.do("write api token --kms-key-alias alias/ops -", canary)
+	ann.bucket.Delete("__keys/alias/app.age")
+	fresh := ann.colleague("fresh") // who remembers nothing
+	fresh.env = append(fresh.env, "COFFER_CONFIG="+ann.file("identity: "+ann.variable("XDG_CONFIG_HOME")+"/coffer/identity.txt\n"))
+	for _, who := range []*bench{ann, fresh} {
+		for _, line := range []string{"exec api -- echo ran", "export api", "list api"} {
+			got := who.run(line, "")
+			if got.exit != 5 || strings.Contains(got.stdout, "ran") || !strings.Contains(got.stderr, "coffer doctor api shows what is wrong with the key") {
+				t.Errorf("%s: %+v", line, got)
+			}
+		}
+	}
+}
+
 // The service is called as a word of the command is.
 func TestAServiceCalledGrantIsShownByKeysShow(t *testing.T) {
 	b := newBench(t, s3test.Options{})

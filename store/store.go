@@ -68,6 +68,7 @@ type Contents struct {
 type DeniedIndex struct {
 	Object   string // its name in the bucket
 	KeyAlias string // the alias if it is known, else what the name shows of it
+	Code     string // the storage's code, as of a [StorageError]
 	Reason   string // the storage's message; escape it before printing
 }
 

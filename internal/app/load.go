@@ -231,14 +231,15 @@ type ReadFlags struct {
 	Unverified bool     `help:"Trust the index of a service that you can't list."`
 }
 
-// RefuseUnreadable returns an error if the caller may read none of the secrets of a service. If some
-// are hidden, it prints how many (protocol.md, section 10).
+// RefuseUnreadable returns an error if the caller may read none of the secrets of a service, or if a key that
+// was there is gone: then it isn't the caller who lacks a permission. If some are hidden, it prints how many
+// (protocol.md, section 10).
 func (a *App) RefuseUnreadable(all []store.Contents) error {
 	for _, c := range all {
 		for _, notice := range c.Notices {
 			a.Note("%s", notice)
 		}
-		if len(c.Secrets) == 0 && (len(c.Denied) > 0 || len(c.Hidden) > 0) {
+		if len(c.Secrets) == 0 && (len(c.Denied) > 0 || len(c.Hidden) > 0) || slices.ContainsFunc(c.Denied, lostKey) {
 			return &unreadableError{c}
 		}
 		if len(c.Denied) > 0 || len(c.Hidden) > 0 {
@@ -329,6 +330,11 @@ func serviceList(all []store.Contents) string {
 	return strings.Join(names, ", ")
 }
 
+// lostKey reports whether the key of an index, which was made with it, is gone.
+func lostKey(d store.DeniedIndex) bool {
+	return d.Code == store.CodeLostTeamKey || d.Code == store.CodeNoTeamKey
+}
+
 // unreadableError is the error of a service that the caller may not read, or not completely.
 type unreadableError struct{ contents store.Contents }
 
@@ -338,7 +344,7 @@ func (e *unreadableError) hint() string {
 		if strings.HasPrefix(d.Reason, "no identity in ") {
 			return lostIdentity
 		}
-		if strings.HasPrefix(d.Reason, "__keys/") { // the key object is missing
+		if lostKey(d) {
 			return "coffer doctor " + e.contents.Service + " shows what is wrong with the key, and the way out"
 		}
 	}

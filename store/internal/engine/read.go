@@ -312,7 +312,7 @@ func (e *Engine) deniedIndexes(v *View) []store.DeniedIndex {
 		}
 		var refused *bucket.Error
 		if errors.As(s.Denied, &refused) {
-			d.Reason = refused.Reason
+			d.Code, d.Reason = refused.Code, refused.Reason
 		}
 		out = append(out, d)
 	}
