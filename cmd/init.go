@@ -26,6 +26,9 @@ type InitCmd struct {
 
 	Without            []string `placeholder:"PART" enum:"encryption,public-access,versions,policy,lifecycle,check" help:"Leave out a part: encryption, public-access, versions, policy, lifecycle or check."`
 	AllowUnconditional bool     `help:"Allow other programs, such as chamber, to write without conditions. They can overwrite what they didn't see."`
+
+	works  bool     // the bucket is known to work, so that what the caller may not look at is no error
+	unseen []string // what the caller may not look at
 }
 
 // Run shows what exists and what is missing, asks, creates what is missing, and then writes, reads
@@ -132,7 +135,7 @@ func (c *InitCmd) make(ctx context.Context, a *app.App, s *site.Site, parts []si
 	}
 	t.End(ctx, parts)
 	if !slices.Contains(c.Without, "check") {
-		if err := site.Check(ctx, a); err != nil {
+		if err := c.check(ctx, a); err != nil {
 			return s.BlockHint(ctx, err)
 		}
 	}
@@ -204,6 +207,9 @@ func (c *InitCmd) inspect(ctx context.Context, a *app.App, s *site.Site) ([]site
 	}
 	bucket := s.Scope.Bucket
 	exists, err := s.Buckets.Exists(ctx, bucket)
+	if c.denied("the bucket itself", err) {
+		exists, err = true, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -226,6 +232,9 @@ func (c *InitCmd) inspect(ctx context.Context, a *app.App, s *site.Site) ([]site
 		switch {
 		case errors.Is(err, store.ErrUnsupported):
 			a.Note("left out: %s: %s", setting.Title, site.UnsupportedText(err))
+		case c.denied(setting.Title, err):
+			p.LeftOut = app.Sentence(err)
+			parts = append(parts, p)
 		case err != nil:
 			return nil, err
 		default:

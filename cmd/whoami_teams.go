@@ -22,13 +22,10 @@ func (w *whoamiJSON) askTeams(ctx context.Context, a *app.App, s *app.Settings) 
 	if err != nil {
 		return err
 	}
-	self, err := opened.Self(ctx)
-	if err != nil && !app.IsNoIdentity(err) {
-		return err
-	}
+	self, unusable := opened.Self(ctx) // the rest is known all the same
 	w.PublicKey = app.PublicFile(self)
-	if w.Recipients = self.Recipients; err != nil {
-		a.Note("%s; coffer init makes one", app.Sentence(err))
+	if w.Recipients = self.Recipients; unusable != nil {
+		a.NoteWarning("%s", a.Advice(unusable))
 	}
 	aliases, err := opened.TeamAliases(ctx)
 	if err != nil {
@@ -49,6 +46,12 @@ func (w *whoamiJSON) askTeams(ctx context.Context, a *app.App, s *app.Settings) 
 		case errors.Is(err, store.ErrCorrupt):
 			row.State = "damaged"
 			a.Note("%s; coffer doctor shows the way out", app.Sentence(err))
+		case unusable != nil, app.IsNotAsked(err):
+			row.State = "unknown"
+			if unusable == nil {
+				unusable = err
+				a.NoteWarning("%s", a.Advice(err))
+			}
 		default:
 			return err
 		}

@@ -128,6 +128,7 @@ const CodeCopied = "Copied"
 
 // The codes of a [*StorageError] of a store whose alias keys belong to teams.
 const (
+	CodeNotAsked       = "NotAsked"       // an age identity must ask, and nobody can be asked
 	CodeNotMember      = "NotMember"      // no age identity of the caller opens the key of the alias
 	CodeNoTeamKey      = "NoTeamKey"      // the alias has never had a key
 	CodeLostTeamKey    = "LostTeamKey"    // the alias has had a key, and its key object is missing

@@ -95,6 +95,15 @@ func (a *App) Explain(err error) string {
 	return text
 }
 
+// Advice returns the sentence and the hint of an error in one line, for a note.
+func (a *App) Advice(err error) string {
+	first, hint, found := strings.Cut(a.Explain(err), "\n")
+	if !found {
+		return first
+	}
+	return first + "; " + hint
+}
+
 func exitCode(err error) int {
 	var exit *ExitError
 	if errors.As(err, &exit) {
@@ -274,7 +283,7 @@ func isStopped(err error) bool {
 // isOwnCode reports whether a code is ours: the reason beside it says it all.
 func isOwnCode(code string) bool {
 	switch code {
-	case store.CodeFile, store.CodeNoIdentity, store.CodeCopied, store.CodeNotMember, store.CodeNoTeamKey, store.CodeLostTeamKey,
+	case store.CodeFile, store.CodeNoIdentity, store.CodeCopied, store.CodeNotAsked, store.CodeNotMember, store.CodeNoTeamKey, store.CodeLostTeamKey,
 		store.CodeDamagedTeamKey, store.CodeUnknownTeamKey:
 		return true
 	}

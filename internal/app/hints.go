@@ -64,8 +64,6 @@ func ownHint(err error) string {
 		return hintOf(answer.ErrorCode())
 	case errors.Is(err, awsconf.ErrNoRegion):
 		return "set --region, COFFER_AWS_REGION or AWS_REGION"
-	case IsNoIdentity(err):
-		return "coffer init makes one; --identity FILE or COFFER_AGE_IDENTITY is another"
 	case errors.Is(err, store.ErrIndexBehind):
 		return "readers still get the right values. The next write to the service repairs the index; so does coffer doctor --fix"
 	}

@@ -48,8 +48,12 @@ func (a *App) knowSelf(s store.Store) {
 	}
 }
 
-// teamHint returns what a caller who isn't a member of the alias of an error asks a member for; "" for any other error.
+// teamHint returns what a caller who isn't a member of the alias of an error asks a member for, and what one
+// without an identity does; "" for any other error.
 func (a *App) teamHint(err error) string {
+	if own := a.identityHint(err); own != "" {
+		return own
+	}
 	const begin = "you are not a member of " // of the reason of package teamkeys
 	_, rest, ok := strings.Cut(memberReason(err), begin)
 	if !ok {

@@ -13,6 +13,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/plainfile"
 	"github.com/coffer-secrets/coffer/internal/term"
 	"github.com/coffer-secrets/coffer/internal/waiting"
+	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/s3age"
 )
@@ -20,11 +21,22 @@ import (
 // identityVariable has the age identity itself, in CI.
 const identityVariable = "COFFER_AGE_IDENTITY"
 
-// identity sets whose age identity is used: the file of the flag, the variable's, the file of the
-// configuration, or the default file.
-func (a *App) identity(s *Settings) {
+// identityFileVariable has the path of the identity file.
+const identityFileVariable = "COFFER_IDENTITY"
+
+// identity sets whose age identity is used: the file of the flag, the one in COFFER_AGE_IDENTITY, the file of
+// COFFER_IDENTITY or of the configuration, or the default file. The error is that of an identity where the path
+// of its file belongs.
+func (a *App) identity(s *Settings) error {
 	own := a.Getenv(identityVariable)
-	s.Identity = a.resolve("--identity", a.Globals.Identity, nil, s.File.from(&s.File.Identity), s.File.Identity, "")
+	s.Identity = a.resolve("--identity", a.Globals.Identity, []string{identityFileVariable}, s.File.from(&s.File.Identity), s.File.Identity, "")
+	s.home = a.home()
+	if isIdentity(s.Identity.Value) {
+		a.Conceal(s.Identity.Value)
+		s.Identity.Value = foreign.Hidden
+		return fmt.Errorf("%w: %s has the identity itself, and should name its file; %s may have the identity itself",
+			store.ErrConfiguration, s.Identity.From, identityVariable)
+	}
 	switch {
 	case s.Identity.From == "--identity":
 	case own != "":
@@ -34,7 +46,13 @@ func (a *App) identity(s *Settings) {
 			s.Identity.Value = filepath.Join(config, "coffer", "identity.txt")
 		}
 	}
-	s.home = a.home()
+	return nil
+}
+
+// isIdentity reports whether a text is an identity, not the path of one.
+func isIdentity(text string) bool {
+	text = strings.TrimSpace(text)
+	return strings.HasPrefix(text, "AGE-SECRET-KEY-") || strings.HasPrefix(text, "AGE-PLUGIN-") || strings.HasPrefix(text, "-----BEGIN ")
 }
 
 // IdentityFile returns the path of the identity file; "" if the identity comes from the environment.
@@ -205,3 +223,27 @@ func ShortRecipient(recipient string) string {
 
 // IsNoIdentity reports whether an error is that the caller has no age identity.
 func IsNoIdentity(err error) bool { return errors.Is(err, s3age.ErrNoIdentity) }
+
+// IsNotAsked reports whether an error is that an identity must ask, and nobody can be asked.
+func IsNotAsked(err error) bool {
+	var refused *store.StorageError
+	return errors.Is(err, s3age.ErrNotAsked) || errors.As(err, &refused) && refused.Code == store.CodeNotAsked
+}
+
+// identityHint returns what to do without an age identity, or with one whose passphrase nobody can be asked for;
+// "" for any other error.
+func (a *App) identityHint(err error) string {
+	switch {
+	case IsNotAsked(err):
+		return "run it at a terminal. Where there is none, use an identity of its own without a passphrase: in " + identityVariable + ", or in the file that --identity or " +
+			identityFileVariable + " names"
+	case !IsNoIdentity(err):
+		return ""
+	case a.InForce != nil && !a.InForce.Identity.isDefault():
+		return "check the path in " + a.InForce.Identity.From + "; coffer init makes an age identity there"
+	case a.inCI():
+		return "in CI, " + identityVariable + " has the identity of the job itself, without a file; a member gives it the key with coffer keys grant"
+	}
+	return "coffer init makes one. To use an SSH key: --identity ~/.ssh/id_ed25519, " + identityFileVariable + " or identity in the configuration file. In CI, " + identityVariable +
+		" has the identity itself"
+}

@@ -68,7 +68,7 @@ func describesStore(entry string) bool {
 	if FoldNames {
 		name = strings.ToUpper(name)
 	}
-	if slices.Contains([]string{"COFFER_CONFIG", identityVariable, "COFFER_RETRIES", "COFFER_RETRY_MODE", "COFFER_TIMEOUT", "CHAMBER_RETRIES", "CHAMBER_RETRY_MODE"}, name) {
+	if slices.Contains([]string{"COFFER_CONFIG", identityVariable, identityFileVariable, "COFFER_RETRIES", "COFFER_RETRY_MODE", "COFFER_TIMEOUT", "CHAMBER_RETRIES", "CHAMBER_RETRY_MODE"}, name) {
 		return false
 	}
 	return strings.HasPrefix(name, "COFFER_") || strings.HasPrefix(name, "CHAMBER_")

@@ -98,13 +98,13 @@ func (a *App) AllSettings() (s *Settings, wrong []error, err error) {
 	}
 	s.Bucket.Value = bucketname.Clean(s.Bucket.Value)
 	s.KeyARNs = a.resolve("", "", []string{"COFFER_KEY_ARNS"}, file.from(&file.KeyARNs), strings.Join(file.KeyARNs, ", "), "")
-	a.identity(s)
+	badIdentity := a.identity(s)
 	s.setDefaults(slices.ContainsFunc(a.Environ, func(v string) bool { return strings.HasPrefix(v, "CHAMBER_") && !strings.HasSuffix(v, "=") }))
 	if variable := s.Kind().EndpointVariable; variable != "" {
 		s.EndpointURL = a.resolve("--endpoint-url", g.EndpointURL, []string{"COFFER_ENDPOINT_URL", variable}, file.from(&file.EndpointURL), file.EndpointURL, "")
 	}
 	_, badTimeout := a.setTimeout(s)
-	for _, err := range []error{a.directories(s), s.checkRetries(), s.checkRetryMode(), badTimeout} {
+	for _, err := range []error{a.directories(s), s.checkRetries(), s.checkRetryMode(), badTimeout, badIdentity} {
 		if err != nil {
 			wrong = append(wrong, err)
 		}

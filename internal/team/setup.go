@@ -6,19 +6,22 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
+	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/site"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 )
 
 // Setup are the parts of a store with members that init makes besides the bucket.
 type Setup struct {
 	a     *app.App
 	alias string
+	store Store // of the identity that exists; nil before [Setup.Key], and after an identity was made
 
 	Stranger bool // the alias has a key, and the caller isn't a member
+	member   bool // the caller opens the key
 }
 
 // NewSetup returns the setup of the configured alias.
@@ -27,7 +30,7 @@ func NewSetup(a *app.App, s *app.Settings) (*Setup, error) {
 	return &Setup{a: a, alias: alias}, err
 }
 
-// Identity returns the part for the caller's age identity. One that is configured by name must exist.
+// Identity returns the part for the caller's age identity.
 func (u *Setup) Identity(s *app.Settings) (site.Part, error) {
 	p := site.Part{Name: "age identity", State: s.Identity.From, Done: true}
 	path := s.IdentityFile()
@@ -43,6 +46,7 @@ func (u *Setup) Identity(s *app.Settings) (site.Part, error) {
 	}
 	p.Make = func(context.Context) error {
 		public, err := u.a.CreateIdentity(path)
+		u.store = nil
 		if err == nil {
 			if public != "" {
 				u.a.Note("your public key, for those who grant you a key, is %s", public)
@@ -54,29 +58,34 @@ func (u *Setup) Identity(s *app.Settings) (site.Part, error) {
 	return p, nil
 }
 
-// Key returns the part for the key of the alias. bucket says whether the bucket exists.
-func (u *Setup) Key(ctx context.Context, bucket bool) (site.Part, error) {
+// Key returns the part for the key of the alias. It reads the key object, and no setting of the bucket. If that
+// is denied, nothing tells whether there is one, and the part is open. Errors: those of a key that must not be
+// used, and of an identity that can't be.
+func (u *Setup) Key(ctx context.Context) (site.Part, error) {
 	p := site.Part{Name: "key of " + u.alias, State: "a new key, with you as its first member", Make: u.makeKey}
-	if !bucket {
-		return p, nil
-	}
 	s, _, err := Open(ctx, u.a, u.alias)
 	if err != nil {
 		return p, err
 	}
-	aliases, err := s.TeamAliases(ctx)
-	if err != nil || !slices.Contains(aliases, u.alias) {
-		return p, err
-	}
-	p.Done = true
+	u.store = s
 	t, err := s.Team(ctx, u.alias)
+	var refused *store.StorageError
 	switch {
 	case err == nil:
-		p.State = t.KeyID
-	case errors.Is(err, store.ErrDenied), app.IsNoIdentity(err):
-		p.State, u.Stranger, err = "held by others", true, nil
+		p.Done, p.State, u.member = true, t.KeyID, true
+	case app.IsNoIdentity(err): // there is a key object to open
+		p.Done, p.State, u.Stranger = true, "held by others", true
+	case !errors.As(err, &refused):
+		return p, err
+	case refused.Code == store.CodeNotMember:
+		p.Done, p.State, u.Stranger = true, "held by others", true
+	case refused.Code == store.CodeNoTeamKey, refused.Bucket != "": // also if the bucket doesn't exist
+	case refused.Code == store.CodeLostTeamKey || !errors.Is(err, store.ErrDenied):
+		return p, err
+	default:
+		p.State = "unknown: you may not read " + refused.Object
 	}
-	return p, err
+	return p, nil
 }
 
 func (u *Setup) makeKey(ctx context.Context) error {
@@ -85,23 +94,38 @@ func (u *Setup) makeKey(ctx context.Context) error {
 		return err
 	}
 	t, made, err := s.CreateKey(ctx, u.alias)
+	u.member = err == nil && made
 	if err == nil && !made { // another has been faster
 		return fmt.Errorf("%w: %s has a key by now: %s", store.ErrConflict, u.alias, t.KeyID)
 	}
 	return err
 }
 
-// Invite says what a caller who isn't a member does next.
-func (u *Setup) Invite(ctx context.Context) error {
-	s, _, err := Open(ctx, u.a, u.alias)
-	if err != nil {
-		return err
+// Introduce prints the recipients of the caller, and what one who isn't a member does next. Without an identity it
+// prints nothing.
+func (u *Setup) Introduce(ctx context.Context) {
+	var err error
+	if u.store == nil {
+		u.store, _, err = Open(ctx, u.a, u.alias)
 	}
-	self, err := s.Self(ctx)
-	if err != nil {
-		return err
+	var self admin.Self
+	if err == nil {
+		self, err = u.store.Self(ctx)
 	}
-	u.a.Publish(self)
-	u.a.NoteWarning("you are not a member of %s yet: %s", u.alias, app.AskForGrant(u.alias, self))
-	return nil
+	if err == nil {
+		u.a.Publish(self)
+	}
+	switch {
+	case app.IsNoIdentity(err): // the caller has chosen not to make one
+	case err != nil:
+		u.a.NoteWarning("your recipient isn't known: %s", app.Sentence(err))
+	case u.Stranger:
+		u.a.NoteWarning("you are not a member of %s yet: %s", u.alias, app.AskForGrant(u.alias, self))
+	case u.member && app.PublicFile(self) != "":
+		u.a.Note("your public key is %s", app.PublicFile(self))
+	case u.member:
+		u.a.Note("your recipient: %s", strings.Join(self.Recipients, ", "))
+	default:
+		u.a.NoteWarning("nothing tells whether you are a member of %s. If you are not: %s", u.alias, app.AskForGrant(u.alias, self))
+	}
 }

@@ -27,6 +27,9 @@ const DefaultAlias = "alias/default"
 // [store.ErrConfiguration].
 var ErrNoIdentity = agekeys.ErrNoIdentity
 
+// ErrNotAsked means that an identity has a passphrase, or a plugin that asks, and nobody can be asked.
+var ErrNotAsked = agekeys.ErrNotAsked
+
 // Options configure the store. Bucket is required, and to open anything an identity.
 type Options struct {
 	Bucket   string

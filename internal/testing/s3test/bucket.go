@@ -163,7 +163,7 @@ func (s *Server) headBucket(c *call) (answer, error) {
 	if s.buckets[c.Bucket] == nil {
 		return answer{}, noSuchBucket()
 	}
-	if s.iam.policy(c.who).DenyList {
+	if p := s.iam.policy(c.who); p.DenyList || p.DenySettings && !p.listsAll() {
 		return answer{}, s.denied(c.who, "s3:ListBucket", c.arn())
 	}
 	return answer{status: 200, header: http.Header{"X-Amz-Bucket-Region": {s.opts.Region}}}, nil

@@ -54,6 +54,9 @@ func (s *Server) configuration(c *call) (answer, error) {
 		return answer{}, noSuchBucket()
 	}
 	query, quirks := c.configurationOf(), s.opts.Quirks.Settings
+	if p := s.iam.policy(c.who); p.DenySettings || p.DenySettingChanges && c.method != http.MethodGet {
+		return answer{}, s.denied(c.who, "s3:"+c.Op, c.arn())
+	}
 	switch {
 	case quirks.missing(query):
 		return answer{}, notImplemented()

@@ -20,6 +20,10 @@ type Policy struct {
 	DenyGetVersion    []string // s3:GetObjectVersion
 	DenyDeleteVersion []string // s3:DeleteObjectVersion
 
+	// DenySettings denies all settings of buckets, and with ListPrefixes also HeadBucket, as AWS does.
+	DenySettings       bool
+	DenySettingChanges bool // only those that change a setting
+
 	DenyDecrypt         []string // keys, by any of their names, or "*"
 	DenyGenerateDataKey []string // likewise; without it nothing can be written with a key
 	DenyEncrypt         []string // likewise, for kms:Encrypt

@@ -130,7 +130,11 @@ func unseal(alias string, sealed []byte, identities []age.Identity) ([]byte, err
 	case failed != nil:
 		return nil, identityFault(alias, failed)
 	case agekeys.Failure(err) != "":
-		return nil, seal.Fault{Err: bucket.ErrKey, Reason: "an age identity failed on the key of " + alias + ": " + agekeys.Failure(err)}
+		code := ""
+		if errors.Is(err, agekeys.ErrNotAsked) {
+			code = store.CodeNotAsked
+		}
+		return nil, seal.Fault{Err: bucket.ErrKey, Code: code, Reason: "an age identity failed on the key of " + alias + ": " + agekeys.Failure(err)}
 	}
 	return nil, notMember(alias, "no age identity of yours opens its key")
 }

@@ -104,17 +104,23 @@ func (k *Keyring) String() string {
 // failedError is an identity that could neither open a file nor tell that it can't. It counts as one
 // that doesn't match: age.Decrypt would end with any other error, although the next identity may open
 // the file.
-type failedError struct{ reason string }
+type failedError struct{ reason error }
 
-func (e *failedError) Error() string { return e.reason }
+func (e *failedError) Error() string { return e.reason.Error() }
 
-func (*failedError) Unwrap() error { return age.ErrIncorrectIdentity }
+func (e *failedError) Unwrap() []error {
+	if errors.Is(e.reason, ErrNotAsked) {
+		return []error{age.ErrIncorrectIdentity, ErrNotAsked}
+	}
+	return []error{age.ErrIncorrectIdentity}
+}
 
 // Failure returns why identities failed, if err is what age.Decrypt returned about identities of a
-// [Keyring]; "" if none of them did. It contains text of plugins: escape it before printing.
+// [Keyring]; "" if none of them did. It contains text of plugins: escape it before printing. The error is
+// [ErrNotAsked] if one failed for that.
 func Failure(err error) string {
 	if failed := (*failedError)(nil); errors.As(err, &failed) {
-		return failed.reason
+		return failed.reason.Error()
 	}
 	return ""
 }
@@ -124,7 +130,7 @@ func Failure(err error) string {
 type guarded struct {
 	age.Identity
 	mu     *sync.Mutex
-	reason func(err error) string
+	reason func(err error) error
 	ended  func() error // the error of a person who gave no answer, with which all ends; nil: nobody is asked
 	failed error
 }

@@ -279,12 +279,13 @@ func TestWhatIsNoIdentityIsRefusedWithoutQuotingIt(t *testing.T) {
 	_, armored := protect(t, secret, "x")
 	dir := t.TempDir()
 	for text, want := range map[string]string{
-		"":                                "has no age identity",
-		"# " + secret:                     "has no age identity",
-		secret[:len(secret)-1]:            "line 1 is not an age identity",
-		"\n" + secret + "\n" + secret[1:]: "line 3 is not an age identity",
-		id.Recipient().String():           "line 1 is a recipient",
-		"AGE-PLUGIN-X-":                   "line 1 is not an age identity",
+		"":                                     "has no age identity",
+		"# " + secret:                          "has no age identity",
+		secret[:len(secret)-1]:                 "line 1 is not an age identity",
+		"\n" + secret + "\n" + secret[1:]:      "line 3 is not an age identity",
+		id.Recipient().String():                "is a public key: name the file of the private one",
+		"# of ann\n" + id.Recipient().String(): "line 2 is a recipient",
+		"AGE-PLUGIN-X-":                        "line 1 is not an age identity",
 		"-----BEGIN OPENSSH PRIVATE KEY-----\n" + secret: "neither a file of age identities nor an SSH private key",
 		"\xff" + secret:                    "neither a file of age identities nor an SSH private key",
 		armored[:200]:                      "damaged",

@@ -122,7 +122,7 @@ func (c *conversation) refuse(prompt string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.refused = prompt
-	return errNotAsked
+	return ErrNotAsked
 }
 
 // explain returns what went wrong. If a plugin fails because it couldn't ask, that is the reason,
@@ -137,7 +137,7 @@ func (c *conversation) explain(err error) error {
 	case errors.As(err, &missing):
 		return fmt.Errorf("age-plugin-%s is not installed: it must be in PATH", c.name)
 	case c.refused != "":
-		return fmt.Errorf("age-plugin-%s asks %q, and %w", c.name, c.refused, errNotAsked)
+		return fmt.Errorf("age-plugin-%s asks %q, and %w", c.name, c.refused, ErrNotAsked)
 	}
 	return fmt.Errorf("age-plugin-%s failed: %w", c.name, err)
 }

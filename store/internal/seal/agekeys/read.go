@@ -41,6 +41,11 @@ func (k *Keyring) read() ([]identity, error) {
 // follows links, and reads plain files only.
 func readPrivate(path string) ([]byte, error) {
 	text, err := plainfile.ReadChecked(path, fileLimit, func(info fs.FileInfo) error { return checkPrivate(path, info) })
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if public, readErr := plainfile.Read(path, fileLimit); readErr == nil && isPublic(public) { // everybody may read it
+			return nil, publicKey(path)
+		}
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%w: %s doesn't exist", ErrNoIdentity, path)
@@ -52,6 +57,25 @@ func readPrivate(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%w: the identity: %w", store.ErrConfiguration, err)
 	}
 	return text, nil
+}
+
+// isPublic reports whether a file has a recipient or the public part of an SSH key, and nothing before it.
+func isPublic(text []byte) bool {
+	text = bytes.TrimSpace(text)
+	for _, begin := range []string{"age1", "ssh-", "ecdsa-", "sk-ssh-"} {
+		if bytes.HasPrefix(text, []byte(begin)) {
+			return true
+		}
+	}
+	return false
+}
+
+// publicKey returns the error of a public key in the place of an identity.
+func publicKey(path string) error {
+	if private, ok := strings.CutSuffix(path, ".pub"); ok {
+		return fmt.Errorf("%w: %s is the public key: name the private one, %s", store.ErrConfiguration, path, private)
+	}
+	return fmt.Errorf("%w: %s is a public key: name the file of the private one, which begins with AGE-SECRET-KEY or -----BEGIN", store.ErrConfiguration, path)
 }
 
 // Fingerprint tells the identities of o apart from any others, without asking anybody. Nothing of a key follows
@@ -92,6 +116,8 @@ func (k *Keyring) parse(text []byte, from, file string) ([]identity, error) {
 		return []identity{id}, err
 	case !utf8.Valid(text):
 		return nil, notIdentities(from)
+	case file != "" && isPublic(text):
+		return nil, publicKey(from)
 	}
 	return k.lines(string(text), from)
 }
@@ -108,7 +134,7 @@ func (k *Keyring) decrypt(sealed io.Reader, from string) ([]identity, error) {
 	switch {
 	case errors.Is(err, errWrongPassphrase):
 		return nil, fmt.Errorf("%w: the passphrase of %s is wrong", store.ErrConfiguration, from)
-	case errors.Is(err, errNotAsked), errors.As(err, &silent):
+	case errors.Is(err, ErrNotAsked), errors.As(err, &silent):
 		return nil, fmt.Errorf("%w: the passphrase of %s: %w", store.ErrConfiguration, from, err)
 	case errors.As(err, &mismatch):
 		return nil, fmt.Errorf("%w: %s is encrypted, but not with a passphrase", store.ErrConfiguration, from)
@@ -192,7 +218,7 @@ func (k *Keyring) line(text, commented string) (identity, bool) {
 		if err != nil {
 			break
 		}
-		g := &guarded{Identity: pluginIdentity{name, text, k.o.UI}, mu: &k.mu, reason: func(err error) string { return err.Error() }}
+		g := &guarded{Identity: pluginIdentity{name, text, k.o.UI}, mu: &k.mu, reason: func(err error) error { return err }}
 		return identity{g, plugged, commented}, true
 	}
 	return identity{}, false

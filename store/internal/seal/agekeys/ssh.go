@@ -35,7 +35,7 @@ func (k *Keyring) sshIdentity(pem []byte, from, file string) (identity, error) {
 	if err != nil {
 		return identity{}, fmt.Errorf("%w: %s: %w", store.ErrConfiguration, from, err)
 	}
-	g := &guarded{Identity: id, mu: &k.mu, reason: func(error) string { return "the SSH key of " + from + " failed" }}
+	g := &guarded{Identity: id, mu: &k.mu, reason: func(error) error { return fmt.Errorf("the SSH key of %s failed", from) }}
 	return identity{g, ssh, recipient.String()}, nil
 }
 
@@ -63,11 +63,11 @@ func (k *Keyring) protectedSSH(pem []byte, public sshkeys.PublicKey, from, file 
 	if err != nil {
 		return identity{}, fmt.Errorf("%w: %s: %w", store.ErrConfiguration, from, errKind)
 	}
-	g := &guarded{Identity: id, mu: &k.mu, reason: func(error) string {
+	g := &guarded{Identity: id, mu: &k.mu, reason: func(error) error {
 		if notAsked != nil {
-			return "the passphrase of " + from + ": " + notAsked.Error()
+			return fmt.Errorf("the passphrase of %s: %w", from, notAsked)
 		}
-		return "the passphrase of " + from + " is wrong" // or the file is damaged; nothing tells which
+		return fmt.Errorf("the passphrase of %s is wrong", from) // or the file is damaged; nothing tells which
 	}, ended: func() error {
 		if silent := (*unanswered)(nil); errors.As(notAsked, &silent) { // agessh hides it
 			return fmt.Errorf("%w: the passphrase of %s: %w", store.ErrConfiguration, from, notAsked)

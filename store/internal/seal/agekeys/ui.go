@@ -27,7 +27,8 @@ type UI struct {
 // defaultWait is enough to find a token, plug it in and touch it.
 const defaultWait = time.Minute
 
-var errNotAsked = errors.New("nobody can be asked: there is no terminal")
+// ErrNotAsked means that an identity needs an answer, such as a passphrase, and nobody can be asked.
+var ErrNotAsked = errors.New("nobody can be asked: there is no terminal")
 
 // unanswered is the error of a person who gave no answer.
 type unanswered struct{ error }
@@ -37,7 +38,7 @@ func (u *unanswered) Unwrap() error { return u.error }
 // passphrase asks for the passphrase of a file.
 func (u UI) passphrase(prompt string) (string, error) {
 	if u.Secret == nil {
-		return "", errNotAsked
+		return "", ErrNotAsked
 	}
 	value, err := u.Secret(prompt)
 	if err != nil {
