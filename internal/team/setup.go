@@ -75,6 +75,7 @@ func (u *Setup) Key(ctx context.Context) (site.Part, error) {
 		p.Done, p.State, u.member = true, t.KeyID, true
 	case app.IsNoIdentity(err): // there is a key object to open
 		p.Done, p.State, u.Stranger = true, "held by others", true
+	case errors.Is(err, store.ErrNotFound) && !errors.As(err, &refused): // the alias has no key yet
 	case !errors.As(err, &refused):
 		return p, err
 	case refused.Code == store.CodeNotMember:
