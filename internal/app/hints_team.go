@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"path/filepath"
@@ -51,7 +52,7 @@ func (a *App) knowSelf(s store.Store) {
 // teamHint returns what a caller who isn't a member of the alias of an error asks a member for, and what one
 // without an identity does; "" for any other error.
 func (a *App) teamHint(err error) string {
-	if own := a.identityHint(err); own != "" {
+	if own := cmp.Or(a.identityHint(err), a.permissionHint(err)); own != "" {
 		return own
 	}
 	const begin = "you are not a member of " // of the reason of package teamkeys
@@ -82,4 +83,21 @@ func memberReason(err error) string {
 		return refused.Reason
 	}
 	return ""
+}
+
+// permissionHint returns the permissions that a denied request needs on a backend without KMS whose keys are in the
+// bucket; "" for any other error.
+func (a *App) permissionHint(err error) string {
+	var refused *store.StorageError
+	if a.InForce == nil || !a.InForce.Kind().Teams || !errors.As(err, &refused) || !strings.Contains(ownHint(err), "kms:") {
+		return ""
+	}
+	switch {
+	case strings.HasPrefix(refused.Object, admin.KeysPrefix):
+		return "you need s3:GetObject on " + refused.Object + ", and s3:PutObject to grant and to revoke: coffer policy reader, or operator, prints the policy. " +
+			"The first key of an alias is made by somebody who may list the whole bucket: coffer init"
+	case strings.Contains(refused.Op, "version"):
+		return "you need s3:ListBucketVersions, s3:GetObjectVersion and s3:DeleteObjectVersion: coffer policy operator prints the policy"
+	}
+	return "you need s3:GetObject and s3:ListBucket to read, also on " + admin.KeysPrefix + "*; s3:PutObject and s3:DeleteObject to write"
 }

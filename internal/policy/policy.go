@@ -36,6 +36,9 @@ type Scope struct {
 	// encryption context that names the service and the secret.
 	Sealed bool
 
+	// Teams are the aliases whose keys are held by members, in objects of the bucket.
+	Teams []string
+
 	PlainHTTP   bool   // the server has no TLS, so the policy must not require it
 	Tags        bool   // the role writes tags, too
 	ListAliases bool   // a key is configured by its ID, so its alias must be looked up
@@ -163,7 +166,7 @@ func (s Scope) identity(role Role) []Statement {
 	statements := []Statement{
 		{
 			Sid: "ListServices", Effect: "Allow", Action: list, Resource: []string{s.pathARN()},
-			Condition: map[string]Condition{"StringLike": {"s3:prefix": s.prefixes(role)}},
+			Condition: map[string]Condition{"StringLike": {"s3:prefix": s.listed(role)}},
 		},
 		{Sid: "Objects", Effect: "Allow", Action: s.objectActions(role), Resource: objects},
 	}
@@ -172,6 +175,9 @@ func (s Scope) identity(role Role) []Statement {
 			Statement{Sid: "Versions", Effect: "Allow", Action: versionActions, Resource: objects},
 			Statement{Sid: "BucketSettings", Effect: "Allow", Action: settingsActions, Resource: []string{s.bucketARN()}},
 		)
+	}
+	if len(s.Teams) > 0 {
+		statements = append(statements, s.keyObjects(role))
 	}
 	if len(s.Keys) == 0 {
 		return statements

@@ -14,6 +14,19 @@ type Member struct {
 	Self      bool   // it is the caller
 }
 
+// KeysPrefix begins the names of the objects that have the keys of [Teams].
+const KeysPrefix = "__keys/"
+
+// KeyObject returns the name of the object that has the key of an alias.
+func KeyObject(alias string) string { return KeysPrefix + alias + ".age" }
+
+// KeyProber is a [Teams] that can test its caller's permissions for the key object of an alias.
+type KeyProber interface {
+	// TryKey tests s3:GetObject and s3:PutObject. It returns one result for each action, in the order given, and
+	// changes nothing.
+	TryKey(ctx context.Context, alias string, actions []string) ([]Trial, error)
+}
+
 // Team is a key alias whose key is held by its members, not by a key service.
 type Team struct {
 	KeyAlias string
