@@ -36,7 +36,7 @@ var printsTableOf = map[string][]string{
 	"cmd/restore.go printCandidates":                  {"restore --deleted"},
 	"cmd/config_cmd.go ConfigCmd.Run":                 {"config"},
 	"cmd/whoami.go whoamiJSON.print":                  {"whoami"},
-	"cmd/policy.go printTrials":                       {"policy check"},
+	"cmd/policy_check.go printTrials":                 {"policy check"},
 	"cmd/doctor.go printServer":                       {"doctor --probe"},
 	"cmd/check.go CheckCmd.print":                     {"check"},
 	"cmd/tag.go printTags":                            {"tag read"},

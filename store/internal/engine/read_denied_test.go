@@ -24,7 +24,7 @@ func TestDeniedIndexHidesItsSecrets(t *testing.T) {
 	if !slices.Equal(contents.Hidden, []string{"b"}) || contents.Listed != 2 {
 		t.Errorf("hidden %q of %d", contents.Hidden, contents.Listed)
 	}
-	want := []store.DeniedIndex{{Object: "api/" + opsIndex, KeyAlias: "alias_ops"}}
+	want := []store.DeniedIndex{{Object: "api/" + opsIndex, KeyAlias: "alias_ops", Code: "AccessDenied"}}
 	if diff := cmp.Diff(want, contents.Denied); diff != "" {
 		t.Error("denied:", diff)
 	}
