@@ -46,7 +46,7 @@ func ownHint(err error) string {
 		return trustHint(trust)
 	case errors.As(err, &seal) && seal.Method == "" && strings.Contains(seal.Object, admin.ProbeDir):
 		return unencrypted
-	case errors.As(err, &seal) && len(BackendsOf(seal.Format, seal.Method)) > 0:
+	case errors.As(err, &seal) && sealedElsewhere(seal):
 		return otherBackendHint(seal)
 	case errors.As(err, &seal):
 		return "somebody may have replaced it, or the store doesn't encrypt; its content was not used"

@@ -8,7 +8,13 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// otherBackendHint says how to read an object that another backend has written. Anybody who can write to the bucket can make
+// sealedElsewhere reports whether an object is sealed as another backend does it. An object in clear is no reason to name
+// a backend: a backend that believes it would believe a forged one.
+func sealedElsewhere(e *store.SealError) bool {
+	return strings.HasPrefix(e.Format, "age:") && len(BackendsOf(e.Format, e.Method)) > 0
+}
+
+// otherBackendHint says how to read an object that another backend has sealed. Anybody who can write to the bucket can make
 // an object look like that.
 func otherBackendHint(e *store.SealError) string {
 	names := BackendsOf(e.Format, e.Method)
@@ -20,14 +26,10 @@ func otherBackendHint(e *store.SealError) string {
 // otherBackend returns the sentence of an error about an object of another backend; "" for any other error.
 func otherBackend(err error) string {
 	var bad *store.SealError
-	if !errors.As(err, &bad) {
+	if !errors.As(err, &bad) || !sealedElsewhere(bad) {
 		return ""
 	}
-	names := BackendsOf(bad.Format, bad.Method)
-	if len(names) == 0 {
-		return ""
-	}
-	return bad.Object + " is an object of the backend " + strings.Join(names, " or ") + "; expected: " + bad.Want
+	return bad.Object + " is an object of the backend " + strings.Join(BackendsOf(bad.Format, bad.Method), " or ") + "; expected: " + bad.Want
 }
 
 // damagedHint returns what to do about an object that can't be read as what it should be. Only backends

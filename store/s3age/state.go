@@ -175,7 +175,6 @@ func (s *state) Remember(alias string, was, is teamkeys.Seen) error {
 	if err != nil {
 		return unusable(err)
 	}
-	_ = removed(filepath.Join(dir, is.ID+expectedSuffix))
 	if was.Number > 0 && was.Number < is.Number {
 		_ = removed(filepath.Join(dir, strconv.Itoa(was.Number)+stateSuffix)) // the newer one is what counts
 	}

@@ -3,6 +3,7 @@ package s3envelope
 import (
 	"context"
 	"errors"
+	"strings"
 	"slices"
 
 	"github.com/coffer-secrets/coffer/store/admin"
@@ -65,5 +66,5 @@ func (s *secrets) tryDecrypt(ctx context.Context, service, name string, sealed [
 // isOfS3 reports whether S3 refused to hand out an object, rather than KMS to open it.
 func isOfS3(err error) bool {
 	var e *bucket.Error
-	return errors.As(err, &e) && e.Status != 0
+	return errors.As(err, &e) && e.Status != 0 && !strings.HasPrefix(e.Code, "KMS.")
 }

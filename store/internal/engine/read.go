@@ -219,7 +219,7 @@ func (e *Engine) readUnknown(ctx context.Context, v *View, keys []string) ([]*Do
 		}
 		o, _, err := e.ReadDocument(ctx, v.Service, keys[i])
 		switch {
-		case errors.Is(err, bucket.ErrDenied):
+		case errors.Is(err, bucket.ErrDenied) && !keyIsGone(err):
 			return nil
 		case err != nil:
 			return wrap("load", v.Service, keys[i], err)
@@ -230,6 +230,13 @@ func (e *Engine) readUnknown(ctx context.Context, v *View, keys []string) ([]*Do
 		return nil
 	})
 	return out, err
+}
+
+// keyIsGone reports whether an object can't be opened because the key of its alias is no longer there: then it is not hidden
+// from the caller, but lost for everybody.
+func keyIsGone(err error) bool {
+	var refused *bucket.Error
+	return errors.As(err, &refused) && (refused.Code == store.CodeLostTeamKey || refused.Code == store.CodeNoTeamKey)
 }
 
 // hiddenKeys returns, if an index is denied, the objects that are certainly encrypted with a key that the

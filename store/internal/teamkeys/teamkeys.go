@@ -77,7 +77,7 @@ type State interface {
 	Knows() (bool, error)
 
 	// Expect remembers that the caller is about to make a key, and Expects reports whether it did. So a
-	// creation that was cut off is the caller's own all the same. Remember ends it.
+	// creation that was cut off is the caller's own all the same.
 	Expect(alias, id string) error
 	Expects(alias, id string) (bool, error)
 
