@@ -47,7 +47,7 @@ func (c *KeysGrantCmd) Run(ctx context.Context, a *app.App) error {
 	case c.DryRun:
 		a.Note("%s would become a member of %s", g.Member.Name, alias)
 	default:
-		a.NoteDone("%s is a member of %s now. Its key, to compare: %s", g.Member.Name, alias, g.Team.KeyID)
+		a.NoteDone("%s is a member of %s now. Where that alias is new to their machine: coffer keys trust %s %s", g.Member.Name, alias, alias, g.Team.KeyID)
 	}
 	return nil
 }

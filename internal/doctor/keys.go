@@ -115,12 +115,15 @@ func ofKey(a *app.App, alias string, t admin.Team, err error, exists bool) (foun
 	case errors.As(err, &trust) && trust.Older:
 		return say(admin.Serious, admin.CheckKeyRollback, versions, "%s. Nothing is read or written under it. Put the newest version back; "+
 			"only if that is lost, accept this one: coffer keys trust %s %s", why(app.Sentence(err)), alias, trust.KeyID), true, nil
+	case errors.As(err, &trust) && trust.New:
+		return say(admin.Serious, admin.CheckUntrustedKey, show, "%s. Accept it only if another member has the same id: coffer keys trust %s %s",
+			why(app.Sentence(err)), formats.ShellQuote(alias), trust.KeyID), true, nil
 	case errors.As(err, &trust) && (trust.Pinned || trust.Want == ""):
 		return say(admin.Serious, admin.CheckUntrustedKey, "coffer config", "%s. Compare the id with what another member has; if it is right, key_ids: {%s: %s} "+
 			"in the configuration file accepts it", why(app.Sentence(err)), alias, trust.KeyID), true, nil
 	case errors.As(err, &trust):
-		return say(admin.Serious, admin.CheckUntrustedKey, "coffer keys trust "+formats.ShellQuote(alias)+" "+trust.KeyID, "%s. Somebody may have replaced it. "+
-			"Accept it only if another member has the same id", why(app.Sentence(err))), true, nil
+		return say(admin.Serious, admin.CheckUntrustedKey, versions, "%s. Somebody may have replaced it: put the key object of the team back. "+
+			"Accept this one only if another member has the same id: coffer keys trust %s %s", why(app.Sentence(err)), formats.ShellQuote(alias), trust.KeyID), true, nil
 	case !errors.As(err, &refused):
 		return nil, false, err
 	case refused.Code == store.CodeLostTeamKey:

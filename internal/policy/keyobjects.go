@@ -40,10 +40,15 @@ func (s Scope) objectARN(name string) string {
 	return s.bucketARN() + "/" + name
 }
 
-// listed returns the prefixes of listings: those of the services and, for whoami and doctor, of the key objects.
-func (s Scope) listed(role Role) []string {
-	if len(s.Teams) == 0 {
-		return s.prefixes(role)
+// listing returns the condition of listings: the prefixes of the services and, for whoami and doctor, of the key
+// objects. Who revokes encrypts again what any service has under the alias, so there is none for an operator of a team.
+func (s Scope) listing(role Role) map[string]Condition {
+	prefixes := s.prefixes(role)
+	switch {
+	case len(s.Teams) > 0 && role == Operator:
+		return nil
+	case len(s.Teams) > 0:
+		prefixes = append(prefixes, admin.KeysPrefix)
 	}
-	return append(s.prefixes(role), admin.KeysPrefix)
+	return map[string]Condition{"StringLike": {"s3:prefix": prefixes}}
 }

@@ -166,7 +166,7 @@ func (s Scope) identity(role Role) []Statement {
 	statements := []Statement{
 		{
 			Sid: "ListServices", Effect: "Allow", Action: list, Resource: []string{s.pathARN()},
-			Condition: map[string]Condition{"StringLike": {"s3:prefix": s.listed(role)}},
+			Condition: s.listing(role),
 		},
 		{Sid: "Objects", Effect: "Allow", Action: s.objectActions(role), Resource: objects},
 	}

@@ -113,7 +113,11 @@ func newSecrets(cfg aws.Config, o Options) (*secrets, error) {
 		By: awsconf.Author(cfg, shared.Log), Notice: o.Notice, Now: shared.Now,
 	}
 	if o.StateDir != "" {
-		settings.State = newState(o.StateDir, awsconf.OtherServer(cfg), o.Bucket)
+		state := newState(o.StateDir, awsconf.OtherServer(cfg), o.Bucket)
+		if o.Now != nil {
+			state.now = o.Now
+		}
+		settings.State = state
 	}
 	t.keys = teamkeys.New(settings)
 	shared.Sealer, shared.KeyID, shared.Vouch = teamseal.New(t.keys, alias), t.keyID, vouch

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/coffer-secrets/coffer/internal/plainfile"
 	"github.com/coffer-secrets/coffer/internal/strictjson"
@@ -24,6 +25,7 @@ import (
 type state struct {
 	dir              string // of the bucket
 	endpoint, bucket string
+	now              func() time.Time
 }
 
 var _ teamkeys.State = (*state)(nil)
@@ -31,7 +33,7 @@ var _ teamkeys.State = (*state)(nil)
 // newState returns the state of a bucket. endpoint is "" for AWS, whose buckets have one owner of their name.
 func newState(dir, endpoint, bucket string) *state {
 	endpoint = strings.TrimRight(endpoint, "/")
-	return &state{filepath.Join(dir, digest("%q %q", endpoint, bucket)), endpoint, bucket}
+	return &state{filepath.Join(dir, digest("%q %q", endpoint, bucket)), endpoint, bucket, time.Now} //nolint:forbidigo // the default of a library; the command line hands its own in
 }
 
 func digest(format string, what ...any) string {
@@ -57,13 +59,32 @@ const (
 // of returns the directory of an alias.
 func (s *state) of(alias string) string { return filepath.Join(s.dir, digest("%q", alias)) }
 
+// The first use of a bucket lasts an hour: the first command may need one alias of several, or be interrupted. It
+// began when the file was made.
+const (
+	firstUse     = time.Hour
+	firstUseFile = "first-use"
+)
+
 // Knows implements [teamkeys.State].
 func (s *state) Knows() (bool, error) {
-	files, err := fs.Glob(os.DirFS(s.dir), "*/*"+stateSuffix)
-	if err != nil {
+	info, err := os.Stat(filepath.Join(s.dir, firstUseFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
 		return false, unreadable(err)
 	}
-	return len(files) > 0, nil
+	return s.now().Sub(info.ModTime()) >= firstUse, nil
+}
+
+// begin marks the beginning of the first use of the bucket.
+func (s *state) begin() error {
+	path := filepath.Join(s.dir, firstUseFile)
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return replaceFile(path, nil)
 }
 
 // Recall implements [teamkeys.State]. A file that can't be read is an error: to know nothing would mean to
@@ -165,6 +186,9 @@ func (s *state) Remember(alias string, was, is teamkeys.Seen) error {
 	}
 	if err == nil {
 		err = checkDirectory(dir)
+	}
+	if err == nil {
+		err = s.begin()
 	}
 	if err == nil {
 		err = replaceFile(filepath.Join(dir, strconv.Itoa(is.Number)+stateSuffix), body)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/teamkeys"
@@ -120,5 +121,33 @@ func TestFilesOfOthersInTheDirectoryAreNoKeys(t *testing.T) {
 	}
 	if seen := mustRecall(t, s, "alias/app"); seen.ID != key(1).ID {
 		t.Errorf("recalled %+v; want 1", seen)
+	}
+}
+
+// TestABucketIsKnownAnHourAfterItsFirstUse, so that what turns up then is not trusted by itself.
+func TestABucketIsKnownAnHourAfterItsFirstUse(t *testing.T) {
+	s := newState(t.TempDir(), "http://minio/", "b")
+	knows := func(after time.Duration) bool {
+		t.Helper()
+		s.now = func() time.Time { return time.Now().Add(after) }
+		known, err := s.Knows()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return known
+	}
+	if knows(24 * time.Hour) {
+		t.Error("known before its first use")
+	}
+	mustRemember(t, s, "alias/app", teamkeys.Seen{}, key(1))
+	if knows(59 * time.Minute) {
+		t.Error("known after 59 minutes")
+	}
+	mustRemember(t, s, "alias/ops", teamkeys.Seen{}, key(1)) // doesn't begin it again
+	if !knows(61 * time.Minute) {
+		t.Error("not known after 61 minutes")
+	}
+	if other := newState(filepath.Dir(s.dir), "http://minio", "b"); other.dir != s.dir {
+		t.Error("a slash makes it another server")
 	}
 }

@@ -3,8 +3,8 @@ package s3envelope
 import (
 	"context"
 	"errors"
-	"strings"
 	"slices"
+	"strings"
 
 	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"

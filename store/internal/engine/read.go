@@ -232,13 +232,6 @@ func (e *Engine) readUnknown(ctx context.Context, v *View, keys []string) ([]*Do
 	return out, err
 }
 
-// keyIsGone reports whether an object can't be opened because the key of its alias is no longer there: then it is not hidden
-// from the caller, but lost for everybody.
-func keyIsGone(err error) bool {
-	var refused *bucket.Error
-	return errors.As(err, &refused) && (refused.Code == store.CodeLostTeamKey || refused.Code == store.CodeNoTeamKey)
-}
-
 // hiddenKeys returns, if an index is denied, the objects that are certainly encrypted with a key that the
 // caller may not use. Either the readable indexes know it, or a HEAD, which does not decrypt, reports
 // the key of a denied index. This avoids a denied request for each, and the alarms that denied

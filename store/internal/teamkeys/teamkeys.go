@@ -73,7 +73,7 @@ type State interface {
 	// Recall returns what is remembered; the zero Seen if nothing is.
 	Recall(alias string) (Seen, error)
 
-	// Knows reports whether anything is remembered of any alias of the bucket.
+	// Knows reports whether the bucket is known: its first use is over.
 	Knows() (bool, error)
 
 	// Expect remembers that the caller is about to make a key, and Expects reports whether it did. So a
