@@ -136,6 +136,10 @@ const (
 	CodeUnknownTeamKey = "UnknownTeamKey" // the object is sealed under a key that the alias doesn't have: its key object is older, or the object was made up
 )
 
+// IsKeyGone reports whether a code is that of something whose team key is not there any more: it is not hidden from the
+// caller, but lost for everybody.
+func IsKeyGone(code string) bool { return code == CodeLostTeamKey || code == CodeNoTeamKey }
+
 // StorageError is an error answer of the storage. Kind is a sentinel of this package.
 type StorageError struct {
 	Op     string // "get", "put", "delete", "list", or the name of an AWS operation
@@ -204,7 +208,7 @@ type KeyTrustError struct {
 	Want   string // the id that is pinned, or was seen last; "" if none is known
 	Pinned bool   // Want is pinned
 	Older  bool   // it is an earlier key of the alias
-	New    bool   // the caller knows other aliases of the bucket, and not this one
+	New    bool   // the alias turned up after the first use of the bucket, or beside a pinned one
 }
 
 func (e *KeyTrustError) Error() string {

@@ -117,7 +117,7 @@ type cachedPlace struct {
 	name          string // of the store, for a person
 }
 
-// errNoReader means that nothing can be told of who reads.
+// errNoReader means that it is not known who reads.
 var errNoReader = errors.New("no identity of the reader")
 
 // cachedPlace describes the store and the reader with everything that is known without a request and tells

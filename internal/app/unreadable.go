@@ -9,9 +9,7 @@ import (
 )
 
 // lostKey reports whether the key of an index, which was made with it, is gone.
-func lostKey(d store.DeniedIndex) bool {
-	return d.Code == store.CodeLostTeamKey || d.Code == store.CodeNoTeamKey
-}
+func lostKey(d store.DeniedIndex) bool { return store.IsKeyGone(d.Code) }
 
 // unreadableError is the error of a service that the caller may not read, or not completely.
 type unreadableError struct{ contents store.Contents }

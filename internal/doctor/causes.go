@@ -34,7 +34,7 @@ func advice(a *app.App, f *admin.Finding, seen *admin.Inspection) string {
 			name, name, name, name)
 	case !isDamage(f) || onLocal:
 		return ""
-	case f.Object == "" && strings.Contains(f.Text, "under the key"):
+	case f.Object == "" && f.Check == admin.CheckOtherKey:
 		return ". Correct key_arns (or COFFER_KEY_ARNS)"
 	case f.Object == "":
 		return ". A server that doesn't report encryption needs allow_unencrypted: true in the configuration file"

@@ -53,7 +53,7 @@ var commands = [...]struct{ check, onS3, onLocal, ofTeam string }{
 	{check: lastVersion, onS3: copyObject, onLocal: "mv {file} . && coffer doctor --fix {service}"},
 	{check: neededIndex, onS3: copyObject, onLocal: "mv {file} . && coffer doctor --fix {service}"},
 	{check: admin.CheckOtherBackend, onS3: "coffer doctor {service} -b {backend}"},
-	{check: keyObject, onS3: "aws s3api list-object-versions{endpoint} --bucket {bucket} --prefix __keys/{alias}.age"},
+	{check: keyObject, onS3: "aws s3api list-object-versions{endpoint} --bucket {bucket} --prefix {keyobject}"},
 	{check: wrongSetting, onS3: "coffer config"},
 	{check: nothingToMove, onS3: "aws s3 ls{endpoint} s3://{bucket}/{service}/"},
 	{admin.CheckDisabledKey, "aws kms enable-key --key-id {key}", "install -m 600 BACKUP {keys}", members},
@@ -126,7 +126,7 @@ func commandFor(a *app.App, f *admin.Finding, seen *admin.Inspection) string {
 			"{service}", f.ID.Service, "{name}", f.ID.Key, "{under}", under,
 			"{bucket}", a.InForce.Bucket.Value, "{endpoint}", endpointFlag(a), "{object}", formats.ShellQuote(object),
 			"{file}", formats.ShellQuote(a.InForce.LocalFile(object)),
-			"{alias}", formats.ShellQuote(f.KeyAlias), "{team}", formats.ShellQuote(cmp.Or(team, a.InForce.AliasOfWrites())), "{from}", formats.ShellQuote(from), "{key}", formats.ShellQuote(key),
+			"{alias}", formats.ShellQuote(f.KeyAlias), "{keyobject}", formats.ShellQuote(admin.KeyObject(f.KeyAlias)), "{team}", formats.ShellQuote(cmp.Or(team, a.InForce.AliasOfWrites())), "{from}", formats.ShellQuote(from), "{key}", formats.ShellQuote(key),
 			"{keys}", keys, "{identities}", identities, "{older}", formats.ShellQuote(f.Older), "{backend}", backendOf(f, seen),
 		).Replace(command)
 	}

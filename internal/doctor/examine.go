@@ -128,7 +128,7 @@ func keyOf(f *admin.Finding) string {
 	if !f.OfKey || f.KeyAlias == "" {
 		return ""
 	}
-	return keysPrefix + f.KeyAlias + ".age"
+	return admin.KeyObject(f.KeyAlias)
 }
 
 // lostKey reports whether secrets in a directory are hidden because the key that is in use is lost: there is no

@@ -30,7 +30,7 @@ func Keys(ctx context.Context, a *app.App, st store.Store, seen []Inspected, typ
 		if typed { // who may read a service may not be allowed to list the keys
 			return nil, nil, nil
 		}
-		return site.Unknown(admin.CheckStrangeKey, keysPrefix, err), nil, ctx.Err()
+		return site.Unknown(admin.CheckStrangeKey, admin.KeysPrefix, err), nil, ctx.Err()
 	}
 	aliases := used(a, seen, there)
 	if !typed {
@@ -51,7 +51,7 @@ func Keys(ctx context.Context, a *app.App, st store.Store, seen []Inspected, typ
 		t, err := teams.Team(ctx, alias)
 		if app.IsNoIdentity(err) { // for all of them
 			return append(found, site.Finding{
-				Severity: admin.Warning, Check: admin.CheckNotMember, About: keysPrefix, Command: "coffer init", Text: "can't be opened: " + app.Sentence(err),
+				Severity: admin.Warning, Check: admin.CheckNotMember, About: admin.KeysPrefix, Command: "coffer init", Text: "can't be opened: " + app.Sentence(err),
 			}), doubts, nil
 		}
 		f, doubt, failed := ofKey(a, alias, t, err, slices.Contains(there, alias))
@@ -76,7 +76,7 @@ func used(a *app.App, seen []Inspected, there []string) (aliases []string) {
 			switch {
 			case at >= 0:
 				aliases = append(aliases, there[at])
-			case errors.As(x.Err, &refused) && (refused.Code == store.CodeLostTeamKey || refused.Code == store.CodeNoTeamKey):
+			case errors.As(x.Err, &refused) && store.IsKeyGone(refused.Code):
 				aliases = append(aliases, x.KeyAlias)
 			}
 		}
@@ -92,12 +92,10 @@ func used(a *app.App, seen []Inspected, there []string) (aliases []string) {
 	return aliases
 }
 
-const keysPrefix = "__keys/"
-
 // ofKey returns the findings about the key of an alias: what the store says of its team. doubt says that the
 // key can't be trusted. failed is an error that says nothing about the key.
 func ofKey(a *app.App, alias string, t admin.Team, err error, exists bool) (found []site.Finding, doubt bool, failed error) {
-	object := keysPrefix + alias + ".age"
+	object := admin.KeyObject(alias)
 	versions := fill(a, "aws s3api list-object-versions{endpoint} --bucket {bucket} --prefix {object}", object)
 	why := func(text string) string { // without what stands before it in the row
 		return strings.TrimPrefix(strings.TrimPrefix(text, object+" "), "the key object of "+alias+": ")
@@ -184,7 +182,7 @@ func strangeFindings(a *app.App, names []string) []site.Finding {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	return []site.Finding{{
-		Severity: admin.Remark, Check: admin.CheckStrangeKey, About: keysPrefix, Text: text, Command: strings.Join(commands, " && "),
+		Severity: admin.Remark, Check: admin.CheckStrangeKey, About: admin.KeysPrefix, Text: text, Command: strings.Join(commands, " && "),
 	}}
 }
 

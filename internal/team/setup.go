@@ -80,7 +80,7 @@ func (u *Setup) Key(ctx context.Context) (site.Part, error) {
 		return p, err
 	case refused.Code == store.CodeNotMember:
 		p.Done, p.State, u.Stranger = true, "held by others", true
-	case refused.Code == store.CodeNoTeamKey, refused.Bucket != "": // also if the bucket doesn't exist
+	case refused.Bucket != "": // it doesn't exist
 	case refused.Code == store.CodeLostTeamKey || !errors.Is(err, store.ErrDenied):
 		return p, err
 	default:

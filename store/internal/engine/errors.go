@@ -84,9 +84,8 @@ func corrupt(object string, err error) error {
 	return &store.CorruptError{Object: object, Offset: -1, Reason: err.Error()}
 }
 
-// keyIsGone reports whether an object can't be opened because the key of its alias is no longer there: then it is not hidden
-// from the caller, but lost for everybody.
+// keyIsGone reports whether an object can't be opened because the key of its alias is no longer there.
 func keyIsGone(err error) bool {
 	var refused *bucket.Error
-	return errors.As(err, &refused) && (refused.Code == store.CodeLostTeamKey || refused.Code == store.CodeNoTeamKey)
+	return errors.As(err, &refused) && store.IsKeyGone(refused.Code)
 }

@@ -25,6 +25,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store"
+	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/seal"
 	"github.com/coffer-secrets/coffer/store/internal/seal/teamseal"
@@ -144,14 +145,19 @@ func New(o Options) *Keys {
 		o.Sleep = pace.Sleep
 	}
 	k := &Keys{Options: o, slots: map[string]*slot{}, before: map[string]Seen{}, flights: map[flightKey]*flight{}}
-	k.knowsBucket = sync.OnceValues(k.knows)
+	k.knowsBucket = sync.OnceValues(func() (bool, error) { // as it was before the first key was read
+		if len(k.Pins) > 0 {
+			return true, nil
+		}
+		return k.State.Knows()
+	})
 	return k
 }
 
 const suffix = ".age"
 
 // ObjectName returns the name of the key object of an alias.
-func ObjectName(alias string) string { return seal.KeysPrefix + alias + suffix }
+func ObjectName(alias string) string { return admin.KeyObject(alias) }
 
 // Aliases returns the aliases that have a key object, sorted.
 func (k *Keys) Aliases(ctx context.Context) ([]string, error) {
@@ -166,11 +172,11 @@ func (k *Keys) Strange(ctx context.Context) ([]string, error) {
 }
 
 func (k *Keys) list(ctx context.Context) (aliases, strange []string, err error) {
-	for info, err := range k.Bucket.Walk(ctx, seal.KeysPrefix) {
+	for info, err := range k.Bucket.Walk(ctx, admin.KeysPrefix) {
 		if err != nil {
 			return nil, nil, err
 		}
-		alias, ok := strings.CutSuffix(strings.TrimPrefix(info.Name, seal.KeysPrefix), suffix)
+		alias, ok := strings.CutSuffix(strings.TrimPrefix(info.Name, admin.KeysPrefix), suffix)
 		if ok && isAlias(alias) {
 			aliases = append(aliases, alias)
 		} else {

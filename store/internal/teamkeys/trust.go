@@ -17,10 +17,6 @@ func (k *Keys) believe(alias string, r *ring) error {
 		return err
 	}
 	r.pin, r.before = pin, k.firstSeen(alias, seen)
-	known, err := k.knowsBucket()
-	if err != nil {
-		return err
-	}
 	doubt := &store.KeyTrustError{Alias: alias, Object: ObjectName(alias), KeyID: r.current().ID}
 	switch {
 	case pin != "" && !r.has(pin):
@@ -30,12 +26,11 @@ func (k *Keys) believe(alias string, r *ring) error {
 		// A low number proves nothing: whoever made the object has chosen it.
 		doubt.Want, doubt.Older = seen.ID, slices.Contains(seen.Earlier, r.current().ID)
 		return doubt
-	case pin == "" && seen.ID == "" && !k.TrustOnFirstUse && (known || k.State == nil):
-		mine, err := k.expected(alias, r)
-		if err != nil {
+	case pin == "" && seen.ID == "" && !k.TrustOnFirstUse:
+		switch first, err := k.isFirstUse(alias, r); {
+		case err != nil:
 			return err
-		}
-		if !mine {
+		case !first:
 			doubt.New = k.State != nil
 			return doubt
 		}
@@ -52,18 +47,14 @@ func (k *Keys) believe(alias string, r *ring) error {
 	return nil
 }
 
-// knows reports whether the caller knows keys of the bucket already, as it was before the first key was read.
-func (k *Keys) knows() (bool, error) {
-	if len(k.Pins) > 0 || k.State == nil {
-		return len(k.Pins) > 0, nil
-	}
-	return k.State.Knows()
-}
-
-// expected reports whether one of the keys is one that the caller was about to make.
-func (k *Keys) expected(alias string, r *ring) (bool, error) {
+// isFirstUse reports whether a key that nothing is known of may be believed: on the first use of the bucket, or if
+// the caller was about to make one of the keys.
+func (k *Keys) isFirstUse(alias string, r *ring) (bool, error) {
 	if k.State == nil {
 		return false, nil
+	}
+	if known, err := k.knowsBucket(); !known || err != nil {
+		return !known, err
 	}
 	for _, key := range r.doc.Keys {
 		if mine, err := k.State.Expects(alias, key.ID); mine || err != nil {

@@ -76,7 +76,7 @@ func (in *inspection) joined(all []*fault) *fault {
 		what = append(what, fmt.Sprintf("%s (%s)", counted(len(names), "secret"), few(names)))
 	}
 	if indexes > 0 {
-		what = append(what, strings.Replace(counted(indexes, "index"), "indexs", "indexes", 1))
+		what = append(what, counted(indexes, "index"))
 	}
 	about := "has " + strings.Join(what, " and ")
 	var seal *store.SealError
@@ -140,10 +140,7 @@ func codeOf(err error) string {
 }
 
 // lostKey reports whether an error is that of an alias whose key object is missing, though something is encrypted with it.
-func lostKey(err error) bool {
-	code := codeOf(err)
-	return code == store.CodeLostTeamKey || code == store.CodeNoTeamKey
-}
+func lostKey(err error) bool { return store.IsKeyGone(codeOf(err)) }
 
 // lostFor returns the one alias whose missing key object hides whatever is hidden. ok is false if there may be
 // another reason.

@@ -228,7 +228,7 @@ func (p *person) has(keys int, members ...string) func(context.Context, *world) 
 	}
 }
 
-// oneMakesTheKey checks that one of two has made the key, and that the other is told so.
+// oneMakesTheKey checks that one of two has made the key, and that the other gets the error that says so.
 func oneMakesTheKey(people ...*person) func(context.Context, *world) []string {
 	return func(ctx context.Context, w *world) (broken []string) {
 		founders := 0

@@ -53,7 +53,7 @@ import (
 )
 
 // Method is the method of the seals of this package.
-const Method = "age:aws-kms"
+const Method = bucket.FormatKMS
 
 // KMS is the part of the client of KMS that a [Sealer] uses.
 type KMS interface {

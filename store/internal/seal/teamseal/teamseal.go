@@ -29,7 +29,7 @@ import (
 )
 
 // Method is the method of all seals of this package. Their KeyID is that of [KeyID].
-const Method = "age:coffer-alias"
+const Method = bucket.FormatTeam
 
 // Keys has the alias keys that the caller may use. Package teamkeys implements it. All methods are
 // safe for concurrent use, and are called for each object: what they have fetched, they keep. Their
