@@ -37,6 +37,27 @@ func TestFailureClassifiesWhatTheSystemReports(t *testing.T) {
 	}
 }
 
+// TestADirectoryMadeDuringAListingWasNotThere: the directory of a service was missing when it was opened, and another
+// process has created it since.
+func TestADirectoryMadeDuringAListingWasNotThere(t *testing.T) {
+	dir := t.TempDir()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shut(root)
+	_, missing := root.OpenRoot("api")
+	if err := root.Mkdir("api", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if missing == nil || !noDirectory(root, "api", missing) {
+		t.Errorf("%v ends the listing", missing)
+	}
+	if noDirectory(root, "api", syscall.EACCES) {
+		t.Error("a directory that can't be opened counts as missing")
+	}
+}
+
 func TestLockExcludesAndLetsTheContextGo(t *testing.T) {
 	root, err := os.OpenRoot(t.TempDir())
 	if err != nil {

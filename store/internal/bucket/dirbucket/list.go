@@ -73,13 +73,24 @@ func (l *listing) run(prefix string) error {
 func (l *listing) below(root *os.Root, file, path, rest string) error {
 	dir, err := root.OpenRoot(file)
 	if err != nil {
-		if stat, statErr := root.Stat(file); files.Missing(statErr) || statErr == nil && !stat.IsDir() {
+		if noDirectory(root, file, err) {
 			return nil
 		}
 		return err
 	}
 	defer shut(dir)
 	return l.level(dir, path, rest)
+}
+
+// noDirectory reports whether file was no directory when opening it failed with err. Another process
+// may have created it since, so what err itself tells comes first. Windows has no errno for a file
+// in the place of a directory.
+func noDirectory(root *os.Root, file string, err error) bool {
+	if files.Missing(err) {
+		return true
+	}
+	stat, err := root.Stat(file)
+	return files.Missing(err) || err == nil && !stat.IsDir()
 }
 
 // level yields the objects in dir whose names begin with path and then rest, and, for Walk, those
