@@ -1,5 +1,5 @@
-// Package integrations runs what is in this folder, and action.yml, in the programs that they are for.
-package integrations
+// Package integrations_test runs what is in this folder, and action.yml, in the programs that they are for.
+package integrations_test
 
 import (
 	"bytes"
