@@ -190,6 +190,39 @@ func TestAGrantChangesOneObject(t *testing.T) {
 	}
 }
 
+func TestAGrantToAMemberUnderAnotherNameRenamesThem(t *testing.T) {
+	ann := newTeam(t)
+	public := ann.colleague("bob").withSSHKey()
+	ann.do("keys grant alias/app "+public, "")
+	ann.do("keys grant alias/app "+ann.colleague("eve").withSSHKey()+" --name eve", "")
+	for _, c := range []struct {
+		line, says string
+		puts       int
+	}{
+		{"keys grant alias/app " + public, "bob@laptop is a member of alias/app already", 0},
+		{"keys grant alias/app " + public + " --name bob --dry-run", "the member bob@laptop of alias/app would be renamed to bob", 0},
+		{"keys grant alias/app " + public + " --name bob", "the member bob@laptop of alias/app was renamed to bob; the key is the same", 1},
+		{"keys grant alias/app " + public + " --name bob", "bob is a member of alias/app already", 0},
+		{"keys grant alias/app " + public, "bob is a member of alias/app already", 0},
+		{"keys grant alias/app " + public + " --name robert --json", `"renamed_from": "bob"`, 1},
+	} {
+		ann.Reset()
+		got := ann.run(c.line, "")
+		puts := 0
+		for _, r := range ann.Log() {
+			if r.Op == "PutObject" {
+				puts++
+			}
+		}
+		if got.exit != 0 || puts != c.puts || !strings.Contains(got.stdout+got.stderr, c.says) {
+			t.Errorf("%s: exit %d, %d puts, %s%s", c.line, got.exit, puts, got.stdout, got.stderr)
+		}
+	}
+	if got := ann.run("keys grant alias/app "+public+" --name Eve", ""); got.exit != 4 || !strings.Contains(got.stderr, "has a member named eve already") {
+		t.Errorf("the name of another: exit %d, %s", got.exit, got.stderr)
+	}
+}
+
 // A run of revoke is killed at each of ten of its requests, and run again. The server keeps tombstones of what was
 // deleted, which are objects too.
 func TestARevocationThatWasKilledIsFinishedByTheNextRun(t *testing.T) {

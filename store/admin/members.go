@@ -43,13 +43,14 @@ type Team struct {
 type Granted struct {
 	Team    Team
 	Member  Member // the one that was granted
-	Changed bool   // false if it was a member before
+	Was     string // the name before, of a member who was renamed; else ""
+	Changed bool   // false if it was a member of this name before
 }
 
 // Grant says who becomes a member.
 type Grant struct {
 	Recipient string // an age recipient, an SSH public key, or the content of a file with one
-	Name      string // "": the comment of an SSH public key
+	Name      string // also of one who is a member; "": a member keeps their name, another gets the comment of the SSH public key
 	DryRun    bool   // only check, and change nothing
 }
 
@@ -69,9 +70,9 @@ type Teams interface {
 	// one, made is false.
 	CreateKey(ctx context.Context, alias string) (team Team, made bool, err error)
 
-	// Grant makes someone a member. It changes one object, however many secrets there are. Errors:
-	// [store.ErrInvalid] for the recipient or the name, [store.ErrConflict] if another member has the name or the
-	// recipient; those of Team.
+	// Grant makes someone a member, or gives a member another name. It changes one object, however many secrets there
+	// are. Errors: [store.ErrInvalid] for the recipient or the name, [store.ErrConflict] if another member has the
+	// name; those of Team.
 	Grant(ctx context.Context, alias string, g Grant) (Granted, error)
 
 	// NextKey gives the alias a new key that the member doesn't get. What is encrypted under the earlier

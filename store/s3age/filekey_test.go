@@ -121,7 +121,7 @@ func TestAFileOpensWithTheKeyFromBeforeARevoke(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := c.keys.Grant(t.Context(), "alias/app", "bob", other.Recipient().String()); err != nil {
+	if _, err := c.keys.Grant(t.Context(), "alias/app", teamkeys.Grant{Name: "bob", Recipient: other.Recipient().String()}); err != nil {
 		t.Fatal(err)
 	}
 	leavers := newOpenerOf(c, other.String())

@@ -178,7 +178,10 @@ func TestADryRunChangesNothing(t *testing.T) {
 	if g, err := teams.Grant(t.Context(), "alias/app", admin.Grant{Recipient: bob.recipient, Name: "bob", DryRun: true}); err != nil || !g.Changed {
 		t.Errorf("grant: %+v, %v", g.Changed, err)
 	}
-	for name, recipient := range map[string]string{"ann": bob.recipient, "x y": bob.recipient, "other": ann.recipient, "bad": "age1x"} {
+	if g, err := teams.Grant(t.Context(), "alias/app", admin.Grant{Recipient: ann.recipient, Name: "other", DryRun: true}); err != nil || g.Was != "ann" {
+		t.Errorf("rename: %+v, %v", g, err)
+	}
+	for name, recipient := range map[string]string{"ann": bob.recipient, "x y": bob.recipient, "bad": "age1x"} {
 		dry, errDry := teams.Grant(t.Context(), "alias/app", admin.Grant{Recipient: recipient, Name: name, DryRun: true})
 		if errDry == nil {
 			t.Errorf("grant %s: %+v; want the refusal of the run", name, dry)

@@ -148,39 +148,13 @@ func (t *team) Grant(ctx context.Context, alias string, g admin.Grant) (admin.Gr
 	if name == "" {
 		name = "member-" + fingerprint(r.String())
 	}
-	if err := teamkeys.CheckName(name); err != nil {
-		return admin.Granted{}, err
-	}
-	var found teamkeys.Team
-	changed := false
-	if g.DryRun {
-		found, changed, err = t.wouldGrant(ctx, alias, name, r.String())
-	} else {
-		found, changed, err = t.keys.Grant(ctx, alias, name, r.String())
-	}
+	out, err := t.keys.Grant(ctx, alias, teamkeys.Grant{Recipient: r.String(), Name: name, Rename: g.Name != "", DryRun: g.DryRun})
 	if err != nil {
 		return admin.Granted{}, fail(err)
 	}
-	return admin.Granted{Team: t.describe(found), Member: admin.Member{Name: name, Recipient: r.String()}, Changed: changed}, nil
-}
-
-// wouldGrant is a grant that changes nothing.
-func (t *team) wouldGrant(ctx context.Context, alias, name, recipient string) (teamkeys.Team, bool, error) {
-	found, err := t.keys.Members(ctx, alias)
-	if err != nil {
-		return found, false, err
-	}
-	for _, m := range found.Members {
-		switch same := m.Recipient == recipient; {
-		case same && m.Name == name:
-			return found, false, nil
-		case same:
-			return found, false, fmt.Errorf("%w: this recipient is a member of %s already, named %s", store.ErrConflict, alias, m.Name)
-		case strings.EqualFold(m.Name, name):
-			return found, false, fmt.Errorf("%w: %s has a member named %s already, with another recipient", store.ErrConflict, alias, m.Name)
-		}
-	}
-	return found, true, nil
+	return admin.Granted{
+		Team: t.describe(out.Team), Member: admin.Member{Name: out.Name, Recipient: r.String()}, Was: out.Was, Changed: out.Changed,
+	}, nil
 }
 
 // NextKey implements [admin.Teams].

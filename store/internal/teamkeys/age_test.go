@@ -89,7 +89,7 @@ func TestAgeOpensAKeyObjectOfMixedMembers(t *testing.T) {
 		o.Recipient = func(text string) (teamkeys.Recipient, error) { return agekeys.ParseRecipient(text, agekeys.UI{}) }
 	})
 	for _, m := range []member{hybrid, ssh} {
-		if _, _, err := teamkeys.New(options).Grant(t.Context(), alias, m.name, m.recipient); err != nil {
+		if _, err := teamkeys.New(options).Grant(t.Context(), alias, teamkeys.Grant{Name: m.name, Recipient: m.recipient}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -128,7 +128,7 @@ func TestMembersOfAllKindsHaveOneKey(t *testing.T) {
 	}
 	all := []member{hybridMember(t), sshMember(t)}
 	for _, m := range all {
-		if _, _, err := teamkeys.New(with(ann.options(b), parse)).Grant(t.Context(), alias, m.name, m.recipient); err != nil {
+		if _, err := teamkeys.New(with(ann.options(b), parse)).Grant(t.Context(), alias, teamkeys.Grant{Name: m.name, Recipient: m.recipient}); err != nil {
 			t.Fatal(err)
 		}
 	}

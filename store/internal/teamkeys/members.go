@@ -72,37 +72,80 @@ func (k *Keys) Create(ctx context.Context, alias string, members []Member) (team
 	return r.team(), created, nil
 }
 
-// Grant makes someone a member of an alias. Of concurrent grants none is lost. If they are a member
-// under that name already, nothing changes, and granted is false. Errors: [store.ErrInvalid] for the
-// name, the recipient or the number of members; [store.ErrConflict] if the name or the recipient
-// belongs to another member; as for [Keys.Members].
-func (k *Keys) Grant(ctx context.Context, alias, name, recipient string) (team Team, granted bool, err error) {
+// Grant says who becomes a member, and under which name.
+type Grant struct {
+	Recipient string
+	Name      string
+	Rename    bool // who is a member under another name gets this one; otherwise they keep theirs
+	DryRun    bool // change nothing
+}
+
+// Granted is the outcome of [Keys.Grant].
+type Granted struct {
+	Team    Team
+	Name    string // of the member
+	Was     string // the name before, of a member who was renamed; else ""
+	Changed bool   // false if they were a member under that name before
+}
+
+// Grant makes someone a member of an alias, or gives a member another name. Of concurrent grants none is
+// lost. Errors: [store.ErrInvalid] for the name, the recipient or the number of members;
+// [store.ErrConflict] if the name belongs to another member; as for [Keys.Members].
+func (k *Keys) Grant(ctx context.Context, alias string, g Grant) (Granted, error) {
 	if err := checkAlias(alias); err != nil {
-		return Team{}, false, err
+		return Granted{}, err
 	}
-	if err := CheckName(name); err != nil {
-		return Team{}, false, err
+	if err := CheckName(g.Name); err != nil {
+		return Granted{}, err
 	}
-	to, err := k.Recipient(recipient)
+	to, err := k.Recipient(g.Recipient)
 	if err != nil {
-		return Team{}, false, err
+		return Granted{}, err
 	}
-	r, err := k.change(ctx, alias, func(r *ring) (*document, error) {
-		if u := user(r.doc.Members, name); u != nil && u.Recipient == to.String() {
-			return nil, nil
+	g.Recipient = to.String()
+	var out Granted
+	edit := func(r *ring) (*document, error) {
+		doc, change, err := k.granted(ctx, r.doc, g)
+		if change.Changed || !out.Changed { // otherwise it is our own, after an answer that was lost
+			out = change
 		}
-		if err := clash(r.doc, name, to.String()); err != nil {
-			return nil, err
+		return doc, err
+	}
+	var r *ring
+	if g.DryRun {
+		if r, err = k.known(ctx, alias, k.fresh); err == nil {
+			_, err = edit(r)
 		}
-		granted = true
-		doc := r.doc.clone()
-		doc.Members = append(doc.Members, documentUser{Name: name, Recipient: to.String(), Since: strictjson.FormatTime(k.Now()), By: k.By(ctx)})
-		return &doc, nil
-	})
+	} else {
+		r, err = k.change(ctx, alias, edit)
+	}
 	if err != nil {
-		return Team{}, false, err
+		return Granted{}, err
 	}
-	return r.team(), granted, nil
+	out.Team = r.team()
+	return out, nil
+}
+
+// granted returns a document after a grant; nil if it changes nothing.
+func (k *Keys) granted(ctx context.Context, before document, g Grant) (*document, Granted, error) {
+	doc, others := before.clone(), before.clone()
+	at := slices.IndexFunc(doc.Members, func(m documentUser) bool { return m.Recipient == g.Recipient })
+	if at >= 0 {
+		if was := doc.Members[at].Name; was == g.Name || !g.Rename {
+			return nil, Granted{Name: was}, nil
+		}
+		others.Members = slices.Delete(others.Members, at, at+1)
+	}
+	if err := clash(others, g.Name, g.Recipient); err != nil {
+		return nil, Granted{}, err
+	}
+	out := Granted{Name: g.Name, Changed: true}
+	if at >= 0 {
+		out.Was, doc.Members[at].Name = doc.Members[at].Name, g.Name
+	} else {
+		doc.Members = append(doc.Members, documentUser{Name: g.Name, Recipient: g.Recipient, Since: strictjson.FormatTime(k.Now()), By: k.By(ctx)})
+	}
+	return &doc, out, nil
 }
 
 // clash returns an error if a name or a recipient belongs to another member.

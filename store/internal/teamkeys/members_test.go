@@ -31,7 +31,7 @@ func TestMembersOfAGrantHaveTheSameKey(t *testing.T) {
 	wantFault(t, err, bucket.ErrDenied, store.CodeNotMember)
 	_, err = eve.keys(b).Find(t.Context(), alias, first.ID)
 	wantFault(t, err, bucket.ErrDenied, store.CodeNotMember)
-	_, _, err = eve.keys(b).Grant(t.Context(), alias, "eve", eve.recipient)
+	_, err = eve.keys(b).Grant(t.Context(), alias, teamkeys.Grant{Name: "eve", Recipient: eve.recipient})
 	wantFault(t, err, bucket.ErrDenied, store.CodeNotMember)
 }
 
@@ -120,7 +120,6 @@ func TestGrantRefusesWhatClashesOrIsMalformed(t *testing.T) {
 	}{
 		"a name that is taken":            {"bob", eve.recipient, store.ErrConflict, "has a member named bob already, with another recipient"},
 		"a name that differs in case":     {"BOB", eve.recipient, store.ErrConflict, "has a member named bob already"},
-		"a recipient under another name":  {"bobby", bob.recipient, store.ErrConflict, "is a member of alias/app already, named bob"},
 		"a recipient in upper case":       {"eve", strings.ToUpper(eve.recipient), store.ErrInvalid, "not an age recipient"},
 		"no name":                         {"", eve.recipient, store.ErrInvalid, "the name of the member is empty"},
 		"a name with a line break":        {"a\nb", eve.recipient, store.ErrInvalid, `member name "a\nb"`},
@@ -134,18 +133,61 @@ func TestGrantRefusesWhatClashesOrIsMalformed(t *testing.T) {
 		"an identity":                     {"eve", identity, store.ErrInvalid, "not an age recipient"},
 	} {
 		t.Run(what, func(t *testing.T) {
-			_, _, err := ann.keys(b).Grant(t.Context(), alias, test.name, test.recipient)
+			_, err := ann.keys(b).Grant(t.Context(), alias, teamkeys.Grant{Name: test.name, Recipient: test.recipient})
 			wantError(t, err, test.sentinel, test.text)
 			if err != nil && strings.Contains(err.Error(), identity) {
 				t.Error("the error quotes an identity")
 			}
 		})
 	}
-	if _, made, err := ann.keys(b).Grant(t.Context(), alias, "bob", " "+bob.recipient+"\n"); err != nil || made {
-		t.Errorf("the same grant again: made %v, error %v", made, err)
+	if g, err := ann.keys(b).Grant(t.Context(), alias, teamkeys.Grant{Name: "bob", Recipient: " " + bob.recipient + "\n"}); err != nil || g.Changed {
+		t.Errorf("the same grant again: changed %v, error %v", g.Changed, err)
 	}
 	if b.Objects()[teamkeys.ObjectName(alias)].Tag != before {
 		t.Error("a refused grant has changed the key object")
+	}
+}
+
+// A grant to a member under another name renames them: the key and everything else of the member stay as they are.
+func TestGrantGivesAMemberAnotherName(t *testing.T) {
+	ann, bob, eve := newPerson(t, "ann"), newPerson(t, "bob"), newPerson(t, "eve")
+	b, _ := created(t, ann)
+	granted(t, b, ann, bob)
+	before, err := ann.keys(b).Members(t.Context(), alias)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		grant   teamkeys.Grant
+		want    teamkeys.Granted // without the team
+		members []string
+	}{
+		{teamkeys.Grant{Name: "robert"}, teamkeys.Granted{Name: "bob"}, []string{"ann", "bob"}},
+		{teamkeys.Grant{Name: "robert", Rename: true, DryRun: true}, teamkeys.Granted{Name: "robert", Was: "bob", Changed: true}, []string{"ann", "bob"}},
+		{teamkeys.Grant{Name: "robert", Rename: true}, teamkeys.Granted{Name: "robert", Was: "bob", Changed: true}, []string{"ann", "robert"}},
+		{teamkeys.Grant{Name: "robert", Rename: true}, teamkeys.Granted{Name: "robert"}, []string{"ann", "robert"}},
+		{teamkeys.Grant{Name: "Robert", Rename: true}, teamkeys.Granted{Name: "Robert", Was: "robert", Changed: true}, []string{"ann", "Robert"}},
+	} {
+		test.grant.Recipient = bob.recipient
+		got, err := ann.keys(b).Grant(t.Context(), alias, test.grant)
+		if err != nil || got.Name != test.want.Name || got.Was != test.want.Was || got.Changed != test.want.Changed {
+			t.Errorf("%+v: %+v, error %v; want %+v", test.grant, got, err, test.want)
+		}
+		team, err := ann.keys(b).Members(t.Context(), alias)
+		if err != nil || !slices.Equal(names(team.Members), test.members) || len(team.Keys) != 1 {
+			t.Errorf("%+v: members %v, %d keys, error %v; want %v", test.grant, names(team.Members), len(team.Keys), err, test.members)
+		}
+		if now, was := team.Members[1], before.Members[1]; now.Since != was.Since || now.By != was.By || now.Recipient != was.Recipient {
+			t.Errorf("%+v: the member is %+v; was %+v", test.grant, now, was)
+		}
+	}
+	granted(t, b, ann, eve)
+	for _, dry := range []bool{true, false} {
+		_, err := ann.keys(b).Grant(t.Context(), alias, teamkeys.Grant{Name: "Eve", Recipient: bob.recipient, Rename: true, DryRun: dry})
+		wantError(t, err, store.ErrConflict, "has a member named eve already, with another recipient")
+	}
+	if _, revoked, err := ann.keys(b).Next(t.Context(), alias, "Robert"); err != nil || !revoked {
+		t.Errorf("under the new name: revoked %v, error %v", revoked, err)
 	}
 }
 
@@ -155,7 +197,7 @@ const badPoint = "age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq5cu47z
 func TestGrantNamesTheMemberForWhomNothingCanBeSealed(t *testing.T) {
 	ann := newPerson(t, "ann")
 	b, _ := created(t, ann)
-	_, _, err := ann.keys(b).Grant(t.Context(), alias, "zero", badPoint)
+	_, err := ann.keys(b).Grant(t.Context(), alias, teamkeys.Grant{Name: "zero", Recipient: badPoint})
 	if err == nil || !strings.Contains(err.Error(), "nothing can be sealed for the member zero") {
 		t.Errorf("error %v", err)
 	}
@@ -172,8 +214,8 @@ func TestGrantsAtOnceLoseNobody(t *testing.T) {
 		want = append(want, p.name)
 		k := teamkeys.New(with(ann.options(b), func(o *teamkeys.Options) { o.State, o.TrustOnFirstUse, o.Notice = nil, true, nil }))
 		group.Go(func() {
-			if _, made, err := k.Grant(t.Context(), alias, p.name, p.recipient); err != nil || !made {
-				t.Errorf("%s: made %v, error %v", p.name, made, err)
+			if g, err := k.Grant(t.Context(), alias, teamkeys.Grant{Name: p.name, Recipient: p.recipient}); err != nil || !g.Changed {
+				t.Errorf("%s: changed %v, error %v", p.name, g.Changed, err)
 			}
 		})
 	}

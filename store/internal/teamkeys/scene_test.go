@@ -128,8 +128,8 @@ func created(t *testing.T, p *person) (*membucket.Bucket, teamkeys.Team) {
 
 func granted(t *testing.T, b bucket.Bucket, by, to *person) {
 	t.Helper()
-	if _, made, err := by.keys(b).Grant(t.Context(), alias, to.name, to.recipient); err != nil || !made {
-		t.Fatalf("made %v, error %v", made, err)
+	if g, err := by.keys(b).Grant(t.Context(), alias, teamkeys.Grant{Name: to.name, Recipient: to.recipient}); err != nil || !g.Changed {
+		t.Fatalf("changed %v, error %v", g.Changed, err)
 	}
 }
 

@@ -56,8 +56,11 @@ func TestAForgedKeyObjectForAllMembersIsRefused(t *testing.T) {
 		"find":    func(k *teamkeys.Keys) error { _, err := k.Find(t.Context(), alias, forged); return err },
 		"id":      func(k *teamkeys.Keys) error { _, err := k.ID(t.Context(), alias); return err },
 		"members": func(k *teamkeys.Keys) error { _, err := k.Members(t.Context(), alias); return err },
-		"grant":   func(k *teamkeys.Keys) error { _, _, err := k.Grant(t.Context(), alias, "x", badPoint); return err },
-		"next":    func(k *teamkeys.Keys) error { _, _, err := k.Next(t.Context(), alias, "eve"); return err },
+		"grant": func(k *teamkeys.Keys) error {
+			_, err := k.Grant(t.Context(), alias, teamkeys.Grant{Name: "x", Recipient: badPoint})
+			return err
+		},
+		"next": func(k *teamkeys.Keys) error { _, _, err := k.Next(t.Context(), alias, "eve"); return err },
 		"create": func(k *teamkeys.Keys) error {
 			_, _, err := k.Create(t.Context(), alias, []teamkeys.Member{ann.member()})
 			return err

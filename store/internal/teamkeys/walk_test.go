@@ -32,9 +32,16 @@ func changes() []change {
 			return err
 		}, []string{"ann"}, 1},
 		{"grant", func(ctx context.Context, k *teamkeys.Keys, p *person) error {
-			_, _, err := k.Grant(ctx, alias, "cat", catRecipient)
+			_, err := k.Grant(ctx, alias, teamkeys.Grant{Name: "cat", Recipient: catRecipient})
 			return err
 		}, []string{"ann", "bob", "cat"}, 1},
+		{"rename", func(ctx context.Context, k *teamkeys.Keys, p *person) error {
+			g, err := k.Grant(ctx, alias, teamkeys.Grant{Name: "anna", Recipient: p.recipient, Rename: true})
+			if err == nil && (g.Name != "anna" || g.Changed != (g.Was == "ann")) {
+				err = fmt.Errorf("it says %+v", g)
+			}
+			return err
+		}, []string{"anna", "bob"}, 1},
 		{"revoke", func(ctx context.Context, k *teamkeys.Keys, _ *person) error {
 			_, _, err := k.Next(ctx, alias, "bob")
 			return err
@@ -123,7 +130,7 @@ func TestAChangeGivesUp(t *testing.T) {
 			}
 			return buckettest.Fault{}
 		})
-		if _, _, err := ann.keys(faulty).Grant(t.Context(), alias, "cat", catRecipient); !errors.Is(err, sentinel) {
+		if _, err := ann.keys(faulty).Grant(t.Context(), alias, teamkeys.Grant{Name: "cat", Recipient: catRecipient}); !errors.Is(err, sentinel) {
 			t.Errorf("%v: %v", sentinel, err)
 		}
 		if n := len(faulty.Calls()); n != requests {
@@ -167,7 +174,7 @@ func TestWhatAgeCouldNotReadIsNotWritten(t *testing.T) {
 				return r, err
 			}
 		}))
-		_, _, err := k.Grant(t.Context(), alias, "bob", bob.recipient)
+		_, err := k.Grant(t.Context(), alias, teamkeys.Grant{Name: "bob", Recipient: bob.recipient})
 		switch {
 		case test.want == "" && err != nil, test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
 			t.Errorf("%s: %v", what, err)
@@ -192,7 +199,7 @@ func TestATeamHasAtMostAThousandMembers(t *testing.T) {
 	if _, _, err := ann.keys(b).Create(t.Context(), alias, members); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = ann.keys(b).Grant(t.Context(), alias, last.name, last.recipient)
+	_, err = ann.keys(b).Grant(t.Context(), alias, teamkeys.Grant{Name: last.name, Recipient: last.recipient})
 	wantError(t, err, store.ErrInvalid, "alias/app would have 1001 members; the limit is 1000")
 	if team, err := ann.keys(b).Members(t.Context(), alias); err != nil || len(team.Members) != teamkeys.MaxMembers {
 		t.Errorf("%d members, error %v", len(team.Members), err)

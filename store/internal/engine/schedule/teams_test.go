@@ -153,7 +153,7 @@ func storageOf(b *waitingBucket) sealed.Storage {
 
 func (p *person) grants(m *person) task {
 	return task{do: func(ctx context.Context, _ *client, b *waitingBucket) error {
-		_, _, err := p.keys(storageOf(b)).Grant(ctx, aliasA, m.name, m.member().Recipient)
+		_, err := p.keys(storageOf(b)).Grant(ctx, aliasA, teamkeys.Grant{Name: m.name, Recipient: m.member().Recipient})
 		return err
 	}}
 }
