@@ -22,6 +22,7 @@ rclone        := $(TOOLS)/rclone@$(RCLONE)/rclone
 moto          := $(TOOLS)/moto-$(MOTO)
 readers       := $(TOOLS)/readers-$(firstword $(shell cd internal/formats/readers && cat package-lock.json go.sum main.go | cksum))
 inspector     := $(TOOLS)/inspector-$(firstword $(shell cksum internal/mcpserver/inspector/package-lock.json))
+mise          := $(TOOLS)/mise-$(firstword $(shell cksum integrations/mise/package-lock.json))
 age           := $(TOOLS)/age@$(AGE)-$(firstword $(shell cksum internal/ageplugin/npm/package-lock.json))
 
 # What is built, tested and linted is compiled once: with the same flags, and without C.
@@ -32,9 +33,10 @@ export PATH := $(PATH):$(moto)/bin
 export COFFER_TEST_READERS := $(readers)
 export COFFER_TEST_INSPECTOR := $(inspector)/node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js
 export COFFER_TEST_AGE := $(age)
+export COFFER_TEST_MISE := $(mise)
 
 .DEFAULT_GOAL := build
-.PHONY: help build start moto readers inspector age test prove proofs walk schedules fuzz test-servers race cover mutants lint lint-selftest fmt vuln cross bench tools clean
+.PHONY: help build start moto readers inspector mise age test prove proofs walk schedules fuzz test-servers race cover mutants lint lint-selftest fmt vuln cross bench tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +67,12 @@ inspector: ## a client of the Model Context Protocol, from npm
 		cd "$(inspector)" && npm ci --ignore-scripts --no-audit --no-fund --loglevel error; } || \
 		echo "the inspector could not be installed: its test says so and is skipped, or fails where CI is set"
 
+mise: ## mise, from npm: the test of its recipe runs it
+	@test -e "$(mise)/node_modules" || { echo "installing mise" && mkdir -p "$(mise)" && \
+		cp integrations/mise/package*.json "$(mise)" && \
+		cd "$(mise)" && npm ci --ignore-scripts --no-audit --no-fund --loglevel error; } || \
+		echo "mise could not be installed: its tests say so and are skipped, or fail where CI is set"
+
 # Many tests wait, for time-outs and for processes, more than they compute.
 age: ## age and npm's age-encryption, which open what is stored without coffer
 	@test -e "$(age)/node_modules/age-encryption/package.json" || { echo "installing age" && mkdir -p "$(age)" && \
@@ -73,7 +81,7 @@ age: ## age and npm's age-encryption, which open what is stored without coffer
 		cd "$(age)" && npm ci --ignore-scripts --no-audit --no-fund --loglevel error; } || \
 		echo "age could not be installed: its tests say so and are skipped, or fail where CI is set"
 
-test: moto readers inspector age ## every test, once (7 minutes); lists what was skipped, and what installs it
+test: moto readers inspector mise age ## every test, once (7 minutes); lists what was skipped, and what installs it
 	@go run ./internal/testing/gotest -timeout 20m -parallel 8 ./...
 
 # What make test does a sample of, in full, and what needs more than it does.
@@ -122,7 +130,7 @@ without_race := \
 empty :=
 space := $(empty) $(empty)
 
-race: moto readers inspector age ## the tests under the race detector, but for those that only start processes (needs a C compiler)
+race: moto readers inspector mise age ## the tests under the race detector, but for those that only start processes (needs a C compiler)
 	CGO_ENABLED=1 go test -race -timeout 40m -parallel 4 -skip '^($(subst $(space),|,$(strip $(without_race))))$$' ./...
 
 lint: $(golangci-lint) ## go vet, golangci-lint with the layer rules, formatting
@@ -146,7 +154,7 @@ cross: ## vet for the other systems we build for
 fuzz: ## every fuzz target for FUZZTIME (1m)
 	.ci/fuzz $(FUZZTIME)
 
-cover: moto readers inspector age ## coverage of the packages that promise some
+cover: moto readers inspector mise age ## coverage of the packages that promise some
 	.ci/cover
 
 mutants: ## plant mistakes in the protocol, one at a time, and expect the tests to find them (15 minutes)

@@ -240,7 +240,7 @@ func TestInstallVerifiesTheSignature(t *testing.T) {
 // TestScriptsPassShellcheck: the scripts of all integrations.
 func TestScriptsPassShellcheck(t *testing.T) {
 	shellcheck := need.Program(t, "shellcheck", "apt-get install shellcheck")
-	output, err := exec.CommandContext(t.Context(), shellcheck, "install.sh").CombinedOutput()
+	output, err := exec.CommandContext(t.Context(), shellcheck, "install.sh", "direnv/coffer.sh").CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, output)
 	}
