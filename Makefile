@@ -23,6 +23,7 @@ moto          := $(TOOLS)/moto-$(MOTO)
 readers       := $(TOOLS)/readers-$(firstword $(shell cd internal/formats/readers && cat package-lock.json go.sum main.go | cksum))
 inspector     := $(TOOLS)/inspector-$(firstword $(shell cksum internal/mcpserver/inspector/package-lock.json))
 mise          := $(TOOLS)/mise-$(firstword $(shell cksum integrations/mise/package-lock.json))
+gitlab        := $(TOOLS)/gitlab-$(firstword $(shell cksum integrations/gitlab/package-lock.json))
 age           := $(TOOLS)/age@$(AGE)-$(firstword $(shell cksum internal/ageplugin/npm/package-lock.json))
 
 # What is built, tested and linted is compiled once: with the same flags, and without C.
@@ -34,9 +35,10 @@ export COFFER_TEST_READERS := $(readers)
 export COFFER_TEST_INSPECTOR := $(inspector)/node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js
 export COFFER_TEST_AGE := $(age)
 export COFFER_TEST_MISE := $(mise)
+export COFFER_TEST_GITLAB := $(gitlab)
 
 .DEFAULT_GOAL := build
-.PHONY: help build start moto readers inspector mise age test prove proofs walk schedules fuzz test-servers race cover mutants lint lint-selftest fmt vuln cross bench tools clean
+.PHONY: help build start moto readers inspector gitlab mise age test prove proofs walk schedules fuzz test-servers race cover mutants lint lint-selftest fmt vuln cross bench tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +75,12 @@ mise: ## mise, from npm: the test of its recipe runs it
 		cd "$(mise)" && npm ci --ignore-scripts --no-audit --no-fund --loglevel error; } || \
 		echo "mise could not be installed: its tests say so and are skipped, or fail where CI is set"
 
+gitlab: ## gitlab-ci-local, which runs GitLab pipelines, from npm
+	@test -e "$(gitlab)/node_modules/gitlab-ci-local/package.json" || { echo "installing gitlab-ci-local" && mkdir -p "$(gitlab)" && \
+		cp integrations/gitlab/package*.json "$(gitlab)" && \
+		cd "$(gitlab)" && npm ci --ignore-scripts --no-audit --no-fund --loglevel error; } || \
+		echo "gitlab-ci-local could not be installed: its tests say so and are skipped, or fail where CI is set"
+
 # Many tests wait, for time-outs and for processes, more than they compute.
 age: ## age and npm's age-encryption, which open what is stored without coffer
 	@test -e "$(age)/node_modules/age-encryption/package.json" || { echo "installing age" && mkdir -p "$(age)" && \
@@ -81,7 +89,7 @@ age: ## age and npm's age-encryption, which open what is stored without coffer
 		cd "$(age)" && npm ci --ignore-scripts --no-audit --no-fund --loglevel error; } || \
 		echo "age could not be installed: its tests say so and are skipped, or fail where CI is set"
 
-test: moto readers inspector mise age ## every test, once (7 minutes); lists what was skipped, and what installs it
+test: moto readers inspector gitlab mise age ## every test, once (7 minutes); lists what was skipped, and what installs it
 	@go run ./internal/testing/gotest -timeout 20m -parallel 8 ./...
 
 # What make test does a sample of, in full, and what needs more than it does.
@@ -130,7 +138,7 @@ without_race := \
 empty :=
 space := $(empty) $(empty)
 
-race: moto readers inspector mise age ## the tests under the race detector, but for those that only start processes (needs a C compiler)
+race: moto readers inspector gitlab mise age ## the tests under the race detector, but for those that only start processes (needs a C compiler)
 	CGO_ENABLED=1 go test -race -timeout 40m -parallel 4 -skip '^($(subst $(space),|,$(strip $(without_race))))$$' ./...
 
 lint: $(golangci-lint) ## go vet, golangci-lint with the layer rules, formatting
