@@ -7,6 +7,7 @@ GOFAKES3      := v1.2.0
 RCLONE        := v1.76.0
 AGE           := v1.3.2
 MOTO          := 5.2.1
+ACT           := v0.2.89
 
 TOOLS    ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/coffer-tools
 FUZZTIME ?= 1m
@@ -25,6 +26,7 @@ inspector     := $(TOOLS)/inspector-$(firstword $(shell cksum internal/mcpserver
 mise          := $(TOOLS)/mise-$(firstword $(shell cksum integrations/mise/package-lock.json))
 gitlab        := $(TOOLS)/gitlab-$(firstword $(shell cksum integrations/gitlab/package-lock.json))
 age           := $(TOOLS)/age@$(AGE)-$(firstword $(shell cksum internal/ageplugin/npm/package-lock.json))
+act           := $(TOOLS)/act@$(ACT)/act
 
 # What is built, tested and linted is compiled once: with the same flags, and without C.
 export GOFLAGS := $(strip $(shell go env GOFLAGS) -trimpath)
@@ -36,9 +38,10 @@ export COFFER_TEST_INSPECTOR := $(inspector)/node_modules/@modelcontextprotocol/
 export COFFER_TEST_AGE := $(age)
 export COFFER_TEST_MISE := $(mise)
 export COFFER_TEST_GITLAB := $(gitlab)
+export COFFER_TEST_ACT := $(act)
 
 .DEFAULT_GOAL := build
-.PHONY: help build start moto readers inspector gitlab mise age test prove proofs walk schedules fuzz test-servers race cover mutants lint lint-selftest fmt vuln cross bench tools clean
+.PHONY: help build start moto readers inspector gitlab mise age act programs test prove proofs walk schedules fuzz test-servers race cover mutants lint lint-selftest fmt vuln cross bench tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,7 +92,14 @@ age: ## age and npm's age-encryption, which open what is stored without coffer
 		cd "$(age)" && npm ci --ignore-scripts --no-audit --no-fund --loglevel error; } || \
 		echo "age could not be installed: its tests say so and are skipped, or fail where CI is set"
 
-test: moto readers inspector gitlab mise age ## every test, once (7 minutes); lists what was skipped, and what installs it
+act: ## a runner of GitHub's workflows, without containers
+	@test -e "$(act)" || { echo "building act $(ACT)" && \
+		GOBIN="$(dir $(act))" go install -tags WITHOUT_DOCKER github.com/nektos/act@$(ACT); } || \
+		echo "act could not be built: its tests say so and are skipped, or fail where CI is set"
+
+programs: moto readers inspector gitlab mise age act ## what the tests run, as far as make can install it
+
+test: programs ## every test, once (7 minutes); lists what was skipped, and what installs it
 	@go run ./internal/testing/gotest -timeout 20m -parallel 8 ./...
 
 # What make test does a sample of, in full, and what needs more than it does.
@@ -138,7 +148,7 @@ without_race := \
 empty :=
 space := $(empty) $(empty)
 
-race: moto readers inspector gitlab mise age ## the tests under the race detector, but for those that only start processes (needs a C compiler)
+race: programs ## the tests under the race detector, but for those that only start processes (needs a C compiler)
 	CGO_ENABLED=1 go test -race -timeout 40m -parallel 4 -skip '^($(subst $(space),|,$(strip $(without_race))))$$' ./...
 
 lint: $(golangci-lint) ## go vet, golangci-lint with the layer rules, formatting

@@ -138,6 +138,16 @@ func (m *machine) file(name, text string, mode os.FileMode) string {
 	return path
 }
 
+// read returns the text of a file below the home.
+func (m *machine) read(name string) string {
+	m.t.Helper()
+	text, err := os.ReadFile(filepath.Join(m.home, filepath.FromSlash(name)))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return string(text)
+}
+
 // hidden fails the test for each secret of which an output has a line, or the base64 of the whole.
 func hidden(t testing.TB, output string) {
 	t.Helper()
