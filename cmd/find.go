@@ -23,7 +23,7 @@ type FindCmd struct {
 // Run prints a row for each match, and the number of secrets whose value is hidden from the caller.
 // What cannot be read is left out, and named on standard error.
 func (c *FindCmd) Run(ctx context.Context, a *app.App) error {
-	text, err := c.text(a)
+	text, err := c.text(ctx, a)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func printMatches(a *app.App, matches []store.ID) error {
 	return t.Print()
 }
 
-func (c *FindCmd) text(a *app.App) (string, error) {
+func (c *FindCmd) text(ctx context.Context, a *app.App) (string, error) {
 	switch {
 	case c.Text != "" && c.Text != "-":
 		if c.ByValue && a.Interactive() {
@@ -72,8 +72,8 @@ func (c *FindCmd) text(a *app.App) (string, error) {
 	case !c.ByValue:
 		return "", app.WithHint(app.Usage("missing argument: TEXT"), "usage: coffer find TEXT [flags] (coffer find --help shows how)")
 	case c.Text == "-":
-		text, err := readLimited("standard input", a.OpenStdin)
-		return strings.TrimSuffix(text, "\n"), err
+		body, err := a.ReadInput(ctx, app.Standard, store.MaxValue)
+		return strings.TrimSuffix(string(body), "\n"), err
 	}
 	text, err := a.AskValue(app.Question{
 		Prompt: "Value to find: ", Nothing: "nothing was searched", Several: "-", Stdin: "coffer find --by-value -",

@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 	"unicode/utf8"
 
@@ -38,7 +36,7 @@ type ImportCmd struct {
 // unchanged, so an interrupted import can be run again.
 func (c *ImportCmd) Run(ctx context.Context, a *app.App) error {
 	service := c.Service
-	values, err := c.read(a)
+	values, err := c.read(ctx, a)
 	if err = cmp.Or(store.CheckService(service), err); err != nil {
 		return err
 	}
@@ -121,8 +119,8 @@ func (c *ImportCmd) write(ctx context.Context, a *app.App, s store.Store, typed 
 }
 
 // read decodes the file. It needs no store, so a bad file costs no request.
-func (c *ImportCmd) read(a *app.App) (map[string]store.Value, error) {
-	body, err := c.body(a)
+func (c *ImportCmd) read(ctx context.Context, a *app.App) (map[string]store.Value, error) {
+	body, err := a.ReadInput(ctx, c.File, formats.MaxInput)
 	if err != nil {
 		return nil, err
 	}
@@ -140,21 +138,6 @@ func (c *ImportCmd) read(a *app.App) (map[string]store.Value, error) {
 		values[p.Key] = p.Value
 	}
 	return values, nil
-}
-
-// body reads the file, up to one byte more than the largest that can be decoded, so that Decode
-// refuses a larger file instead of reading only its beginning.
-func (c *ImportCmd) body(a *app.App) ([]byte, error) {
-	var in io.Reader = a.Stdin
-	if c.File != "-" {
-		f, err := os.Open(c.File)
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = f.Close() }()
-		in = f
-	}
-	return io.ReadAll(io.LimitReader(in, formats.MaxInput+1))
 }
 
 // guess returns the format that the file's name suggests, or else its first bytes.

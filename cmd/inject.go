@@ -31,7 +31,7 @@ func (c *InjectCmd) Run(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
-	files, err := inject.Open(a, pairs)
+	files, err := inject.Open(ctx, a, pairs)
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (c *InjectCmd) act(a *app.App, pairs []inject.Pair) (func(context.Context) 
 		return nil, nil
 	}
 	for _, p := range pairs {
-		if p.Out == inject.Standard {
+		if p.Out == app.Standard {
 			return nil, app.WithHint(app.Usage("--watch keeps files current, not standard output"), "name a file: -o FILE")
 		}
 	}
@@ -88,10 +88,10 @@ func (c *InjectCmd) pairs(a *app.App) ([]inject.Pair, error) {
 		if term.IsTerminal(a.Stdin) {
 			return nil, app.WithHint(app.Usage("no template"), "coffer inject -i TEMPLATE, or coffer inject < TEMPLATE")
 		}
-		in = []string{inject.Standard}
+		in = []string{app.Standard}
 	}
 	if len(out) == 0 && len(in) == 1 {
-		out = []string{inject.Standard}
+		out = []string{app.Standard}
 	}
 	if len(in) != len(out) {
 		return nil, app.WithHint(app.Usage("%s and %s", app.Count(len(in), "template"), app.Count(len(c.Out), "output")), "each -i needs an -o: coffer inject -i A.tmpl -o A -i B.tmpl -o B")

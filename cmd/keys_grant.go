@@ -31,7 +31,7 @@ func (c *KeysGrantCmd) Run(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
-	recipient, err := team.ReadRecipient(a, c.Recipient)
+	recipient, err := team.ReadRecipient(ctx, a, c.Recipient)
 	if err != nil {
 		return err
 	}

@@ -6,8 +6,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
 	"github.com/coffer-secrets/coffer/internal/app"
@@ -39,7 +37,7 @@ func (c *WriteCmd) Run(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
-	value, err := c.value(a)
+	value, err := c.value(ctx, a)
 	if err != nil {
 		return err
 	}
@@ -70,11 +68,11 @@ func (c *WriteCmd) Run(ctx context.Context, a *app.App) error {
 
 // value returns the value: generated, from a file, from standard input, from the argument, or from
 // the prompt.
-func (c *WriteCmd) value(a *app.App) (store.Value, error) {
+func (c *WriteCmd) value(ctx context.Context, a *app.App) (store.Value, error) {
 	if c.Value != nil && (c.FromFile != "" || c.Generate != nil) {
 		return store.Value{}, app.Usage("give the value in only one way: as an argument, with --from-file or with --generate")
 	}
-	text, err := c.read(a)
+	text, err := c.read(ctx, a)
 	switch {
 	case err != nil:
 		return store.Value{}, err
@@ -93,14 +91,16 @@ func (c *WriteCmd) value(a *app.App) (store.Value, error) {
 	return store.NewValue(text), nil
 }
 
-func (c *WriteCmd) read(a *app.App) (string, error) {
+func (c *WriteCmd) read(ctx context.Context, a *app.App) (string, error) {
 	switch {
 	case c.Generate != nil:
 		return generate(*c.Generate)
 	case c.FromFile != "":
-		return readLimited(c.FromFile, func() (io.ReadCloser, error) { return os.Open(c.FromFile) })
-	case c.Value != nil && *c.Value == "-":
-		return readLimited("standard input", a.OpenStdin)
+		body, err := a.ReadInput(ctx, c.FromFile, store.MaxValue)
+		return string(body), err
+	case c.Value != nil && *c.Value == app.Standard:
+		body, err := a.ReadInput(ctx, app.Standard, store.MaxValue)
+		return string(body), err
 	case c.Value != nil:
 		if a.Interactive() {
 			a.Note("%s", valueOnCommandLine)
@@ -132,21 +132,6 @@ func (c *WriteCmd) noteNewline(a *app.App, text string) {
 
 // valueOnCommandLine is the warning about a value among the arguments.
 const valueOnCommandLine = "other users can see a value on the command line, and the shell's history keeps it; omit it to be asked"
-
-// readLimited reads a value, up to one byte more than the largest that can be stored, so that the
-// check refuses a larger one instead of storing only its beginning.
-func readLimited(name string, open func() (io.ReadCloser, error)) (string, error) {
-	r, err := open()
-	if err != nil {
-		return "", err
-	}
-	defer r.Close()
-	data, err := io.ReadAll(io.LimitReader(r, store.MaxValue+1))
-	if err != nil {
-		return "", fmt.Errorf("read %s: %w", name, err)
-	}
-	return string(data), nil
-}
 
 // generate returns n random letters and digits, with 5.9 bits of entropy each.
 func generate(n int) (string, error) {

@@ -207,9 +207,6 @@ func (a *App) hideProgress() {
 	}
 }
 
-// OpenStdin returns standard input. Closing it does nothing.
-func (a *App) OpenStdin() (io.ReadCloser, error) { return io.NopCloser(a.Stdin), nil }
-
 // Interactive reports whether a person can be asked: standard input and standard error are a terminal.
 func (a *App) Interactive() bool { return term.IsTerminal(a.Stdin) && term.IsTerminal(a.Stderr) }
 

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -17,13 +16,10 @@ import (
 	"github.com/coffer-secrets/coffer/store"
 )
 
-// Standard names standard input or output instead of a file.
-const Standard = "-"
-
 // longestTemplate is the size limit of a template, in bytes.
 const longestTemplate = 64 << 20
 
-// Pair is the path of a template, and of the file that it becomes; either may be [Standard].
+// Pair is the path of a template, and of the file that it becomes; either may be [app.Standard].
 type Pair struct{ In, Out string }
 
 // Files are templates, and the files that they become.
@@ -40,16 +36,16 @@ type file struct {
 }
 
 // Open reads the templates. It reports every mistake in them, and returns the last.
-func Open(a *app.App, pairs []Pair) (*Files, error) {
+func Open(ctx context.Context, a *app.App, pairs []Pair) (*Files, error) {
 	f := &Files{app: a}
 	var failed []error
 	for _, p := range pairs {
-		text, err := readTemplate(a, p.In)
+		text, err := readTemplate(ctx, a, p.In)
 		if err != nil {
 			return nil, err
 		}
 		name := p.In
-		if name == Standard {
+		if name == app.Standard {
 			name = "standard input"
 		}
 		parsed, errs := template.Parse(name, text)
@@ -62,18 +58,9 @@ func Open(a *app.App, pairs []Pair) (*Files, error) {
 	return f, a.Report(failed...)
 }
 
-// readTemplate reads a template. At a terminal nobody would know that it waits for one.
-func readTemplate(a *app.App, path string) (string, error) {
-	in := io.Reader(a.Stdin)
-	if path != Standard {
-		f, err := os.Open(path)
-		if err != nil {
-			return "", fmt.Errorf("the template: %w", err)
-		}
-		defer func() { _ = f.Close() }()
-		in = f
-	}
-	text, err := io.ReadAll(io.LimitReader(in, longestTemplate+1))
+// readTemplate reads a template.
+func readTemplate(ctx context.Context, a *app.App, path string) (string, error) {
+	text, err := a.ReadInput(ctx, path, longestTemplate)
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("the template: %w", err)
@@ -87,7 +74,7 @@ func readTemplate(a *app.App, path string) (string, error) {
 func refuseTwice(pairs []Pair) error {
 	outs := map[string]bool{}
 	for _, p := range pairs {
-		if p.Out == Standard {
+		if p.Out == app.Standard {
 			continue
 		}
 		path, err := filepath.Abs(p.Out)
@@ -101,7 +88,7 @@ func refuseTwice(pairs []Pair) error {
 		for _, other := range pairs {
 			in, errIn := os.Stat(other.In)
 			out, errOut := os.Lstat(p.Out)
-			if other.In != Standard && errIn == nil && errOut == nil && os.SameFile(in, out) {
+			if other.In != app.Standard && errIn == nil && errOut == nil && os.SameFile(in, out) {
 				return app.Usage("%s is a template, and its own output would replace it", p.Out)
 			}
 		}
@@ -164,7 +151,7 @@ func fill(t *template.Template, name string, found app.References) (text string,
 // write writes the files that have changed, and reports whether there were any.
 func (f *Files) write(texts []string) (changed bool, err error) {
 	for i, file := range f.files {
-		if file.out == Standard {
+		if file.out == app.Standard {
 			changed, err = true, errors.Join(err, f.app.PrintValues(texts[i]))
 			continue
 		}

@@ -95,7 +95,7 @@ func (d *desk) watch(names []string, steps ...func()) (said string, err error) {
 	for _, name := range names {
 		pairs = append(pairs, inject.Pair{In: d.path(name + ".tmpl"), Out: d.path(name)})
 	}
-	files, err := inject.Open(d.app, pairs)
+	files, err := inject.Open(d.Context(), d.app, pairs)
 	if err != nil {
 		d.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"strings"
 
@@ -54,10 +53,10 @@ const recipientLimit = 64 << 10
 
 // ReadRecipient returns the text of a recipient: the argument itself, the content of a file such as
 // id_ed25519.pub or, for "-", standard input.
-func ReadRecipient(a *app.App, argument string) (string, error) {
+func ReadRecipient(ctx context.Context, a *app.App, argument string) (string, error) {
 	switch {
-	case argument == "-":
-		text, err := io.ReadAll(io.LimitReader(a.Stdin, recipientLimit))
+	case argument == app.Standard:
+		text, err := a.ReadInput(ctx, app.Standard, recipientLimit)
 		return string(text), err
 	case strings.HasPrefix(argument, "age1"), strings.HasPrefix(argument, "ssh-"), strings.HasPrefix(argument, "AGE-"):
 		return argument, nil
