@@ -8,11 +8,15 @@ RCLONE        := v1.76.0
 AGE           := v1.3.2
 MOTO          := 5.2.1
 ACT           := v0.2.89
+# Newer ones need a newer Go than Coffer does.
+NFPM          := v2.45.0
 
 TOOLS    ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/coffer-tools
 FUZZTIME ?= 1m
-VERSION  ?= $(shell git describe --tags --dirty 2>/dev/null || echo dev)
-COMMIT   ?= $(shell git rev-parse --short HEAD 2>/dev/null)
+VERSION  ?= $(patsubst v%,%,$(shell git describe --tags --dirty 2>/dev/null || echo dev))
+COMMIT   ?= $(shell git rev-parse HEAD 2>/dev/null)
+# Of the commit, so that it is the same in each build of it.
+DATE     ?= $(shell TZ=UTC git show -s --format=%cd --date=format-local:%Y-%m-%dT%H:%M:%SZ HEAD 2>/dev/null)
 
 golangci-lint := $(TOOLS)/golangci-lint@$(GOLANGCI_LINT)/golangci-lint
 govulncheck   := $(TOOLS)/govulncheck@$(GOVULNCHECK)/govulncheck
@@ -20,6 +24,7 @@ minio         := $(TOOLS)/minio@$(MINIO)/minio
 versitygw     := $(TOOLS)/versitygw@$(VERSITYGW)/versitygw
 gofakes3      := $(TOOLS)/gofakes3@$(GOFAKES3)/gofakes3
 rclone        := $(TOOLS)/rclone@$(RCLONE)/rclone
+nfpm          := $(TOOLS)/nfpm@$(NFPM)/nfpm
 moto          := $(TOOLS)/moto-$(MOTO)
 readers       := $(TOOLS)/readers-$(firstword $(shell cd internal/formats/readers && cat package-lock.json go.sum main.go | cksum))
 inspector     := $(TOOLS)/inspector-$(firstword $(shell cksum internal/mcpserver/inspector/package-lock.json))
@@ -41,14 +46,15 @@ export COFFER_TEST_GITLAB := $(gitlab)
 export COFFER_TEST_ACT := $(act)
 
 .DEFAULT_GOAL := build
-.PHONY: help build start moto readers inspector gitlab mise age act programs test prove proofs walk schedules fuzz test-servers race cover mutants lint lint-selftest fmt vuln cross bench tools clean
+.PHONY: help build start moto readers inspector gitlab mise age act programs test prove proofs walk schedules fuzz test-servers race cover mutants lint lint-selftest fmt vuln cross bench packages packages-test tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# What go install builds, but for the symbols and the version.
+# What go install builds, but for the symbols and the version. It is the same in any folder: the state of the clone is in the flags alone.
+release = -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)"
 build: ## ./coffer, one static binary
-	go build -trimpath -ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)" -o coffer .
+	go build $(release) -o coffer .
 
 start: build ## what the program allocates before main.main, against docs/benchmarks.md
 	.ci/start ./coffer
@@ -182,16 +188,30 @@ bench: moto ## benchmarks, and what each command costs on the wire
 	go test -run '^$$' -bench . -benchmem ./...
 	COFFER_PROVE=1 go test -run Wire -count 1 -v ./cmd/...
 
-tools: $(golangci-lint) $(govulncheck) ## build the tools
+# Packages have the version of a tag. Without one they are below any.
+PLATFORMS       ?= linux/amd64 linux/arm64
+PACKAGE_VERSION ?= $(patsubst v%,%,$(shell git describe --tags --exact-match 2>/dev/null || echo v0.0.0-git))
+packaging       = VERSION=$(PACKAGE_VERSION) COMMIT=$(COMMIT) DATE=$(DATE) NFPM=$(nfpm) nice packaging
+
+packages: $(nfpm) ## archives, deb, rpm, apk and Arch packages, with manual pages and completions, in dist/ (PLATFORMS="linux/amd64 ...")
+	$(packaging)/build dist $(PLATFORMS)
+
+packages-test: $(nfpm) ## build the packages twice and compare them; install, run and remove each
+	$(packaging)/test
+
+tools: $(golangci-lint) $(govulncheck) $(nfpm) ## build the tools
 
 clean: ## remove what make made here
-	rm -rf coffer bin .cache cover*.out
+	rm -rf coffer bin dist .cache cover*.out packaging/share
 
 $(TOOLS)/golangci-lint@%/golangci-lint:
 	GOBIN=$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$*
 
 $(TOOLS)/govulncheck@%/govulncheck:
 	GOBIN=$(@D) go install golang.org/x/vuln/cmd/govulncheck@$*
+
+$(TOOLS)/nfpm@%/nfpm:
+	GOBIN=$(@D) go install github.com/goreleaser/nfpm/v2/cmd/nfpm@$*
 
 $(TOOLS)/minio@%/minio:
 	GOBIN=$(@D) go install github.com/minio/minio@$*

@@ -8,9 +8,9 @@ import (
 	"github.com/coffer-secrets/coffer/internal/app"
 )
 
-// Set at link time.
-var version, commit = "dev", ""
+// Set at link time: see app.Build.
+var version, commit, date = "dev", "", ""
 
 func main() {
-	os.Exit(cmd.Main(os.Args[1:], app.Process(version, commit)))
+	os.Exit(cmd.Main(os.Args[1:], app.Process(app.Build{Version: version, Commit: commit, Date: date})))
 }

@@ -12,6 +12,9 @@ import (
 	"github.com/coffer-secrets/coffer/internal/help"
 )
 
+// About says what the program is, in help and in manual pages.
+const About = "Coffer keeps encrypted secrets in a bucket and runs programs with them."
+
 // parserFor returns the parser of a command line, and the name of its command as it was typed. A
 // parse that prints help sets exited.
 //
@@ -53,7 +56,7 @@ func newParser(ctx context.Context, a *app.App, grammar any, globals *app.Global
 	a.Globals = globals
 	return kong.New(grammar, append(more,
 		kong.Name("coffer"),
-		kong.Description("Coffer keeps encrypted secrets in a bucket and runs programs with them."),
+		kong.Description(About),
 		kong.Writers(a.Stdout, a.Stderr),
 		kong.Exit(func(int) { *exited = true }), // after --help; parsing continues, and its result is dropped
 		kong.Help(help.Printer),

@@ -29,7 +29,7 @@ const fixedNow = "TEST_COFFER_NOW"
 // is aws as well, as far as the guides need that, and age's plugin.
 func TestMain(m *testing.M) {
 	coffer := func() {
-		a := app.Process("1.2.3", "abc1234")
+		a := app.Process(app.Build{Version: "1.2.3", Commit: "abc1234", Date: "2026-11-28T12:00:00Z"})
 		if now, err := time.Parse(time.RFC3339, os.Getenv(fixedNow)); err == nil {
 			a.Now = func() time.Time { return now }
 		}

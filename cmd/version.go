@@ -14,18 +14,16 @@ type VersionCmd struct{}
 // Run prints the version, the commit if it is known, and the platform.
 func (*VersionCmd) Run(a *app.App) error {
 	info, _ := debug.ReadBuildInfo()
-	version, commit := app.BuiltVersion(a.Version, a.Commit, info)
+	build := a.Build.Complete(info)
 	platform := runtime.GOOS + "/" + runtime.GOARCH
 	if a.Globals.JSON {
 		return render.JSON(a.Stdout, struct {
 			Version  string `json:"version"`
 			Commit   string `json:"commit,omitempty"`
+			Date     string `json:"date,omitempty"` // of the commit
 			Go       string `json:"go"`
 			Platform string `json:"platform"`
-		}{version, commit, runtime.Version(), platform})
+		}{build.Version, build.Commit, build.Date, runtime.Version(), platform})
 	}
-	if commit != "" {
-		version += " (" + commit + ")"
-	}
-	return a.Print("coffer " + version + " " + platform + "\n")
+	return a.Print("coffer " + build.String() + " " + platform + "\n")
 }

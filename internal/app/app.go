@@ -28,8 +28,7 @@ type App struct {
 	Stdout, Stderr *os.File
 	Environ        []string
 	Now            func() time.Time
-	Version        string // set by the linker, with the commit: see [BuiltVersion]
-	Commit         string
+	Build          Build // set by the linker
 
 	CommandName string   // the command as it was typed: its name or an alias
 	CommandLine []string // of exec: the arguments after the first "--"
@@ -64,13 +63,13 @@ type asker interface {
 }
 
 // Process returns the App of this process.
-func Process(version, commit string) *App {
+func Process(build Build) *App {
 	environ := os.Environ()
 	_ = os.Unsetenv(identityVariable) // from here, nothing that is started gets it by inheritance
 	return &App{
 		Program: os.Args[0],
 		Stdin:   os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: environ,
-		Now: time.Now, Version: version, Commit: commit, concealed: new(concealed), self: new(self),
+		Now: time.Now, Build: build, concealed: new(concealed), self: new(self),
 	}
 }
 

@@ -15,23 +15,36 @@ func TestTheVersionIsTheModules(t *testing.T) {
 		}
 		return b
 	}
-	const revision = "26918fb0123456789abcdef0123456789abcdef0"
+	const (
+		revision = "26918fb0123456789abcdef0123456789abcdef0"
+		date     = "2026-11-28T12:00:00Z"
+	)
 	for _, c := range []struct {
-		what, version, commit string
-		info                  *debug.BuildInfo
-		wantVersion, want     string
+		what   string
+		linked app.Build
+		info   *debug.BuildInfo
+		want   app.Build
+		text   string
 	}{
-		{"make build", "v1.2.3", "26918fb", info("v9.9.9", "vcs.revision", revision), "v1.2.3", "26918fb"},
-		{"go install module@v1.2.3", "dev", "", info("v1.2.3"), "1.2.3", ""},
-		{"go build in a clone", "dev", "", info("v1.2.4-0.20261128000000-26918fb01234", "vcs.revision", revision, "vcs.modified", "false"), "1.2.4-0.20261128000000-26918fb01234", "26918fb01234"},
-		{"go build in a clone that was changed", "dev", "", info("v1.2.3+dirty", "vcs.revision", revision, "vcs.modified", "true"), "1.2.3+dirty", "26918fb01234+dirty"},
-		{"go build of an older go", "dev", "", info("(devel)", "vcs.revision", revision), "dev", "26918fb01234"},
-		{"go build without version control", "dev", "", info("(devel)"), "dev", ""},
-		{"no record", "dev", "", nil, "dev", ""},
+		{"make build", app.Build{"1.2.3", revision, date}, info("v9.9.9", "vcs.revision", "other", "vcs.time", "other"), app.Build{"1.2.3", revision, date}, "1.2.3 (26918fb01234)"},
+		{"go install module@v1.2.3", app.Build{Version: "dev"}, info("v1.2.3"), app.Build{Version: "1.2.3"}, "1.2.3"},
+		{
+			"go build in a clone", app.Build{Version: "dev"},
+			info("v1.2.4-0.20261128000000-26918fb01234", "vcs.revision", revision, "vcs.time", date, "vcs.modified", "false"),
+			app.Build{"1.2.4-0.20261128000000-26918fb01234", revision, date}, "1.2.4-0.20261128000000-26918fb01234 (26918fb01234)",
+		},
+		{
+			"go build in a clone that was changed", app.Build{Version: "dev"},
+			info("v1.2.3+dirty", "vcs.revision", revision, "vcs.time", date, "vcs.modified", "true"),
+			app.Build{"1.2.3+dirty", revision + "+dirty", date}, "1.2.3+dirty (26918fb01234+dirty)",
+		},
+		{"go build of an older go", app.Build{Version: "dev"}, info("(devel)", "vcs.revision", revision), app.Build{"dev", revision, ""}, "dev (26918fb01234)"},
+		{"go build without version control", app.Build{Version: "dev"}, info("(devel)"), app.Build{Version: "dev"}, "dev"},
+		{"no record", app.Build{Version: "dev"}, nil, app.Build{Version: "dev"}, "dev"},
 	} {
-		version, commit := app.BuiltVersion(c.version, c.commit, c.info)
-		if version != c.wantVersion || commit != c.want {
-			t.Errorf("%s: %q, commit %q; want %q, %q", c.what, version, commit, c.wantVersion, c.want)
+		got := c.linked.Complete(c.info)
+		if got != c.want || got.String() != c.text {
+			t.Errorf("%s: %+v, as text %q; want %+v, %q", c.what, got, got, c.want, c.text)
 		}
 	}
 }

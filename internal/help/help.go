@@ -88,7 +88,7 @@ func (p *page) program(model *kong.Application) {
 
 // GlobalFlags returns the rows of the flags that every command has.
 func GlobalFlags(model *kong.Application) [][2]string {
-	rows := flagRows(model.Flags)
+	rows := FlagRows(model.Flags)
 	return append(rows, [2]string{"-V, --version", "Print the version (without a command)."})
 }
 
@@ -110,7 +110,7 @@ func (p *page) command(node *kong.Node) {
 	}
 	var arguments, below [][2]string
 	for _, arg := range of.Positional {
-		arguments = append(arguments, [2]string{placeholder(arg), arg.Help})
+		arguments = append(arguments, [2]string{Placeholder(arg), arg.Help})
 	}
 	for _, c := range node.Children {
 		below = append(below, [2]string{Name(c), c.Help})
@@ -118,7 +118,7 @@ func (p *page) command(node *kong.Node) {
 	for _, part := range []struct {
 		title string
 		rows  [][2]string
-	}{{"Commands", below}, {"Arguments", arguments}, {"Flags", flagRows(of.Flags)}} {
+	}{{"Commands", below}, {"Arguments", arguments}, {"Flags", FlagRows(of.Flags)}} {
 		if len(part.rows) > 0 {
 			p.heading(part.title)
 			p.columns(part.rows, 0)
@@ -133,8 +133,8 @@ func (p *page) command(node *kong.Node) {
 	}, 0)
 }
 
-// placeholder is an argument as the usage line has it.
-func placeholder(arg *kong.Positional) string {
+// Placeholder is an argument as the usage line has it.
+func Placeholder(arg *kong.Positional) string {
 	name := strings.ToUpper(arg.Name)
 	if arg.IsCumulative() {
 		name += "..."
@@ -154,8 +154,8 @@ func (p *page) examples(all []Example) {
 	}
 }
 
-// flagRows returns the rows of flags: with their short form and placeholder.
-func flagRows(flags []*kong.Flag) [][2]string {
+// FlagRows returns the rows of flags: with their short form and placeholder.
+func FlagRows(flags []*kong.Flag) [][2]string {
 	var rows [][2]string
 	for _, f := range flags {
 		if f.Hidden {

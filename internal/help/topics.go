@@ -104,23 +104,32 @@ func (p *page) configuration() {
 
 func (p *page) environment() {
 	p.paragraph("", "An empty variable counts as unset. A flag takes precedence over its variable. Chamber's variables work too.")
+	settings, chamber, others := Variables()
+	left := leftWidth(settings)
 	p.heading("Settings")
-	var rows, chamber [][2]string
+	p.columns(settings, left)
+	p.heading("For chamber")
+	p.columns(chamber, left)
+	p.heading("Other variables")
+	p.columns(others, left)
+	p.line("")
+	p.paragraph("", "No variable that begins with COFFER_ reaches the program that coffer exec runs.")
+}
+
+// Variables returns the rows of the variables that the program reads: those of settings, chamber's, and others.
+func Variables() (settings, chamber, others [][2]string) {
 	for _, s := range Settings() {
 		for i, name := range s.Variables {
 			if i > 0 {
 				chamber = append(chamber, [2]string{name, "like " + s.Variables[0]})
 				continue
 			}
-			rows = append(rows, [2]string{name, s.About})
+			settings = append(settings, [2]string{name, s.About})
 		}
 	}
-	left := leftWidth(rows)
-	p.columns(append(rows, [2]string{"COFFER_CONFIG", "the configuration file"}, [2]string{"COFFER_AGE_IDENTITY", "your age identity itself, for s3-age in CI"}), left)
-	p.heading("For chamber")
-	p.columns(append(chamber, [2]string{"CHAMBER_AWS_SSM_ENDPOINT", "like COFFER_ENDPOINT_URL, for the backend ssm"}), left)
-	p.heading("Other variables")
-	p.columns([][2]string{
+	settings = append(settings, [2]string{"COFFER_CONFIG", "the configuration file"}, [2]string{"COFFER_AGE_IDENTITY", "your age identity itself, for s3-age in CI"})
+	chamber = append(chamber, [2]string{"CHAMBER_AWS_SSM_ENDPOINT", "like COFFER_ENDPOINT_URL, for the backend ssm"})
+	return settings, chamber, [][2]string{
 		{"AWS_*", "credentials, profile, region and endpoints, as every AWS SDK reads them"},
 		{"XDG_CONFIG_HOME", "where coffer/config.yaml and the keys of the local backend are (~/.config)"},
 		{"XDG_DATA_HOME", "where the local backend keeps secrets (~/.local/share)"},
@@ -131,9 +140,7 @@ func (p *page) environment() {
 		{"VISUAL, EDITOR", "the editor of coffer edit"},
 		{"COFFER_KEY_OBJECT", "for age -d -j coffer: a copy of a key object, or of a bucket (docs/recovery.md)"},
 		{"NO_COLOR", "no colors"},
-	}, left)
-	p.line("")
-	p.paragraph("", "No variable that begins with COFFER_ reaches the program that coffer exec runs.")
+	}
 }
 
 // NearestTopic returns the topic that is most similar to a word; "" if none is.

@@ -68,7 +68,7 @@ func Serve(ctx context.Context, a *app.App, in io.ReadCloser, out io.WriteCloser
 	if a.Globals.Verbose {
 		logger = a.Logger()
 	}
-	s.mcp = mcp.NewServer(&mcp.Implementation{Name: "coffer", Title: "Coffer", Version: a.Version}, &mcp.ServerOptions{
+	s.mcp = mcp.NewServer(&mcp.Implementation{Name: "coffer", Title: "Coffer", Version: a.Build.Version}, &mcp.ServerOptions{
 		Instructions: s.instructions(),
 		Logger:       logger,
 		Capabilities: &mcp.ServerCapabilities{Tools: &mcp.ToolCapabilities{}},
