@@ -3,15 +3,18 @@
 
 const shortest = 6; // of base64: less of it stands in any log
 
-// forms returns what to mask for some values: each line, because a log is masked line by line, and the base64 of
-// each line and of the whole. The longest come first: a runner that replaces one after the other would
-// otherwise leave the rest of a longer one.
+// forms returns what to mask for some values: each line, because a log is masked line by line; and each line and
+// the whole in base64, in JSON and in a URL. The longest come first: a runner that replaces one after the other
+// would otherwise leave the rest of a longer one.
 function forms(values) {
   const all = new Set();
   for (const value of values) {
     const lines = value.split(/[\r\n]+/).filter((line) => line.trim() !== '');
     for (const line of lines) all.add(line);
-    for (const text of [value, ...lines]) base64(text).forEach((form) => all.add(form));
+    if (lines.length === 0) continue;
+    for (const text of [value, ...lines]) {
+      for (const form of [...base64(text), JSON.stringify(text).slice(1, -1), encodeURIComponent(text)]) all.add(form);
+    }
   }
   return [...all].sort((a, b) => b.length - a.length);
 }
