@@ -162,7 +162,7 @@ func TestGitLabJobsInstallARelease(t *testing.T) {
 	t.Parallel()
 	r := newReleases(t, program)
 	m, run := gitlabProject(t, `
-include: {local: /templates/coffer.yml, inputs: {version: v0.1.0, releases: "`+r.url+`"}}
+include: {local: /templates/coffer.yml, inputs: {version: v0.1.0, base-url: "`+r.url+`"}}
 installed: {extends: .coffer, script: [coffer version]}
 `)
 	m.withoutCoffer()

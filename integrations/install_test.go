@@ -245,6 +245,7 @@ func TestInstallVerifiesTheSignature(t *testing.T) {
 
 // withoutCoffer takes coffer from the machine's PATH.
 func (m *machine) withoutCoffer() {
+	m.env = slices.Clone(m.env)
 	for i, variable := range m.env {
 		if path, is := strings.CutPrefix(variable, "PATH="); is {
 			m.env[i] = "PATH=" + strings.TrimPrefix(path, filepath.Dir(m.program)+string(os.PathListSeparator))
