@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/coffer-secrets/coffer/internal/plainfile"
 )
@@ -26,7 +27,8 @@ var errIsDirectory = errors.New("is a directory")
 
 // Write replaces the file at path by one with the given contents and mode 0600. It writes a new file
 // in the same directory, syncs it, renames it over path, and syncs the directory. On an error it
-// removes the new file, and path stays as it was; the error says so.
+// removes the new file, and path stays as it was; the error says so. What a killed process has left in
+// the directory is removed after an hour by the next.
 //
 // Errors are [*fs.PathError]. If path exists, it must be a regular file of the caller: otherwise the
 // error is ErrSymlink, ErrSpecial or ErrOwner. It is ErrDirectory if everybody may replace files in
@@ -107,9 +109,30 @@ func checkTarget(dir *os.Root, path, name string) error {
 	return nil
 }
 
+// The names of temporary files begin so. One that is older than tooOld was left by a process that was killed.
+const (
+	temporary = ".coffer-"
+	tooOld    = time.Hour
+)
+
+// sweep removes what killed processes of the caller have left in dir. What can't be removed does no harm.
+func sweep(dir *os.Root) {
+	left, err := fs.Glob(dir.FS(), temporary+"*.tmp")
+	if err != nil {
+		return
+	}
+	for _, name := range left {
+		info, err := dir.Lstat(name)
+		if err == nil && info.Mode().IsRegular() && plainfile.OwnedByCaller(info) && time.Since(info.ModTime()) > tooOld {
+			_ = dir.Remove(name)
+		}
+	}
+}
+
 // replace writes a new file and renames it to name.
 func replace(dir *os.Root, path, name string, data []byte, mode fs.FileMode) (err error) {
-	temp := ".coffer-" + rand.Text() + ".tmp"
+	sweep(dir)
+	temp := temporary + rand.Text() + ".tmp"
 	// With O_EXCL a symbolic link at the name is not followed.
 	f, err := dir.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {

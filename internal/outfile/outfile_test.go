@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 const canary = "canary-7f3a"
@@ -64,6 +65,32 @@ func refused(t *testing.T, err, want error, path string) {
 	if strings.Contains(err.Error(), canary) || strings.Contains(err.Error(), ".tmp") {
 		t.Errorf("the text is %q", err)
 	}
+}
+
+// TestWhatAKilledProcessLeftIsRemovedByTheNext: a process that is killed between its write and its rename leaves a
+// file with secrets. That of a running one is younger.
+func TestWhatAKilledProcessLeftIsRemovedByTheNext(t *testing.T) {
+	dir := t.TempDir()
+	old := time.Now().Add(-2 * time.Hour)
+	for _, name := range []string{".coffer-OLD.tmp", ".coffer-old", "old.tmp", ".coffer-NEW.tmp"} {
+		put(t, filepath.Join(dir, name), canary)
+		if name == ".coffer-NEW.tmp" {
+			continue
+		}
+		if err := os.Chtimes(filepath.Join(dir, name), old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, ".coffer-DIR.tmp"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(filepath.Join(dir, ".coffer-DIR.tmp"), old, old); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(filepath.Join(dir, "out"), []byte("text")); err != nil {
+		t.Fatal(err)
+	}
+	onlyHolds(t, dir, ".coffer-DIR.tmp", ".coffer-NEW.tmp", ".coffer-old", "old.tmp", "out")
 }
 
 func TestWriteMakesAFileForItsOwnerAlone(t *testing.T) {
