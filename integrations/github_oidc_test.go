@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -92,4 +94,41 @@ func TestGitHubActionAssumesARole(t *testing.T) {
 			t.Errorf("%q was left, %v", left, err)
 		}
 	}
+}
+
+// TestGitHubActionsFirstExampleRuns, as its page has it, on a bucket with KMS. Only the servers are others.
+func TestGitHubActionsFirstExampleRuns(t *testing.T) {
+	t.Parallel()
+	aws := s3test.New(s3test.Options{Region: "eu-west-1", Buckets: []string{"acme-secrets"}, Trust: func(token string) string {
+		if token == jobToken {
+			return ""
+		}
+		return "InvalidIdentityToken"
+	}})
+	t.Cleanup(aws.Close)
+	aws.SetRole("ci", s3test.Policy{})
+	aws.KMS.CreateKey("alias/parameter_store_key")
+	m := newMachine(t)
+	m.env = append(slices.DeleteFunc(m.env, func(v string) bool { return strings.HasPrefix(v, "COFFER_") }),
+		"AWS_ENDPOINT_URL="+aws.URL, "ACTIONS_ID_TOKEN_REQUEST_URL="+identities(t), "ACTIONS_ID_TOKEN_REQUEST_TOKEN=canary-bearer")
+	job := len(m.env)
+	m.env = append(m.env, "COFFER_S3_BUCKET=acme-secrets", "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID="+s3test.AdminKeyID, "AWS_SECRET_ACCESS_KEY="+s3test.AdminSecret)
+	m.store("api", canaries)
+	m.env = m.env[:job]
+
+	m.file("repo/deploy", "#!/bin/sh\nprintf %s \"$TLS_KEY\" | tee \"$HOME/deployed\"\nenv | grep AWS_\n", 0o700)
+	example := regexp.MustCompile("(?s)```yaml\n(on: push.*?)```").FindStringSubmatch(text(t, "../docs/ci/github-actions.md"))
+	if example == nil {
+		t.Fatal("the page has no workflow")
+	}
+	code, log := m.workflow(t, example[1])
+	if code != 0 || m.read("deployed") != canaries["tls_key"] {
+		t.Errorf("exit code %d\n%s", code, log)
+	}
+	for _, name := range []string{"AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", jobToken} {
+		if strings.Contains(log, name) {
+			t.Errorf("the log has %s", name)
+		}
+	}
+	hidden(t, log)
 }

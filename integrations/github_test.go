@@ -37,16 +37,21 @@ func action(t *testing.T) string {
 	return folder
 }
 
-// act runs a job with these steps on the machine, with the action of this repository as v0.1.0, and
-// returns its exit code and its log.
+// act runs a job with these steps on the machine, and returns its exit code and its log.
 func (m *machine) act(t *testing.T, steps string) (int, string) {
+	t.Helper()
+	return m.workflow(t, "on: push\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    steps:\n"+steps)
+}
+
+// workflow is act for a whole workflow. The action of this repository is its v0.1.0.
+func (m *machine) workflow(t *testing.T, text string) (int, string) {
 	t.Helper()
 	act := os.Getenv("COFFER_TEST_ACT")
 	if _, err := os.Stat(act); err != nil {
 		need.Missing(t, "act", "make act builds it")
 	}
 	need.Program(t, "node", "apt-get install nodejs")
-	m.file("repo/.github/workflows/deploy.yml", "on: push\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    steps:\n"+steps, 0o600)
+	m.file("repo/.github/workflows/deploy.yml", text, 0o600)
 	c := m.command(act, "push", "--platform", "ubuntu-latest=-self-hosted", "--local-repository", "coffer-secrets/coffer@v0.1.0="+action(t))
 	c.Dir = filepath.Join(m.home, "repo")
 	output, err := c.CombinedOutput()
@@ -171,7 +176,8 @@ func TestGitHubActionExplainsItsFailures(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
 	m.store("odd", map[string]string{"node_options": "canary-option"})
-	nowhere := "http://127.0.0.1:1"
+	nowhere, r := "http://127.0.0.1:1", newReleases(t, program)
+	m.env = append(m.env, "PATH="+toolbox(t, "sh", "curl", "sha256sum")+":"+filepath.Dir(m.program)) // without cosign
 	for want, test := range map[string]struct {
 		inputs map[string]string
 		code   int
@@ -186,6 +192,7 @@ func TestGitHubActionExplainsItsFailures(t *testing.T) {
 		"unknown format": {map[string]string{"services": "api", "mode": "file", "format": "jsn"}, 2},
 		"GitHub doesn't let a step set NODE_OPTIONS":                  {map[string]string{"services": "odd"}, 2},
 		`role-to-assume needs the permission "id-token: write"`:       {map[string]string{"services": "api", "role-to-assume": "arn:aws:iam::111122223333:role/ci"}, 5},
+		"install.sh: cosign is missing":                               {map[string]string{"services": "api", "version": "v0.1.0", "base-url": r.url, "require-signature": "true"}, 1},
 		"install.sh: can't download " + nowhere:                       {map[string]string{"services": "api", "version": "v0.1.0", "base-url": nowhere}, 1},
 		"install.sh: --version must be a release, such as v0.1.0, or": {map[string]string{"services": "api", "version": "main"}, 1},
 	} {
