@@ -163,7 +163,7 @@ func TestInstallRefuses(t *testing.T) {
 		"no program for checksums":       {tools: []string{"curl"}, want: "sha256sum, shasum or sha256 is missing"},
 		"a version that is none":         {args: []string{"--version", "main"}, want: "--version must be a release"},
 		"a flag without its value":       {args: []string{"--version"}, want: "--version needs a value"},
-		"a flag that doesn't exist":      {args: []string{"--verison"}, want: "unknown argument --verison"},
+		"a flag that doesn't exist":      {args: []string{"--wrong"}, want: "unknown argument --wrong"},
 		"a directory that is a file":     {args: []string{"--dir", "install.sh"}, want: "can't create install.sh"},
 		"an archive that can't be read":  {change: func(r *releases) { r.replace("no archive") }, want: "can't unpack "},
 		"checksums of a foreign release": {change: func(r *releases) { r.files["/latest/download/checksums.txt"] = []byte("<html>") }, want: "has no archive for "},
@@ -222,7 +222,7 @@ func TestInstallVerifiesTheSignature(t *testing.T) {
 			path, dir := toolbox(t, "curl", "sha256sum"), t.TempDir()
 			called := filepath.Join(t.TempDir(), "called")
 			script := fmt.Sprintf("#!/bin/sh\nprintf '%%s\\n' \"$@\" > '%s'\nexit %d\n", called, test.code)
-			if err := os.WriteFile(filepath.Join(path, "cosign"), []byte(script), 0o700); err != nil { //nolint:gosec // a program
+			if err := os.WriteFile(filepath.Join(path, "cosign"), []byte(script), 0o700); err != nil {
 				t.Fatal(err)
 			}
 			output, err := install(t, path, append(test.args, "--require-signature", "--dir", dir, "--base-url", r.url)...)
