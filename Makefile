@@ -6,6 +6,8 @@ VERSITYGW     := v1.8.0
 GOFAKES3      := v1.2.0
 RCLONE        := v1.76.0
 AGE           := v1.3.2
+ACTIONLINT    := v1.7.12
+COSIGN        := v2.6.5
 MOTO          := 5.2.1
 ACT           := v0.2.89
 # Newer ones need a newer Go than Coffer does.
@@ -25,6 +27,8 @@ versitygw     := $(TOOLS)/versitygw@$(VERSITYGW)/versitygw
 gofakes3      := $(TOOLS)/gofakes3@$(GOFAKES3)/gofakes3
 rclone        := $(TOOLS)/rclone@$(RCLONE)/rclone
 nfpm          := $(TOOLS)/nfpm@$(NFPM)/nfpm
+actionlint    := $(TOOLS)/actionlint@$(ACTIONLINT)/actionlint
+cosign        := $(TOOLS)/cosign@$(COSIGN)/cosign
 moto          := $(TOOLS)/moto-$(MOTO)
 readers       := $(TOOLS)/readers-$(firstword $(shell cd internal/formats/readers && cat package-lock.json go.sum main.go | cksum))
 inspector     := $(TOOLS)/inspector-$(firstword $(shell cksum internal/mcpserver/inspector/package-lock.json))
@@ -157,13 +161,19 @@ space := $(empty) $(empty)
 race: programs ## the tests under the race detector, but for those that only start processes (needs a C compiler)
 	CGO_ENABLED=1 go test -race -timeout 40m -parallel 4 -skip '^($(subst $(space),|,$(strip $(without_race))))$$' ./...
 
-lint: $(golangci-lint) ## go vet, golangci-lint with the layer rules, formatting
+lint: $(golangci-lint) $(actionlint) ## go vet, golangci-lint with the layer rules, formatting, the workflows
 	go vet ./...
 	go vet -C internal/formats/readers .
+	go vet -C packaging ./...
+	$(actionlint) -shellcheck= -pyflakes=
 	$(golangci-lint) run ./...
 
 lint-selftest: $(golangci-lint) ## plant a violation of each lint rule and expect it to be found
 	.ci/lint-selftest $(golangci-lint)
+
+.PHONY: image-test
+image-test: ## make the image, and run it as process 1 in namespaces of its own (needs root)
+	go test -C packaging -count 1 ./image
 
 fmt: $(golangci-lint) ## format as lint wants it
 	$(golangci-lint) fmt ./...
@@ -215,6 +225,12 @@ $(TOOLS)/nfpm@%/nfpm:
 
 $(TOOLS)/minio@%/minio:
 	GOBIN=$(@D) go install github.com/minio/minio@$*
+
+$(TOOLS)/actionlint@%/actionlint:
+	GOBIN=$(@D) go install github.com/rhysd/actionlint/cmd/actionlint@$*
+
+$(TOOLS)/cosign@%/cosign:
+	GOBIN=$(@D) go install github.com/sigstore/cosign/v2/cmd/cosign@$*
 
 # The small ones are programs of a module of their own, whose go.mod has their versions.
 $(TOOLS)/gofakes3@%/gofakes3:

@@ -48,6 +48,13 @@ func (f EnvFlags) rules() environ.Rules {
 // Run replaces the process by the command. It returns only on failure, except on Windows and where
 // coffer stays in front of the command.
 func (c *ExecCmd) Run(ctx context.Context, a *app.App) error {
+	if run.IsInit() {
+		if mark, err := c.mark(a); err != nil {
+			return err
+		} else if c.Watch || mark != "" || len(c.File) > 0 { // coffer keeps running in front of the command
+			return run.Init(a)
+		}
+	}
 	p, err := c.program(a)
 	if err != nil {
 		return err

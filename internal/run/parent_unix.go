@@ -93,14 +93,20 @@ func (p *program) fork(attributes *syscall.SysProcAttr) (pid int, err error) {
 	return syscall.ForkExec(p.path, p.argv, &syscall.ProcAttr{Env: p.env, Files: files, Sys: attributes})
 }
 
-// waitFor waits until a child ends. It calls stopped with the signal whenever one stops it.
+// waitFor waits until a child ends. It calls stopped with the signal whenever one stops it. In process 1 it waits
+// for all other children, too: see [Init].
 func waitFor(pid int, stopped func(syscall.Signal)) syscall.WaitStatus {
 	var w syscall.WaitStatus
+	which := pid
+	if IsInit() {
+		which = -1
+	}
 	for {
-		switch _, err := syscall.Wait4(pid, &w, syscall.WUNTRACED, nil); {
+		switch ended, err := syscall.Wait4(which, &w, syscall.WUNTRACED, nil); {
 		case errors.Is(err, syscall.EINTR):
 		case err != nil: // somebody else has waited for it
 			return w
+		case ended != pid: // its parent has ended before
 		case w.Stopped():
 			stopped(w.StopSignal())
 		default:
