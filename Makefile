@@ -158,8 +158,8 @@ without_race := \
 empty :=
 space := $(empty) $(empty)
 
-race: programs ## the tests under the race detector, but for those that only start processes (needs a C compiler)
-	CGO_ENABLED=1 go test -race -timeout 40m -parallel 4 -skip '^($(subst $(space),|,$(strip $(without_race))))$$' ./...
+race: programs ## the tests under the race detector, but for those that only start processes, as all of integrations do (needs a C compiler)
+	CGO_ENABLED=1 go test -race -timeout 40m -parallel 4 -skip '^($(subst $(space),|,$(strip $(without_race))))$$' $$(go list ./... | grep -v /integrations$$)
 
 lint: $(golangci-lint) $(actionlint) ## go vet, golangci-lint with the layer rules, formatting, the workflows
 	go vet ./...
