@@ -50,7 +50,7 @@ export COFFER_TEST_GITLAB := $(gitlab)
 export COFFER_TEST_ACT := $(act)
 
 .DEFAULT_GOAL := build
-.PHONY: help build start moto readers inspector gitlab mise age act programs test prove proofs walk schedules fuzz test-servers race cover mutants lint lint-selftest fmt vuln cross bench packages packages-test tools clean
+.PHONY: help build start moto readers inspector gitlab mise age act programs test prove proofs walk schedules fuzz test-servers race cover mutants lint lint-selftest fmt vuln cross bench packages packages-test quickstart-time tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -208,6 +208,10 @@ packages: $(nfpm) ## archives, deb, rpm, apk and Arch packages, with manual page
 
 packages-test: $(nfpm) ## build the packages twice and compare them; install, run and remove each
 	$(packaging)/test
+
+quickstart-time: $(nfpm) ## from a downloaded archive to the first secret that a program reads: under 10 seconds
+	$(packaging)/build dist $$(go env GOOS)/$$(go env GOARCH)
+	packaging/quickstart dist
 
 tools: $(golangci-lint) $(govulncheck) $(nfpm) ## build the tools
 
