@@ -166,6 +166,7 @@ lint: $(golangci-lint) $(actionlint) ## go vet, golangci-lint with the layer rul
 	go vet -C internal/formats/readers .
 	go vet -C packaging ./...
 	$(actionlint) -shellcheck= -pyflakes=
+	sed -n '/^on: push/,/^```/{/^```/!p}' docs/ci/github-actions.md | $(actionlint) -shellcheck= -pyflakes= -
 	$(golangci-lint) run ./...
 
 lint-selftest: $(golangci-lint) ## plant a violation of each lint rule and expect it to be found
