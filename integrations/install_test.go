@@ -248,7 +248,7 @@ func (m *machine) withoutCoffer() {
 	m.env = slices.Clone(m.env)
 	for i, variable := range m.env {
 		if path, is := strings.CutPrefix(variable, "PATH="); is {
-			m.env[i] = "PATH=" + strings.TrimPrefix(path, filepath.Dir(m.program)+string(os.PathListSeparator))
+			m.env[i] = "PATH=" + strings.ReplaceAll(path, filepath.Dir(m.program)+string(os.PathListSeparator), "")
 		}
 	}
 }
