@@ -33,6 +33,7 @@ moto          := $(TOOLS)/moto-$(MOTO)
 readers       := $(TOOLS)/readers-$(firstword $(shell cd internal/formats/readers && cat package-lock.json go.sum main.go | cksum))
 inspector     := $(TOOLS)/inspector-$(firstword $(shell cksum internal/mcpserver/inspector/package-lock.json))
 mise          := $(TOOLS)/mise-$(firstword $(shell cksum integrations/mise/package-lock.json))
+manifests     := $(TOOLS)/manifests-$(firstword $(shell cd integrations/manifests && cat go.sum main.go | cksum))
 gitlab        := $(TOOLS)/gitlab-$(firstword $(shell cksum integrations/gitlab/package-lock.json))
 age           := $(TOOLS)/age@$(AGE)-$(firstword $(shell cksum internal/ageplugin/npm/package-lock.json))
 act           := $(TOOLS)/act@$(ACT)/act
@@ -47,10 +48,11 @@ export COFFER_TEST_INSPECTOR := $(inspector)/node_modules/@modelcontextprotocol/
 export COFFER_TEST_AGE := $(age)
 export COFFER_TEST_MISE := $(mise)
 export COFFER_TEST_GITLAB := $(gitlab)
+export COFFER_TEST_MANIFESTS := $(manifests)
 export COFFER_TEST_ACT := $(act)
 
 .DEFAULT_GOAL := build
-.PHONY: help build start moto readers inspector gitlab mise age act programs test prove proofs walk schedules fuzz test-servers race cover mutants lint lint-selftest fmt vuln cross bench packages packages-test quickstart-time tools clean
+.PHONY: help build start moto readers inspector gitlab mise manifests age act programs test prove proofs walk schedules fuzz test-servers race cover mutants lint lint-selftest fmt vuln cross bench packages packages-test quickstart-time tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +90,11 @@ mise: ## mise, from npm: the test of its recipe runs it
 		cd "$(mise)" && npm ci --ignore-scripts --no-audit --no-fund --loglevel error; } || \
 		echo "mise could not be installed: its tests say so and are skipped, or fail where CI is set"
 
+manifests: ## a program with the types of Kubernetes and the library of Docker Compose, which reads the recipes
+	@test -e "$(manifests)/manifests" || { echo "building the reader of manifests" && \
+		go build -C integrations/manifests -o "$(manifests)/manifests" .; } || \
+		echo "the reader of manifests could not be built: its tests say so and are skipped, or fail where CI is set"
+
 gitlab: ## gitlab-ci-local, which runs GitLab pipelines, from npm
 	@test -e "$(gitlab)/node_modules/gitlab-ci-local/package.json" || { echo "installing gitlab-ci-local" && mkdir -p "$(gitlab)" && \
 		cp integrations/gitlab/package*.json "$(gitlab)" && \
@@ -107,7 +114,7 @@ act: ## a runner of GitHub's workflows, without containers
 		GOBIN="$(dir $(act))" go install -tags WITHOUT_DOCKER github.com/nektos/act@$(ACT); } || \
 		echo "act could not be built: its tests say so and are skipped, or fail where CI is set"
 
-programs: moto readers inspector gitlab mise age act ## what the tests run, as far as make can install it
+programs: moto readers inspector gitlab mise manifests age act ## what the tests run, as far as make can install it
 
 test: programs ## every test, once (7 minutes); lists what was skipped, and what installs it
 	@go run ./internal/testing/gotest -timeout 20m -parallel 8 ./...
@@ -164,6 +171,7 @@ race: programs ## the tests under the race detector, but for those that only sta
 lint: $(golangci-lint) $(actionlint) ## go vet, golangci-lint with the layer rules, formatting, the workflows
 	go vet ./...
 	go vet -C internal/formats/readers .
+	go vet -C integrations/manifests .
 	go vet -C packaging ./...
 	$(actionlint) -shellcheck= -pyflakes=
 	sed -n '/^on: push/,/^```/{/^```/!p}' docs/ci/github-actions.md | $(actionlint) -shellcheck= -pyflakes= -

@@ -26,6 +26,8 @@ type ExportCmd struct {
 	Format string `short:"f" default:"json" placeholder:"NAME" help:"json, yaml, dotenv, dotenv-literal, shell, fish, powershell, nushell, csv, tsv, java-properties, tfvars, toml, docker, systemd, k8s, github-env, github-mask or gitlab (json)."`
 	Out    string `short:"o" aliases:"output-file" placeholder:"FILE" help:"Write to a file that only you can read. It is replaced as a whole."`
 	Name   string `placeholder:"NAME" help:"The name of the Kubernetes Secret (default: the last part of the first service)."`
+
+	Immutable bool `help:"Make a Kubernetes Secret that nobody can change, only delete."`
 }
 
 // Run prints all secrets or, on an error, nothing.
@@ -36,6 +38,8 @@ func (c *ExportCmd) Run(ctx context.Context, a *app.App) error {
 		return err
 	case c.Prefix != "" && !variables:
 		return app.Usage("--prefix can't be used with %s: it is for formats that print variables", c.Format)
+	case c.Immutable && !formats.Is(c.Format, "k8s"):
+		return app.Usage("--immutable can't be used with %s: it is for k8s", c.Format)
 	}
 	if err := c.use(a, c.Services, asof.Options{AllowEmpty: c.AllowEmpty, Needs: c.needs(c.ReadFlags)}); err != nil {
 		return err
@@ -55,7 +59,7 @@ func (c *ExportCmd) Run(ctx context.Context, a *app.App) error {
 		name = strings.NewReplacer("_", "-", "!", "-").Replace(path.Base(all[0].Service))
 	}
 	var out bytes.Buffer
-	if err := formats.Encode(&out, c.Format, pairs, formats.Options{Name: name, Prefix: c.Prefix}); err != nil {
+	if err := formats.Encode(&out, c.Format, pairs, formats.Options{Name: name, Prefix: c.Prefix, Immutable: c.Immutable}); err != nil {
 		return err
 	}
 	if c.Out != "" {

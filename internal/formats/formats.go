@@ -32,6 +32,7 @@ type Pair struct {
 // which needs Name.
 type Options struct {
 	Name         string // k8s, writing: metadata.name, a DNS subdomain
+	Immutable    bool   // k8s, writing: the values can't be changed
 	Prefix       string // formats of variables, writing: put before each name
 	PreserveCase bool   // formats of variables, writing: names keep the case of their keys
 	Flatten      string // json, yaml, toml, reading: separator to join the keys of nested maps; "" refuses nested maps
@@ -93,6 +94,12 @@ func ImportNames() []string { return names(func(f format) bool { return f.decode
 func Variables(name string) (bool, error) {
 	f, err := find(name, Names())
 	return f.variables, err
+}
+
+// Is reports whether a name, in any case, or an alias is that of a format.
+func Is(name, format string) bool {
+	f, err := find(name, Names())
+	return err == nil && f.name == format
 }
 
 func names(has func(format) bool) []string {

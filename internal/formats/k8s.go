@@ -40,13 +40,17 @@ func writeK8s(b *bytes.Buffer, entries []entry, o Options) error {
 		}
 		data.Content = append(data.Content, yamlKey(e.key), yamlText(base64.StdEncoding.EncodeToString([]byte(e.value))))
 	}
-	return encodeYAML(b, yamlMap(
+	secret := yamlMap(
 		"apiVersion", yamlText("v1"),
 		"kind", yamlText("Secret"),
 		"metadata", yamlMap("name", yamlText(o.Name)),
 		"type", yamlText("Opaque"),
 		"data", data,
-	))
+	)
+	if o.Immutable {
+		secret.Content = append(secret.Content, yamlKey("immutable"), &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: "true"})
+	}
+	return encodeYAML(b, secret)
 }
 
 // yamlMap returns a map of the given keys and nodes, which alternate.
