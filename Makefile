@@ -222,6 +222,24 @@ quickstart-time: $(nfpm) ## from a downloaded archive to the first secret that a
 	$(packaging)/build dist $$(go env GOOS)/$$(go env GOARCH)
 	packaging/quickstart dist
 
+RELEASE_PLATFORMS ?= $(foreach os,linux darwin windows freebsd,$(os)/amd64 $(os)/arm64)
+
+.PHONY: release-build release-snapshot release-prove cosign
+release-build: $(nfpm) ## all files of a release, in dist/files, and its image, in dist/image (RELEASE_PLATFORMS="linux/amd64 ...")
+	$(packaging)/release dist $(RELEASE_PLATFORMS)
+
+release-snapshot: release-build $(cosign) ## the same, signed with a throw-away key: dist/files/checksums.txt.sigstore.json, by dist/cosign.pub
+	rm -f dist/cosign.*
+	cd dist && COSIGN_PASSWORD= $(cosign) generate-key-pair
+	COSIGN=$(cosign) COSIGN_PASSWORD= COSIGN_KEY=dist/cosign.key packaging/sign dist/files/checksums.txt
+	rm dist/cosign.key
+
+release-prove: $(cosign) ## make a release twice in fresh clones; sign, verify, install and run it. Builds cosign first (an hour in all)
+	COSIGN=$(cosign) packaging/prove $(RELEASE_PLATFORMS)
+
+cosign: $(cosign) ## build cosign
+	@echo $(cosign)
+
 tools: $(golangci-lint) $(govulncheck) $(nfpm) ## build the tools
 
 clean: ## remove what make made here
