@@ -14,8 +14,8 @@ func (p Program) CycloneDX(w io.Writer) error {
 	}
 	subject, file := p.subject()
 	program := cdx.Component{
-		BOMRef: packageURL(module, p.Version), Type: cdx.ComponentTypeApplication, Name: name, Version: p.Version,
-		PackageURL: packageURL(module, p.Version),
+		BOMRef: p.url(), Type: cdx.ComponentTypeApplication, Name: name, Version: p.Version,
+		PackageURL: p.url(),
 		Licenses:   &cdx.Licenses{{License: &cdx.License{ID: license}}},
 		Hashes:     &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: hash(p.Binary)}},
 	}
@@ -36,6 +36,6 @@ func (p Program) CycloneDX(w io.Writer) error {
 	b.SerialNumber = p.id().URN()
 	b.Metadata = &cdx.Metadata{Timestamp: p.created(), Component: &program}
 	b.Components = &components
-	b.Dependencies = &[]cdx.Dependency{{Ref: packageURL(module, p.Version), Dependencies: &dependencies}}
+	b.Dependencies = &[]cdx.Dependency{{Ref: p.url(), Dependencies: &dependencies}}
 	return cdx.NewBOMEncoder(w, cdx.BOMFileFormatJSON).SetPretty(true).SetEscapeHTML(false).EncodeVersion(b, cdx.SpecVersion1_6)
 }

@@ -86,6 +86,9 @@ func (p *Program) id() uuid.UUID {
 
 func (p *Program) created() string { return p.Created.UTC().Format(time.RFC3339) }
 
+// url is the package URL of the program. The version of a module begins with v.
+func (p *Program) url() string { return packageURL(module, "v"+p.Version) }
+
 func packageURL(path, version string) string {
 	return "pkg:golang/" + path + "@" + strings.ReplaceAll(version, "+", "%2B")
 }

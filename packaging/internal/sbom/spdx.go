@@ -22,7 +22,7 @@ func (p Program) SPDX(w io.Writer) error {
 		DocumentName: subject, DocumentNamespace: home + "/spdx/" + p.id().String(),
 		CreationInfo: &spdx.CreationInfo{Created: p.created(), Creators: []common.Creator{{CreatorType: "Organization", Creator: "Coffer"}}},
 	}
-	program := aPackage("Package-coffer", name, p.Version, packageURL(module, p.Version))
+	program := aPackage("Package-coffer", name, p.Version, p.url())
 	program.PackageLicenseConcluded, program.PackageLicenseDeclared = license, license
 	program.PrimaryPackagePurpose = "APPLICATION"
 	program.PackageChecksums = []common.Checksum{{Algorithm: common.SHA256, Value: hash(p.Binary)}}
