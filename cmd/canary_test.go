@@ -60,6 +60,7 @@ var everyCommand = map[string][]canaryLine{
 		{line: "import team - --dry-run --json", stdin: "a: " + canary},
 	},
 	"find":  {{line: "find url"}, {line: "find --by-value -", stdin: canary + "-keep"}},
+	"scan":  {{line: "scan -", stdin: "nothing"}, {line: "scan - --json -s team", stdin: "a " + canary + "-keep", fails: true}, {line: "scan ~/" + canary + "-keep", fails: true}, {line: "scan --staged", fails: true}},
 	"tag":   {{line: "tag write team url a=b"}, {line: "tag read team url"}, {line: "tag delete team url a"}},
 	"rekey": {{line: "rekey team --to alias/ops"}},
 	"keys": {

@@ -25,6 +25,7 @@ type CLI struct {
 	Export ExportCmd `cmd:"" group:"Running programs" reads:"" help:"Print secrets in the format of another program."`
 	Check  CheckCmd  `cmd:"" group:"Running programs" reads:"" help:"Compare a project's file, coffer.yaml, with its services."`
 	MCP    MCPCmd    `cmd:"" name:"mcp" group:"Running programs" reads:"" help:"Let an agent run commands with secrets that it can't see."`
+	Scan   ScanCmd   `cmd:"" group:"Running programs" reads:"" help:"Find the values of secrets in files, in git's history, or in a stream."`
 	Inject InjectCmd `cmd:"" group:"Running programs" reads:"" help:"Fill secrets into files."`
 	Lock   LockCmd   `cmd:"" group:"Running programs" reads:"" help:"Record the versions of secrets in a file, for exec --locked."`
 

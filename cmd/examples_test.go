@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/coffer-secrets/coffer/internal/help"
+	"github.com/coffer-secrets/coffer/internal/testing/need"
 	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 )
 
@@ -146,6 +147,11 @@ func TestExamplesOfHelpRun(t *testing.T) {
 			switch command {
 			case "restore":
 				b.do("delete api old_token", "")
+			case "scan":
+				need.Program(t, "git", "apt-get install git")
+				if exit, said := b.example("git init -q && git add . && git -c user.name=ann -c user.email=ann@example.com commit -q -m first"); exit != 0 {
+					t.Fatal(said)
+				}
 			case "cache clear":
 				b.do("exec --cache 24h api -- true", "")
 			}
@@ -154,8 +160,8 @@ func TestExamplesOfHelpRun(t *testing.T) {
 					continue
 				}
 				want := []int{0}
-				if command == "diff" || command == "doctor" {
-					want = []int{0, 1} // different; something to repair
+				if command == "diff" || command == "doctor" || command == "scan" {
+					want = []int{0, 1} // different; something to repair; something found
 				}
 				if exit, said := b.example(e.Line); !slices.Contains(want, exit) {
 					t.Errorf("%s: exit code %d\n%s", e.Line, exit, said)

@@ -10,7 +10,7 @@ type ExitCode struct {
 func ExitCodes() []ExitCode {
 	return []ExitCode{
 		{ExitDone, "Success."},
-		{ExitOther, "Another error. From coffer diff: the two sides differ. From coffer doctor: something needs repair."},
+		{ExitOther, "Another error. From coffer diff: the two sides differ. From coffer doctor: something needs repair. From coffer scan: a secret was found."},
 		{exitUsage, "Usage: an unknown flag or command, or an invalid name or value."},
 		{exitNotFound, "Not found: there is no such service, secret or version."},
 		{exitConflict, "Conflict: somebody else changed it, or it belongs to another key alias."},

@@ -127,8 +127,13 @@ func NoProject() string {
 // Announce says that a project's file is used, and which services it reads: a file of somebody else must
 // not do that silently. It returns an error for variables that the file may not set.
 func (p *Project) Announce(a *App, allowed []string) error {
-	a.Note("using %s: %s %s", p.Path, map[bool]string{true: "service", false: "services"}[len(p.Every()) == 1], strings.Join(p.Every(), ", "))
+	p.Introduce(a)
 	return a.Report(p.RefuseVariables(allowed)...)
+}
+
+// Introduce says that a project's file is used, and which services it reads, for a command that sets no variables.
+func (p *Project) Introduce(a *App) {
+	a.Note("using %s: %s %s", p.Path, map[bool]string{true: "service", false: "services"}[len(p.Every()) == 1], strings.Join(p.Every(), ", "))
 }
 
 // Names returns the services to read for those of a command line. Without a file, p is nil.

@@ -11,7 +11,6 @@ import (
 	"github.com/coffer-secrets/coffer/internal/app"
 	"github.com/coffer-secrets/coffer/internal/formats"
 	"github.com/coffer-secrets/coffer/internal/help"
-	"github.com/coffer-secrets/coffer/store"
 )
 
 // Words that tell the script to complete the names of files, or of commands, itself.
@@ -223,21 +222,12 @@ func flagValues(ctx context.Context, a *app.App, node *kong.Node, f *kong.Flag, 
 	switch {
 	case f.PlaceHolder == "FILE":
 		return []string{files}
+	case f.PlaceHolder == "SERVICE":
+		return completeServices(ctx, source(a, line))
 	case f.PlaceHolder == "ALIAS", f.Name == "key": // of KMS, which may be an alias
 		return completeAliases(a)
 	case strings.HasPrefix(f.PlaceHolder, "KEY"), f.PlaceHolder == "GLOB":
-		services := line.args
-		if len(node.Positional) > 0 && !node.Positional[0].IsCumulative() {
-			services = services[:min(1, len(services))] // the other arguments are not services
-		}
-		if len(services) == 0 && node.Name == "exec" {
-			services = projectServices(a, line)
-		}
-		var keys []string
-		for _, service := range services {
-			keys = append(keys, completeKeys(ctx, source(a, line), service)...)
-		}
-		return keys
+		return flagKeys(ctx, a, node, line)
 	}
 	switch f.Name {
 	case "backend", "from-backend", "to-backend":
@@ -258,6 +248,10 @@ func flagValues(ctx context.Context, a *app.App, node *kong.Node, f *kong.Flag, 
 		return []string{"HUP", "USR1", "USR2", "TERM", "INT"}
 	case "timeout", "interval", "grace":
 		return []string{"10s", "30s", "1m", "5m"}
+	case "git":
+		return []string{"HEAD", "main..HEAD"}
+	case "min-length":
+		return []string{"4", "8", "16"}
 	case "cache":
 		return []string{"8h", "24h", "7d", "off"}
 	case "format":
@@ -328,7 +322,7 @@ func arguments(ctx context.Context, a *app.App, node *kong.Node, line typed) []s
 		return completeServices(ctx, destination(a, line))
 	case "key":
 		return completeKeys(ctx, a, line.args[0])
-	case "file", "recipient":
+	case "file", "path", "recipient":
 		return []string{files}
 	case "alias":
 		return completeAliases(a)
@@ -352,35 +346,4 @@ func destination(a *app.App, line typed) *app.App {
 		return a.InContext(name)
 	}
 	return a
-}
-
-func completeServices(ctx context.Context, a *app.App) []string {
-	s, err := a.Open(ctx)
-	if err != nil {
-		return nil
-	}
-	services, _ := s.Services(ctx, "")
-	return services
-}
-
-func completeKeys(ctx context.Context, a *app.App, service string) []string {
-	s, err := a.Open(ctx)
-	if err != nil {
-		return nil
-	}
-	if service, _ = app.StoredName(ctx, s, service); service == "" {
-		return nil
-	}
-	if lister, ok := s.(store.Lister); ok {
-		ids, _ := lister.IDs(ctx, service)
-		var keys []string
-		for _, id := range ids {
-			if id.Service == service {
-				keys = append(keys, id.Key)
-			}
-		}
-		return keys
-	}
-	contents, _ := s.Load(ctx, service)
-	return contents.Keys()
 }

@@ -51,26 +51,9 @@ func (f *Filter) Write(p []byte) (int, error) {
 
 // scan runs kept[i:] through the automaton.
 func (f *Filter) scan(i int) {
-	m, b, s := f.m, f.kept, f.state
-	for i < len(b) {
-		if s == 0 {
-			if i = m.skip(b, i); i == len(b) {
-				break
-			}
-		}
-		before := m.depth[s]
-		s = m.next(s, b[i])
-		i++
-		if e := m.end[s]; e != 0 {
-			f.found(match{i - int(m.depth[e]), i, m.value[e]})
-		}
-		// A state of less than 4 bytes that isn't longer than the last one begins later. From
-		// there skip is faster.
-		if d := m.depth[s]; d < 4 && d <= before {
-			i, s = i-int(d), 0
-		}
-	}
-	f.state = s
+	f.state = f.m.run(f.kept, i, f.state, func(form uint32, end int) {
+		f.found(match{end - int(f.m.depth[form]), end, int(f.m.forms[form].value)})
+	})
 }
 
 // found adds a match, which ends later than those before.

@@ -41,7 +41,7 @@ func masked(t testing.TB, m *Matcher, pause bool, pieces ...string) (string, Hid
 func allForms(secrets []Secret) (all []string) {
 	for _, s := range secrets {
 		if len(s.Value) >= Shortest {
-			forms(s.Value, func(form string) {
+			hiding().forms(s.Value, func(form string, _ Form, _ bool) {
 				if len(form) >= Shortest {
 					all = append(all, form)
 				}

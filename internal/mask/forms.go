@@ -2,6 +2,7 @@ package mask
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"strings"
@@ -9,50 +10,107 @@ import (
 	"unicode/utf8"
 )
 
-// forms calls add with every text that stands for a value: the value, its lines, and both as
-// programs encode and quote them. A text may come several times.
-func forms(value string, add func(string)) {
-	texts := []string{value}
+// Form is how a value, or a part of it, is written.
+type Form uint8
+
+// The forms.
+const (
+	Plain  Form = iota // as it is
+	JSON               // escaped as in a JSON text
+	URL                // with %2F
+	Quoted             // escaped for a shell, or within quotes of SQL or YAML
+	Base64
+	Hex
+	UTF16 // as Windows writes it
+)
+
+func (f Form) String() string {
+	return [...]string{"value", "JSON", "URL-encoded", "quoted", "base64", "hex", "UTF-16"}[f]
+}
+
+// A text may come several times. part is true if it stands for a part of the value alone.
+type addForm func(text string, as Form, part bool)
+
+// rules say which forms there are.
+type rules struct {
+	shortest int                       // the length in bytes of the shortest value and the shortest part
+	piece    int                       // the length of the pieces of a long encoded form
+	texts    func(value string) []text // the value, and its parts
+	utf16    bool
+}
+
+// text is a value or a part of it.
+type text struct {
+	string
+	part   bool
+	pieces bool // parts of its encoded forms stand for it
+}
+
+// hiding returns the rules of [New]: what may be a part of a secret is hidden.
+func hiding() rules { return rules{shortest: Shortest, piece: 16, texts: everyLine} }
+
+// everyLine returns a value and its lines, without the spaces at their ends.
+func everyLine(value string) []text {
+	texts := []text{{value, false, true}}
 	if t := strings.TrimSpace(value); t != value {
-		texts = append(texts, t)
+		texts = append(texts, text{t, false, true})
 	}
 	if strings.ContainsAny(value, "\r\n") {
-		for line := range strings.FieldsFuncSeq(value, func(r rune) bool { return r == '\n' || r == '\r' }) {
-			texts = append(texts, strings.TrimSpace(line))
+		for _, line := range lines(value) {
+			texts = append(texts, text{line, true, true})
 		}
 	}
-	for _, text := range texts {
-		if len(text) < Shortest {
+	return texts
+}
+
+// lines returns the lines of a value that aren't empty, without the spaces at their ends.
+func lines(value string) (all []string) {
+	for line := range strings.FieldsFuncSeq(value, func(r rune) bool { return r == '\n' || r == '\r' }) {
+		all = append(all, strings.TrimSpace(line))
+	}
+	return all
+}
+
+// forms calls add with every text that stands for a value: the value, its lines, and both as
+// programs encode and quote them.
+func (r rules) forms(value string, add addForm) {
+	for _, t := range r.texts(value) {
+		if len(t.string) < r.shortest {
 			continue
 		}
-		for _, quoted := range plain(text) {
+		quoted(t.string, func(quoted string, as Form) {
 			// Spaces at its ends tell nothing. Without them a line end, or the space after a prompt,
 			// never waits for what follows.
 			if t := strings.TrimSpace(quoted); len(t) >= Shortest {
 				quoted = t
 			}
-			add(quoted)
+			add(quoted, as, t.part)
 			if strings.Contains(quoted, "\n") { // as a terminal writes it
-				add(strings.ReplaceAll(strings.ReplaceAll(quoted, "\r\n", "\n"), "\n", "\r\n"))
+				add(strings.ReplaceAll(strings.ReplaceAll(quoted, "\r\n", "\n"), "\n", "\r\n"), as, t.part)
 			}
+		})
+		r.encoded(t, add)
+		if r.utf16 {
+			// Without the zero at the end or the beginning, one form stands for both orders of most texts.
+			add(strings.TrimSuffix(wide(t.string, binary.LittleEndian), "\x00"), UTF16, t.part)
+			add(strings.TrimPrefix(wide(t.string, binary.BigEndian), "\x00"), UTF16, t.part)
 		}
-		encoded(text, add)
 	}
 }
 
-// plain returns a value as it is, and escaped or quoted. The quotes around it are not part of a form.
-func plain(v string) []string {
-	all := []string{v}
+// quoted calls add with a value as it is, and escaped or quoted. The quotes around it are not part of a form.
+func quoted(v string, add func(string, Form)) {
+	add(v, Plain)
 	for _, style := range []jsonStyle{{}, {ascii: true}, {html: true}, {slash: true}, {ascii: true, slash: true}, {ascii: true, html: true}, {ascii: true, html: true, upper: true}} {
-		all = append(all, style.escape(v))
+		add(style.escape(v), JSON)
 	}
-	all = append(all, jsonStyle{}.escape(jsonStyle{}.escape(v))) // JSON within JSON
+	add(jsonStyle{}.escape(jsonStyle{}.escape(v)), JSON) // JSON within JSON
 	for _, style := range urlStyles {
-		all = append(all, style.escape(v))
+		add(style.escape(v), URL)
 		style.lower = true
-		all = append(all, style.escape(v))
+		add(style.escape(v), URL)
 	}
-	return append(all,
+	for _, form := range []string{
 		strings.ReplaceAll(v, `'`, `'\''`),                                              // sh, bash
 		strings.ReplaceAll(v, `'`, `'"'"'`),                                             // dash, Python's shlex
 		strings.ReplaceAll(v, `'`, `''`),                                                // PowerShell, YAML, SQL
@@ -62,7 +120,9 @@ func plain(v string) []string {
 		backslash(v, " \t!\"#$&'()*,;<>?[\\]^`{|}~"),                                    // bash's printf %q
 		backslash(v, " \t!\"$&'()*,;<>?[\\]^`{|}"),                                      // the same, with # and ~ in the middle
 		ansiC(v, false), ansiC(v, true), strings.ReplaceAll(ansiC(v, false), `'`, `''`), // bash's $'...'
-	)
+	} {
+		add(form, Quoted)
+	}
 }
 
 // jsonStyle is how a library writes JSON texts.
@@ -165,47 +225,56 @@ func ansiC(v string, octal bool) string {
 	return out.String()
 }
 
+// wide returns a text in UTF-16.
+func wide(v string, order binary.AppendByteOrder) string {
+	var out []byte
+	for _, unit := range utf16.Encode([]rune(v)) {
+		out = order.AppendUint16(out, unit)
+	}
+	return string(out)
+}
+
 // encoded calls add with base64 and hexadecimal forms.
-func encoded(v string, add func(string)) {
+func (r rules) encoded(t text, add addForm) {
 	for _, e := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
 		for before := range 3 {
-			base64Forms(e, v, before, add)
+			r.base64Forms(e, t, before, add)
 		}
 	}
-	digits := hex.EncodeToString([]byte(v))
+	digits := hex.EncodeToString([]byte(t.string))
 	for _, h := range []string{digits, strings.ToUpper(digits)} {
-		add(h)
-		pieces(h, 0, 8, add)
+		add(h, Hex, t.part)
+		r.pieces(t, h, 0, 8, func(piece string) { add(piece, Hex, true) })
 	}
 }
 
 // base64Forms adds the base64 of a value that stands after so many bytes, modulo 3. Of the character
 // that has bits of what stands before it, nothing is known. Neither is of the one at the end, unless
 // the value is the last, or followed by a line end, as echo has it.
-func base64Forms(e *base64.Encoding, v string, before int, add func(string)) {
+func (r rules) base64Forms(e *base64.Encoding, t text, before int, add addForm) {
 	first := []int{0, 2, 3}[before]
-	whole := (before + len(v)) * 8 / 6
-	data := append(make([]byte, before, before+len(v)+1), v...)
+	whole := (before + len(t.string)) * 8 / 6
+	data := append(make([]byte, before, before+len(t.string)+1), t.string...)
 	inner := e.EncodeToString(data)[first:whole]
-	add(inner)
-	pieces(inner, (4-first)%4, 4, add)
+	add(inner, Base64, t.part)
+	r.pieces(t, inner, (4-first)%4, 4, func(piece string) { add(piece, Base64, true) })
 	for _, last := range [][]byte{data, append(data, '\n')} {
 		padded := e.EncodeToString(last)[first:]
-		add(padded)
-		add(strings.TrimRight(padded, "="))
+		add(padded, Base64, t.part)
+		add(strings.TrimRight(padded, "="), Base64, t.part)
 	}
 }
 
 // pieces adds parts of a long form, as programs break lines: base64 after 64 or 76 characters, xxd
 // after 60. The parts overlap, and begin at every step from first on.
-func pieces(form string, first, step int, add func(string)) {
-	const length, long = 16, 48
-	if len(form) <= long {
+func (r rules) pieces(t text, form string, first, step int, add func(string)) {
+	const long = 48
+	if len(form) <= long || !t.pieces {
 		return
 	}
-	add(form[:length])
-	for i := first; i+length <= len(form); i += step {
-		add(form[i : i+length])
+	add(form[:r.piece])
+	for i := first; i+r.piece <= len(form); i += step {
+		add(form[i : i+r.piece])
 	}
-	add(form[len(form)-length:])
+	add(form[len(form)-r.piece:])
 }

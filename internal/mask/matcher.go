@@ -6,6 +6,7 @@ package mask
 
 import (
 	"encoding/binary"
+	"strings"
 )
 
 // Secret is a value to hide. Name is how [Filter] reports it, such as "api/db_password".
@@ -36,7 +37,7 @@ type Matcher struct {
 	depth   []uint32    // the length in bytes
 	end     []uint32    // the longest suffix, or the state itself, that is a form; 0 if there is none
 	show    []uint8     // how many bytes may be shown if the output pauses here
-	value   map[uint32]int
+	forms   map[uint32]form
 
 	// A form can begin only where its first 4 bytes have the right hash, and for a form of 8 bytes or
 	// more also the first 8. The first table fits into the first cache of a processor.
@@ -51,13 +52,24 @@ const (
 	eightBits = 20
 )
 
+// form is a text that stands for a value, or for a part of it.
+type form struct {
+	value int32 // its index
+	lines int32 // line ends in the form
+	as    Form
+	part  bool
+}
+
 // New returns a matcher of all forms of the secrets whose values have at least [Shortest] bytes.
-func New(secrets []Secret) *Matcher {
-	m := &Matcher{value: map[uint32]int{}, second: make([]uint32, 1<<16)}
+func New(secrets []Secret) *Matcher { return build(secrets, hiding()) }
+
+// build returns a matcher of the forms of the secrets that are long enough.
+func build(secrets []Secret, r rules) *Matcher {
+	m := &Matcher{forms: map[uint32]form{}, second: make([]uint32, 1<<16)}
 	m.state(0, 0)
 	at := map[string]int{}
 	for _, s := range secrets {
-		if len(s.Value) < Shortest {
+		if len(s.Value) < r.shortest {
 			continue
 		}
 		n, ok := at[s.Value]
@@ -65,7 +77,9 @@ func New(secrets []Secret) *Matcher {
 			n = len(m.names)
 			at[s.Value] = n
 			m.names = append(m.names, nil)
-			forms(s.Value, func(form string) { m.add(form, n) })
+			r.forms(s.Value, func(text string, as Form, part bool) {
+				m.add(text, form{int32(n), int32(strings.Count(text, "\n")), as, part}) //nolint:gosec // secrets are fewer and shorter
+			})
 		}
 		m.names[n] = append(m.names[n], s.Name)
 	}
@@ -85,31 +99,31 @@ func (m *Matcher) state(label byte, depth uint32) uint32 {
 	return uint32(len(m.label) - 1) //nolint:gosec // an environment has less than 4 GiB
 }
 
-// add adds one form of a value. A form that two values have is of the first.
-func (m *Matcher) add(form string, value int) {
-	if len(form) < Shortest {
+// add adds a text that is a form of a value. A text that two values have is of the first.
+func (m *Matcher) add(text string, of form) {
+	if len(text) < Shortest {
 		return
 	}
-	h := hashFour(binary.LittleEndian.Uint32([]byte(form[:4])))
+	h := hashFour(binary.LittleEndian.Uint32([]byte(text[:4])))
 	m.four[h>>6] |= 1 << (h & 63)
-	if len(form) < 8 {
+	if len(text) < 8 {
 		m.short[h>>6] |= 1 << (h & 63)
 	} else {
-		h := hashEight(binary.LittleEndian.Uint64([]byte(form[:8])))
+		h := hashEight(binary.LittleEndian.Uint64([]byte(text[:8])))
 		m.eight[h>>6] |= 1 << (h & 63)
 	}
-	show := uint8(min(mostShown, len(form)/4))
+	show := uint8(min(mostShown, len(text)/4))
 	s := uint32(0)
-	for i := range len(form) {
-		next := m.childOf(s, form[i])
+	for i := range len(text) {
+		next := m.childOf(s, text[i])
 		if next == 0 {
-			next = m.state(form[i], m.depth[s]+1)
+			next = m.state(text[i], m.depth[s]+1)
 			if s == 0 {
-				m.root[form[i]] = next
+				m.root[text[i]] = next
 			} else {
 				m.child[s], m.sibling[next] = next, m.child[s]
 				if m.depth[s] == 1 {
-					m.second[int(m.label[s])<<8|int(form[i])] = next
+					m.second[int(m.label[s])<<8|int(text[i])] = next
 				}
 			}
 		}
@@ -117,7 +131,7 @@ func (m *Matcher) add(form string, value int) {
 		m.show[s] = min(m.show[s], show)
 	}
 	if m.end[s] == 0 {
-		m.end[s], m.value[s] = s, value
+		m.end[s], m.forms[s] = s, of
 	}
 }
 
@@ -164,6 +178,30 @@ func (m *Matcher) next(s uint32, b byte) uint32 {
 		}
 		s = m.fail[s]
 	}
+}
+
+// run moves from a state through b[i:], and returns the last state. It calls found with the end of each
+// form, and the state of the longest form that ends there. Where a state began before b it still does.
+func (m *Matcher) run(b []byte, i int, s uint32, found func(form uint32, end int)) uint32 {
+	for i < len(b) {
+		if s == 0 {
+			if i = m.skip(b, i); i == len(b) {
+				break
+			}
+		}
+		before := m.depth[s]
+		s = m.next(s, b[i])
+		i++
+		if e := m.end[s]; e != 0 {
+			found(e, i)
+		}
+		// A state of less than 4 bytes that isn't longer than the last one begins later. From
+		// there skip is faster.
+		if d := m.depth[s]; d < 4 && d <= before && int(d) <= i {
+			i, s = i-int(d), 0
+		}
+	}
+	return s
 }
 
 func hashFour(w uint32) uint32 { return w * 0x9E3779B1 >> (32 - fourBits) }
