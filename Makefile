@@ -181,8 +181,8 @@ lint-selftest: $(golangci-lint) ## plant a violation of each lint rule and expec
 	.ci/lint-selftest $(golangci-lint)
 
 .PHONY: image-test
-image-test: ## make the image, and run it as process 1 in namespaces of its own (needs root)
-	go test -C packaging -count 1 ./image
+image-test: ## make the image and SBOMs; run the image as process 1 in namespaces of its own (needs root)
+	go test -C packaging -count 1 ./...
 
 fmt: $(golangci-lint) ## format as lint wants it
 	$(golangci-lint) fmt ./...

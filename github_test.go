@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
@@ -112,5 +115,43 @@ func TestTheWorkflowRunsTheGate(t *testing.T) {
 	}
 	if n := len(job.Steps); n == 0 || job.Steps[n-1].Run != ".ci/run" {
 		t.Error("the last step is not .ci/run")
+	}
+}
+
+// TestWorkflowsPinActions: a tag can be moved by whoever owns an action, a hash can't. The release's workflow may write only
+// where it publishes, and builds nothing there.
+func TestWorkflowsPinActions(t *testing.T) {
+	paths, err := filepath.Glob(".github/workflows/*.yml")
+	if err != nil || len(paths) < 2 {
+		t.Fatalf("workflows %q, %v", paths, err)
+	}
+	pinned := regexp.MustCompile(`uses: [a-z-]+/[a-z-]+@[0-9a-f]{40} # v[0-9.]+$`)
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			if line = strings.TrimSpace(line); strings.Contains(line, "uses: ") && !pinned.MatchString(line) {
+				t.Errorf("%s: not pinned by a hash and a version: %s", path, line)
+			}
+		}
+	}
+	var release struct {
+		Permissions map[string]string `yaml:"permissions"`
+		Jobs        map[string]struct {
+			Permissions map[string]string `yaml:"permissions"`
+		} `yaml:"jobs"`
+	}
+	text, err := os.ReadFile(".github/workflows/release.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.Unmarshal(text, &release); err != nil {
+		t.Fatal(err)
+	}
+	build, publish := release.Jobs["build"].Permissions, release.Jobs["publish"].Permissions
+	if len(release.Permissions) != 0 || !maps.Equal(build, map[string]string{"contents": "read"}) || len(publish) != 4 {
+		t.Errorf("permissions %v, %v and %v", release.Permissions, build, publish)
 	}
 }
