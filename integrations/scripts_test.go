@@ -44,7 +44,7 @@ var within = map[string]func(t *testing.T, documents []map[string]any) map[strin
 func TestScriptsPassShellcheck(t *testing.T) {
 	t.Parallel()
 	shellcheck := need.Program(t, "shellcheck", "apt-get install shellcheck")
-	files, dir := []string{"install.sh", "direnv/coffer.sh", "buildkite/coffer/hooks/environment", "buildkite/coffer/hooks/pre-exit"}, t.TempDir()
+	files, dir := []string{"install.sh", "direnv/coffer.sh", "buildkite/coffer/hooks/environment", "buildkite/coffer/hooks/pre-exit", "woodpecker/plugin.sh"}, t.TempDir()
 	for file, extract := range within {
 		for name, script := range extract(t, documents(t, file)) {
 			// Words are split where a list is meant, a variable may be the runner's, and later steps expand some.
