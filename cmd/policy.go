@@ -74,6 +74,9 @@ func (c *PolicyFlags) print(ctx context.Context, a *app.App, role policy.Role) e
 	if scope.PlainHTTP {
 		a.Note("left out: the bucket policy that refuses requests without TLS: this connection uses none, so it would be refused")
 	}
+	if scope.OtherServer && role == policy.Operator {
+		a.Note("left out: %s, which not every server other than AWS knows; MinIO refuses a policy with it", policy.PublicAccess)
+	}
 	if c.Format == "terraform" {
 		return a.Print(scope.Terraform(role))
 	}
@@ -129,7 +132,7 @@ func policyScope(ctx context.Context, a *app.App, services, aliases []string) (p
 	if err != nil {
 		return out, err
 	}
-	out.Region, out.PlainHTTP = cfg.Region, awsconf.PlainHTTP(cfg)
+	out.Region, out.PlainHTTP, out.OtherServer = cfg.Region, awsconf.PlainHTTP(cfg), awsconf.OtherServer(cfg) != ""
 	switch {
 	case s.Kind().Teams:
 		out.Teams, err = normalAliases(append([]string{s.KMSKeyAlias.Value}, aliases...))
@@ -137,9 +140,13 @@ func policyScope(ctx context.Context, a *app.App, services, aliases []string) (p
 		out.Keys, err = policyKeys(ctx, a, awsconf.NewKeys(cfg), append([]string{s.KMSKeyAlias.Value}, aliases...))
 		out.ListAliases = store.IsKeyName(s.KMSKeyAlias.Value)
 	case len(aliases) > 0:
-		err = app.Usage("the %s backend has no KMS key: omit --key, or use s3-kms", s.Kind())
+		err = noKeys(s)
 	}
 	return out, err
+}
+
+func noKeys(s *app.Settings) error {
+	return app.Usage("the %s backend has no KMS key: omit --key, or use s3-kms", s.Kind())
 }
 
 // normalAliases returns aliases as a store has them, each once.

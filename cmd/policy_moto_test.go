@@ -138,7 +138,7 @@ func TestPolicyCheckLeavesNoVersions(t *testing.T) {
 	}
 	before := versions()
 	got := b.run("policy check operator team", "")
-	if got.exit != 0 || strings.Contains(got.stdout, "unknown") || strings.Count(got.stdout, "\tyes\t") != 18 {
+	if got.exit != 0 || strings.Contains(got.stdout, "unknown") || strings.Count(got.stdout, "\tyes\t") != 17 {
 		t.Errorf("exit code %d\n%s%s", got.exit, got.stdout, got.stderr)
 	}
 	if after := versions(); len(before) < 2 || !slices.Equal(before, after) {

@@ -84,8 +84,8 @@ func roleLines(role string) []roleLine {
 }
 
 // The printed policies are those of sessions of a server that enforces them, the condition
-// on prefixes included. MinIO knows neither KMS' actions nor s3:GetBucketPublicAccessBlock,
-// and takes no policy that names them: these are left out here, and judged by
+// on prefixes included. MinIO knows no actions of AWS's KMS, and takes no policy that names
+// them: these are left out here, and judged by
 // TestAPolicyAllowsWhatItsRoleDoes and TestAPolicyAllowsNothingElse; kms:DescribeKey and
 // kms:ListAliases by TestMotoMissesEachActionOfThePrintedPolicies too.
 func TestMinIOEnforcesThePrintedPoliciesOnMinIO(t *testing.T) {
@@ -136,7 +136,7 @@ func asMinIOTakesIt(t *testing.T, text string) string {
 	all := len(policy.Statement)
 	policy.Statement = slices.DeleteFunc(policy.Statement, func(s map[string]any) bool {
 		actions := slices.DeleteFunc(s["Action"].([]any), func(a any) bool {
-			return strings.HasPrefix(a.(string), "kms:") || a == "s3:GetBucketPublicAccessBlock"
+			return strings.HasPrefix(a.(string), "kms:")
 		})
 		s["Action"] = actions
 		return len(actions) == 0

@@ -39,6 +39,7 @@ type Scope struct {
 	// Teams are the aliases whose keys are held by members, in objects of the bucket.
 	Teams []string
 
+	OtherServer bool   // the S3 server isn't AWS's
 	PlainHTTP   bool   // the server has no TLS, so the policy must not require it
 	Tags        bool   // the role writes tags, too
 	ListAliases bool   // a key is configured by its ID, so its alias must be looked up
@@ -97,7 +98,7 @@ func (s Scope) Permissions(role Role, service string) []Permission {
 		for _, action := range versionActions {
 			out = append(out, Permission{action, objects})
 		}
-		for _, action := range settingsActions {
+		for _, action := range s.settingsActions() {
 			out = append(out, Permission{action, s.Bucket})
 		}
 	}
@@ -112,14 +113,20 @@ func (s Scope) Permissions(role Role, service string) []Permission {
 	return out
 }
 
-var (
-	versionActions = []string{"s3:GetObjectVersion", "s3:DeleteObjectVersion"}
-	// For the settings of the bucket that doctor and init check.
-	settingsActions = []string{
-		"s3:GetBucketPolicy", "s3:GetBucketPublicAccessBlock", "s3:GetBucketVersioning",
-		"s3:GetEncryptionConfiguration", "s3:GetLifecycleConfiguration",
+var versionActions = []string{"s3:GetObjectVersion", "s3:DeleteObjectVersion"}
+
+// PublicAccess is the action that is left out for servers other than AWS's: MinIO refuses a policy that
+// names it (minio/pkg 3.1.3: "unsupported action"), as it has no public access block.
+const PublicAccess = "s3:GetBucketPublicAccessBlock"
+
+// settingsActions returns the actions for the settings of the bucket that doctor and init check.
+func (s Scope) settingsActions() []string {
+	all := []string{"s3:GetBucketPolicy", PublicAccess, "s3:GetBucketVersioning", "s3:GetEncryptionConfiguration", "s3:GetLifecycleConfiguration"}
+	if s.OtherServer {
+		return slices.DeleteFunc(all, func(action string) bool { return action == PublicAccess })
 	}
-)
+	return all
+}
 
 func (s Scope) objectActions(role Role) []string {
 	actions := []string{"s3:GetObject"}
@@ -173,7 +180,7 @@ func (s Scope) identity(role Role) []Statement {
 	if role == Operator {
 		statements = append(statements,
 			Statement{Sid: "Versions", Effect: "Allow", Action: versionActions, Resource: objects},
-			Statement{Sid: "BucketSettings", Effect: "Allow", Action: settingsActions, Resource: []string{s.bucketARN()}},
+			Statement{Sid: "BucketSettings", Effect: "Allow", Action: s.settingsActions(), Resource: []string{s.bucketARN()}},
 		)
 	}
 	if len(s.Teams) > 0 {

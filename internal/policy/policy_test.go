@@ -192,3 +192,22 @@ func TestMergeKnowsAStatementUnderAnotherSid(t *testing.T) {
 		}
 	}
 }
+
+// MinIO refuses a whole policy for one action that it doesn't know.
+func TestPublicAccessIsLeftOutForServersOtherThanAWS(t *testing.T) {
+	for _, other := range []bool{false, true} {
+		s := scope()
+		s.OtherServer = other
+		text := s.Terraform(policy.Operator)
+		for _, statement := range s.For(policy.Operator).Identity.Statement {
+			text += strings.Join(statement.Action, " ")
+		}
+		for _, p := range s.Permissions(policy.Operator, "api") {
+			text += " " + p.Action
+		}
+		want := map[bool]int{false: 3}[other]
+		if n := strings.Count(text, policy.PublicAccess); n != want || !strings.Contains(text, "s3:GetBucketVersioning") {
+			t.Errorf("other server: %v: %d times, want %d", other, n, want)
+		}
+	}
+}
