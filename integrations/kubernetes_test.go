@@ -217,25 +217,3 @@ func TestASecretOfAReleaseIsCreated(t *testing.T) {
 	}
 	c.stored(t)
 }
-
-func TestComposePassesSecretsOn(t *testing.T) {
-	program, m := manifests(t), newMachine(t)
-	file := m.file("compose.yaml", recipe(t, "compose.yaml"), 0o600)
-	var project struct {
-		Services map[string]struct {
-			Environment map[string]string
-			Secrets     []struct{ Source string }
-		}
-		Secrets map[string]struct{ Environment string }
-	}
-	if err := json.Unmarshal([]byte(m.mustRun("coffer", "exec", "api", "--", program, "compose", file)), &project); err != nil {
-		t.Fatal(err)
-	}
-	api := project.Services["api"]
-	if len(api.Environment) != 1 || api.Environment["DB_PASSWORD"] != canaries["db_password"] {
-		t.Errorf("the service has %d variables", len(api.Environment))
-	}
-	if len(api.Secrets) != 1 || project.Secrets[api.Secrets[0].Source].Environment != "TLS_KEY" {
-		t.Error("the service has no secret that is made of TLS_KEY")
-	}
-}
