@@ -33,7 +33,8 @@ func application() {
 		_ = start("middle").Wait()
 	}
 	secret := "missing"
-	if os.Getenv("DB_PASSWORD") == canary {
+	file, _ := os.ReadFile(os.Getenv("DB_PASSWORD_FILE")) //nolint:gosec // there is one with --file
+	if os.Getenv("DB_PASSWORD") == canary || string(file) == canary {
 		secret = "right"
 	}
 	fmt.Printf("pid %d uid %d secret %s\n", os.Getpid(), os.Getuid(), secret)
@@ -117,7 +118,7 @@ func (c container) command(t *testing.T, args ...string) *exec.Cmd {
 		"chroot", "--userspec=65532:65532", c.root, "/" + programPath,
 	}, args...)...)
 	cmd.Env = []string{
-		"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/data", "AWS_EC2_METADATA_DISABLED=true", "COFFER_BACKEND=local", appVariable + "=main",
+		"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/data", "TMPDIR=/data", "AWS_EC2_METADATA_DISABLED=true", "COFFER_BACKEND=local", appVariable + "=main",
 	}
 	return cmd
 }
@@ -134,6 +135,7 @@ func TestProcess1OfAContainer(t *testing.T) {
 		"exec":       {nil, 1, "pid 1 uid 65532 secret right"},
 		"exec mask":  {[]string{"--mask"}, 0, "uid 65532 secret right"},
 		"exec watch": {[]string{"--watch"}, 0, "uid 65532 secret right"},
+		"exec file":  {[]string{"--file", "db_password"}, 0, "uid 65532 secret right"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
