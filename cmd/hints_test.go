@@ -50,7 +50,7 @@ func TestHintsWorkWhenTyped(t *testing.T) {
 
 // prose are the words that follow the name of the program in a sentence, and in the labels of keys that are
 // derived.
-var prose = []string{"tests", "can", "reads", "tries", "always", "command", "asks", "encrypts", "writes", "didn", "for", "alias", "age"}
+var prose = []string{"tests", "can", "reads", "tries", "always", "command", "asks", "encrypts", "writes", "didn", "for", "alias", "age", "stores"}
 
 // commandLine is a command that a text names: a word, and what follows it as long as it can be an
 // argument. A placeholder has capital letters or is one of fmt or of a template.

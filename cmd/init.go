@@ -41,46 +41,28 @@ func (c *InitCmd) Run(ctx context.Context, a *app.App) error {
 	if s.Kind().Directory {
 		return c.local(a, s)
 	}
-	site, err := site.Open(ctx, a)
+	at, err := site.Open(ctx, a)
 	if err != nil {
 		return err
 	}
 	if err := s.RefuseAccessPoint("init sets up the bucket itself"); err != nil {
 		return err
 	}
-	site.Unconditional = c.AllowUnconditional
+	at.Unconditional = c.AllowUnconditional
 	if c.Print != "" {
-		return a.Print(site.Scope.Setup(c.AllowUnconditional, c.leftOutOfTerraform(a, site)))
+		return a.Print(at.Scope.Setup(c.AllowUnconditional, c.leftOutOfTerraform(a, at)))
 	}
 	if s.Kind().Teams {
-		return c.team(ctx, a, s, site)
+		return c.team(ctx, a, s, at)
 	}
-	parts, err := c.inspect(ctx, a, site)
+	parts, err := c.inspect(ctx, a, at)
+	if err == nil {
+		err = site.RefuseOtherBackend(ctx, a)
+	}
 	if err != nil {
 		return err
 	}
-	return c.make(ctx, a, site, parts)
-}
-
-// leftOutOfTerraform returns the parts that --print leaves out, with the reason: those of --without
-// and, on a server other than AWS, the settings that can make it refuse every request, unless an
-// earlier init has tried them successfully.
-func (c *InitCmd) leftOutOfTerraform(a *app.App, s *site.Site) map[string]string {
-	out := map[string]string{}
-	tried := site.TrialResults(a, s)
-	for _, name := range []string{admin.CheckPublicAccess, admin.CheckVersions, admin.CheckPolicy} {
-		switch verdict, known := tried[name]; {
-		case s.Other == "" || known && verdict == "":
-		case known:
-			out[name] = verdict
-		default:
-			out[name] = "a server other than AWS may refuse every put with it; coffer init tries it first"
-		}
-	}
-	for _, name := range c.Without {
-		out[name] = "left out with --without"
-	}
-	return out
+	return c.make(ctx, a, at, parts)
 }
 
 // local prints where the secrets and the identity are. The first write creates them.

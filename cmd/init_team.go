@@ -31,6 +31,9 @@ func (c *InitCmd) team(ctx context.Context, a *app.App, s *app.Settings, at *sit
 	if err != nil {
 		return c.identityAlone(ctx, a, setup, at, identity, err)
 	}
+	if err := site.RefuseOtherBackend(ctx, a); err != nil {
+		return err
+	}
 	if len(c.unseen) > 0 {
 		a.NoteWarning("not checked, as you may not look at it: %s. The bucket has a key of the alias, so it was set up", strings.Join(c.unseen, ", "))
 	}

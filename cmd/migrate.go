@@ -43,10 +43,8 @@ func (c *MigrateCmd) Run(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
-	if c.DryRun {
-		if err := a.CheckKey(ctx, to); err != nil {
-			return err
-		}
+	if err := a.CheckDestination(ctx, to, c.ToContext, c.DryRun); err != nil {
+		return err
 	}
 	m := migrate.New(a, from, to, migrate.Options{
 		KeyFlags: c.KeyFlags, History: c.History, Overwrite: c.Overwrite, DryRun: c.DryRun, Adopt: c.Adopt,

@@ -259,6 +259,27 @@ func (e *SealError) Error() string {
 
 func (e *SealError) Unwrap() error { return ErrCorrupt }
 
+// OtherBackendError is an [ErrConfiguration]: a bucket has secrets of another kind of store, whose objects have the
+// same names, and none of the one that is configured. Nothing was changed.
+type OtherBackendError struct {
+	Bucket string
+	Object string // an index of the other store
+	Have   BackendFormat
+	Want   BackendFormat
+}
+
+// BackendFormat tells by which kind of store the objects of a bucket were written.
+type BackendFormat struct {
+	Format  string // as in [SealError]
+	Aliases bool   // there is an index for each key alias
+}
+
+func (e *OtherBackendError) Error() string {
+	return "the bucket has secrets of another backend, such as those of " + e.Object + "; two backends can't share a bucket"
+}
+
+func (e *OtherBackendError) Unwrap() error { return ErrConfiguration }
+
 // CredentialsError is an [ErrCredentials] in whole sentences.
 type CredentialsError struct {
 	Reason string // what went wrong; may contain a server's text: escape it before printing

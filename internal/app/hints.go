@@ -28,6 +28,7 @@ func ownHint(err error) string {
 	var trust *store.KeyTrustError
 	var rollback *store.RollbackError
 	var corrupt *store.CorruptError
+	var other *store.OtherBackendError
 	var unreadable *unreadableError
 	var refused *store.StorageError
 	var contact *awsconf.ContactError
@@ -50,6 +51,8 @@ func ownHint(err error) string {
 		return otherBackendHint(seal)
 	case errors.As(err, &seal):
 		return "somebody may have replaced it, or the store doesn't encrypt; its content was not used"
+	case errors.As(err, &other):
+		return otherBucketHint(other)
 	case errors.As(err, &rollback):
 		return "an older version was restored, or another program deleted it and wrote it again; --allow-rollback accepts it once, coffer doctor --fix --allow-rollback permanently"
 	case errors.As(err, &corrupt):

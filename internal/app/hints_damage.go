@@ -2,6 +2,7 @@ package app
 
 import (
 	"errors"
+	"fmt"
 	"path"
 	"strings"
 
@@ -30,6 +31,25 @@ func otherBackend(err error) string {
 		return ""
 	}
 	return bad.Object + " is an object of the backend " + strings.Join(BackendsOf(bad.Format, bad.Method), " or ") + "; expected: " + bad.Want
+}
+
+// otherBucketHint names the backend of a bucket, and the commands that move its secrets to the one that is wanted.
+func otherBucketHint(e *store.OtherBackendError) string {
+	have, want := backendOfFormat(e.Have), backendOfFormat(e.Want)
+	const longest = 63 // characters of a bucket's name
+	to := "-" + want
+	to = e.Bucket[:min(len(e.Bucket), longest-len(to))] + to
+	return fmt.Sprintf("to use them: -b %s, or COFFER_BACKEND. To move them to a bucket of their own: coffer init -b %s --bucket %s && coffer migrate --all-services --from-backend %s --from-bucket %s --to-backend %s --to-bucket %s",
+		have, want, to, have, e.Bucket, want, to)
+}
+
+// backendOfFormat returns the name of the backend that writes a format.
+func backendOfFormat(f store.BackendFormat) string {
+	method := "AES256"
+	if f.Aliases {
+		method = "aws:kms"
+	}
+	return strings.Join(BackendsOf(f.Format, method), " or ")
 }
 
 // damagedHint returns what to do about an object that can't be read as what it should be. Only backends

@@ -46,6 +46,14 @@ func Keys(ctx context.Context, a *app.App, st store.Store, seen []Inspected, typ
 		}
 		found = append(found, strangeFindings(a, strange)...)
 	}
+	inUse, err := keysInUse(ctx, a, teams, typed)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, k := range inUse.Keys {
+		aliases = append(aliases, k.KeyAlias)
+	}
+	found = append(found, replaced(a, inUse)...)
 	slices.Sort(aliases)
 	for _, alias := range slices.Compact(aliases) {
 		t, err := teams.Team(ctx, alias)
@@ -54,11 +62,14 @@ func Keys(ctx context.Context, a *app.App, st store.Store, seen []Inspected, typ
 				Severity: admin.Warning, Check: admin.CheckNotMember, About: admin.KeysPrefix, Command: "coffer init", Text: "can't be opened: " + app.Sentence(err),
 			}), doubts, nil
 		}
-		f, doubt, failed := ofKey(a, alias, t, err, slices.Contains(there, alias))
+		if typed { // that it is the first use, the command itself has said
+			t.Before = cmp.Or(t.Before, t.KeyID)
+		}
+		f, doubt, failed := ofKey(a, alias, t, err, slices.Contains(there, alias), ask(ctx, teams, alias))
 		if failed != nil {
 			return found, doubts, failed
 		}
-		found = append(found, f...)
+		found = append(found, claims(f, alias, inUse)...)
 		if doubt {
 			doubts = append(doubts, err)
 		}
@@ -93,8 +104,8 @@ func used(a *app.App, seen []Inspected, there []string) (aliases []string) {
 }
 
 // ofKey returns the findings about the key of an alias: what the store says of its team. doubt says that the
-// key can't be trusted. failed is an error that says nothing about the key.
-func ofKey(a *app.App, alias string, t admin.Team, err error, exists bool) (found []site.Finding, doubt bool, failed error) {
+// key can't be trusted. failed is an error that says nothing about the key. ask says how to become a member.
+func ofKey(a *app.App, alias string, t admin.Team, err error, exists bool, ask string) (found []site.Finding, doubt bool, failed error) {
 	object := admin.KeyObject(alias)
 	versions := fill(a, "aws s3api list-object-versions{endpoint} --bucket {bucket} --prefix {object}", object)
 	why := func(text string) string { // without what stands before it in the row
@@ -135,7 +146,7 @@ func ofKey(a *app.App, alias string, t admin.Team, err error, exists bool) (foun
 		if alias == a.InForce.AliasOfWrites() {
 			severity, text = admin.Warning, ", and it is the alias of what you write"
 		}
-		return say(severity, admin.CheckNotMember, show, "%s%s", refused.Reason, text), false, nil
+		return say(severity, admin.CheckNotMember, show, "%s%s. To become one, %s", refused.Reason, text, ask), false, nil
 	case errors.Is(err, store.ErrDenied), errors.Is(err, store.ErrConfiguration): // the object itself, or an identity that failed
 		found = site.Unknown(admin.CheckNotMember, object, err)
 		found[0].Command = show
@@ -159,6 +170,10 @@ func ofTeam(a *app.App, t admin.Team, say func(admin.Severity, string, string, s
 		found = say(admin.Warning, admin.CheckOldPin, "coffer config", "is pinned by an earlier key, %s, which former members know. %s has the key %s now (%s): "+
 			"change it in %s to key_ids: {%s: %s}, if another member has the same id", t.Pinned, t.KeyAlias, t.KeyID, made,
 			cmp.Or(a.InForce.File.Path(), "the configuration file"), t.KeyAlias, t.KeyID)
+	}
+	if t.Before == "" && t.Pinned == "" {
+		found = append(found, say(admin.Remark, admin.CheckNewKey, show, "has the key %s (%s), of which nothing was known here: it is trusted from now on, as this is the first use of the bucket. "+
+			"Compare the id with what another member has. If it is another, use nothing of the bucket: the key object was replaced", t.KeyID, made)...)
 	}
 	if t.Before != "" && t.Before != t.KeyID {
 		found = append(found, say(admin.Remark, admin.CheckNewKey, show, "has a new key, %s (%s): somebody was revoked since this machine last used it. It comes from the key %s, "+

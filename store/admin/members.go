@@ -85,6 +85,10 @@ type Teams interface {
 	// another one; those of Team.
 	Trust(ctx context.Context, alias, id string) (Team, error)
 
+	// KeysInUse returns the keys under which the objects of the bucket claim to be, by the beginnings of at most most of
+	// them. It opens none of them.
+	KeysInUse(ctx context.Context, most int) (KeysInUse, error)
+
 	// Self returns the recipients of the caller's identities.
 	Self(ctx context.Context) (Self, error)
 }
@@ -93,4 +97,21 @@ type Teams interface {
 type Self struct {
 	Identity   string   // where its identity comes from: a path, or the name of a variable
 	Recipients []string // none if they can't be told
+}
+
+// KeysInUse are the keys under which objects claim to be.
+type KeysInUse struct {
+	Keys    []KeyInUse // by alias, the most used one first
+	Objects int        // in the bucket, secrets and indexes
+	Looked  int        // at how many of them
+}
+
+// KeyInUse is a key under which objects claim to be. Whoever can write to the bucket can make up such a claim.
+type KeyInUse struct {
+	KeyAlias string
+	KeyID    string
+	Objects  int
+	Names    []string // of some of them
+	Opened   bool     // the caller opens the key object of the alias, and trusts it
+	Held     bool     // that has the key, as the current or an earlier one
 }

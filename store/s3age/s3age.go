@@ -108,7 +108,7 @@ func newSecrets(cfg aws.Config, o Options) (*secrets, error) {
 	ring := agekeys.New(agekeys.Options{Text: o.Identity, From: o.IdentityFrom, File: o.IdentityFile, UI: agekeys.UI(o.Prompts)})
 	t := &team{ring: ring, ui: agekeys.UI(o.Prompts), name: o.MemberName}
 	settings := teamkeys.Options{
-		Bucket: b, Identities: ring.Identities, Recipient: t.recipient, Self: t.self,
+		Bucket: b, Name: o.Bucket, Identities: ring.Identities, Recipient: t.recipient, Self: t.self,
 		Pins: pins, TrustOnFirstUse: o.TrustOnFirstUse,
 		By: awsconf.Author(cfg, shared.Log), Notice: o.Notice, Now: shared.Now,
 	}
@@ -126,7 +126,7 @@ func newSecrets(cfg aws.Config, o Options) (*secrets, error) {
 
 func (o Options) shared(alias string) s3open.Options {
 	return s3open.Options{
-		Bucket: o.Bucket, ExpectedOwner: o.ExpectedOwner, KeyAlias: alias,
+		Bucket: o.Bucket, ExpectedOwner: o.ExpectedOwner, KeyAlias: alias, Format: teamseal.Method,
 		SingleWriter: o.SingleWriter, Notice: o.Notice, CacheDir: o.CacheDir, PrivateDir: o.PrivateDir,
 		Unverified: o.Unverified, AllowRollback: o.AllowRollback, Now: o.Now, Log: o.Log,
 	}

@@ -122,6 +122,12 @@ func (t *team) StrangeKeys(ctx context.Context) ([]string, error) {
 	return names, fail(err)
 }
 
+// KeysInUse implements [admin.Teams].
+func (t *team) KeysInUse(ctx context.Context, most int) (admin.KeysInUse, error) {
+	found, err := t.keys.InUse(ctx, most)
+	return found, fail(err)
+}
+
 // CreateKey implements [admin.Teams].
 func (t *team) CreateKey(ctx context.Context, alias string) (admin.Team, bool, error) {
 	members, err := t.self(ctx)

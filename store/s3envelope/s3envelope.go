@@ -83,7 +83,7 @@ func New(ctx context.Context, cfg aws.Config, o Options) (store.Store, error) {
 
 func (o Options) shared(sealer *kmsseal.Sealer) s3open.Options {
 	return s3open.Options{
-		Bucket: o.Bucket, ExpectedOwner: o.ExpectedOwner, Sealer: sealer, Vouch: o.vouch,
+		Bucket: o.Bucket, ExpectedOwner: o.ExpectedOwner, Sealer: sealer, Format: kmsseal.Method, Vouch: o.vouch,
 		SingleWriter: o.SingleWriter, Notice: o.Notice, CacheDir: o.CacheDir, PrivateDir: o.PrivateDir,
 		Unverified: o.Unverified, AllowRollback: o.AllowRollback, Now: o.Now, Log: o.Log,
 	}

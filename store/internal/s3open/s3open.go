@@ -21,6 +21,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/engine/inspect"
 	"github.com/coffer-secrets/coffer/store/internal/seal"
 	"github.com/coffer-secrets/coffer/store/internal/sharing"
+	"github.com/coffer-secrets/coffer/store/internal/survey"
 )
 
 // Options configure a store on S3. The backends document the options that they pass on.
@@ -39,6 +40,7 @@ type Options struct {
 	// Sealer encrypts objects before they are stored. Then Encryption is "": AWS is asked to encrypt
 	// with AES256 beneath, and another server does what it does by default. Some refuse AES256.
 	Sealer     seal.Sealer
+	Format     string            // of what Sealer makes, as in [store.SealError]; "" if the server encrypts
 	Encryption string            // of new objects by the server: "AES256" or "aws:kms"
 	KeyAlias   string            // "" if there are no keys, or with ReadOnly
 	ReadOnly   bool              // there are keys, and none is configured
@@ -92,6 +94,7 @@ type Store struct {
 	*engine.Engine
 	*inspect.Inspector
 	bucket s3bucket.Whole
+	own    survey.Store
 }
 
 // Sharing is a Store whose server decrypts, so that a link to an object hands out its value.
@@ -128,7 +131,18 @@ func newStore(cfg aws.Config, b s3bucket.Whole, objects bucket.Bucket, o Options
 		Notice:            o.Notice,
 		Now:               o.Now,
 	})
-	return &Store{Engine: e, Inspector: inspect.New(e), bucket: b}
+	format := o.Format
+	if format == "" {
+		format = bucket.FormatJSON
+	}
+	own := survey.Store{Bucket: o.Bucket, BackendFormat: store.BackendFormat{Format: format, Aliases: o.Encryption != "AES256"}}
+	return &Store{e, inspect.New(e), b, own}
+}
+
+// OtherBackend implements [admin.Surveyor].
+func (s *Store) OtherBackend(ctx context.Context) error {
+	err := survey.Other(ctx, s.bucket, s.own)
+	return engine.Fail("look for another backend", store.ID{}, err)
 }
 
 // Conditions implements [admin.ConditionProber].

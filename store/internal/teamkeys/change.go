@@ -146,12 +146,8 @@ func (k *Keys) first(ctx context.Context, alias string, members []Member) (docum
 	if len(members) == 0 {
 		return document{}, fmt.Errorf("%w: %s needs a member", store.ErrInvalid, alias)
 	}
-	name, err := k.hasIndex(ctx, alias)
-	if err != nil {
+	if err := k.checkFirst(ctx, alias); err != nil {
 		return document{}, err
-	}
-	if name != "" {
-		return document{}, lost(alias, "has had a key: there is "+name)
 	}
 	now, by := k.Now(), k.By(ctx)
 	doc := document{Format: format, Alias: alias}

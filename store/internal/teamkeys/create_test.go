@@ -77,3 +77,18 @@ func TestAKeyAndAnIndexThatCameMeanwhileAreNoLostKey(t *testing.T) {
 		t.Errorf("%+v, made %v, error %v", team, made, err)
 	}
 }
+
+// A bucket in which another kind of store keeps its secrets gets no first key, whatever the alias of those.
+func TestNoKeyIsMadeInABucketOfAnotherBackend(t *testing.T) {
+	for _, theirs := range []string{alias, "alias/other"} {
+		ann := newPerson(t, "ann")
+		b := membucket.New(membucket.Options{})
+		b.Plant("api/a.json", []byte("{}"), bucket.Seal{})
+		b.Plant("api/"+index.FileName(theirs), []byte("{}"), bucket.Seal{})
+		_, _, err := ann.keys(b).Create(t.Context(), alias, []teamkeys.Member{ann.member()})
+		var other *store.OtherBackendError
+		if !errors.As(err, &other) || other.Have.Format != bucket.FormatJSON || len(b.Objects()) != 2 {
+			t.Errorf("%s: %v, %d objects", theirs, err, len(b.Objects()))
+		}
+	}
+}

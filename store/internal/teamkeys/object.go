@@ -19,6 +19,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/seal"
 	"github.com/coffer-secrets/coffer/store/internal/seal/agekeys"
 	"github.com/coffer-secrets/coffer/store/internal/seal/teamseal"
+	"github.com/coffer-secrets/coffer/store/internal/survey"
 )
 
 // read returns the keys of an alias as they are now, if they can be trusted.
@@ -88,19 +89,28 @@ func damaged(alias, reason string) error {
 	return seal.Fault{Err: bucket.ErrTorn, Code: store.CodeDamagedTeamKey, Reason: "the key object of " + alias + ": " + reason}
 }
 
-// hasIndex looks for an index of the alias in any service. Its name tells, so that also a client that
-// remembers nothing notices that the key of the alias was deleted.
-func (k *Keys) hasIndex(ctx context.Context, alias string) (name string, err error) {
+// checkFirst returns an error if the alias must not get its first key: an index of the alias exists in some service, so
+// that its key was deleted, as also a client notices that remembers nothing; or the bucket is that of another kind of store.
+func (k *Keys) checkFirst(ctx context.Context, alias string) error {
 	base := index.FileName(alias)
+	own := survey.Store{Bucket: k.Name, BackendFormat: store.BackendFormat{Format: teamseal.Method, Aliases: true}}
+	storage, _ := k.Bucket.(survey.Storage) // as every driver is
+	var all survey.Survey
 	for info, err := range k.Bucket.Walk(ctx, "") {
-		if err != nil {
-			return "", err
+		switch {
+		case err != nil:
+			return err
+		case path.Base(info.Name) == base && storage != nil:
+			return cmp.Or(survey.IsOther(ctx, storage, info.Name, own), lost(alias, "has had a key: there is "+info.Name))
+		case path.Base(info.Name) == base:
+			return lost(alias, "has had a key: there is "+info.Name)
 		}
-		if path.Base(info.Name) == base {
-			return info.Name, nil
-		}
+		all.Note(info.Name)
 	}
-	return "", nil
+	if storage == nil {
+		return nil
+	}
+	return all.Other(ctx, storage, own)
 }
 
 // unseal decrypts a key object. An identity that fails doesn't keep the others from being tried.

@@ -34,6 +34,7 @@ import (
 // Options configure [Keys]. Bucket and Identities are required.
 type Options struct {
 	Bucket bucket.Bucket // the storage itself, not one that seals
+	Name   string        // of the bucket, for errors
 
 	// Identities returns the caller's age identities in the order in which they are tried. It is called
 	// when there is something to open, and may ask for a passphrase. Errors are of package store.

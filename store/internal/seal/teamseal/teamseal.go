@@ -104,22 +104,33 @@ func (s *Sealer) Open(ctx context.Context, name string, sealed []byte) ([]byte, 
 
 // Inspect implements [seal.Sealer].
 func (s *Sealer) Inspect(header []byte) bucket.Seal {
-	rest, ok := bytes.CutPrefix(header, []byte("age-encryption.org/v1\n-> "))
-	if !ok {
+	if !bytes.HasPrefix(header, []byte(intro)) {
 		return bucket.Seal{}
 	}
 	if bucket.FormatOf(header) == bucket.FormatKMS {
 		return bucket.Seal{Method: bucket.FormatKMS}
 	}
+	_, id, _ := KeyOf(header)
+	return bucket.Seal{Method: Method, KeyID: id}
+}
+
+// intro begins an age file.
+const intro = "age-encryption.org/v1\n-> "
+
+// KeyOf returns the alias and the id of the key under which an object claims to be, by its first [seal.HeaderSize]
+// bytes. Anybody who can write the storage can have written them.
+func KeyOf(header []byte) (alias, id string, ok bool) {
+	rest, _ := bytes.CutPrefix(header, []byte(intro))
 	line, _, _ := bytes.Cut(rest, []byte("\n"))
 	words := strings.Split(string(line), " ")
 	if len(words) < 4 || words[0] != stanzaType || !isKeyID(words[2]) {
-		return bucket.Seal{Method: Method}
+		return "", "", false
 	}
-	if _, err := unescape(words[1]); err != nil {
-		return bucket.Seal{Method: Method}
+	alias, err := unescape(words[1])
+	if err != nil {
+		return "", "", false
 	}
-	return bucket.Seal{Method: Method, KeyID: words[2]}
+	return alias, words[2], true
 }
 
 // Prepare implements [seal.Preparer]. An index is named after its alias, though "/" and "_" look the
