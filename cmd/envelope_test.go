@@ -195,6 +195,19 @@ var refusedEnvelopes = map[string]struct {
 	"no KMS there": {
 		func(b *bench) { b.env = append(b.env, "AWS_ENDPOINT_URL_KMS=http://127.0.0.1:1") }, "read team db_url", 6, []string{"no answer from 127.0.0.1:1"},
 	},
+	"no KMS where the variable says": {
+		func(b *bench) { b.env = append(b.env, "AWS_ENDPOINT_URL_KMS=http://127.0.0.1:1") }, "read team db_url", 6, []string{"the endpoint ($AWS_ENDPOINT_URL_KMS)"},
+	},
+	"KMS's requests at an S3 server that checks signatures": {
+		func(b *bench) {
+			b.Fault(func(r s3test.Request) *s3test.Fault {
+				if r.Op != "Decrypt" {
+					return nil
+				}
+				return &s3test.Fault{Kind: s3test.Answer, Status: 403, Code: "SignatureDoesNotMatch"}
+			})
+		}, "read team db_url", 7, []string{"KMS is asked at 127.0.0.1, as AWS_ENDPOINT_URL_KMS isn't set"},
+	},
 	"another server": {
 		func(b *bench) {
 			other := newBench(b.T, s3test.Options{Quirks: s3test.Quirks{Settings: s3test.SettingsQuirks{NoKMSAPI: true}}})

@@ -78,7 +78,7 @@ func (a *App) Fail(err error) int {
 		return code
 	}
 	a.SayFailed("%s", Sentence(err))
-	if h := cmp.Or(a.directoryHint(err), a.teamHint(err), a.encryptionHint(err), hint(err), a.contactHint(err)); h != "" {
+	if h := cmp.Or(a.directoryHint(err), a.teamHint(err), a.encryptionHint(err), a.kmsPlaceHint(err), hint(err), a.contactHint(err)); h != "" {
 		fmt.Fprintln(a.Stderr, "  "+a.shown(h))
 	}
 	return code
@@ -89,7 +89,7 @@ func (a *App) Fail(err error) int {
 func (a *App) Explain(err error) string {
 	err = a.withChanges(err)
 	text := a.shown(Sentence(err))
-	if h := cmp.Or(a.teamHint(err), a.encryptionHint(err), hint(err), a.contactHint(err)); h != "" {
+	if h := cmp.Or(a.teamHint(err), a.encryptionHint(err), a.kmsPlaceHint(err), hint(err), a.contactHint(err)); h != "" {
 		text += "\n" + a.shown(h)
 	}
 	return text

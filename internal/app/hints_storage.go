@@ -30,7 +30,7 @@ func storageHint(e *store.StorageError) string {
 	case e.Op == "put" && e.Code == "NotImplemented":
 		return probeShows
 	case e.Op == "put" && e.Status == http.StatusInternalServerError:
-		return "some servers return this for a key that doesn't exist: check that the alias exists there"
+		return noSuchKey
 	case denied && strings.HasPrefix(e.Op, "cloudtrail:"):
 		return "you need cloudtrail:LookupEvents"
 	case denied && neededActions(e.Op) != "":
@@ -57,8 +57,9 @@ func storageHint(e *store.StorageError) string {
 // Hints about servers that don't encrypt as the backend asks, and what is added where s3-age is another way out.
 const (
 	unencrypted = "no secret was sent. To accept a server that doesn't encrypt, set allow_unencrypted: true in the configuration file"
+	noSuchKey   = "some servers return this for a key that doesn't exist: check that the alias exists there"
 	probeShows  = "coffer doctor --probe shows what this server supports"
-	noKMS       = "set AWS_ENDPOINT_URL_KMS to the URL of a server with the API of KMS"
+	noKMS       = "set " + kmsVariable + " to the URL of a server with the API of KMS"
 	withoutKMS  = ". Without KMS, coffer init -b s3-age sets up secrets that are encrypted before they are stored; -b s3-age then uses them"
 )
 
@@ -114,6 +115,9 @@ func (a *App) contactHint(err error) string {
 		if u, err := url.Parse(a.InForce.EndpointURL.Value); err == nil && u.Host == host && !a.InForce.EndpointURL.isDefault() {
 			return "check that the server is running, and the endpoint (" + a.InForce.EndpointURL.From + ")"
 		}
+	}
+	if u, err := url.Parse(a.Getenv(kmsVariable)); err == nil && host != "" && u.Host == host {
+		return "check that the server is running, and the endpoint ($" + kmsVariable + ")"
 	}
 	return "check that the server is running, and the endpoint (COFFER_ENDPOINT_URL, AWS_ENDPOINT_URL or that of the service)"
 }

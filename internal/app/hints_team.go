@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -85,14 +86,19 @@ func memberReason(err error) string {
 	return ""
 }
 
-// permissionHint returns the permissions that a denied request needs on a backend without KMS whose keys are in the
-// bucket; "" for any other error.
+// ofKMS reports whether a hint is about keys of KMS.
+func ofKMS(hint string) bool { return strings.Contains(hint, "kms:") || hint == noSuchKey }
+
+// permissionHint returns the hint of a refused request on a backend without KMS whose keys are in the bucket: the
+// permissions that it needs; "" for any other error, and where the usual hint names no KMS.
 func (a *App) permissionHint(err error) string {
 	var refused *store.StorageError
-	if a.InForce == nil || !a.InForce.Kind().Teams || !errors.As(err, &refused) || !strings.Contains(ownHint(err), "kms:") {
+	if a.InForce == nil || !a.InForce.Kind().Teams || !errors.As(err, &refused) || !ofKMS(ownHint(err)) {
 		return ""
 	}
 	switch {
+	case refused.Op == "put" && refused.Status == http.StatusInternalServerError:
+		return probeShows
 	case strings.HasPrefix(refused.Object, admin.KeysPrefix):
 		return "you need s3:GetObject on " + refused.Object + ", and s3:PutObject to grant and to revoke: coffer policy reader, or operator, prints the policy. " +
 			"The first key of an alias is made by somebody who may list the whole bucket: coffer init"
