@@ -209,7 +209,7 @@ func TestInstallVerifiesTheSignature(t *testing.T) {
 			"--certificate-oidc-issuer", "https://token.actions.githubusercontent.com", "--certificate-identity",
 			"https://github.com/coffer-secrets/coffer/.github/workflows/release.yml@refs/tags/v0.1.0",
 		}},
-		"by a key":    {args: []string{"--key", "mirror.pub"}, want: []string{"--key", "mirror.pub", "--insecure-ignore-tlog=true"}},
+		"by a key":    {args: []string{"--key", "mirror.pub"}, want: []string{"--key", "mirror.pub", "--insecure-ignore-tlog=true", "--trusted-root"}},
 		"a wrong one": {code: 1, fails: "the signature of checksums.txt is not valid"},
 		"none":        {args: []string{"--version", "0.1.0"}, fails: "can't download "},
 	} {
