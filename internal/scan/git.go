@@ -270,7 +270,7 @@ func (h *history) object(ctx context.Context, name, id string) ([]Finding, error
 	if err != nil {
 		return nil, fmt.Errorf("git cat-file: %w", err)
 	}
-	found, err := h.Scanner.scan(ctx, name, io.LimitReader(h.out, size))
+	found, err := h.scan(ctx, name, io.LimitReader(h.out, size))
 	if err == nil {
 		_, err = h.out.Discard(1) // the line end after it
 	}
