@@ -28,6 +28,10 @@ func (c *InitCmd) team(ctx context.Context, a *app.App, s *app.Settings, at *sit
 		c.works = key.Done
 		parts, err = c.inspect(ctx, a, at)
 	}
+	var other *store.OtherBackendError
+	if errors.As(err, &other) {
+		return err
+	}
 	if err != nil {
 		return c.identityAlone(ctx, a, setup, at, identity, err)
 	}

@@ -35,7 +35,7 @@ func TestABucketOfAnotherBackendIsRefused(t *testing.T) {
 						t.Fatal(err)
 					}
 					theirs.env = append(theirs.env, "COFFER_CONFIG="+b.file("identity: "+b.file(identity.String()+"\n")+"\n"))
-					lines = append(lines, "write other a -", "write other a --kms-key-alias alias/new -", initBare+" --kms-key-alias alias/new")
+					lines = append(lines, "keys grant alias/app "+identity.Recipient().String()+" --name bob", "keys members alias/app", "write other a -", "write other a --kms-key-alias alias/new -", initBare+" --kms-key-alias alias/new")
 				}
 				before := b.bucket.Objects()
 				var said outcome

@@ -41,6 +41,10 @@ func (s named) missing(ctx context.Context, alias string, err error) error {
 	if !errors.As(err, &refused) || refused.Code != store.CodeNoTeamKey {
 		return err
 	}
+	var other *store.OtherBackendError
+	if bucket, ok := s.Store.(admin.Surveyor); ok && errors.As(bucket.OtherBackend(ctx), &other) {
+		return other
+	}
 	missing := fmt.Errorf("%w: %s has no key", store.ErrNotFound, alias)
 	if aliases, err := s.TeamAliases(ctx); err == nil && len(aliases) > 0 {
 		return app.WithHint(missing, "aliases with a key: "+strings.Join(aliases, ", "))
