@@ -53,7 +53,9 @@ func (c *ScanCmd) Run(ctx context.Context, a *app.App) error {
 		out.Failed = append(out.Failed, name)
 		failed = append(failed, fmt.Errorf("%s: %w", fileName(name), err))
 	}
-	err = c.scan(ctx, a, s)
+	if err = c.scan(ctx, a, s); errors.Is(err, context.Canceled) {
+		err = &app.ExitError{Code: app.ExitInterrupted, Err: errors.New("interrupted: the scan is incomplete")}
+	}
 	out.Files, out.Bytes, out.Packed = s.Files, s.Bytes, append(out.Packed, s.Packed...)
 	if err == nil {
 		err = unprinted
