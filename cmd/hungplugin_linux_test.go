@@ -32,7 +32,7 @@ func TestAnInterruptEndsTheWaitForAPluginThatHangs(t *testing.T) {
 			bin := t.TempDir()
 			started := filepath.Join(bin, "pid")
 			script := "#!/bin/sh\necho $$ > " + started + ".new && mv " + started + ".new " + started + "\n" + c.waits + "\n"
-			if err := os.WriteFile(filepath.Join(bin, "age-plugin-hang"), []byte(script), 0o700); err != nil { //nolint:gosec // a program
+			if err := os.WriteFile(filepath.Join(bin, "age-plugin-hang"), []byte(script), 0o700); err != nil {
 				t.Fatal(err)
 			}
 			identity := bob.file("identity: " + bob.file(plugin.EncodeIdentity("hang", []byte("x"))+"\n") + "\n")

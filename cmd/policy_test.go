@@ -327,12 +327,24 @@ func TestPolicyCheckTriesTheKeysOfOtherAliases(t *testing.T) {
 		deny     s3test.Policy
 		denied   string
 	}{
-		"s3-kms": {"alias/app", "alias/ops", []string{"kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"},
-			s3test.Policy{DenyDecrypt: []string{"alias/ops"}}, "kms:Decrypt"},
-		"s3-envelope": {"alias/app", "alias/ops", []string{"kms:Decrypt", "kms:Encrypt", "kms:DescribeKey"},
-			s3test.Policy{DenyDecrypt: []string{"alias/ops"}}, "kms:Decrypt"},
-		"s3-age": {"__keys/alias/app.age", "__keys/alias/ops.age", []string{"s3:GetObject"},
-			s3test.Policy{DenyGet: []string{"__keys/alias/ops.age"}}, "s3:GetObject"},
+		"s3-kms": {
+			"alias/app", "alias/ops",
+			[]string{"kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"},
+			s3test.Policy{DenyDecrypt: []string{"alias/ops"}},
+			"kms:Decrypt",
+		},
+		"s3-envelope": {
+			"alias/app", "alias/ops",
+			[]string{"kms:Decrypt", "kms:Encrypt", "kms:DescribeKey"},
+			s3test.Policy{DenyDecrypt: []string{"alias/ops"}},
+			"kms:Decrypt",
+		},
+		"s3-age": {
+			"__keys/alias/app.age", "__keys/alias/ops.age",
+			[]string{"s3:GetObject"},
+			s3test.Policy{DenyGet: []string{"__keys/alias/ops.age"}},
+			"s3:GetObject",
+		},
 	} {
 		t.Run(backend, func(t *testing.T) {
 			t.Parallel()

@@ -115,15 +115,20 @@ const (
 	tooOld    = time.Hour
 )
 
-// sweep removes what killed processes of the caller have left in dir. What can't be removed does no harm.
-func sweep(dir *os.Root) {
+// sweep removes what killed processes of the caller have left in dir: what is older than the file that was just
+// created, by the clock of the file system. What can't be removed does no harm.
+func sweep(dir *os.Root, created *os.File) {
+	now, err := created.Stat()
+	if err != nil {
+		return
+	}
 	left, err := fs.Glob(dir.FS(), temporary+"*.tmp")
 	if err != nil {
 		return
 	}
 	for _, name := range left {
 		info, err := dir.Lstat(name)
-		if err == nil && info.Mode().IsRegular() && plainfile.OwnedByCaller(info) && time.Since(info.ModTime()) > tooOld {
+		if err == nil && info.Mode().IsRegular() && plainfile.OwnedByCaller(info) && now.ModTime().Sub(info.ModTime()) > tooOld {
 			_ = dir.Remove(name)
 		}
 	}
@@ -131,13 +136,13 @@ func sweep(dir *os.Root) {
 
 // replace writes a new file and renames it to name.
 func replace(dir *os.Root, path, name string, data []byte, mode fs.FileMode) (err error) {
-	sweep(dir)
 	temp := temporary + rand.Text() + ".tmp"
 	// With O_EXCL a symbolic link at the name is not followed.
 	f, err := dir.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return unwritten(path, err)
 	}
+	sweep(dir, f)
 	defer func() {
 		if err != nil {
 			_ = dir.Remove(temp)
