@@ -20,6 +20,7 @@ func foreignFlags() map[string]string {
 	return map[string]string{
 		"--env-file": "docker run", "-tags": "go build", "-gx": "fish's set", "--ignore-signal": "GNU env", "--block-signal": "GNU env",
 		"-last-modified-time": "the SSM API", "--singleline": "chamber", "--normalize-keys": "chamber", "-j": "age",
+		"--server-side": "kubectl apply", "-x": "a shell's set", "--require-signature": "install.sh", "--base-url": "install.sh",
 	}
 }
 

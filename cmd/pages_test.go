@@ -15,9 +15,11 @@ import (
 
 // A page's commands need these beside coffer.
 var pageStubs = map[string]string{
-	"server":  "#!/bin/sh\nexit 0\n",
-	"deploy":  "#!/bin/sh\nexit 0\n",
-	"kubectl": "#!/bin/sh\ncat > /dev/null\n",
+	"server":     "#!/bin/sh\nexit 0\n",
+	"deploy":     "#!/bin/sh\nexit 0\n",
+	"kubectl":    "#!/bin/sh\ncat > /dev/null\n",
+	"install.sh": "#!/bin/sh\nexit 0\n",
+	"cosign":     "#!/bin/sh\nexit 0\n",
 }
 
 // What must be there before a page is read from its top.

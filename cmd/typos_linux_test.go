@@ -56,11 +56,13 @@ func TestADryRunLooksTheKeyUp(t *testing.T) {
 		"import other - --kms-key-alias alias/tpyo --dry-run",
 		"migrate api --from-backend local --kms-key-alias alias/tpyo --dry-run",
 	} {
+		want := "coffer: alias/tpyo doesn't exist; nothing was changed\n"
 		if strings.HasPrefix(line, "migrate") {
+			want += "  coffer init -b s3-kms --bucket b --kms-key-alias alias/tpyo creates it\n"
 			b.do("write api key - -b local --kms-key-alias alias/default", canary)
 		}
 		got := b.run(line, `{"key": "x"}`)
-		if got.exit != 3 || got.stdout != "" || got.stderr != "coffer: alias/tpyo doesn't exist; nothing was changed\n" {
+		if got.exit != 3 || got.stdout != "" || got.stderr != want {
 			t.Errorf("coffer %s: %+v", line, got)
 		}
 	}
