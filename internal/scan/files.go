@@ -34,7 +34,11 @@ func (s *Scanner) Path(ctx context.Context, path string, ignored bool) error {
 		return s.walk(ctx, path)
 	}
 	for _, name := range names {
-		if err := s.entry(ctx, filepath.Join(path, filepath.FromSlash(name))); err != nil {
+		below := filepath.Join(path, filepath.FromSlash(name))
+		if below == filepath.Clean(path) { // the folder of a submodule that isn't checked out: git lists the folder itself
+			return s.walk(ctx, path)
+		}
+		if err := s.entry(ctx, below); err != nil {
 			return err
 		}
 	}

@@ -132,6 +132,22 @@ func TestFilesOfADirectory(t *testing.T) {
 	}
 }
 
+// TestTheFolderOfASubmoduleIsScannedAsItIs: git lists the folder itself where the submodule isn't checked out.
+func TestTheFolderOfASubmoduleIsScannedAsItIs(t *testing.T) {
+	r := newRepository(t)
+	s := secretsNumbered(1)
+	r.write("a", "nothing")
+	r.git("update-index", "--add", "--cacheinfo", "160000,"+r.commit("one")+",module")
+	r.write("module/b", s[0].Value)
+	for _, path := range []string{"module", "module/", "./module", "."} {
+		got := newScanner(t, r.env, s...)
+		if err := got.Path(t.Context(), path, false); err != nil {
+			t.Fatal(err)
+		}
+		got.wants(t, "module/b:1 api/key00 (value)")
+	}
+}
+
 func TestWhatCannotBeReadIsReported(t *testing.T) {
 	s := secretsNumbered(1)
 	got := newScanner(t, nil, s...)
