@@ -39,7 +39,10 @@ main() {
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--version | --dir | --base-url | --key)
-			[ -n "${2:-}" ] || fail "$1 needs a value" 2
+			case ${2:-} in
+			'') fail "$1 needs a value" 2 ;;
+			-*) fail "$1 needs a value, and $2 is a flag: write a path as ./$2" 2 ;;
+			esac
 			case $1 in
 			--version) version=$2 ;;
 			--dir) dir=$2 ;;
@@ -58,7 +61,10 @@ main() {
 	case $version in
 	latest | v[0-9]*) ;;
 	[0-9]*) version=v$version ;;
-	*) fail "--version must be a release, such as v0.1.0, or latest" 2 ;;
+	*) version='' ;;
+	esac
+	case $version in
+	'' | *[!A-Za-z0-9.+~_-]*) fail "--version must be a release, such as v0.1.0, or latest" 2 ;;
 	esac
 	if [ -n "$missing" ] && has coffer; then
 		note "coffer is already installed: $(command -v coffer)"
@@ -68,10 +74,14 @@ main() {
 }
 
 install() {
+	for program in awk tar; do
+		has "$program" || fail "$program is missing"
+	done
 	platform=$(platform)
 	dir=${dir:-$(default_dir)}
 	mkdir -p "$dir" || fail "can't create $dir: choose another directory with --dir"
 	[ -w "$dir" ] || fail "you may not write to $dir: choose another directory with --dir"
+	[ ! -d "$dir/coffer" ] || fail "$dir/coffer is a directory: choose another directory with --dir"
 
 	work=$(mktemp -d) || fail "can't create a temporary directory"
 	new=$dir/.coffer.$$
@@ -80,7 +90,10 @@ install() {
 
 	if [ "$version" = latest ]; then release=$base/latest/download; else release=$base/download/$version; fi
 	fetch "$release/checksums.txt" "$work/checksums.txt"
-	archive=$(awk -v end="_$platform.tar.gz" '$2 ~ /^coffer_/ && substr($2, length($2) - length(end) + 1) == end {print $2}' "$work/checksums.txt")
+	[ -s "$work/checksums.txt" ] || fail "$release/checksums.txt is empty"
+	# A mirror may have made it with sha256sum --binary, which writes *name, or with CRLF. The signature is of the file as it is.
+	awk '{sub(/\r$/, ""); sub(/^\*/, "", $2); print $1, $2}' "$work/checksums.txt" >"$work/checksums"
+	archive=$(awk -v end="_$platform.tar.gz" '$2 ~ /^coffer_/ && substr($2, length($2) - length(end) + 1) == end {print $2}' "$work/checksums")
 	case $archive in
 	'') fail "the release $version has no archive for $platform: see $repository/releases" ;;
 	*[!A-Za-z0-9._+~-]*) fail "checksums.txt has more than one archive for $platform" ;;
@@ -148,7 +161,7 @@ fetch() {
 }
 
 verify_checksum() {
-	want=$(awk -v name="$1" '$2 == name {print $1}' "$work/checksums.txt")
+	want=$(awk -v name="$1" '$2 == name {print $1}' "$work/checksums")
 	if has sha256sum; then
 		got=$(sha256sum <"$work/$1")
 	elif has shasum; then

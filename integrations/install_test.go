@@ -166,6 +166,10 @@ func TestInstallRefuses(t *testing.T) {
 		"a flag that doesn't exist":      {args: []string{"--wrong"}, want: "unknown argument --wrong"},
 		"a directory that is a file":     {args: []string{"--dir", "install.sh"}, want: "can't create install.sh"},
 		"an archive that can't be read":  {change: func(r *releases) { r.replace("no archive") }, want: "can't unpack "},
+		"an empty file of checksums":     {change: func(r *releases) { r.files["/latest/download/checksums.txt"] = nil }, want: "checksums.txt is empty"},
+		"a version with a path":          {args: []string{"--version", "v9/../../x"}, want: "--version must be a release"},
+		"a flag instead of a value":      {args: []string{"--dir", "--if-missing"}, want: "--dir needs a value, and --if-missing is a flag"},
+		"a directory like a flag":        {args: []string{"--dir", "-x"}, want: "--dir needs a value, and -x is a flag: write a path as ./-x"},
 		"checksums of a foreign release": {change: func(r *releases) { r.files["/latest/download/checksums.txt"] = []byte("<html>") }, want: "has no archive for "},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -187,6 +191,51 @@ func TestInstallRefuses(t *testing.T) {
 				t.Errorf("it left %v in the directory", left)
 			}
 		})
+	}
+}
+
+// TestInstallRefusesBeforeTheDownload what it can't end: a directory where the program belongs, and without awk or tar.
+func TestInstallRefusesBeforeTheDownload(t *testing.T) {
+	for name, want := range map[string]string{"awk": "awk is missing", "tar": "tar is missing", "coffer": "coffer is a directory: choose another"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, path, dir := newReleases(t, program), toolbox(t, "curl", "sha256sum"), t.TempDir()
+			if name != "coffer" {
+				if err := os.Remove(filepath.Join(path, name)); err != nil {
+					t.Fatal(err)
+				}
+			} else if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			output, err := install(t, path, "--dir", dir, "--base-url", r.url)
+			if err == nil || !strings.Contains(output, want) || strings.Contains(output, "installed") || len(r.asked) > 0 {
+				t.Errorf("want %q and no request: %v, %q\n%s", want, err, r.asked, output)
+			}
+			if left, _ := filepath.Glob(dir + "/coffer/*"); len(left) > 0 {
+				t.Errorf("it left %q", left)
+			}
+		})
+	}
+}
+
+// TestInstallReadsChecksumsOfOtherPrograms: a mirror's may have *name, as sha256sum --binary writes it, and CRLF.
+// The checksum still counts.
+func TestInstallReadsChecksumsOfOtherPrograms(t *testing.T) {
+	for _, change := range [][]string{{"\n", "\r\n"}, {"  ", " *"}, {"\n", "\r\n", "  ", " *"}} {
+		for _, damage := range []string{"", "damaged"} {
+			t.Run(fmt.Sprintf("%q %s", change, damage), func(t *testing.T) {
+				t.Parallel()
+				r, dir := newReleases(t, program), t.TempDir()
+				name := "/latest/download/checksums.txt"
+				r.files[name] = []byte(strings.NewReplacer(change...).Replace(string(r.files[name])))
+				r.files["/download/v0.1.0/"+r.archive] = append(r.files["/download/v0.1.0/"+r.archive], damage...)
+				output, err := install(t, toolbox(t, "curl", "sha256sum"), "--dir", dir, "--base-url", r.url)
+				installed, _ := filepath.Glob(dir + "/coffer")
+				if failed := err != nil; failed != (damage != "") || failed != (len(installed) == 0) || failed != strings.Contains(output, "the checksum of ") {
+					t.Error(err, output)
+				}
+			})
+		}
 	}
 }
 

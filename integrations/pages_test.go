@@ -79,3 +79,27 @@ func readPage(t *testing.T, name string) string {
 	}
 	return string(text)
 }
+
+// TestPagesStateTheDefaultFormat of a file, which differs from pipeline to pipeline.
+func TestPagesStateTheDefaultFormat(t *testing.T) {
+	for page, where := range map[string][2]string{
+		"github-actions.md": {"../action.yml", `(?s)\n  format:.*?default: (\w+)`},
+		"gitlab.md":         {"../templates/coffer.yml", `(?s)\n    format:.*?default: (\w+)`},
+		"circleci.md":       {"circleci/orb.yml", `(?s)\n      format:.*?default: (\w+)`},
+		"buildkite.md":      {"buildkite/coffer/hooks/environment", `setting FORMAT (\w+)`},
+		"woodpecker.md":     {"woodpecker/plugin.sh", `PLUGIN_FORMAT:-(\w+)`},
+	} {
+		source, err := os.ReadFile(where[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := regexp.MustCompile(where[1]).FindSubmatch(source)
+		if m == nil {
+			t.Fatalf("%s has no default format", where[0])
+		}
+		text, want := readPage(t, page), string(m[1])
+		if !strings.Contains(text, "| `format` | `"+want+"` |") && !strings.Contains(text, "`format` of `coffer export` (`"+want+"`)") {
+			t.Errorf("docs/ci/%s doesn't say that the default format is %s", page, want)
+		}
+	}
+}

@@ -3,7 +3,8 @@
 #	use coffer api
 #	use coffer shared api --only 'db_*'
 #
-# The arguments are those of coffer env. If it fails, so does .envrc, and direnv loads nothing.
+# The arguments are those of coffer env. If it fails, the rest of .envrc goes on. To load nothing then, begin .envrc
+# with strict_env.
 # shellcheck shell=bash
 use_coffer() {
 	local script status=0 trace=
