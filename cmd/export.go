@@ -23,7 +23,7 @@ type ExportCmd struct {
 	app.ReadFlags
 	AtFlag
 	EnvFlags
-	Format string `short:"f" default:"json" placeholder:"NAME" help:"json, yaml, dotenv, dotenv-literal, shell, fish, powershell, nushell, csv, tsv, java-properties, tfvars, toml, docker, systemd, k8s, github-env, github-mask or gitlab (json)."`
+	Format string `short:"f" default:"json" placeholder:"NAME" help:"json, yaml, dotenv, dotenv-literal, shell, fish, powershell, nushell, shell-escaped, csv, tsv, java-properties, tfvars, toml, docker, systemd, k8s, github-env, github-mask or gitlab (json)."`
 	Out    string `short:"o" aliases:"output-file" placeholder:"FILE" help:"Write to a file that only you can read. It is replaced as a whole."`
 	Name   string `placeholder:"NAME" help:"The name of the Kubernetes Secret (default: the last part of the first service)."`
 

@@ -14,6 +14,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/coffer-secrets/coffer/internal/app"
+	"github.com/coffer-secrets/coffer/internal/formats"
 	"github.com/coffer-secrets/coffer/internal/help"
 )
 
@@ -209,6 +210,35 @@ func TestTopicsSayWhatTheTablesSay(t *testing.T) {
 	for _, m := range codeSpan.FindAllStringSubmatch(page, -1) {
 		if strings.HasPrefix(m[1], "COFFER_") && m[1] == strings.ToUpper(m[1]) && len(m[1]) > len("COFFER_") && !strings.Contains(topics["environment"], m[1]) {
 			t.Errorf("the topic environment lacks %s", m[1])
+		}
+	}
+}
+
+// TestHelpListsTheFormats that there are, in the order of the error for an unknown one; so does the table of commands.
+func TestHelpListsTheFormats(t *testing.T) {
+	design, err := os.ReadFile("../docs/design/cli.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []struct {
+		name  string
+		row   string
+		names []string
+	}{{"export", "| `export SVC...` | ", formats.Names()}, {"import", "| `import SVC FILE\\|-` | ", formats.ImportNames()}} {
+		last := len(command.names) - 1
+		want := strings.Join(command.names[:last], ", ") + " or " + command.names[last]
+		for _, node := range helped(t) {
+			if help.Name(node) != command.name {
+				continue
+			}
+			for _, flag := range node.Flags {
+				if flag.Name == "format" && !strings.HasPrefix(flag.Help, want) {
+					t.Errorf("coffer %s --help doesn't list %s:\n%s", command.name, want, flag.Help)
+				}
+			}
+		}
+		if want := command.row + strings.Join(command.names, ", ") + " | "; !strings.Contains(string(design), want) {
+			t.Errorf("docs/design/cli.md doesn't list the formats of %s", command.name)
 		}
 	}
 }

@@ -21,7 +21,7 @@ type ImportCmd struct {
 	Service string `arg:"" help:"The service."`
 	File    string `arg:"" help:"The file, or - for standard input."`
 
-	Format        string `short:"f" placeholder:"NAME" help:"json, yaml, dotenv, toml, csv, tsv or properties; by default what the file's name says, else json or yaml."`
+	Format        string `short:"f" placeholder:"NAME" help:"json, yaml, dotenv, dotenv-literal, csv, tsv, java-properties or toml; by default what the file's name says, else json or yaml."`
 	DryRun        bool   `help:"Show what would change, and change nothing."`
 	SkipExisting  bool   `help:"Leave existing secrets as they are."`
 	Prune         bool   `help:"Delete the secrets of the service that the file doesn't have. Asks first."`
