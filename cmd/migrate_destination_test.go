@@ -73,3 +73,31 @@ func TestMigrateSaysThatItMakesTheKeyOfATeam(t *testing.T) {
 		}
 	}
 }
+
+// Who isn't a member of the destination's alias is told so, by the dry run too, and not that the source is empty.
+func TestMigrateSaysThatItsWriterIsNoMember(t *testing.T) {
+	ann := newTeam(t)
+	bob := ann.colleague("bob")
+	bob.withSSHKey()
+	bob.do("write api a - -b local --kms-key-alias alias/default", canary)
+	for _, flag := range []string{" --dry-run", ""} {
+		got := bob.run("migrate api --from-backend local"+flag, "")
+		if got.exit != 5 || got.stdout != "" || !strings.Contains(got.stderr, "you are not a member of alias/app") || !strings.Contains(got.stderr, "keys grant alias/app ") {
+			t.Errorf("%+v", got)
+		}
+	}
+}
+
+// What the destination has already stays under its alias, and migrate says so where another was asked for.
+func TestMigrateSaysWhatStaysUnderAnotherAlias(t *testing.T) {
+	b := newBench(t, s3test.Options{})
+	b.do("write api a - -b local --kms-key-alias alias/default", canary)
+	const line = "migrate api --from-backend local"
+	b.do(line, "")
+	for flag, want := range map[string]bool{"": false, " --kms-key-alias alias/app": false, " --kms-key-alias alias/ops": true} {
+		got := b.run(line+flag, "")
+		if said := strings.Contains(got.stderr, "api: 1 secret left under another alias than alias/ops"); got.exit != 0 || said != want {
+			t.Errorf("%q: %+v", flag, got)
+		}
+	}
+}

@@ -27,6 +27,8 @@ func (a *App) CheckDestination(ctx context.Context, p Place, fileContext string,
 	}
 	exists, known := p.hasKey(ctx)
 	switch {
+	case !known && p.Kind().Teams:
+		return a.checkMember(ctx, p, fileContext)
 	case exists || !known:
 	case p.Kind().Teams:
 		return a.checkFirstMember(ctx, p, fileContext)
@@ -40,13 +42,36 @@ func (a *App) CheckDestination(ctx context.Context, p Place, fileContext string,
 	return nil
 }
 
+// checkMember returns an error if the caller can't write under the key of a team: without an identity, or as no
+// member. What else is wrong with the key, the first request tells.
+func (a *App) checkMember(ctx context.Context, p Place, fileContext string) error {
+	teams, ok := p.Store.(admin.Teams)
+	if !ok {
+		return nil
+	}
+	_, err := teams.Team(ctx, p.AliasOfWrites())
+	var refused *store.StorageError
+	switch {
+	case IsNoIdentity(err):
+		return p.noIdentity(err, fileContext, " makes one; nothing was copied")
+	case errors.As(err, &refused) && refused.Code == store.CodeNotMember:
+		own, _ := teams.Self(ctx)
+		return WithHint(fmt.Errorf("%w: %s", store.ErrDenied, refused.Reason), AskForGrant(p.AliasOfWrites(), own)+"; nothing was copied")
+	}
+	return nil
+}
+
+// noIdentity is the error of a caller without an age identity. The error's own hint is about the backend in force.
+func (p Place) noIdentity(err error, fileContext, then string) error {
+	return WithHint(fmt.Errorf("%w: %s", store.ErrConfiguration, Sentence(err)), p.initCommand(fileContext)+then)
+}
+
 // checkFirstMember says that the first write makes the key of a team, or returns an error if the caller has no
 // identity for that.
 func (a *App) checkFirstMember(ctx context.Context, p Place, fileContext string) error {
 	if teams, ok := p.Store.(admin.Teams); ok {
 		if _, err := teams.Self(ctx); IsNoIdentity(err) {
-			missing := fmt.Errorf("%w: %s", store.ErrConfiguration, Sentence(err)) // its own hint is about the backend in force
-			return WithHint(missing, p.initCommand(fileContext)+" makes one, and the key of "+p.AliasOfWrites()+"; nothing was copied")
+			return p.noIdentity(err, fileContext, " makes one, and the key of "+p.AliasOfWrites()+"; nothing was copied")
 		}
 	}
 	a.Note("%s has no key in %s yet: the first write creates it, as does %s, with you as its only member", p.AliasOfWrites(), p, p.initCommand(fileContext))

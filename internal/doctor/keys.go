@@ -146,7 +146,7 @@ func ofKey(a *app.App, alias string, t admin.Team, err error, exists bool, ask s
 		if alias == a.InForce.AliasOfWrites() {
 			severity, text = admin.Warning, ", and it is the alias of what you write"
 		}
-		return say(severity, admin.CheckNotMember, show, "%s%s. To become one, %s", refused.Reason, text, ask), false, nil
+		return say(severity, admin.CheckNotMember, "coffer whoami", "%s%s. To become one, %s", refused.Reason, text, ask), false, nil
 	case errors.Is(err, store.ErrDenied), errors.Is(err, store.ErrConfiguration): // the object itself, or an identity that failed
 		found = site.Unknown(admin.CheckNotMember, object, err)
 		found[0].Command = show

@@ -68,6 +68,7 @@ func (m *Migration) Service(ctx context.Context, typed string) error {
 		return err
 	}
 	m.moves = append(m.moves, moves...)
+	m.noteAliases(service, dst, moves)
 	if !m.DryRun {
 		if err := m.write(ctx, service, moves); err != nil {
 			return err
@@ -171,6 +172,25 @@ func (m *Migration) plan(ctx context.Context, service string, src, dst app.Conte
 	return moves, eightAtOnce(ctx, compares)
 }
 
+// noteAliases says which secrets stay under another alias than the one that was asked for: what is at the
+// destination already isn't moved.
+func (m *Migration) noteAliases(service string, dst app.Contents, moves []*move) {
+	want := m.app.Globals.KMSKeyAlias
+	if want == "" {
+		return
+	}
+	stay := 0
+	for _, v := range moves {
+		existing, _ := dst.Existing(store.ID{Service: service, Key: v.key})
+		if existing != nil && len(v.missing) == 0 && existing.KeyAlias != "" && existing.KeyAlias != m.to.AliasOfWrites() {
+			stay++
+		}
+	}
+	if stay > 0 {
+		m.app.NoteWarning("%s: %s left under another alias than %s: what the destination has already isn't moved; coffer rekey does that", service, app.Count(stay, "secret"), m.to.AliasOfWrites())
+	}
+}
+
 func eightAtOnce(ctx context.Context, do []func(context.Context) error) error {
 	return pace.Each(ctx, 8, len(do), func(ctx context.Context, i int) error { return do[i](ctx) })
 }
@@ -258,8 +278,8 @@ func (m *Migration) writeRound(ctx context.Context, service string, changes []ap
 
 // verify reads the written secrets back and compares them with the source's.
 func (m *Migration) verify(ctx context.Context, service string, moves []*move) error {
-	if countMissing(moves) == 0 {
-		return nil // the plan has compared them
+	if !slices.ContainsFunc(moves, func(v *move) bool { return len(v.written) > 0 }) {
+		return nil // the plan has compared what is there, and nothing came to it
 	}
 	dst, err := app.LoadExactly(ctx, m.to.Store, service)
 	if err != nil {
