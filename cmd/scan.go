@@ -35,7 +35,7 @@ func (c *ScanCmd) Run(ctx context.Context, a *app.App) error {
 		return err
 	}
 	all, failed, err := c.load(ctx, a)
-	if err != nil {
+	if err != nil || isMissing(c.Service, failed) {
 		return a.Report(append(failed, err)...)
 	}
 	out := scanJSON{Findings: []scan.Finding{}, LeftOut: []string{}, Packed: []string{}, Failed: []string{}}
@@ -51,7 +51,7 @@ func (c *ScanCmd) Run(ctx context.Context, a *app.App) error {
 	}
 	s.Failed = func(name string, err error) {
 		out.Failed = append(out.Failed, name)
-		failed = append(failed, fmt.Errorf("%s: %w", fileName(name), err))
+		failed = append(failed, unread(name, err))
 	}
 	if err = c.scan(ctx, a, s); errors.Is(err, context.Canceled) {
 		err = &app.ExitError{Code: app.ExitInterrupted, Err: errors.New("interrupted: the scan is incomplete")}
@@ -173,16 +173,18 @@ func (c *ScanCmd) excepts(id store.ID) bool {
 func (c *ScanCmd) scan(ctx context.Context, a *app.App, s *scan.Scanner) error {
 	switch {
 	case c.Staged:
-		return inRepository(s.Staged(ctx, c.Paths))
+		return ofGit(s.Staged(ctx, c.Paths))
 	case c.Git != "":
-		return inRepository(s.History(ctx, strings.Fields(c.Git), c.Paths))
+		return ofGit(s.History(ctx, strings.Fields(c.Git), c.Paths))
 	case len(c.Paths) == 0:
 		return s.Path(ctx, ".", c.Ignored)
 	}
 	for _, name := range c.Paths {
 		err := error(nil)
 		if name == "-" {
-			err = s.Stream(ctx, scan.StandardInput, a.Stdin)
+			if err = s.Stream(ctx, scan.StandardInput, a.Stdin); err != nil && ctx.Err() == nil {
+				err = unread(scan.StandardInput, err)
+			}
 		} else {
 			err = s.Path(ctx, name, c.Ignored)
 		}
@@ -191,11 +193,4 @@ func (c *ScanCmd) scan(ctx context.Context, a *app.App, s *scan.Scanner) error {
 		}
 	}
 	return nil
-}
-
-func inRepository(err error) error {
-	if errors.Is(err, scan.ErrNoRepository) {
-		return app.WithHint(app.Usage("this directory is in no git repository"), "to scan its files: coffer scan")
-	}
-	return err
 }

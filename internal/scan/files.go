@@ -9,18 +9,24 @@ import (
 	"strings"
 )
 
+// ErrNotPlain is the error of a named pipe, a device or a socket.
+var ErrNotPlain = errors.New("is not a plain file")
+
 // Path scans a file, or the files below a directory. It follows no symbolic link but the path itself, and
 // skips .git, and below a directory everything that is no plain file. What git ignores is left out unless
-// ignored is true. Its error is that of the context: what can't be read is reported to [Scanner.Failed].
+// ignored is true, or git ignores the directory itself. Its error is that of the context: what can't be read is reported to [Scanner.Failed].
 func (s *Scanner) Path(ctx context.Context, path string, ignored bool) error {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
 		s.fail(path, err)
 		return nil
+	case !info.IsDir() && !info.Mode().IsRegular(): // reading it may never end
+		s.fail(path, ErrNotPlain)
+		return nil
 	case !info.IsDir():
 		return s.file(ctx, path)
-	case ignored:
+	case ignored || s.isIgnored(ctx, path):
 		return s.walk(ctx, path)
 	}
 	names, err := s.listed(ctx, path)
