@@ -86,14 +86,19 @@ type Match struct {
 
 // Finder reports the secrets in a stream that is written to it. It keeps none of the stream.
 //
-// A secret within another one is reported too. So is each form, if a text has several at one place.
-// It is not for several goroutines.
+// A secret within another one is reported too. So is each form, if a text has several at one place. A form that
+// goes on after a line break is found if the line has at least 48 letters of base64 at its end, as programs
+// break encoded texts. It is not for several goroutines.
 type Finder struct {
 	m     *Matcher
 	found func(Match)
 	state uint32
-	read  int64 // bytes before the current piece
-	lines int   // line ends before
+	read  int64 // bytes so far
+	lines int   // line ends so far
+
+	tail   []byte // the letters of base64 that the stream ends in; at most [wrapped]
+	open   broken
+	buffer [2*wrapped + padding]byte // of open.text
 }
 
 // NewFinder returns a finder that calls found with each match, in the order of their ends.
@@ -101,14 +106,22 @@ func (m *Matcher) NewFinder(found func(Match)) *Finder { return &Finder{m: m, fo
 
 // Write searches the next piece. It never fails.
 func (f *Finder) Write(p []byte) (int, error) {
+	joined := f.joins(p)
 	counted := 0
 	f.state = f.m.run(p, 0, f.state, func(form uint32, end int) {
 		f.lines += bytes.Count(p[counted:end], []byte("\n"))
 		counted = end
+		for len(joined) > 0 && joined[0].End <= f.read+int64(end) {
+			f.found(joined[0])
+			joined = joined[1:]
+		}
 		for ; form != 0; form = f.m.end[f.m.fail[form]] {
 			f.report(form, f.read+int64(end))
 		}
 	})
+	for _, m := range joined {
+		f.found(m)
+	}
 	f.lines += bytes.Count(p[counted:], []byte("\n"))
 	f.read += int64(len(p))
 	return len(p), nil

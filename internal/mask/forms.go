@@ -22,10 +22,11 @@ const (
 	Base64
 	Hex
 	UTF16 // as Windows writes it
+	XML   // with &amp; and the like, also in HTML
 )
 
 func (f Form) String() string {
-	return [...]string{"value", "JSON", "URL-encoded", "quoted", "base64", "hex", "UTF-16"}[f]
+	return [...]string{"value", "JSON", "URL-encoded", "quoted", "base64", "hex", "UTF-16", "XML"}[f]
 }
 
 // A text may come several times. part is true if it stands for a part of the value alone.
@@ -74,7 +75,11 @@ func lines(value string) (all []string) {
 // forms calls add with every text that stands for a value: the value, its lines, and both as
 // programs encode and quote them.
 func (r rules) forms(value string, add addForm) {
-	for _, t := range r.texts(value) {
+	texts := r.texts(value)
+	if value := strings.TrimSpace(value); strings.Contains(value, "\r\n") { // git and editors change line ends
+		texts = append(texts, text{strings.ReplaceAll(value, "\r\n", "\n"), false, texts[0].pieces})
+	}
+	for _, t := range texts {
 		if len(t.string) < r.shortest {
 			continue
 		}
@@ -110,9 +115,13 @@ func quoted(v string, add func(string, Form)) {
 		style.lower = true
 		add(style.escape(v), URL)
 	}
+	for _, style := range xmlStyles {
+		add(style.Replace(v), XML)
+	}
 	for _, form := range []string{
 		strings.ReplaceAll(v, `'`, `'\''`),                                              // sh, bash
 		strings.ReplaceAll(v, `'`, `'"'"'`),                                             // dash, Python's shlex
+		strings.ReplaceAll(v, `"`, `""`),                                                // CSV
 		strings.ReplaceAll(v, `'`, `''`),                                                // PowerShell, YAML, SQL
 		backslash(v, "\\'"),                                                             // fish
 		backslash(v, "\\\"$`"),                                                          // within double quotes
@@ -123,6 +132,20 @@ func quoted(v string, add func(string, Form)) {
 	} {
 		add(form, Quoted)
 	}
+}
+
+// xmlStyles are how libraries escape texts and attributes in XML and HTML.
+var xmlStyles = [...]*strings.Replacer{
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", `"`, "&quot;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#39;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#039;"), // PHP
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#x27;"), // Python
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&apos;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;"), // Go's html
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;", "\t", "&#x9;", "\n", "&#xA;", "\r", "&#xD;"),
 }
 
 // jsonStyle is how a library writes JSON texts.
