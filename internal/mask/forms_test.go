@@ -29,9 +29,14 @@ func TestTextsOfOtherProgramsAreFound(t *testing.T) {
 		text string
 		want Form
 	}{
-		{table.String(), Quoted}, {html.EscapeString(value), XML}, {document.String(), XML},
-		{`canary-5c4n &lt;a &amp; "b" 'c'&gt;`, XML}, {`canary-5c4n &lt;a &amp; &quot;b&quot; &#39;c&#39;&gt;`, XML},
-		{"x\n" + lf + "\ny", Plain}, {base64.StdEncoding.EncodeToString([]byte(lf + "\n")), Base64}, {"x\r\n" + crlf, Plain},
+		{table.String(), Quoted},
+		{html.EscapeString(value), XML},
+		{document.String(), XML},
+		{`canary-5c4n &lt;a &amp; "b" 'c'&gt;`, XML},
+		{`canary-5c4n &lt;a &amp; &quot;b&quot; &#39;c&#39;&gt;`, XML},
+		{"x\n" + lf + "\ny", Plain},
+		{base64.StdEncoding.EncodeToString([]byte(lf + "\n")), Base64},
+		{"x\r\n" + crlf, Plain},
 	} {
 		if all := foundIn(m, c.text, len(c.text)); len(all) == 0 || all[0].Form != c.want || all[0].Part {
 			t.Errorf("%q: %+v, not %s", c.text, all, c.want)

@@ -18,14 +18,11 @@ type broken struct {
 	start int64 // of what is after it
 }
 
-// isLetter has the letters of base64, standard and URL-safe, which include those of hex. A form without padding
-// stands for one with it.
-var isLetter = func() (is [256]bool) {
-	for _, b := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_") {
-		is[b] = true
-	}
-	return is
-}()
+// isLetter reports whether a byte is a letter of base64, standard or URL-safe, which include those of hex. A form
+// without padding stands for one with it.
+func isLetter(b byte) bool {
+	return b|0x20 >= 'a' && b|0x20 <= 'z' || b >= '/' && b <= '9' || b == '+' || b == '-' || b == '_'
+}
 
 // joins returns the forms in the next piece of the stream that go on after a line break, in the order of their ends.
 func (f *Finder) joins(p []byte) (all []Match) {
@@ -54,7 +51,7 @@ func (f *Finder) joins(p []byte) (all []Match) {
 // lettersBefore returns the letters that the stream has before p[end]; at most [wrapped].
 func (f *Finder) lettersBefore(p []byte, end int) []byte {
 	n := 0
-	for n < wrapped && n < end && isLetter[p[end-1-n]] {
+	for n < wrapped && n < end && isLetter(p[end-1-n]) {
 		n++
 	}
 	if n < end || n == wrapped || len(f.tail) == 0 {
@@ -97,7 +94,7 @@ func (o *broken) add(p []byte, at int64) (n int, complete bool) {
 		o.start = at + int64(n)
 	}
 	from, most := n, n+2*wrapped-len(o.text)
-	for n < min(len(p), most) && isLetter[p[n]] {
+	for n < min(len(p), most) && isLetter(p[n]) {
 		n++
 	}
 	o.text = append(o.text, p[from:n]...)
