@@ -40,7 +40,10 @@ func (c *ScanCmd) Run(ctx context.Context, a *app.App) error {
 	}
 	out := scanJSON{Findings: []scan.Finding{}, LeftOut: []string{}, Packed: []string{}, Failed: []string{}}
 	s := &scan.Scanner{Matcher: c.matcher(a, all, &out), Environ: a.Environ}
-	if out.Values == 0 && len(failed) == 0 && !c.AllowEmpty && !a.InForce.Kind().Nowhere {
+	if out.Values == 0 && len(failed) > 0 { // there is nothing to look for, and nothing to hide in the names of files
+		return a.Report(failed...)
+	}
+	if out.Values == 0 && !c.AllowEmpty && !a.InForce.Kind().Nowhere {
 		return app.WithHint(fmt.Errorf("%w: no value to look for", store.ErrNotFound), "coffer services lists the services; --min-length 4 looks for short values, too")
 	}
 	var unprinted error
