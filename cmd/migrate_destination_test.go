@@ -74,7 +74,7 @@ func TestMigrateSaysThatItMakesTheKeyOfATeam(t *testing.T) {
 	}
 }
 
-// Who isn't a member of the destination's alias is told so, by the dry run too, and not that the source is empty.
+// Without membership in the destination's alias, migrate and its dry run name the membership. They don't blame the source.
 func TestMigrateSaysThatItsWriterIsNoMember(t *testing.T) {
 	ann := newTeam(t)
 	bob := ann.colleague("bob")
