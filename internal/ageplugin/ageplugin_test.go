@@ -38,6 +38,9 @@ type keys struct{}
 func (keys) Types() []string { return []string{wraps} }
 
 func (keys) Unwrap(ui ageplugin.UI, s ageplugin.Stanza) ([]byte, string, error) {
+	if len(s.Args) == 0 {
+		return nil, "", errors.New("the stanza says nothing")
+	}
 	switch s.Args[0] {
 	case "opens":
 		return flipped(s.Body), "it is api/db\x1b[2J", nil

@@ -78,6 +78,7 @@ func FuzzClient(f *testing.F) {
 	valid := "-> add-identity " + plugin.EncodeIdentity("coffer", nil) + "\n\n-> recipient-stanza 0 test-wrap opens\nAAAA\n-> done\n\n-> ok\n\n-> ok\n\n-> ok\n\n"
 	f.Add([]byte(valid))
 	f.Add([]byte(strings.Replace(valid, " 0 ", " 1 ", 1)))
+	f.Add([]byte(strings.Replace(valid, " opens", "", 1)))
 	f.Add([]byte(strings.Replace(valid, "done", "x", 1)))
 	f.Add([]byte("\x00\xff\n"))
 	f.Fuzz(func(t *testing.T, sent []byte) {

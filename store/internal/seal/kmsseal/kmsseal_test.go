@@ -153,8 +153,10 @@ func TestAnObjectThatIsNotSealedIsNoSealedObject(t *testing.T) {
 func TestWhatWasMadeReadyIsUsedOnce(t *testing.T) {
 	s, m := inAccount("", Options{})
 	done := s.Ready(t.Context(), "alias/app", name, "api/other.json")
-	if key, err := s.Key(t.Context(), "alias/app", name); err != nil || key != own {
-		t.Fatalf("%s, %v", key, err)
+	for _, of := range []string{name, "api/other.json"} {
+		if key, err := s.Key(t.Context(), "alias/app", of); err != nil || key != own {
+			t.Fatalf("%s: %s, %v", of, key, err)
+		}
 	}
 	first := seal1(t, s, "alias/app", name)
 	if m.requests() != 2 {
