@@ -53,19 +53,28 @@ type Keys struct {
 	other  bool // not a server of AWS
 }
 
-// kmsAPI is the part of the KMS client that Keys uses.
-type kmsAPI interface {
-	DescribeKey(context.Context, *kms.DescribeKeyInput, ...func(*kms.Options)) (*kms.DescribeKeyOutput, error)
-	ListAliases(context.Context, *kms.ListAliasesInput, ...func(*kms.Options)) (*kms.ListAliasesOutput, error)
-	CreateKey(context.Context, *kms.CreateKeyInput, ...func(*kms.Options)) (*kms.CreateKeyOutput, error)
-	CreateAlias(context.Context, *kms.CreateAliasInput, ...func(*kms.Options)) (*kms.CreateAliasOutput, error)
+// kmsAPI is the part of the KMS client that Keys uses. It has functions, and not the methods of an interface,
+// because the linker keeps all operations of a client that is in an interface (docs/design/kong-547.md).
+type kmsAPI struct {
+	DescribeKey func(context.Context, *kms.DescribeKeyInput, ...func(*kms.Options)) (*kms.DescribeKeyOutput, error)
+	CreateKey   func(context.Context, *kms.CreateKeyInput, ...func(*kms.Options)) (*kms.CreateKeyOutput, error)
+	CreateAlias func(context.Context, *kms.CreateAliasInput, ...func(*kms.Options)) (*kms.CreateAliasOutput, error)
+	ListAliases listAliases
+}
+
+// listAliases is an operation as a paginator wants it.
+type listAliases func(context.Context, *kms.ListAliasesInput, ...func(*kms.Options)) (*kms.ListAliasesOutput, error)
+
+func (l listAliases) ListAliases(ctx context.Context, in *kms.ListAliasesInput, o ...func(*kms.Options)) (*kms.ListAliasesOutput, error) {
+	return l(ctx, in, o...)
 }
 
 // NewKeys returns Keys for one account and region.
 func NewKeys(cfg aws.Config) *Keys {
 	client := KMS(cfg)
 	endpoint := aws.ToString(client.Options().BaseEndpoint)
-	return &Keys{client: client, cfg: cfg, other: endpoint != "" && !ofAWS(endpoint)}
+	api := kmsAPI{DescribeKey: client.DescribeKey, CreateKey: client.CreateKey, CreateAlias: client.CreateAlias, ListAliases: client.ListAliases}
+	return &Keys{client: api, cfg: cfg, other: endpoint != "" && !ofAWS(endpoint)}
 }
 
 // Describe returns the key that an alias name, alias ARN, key id or key ARN currently refers to.
@@ -102,7 +111,7 @@ func (k *Keys) AliasOf(ctx context.Context, key string) (string, error) {
 		}
 	}
 	var names []string
-	pages := kms.NewListAliasesPaginator(k.client, &kms.ListAliasesInput{KeyId: aws.String(key)}, func(o *kms.ListAliasesPaginatorOptions) {
+	pages := kms.NewListAliasesPaginator(k.client.ListAliases, &kms.ListAliasesInput{KeyId: aws.String(key)}, func(o *kms.ListAliasesPaginatorOptions) {
 		o.StopOnDuplicateToken = true
 	})
 	for pages.HasMorePages() {

@@ -97,7 +97,7 @@ func New(client *awssm.Client, o Options) *Store {
 	if o.Notice == nil {
 		o.Notice = func(string) {}
 	}
-	return &Store{api: client, author: o.Author, now: o.Now, notice: o.Notice}
+	return &Store{api: operationsOf(client), author: o.Author, now: o.Now, notice: o.Notice}
 }
 
 // CheckValue returns an error that wraps [store.ErrInvalid] if Secrets Manager cannot store a
