@@ -145,14 +145,15 @@ test-servers: $(minio) $(versitygw) $(gofakes3) $(rclone) moto age ## the tests 
 	packages=$$(.ci/packages '$(of_servers)' ./store) && \
 		COFFER_TEST_TOOLS=$(TOOLS) go test -count 1 -tags servers -run '$(of_servers)' -timeout 20m $$packages ./cmd
 
-# Tests of cmd that start many processes, each of them with the race detector in it: they took more than half of
-# its time. Other tests start the same commands under it.
+# Tests of cmd that start many processes, each of them with the race detector in it: they took more than half
+# of its time. Other tests start the same commands under it. The schedules are left out too: there, each request waits
+# for its turn, and the tests of the engine make the same ones at once.
 without_race := \
 	TestADeletedSecretIsBroughtBack TestAMigrationKilledAtEachPutGoesOn TestAPolicyAllowsWhatItsRoleDoes \
 	TestARekeyKilledTwentyTimesEndsRight TestASecretSurvivesEachCommandOnAServerThatIgnoresSubresources \
 	TestAnEmptyWordCrashesNoCommand TestBucketNamesThatAreNoNames TestChamberWoundsHeal TestCheckNeedsNoRightToDecrypt \
 	TestDoctorDeletesOnlyWhatHasAnOlderVersion TestDoctorFindsAndMendsWhatChamberLeaves TestDoctorNamesTheBackendOfABucket \
-	TestDocumentsWithAMistakeAreNoticed TestEachFlagHasACompleter \
+	TestDocumentsKeepTheirPromises TestDocumentsWithAMistakeAreNoticed TestEachFlagHasACompleter \
 	TestErrorsNameWhatWasTried TestEveryRequestIsSignedAndNamesTheOwner TestFailuresOnS3 TestFindPartsOfNames \
 	TestGoldenScreens TestHelpIsOfOneLayout TestInitLeavesNothingOfAKilledCheck TestInitMakesABucketThatWorksOnEachServer \
 	TestKeysAreFoundAsTheyAreListed TestKilledAtEachRequest TestMemoryOfAListing \
@@ -161,12 +162,14 @@ without_race := \
 	TestPolicyCheckTriesEachPermission TestRefusedShares TestSettingsThatCannotBeUsedAreRefusedEverywhere \
 	TestShellsCompleteCommandsFlagsServicesAndKeys TestSlipsGetASuggestionThatWorks TestTablesOffATerminalAreTabSeparated \
 	TestUsageErrorsSayWhatIsTaken TestUsageLinesCanBeTyped TestWhatDoctorNamesMendsTheLocalBackend \
-	TestWhateverAnOperatorTurnsOnNothingAcknowledgedIsLost
+	TestTheConfigurationPageHoldsTrue TestVersionsThatAreNotKeptAreNamed \
+	TestWhateverAnOperatorTurnsOnNothingAcknowledgedIsLost \
+	TestWire TestWireOfARekey TestWireOfEnvelopes TestWireOfKeys TestWireOfTeams TestWireOfThePast
 empty :=
 space := $(empty) $(empty)
 
 race: programs ## the tests under the race detector, but for those that only start processes, as all of integrations do (needs a C compiler)
-	CGO_ENABLED=1 go test -race -timeout 40m -parallel 4 -skip '^($(subst $(space),|,$(strip $(without_race))))$$' $$(go list ./... | grep -v /integrations$$)
+	CGO_ENABLED=1 go test -race -timeout 40m -parallel 4 -skip '^($(subst $(space),|,$(strip $(without_race))))$$' $$(go list ./... | grep -vE '/(integrations|schedule)$$')
 
 lint: $(golangci-lint) $(actionlint) ## go vet, golangci-lint with the layer rules, formatting, the workflows
 	go vet ./...

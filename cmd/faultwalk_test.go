@@ -59,7 +59,7 @@ func TestFaultWalkOfTheProgram(t *testing.T) {
 	if proof.Whole() {
 		acted = acts()
 	} else {
-		if raceDetector { // each process takes ten times as long
+		if proof.RaceDetector { // each process takes ten times as long
 			acted = acted[2:]
 		}
 		t.Logf("%d commands of %d, one mode of ETags of two; make prove does them all", len(acted), len(acts()))

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/coffer-secrets/coffer/internal/awsconf"
+	"github.com/coffer-secrets/coffer/internal/testing/proof"
 	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/s3kms"
@@ -25,7 +26,7 @@ import (
 // server that answers 503 above 500 requests a second. All of them get there, with at most 1.3
 // times the requests that are needed; the next test holds it closer, on no machine's speed.
 func TestAHerdOfReadersIsPatient(t *testing.T) {
-	if raceDetector {
+	if proof.RaceDetector {
 		t.Skip("the race detector is slower than the server's limit: it would hold the herd back")
 	}
 	const within = 3 * time.Second
@@ -104,7 +105,7 @@ func TestAHerdInOneInstantRepeatsLittle(t *testing.T) {
 		{3 * time.Second, 1.1},
 	} {
 		t.Run(test.within.String(), func(t *testing.T) {
-			if raceDetector && test.within != 0 {
+			if proof.RaceDetector && test.within != 0 {
 				t.Skip("one herd is enough for the race detector, which takes ten times as long")
 			}
 			h := virtualHerd(t, readers, rate, test.within)

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/coffer-secrets/coffer/internal/testing/proof"
 	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 )
 
@@ -65,7 +66,7 @@ func measureListing(t *testing.T, c *exec.Cmd) {
 	}
 	const limit = 100 << 10 // KiB
 	t.Logf("list of 10,000 secrets: %d MiB", usage.Maxrss>>10)
-	if usage.Maxrss > limit && !raceDetector {
+	if usage.Maxrss > limit && !proof.RaceDetector {
 		t.Errorf("list used %d KiB; at most %d", usage.Maxrss, limit)
 	}
 }

@@ -28,7 +28,7 @@ func Sample(n int) (take func() bool) { return Thinned(n, 1) }
 // Thinned returns what [Sample] does, for a walk of which the whole proof runs one case in all: one
 // that repeats another walk under other circumstances.
 func Thinned(n, all int) (take func() bool) {
-	every := int64(Bounded(n, all))
+	every := int64(Bounded(n*underRace, all))
 	var cases atomic.Int64
 	return func() bool { return (cases.Add(1)-1)%every == 0 }
 }
