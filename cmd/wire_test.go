@@ -61,6 +61,8 @@ func TestWire(t *testing.T) {
 		{what: "history", line: "history one alias-app-key-1", requests: 1, depth: 1},
 		{what: "history --expand", line: "history one alias-app-key-1 --expand", requests: 1, depth: 1},
 		{what: "import, 100 new keys (with STS)", line: "import new-%d " + l.file("new", "alias/app", 100), requests: 108, depth: 8},
+		{what: "import, 100 unchanged (with STS)", line: "import hundred " + l.file("hundred", "alias/app", 100), requests: 3, depth: 1},
+		{what: "import, 20 unchanged, 2 aliases in the service (with STS)", line: "import first " + l.file("first", "alias/app", 20), requests: 4, depth: 2},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			if c.cached {

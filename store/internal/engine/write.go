@@ -57,10 +57,11 @@ func (e *Engine) WriteAll(ctx context.Context, service string, values map[string
 		w.keyID = func() string { return "" }
 	}
 	w.resolve(changes, func(c *change) error { return store.CheckNewKey(c.key) })
+	w.settleUnchanged(changes)
 	all := w.batch(ctx, len(changes))
 	_ = pace.Each(context.WithoutCancel(ctx), writers, len(changes), func(_ context.Context, i int) error {
 		c := changes[i]
-		if c.err == nil {
+		if c.err == nil && c.outcome != store.Unchanged {
 			c.err = all.Do(func() error { return w.commit(ctx, c) }) // a failure stops the others only if the session has expired
 		}
 		if o.Progress != nil && !e.left(all, c.err) {
