@@ -210,6 +210,12 @@ bench: moto ## benchmarks, and what each command costs on the wire
 	go test -run '^$$' -bench . -benchmem ./...
 	COFFER_PROVE=1 go test -run Wire -count 1 -v ./cmd/...
 
+# Two builds side by side: BASE=<commit>, and COMPARE="-pairs 40 -rtt 0s,20ms -n 50,1000 -svg curves.svg".
+.PHONY: bench-compare
+bench-compare: ## this tree against BASE=<commit>: requests, and quotients of times with their quartiles (5 minutes on an idle machine)
+	@test -n "$(BASE)" || { echo "make bench-compare BASE=<commit>" >&2; exit 2; }
+	go run ./internal/testing/compare $(COMPARE) $(BASE)
+
 # Packages have the version of a tag. Without one they are below any.
 PLATFORMS       ?= linux/amd64 linux/arm64
 PACKAGE_VERSION ?= $(patsubst v%,%,$(shell git describe --tags --exact-match 2>/dev/null || echo v0.0.0-git))
