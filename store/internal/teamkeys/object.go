@@ -22,13 +22,26 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/survey"
 )
 
-// read returns the keys of an alias as they are now, if they can be trusted.
+// read returns the keys of an alias as they are now, if they can be trusted; none with an error.
 func (k *Keys) read(ctx context.Context, alias string) (*ring, error) {
-	r, err := k.open(ctx, alias)
-	if err != nil {
-		return nil, err
+	for {
+		before, err := k.recall(alias)
+		if err != nil {
+			return nil, err
+		}
+		r, err := k.open(ctx, alias)
+		if err == nil {
+			err = k.believe(alias, r)
+		}
+		if err == nil {
+			return r, nil
+		}
+		// While the answer was on its way, another command may have made a key, and remembered it.
+		var doubt *store.KeyTrustError
+		if now, failed := k.recall(alias); failed != nil || now.ID == before.ID || !errors.As(err, &doubt) && !isLost(err) {
+			return nil, err
+		}
 	}
-	return r, k.believe(alias, r)
 }
 
 // open returns the keys of an alias as they are now, whoever made them.
