@@ -70,6 +70,9 @@ func (s *Scanner) entry(ctx context.Context, path string) error {
 
 // walk scans the plain files below a directory.
 func (s *Scanner) walk(ctx context.Context, dir string) error {
+	if info, err := os.Lstat(dir); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		dir += string(filepath.Separator) // WalkDir doesn't follow it otherwise
+	}
 	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case ctx.Err() != nil:

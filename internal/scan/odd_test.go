@@ -132,6 +132,29 @@ func TestAnIgnoredDirectoryThatIsNamedIsScanned(t *testing.T) {
 	}
 }
 
+// TestALinkToADirectoryThatIsNamedIsFollowed, with git and without; a link below it isn't.
+func TestALinkToADirectoryThatIsNamedIsFollowed(t *testing.T) {
+	r := newRepository(t)
+	s := secretsNumbered(1)
+	outside := t.TempDir()
+	r.write("real/a", s[0].Value)
+	err := errors.Join(os.WriteFile(filepath.Join(outside, "a"), []byte(s[0].Value), 0o600), os.Symlink(outside, "out"),
+		os.Symlink(outside, filepath.Join(outside, "loop")), os.Symlink("real", "link"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		path    string
+		ignored bool
+	}{{"link", false}, {"link", true}, {"out", false}, {"out", true}, {"./out", false}} {
+		got := newScanner(t, r.env, s...)
+		if err := got.Path(t.Context(), c.path, c.ignored); err != nil {
+			t.Fatal(err)
+		}
+		got.wants(t, filepath.Clean(c.path)+"/a:1 api/key00 (value)")
+	}
+}
+
 func TestOnlyPlainFilesAreOpened(t *testing.T) {
 	got := newScanner(t, nil, secretsNumbered(1)...)
 	got.Failed = func(_ string, err error) {
