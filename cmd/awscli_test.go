@@ -94,12 +94,12 @@ var awsCommands = map[string]awsCommand{
 		_, err = c.kms.ScheduleKeyDeletion(ctx, &kms.ScheduleKeyDeletionInput{KeyId: aws.String(o["key-id"]), PendingWindowInDays: aws.Int32(int32(days))})
 		return "", err
 	}},
-	"kms decrypt": {[]string{"key-id", "ciphertext-blob", "encryption-context"}, "Plaintext", func(ctx context.Context, c awsClients, o map[string]string) (string, error) {
+	"kms decrypt": {[]string{"region", "key-id", "ciphertext-blob", "encryption-context"}, "Plaintext", func(ctx context.Context, c awsClients, o map[string]string) (string, error) {
 		input := &kms.DecryptInput{KeyId: aws.String(o["key-id"]), CiphertextBlob: []byte(o["ciphertext-blob"])}
 		if err := json.Unmarshal([]byte(o["encryption-context"]), &input.EncryptionContext); err != nil {
 			return "", err
 		}
-		out, err := c.kms.Decrypt(ctx, input)
+		out, err := c.kms.Decrypt(ctx, input, func(k *kms.Options) { k.Region = o["region"] })
 		if err != nil {
 			return "", err
 		}

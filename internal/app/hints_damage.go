@@ -62,6 +62,20 @@ func damagedHint(object string) string {
 	case strings.HasPrefix(file, store.ReservedPrefix):
 		return "coffer doctor --fix " + path.Clean(service) + " rebuilds the index from its secrets"
 	default:
-		return "coffer doctor " + path.Clean(service) + " shows what is wrong with it, and the command that repairs it"
+		return doctorShows(service)
 	}
+}
+
+// unopenedHint is [damagedHint] of an object that can't be decrypted. coffer doctor --fix leaves such an index as it is: it can't
+// tell whether the index has something that the secrets don't have.
+func unopenedHint(object string) string {
+	service, file := path.Split(strings.TrimPrefix(object, "/"))
+	if !strings.HasPrefix(file, store.ReservedPrefix) || service == "" {
+		return damagedHint(object)
+	}
+	return doctorShows(service)
+}
+
+func doctorShows(service string) string {
+	return "coffer doctor " + path.Clean(service) + " shows what is wrong with it, and the command that repairs it"
 }

@@ -17,6 +17,9 @@ func storageHint(e *store.StorageError) string {
 	if e.Code == "AccessDenied" && errors.Is(e, store.ErrCredentials) { // denied after the same was allowed
 		return "the session has ended: get new credentials (aws sso login, or assume the role again)"
 	}
+	if e.Code == store.CodeNoTeamKey && e.Op == "get" { // there is something encrypted with the key
+		return hintOf(store.CodeLostTeamKey)
+	}
 	if own, ok := codeHint(e.Code); ok {
 		return own
 	}
@@ -26,7 +29,7 @@ func storageHint(e *store.StorageError) string {
 	case e.Bucket != "":
 		return "check the endpoint (--endpoint-url or COFFER_ENDPOINT_URL): it must be the URL of an S3 server, without a path; coffer init creates a bucket there"
 	case e.Op == "get" && errors.Is(e, store.ErrCorrupt):
-		return damagedHint(e.Object)
+		return unopenedHint(e.Object)
 	case e.Op == "put" && e.Code == "NotImplemented":
 		return probeShows
 	case e.Op == "put" && e.Status == http.StatusInternalServerError:

@@ -116,6 +116,7 @@ func loadOneByOne(ctx context.Context, s store.Store, name string, whole error) 
 	if len(damaged) == 0 && err == nil {
 		damaged = []error{whole} // an index, or a secret that was replaced since
 	}
+	damaged = joinByKey(service, damaged)
 	for i, id := range ids {
 		if read[i] != nil {
 			c.Secrets = append(c.Secrets, *read[i])
@@ -135,20 +136,46 @@ func loadOneByOne(ctx context.Context, s store.Store, name string, whole error) 
 func haveOneCause(all []error) bool {
 	cause := func(err error) string {
 		var seal *store.SealError
-		var trust *store.KeyTrustError
-		var refused *store.StorageError
-		switch {
-		case errors.As(err, &seal):
+		if errors.As(err, &seal) {
 			return seal.Format + seal.Method + seal.KeyID + " " + seal.Want
-		case errors.As(err, &trust):
-			return trust.Error()
-		case errors.As(err, &refused) && (refused.Code == store.CodeDamagedTeamKey || refused.Code == store.CodeUnknownTeamKey):
-			return refused.Reason
 		}
-		return ""
+		return keyCause(err)
 	}
 	first := cause(all[0])
 	return first != "" && !slices.ContainsFunc(all, func(err error) bool { return cause(err) != first })
+}
+
+// keyCause returns what is wrong with the key of a team, if that is what an error about a secret is due to; "" for any other.
+func keyCause(err error) string {
+	var trust *store.KeyTrustError
+	var refused *store.StorageError
+	switch {
+	case errors.As(err, &trust):
+		return trust.Error()
+	case errors.As(err, &refused) && (refused.Code == store.CodeDamagedTeamKey || refused.Code == store.CodeUnknownTeamKey):
+		return refused.Reason
+	}
+	return ""
+}
+
+// joinByKey makes one error about a service of those about its secrets that the same key of a team causes.
+func joinByKey(service string, all []error) (joined []error) {
+	secrets := map[string]int{}
+	for _, err := range all {
+		secrets[keyCause(err)]++
+	}
+	for _, err := range all {
+		cause := keyCause(err)
+		var op *store.Error
+		switch {
+		case cause == "" || secrets[cause] == 1 || !errors.As(err, &op):
+			joined = append(joined, err)
+		case secrets[cause] > 1:
+			joined = append(joined, &store.Error{Op: op.Op, ID: store.ID{Service: service}, Err: op.Err})
+			secrets[cause] = 0 // said
+		}
+	}
+	return joined
 }
 
 // endOf returns an error if it [EndsAll].

@@ -40,6 +40,8 @@ func advice(a *app.App, f *admin.Finding, seen *admin.Inspection) string {
 		return ". A server that doesn't report encryption needs allow_unencrypted: true in the configuration file"
 	case f.ID.Key != "" && f.Older == "":
 		return ". No older version of it that opens was seen, so deleting it could lose its value: keep a copy, and put back what a backup has"
+	case f.ID.Key == "" && !f.Useless:
+		return ". You couldn't read every secret of the service, so the index may have what they don't have: keep a copy. Whoever can read them all is shown by doctor how to make it again"
 	}
 	return ""
 }
