@@ -30,7 +30,7 @@ import (
 const (
 	connectTimeout  = 5 * time.Second
 	headerTimeout   = 30 * time.Second
-	parallel        = 64 // idle connections kept to one host, for requests in parallel
+	parallel        = 128 // idle connections kept to one host, for requests in parallel
 	metadataTimeout = 2 * time.Second
 	regionOfOthers  = "us-east-1" // the region that servers without regions expect
 )

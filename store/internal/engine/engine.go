@@ -76,6 +76,8 @@ type Options struct {
 const (
 	Readers       = 16                    // objects read at once
 	writers       = 64                    // objects written at once: an import is two waves, not ten
+	movers        = 128                   // objects moved at once: each is a GET and then a put
+	Heads         = 96                    // objects looked at with a HEAD at once: no body, no decryption
 	MaxVersions   = 100                   // versions older than the newest by more are dropped
 	deletions     = 3                     // how often a delete is repeated
 	maxUnclear    = 10                    // attempts of a change whose outcome stays unclear

@@ -107,7 +107,7 @@ func (r *rekeying) moveAll(ctx context.Context) (stopped *store.Error, err error
 		}
 		var mu sync.Mutex
 		var again []*move
-		_ = pace.Each(context.WithoutCancel(ctx), writers, len(open), func(_ context.Context, i int) error {
+		_ = pace.Each(context.WithoutCancel(ctx), movers, len(open), func(_ context.Context, i int) error {
 			m := open[i]
 			m.err = all.Do(func() (err error) { m.done, err = r.moveOne(ctx, m); return err }) // K2
 			switch {

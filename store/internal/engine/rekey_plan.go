@@ -154,7 +154,7 @@ func (r *rekeying) planRewrite(ctx context.Context) error {
 	want := r.keyID()
 	keys := r.v.keys()
 	moves, failures := make([]*move, len(keys)), make([]error, len(keys))
-	_ = pace.Each(ctx, Readers, len(keys), func(ctx context.Context, i int) error {
+	_ = pace.Each(ctx, Heads, len(keys), func(ctx context.Context, i int) error {
 		moves[i], failures[i] = r.planObject(ctx, keys[i], want)
 		return nil
 	})

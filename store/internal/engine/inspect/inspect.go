@@ -183,7 +183,7 @@ func (in *inspection) headSecrets(ctx context.Context) error {
 	}
 	names := slices.Sorted(maps.Keys(keys))
 	seen := make([]*seenSecret, len(names))
-	err := pace.Each(ctx, engine.Readers, len(names), func(ctx context.Context, i int) error {
+	err := pace.Each(ctx, engine.Heads, len(names), func(ctx context.Context, i int) error {
 		info, err := in.e.Bucket.Head(ctx, engine.ObjectName(in.v.Service, names[i]))
 		listed := keys[names[i]]
 		switch {
