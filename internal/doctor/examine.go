@@ -112,7 +112,7 @@ func FindingsOf(a *app.App, seen Inspected, tombstonesRemain bool) []site.Findin
 		f.Text += advice(a, f, &seen.Inspection)
 		if f.Check == admin.CheckTombstone && tombstonesRemain {
 			command += " --single-writer"
-			f.Text += ", and can be removed if nobody else writes: this server ignores conditional deletes"
+			f.Text += "; remove it only while nobody else writes: this server ignores conditional deletes"
 		}
 		if lostKey(a, *f) {
 			f.Severity = admin.Serious

@@ -192,7 +192,7 @@ func (t *team) wouldRevoke(ctx context.Context, alias, member string) (teamkeys.
 	case at < 0 && slices.ContainsFunc(found.Former, named):
 		return found, false, nil
 	case at < 0:
-		return found, false, &store.NotFoundError{What: "member of " + alias}
+		return found, false, &store.NotFoundError{What: fmt.Sprintf("member of %s: %q", alias, member)}
 	case len(found.Members) == 1:
 		return found, false, fmt.Errorf("%w: %s is the last member of %s, and nobody else could open its key", store.ErrInvalid, member, alias)
 	case slices.Contains(own, found.Members[at].Recipient) && !slices.ContainsFunc(found.Members, stays):

@@ -219,7 +219,7 @@ func (k *Keys) checkStays(doc document, name string) error {
 }
 
 func noMember(doc document, name string) error {
-	missing := &store.NotFoundError{What: fmt.Sprintf("member of %s", doc.Alias)}
+	missing := &store.NotFoundError{What: fmt.Sprintf("member of %s: %q", doc.Alias, name)}
 	for _, m := range doc.Members {
 		if strings.EqualFold(m.Name, name) {
 			missing.Nearest = m.Name

@@ -92,7 +92,7 @@ func TestRevokeRefuses(t *testing.T) {
 	_, _, err = ann.keys(b).Next(t.Context(), alias, "ann")
 	wantError(t, err, store.ErrInvalid, "ann is you: another member of alias/app can revoke you")
 	_, _, err = ann.keys(b).Next(t.Context(), alias, "Bob")
-	wantError(t, err, store.ErrNotFound, `no such member of alias/app (nearest: "bob")`)
+	wantError(t, err, store.ErrNotFound, `no such member of alias/app: "Bob" (nearest: "bob")`)
 	_, _, err = ann.keys(b).Next(t.Context(), "app", "bob")
 	wantError(t, err, store.ErrInvalid, `"app" is not a key alias`)
 	if b.Objects()[teamkeys.ObjectName(alias)].Tag != before {
