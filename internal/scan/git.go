@@ -25,33 +25,48 @@ var (
 )
 
 // Staged scans what the index has of files that differ from the last commit, as git commit would store it. paths
-// limit it.
+// limit it; one that doesn't exist is reported to [Scanner.Failed].
 func (s *Scanner) Staged(ctx context.Context, paths []string) error {
 	if _, err := s.git(ctx, "", "rev-parse", "--git-dir"); err != nil { // without a repository git diff compares files
 		return err
 	}
+	if len(paths) > 0 {
+		known, err := s.known(ctx, paths, "the last commit", inIndex, append(slices.Clone(staged), "--name-only", "--"))
+		if paths = known; len(paths) == 0 {
+			return err
+		}
+	}
 	h := &history{Scanner: s, lost: map[string]string{}, reported: map[string]bool{}}
-	return h.run(ctx, append([]string{"diff", "--cached", "--raw", "-z", "--no-abbrev", "--no-renames", "--no-ext-diff", "--no-relative", "--ignore-submodules", "--"}, paths...))
+	return h.run(ctx, append(append(slices.Clone(staged), "--raw", "-z", "--no-abbrev", "--"), paths...))
 }
 
+// staged is the command that shows what git commit would store.
+var staged = []string{"diff", "--cached", "--no-renames", "--no-ext-diff", "--no-relative", "--ignore-submodules"}
+
 // History scans what the commits of a range have added: each content once, in the first commit that has it, and
-// the messages. It reports what an older version of a file already had only with that. paths limit it.
+// the messages. It reports what an older version of a file already had only with that. paths limit it; one that doesn't
+// exist is reported to [Scanner.Failed].
 func (s *Scanner) History(ctx context.Context, revisions, paths []string) error {
 	args := []string{
 		"-c", "log.showRoot=true", "log", "-z", "--raw", "-c", "--no-abbrev", "--no-renames", "--no-ext-diff", "--no-relative", "--no-show-signature", "--no-color",
 		"--no-notes", "--ignore-submodules", "--full-history", "--topo-order", "--reverse", "--format=%H",
 	}
-	if slices.Contains(revisions, everyRef) {
-		args = append(args, everyRef)
-	}
-	args = append(args, "--end-of-options")
-	args = append(args, slices.DeleteFunc(slices.Clone(revisions), func(r string) bool { return r == everyRef })...)
+	args = append(args, afterOptions(revisions)...)
 	shallow, err := s.git(ctx, "", "rev-parse", "--is-shallow-repository")
 	if err != nil {
 		return err
 	}
 	if strings.TrimSpace(string(shallow)) == "true" {
 		s.Notes = append(s.Notes, "this clone is shallow: older commits are missing and weren't scanned (git fetch --unshallow)")
+	}
+	if len(paths) > 0 {
+		questions, err := s.inCommits(ctx, revisions)
+		if err != nil {
+			return err
+		}
+		if paths, err = s.known(ctx, paths, "these commits", questions...); len(paths) == 0 {
+			return err
+		}
 	}
 	h := &history{Scanner: s, lost: map[string]string{}, reported: map[string]bool{}, places: map[string]map[string]int{}}
 	return h.run(ctx, append(append(args, "--"), paths...))
