@@ -226,6 +226,21 @@ var refusedEnvelopes = map[string]struct {
 	"links": {func(*bench) {}, "share team db_url", 2, []string{"the s3-envelope backend can't create links", "age -a -r RECIPIENT"}},
 }
 
+// A bucket is of no use where no key can be asked for.
+func TestInitMakesNoBucketForEnvelopesWithoutKMS(t *testing.T) {
+	t.Parallel()
+	b := newEnvelopes(t, s3test.Options{Quirks: s3test.Quirks{Settings: s3test.SettingsQuirks{NoKMSAPI: true}}})
+	got := b.run("init --yes --bucket new", "")
+	if got.exit != 7 || !strings.Contains(got.stderr, "doesn't support the KMS API") || !strings.Contains(got.stderr, "AWS_ENDPOINT_URL_KMS") {
+		t.Errorf("exit code %d\n%s", got.exit, got.stderr)
+	}
+	for _, e := range b.Log() {
+		if e.Op == "CreateBucket" {
+			t.Error("a bucket was made")
+		}
+	}
+}
+
 func TestWhatIsSaidOfTheKeysOfEnvelopes(t *testing.T) {
 	for name, c := range refusedEnvelopes {
 		t.Run(name, func(t *testing.T) {

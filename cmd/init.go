@@ -179,6 +179,8 @@ func (c *InitCmd) inspect(ctx context.Context, a *app.App, s *site.Site) ([]site
 	if len(s.Scope.Keys) > 0 {
 		key, err := site.FindKey(ctx, s)
 		switch {
+		case errors.Is(err, store.ErrUnsupported) && s.Scope.Sealed:
+			return nil, app.WithHint(err, "set AWS_ENDPOINT_URL_KMS to the URL of a server with the API of KMS, or use -b s3-age, which needs no KMS")
 		case errors.Is(err, store.ErrUnsupported):
 			a.Note("left out: the key: %s", app.Sentence(err))
 		case err != nil:
