@@ -96,6 +96,21 @@ type Bucket interface {
 	Walk(ctx context.Context, prefix string) iter.Seq2[Info, error]
 }
 
+// Ranger is a [Bucket] that can list in ranges, which it requests concurrently.
+type Ranger interface {
+	// ListRanges is List, cut at names that its objects probably have. A wrong name only makes it slower.
+	// Like a listing of several pages, it shows each name as it is at some time after its beginning.
+	ListRanges(ctx context.Context, prefix string, c Cuts) iter.Seq2[Info, error]
+}
+
+// Cuts are the names at which a listing can be cut.
+type Cuts struct {
+	Names []string // known before the listing begins, in any order
+	// Ask is called once if the listing has more than one page and Names were not enough, after the first page was
+	// yielded. It returns names, or that the caller needs no more than that page. It may not be called. It may be nil.
+	Ask func(ctx context.Context) (names []string, enough bool)
+}
+
 // HeaderReader is a [Bucket] that can read the beginning of an object in one request. All drivers
 // are one.
 type HeaderReader interface {

@@ -38,7 +38,7 @@ func (e *Engine) deleteKeys(ctx context.Context, service string, keys []string, 
 		}
 		changes[i] = &change{name: name, key: name, meta: store.Meta{ID: id}}
 	}
-	w, err := e.begin(ctx, service, changes)
+	w, err := e.begin(ctx, service, changes, true)
 	if err == nil {
 		err = w.others()
 	}

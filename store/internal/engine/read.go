@@ -113,7 +113,7 @@ func (e *Engine) load(ctx context.Context, service string, choice *store.Choice)
 	if err := store.CheckService(service); err != nil {
 		return store.Contents{}, err
 	}
-	v, err := e.look(ctx, service, true)
+	v, err := e.look(ctx, service, lookOptions{all: true})
 	if err != nil {
 		return store.Contents{}, err
 	}

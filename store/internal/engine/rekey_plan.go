@@ -20,7 +20,7 @@ func (e *Engine) beginRekey(ctx context.Context, service string, o admin.RekeyOp
 	if err := store.CheckService(service); err != nil {
 		return nil, err
 	}
-	w, err := e.begin(ctx, service, nil)
+	w, err := e.begin(ctx, service, nil, false)
 	if err == nil {
 		err = w.others()
 	}

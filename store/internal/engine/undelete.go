@@ -96,7 +96,7 @@ func (e *Engine) undelete(ctx context.Context, id store.ID, o admin.UndeleteOpti
 	}
 	c := &change{name: id.Key, key: key}
 	author := async(func() string { return e.Author(ctx) })
-	w, err := e.begin(ctx, id.Service, []*change{c}) // W1
+	w, err := e.begin(ctx, id.Service, []*change{c}, false) // W1
 	if err == nil {
 		err = w.others()
 	}

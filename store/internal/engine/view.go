@@ -17,9 +17,10 @@ import (
 // View is a listing of one service and the indexes that a command has read.
 type View struct {
 	Service string
-	Objects map[string]bucket.Info // the secret objects, by key
+	Objects map[string]bucket.Info // the secret objects, by key; not all if it is narrow
 	Files   map[string]bucket.Info // the indexes, by file name
 	Foreign []string               // the names of all other objects
+	narrow  bool                   // the listing has only its first page and the indexes
 	denied  error                  // why the service could not be listed; nil if it was listed
 	Indexes map[string]*IndexState // the indexes that were requested, by file name
 	pinned  []string               // the aliases that are known to point to a pinned key
@@ -37,78 +38,6 @@ type IndexState struct {
 	Index   *index.Index
 	Tag     bucket.Tag
 	Seal    bucket.Seal
-}
-
-// look returns a view of a service. It lists the service and reads the index of the configured
-// alias concurrently (R1). If all is true, it reads all other indexes in the listing (R2), without
-// waiting for the configured one: to open an index may take a request of its own.
-func (e *Engine) look(ctx context.Context, service string, all bool) (*View, error) {
-	v := &View{Service: service, Indexes: map[string]*IndexState{}}
-	if e.ReadOnly {
-		err := e.List(ctx, v)
-		if errors.Is(err, bucket.ErrDenied) {
-			v.denied, err = err, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		return v, e.readIndexes(ctx, v)
-	}
-	own := index.FileName(e.Alias)
-	var ownState *IndexState
-	err := pace.All(ctx,
-		func(ctx context.Context) (err error) {
-			ownState, err = e.ReadIndex(ctx, service, own)
-			return err
-		},
-		func(ctx context.Context) error {
-			err := e.List(ctx, v)
-			switch {
-			case errors.Is(err, bucket.ErrDenied):
-				v.denied = err
-				return nil
-			case err != nil || !all:
-				return err
-			}
-			return e.readIndexes(ctx, v, own)
-		},
-	)
-	if err != nil {
-		return nil, err
-	}
-	if _, listed := v.Files[own]; listed && ownState.Missing {
-		// It was created between the two requests.
-		var err error
-		if ownState, err = e.ReadIndex(ctx, service, own); err != nil {
-			return nil, err
-		}
-	} else if v.denied == nil && !listed && ownState.Denied != nil {
-		// Without permission to list, S3 answers 403 for a missing object. The listing was
-		// allowed and shows that the index is missing.
-		ownState = &IndexState{File: own, Missing: true}
-	}
-	v.Indexes[own] = ownState
-	return v, nil
-}
-
-// List fills the view from one listing. After an error, the view has no objects and no files.
-func (e *Engine) List(ctx context.Context, v *View) error {
-	v.Objects, v.Files, v.Foreign = map[string]bucket.Info{}, map[string]bucket.Info{}, nil
-	for info, err := range e.Bucket.List(ctx, v.Service+"/") {
-		if err != nil {
-			v.Objects, v.Files = map[string]bucket.Info{}, map[string]bucket.Info{}
-			return err
-		}
-		base := strings.TrimPrefix(info.Name, v.Service+"/")
-		if index.Is(base, e.Plain()) {
-			v.Files[base] = info
-		} else if key, ok := KeyOf(v.Service, info.Name); ok {
-			v.Objects[key] = info
-		} else {
-			v.Foreign = append(v.Foreign, info.Name)
-		}
-	}
-	return nil
 }
 
 // readIndexes reads the listed indexes that the view does not have yet, except one that is being read.

@@ -39,7 +39,7 @@ func (e *Engine) WriteAll(ctx context.Context, service string, values map[string
 		return nil, wrap("write", service, sole(changes), errNoTags)
 	}
 	author := async(func() string { return e.Author(ctx) })
-	w, err := e.begin(ctx, service, changes)
+	w, err := e.begin(ctx, service, changes, true)
 	if err != nil {
 		return nil, wrap("write", service, sole(changes), err)
 	}
@@ -196,13 +196,15 @@ type known struct {
 
 // begin does W1. It concurrently lists the service, reads our index and, for a single secret, its
 // object, assuming that the given name is the stored one. If keys are pinned, it
-// returns an error if our alias points to another key.
-func (e *Engine) begin(ctx context.Context, service string, changes []*change) (*writing, error) {
+// returns an error if our alias points to another key. If narrow is true, and the single secret exists, it lists no
+// more than the first page and the names of the indexes: the update of the index lists everything anyway.
+func (e *Engine) begin(ctx context.Context, service string, changes []*change, narrow bool) (*writing, error) {
 	var v *View
 	var pinned string
 	var unpinned error
+	var o lookOptions
 	requests := []func(context.Context) error{func(ctx context.Context) (err error) {
-		v, err = e.look(ctx, service, false)
+		v, err = e.look(ctx, service, o)
 		return err
 	}}
 	if e.PinnedKey != nil {
@@ -212,15 +214,25 @@ func (e *Engine) begin(ctx context.Context, service string, changes []*change) (
 		})
 	}
 	if len(changes) == 1 {
-		c := changes[0]
-		c.fetched = &fetched{key: c.key}
+		c, f, read := changes[0], &fetched{key: changes[0].key}, make(chan struct{})
+		c.fetched = f
 		requests = append(requests, func(ctx context.Context) error {
-			c.fetched.o, c.fetched.info, c.fetched.err = e.ReadDocument(ctx, service, c.key)
+			defer close(read)
+			f.o, f.info, f.err = e.ReadDocument(ctx, service, c.key)
 			return nil // base decides whether the error matters, with the listing
 		})
+		if narrow && c.name == c.key { // by another name, it may be another secret, whose name differs in case
+			o.narrow = func() bool {
+				<-read
+				return f.err == nil && !f.o.Absent()
+			}
+		}
 	}
 	if err := pace.All(ctx, requests...); err != nil {
 		return nil, err
+	}
+	if v.narrow {
+		v.Objects[changes[0].key] = changes[0].fetched.info
 	}
 	if v.denied != nil {
 		return nil, v.denied // without a listing the index can't be updated

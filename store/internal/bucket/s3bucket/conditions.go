@@ -22,6 +22,10 @@ func Conditions(ctx context.Context, b bucket.Bucket, beside string, ask bool) (
 			return admin.Conditions{}, err
 		}
 		p.keep(f)
+		p.adopt(f)
+		if !f.unknown {
+			p.keepsRanges(ctx, beside) // for the listings of later runs
+		}
 	}
 	if f == nil || f.unknown {
 		return admin.Conditions{}, nil

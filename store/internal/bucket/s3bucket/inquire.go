@@ -28,13 +28,13 @@ func (b *Bucket) Inquire(ctx context.Context, beside, alias string) ([]admin.Inq
 		all = append(all, admin.Inquiry{Name: "versions", Kept: admin.Unknown, Seen: "the bucket keeps no versions"})
 	}
 	all = append(all, b.aboutEncryption(sealed))
-	for _, wanted := range []part{partTags, partVersions, partLinks} {
+	for _, wanted := range []part{partTags, partVersions, partLinks, partRanges} {
 		v, err := p.newTrial(beside).try(ctx, wanted)
 		if err != nil {
 			v = verdict{untold: true, Seen: wordOf(err)}
 		}
 		all = append(all, admin.Inquiry{Name: map[part]string{
-			partTags: "object tags", partVersions: "versions by id", partLinks: "links that expire",
+			partTags: "object tags", partVersions: "versions by id", partLinks: "links that expire", partRanges: "listing in ranges",
 		}[wanted], Kept: verdictOf(v.Kept, v.untold), Seen: v.Seen})
 	}
 	return append(all, b.aboutSettings(ctx)...), ctx.Err()

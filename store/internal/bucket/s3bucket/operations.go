@@ -13,7 +13,7 @@ var Operations = map[string]Operation{
 	"DeleteObject":        {"If-Match, ?versionId", "the probe of conditions, the trial of versions"},
 	"GetObject":           {"?versionId, a signature in the query", "the trials of versions and of links"},
 	"HeadObject":          {},
-	"ListObjectsV2":       {"?list-type", "an answer without the bucket's name is no listing"},
+	"ListObjectsV2":       {"?list-type, ?start-after", "an answer without the bucket's name is no listing; the trial of ranges"},
 	"ListObjectVersions":  {"?versions", "the trial of versions; the answer must be no listing of objects"},
 	"GetObjectTagging":    {"?tagging", "the answer must not be the object"},
 	"DeleteObjectTagging": {"?tagging", "the trial of tags"},

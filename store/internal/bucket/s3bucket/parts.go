@@ -26,6 +26,7 @@ const (
 	partTags     part = "tags"     // ?tagging, x-amz-tagging
 	partVersions part = "versions" // ?versionId of GET and DELETE
 	partLinks    part = "links"    // X-Amz-Signature, X-Amz-Expires
+	partRanges   part = "ranges"   // start-after
 )
 
 // verdict is the result of testing a part.
@@ -45,6 +46,7 @@ const CodeNotKept = "NotKept"
 func (p part) why(seen string) string {
 	return "the server ignores " + map[part]string{
 		partTags: "object tags", partVersions: "version ids", partLinks: "the signature or the expiry of links",
+		partRanges: "where a listing is to begin",
 	}[p] + ": " + seen
 }
 
@@ -71,7 +73,7 @@ func (p *probed) keeps(ctx context.Context, op, name string, wanted part) error 
 }
 
 // part returns the result for a part, and tests it if there is none yet. Only positive results are
-// stored for other runs.
+// stored for other runs, and that ranges are not kept: nothing is refused because of that.
 func (p *probed) part(ctx context.Context, f *findings, beside string, wanted part) (verdict, error) {
 	p.mu.Lock()
 	v, known := p.parts[wanted]
@@ -89,9 +91,9 @@ func (p *probed) part(ctx context.Context, f *findings, beside string, wanted pa
 		next := *f
 		next.Parts = map[part]verdict{}
 		maps.Copy(next.Parts, p.parts)
-		maps.DeleteFunc(next.Parts, func(_ part, v verdict) bool { return !v.Kept })
+		maps.DeleteFunc(next.Parts, func(name part, v verdict) bool { return !v.Kept && name != partRanges })
 		p.mu.Unlock()
-		if v.Kept {
+		if v.Kept || wanted == partRanges {
 			p.keep(&next)
 		}
 		return v, nil
@@ -136,6 +138,27 @@ func (p *probed) DeleteVersion(ctx context.Context, name, id string) error {
 		return err
 	}
 	return p.Bucket.DeleteVersion(ctx, name, id)
+}
+
+// ListRanges implements [bucket.Ranger], if the server is known to keep ranges. Otherwise pages follow one another.
+func (p *probed) ListRanges(ctx context.Context, prefix string, c bucket.Cuts) iter.Seq2[bucket.Info, error] {
+	l := p.lister(prefix, "/")
+	l.Kept = func() bool { return p.keepsRanges(ctx, prefix+"ranges") }
+	return l.List(ctx, c)
+}
+
+// keepsRanges reports whether the server keeps ranges. It tests that only in a run that has changed something: a
+// reader may have no permission to.
+func (p *probed) keepsRanges(ctx context.Context, beside string) bool {
+	p.mu.Lock()
+	f := p.found
+	p.mu.Unlock()
+	if f == nil {
+		old := p.remembered()
+		return old != nil && old.Parts[partRanges].Kept
+	}
+	v, err := p.part(ctx, f, beside, partRanges)
+	return err == nil && v.Kept
 }
 
 // PutText implements [sharing.Bucket]. It never sends the value to a server that would not encrypt

@@ -104,7 +104,7 @@ func reasonOf(err error) string {
 // list is called first: without a bucket or credentials nothing else can be tested. It returns the
 // object to read: the index if it is listed, else any other, or "" if there is none.
 func (p *prober) list(ctx context.Context, index string) (object string, err error) {
-	page, err := p.b.page(ctx, p.service+"/", aws.String("/"), nil)
+	page, err := p.b.page(ctx, p.service+"/", "/", "", "")
 	if err != nil && !errors.Is(err, bucket.ErrDenied) {
 		return "", err
 	}
@@ -112,9 +112,8 @@ func (p *prober) list(ctx context.Context, index string) (object string, err err
 	if p.unlisted = err != nil; p.unlisted {
 		return index, nil
 	}
-	for _, o := range page.Contents {
-		object = decodeName(aws.ToString(o.Key), page.EncodingType)
-		if object == index {
+	for _, info := range page.Infos {
+		if object = info.Name; object == index {
 			break
 		}
 	}

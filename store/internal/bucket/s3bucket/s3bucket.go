@@ -9,8 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
-	"net/url"
 	"strings"
 	"time"
 
@@ -48,6 +46,8 @@ type Options struct {
 	// ConditionalDelete says that the server respects If-Match on DELETE. AWS does; MinIO and Ceph
 	// ignore it and delete. Without it a conditional Delete makes no request. [Probed] detects it.
 	ConditionalDelete bool
+
+	PageSize int32 // the most names in one answer to a listing; 0 means a thousand, which is also the server's limit
 }
 
 // Bucket implements [bucket.Bucket].
@@ -188,71 +188,6 @@ func (b *Bucket) removed(ctx context.Context, name string, cond bucket.If) (*str
 		return nil, b.fail(ctx, "delete", name, err)
 	}
 	return out.VersionId, nil
-}
-
-// List implements [bucket.Bucket]. It fetches a page of a thousand names after the caller has taken
-// the page before.
-func (b *Bucket) List(ctx context.Context, prefix string) iter.Seq2[bucket.Info, error] {
-	return b.list(ctx, prefix, aws.String("/"))
-}
-
-// Walk implements [bucket.Bucket].
-func (b *Bucket) Walk(ctx context.Context, prefix string) iter.Seq2[bucket.Info, error] {
-	return b.list(ctx, prefix, nil)
-}
-
-func (b *Bucket) list(ctx context.Context, prefix string, delimiter *string) iter.Seq2[bucket.Info, error] {
-	return func(yield func(bucket.Info, error) bool) {
-		var from *string
-		for {
-			page, err := retryTorn(func() (*s3.ListObjectsV2Output, error) { return b.page(ctx, prefix, delimiter, from) })
-			if err != nil {
-				yield(bucket.Info{}, err)
-				return
-			}
-			for _, object := range page.Contents {
-				name := decodeName(aws.ToString(object.Key), page.EncodingType)
-				info, err := describe("list", name, object.ETag, object.LastModified, aws.ToInt64(object.Size))
-				if !yield(info, err) || err != nil {
-					return
-				}
-			}
-			if !aws.ToBool(page.IsTruncated) {
-				return
-			}
-			from = page.NextContinuationToken
-		}
-	}
-}
-
-// page requests one page of names. They are URL-encoded, as XML cannot represent every character.
-func (b *Bucket) page(ctx context.Context, prefix string, delimiter, from *string) (*s3.ListObjectsV2Output, error) {
-	page, err := b.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
-		Bucket: &b.o.Bucket, Prefix: &prefix, ExpectedBucketOwner: b.owner,
-		Delimiter: delimiter, ContinuationToken: from, EncodingType: types.EncodingTypeUrl,
-	})
-	if err != nil {
-		return nil, b.fail(ctx, "list", prefix, err)
-	}
-	// The SDK decodes an empty body without an error, which must not look like an empty bucket. A
-	// page that continues at itself would never end.
-	next := aws.ToString(page.NextContinuationToken)
-	if page.Name == nil || aws.ToBool(page.IsTruncated) && (next == "" || from != nil && next == *from) {
-		return nil, &bucket.Error{Op: "list", Name: prefix, Err: bucket.ErrTorn}
-	}
-	return page, nil
-}
-
-// decodeName decodes a name of a listing. It returns the name unchanged if the server says that it
-// is not encoded, or it cannot be decoded.
-func decodeName(name string, encoding types.EncodingType) string {
-	if encoding != types.EncodingTypeUrl {
-		return name
-	}
-	if decoded, err := url.QueryUnescape(name); err == nil {
-		return decoded
-	}
-	return name
 }
 
 // describe refuses an answer without an ETag: an object without a tag could not be replaced

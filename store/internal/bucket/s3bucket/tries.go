@@ -26,6 +26,8 @@ func (t *trial) try(ctx context.Context, wanted part) (v verdict, err error) {
 		return t.tryTags(ctx)
 	case partVersions:
 		return t.tryVersions(ctx)
+	case partRanges:
+		return t.tryRanges(ctx)
 	default:
 		return t.tryLinks(ctx)
 	}

@@ -19,7 +19,7 @@ type Storage interface {
 	bucket.HeaderReader
 }
 
-// Bucket implements [bucket.Bucket], [bucket.Versioned] and [bucket.Rechecker]. Without support of
+// Bucket implements [bucket.Bucket], [bucket.Versioned], [bucket.Ranger] and [bucket.Rechecker]. Without support of
 // the storage for versions, those methods return [bucket.ErrUnsupported].
 type Bucket struct {
 	storage Storage
@@ -29,6 +29,7 @@ type Bucket struct {
 var (
 	_ bucket.Bucket    = (*Bucket)(nil)
 	_ bucket.Rechecker = (*Bucket)(nil)
+	_ bucket.Ranger    = (*Bucket)(nil)
 )
 
 // New returns the objects of a storage as a sealer opens them. The bucket is a [bucket.Tagger] if
@@ -121,6 +122,14 @@ func (b *Bucket) List(ctx context.Context, prefix string) iter.Seq2[bucket.Info,
 // Walk implements [bucket.Bucket].
 func (b *Bucket) Walk(ctx context.Context, prefix string) iter.Seq2[bucket.Info, error] {
 	return unsealed(b.storage.Walk(ctx, prefix), func(i *bucket.Info) *bucket.Info { return i })
+}
+
+// ListRanges implements [bucket.Ranger]. A storage that can't list in ranges lists as usual.
+func (b *Bucket) ListRanges(ctx context.Context, prefix string, c bucket.Cuts) iter.Seq2[bucket.Info, error] {
+	if r, ok := b.storage.(bucket.Ranger); ok {
+		return unsealed(r.ListRanges(ctx, prefix, c), func(i *bucket.Info) *bucket.Info { return i })
+	}
+	return b.List(ctx, prefix)
 }
 
 // Recheck implements [bucket.Rechecker]. It does nothing for a storage that depends on no findings.

@@ -38,6 +38,7 @@ type scenario struct {
 	putBack  string               // the key of a secret that was written twice and put back to its first version
 	behind   string               // the key of a secret whose second writer died before the index
 	sealed   bool                 // objects are sealed before they are stored
+	page     int                  // names in one page of a listing, each a request; 0: a listing is one request
 
 	// of a scenario of keysOfTeams: its objects are sealed, so that it has promises of its own in place of all others
 	before  func(ctx context.Context, b *membucket.Bucket)
@@ -249,11 +250,15 @@ func named(name string) (scenario, error) {
 		seed, err := strconv.ParseUint(n, 10, 64)
 		return randomScenario(seed), err
 	}
+	if n, ok := strings.CutPrefix(name, "pages/"); ok {
+		seed, err := strconv.ParseUint(n, 10, 64)
+		return pagedScenario(seed), err
+	}
 	if n, ok := strings.CutPrefix(name, "sealed/"); ok {
 		seed, err := strconv.ParseUint(n, 10, 64)
 		return sealedScenario(seed), err
 	}
-	for _, s := range slices.Concat(scenarios(), rekeys(), mends(), numbers(), triples(), mutants(), sealedMutants(), keysOfTeams()) {
+	for _, s := range slices.Concat(scenarios(), rekeys(), mends(), numbers(), triples(), mutants(), sealedMutants(), keysOfTeams(), paged()) {
 		if s.name == name {
 			return s, nil
 		}

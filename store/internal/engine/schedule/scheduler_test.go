@@ -94,7 +94,7 @@ func start(ctx context.Context, s scenario, etags membucket.ETags) *world {
 		w.clients = append(w.clients, c)
 	}
 	for _, c := range w.clients {
-		b := s.over(&waitingBucket{c}, c.task.without)
+		b := s.over(s.paging(&waitingBucket{c}), c.task.without)
 		if s.mutation != nil && (s.mutant == "" || s.mutant == c.task.op) {
 			b = s.mutation(b)
 		}
