@@ -13,7 +13,7 @@ type api struct {
 	CreateSecret             operation[awssm.CreateSecretInput, awssm.CreateSecretOutput]
 	DescribeSecret           operation[awssm.DescribeSecretInput, awssm.DescribeSecretOutput]
 	GetSecretValue           operation[awssm.GetSecretValueInput, awssm.GetSecretValueOutput]
-	ListSecretVersionIds     operation[awssm.ListSecretVersionIdsInput, awssm.ListSecretVersionIdsOutput]
+	ListSecretVersionIDs     operation[awssm.ListSecretVersionIdsInput, awssm.ListSecretVersionIdsOutput]
 	ListSecrets              operation[awssm.ListSecretsInput, awssm.ListSecretsOutput]
 	PutSecretValue           operation[awssm.PutSecretValueInput, awssm.PutSecretValueOutput]
 	UpdateSecretVersionStage operation[awssm.UpdateSecretVersionStageInput, awssm.UpdateSecretVersionStageOutput]
@@ -28,7 +28,7 @@ func operationsOf(c *awssm.Client) api {
 		CreateSecret:             c.CreateSecret,
 		DescribeSecret:           c.DescribeSecret,
 		GetSecretValue:           c.GetSecretValue,
-		ListSecretVersionIds:     c.ListSecretVersionIds,
+		ListSecretVersionIDs:     c.ListSecretVersionIds,
 		ListSecrets:              c.ListSecrets,
 		PutSecretValue:           c.PutSecretValue,
 		UpdateSecretVersionStage: c.UpdateSecretVersionStage,

@@ -246,7 +246,7 @@ func (s *Store) versionIDs(ctx context.Context, service string, has func(stage s
 	in := &awssm.ListSecretVersionIdsInput{SecretId: aws.String(service), MaxResults: aws.Int32(listPage)}
 	var ids []string
 	for {
-		out, err := s.api.ListSecretVersionIds(ctx, in)
+		out, err := s.api.ListSecretVersionIDs(ctx, in)
 		if err != nil {
 			return nil, storageError(ctx, "ListSecretVersionIds", service, err)
 		}
