@@ -73,7 +73,7 @@ func commandsIn(text string) []string {
 			}
 		}
 		// What a flag takes may stand in another literal.
-		if last := words[len(words)-1]; slices.Contains([]string{"--to", "--from", "--kms-key-alias", "--bucket", "--out", "--without"}, last) {
+		if last := words[len(words)-1]; slices.Contains([]string{"--to", "--from", "--kms-key-alias", "--bucket", "--out", "--without", "--git"}, last) {
 			words = append(words, "x")
 		}
 		lines = append(lines, strings.Join(words, " "))

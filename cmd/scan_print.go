@@ -106,6 +106,9 @@ func unread(name string, err error) error {
 	case errors.Is(err, scan.ErrNotPlain):
 		e.text, e.is = fileName(name)+" "+err.Error(), store.ErrInvalid
 		return app.WithHint(e, "pass what it gives on to coffer scan - (standard input)")
+	case errors.Is(err, scan.ErrObjects):
+		e.text, e.is = fileName(name)+" "+err.Error(), store.ErrInvalid
+		return app.WithHint(e, "in it, scan what they hold: coffer scan --git=--all")
 	}
 	return e
 }

@@ -9,8 +9,11 @@ import (
 	"strings"
 )
 
-// ErrNotPlain is the error of a named pipe, a device or a socket.
-var ErrNotPlain = errors.New("is not a plain file")
+// Errors of what isn't scanned as files.
+var (
+	ErrNotPlain = errors.New("is not a plain file") // a named pipe, a device or a socket
+	ErrObjects  = errors.New("is a directory of git's own: its objects are compressed")
+)
 
 // Path scans a file, or the files below a directory. It follows no symbolic link but the path itself, and
 // skips .git, and below a directory everything that is no plain file. What git ignores is left out unless
@@ -26,6 +29,9 @@ func (s *Scanner) Path(ctx context.Context, path string, ignored bool) error {
 		return nil
 	case !info.IsDir():
 		return s.file(ctx, path)
+	case holdsObjects(path):
+		s.fail(path, ErrObjects)
+		return nil
 	case ignored || s.isIgnored(ctx, path):
 		return s.walk(ctx, path)
 	}
@@ -49,6 +55,16 @@ func (s *Scanner) Path(ctx context.Context, path string, ignored bool) error {
 		}
 	}
 	return nil
+}
+
+// holdsObjects reports whether a directory is .git or a bare repository, by what git itself takes for one.
+func holdsObjects(dir string) bool {
+	for _, name := range []string{"HEAD", "objects", "refs"} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.IsDir() != (name != "HEAD") {
+			return false
+		}
+	}
+	return true
 }
 
 // entry scans what git lists: a file, or another repository, which git doesn't look into.

@@ -168,3 +168,46 @@ func TestOnlyPlainFilesAreOpened(t *testing.T) {
 	}
 	got.failed = nil
 }
+
+// TestObjectsOfGitAreNotTakenForFiles: they are compressed. A folder with objects that is named is refused, and below
+// another one they are counted as packed.
+func TestObjectsOfGitAreNotTakenForFiles(t *testing.T) {
+	r := newRepository(t)
+	s := secretsNumbered(1)
+	r.write("a", s[0].Value, "refs/b", "x", "objects/c", "x") // no HEAD
+	r.commit("first")
+	outside := t.TempDir()
+	bare := filepath.Join(outside, "bare.git")
+	r.git("clone", "-q", "--bare", "--no-local", ".", bare) // which packs them
+	for _, path := range []string{bare, ".git", bare + "/"} {
+		for _, ignored := range []bool{false, true} {
+			got := newScanner(t, r.env, s...)
+			got.Failed = func(name string, err error) {
+				if name != path || !errors.Is(err, ErrObjects) {
+					t.Error(name, err)
+				}
+				got.failed = append(got.failed, name)
+			}
+			if err := got.Path(t.Context(), path, ignored); err != nil || len(got.failed) != 1 || got.Files != 0 {
+				t.Errorf("%s: %v, %v, %d files", path, err, got.failed, got.Files)
+			}
+		}
+	}
+	got := newScanner(t, r.env, s...)
+	if err := errors.Join(got.Path(t.Context(), ".", false), got.Path(t.Context(), ".git/objects", false), got.Path(t.Context(), outside, false)); err != nil {
+		t.Fatal(err)
+	}
+	got.wants(t, "a:1 api/key00 (value)")
+	loose, pack := 0, 0
+	for _, name := range got.Packed {
+		switch {
+		case strings.HasSuffix(name, ".pack"):
+			pack++
+		case strings.HasPrefix(name, ".git/objects/"):
+			loose++
+		}
+	}
+	if loose != 6 || pack != 1 || len(got.Packed) != 7 { // two contents, three trees, a commit
+		t.Errorf("%v", got.Packed)
+	}
+}

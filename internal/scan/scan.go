@@ -127,10 +127,12 @@ func (s *Scanner) Hide(text string) string {
 }
 
 // isPacked reports whether a file begins as an archive or a compressed file does, whose text can't be seen. A tar
-// archive that isn't compressed has its files as they are.
+// archive that isn't compressed has its files as they are. The last ones are an object of git, by the levels of
+// compression that it uses, and a pack of them.
 func isPacked(head []byte) bool {
 	return slices.ContainsFunc([]string{
 		"PK\x03\x04", "\x1f\x8b", "BZh", "\xfd7zXZ\x00", "\x28\xb5\x2f\xfd", "7z\xbc\xaf\x27\x1c", "Rar!\x1a\x07", "\x04\x22\x4d\x18",
+		"x\x01", "x\x9c", "x\xda", "PACK\x00\x00\x00\x02",
 	}, func(magic string) bool { return bytes.HasPrefix(head, []byte(magic)) })
 }
 

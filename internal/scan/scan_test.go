@@ -188,7 +188,7 @@ func TestAnInterruptEndsAScan(t *testing.T) {
 func TestCompressedFilesAreNamed(t *testing.T) {
 	s := secretsNumbered(1)
 	got := newScanner(t, nil, s...)
-	for name, text := range map[string]string{"a.zip": "PK\x03\x04 stored: " + s[0].Value, "b.gz": "\x1f\x8b\x08", "c.txt": "PK", "d.tar": "name\x00" + s[0].Value} {
+	for name, text := range map[string]string{"a.zip": "PK\x03\x04 stored: " + s[0].Value, "b.gz": "\x1f\x8b\x08", "c.txt": "PK", "e": "PACKAGES", "f": "x", "d.tar": "name\x00" + s[0].Value} {
 		if err := got.Stream(t.Context(), name, strings.NewReader(text)); err != nil {
 			t.Fatal(err)
 		}
