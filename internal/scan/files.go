@@ -107,7 +107,10 @@ func (s *Scanner) walk(ctx context.Context, dir string) error {
 
 // file scans a file.
 func (s *Scanner) file(ctx context.Context, path string) error {
-	f, err := os.Open(path)
+	f, err := await(ctx, func() (*os.File, error) { return os.Open(path) })
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil {
 		s.fail(path, err)
 		return nil

@@ -50,18 +50,42 @@ const (
 	sniffed = 8000 // bytes in which git, too, looks for a NUL to tell a binary file
 )
 
-// Stream scans a stream. It doesn't wait for more of it once the context is canceled: a reader that waits
-// is left to itself.
+// Stream scans a stream. Its error is that of the stream, or of the context.
 func (s *Scanner) Stream(ctx context.Context, name string, r io.Reader) error {
-	out, in := io.Pipe()
-	defer context.AfterFunc(ctx, func() { _ = in.CloseWithError(ctx.Err()) })()
-	go func() {
-		_, err := io.CopyBuffer(in, struct{ io.Reader }{r}, make([]byte, chunk))
-		_ = in.CloseWithError(err)
-	}()
-	found, err := s.scan(ctx, name, out)
+	found, err := s.scan(ctx, name, r)
 	s.report(found)
 	return err
+}
+
+// awaited reads as r does, but doesn't wait for more once the context is canceled: what r still reads, into a buffer
+// that nobody uses any longer, is left to itself.
+type awaited struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (a awaited) Read(p []byte) (int, error) {
+	return await(a.ctx, func() (int, error) { return a.r.Read(p) })
+}
+
+// await returns what do returns, or the context's error once it is canceled: a file may block when it is opened or read.
+func await[T any](ctx context.Context, do func() (T, error)) (T, error) {
+	type answer struct {
+		of  T
+		err error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		of, err := do()
+		done <- answer{of, err}
+	}()
+	select {
+	case got := <-done:
+		return got.of, got.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
 }
 
 func (s *Scanner) report(found []Finding) {
@@ -72,6 +96,7 @@ func (s *Scanner) report(found []Finding) {
 
 // scan returns what is found in a file, in the order of its lines, also if it can't be read to the end.
 func (s *Scanner) scan(ctx context.Context, name string, r io.Reader) ([]Finding, error) {
+	r = awaited{ctx, r}
 	if s.buffer == nil {
 		s.buffer = make([]byte, chunk)
 	}
