@@ -176,6 +176,7 @@ func TestGitHubActionExplainsItsFailures(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
 	m.store("odd", map[string]string{"node_options": "canary-option"})
+	m.store("code", map[string]string{"path": "canary-path"})
 	nowhere, r := "http://127.0.0.1:1", newReleases(t, program)
 	m.env = append(m.env, "PATH="+toolbox(t, "sh", "curl", "sha256sum")+":"+filepath.Dir(m.program)) // without cosign
 	for want, test := range map[string]struct {
@@ -190,11 +191,15 @@ func TestGitHubActionExplainsItsFailures(t *testing.T) {
 		"format can't be used with mode env: it is for mode file": {map[string]string{"services": "api", "format": "json"}, 2},
 		`coffer: service "missing" has no secrets%0A`:             {map[string]string{"services": "missing"}, 3},
 		"unknown format": {map[string]string{"services": "api", "mode": "file", "format": "jsn"}, 2},
-		"GitHub doesn't let a step set NODE_OPTIONS":                  {map[string]string{"services": "odd"}, 2},
-		`role-to-assume needs the permission "id-token: write"`:       {map[string]string{"services": "api", "role-to-assume": "arn:aws:iam::111122223333:role/ci"}, 5},
-		"install.sh: cosign is missing":                               {map[string]string{"services": "api", "version": "v0.1.0", "base-url": r.url, "require-signature": "true"}, 1},
-		"install.sh: can't download " + nowhere:                       {map[string]string{"services": "api", "version": "v0.1.0", "base-url": nowhere}, 1},
-		"install.sh: --version must be a release, such as v0.1.0, or": {map[string]string{"services": "api", "version": "main"}, 1},
+		"GitHub doesn't let a step set NODE_OPTIONS%0A  skip: node_options leaves it out; mode: outputs passes it on; prefix gives it another name\n": {map[string]string{"services": "odd"}, 2},
+		"run other code%0A  skip: path leaves it out; mode: outputs passes it on; prefix gives it another name\n":                                     {map[string]string{"services": "code"}, 2},
+		"run other code%0A  skip: path leaves it out; format: json takes every name; prefix gives it another one\n":                                   {map[string]string{"services": "code", "mode": "file"}, 2},
+		"skip can't be used with mode none":                                     {map[string]string{"skip": "x", "mode": "none"}, 2},
+		`no key matches "x"%0A  coffer list shows the keys of a service` + "\n": {map[string]string{"services": "api", "only": "x"}, 3},
+		`role-to-assume needs the permission "id-token: write"`:                 {map[string]string{"services": "api", "role-to-assume": "arn:aws:iam::111122223333:role/ci"}, 5},
+		"install.sh: cosign is missing":                                         {map[string]string{"services": "api", "version": "v0.1.0", "base-url": r.url, "require-signature": "true"}, 1},
+		"install.sh: can't download " + nowhere:                                 {map[string]string{"services": "api", "version": "v0.1.0", "base-url": nowhere}, 1},
+		"install.sh: --version must be a release, such as v0.1.0, or":           {map[string]string{"services": "api", "version": "main"}, 1},
 	} {
 		code, log := m.step(t, test.inputs)
 		if code != test.code || !strings.Contains(log, "::error title=coffer::") || !strings.Contains(log, want) {
@@ -205,4 +210,57 @@ func TestGitHubActionExplainsItsFailures(t *testing.T) {
 			t.Errorf("%v: passed on %q", test.inputs, passed)
 		}
 	}
+}
+
+// TestGitHubActionLetsAnOutputHaveAnyName: it is no variable, so it changes nothing of what a program does.
+func TestGitHubActionLetsAnOutputHaveAnyName(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	want := map[string]string{}
+	secrets := map[string]string{"step_output_x": "canary-x", "1st": "canary\n1st", "left": "canary-left"}
+	for _, key := range []string{"path", "ld_preload", "node_options", "github_env", "https_proxy"} {
+		secrets[key] = "canary-" + key
+	}
+	for key, value := range secrets {
+		if key != "left" {
+			want["MY_"+strings.ToUpper(key)] = value
+		}
+	}
+	m.store("names", secrets)
+	code, log := m.step(t, map[string]string{"services": "names", "mode": "outputs", "prefix": "MY_", "skip": "left"})
+	if code != 0 || strings.Contains(log, "::notice") {
+		t.Fatalf("exit code %d\n%s", code, log)
+	}
+	if diff := cmp.Diff(want, m.outputs()); diff != "" {
+		t.Error(diff)
+	}
+
+	code, log = m.step(t, map[string]string{"services": "names", "mode": "outputs", "only": "1st"})
+	if diff := cmp.Diff(map[string]string{"_1ST": "canary\n1st"}, m.outputs()); code != 0 || diff != "" {
+		t.Errorf("exit code %d\n%s\n%s", code, log, diff)
+	}
+	m.store("names", map[string]string{"_1st": "canary-other"})
+	code, log = m.step(t, map[string]string{"services": "names", "mode": "outputs"})
+	if code != 2 || !strings.Contains(log, "two keys become the output _1ST%0A  skip leaves one of them out") || len(m.outputs()) > 0 {
+		t.Errorf("exit code %d\n%s", code, log)
+	}
+	code, log = m.step(t, map[string]string{"services": "names", "mode": "outputs", "prefix": "a/"})
+	if code != 2 || !strings.Contains(log, `can't be a variable: the prefix "a/"`) {
+		t.Errorf("exit code %d\n%s", code, log)
+	}
+}
+
+// outputs are those that a step has passed on, as the runner reads them.
+func (m *machine) outputs() map[string]string {
+	found := map[string]string{}
+	lines := strings.Split(m.read("GITHUB_OUTPUT"), "\n")
+	for i := 0; i < len(lines)-1; i++ {
+		name, delimiter, _ := strings.Cut(lines[i], "<<")
+		begin := i + 1
+		for i++; lines[i] != delimiter; {
+			i++
+		}
+		found[name] = strings.Join(lines[begin:i], "\n")
+	}
+	return found
 }

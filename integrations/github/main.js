@@ -10,6 +10,10 @@ const { forms } = require('./forms.js');
 
 const modes = ['env', 'outputs', 'file', 'none'];
 
+// While coffer exports outputs, their names begin with this: coffer refuses what a variable can do to a program, and
+// GitHub some variables of a step. An output is none.
+const mark = 'step_output_';
+
 // Failure is an error with a message for the log, and an exit code.
 class Failure extends Error {
   constructor(message, code = 1) {
@@ -50,7 +54,7 @@ function append(variable, text) {
 
 function settings() {
   const s = {
-    services: list('services'), only: list('only'), mode: input('mode') || 'env', prefix: input('prefix'), format: input('format') || 'dotenv',
+    services: list('services'), only: list('only'), skip: list('skip'), mode: input('mode') || 'env', prefix: input('prefix'), format: input('format') || 'dotenv',
     role: input('role-to-assume'), audience: input('audience') || 'sts.amazonaws.com',
     version: input('version'), url: input('base-url'), key: input('key'), signature: input('require-signature') || 'false',
   };
@@ -58,7 +62,7 @@ function settings() {
   if (!['true', 'false'].includes(s.signature)) throw new Failure('require-signature must be true or false', 2);
   if (s.mode !== 'none' && s.services.length === 0) throw new Failure(`services is empty: mode ${s.mode} needs at least one`, 2);
   if (s.mode === 'none') {
-    for (const [name, value] of Object.entries({ services: s.services.length, only: s.only.length, prefix: s.prefix, 'role-to-assume': s.role })) {
+    for (const [name, value] of Object.entries({ services: s.services.length, only: s.only.length, skip: s.skip.length, prefix: s.prefix, 'role-to-assume': s.role })) {
       if (value) throw new Failure(`${name} can't be used with mode none, which reads no secrets`, 2);
     }
   }
@@ -111,33 +115,66 @@ function reader(s, identity) {
   return (format, prefix) => {
     const args = ['export', '--require-all', `--format=${format}`];
     if (s.only.length > 0) args.push(`--only=${s.only.join(',')}`);
+    for (const key of s.skip) args.push(`--skip=${key}`);
     if (prefix) args.push(`--prefix=${prefix}`);
     const done = spawnSync('coffer', [...args, '--', ...s.services], { env: { ...process.env, ...identity }, encoding: 'utf8', maxBuffer: Infinity });
-    if (done.status !== 0) throw new Failure(done.error?.message ?? done.stderr.trim(), done.status ?? 1);
-    if (done.stderr) command('notice', done.stderr.trim());
+    if (done.status !== 0) throw new Failure(done.error?.message ?? explained(s, done.stderr), done.status ?? 1);
+    const notice = explained(s, done.stderr);
+    if (notice) command('notice', notice);
     return done.stdout;
   };
 }
 
-// values are those of the format github-env: NAME<<DELIMITER, the lines of the value, DELIMITER.
-function values(text) {
+// explained returns what coffer has printed, with this action's inputs instead of coffer's flags.
+function explained(s, text) {
+  const otherwise = {
+    env: '; mode: outputs passes it on; prefix gives it another name', file: '; format: json takes every name; prefix gives it another one', outputs: '',
+  }[s.mode];
+  return text
+    .replace(new RegExp(`\\b${mark}`, 'g'), '')
+    .replace(/^.*\bset variables that can change what a program runs.*\n/gm, (line) => (s.mode === 'outputs' ? '' : line))
+    .replace(/--allow-env \S+ allows it, --skip (\S+) leaves it out/g, `skip: $1 leaves it out${otherwise}`)
+    .replace(/(value of "(.*)": GitHub doesn't let a step set .*)/g, `$1\n  skip: $2 leaves it out${otherwise}`)
+    .replace(/--skip leaves one of them out/g, 'skip leaves one of them out')
+    .replace(/--skip (\S+) leaves it out/g, 'skip: $1 leaves it out')
+    .replace(/; read --out FILE writes it to a file/g, '; mode: file writes it to a file')
+    .replace(/(; |, or use )--allow-empty .*/g, '')
+    .trim();
+}
+
+// entries are those of the format github-env: NAME<<DELIMITER, the lines of the value, DELIMITER.
+function entries(text) {
   const found = [];
   const lines = text.split('\n');
   for (let i = 0; i < lines.length - 1; i++) {
-    const delimiter = lines[i].slice(lines[i].indexOf('<<') + 2);
+    const at = lines[i].indexOf('<<');
+    const delimiter = lines[i].slice(at + 2);
     const end = lines.indexOf(delimiter, i + 1);
-    found.push(lines.slice(i + 1, end).join('\n'));
+    found.push({ name: lines[i].slice(0, at), delimiter, value: lines.slice(i + 1, end).join('\n') });
     i = end;
   }
   return found;
 }
 
+// outputs returns the text of exported entries without the mark. As for variables, a digit doesn't begin a name.
+function outputs(exported) {
+  const names = new Set();
+  return exported.map(({ name, delimiter, value }) => {
+    const own = name.slice(mark.length).replace(/^(?=[0-9])/, '_');
+    if (names.has(own)) throw new Failure(`two keys become the output ${own}\n  skip leaves one of them out`, 2);
+    names.add(own);
+    return `${own}<<${delimiter}\n${value}\n${delimiter}\n`;
+  }).join('');
+}
+
 // passOn masks the secrets, then gives them to later steps.
 function passOn(s, read, folder) {
   if (s.mode !== 'file') {
-    const text = read('github-env', s.prefix);
-    mask(values(text));
-    append(s.mode === 'env' ? 'GITHUB_ENV' : 'GITHUB_OUTPUT', text);
+    const text = read('github-env', s.mode === 'outputs' ? mark + s.prefix : s.prefix);
+    const exported = entries(text);
+    mask(exported.map(({ value }) => value));
+    if (s.mode === 'env') append('GITHUB_ENV', text);
+    else append('GITHUB_OUTPUT', outputs(exported));
     return;
   }
   // The values are read before and after the file, so one that is changed meanwhile is masked, too.
