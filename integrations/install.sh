@@ -74,7 +74,7 @@ main() {
 }
 
 install() {
-	for program in awk tar; do
+	for program in uname awk tar; do
 		has "$program" || fail "$program is missing"
 	done
 	platform=$(platform)
@@ -146,7 +146,8 @@ default_dir() {
 	fi
 }
 
-# fetch downloads a URL to a file. What is fetched over HTTPS isn't redirected to anything else.
+# fetch downloads a URL to a file. With curl, what is fetched over HTTPS isn't redirected to anything else. wget has
+# no option for that (its --https-only is for recursion), so with it only the signature proves where a release is from.
 fetch() {
 	if has curl; then
 		case $1 in
@@ -161,7 +162,7 @@ fetch() {
 }
 
 verify_checksum() {
-	want=$(awk -v name="$1" '$2 == name {print $1}' "$work/checksums")
+	want=$(awk -v name="$1" '$2 == name {print tolower($1)}' "$work/checksums")
 	if has sha256sum; then
 		got=$(sha256sum <"$work/$1")
 	elif has shasum; then

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -194,9 +195,9 @@ func TestInstallRefuses(t *testing.T) {
 	}
 }
 
-// TestInstallRefusesBeforeTheDownload what it can't end: a directory where the program belongs, and without awk or tar.
+// TestInstallRefusesBeforeTheDownload what it can't end: a directory where the program belongs, and without uname, awk or tar.
 func TestInstallRefusesBeforeTheDownload(t *testing.T) {
-	for name, want := range map[string]string{"awk": "awk is missing", "tar": "tar is missing", "coffer": "coffer is a directory: choose another"} {
+	for name, want := range map[string]string{"uname": "install.sh: uname is missing", "awk": "awk is missing", "tar": "tar is missing", "coffer": "coffer is a directory: choose another"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r, path, dir := newReleases(t, program), toolbox(t, "curl", "sha256sum"), t.TempDir()
@@ -218,16 +219,20 @@ func TestInstallRefusesBeforeTheDownload(t *testing.T) {
 	}
 }
 
-// TestInstallReadsChecksumsOfOtherPrograms: a mirror's may have *name, as sha256sum --binary writes it, and CRLF.
+// TestInstallReadsChecksumsOfOtherPrograms: a mirror's may have *name, as sha256sum --binary writes it, CRLF, and
+// letters in upper case.
 // The checksum still counts.
 func TestInstallReadsChecksumsOfOtherPrograms(t *testing.T) {
-	for _, change := range [][]string{{"\n", "\r\n"}, {"  ", " *"}, {"\n", "\r\n", "  ", " *"}} {
+	for _, change := range [][]string{{"\n", "\r\n"}, {"  ", " *"}, {"\n", "\r\n", "  ", " *"}, nil} {
 		for _, damage := range []string{"", "damaged"} {
 			t.Run(fmt.Sprintf("%q %s", change, damage), func(t *testing.T) {
 				t.Parallel()
 				r, dir := newReleases(t, program), t.TempDir()
 				name := "/latest/download/checksums.txt"
 				r.files[name] = []byte(strings.NewReplacer(change...).Replace(string(r.files[name])))
+				if change == nil {
+					r.files[name] = regexp.MustCompile("(?m)^[0-9a-f]+").ReplaceAllFunc(r.files[name], bytes.ToUpper)
+				}
 				r.files["/download/v0.1.0/"+r.archive] = append(r.files["/download/v0.1.0/"+r.archive], damage...)
 				output, err := install(t, toolbox(t, "curl", "sha256sum"), "--dir", dir, "--base-url", r.url)
 				installed, _ := filepath.Glob(dir + "/coffer")
