@@ -47,6 +47,7 @@ type move struct {
 	missing []store.Value // values that the destination doesn't have, the oldest first
 	written []int         // the version numbers that missing values got at the destination
 	version int           // the newest version at the destination; 0: none
+	tags    int           // how many the source's secret has, if it is to be written; -1 if that is unknown
 	outcome store.Outcome
 	note    string
 	err     error
@@ -69,6 +70,9 @@ func (m *Migration) Service(ctx context.Context, typed string) error {
 	}
 	m.moves = append(m.moves, moves...)
 	m.noteAliases(service, dst, moves)
+	if err := m.countTags(ctx, moves); err != nil {
+		return err
+	}
 	if !m.DryRun {
 		if err := m.write(ctx, service, moves); err != nil {
 			return err

@@ -42,15 +42,17 @@ type moveJSON struct {
 	Version  int           `json:"version,omitempty"`
 	Outcome  store.Outcome `json:"outcome"`
 	Note     string        `json:"note,omitempty"`
+	Tags     int           `json:"tags,omitempty"` // how many the secret has at the source, which don't move; -1: unknown
 	Error    string        `json:"error,omitempty"`
 }
 
 // Report prints the plan of --dry-run, or all results with --json. It notes that older versions got
-// new dates and authors.
+// new dates and authors, and that tags don't move.
 func (m *Migration) Report() error {
 	if slices.ContainsFunc(m.moves, func(v *move) bool { return len(v.missing) > 1 }) {
 		m.app.Note("older versions keep their values and their order, but get the date and writer of this migration")
 	}
+	m.noteTags()
 	if !m.DryRun && !m.app.Globals.JSON {
 		return nil
 	}
@@ -62,7 +64,7 @@ func (m *Migration) Report() error {
 		}
 		out[i] = moveJSON{
 			Service: v.source.ID.Service, Key: v.key, Versions: versions, Version: v.version,
-			Outcome: v.outcome, Note: v.note, Error: app.ErrorText(v.err),
+			Outcome: v.outcome, Note: v.note, Tags: v.tags, Error: app.ErrorText(v.err),
 		}
 		rows[i] = app.PlanRow{Cells: []any{v.source.ID.Service, v.key, versions}, Change: cmp.Or(v.note, string(v.outcome)), Err: v.err}
 	}
