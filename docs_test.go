@@ -91,7 +91,7 @@ var figures = []struct {
 	source, constant string
 }{
 	{"docs/design/protocol.md", "%d at once for each service\n      Denied", 1, "store/internal/engine/engine.go", "Readers"},
-	{"docs/design/protocol.md", "(%d at once for each service;", 1, "store/internal/engine/engine.go", "Readers"},
+	{"docs/design/protocol.md", "(%d at once for each service;", 1, "store/internal/engine/engine.go", "objectReaders"},
 	{"docs/design/protocol.md", "K2 per key (%d at once)", 1, "store/internal/engine/engine.go", "writers"},
 	{"docs/design/protocol.md", "objects, %d at once, as W1", 1, "store/internal/engine/engine.go", "writers"},
 	{"docs/design/protocol.md", "gives up after %d s", int64(time.Second), "store/internal/engine/engine.go", "retryTime"},

@@ -28,9 +28,9 @@ func TestWireOfThePast(t *testing.T) {
 		{"exec --at, none of 50 secrets changed since", "exec one --at " + at + " -- true", 0, 2, 1},
 		{"exec --locked, none of 50 secrets changed since", "exec --locked " + lock + " -- true", 0, 2, 1},
 		{"lock --check, none of 50 secrets changed since", "lock --check " + lock, 0, 2, 1},
-		{"exec --at, 20 of 50 secrets changed since", "exec one --at " + at + " -- true", 20, 22, 3},
-		{"exec --locked, 20 of 50 secrets changed since", "exec --locked " + lock + " -- true", 0, 22, 3},
-		{"list --at, the same", "list one --at " + at, 0, 22, 3},
+		{"exec --at, 20 of 50 secrets changed since", "exec one --at " + at + " -- true", 20, 22, 2},
+		{"exec --locked, 20 of 50 secrets changed since", "exec --locked " + lock + " -- true", 0, 22, 2},
+		{"list --at, the same", "list one --at " + at, 0, 22, 2},
 		{"lock again", "lock one", 0, 2, 1},
 		{"read --at", "read one alias-app-key-1 --at " + at, 0, 1, 1},
 	} {

@@ -51,6 +51,8 @@ type App struct {
 	cacheTime time.Duration // how long secrets of an earlier command may be used; 0: not at all
 	patience  time.Duration // how long requests wait without progress, if nothing else is configured; 0: the default
 
+	barInUse *atomic.Bool // by [App.reading]
+
 	noticed func(sentence string) // if not nil, is told what is printed; of a [Call]
 	asker   asker                 // if not nil, asks instead of the terminal
 }
@@ -69,7 +71,7 @@ func Process(build Build) *App {
 	return &App{
 		Program: os.Args[0],
 		Stdin:   os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: environ,
-		Now: time.Now, Build: build, concealed: new(concealed), self: new(self),
+		Now: time.Now, Build: build, concealed: new(concealed), self: new(self), barInUse: new(atomic.Bool),
 	}
 }
 
@@ -197,6 +199,20 @@ func (a *App) Progress(total int, what string) *progress.Line {
 		a.Line.Store(line)
 	}
 	return line
+}
+
+// reading returns what a store calls while it reads many objects one by one, for a progress bar. Of several stores or
+// services that do so at the same time, one has a bar.
+func (a *App) reading(objects int) (read, done func()) {
+	none := func() {}
+	if a.Silent || a.barInUse == nil || !a.barInUse.CompareAndSwap(false, true) {
+		return none, none
+	}
+	line := a.Progress(objects, "read")
+	return line.Add, func() {
+		line.Done()
+		a.barInUse.Store(false)
+	}
 }
 
 // hideProgress clears the progress bar until its next step.

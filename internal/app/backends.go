@@ -253,7 +253,7 @@ func openS3KMS(ctx context.Context, a *App, s *Settings) (store.Store, error) {
 		Bucket: s.Bucket.Value, KeyAlias: s.KMSKeyAlias.Value, ExpectedOwner: s.ExpectedBucketOwner.Value,
 		KeyARNs: s.PinnedARNs(), KeyNames: s.File.Keys,
 		AllowUnencrypted: s.File.AllowUnencrypted, SingleWriter: a.Globals.SingleWriter || s.File.SingleWriter,
-		CacheDir: a.CacheDirectory(), PrivateDir: a.privateDirectory(), Notice: func(text string) { a.Note("%s", text) },
+		CacheDir: a.CacheDirectory(), PrivateDir: a.privateDirectory(), StateDir: a.stateHome(), Reading: a.reading, Notice: func(text string) { a.Note("%s", text) },
 		Unverified: a.Unverified, AllowRollback: a.Globals.AllowRollback, Now: a.Now, Log: a.Logger(),
 	})
 }
@@ -266,7 +266,7 @@ func openS3(ctx context.Context, a *App, s *Settings) (store.Store, error) {
 	return s3.New(cfg, s3.Options{
 		Bucket: s.Bucket.Value, ExpectedOwner: s.ExpectedBucketOwner.Value,
 		AllowUnencrypted: s.File.AllowUnencrypted, SingleWriter: a.Globals.SingleWriter || s.File.SingleWriter,
-		CacheDir: a.CacheDirectory(), PrivateDir: a.privateDirectory(), Notice: func(text string) { a.Note("%s", text) },
+		CacheDir: a.CacheDirectory(), PrivateDir: a.privateDirectory(), StateDir: a.stateHome(), Reading: a.reading, Notice: func(text string) { a.Note("%s", text) },
 		Unverified: a.Unverified, AllowRollback: a.Globals.AllowRollback, Now: a.Now, Log: a.Logger(),
 	})
 }

@@ -102,11 +102,11 @@ func (a *App) cacheOfSecrets() string {
 
 // cacheKeyFile is not beside what it opens: a backup of one may not have the other.
 func (a *App) cacheKeyFile() string {
-	base := a.baseDirectory("XDG_STATE_HOME", ".local", "state")
-	if base == "" {
+	dir := a.stateHome()
+	if dir == "" {
 		return ""
 	}
-	return filepath.Join(base, "coffer", "cache.key")
+	return filepath.Join(dir, "cache.key")
 }
 
 // cachedPlace is the store and the reader of the copies of a command.

@@ -69,11 +69,11 @@ func (s *Settings) IdentityFile() string {
 // stateDirectory returns where is remembered what was seen of a bucket; "" in CI, where each job begins with
 // nothing, and without a home directory.
 func (a *App) stateDirectory(s *Settings) string {
-	base := a.baseDirectory("XDG_STATE_HOME", ".local", "state")
-	if base == "" || s.AgeIdentity != "" || a.inCI() {
+	dir := a.stateHome()
+	if dir == "" || s.AgeIdentity != "" || a.inCI() {
 		return ""
 	}
-	return filepath.Join(base, "coffer", "keys")
+	return filepath.Join(dir, "keys")
 }
 
 // inCI reports whether this is a job of CI, as every CI system says by the variable CI.

@@ -192,6 +192,15 @@ func (a *App) CacheDirectory() string {
 	return filepath.Join(base, "coffer")
 }
 
+// stateHome returns the directory for files that belong to this machine; "" if there is no home directory.
+func (a *App) stateHome() string {
+	base := a.baseDirectory("XDG_STATE_HOME", ".local", "state")
+	if base == "" {
+		return ""
+	}
+	return filepath.Join(base, "coffer")
+}
+
 // PinnedARNs returns the ARNs of the pinned keys; none if no keys are pinned.
 func (s *Settings) PinnedARNs() []string {
 	return strings.FieldsFunc(s.KeyARNs.Value, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })

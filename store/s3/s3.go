@@ -4,6 +4,7 @@ package s3
 
 import (
 	"log/slog"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -31,6 +32,12 @@ type Options struct {
 	CacheDir     string
 	PrivateDir   string
 
+	// StateDir, with CacheDir, lets loads remember which objects had the value that an index of chamber has. There is
+	// a keyed hash of the value in CacheDir, and the key in StateDir. Such a secret is loaded again without its salt.
+	StateDir string
+	// Reading is called before many objects are read one by one: read after each, done at the end. Nil: none.
+	Reading func(objects int) (read, done func())
+
 	// Unverified lets [store.Store.Load] trust an index if the caller has no permission to list the
 	// service. Then deletions and changes that the index doesn't show are not noticed.
 	Unverified bool
@@ -55,6 +62,7 @@ func (o Options) shared() s3open.Options {
 	return s3open.Options{
 		Bucket: o.Bucket, ExpectedOwner: o.ExpectedOwner, Encryption: "AES256", Vouch: o.vouch,
 		SingleWriter: o.SingleWriter, Notice: o.Notice, CacheDir: o.CacheDir, PrivateDir: o.PrivateDir,
+		StateDir: o.StateDir, Reading: o.Reading, Trust: strconv.FormatBool(o.AllowUnencrypted),
 		Unverified: o.Unverified, AllowRollback: o.AllowRollback, Now: o.Now, Log: o.Log,
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
+	"github.com/coffer-secrets/coffer/store/internal/verified"
 )
 
 // Options configure an engine. Bucket is required.
@@ -63,6 +64,14 @@ type Options struct {
 	// tombstones even if the storage has no conditional delete.
 	SingleWriter bool
 
+	// Verified remembers what objects were seen to hold, so that the entries of another program that does not
+	// verify need no second look. If it is nil, nothing is remembered.
+	Verified *verified.Cache
+
+	// Reading is called before a load reads many objects, one by one. read is called after each, concurrently, and
+	// done at the end. It may be nil.
+	Reading func(objects int) (read, done func())
+
 	// DeniedWhenExpired states that the storage may answer "access denied" when a session has
 	// expired, as Ceph does. A load with a denied request then costs one request more.
 	DeniedWhenExpired bool
@@ -74,7 +83,9 @@ type Options struct {
 
 // Limits of concurrency, repetitions and time of one command.
 const (
-	Readers       = 16                    // objects read at once
+	Readers       = 16                    // requests of one kind at once, unless it says otherwise
+	objectReaders = 48                    // objects read at once for which no index vouches: all of a service, after chamber wrote
+	manyObjects   = 200                   // from so many on, the progress of reading them is reported
 	writers       = 64                    // objects written at once: an import is two waves, not ten
 	movers        = 128                   // objects moved at once: each is a GET and then a put
 	Heads         = 96                    // objects looked at with a HEAD at once: no body, no decryption
@@ -106,6 +117,9 @@ func New(o Options) *Engine {
 	}
 	if o.Author == nil {
 		o.Author = func(context.Context) string { return "" }
+	}
+	if o.Reading == nil {
+		o.Reading = func(int) (read, done func()) { return func() {}, func() {} }
 	}
 	if o.Now == nil {
 		o.Now = time.Now //nolint:forbidigo // the default of a library; the command line hands its own in

@@ -76,7 +76,7 @@ func (r *reconciliation) readUnknown(ctx context.Context, next *index.Index, key
 		}
 	}
 	objects, infos := make([]*Document, len(ask)), make([]bucket.Info, len(ask))
-	err := pace.Each(ctx, Readers, len(ask), func(ctx context.Context, i int) error {
+	err := pace.Each(ctx, objectReaders, len(ask), func(ctx context.Context, i int) error {
 		var err error
 		objects[i], infos[i], err = r.e.ReadDocument(ctx, r.v.Service, ask[i])
 		if r.damaged && (errors.Is(err, store.ErrCorrupt) || errors.Is(err, bucket.ErrTorn)) {

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"sort"
@@ -126,7 +125,6 @@ func (e *Engine) load(ctx context.Context, service string, choice *store.Choice)
 	c.Denied = e.deniedIndexes(v)
 	readable := v.Readable()
 	c.Indexes, c.NoCache = rules(service, readable)
-	c.Notices = append(c.Notices, e.notices(v)...)
 
 	// R3: the entries whose tags are in the listing.
 	listed := v.tags()
@@ -152,6 +150,11 @@ func (e *Engine) load(ctx context.Context, service string, choice *store.Choice)
 		}
 	}
 	slices.Sort(unknown)
+	if choice == nil { // a choice may need the salt, which nobody remembers
+		v.memory = e.Verified.Service(service)
+		unknown = e.recall(v, &c, unknown)
+	}
+	c.Notices = append(c.Notices, e.notices(v, unknown)...)
 	if err := e.addUnknown(ctx, v, &c, unknown, choice); err != nil {
 		return store.Contents{}, err
 	}
@@ -205,15 +208,22 @@ func aliasIn(key string, states []*IndexState) string {
 	return ""
 }
 
-// readUnknown reads the objects of keys, 16 at a time. The document is nil if the caller has no
+// readUnknown reads the objects of keys, and remembers what they hold. The document is nil if the caller has no
 // permission to read it, and a tombstone if it is missing.
 func (e *Engine) readUnknown(ctx context.Context, v *View, keys []string) ([]*Document, error) {
 	hidden, err := e.hiddenKeys(ctx, v, keys)
 	if err != nil {
 		return nil, err
 	}
+	defer v.memory.Save(v.hasTags)
+	read, done := func() {}, func() {}
+	if len(keys) >= manyObjects {
+		read, done = e.Reading(len(keys))
+	}
+	defer done()
 	out := make([]*Document, len(keys))
-	err = pace.Each(ctx, Readers, len(keys), func(ctx context.Context, i int) error {
+	err = pace.Each(ctx, objectReaders, len(keys), func(ctx context.Context, i int) error {
+		defer read()
 		if hidden[keys[i]] {
 			return nil
 		}
@@ -226,6 +236,7 @@ func (e *Engine) readUnknown(ctx context.Context, v *View, keys []string) ([]*Do
 		case o == nil:
 			o = &Document{Deleted: true}
 		}
+		v.remember(keys[i], o)
 		out[i] = o
 		return nil
 	})
@@ -297,45 +308,6 @@ func ignore(err error, expected ...error) error {
 		}
 	}
 	return err
-}
-
-func (e *Engine) deniedIndexes(v *View) []store.DeniedIndex {
-	var out []store.DeniedIndex
-	for _, file := range slices.Sorted(maps.Keys(v.Indexes)) {
-		s := v.Indexes[file]
-		if s.Denied == nil {
-			continue
-		}
-		d := store.DeniedIndex{Object: v.Service + "/" + file, KeyAlias: index.Label(file)}
-		if file == index.FileName(e.Alias) {
-			d.KeyAlias = e.Alias
-		}
-		var refused *bucket.Error
-		if errors.As(s.Denied, &refused) {
-			d.Code, d.Reason = refused.Code, refused.Reason
-		}
-		out = append(out, d)
-	}
-	return out
-}
-
-// notices returns notices about indexes that cause extra requests.
-func (e *Engine) notices(v *View) []string {
-	var out []string
-	for _, file := range slices.Sorted(maps.Keys(v.Indexes)) {
-		s := v.Indexes[file]
-		if s.Corrupt != nil {
-			out = append(out, fmt.Sprintf("%v; its secrets were read one at a time. coffer doctor --fix %s repairs it", s.Corrupt, v.Service))
-		}
-		if s.Index == nil {
-			continue
-		}
-		if n := len(s.Index.Unverifiable()); n > 0 && n > len(v.Objects)/2 {
-			out = append(out, fmt.Sprintf("%s/%s was written by another program and can't be verified: its %d secrets are read one at a time until the next write or coffer doctor --fix %s",
-				v.Service, file, n, v.Service))
-		}
-	}
-	return out
 }
 
 // lookUnlisted replaces a listing of the service that was denied. It lists only the indexes, or, if that

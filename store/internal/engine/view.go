@@ -12,6 +12,7 @@ import (
 	"github.com/coffer-secrets/coffer/internal/pace"
 	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
+	"github.com/coffer-secrets/coffer/store/internal/verified"
 )
 
 // View is a listing of one service and the indexes that a command has read.
@@ -24,6 +25,7 @@ type View struct {
 	denied  error                  // why the service could not be listed; nil if it was listed
 	Indexes map[string]*IndexState // the indexes that were requested, by file name
 	pinned  []string               // the aliases that are known to point to a pinned key
+	memory  *verified.Service      // what was seen of the objects before; nil: nothing
 
 	mu       sync.Mutex
 	notified map[string]bool // the notices that were given

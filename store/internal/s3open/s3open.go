@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -22,6 +23,7 @@ import (
 	"github.com/coffer-secrets/coffer/store/internal/seal"
 	"github.com/coffer-secrets/coffer/store/internal/sharing"
 	"github.com/coffer-secrets/coffer/store/internal/survey"
+	"github.com/coffer-secrets/coffer/store/internal/verified"
 )
 
 // Options configure a store on S3. The backends document the options that they pass on.
@@ -32,6 +34,8 @@ type Options struct {
 	Notice        func(text string)
 	CacheDir      string
 	PrivateDir    string
+	StateDir      string // with CacheDir: what objects were seen to hold is remembered
+	Reading       func(objects int) (read, done func())
 	Unverified    bool
 	AllowRollback bool
 	Now           func() time.Time
@@ -46,6 +50,7 @@ type Options struct {
 	ReadOnly   bool              // there are keys, and none is configured
 	KeyNames   map[string]string // the names of the keys on a server other than AWS, by alias
 	Vouch      func(object string, s bucket.Seal) error
+	Trust      string // what Vouch accepts: what was seen under another rule is seen again
 
 	// KeyID and PinnedKey are those of [engine.Options].
 	KeyID     func(ctx context.Context, alias string) string
@@ -125,6 +130,8 @@ func newStore(cfg aws.Config, b s3bucket.Whole, objects bucket.Bucket, o Options
 		Vouch:      o.Vouch,
 		KeyID:      o.KeyID,
 		PinnedKey:  o.PinnedKey,
+		Verified:   remembered(cfg, o),
+		Reading:    o.Reading,
 		Author:     awsconf.Author(cfg, o.Log),
 		Unverified: o.Unverified, AllowRollback: o.AllowRollback, SingleWriter: o.SingleWriter,
 		DeniedWhenExpired: awsconf.OtherServer(cfg) != "",
@@ -137,6 +144,21 @@ func newStore(cfg aws.Config, b s3bucket.Whole, objects bucket.Bucket, o Options
 	}
 	own := survey.Store{Bucket: o.Bucket, BackendFormat: store.BackendFormat{Format: format, Aliases: o.Encryption != "AES256"}}
 	return &Store{e, inspect.New(e), b, own}
+}
+
+// remembered returns where a store keeps what objects were seen to hold. Where objects are sealed, no other program
+// writes an index without tags.
+func remembered(cfg aws.Config, o Options) *verified.Cache {
+	if o.Sealer != nil || o.CacheDir == "" || o.StateDir == "" {
+		return nil
+	}
+	return verified.New(verified.Options{
+		Dir: filepath.Join(o.CacheDir, "verified"), KeyFile: filepath.Join(o.StateDir, "verified.key"), Now: o.Now,
+		Place: func() string {
+			where := []string{cfg.Region, awsconf.PlaceOf(context.Background(), cfg, "S3").URL, o.Bucket, o.ExpectedOwner, o.Encryption, o.Trust}
+			return fmt.Sprintf("%q", where)
+		},
+	})
 }
 
 // OtherBackend implements [admin.Surveyor].
