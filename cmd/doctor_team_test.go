@@ -283,12 +283,12 @@ func TestDoctorFindsWhatARevokeHasLeft(t *testing.T) {
 // Names that somebody else has chosen are words for the shell.
 func TestDoctorShowsWhatIsNoKeyAmongTheKeys(t *testing.T) {
 	ann := newTeam(t)
-	for _, name := range []string{"__keys/notes.txt", "__keys/alias/$(x).age", "__keys/app.age", "__keys/alias/a/../app.age"} {
+	for _, name := range []string{"__keys/notes.txt", "__keys/alias/$(x).age", "__keys/app.age", "__keys/alias/a/../app.age", "__keys/n\x1b[2J"} {
 		ann.bucket.Plant(name, []byte(canary), "", "")
 	}
 	f := finding(t, ann.doctor("", 1), "strange-key")
 	if f.About != "__keys/" || f.Severity != "note" || !strings.Contains(f.Fix, "aws s3 mv --endpoint-url "+ann.URL+" s3://b/__keys/notes.txt .") ||
-		!strings.Contains(f.Fix, "'__keys/alias/$(x).age'") || strings.Contains(f.Text, canary) {
+		!strings.Contains(f.Fix, "'__keys/alias/$(x).age'") || !strings.Contains(f.Fix, `s3://b/"$(printf '__keys/n\033[2J')" .`) || strings.Contains(f.Text, canary) {
 		t.Errorf("%+v", f)
 	}
 }

@@ -76,7 +76,7 @@ const members = "coffer keys members {team}"
 // commandFor returns the command that repairs a finding.
 func commandFor(a *app.App, f *admin.Finding, seen *admin.Inspection) string {
 	f = repairFirst(f, seen)
-	keys := formats.ShellQuote(a.InForce.KeyDir.Value)
+	keys := formats.ShellTyped(a.InForce.KeyDir.Value)
 	var from, key, under, identities string
 	team := f.KeyAlias // whose members can help
 	for i := range seen.Secrets {
@@ -97,7 +97,7 @@ func commandFor(a *app.App, f *admin.Finding, seen *admin.Inspection) string {
 		}
 	}
 	if f.KeyAlias != "" && f.KeyAlias != a.InForce.AliasOfWrites() {
-		under = " --kms-key-alias " + formats.ShellQuote(f.KeyAlias)
+		under = " --kms-key-alias " + formats.ShellTyped(f.KeyAlias)
 	}
 	objects := []string{f.Object}
 	if f.Check == admin.CheckForeign {
@@ -124,10 +124,10 @@ func commandFor(a *app.App, f *admin.Finding, seen *admin.Inspection) string {
 	for _, object := range objects {
 		all += " && " + strings.NewReplacer(
 			"{service}", f.ID.Service, "{name}", f.ID.Key, "{under}", under,
-			"{bucket}", a.InForce.Bucket.Value, "{endpoint}", endpointFlag(a), "{object}", formats.ShellQuote(object),
-			"{file}", formats.ShellQuote(a.InForce.LocalFile(object)),
-			"{alias}", formats.ShellQuote(f.KeyAlias), "{keyobject}", formats.ShellQuote(admin.KeyObject(f.KeyAlias)), "{team}", formats.ShellQuote(cmp.Or(team, a.InForce.AliasOfWrites())), "{from}", formats.ShellQuote(from), "{key}", formats.ShellQuote(key),
-			"{keys}", keys, "{identities}", identities, "{older}", formats.ShellQuote(f.Older), "{backend}", backendOf(f, seen),
+			"{bucket}", a.InForce.Bucket.Value, "{endpoint}", endpointFlag(a), "{object}", formats.ShellTyped(object),
+			"{file}", formats.ShellTyped(a.InForce.LocalFile(object)),
+			"{alias}", formats.ShellTyped(f.KeyAlias), "{keyobject}", formats.ShellTyped(admin.KeyObject(f.KeyAlias)), "{team}", formats.ShellTyped(cmp.Or(team, a.InForce.AliasOfWrites())), "{from}", formats.ShellTyped(from), "{key}", formats.ShellTyped(key),
+			"{keys}", keys, "{identities}", identities, "{older}", formats.ShellTyped(f.Older), "{backend}", backendOf(f, seen),
 		).Replace(command)
 	}
 	return strings.TrimPrefix(all, " && ")

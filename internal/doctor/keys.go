@@ -115,7 +115,7 @@ func ofKey(a *app.App, alias string, t admin.Team, err error, exists bool, ask s
 		return []site.Finding{{Severity: severity, Check: check, About: object, Command: command, Text: fmt.Sprintf(format, args...)}}
 	}
 	const putBack = "Put a copy back, from an older version of the bucket or a backup: nothing else opens what is encrypted with it, and no new key is made"
-	show := "coffer keys members " + formats.ShellQuote(alias)
+	show := "coffer keys members " + formats.ShellTyped(alias)
 	var trust *store.KeyTrustError
 	var refused *store.StorageError
 	switch {
@@ -126,13 +126,13 @@ func ofKey(a *app.App, alias string, t admin.Team, err error, exists bool, ask s
 			"only if that is lost, accept this one: coffer keys trust %s %s", why(app.Sentence(err)), alias, trust.KeyID), true, nil
 	case errors.As(err, &trust) && trust.New:
 		return say(admin.Serious, admin.CheckUntrustedKey, show, "%s. Accept it only if another member has the same id: coffer keys trust %s %s",
-			why(app.Sentence(err)), formats.ShellQuote(alias), trust.KeyID), true, nil
+			why(app.Sentence(err)), formats.ShellTyped(alias), trust.KeyID), true, nil
 	case errors.As(err, &trust) && (trust.Pinned || trust.Want == ""):
 		return say(admin.Serious, admin.CheckUntrustedKey, "coffer config", "%s. Compare the id with what another member has; if it is right, key_ids: {%s: %s} "+
 			"in the configuration file accepts it", why(app.Sentence(err)), alias, trust.KeyID), true, nil
 	case errors.As(err, &trust):
 		return say(admin.Serious, admin.CheckUntrustedKey, versions, "%s. Somebody may have replaced it: put the key object of the team back. "+
-			"Accept this one only if another member has the same id: coffer keys trust %s %s", why(app.Sentence(err)), formats.ShellQuote(alias), trust.KeyID), true, nil
+			"Accept this one only if another member has the same id: coffer keys trust %s %s", why(app.Sentence(err)), formats.ShellTyped(alias), trust.KeyID), true, nil
 	case !errors.As(err, &refused):
 		return nil, false, err
 	case refused.Code == store.CodeLostTeamKey:
@@ -203,13 +203,13 @@ func strangeFindings(a *app.App, names []string) []site.Finding {
 
 // fill completes a command of AWS about an object.
 func fill(a *app.App, command, object string) string {
-	return strings.NewReplacer("{endpoint}", endpointFlag(a), "{bucket}", a.InForce.Bucket.Value, "{object}", formats.ShellQuote(object)).Replace(command)
+	return strings.NewReplacer("{endpoint}", endpointFlag(a), "{bucket}", a.InForce.Bucket.Value, "{object}", formats.ShellTyped(object)).Replace(command)
 }
 
 // endpointFlag returns the flag for a server that aws doesn't know from its own variables; "" without one.
 func endpointFlag(a *app.App) string {
 	if u := a.InForce.EndpointURL.Value; u != "" {
-		return " --endpoint-url " + formats.ShellQuote(u)
+		return " --endpoint-url " + formats.ShellTyped(u)
 	}
 	return ""
 }

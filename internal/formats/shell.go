@@ -3,8 +3,10 @@ package formats
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/coffer-secrets/coffer/environ"
 	"github.com/coffer-secrets/coffer/store"
@@ -28,6 +30,28 @@ func ShellQuote(value string) string {
 		return value
 	}
 	return "'" + strings.ReplaceAll(value, "'", `'"'"'`) + "'"
+}
+
+// ShellTyped returns a text as one word of a command that a person copies from a terminal, which shows no control
+// character as it is: printf writes those. $(...) drops line ends at the end, so such a text is only quoted.
+func ShellTyped(text string) string {
+	odd := !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) })
+	if !odd || strings.HasSuffix(text, "\n") {
+		return ShellQuote(text)
+	}
+	var b strings.Builder
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c == '%' || c == '\\':
+			b.WriteByte(c)
+			b.WriteByte(c)
+		case c < ' ' || c > '~' || c == '\'' || c == '-' && i == 0: // printf takes no text that begins with - everywhere
+			fmt.Fprintf(&b, `\%03o`, c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return `"$(printf '` + b.String() + `')"`
 }
 
 // shells has the format that each shell evaluates.
