@@ -120,7 +120,7 @@ func newSecrets(cfg aws.Config, o Options) (*secrets, error) {
 		settings.State = state
 	}
 	t.keys = teamkeys.New(settings)
-	shared.Sealer, shared.KeyID, shared.Vouch = teamseal.New(t.keys, alias), t.keyID, vouch
+	shared.Sealer, shared.KeyID, shared.HasKey, shared.Vouch = teamseal.New(t.keys, alias), t.keyID, t.hasKey, vouch
 	return &secrets{s3open.NewSealed(cfg, b, shared), t}, nil
 }
 
@@ -160,6 +160,12 @@ func (t *team) keyID(ctx context.Context, alias string) string {
 		return "" // whoever needs the key gets the error
 	}
 	return id
+}
+
+// hasKey is for the engine: whether an alias has a key, now or as an earlier one.
+func (t *team) hasKey(ctx context.Context, alias, id string) bool {
+	_, err := t.keys.Find(ctx, alias, id)
+	return err == nil
 }
 
 // vouch accepts objects that are encrypted with the key of a team. What is opened is authentic; what only its

@@ -202,7 +202,7 @@ func (w *writing) put(ctx context.Context, o *Document, tag bucket.Tag, options 
 // deleted, because it has older versions.
 func (w *writing) checkPut(ctx context.Context, o *Document, put bucket.Info, base *Document) error {
 	name := ObjectName(o.service, o.key)
-	err := w.checkSeal(name, put.Seal)
+	err := w.checkSeal(ctx, name, put.Seal)
 	if err == nil {
 		return nil
 	}
@@ -220,28 +220,34 @@ func (w *writing) checkPut(ctx context.Context, o *Document, put bucket.Info, ba
 	return err
 }
 
-func (w *writing) checkSeal(name string, s bucket.Seal) error {
+func (w *writing) checkSeal(ctx context.Context, name string, s bucket.Seal) error {
 	if err := w.e.Vouch(name, s); err != nil {
 		return err
 	}
-	return w.checkKey(name, s)
+	return w.checkKey(ctx, name, s)
 }
 
 // checkKey returns a [*store.SealError] if the key that the storage used is not the one to which our
-// alias points.
-func (w *writing) checkKey(name string, s bucket.Seal) error {
+// alias points, nor the one that another command has given it since it was asked.
+func (w *writing) checkKey(ctx context.Context, name string, s bucket.Seal) error {
 	alias := w.e.Alias
 	w.mu.Lock()
 	w.putKey = s.KeyID
+	changed := w.changedKey
 	w.mu.Unlock()
 	switch {
-	case s.KeyID == "" || alias == "" || s.KeyID == w.own.Seal.KeyID:
+	case s.KeyID == "" || alias == "" || s.KeyID == w.own.Seal.KeyID || s.KeyID == changed:
 		return nil
 	case s.KeyID == alias || strings.HasSuffix(s.KeyID, ":"+alias):
 		return nil // some servers name keys by their aliases
 	}
 	if want := w.keyID(); want != "" && want != s.KeyID {
-		return &store.SealError{Object: name, Method: s.Method, KeyID: s.KeyID, Want: alias + ", which is " + want}
+		if !w.e.HasKey(waiting.Beyond(ctx), alias, s.KeyID) {
+			return &store.SealError{Object: name, Method: s.Method, KeyID: s.KeyID, Want: alias + ", which is " + want}
+		}
+		w.mu.Lock()
+		w.changedKey = s.KeyID
+		w.mu.Unlock()
 	}
 	return nil
 }

@@ -40,6 +40,11 @@ type Options struct {
 	// is unknown. If KeyID is nil, it is always unknown.
 	KeyID func(ctx context.Context, alias string) string
 
+	// HasKey reports whether a key belongs to an alias: it is asked again before an object under another key than
+	// KeyID named is called wrong, as another command may have changed the key meanwhile. If HasKey is nil, it is KeyID
+	// that is asked.
+	HasKey func(ctx context.Context, alias, id string) bool
+
 	// PinnedKey returns the key that an alias points to now, or an error if that key is not
 	// pinned. It is called before anything of a service is put under the alias; after an
 	// error nothing is put. If PinnedKey is nil, no keys are pinned.
@@ -111,6 +116,9 @@ func New(o Options) *Engine {
 	}
 	if o.KeyID == nil {
 		o.KeyID = func(context.Context, string) string { return "" }
+	}
+	if o.HasKey == nil {
+		o.HasKey = func(ctx context.Context, alias, id string) bool { return o.KeyID(ctx, alias) == id }
 	}
 	if o.Notice == nil {
 		o.Notice = func(string) {}

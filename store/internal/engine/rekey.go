@@ -232,7 +232,7 @@ func (r *rekeying) reseal(ctx context.Context, o *Document, info bucket.Info) (d
 		return false, r.e.pause(ctx, 0)
 	}
 	if err == nil {
-		err = r.checkSeal(ObjectName(o.service, o.key), put.Seal)
+		err = r.checkSeal(ctx, ObjectName(o.service, o.key), put.Seal)
 	}
 	return err == nil, err
 }

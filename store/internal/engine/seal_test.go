@@ -205,3 +205,20 @@ func TestAnUnsealedIndexIsTakenBack(t *testing.T) {
 	}
 	w.client(app).wantLoad(map[string]string{"a": canary})
 }
+
+// A second revocation gives the alias another key while the first one encrypts again. A key that the alias never had
+// stays a fault.
+func TestAKeyThatTheAliasGotMeanwhileIsNoFault(t *testing.T) {
+	for stored, fails := range map[string]bool{"third": false, "stranger": true} {
+		key, current := "first", "first"
+		w := newWorld(t, membucket.Options{KeyID: func(string) string { return key }})
+		c := w.client(app, func(o *engine.Options) { o.KeyID = func(context.Context, string) string { return current } })
+		c.put("a", "one")
+		key, current = "second", "second"
+		c.before("put", "a.json", 1, func() { key, current = stored, "third" })
+		results, err := c.Rekey(t.Context(), service, admin.RekeyOptions{Rewrite: true})
+		if len(results) != 1 || errors.Is(results[0].Err, store.ErrCorrupt) != fails || (err == nil && results[0].Err == nil) == fails {
+			t.Errorf("stored under the %s key: %+v, error %v", stored, results, err)
+		}
+	}
+}

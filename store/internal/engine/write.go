@@ -184,6 +184,8 @@ type writing struct {
 	known  map[string]known // what this command has stored or deleted, by key
 	behind bool             // the index must be updated: it doesn't vouch for an unchanged secret, or an outcome is unknown
 	putKey string           // the key that the storage used for our puts
+
+	changedKey string // the key that our alias has got since keyID asked; "" if it is the same
 }
 
 // known is a state of an object that this command has seen or made.

@@ -52,8 +52,9 @@ type Options struct {
 	Vouch      func(object string, s bucket.Seal) error
 	Trust      string // what Vouch accepts: what was seen under another rule is seen again
 
-	// KeyID and PinnedKey are those of [engine.Options].
+	// KeyID, HasKey and PinnedKey are those of [engine.Options].
 	KeyID     func(ctx context.Context, alias string) string
+	HasKey    func(ctx context.Context, alias, id string) bool
 	PinnedKey func(ctx context.Context, service, alias string) (string, error)
 }
 
@@ -129,6 +130,7 @@ func newStore(cfg aws.Config, b s3bucket.Whole, objects bucket.Bucket, o Options
 		Chamber:    o.Sealer == nil,
 		Vouch:      o.Vouch,
 		KeyID:      o.KeyID,
+		HasKey:     o.HasKey,
 		PinnedKey:  o.PinnedKey,
 		Verified:   remembered(cfg, o),
 		Reading:    o.Reading,
