@@ -268,3 +268,27 @@ func TestATeamsKeyCostsOneRequest(t *testing.T) {
 		}
 	}
 }
+
+// Which key is trusted is a matter for a person, also where a script wants nothing but the value.
+func TestANewKeyIsAnnouncedUnderQuiet(t *testing.T) {
+	ann := newTeam(t)
+	ann.do("write api db_url "+canary, "")
+	bob, carol := ann.colleague("bob"), ann.colleague("carol")
+	for _, p := range []*bench{bob, carol} {
+		p.do("init --yes", "")
+	}
+	ann.do("keys grant alias/app "+bob.recipient()+" --name bob", "")
+	ann.do("keys grant alias/app "+carol.recipient()+" --name carol", "")
+
+	first := bob.run("read -q api db_url", "")
+	if first.stdout != canary+"\n" || !strings.Contains(first.stderr, "the key of alias/app is trusted on first use: ") {
+		t.Errorf("the first use: %+v", first)
+	}
+	ann.do("keys revoke alias/app carol", "")
+	for again, want := range []string{"alias/app has a new key: ", ""} {
+		got := bob.run("read -q api db_url", "")
+		if got.stdout != canary+"\n" || !strings.Contains(got.stderr, want) || want == "" && got.stderr != "" {
+			t.Errorf("read %d after a revoke: %+v", again+1, got)
+		}
+	}
+}

@@ -132,6 +132,11 @@ func (a *App) note(mark render.Mark, format string, args ...any) {
 // noteOnce returns a function that prints each note once, for a command that plans first and then
 // does the same again.
 func (a *App) noteOnce() func(text string) {
+	return once(func(text string) { a.Note("%s", text) })
+}
+
+// once returns a function that passes each text on once.
+func once(do func(text string)) func(text string) {
 	printed := map[string]bool{}
 	var mu sync.Mutex
 	return func(text string) {
@@ -139,7 +144,7 @@ func (a *App) noteOnce() func(text string) {
 		defer mu.Unlock()
 		if !printed[text] {
 			printed[text] = true
-			a.Note("%s", text)
+			do(text)
 		}
 	}
 }

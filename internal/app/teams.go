@@ -29,7 +29,7 @@ func (a *App) teamOptions(s *Settings) (s3age.Options, error) {
 		Identity: s.AgeIdentity, IdentityFrom: s.Identity.From, IdentityFile: s.IdentityFile(), Prompts: prompts, MemberName: a.memberName(),
 		KeyIDs: s.File.KeyIDs, StateDir: a.stateDirectory(s), TrustOnFirstUse: a.Globals.TrustFirstUse,
 		SingleWriter: a.Globals.SingleWriter || s.File.SingleWriter,
-		CacheDir:     a.CacheDirectory(), PrivateDir: a.privateDirectory(), Notice: a.noteOnce(),
+		CacheDir:     a.CacheDirectory(), PrivateDir: a.privateDirectory(), Notice: a.noteOnce(), KeyNotice: once(func(text string) { a.Say("%s", text) }),
 		Unverified: a.Unverified, AllowRollback: a.Globals.AllowRollback, Now: a.Now, Log: a.Logger(),
 	}, err
 }

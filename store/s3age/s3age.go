@@ -52,6 +52,8 @@ type Options struct {
 	// CI, an alias must be pinned, unless TrustOnFirstUse accepts what is there.
 	StateDir        string
 	TrustOnFirstUse bool
+	// KeyNotice receives the sentences about a key that is believed on first use, or is new. nil: Notice.
+	KeyNotice func(text string)
 
 	// The other options are those of package s3kms.
 	ExpectedOwner string
@@ -110,7 +112,7 @@ func newSecrets(cfg aws.Config, o Options) (*secrets, error) {
 	settings := teamkeys.Options{
 		Bucket: b, Name: o.Bucket, Identities: ring.Identities, Recipient: t.recipient, Self: t.self,
 		Pins: pins, TrustOnFirstUse: o.TrustOnFirstUse,
-		By: awsconf.Author(cfg, shared.Log), Notice: o.Notice, Now: shared.Now,
+		By: awsconf.Author(cfg, shared.Log), Notice: o.Notice, KeyNotice: o.KeyNotice, Now: shared.Now,
 	}
 	if o.StateDir != "" {
 		state := newState(o.StateDir, awsconf.OtherServer(cfg), o.Bucket)

@@ -66,6 +66,10 @@ type Options struct {
 	// Notice is called with what a user should know, as a whole sentence. It may be nil.
 	Notice func(text string)
 
+	// KeyNotice is called with which key was believed on first use, or is new. It is a matter of trust, so it is to be
+	// shown where nothing else is. nil: Notice.
+	KeyNotice func(text string)
+
 	Now   func() time.Time                                 // nil: time.Now
 	Sleep func(ctx context.Context, d time.Duration) error // nil: a timer
 }
@@ -138,6 +142,9 @@ func New(o Options) *Keys {
 	}
 	if o.Notice == nil {
 		o.Notice = func(string) {}
+	}
+	if o.KeyNotice == nil {
+		o.KeyNotice = o.Notice
 	}
 	if o.Now == nil {
 		o.Now = time.Now //nolint:forbidigo // the default of a library; the command line hands its own in

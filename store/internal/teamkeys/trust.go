@@ -73,11 +73,11 @@ func (k *Keys) tell(alias, pin string, seen Seen, r *ring) {
 	}
 	switch {
 	case pin == "" && seen.ID == "":
-		k.Notice(fmt.Sprintf("the key of %s is trusted on first use: %s%s. Compare the id with what another member has: coffer keys members %s", alias, now.ID, by, alias))
+		k.KeyNotice(fmt.Sprintf("the key of %s is trusted on first use: %s%s. Compare the id with what another member has: coffer keys members %s", alias, now.ID, by, alias))
 	case seen.ID != "" && seen.ID != now.ID:
-		k.Notice(fmt.Sprintf("%s has a new key: %s%s", alias, now.ID, by))
+		k.KeyNotice(fmt.Sprintf("%s has a new key: %s%s", alias, now.ID, by))
 	case pin != "" && seen.ID == "" && pin != now.ID:
-		k.Notice(fmt.Sprintf("%s has a new key: %s%s. Pinned is an earlier one, which former members know: change key_ids", alias, now.ID, by))
+		k.KeyNotice(fmt.Sprintf("%s has a new key: %s%s. Pinned is an earlier one, which former members know: change key_ids", alias, now.ID, by))
 	}
 }
 
