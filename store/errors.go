@@ -247,7 +247,7 @@ type SealError struct {
 func (e *SealError) Error() string {
 	have := "not encrypted, according to the storage"
 	if strings.HasPrefix(e.Format, "age:") {
-		have = "sealed by another kind of store, with " + e.Format
+		have = "encrypted by another kind of store, with " + e.Format
 	} else if e.Method != "" {
 		have = "encrypted with " + e.Method
 		if e.KeyID != "" {

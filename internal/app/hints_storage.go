@@ -143,7 +143,7 @@ func codeHint(code string) (hint string, ok bool) {
 	case store.CodeDamagedTeamKey:
 		return "restore the key object from an older version of the bucket, or a backup; coffer doctor names it. Delete nothing: what is encrypted with it is as it was", true
 	case store.CodeLostTeamKey:
-		return "restore the object from a backup or an older version of the bucket: no other key opens what is sealed under it. A new key is not made in its place", true
+		return "restore the object from a backup or an older version of the bucket: no other key opens what is encrypted under it. A new key is not made in its place", true
 	case "NoConditionalWrites":
 		return "if nobody else writes to this bucket, use --single-writer (or single_writer in the configuration file)", true
 	case "NotKept":

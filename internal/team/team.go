@@ -57,7 +57,7 @@ func ReadRecipient(ctx context.Context, a *app.App, argument string) (string, er
 	switch {
 	case argument == app.Standard:
 		text, err := a.ReadInput(ctx, app.Standard, recipientLimit)
-		return string(text), err
+		return withoutMark(text), err
 	case strings.HasPrefix(argument, "age1"), strings.HasPrefix(argument, "ssh-"), strings.HasPrefix(argument, "AGE-"):
 		return argument, nil
 	}
@@ -70,5 +70,8 @@ func ReadRecipient(ctx context.Context, a *app.App, argument string) (string, er
 	case err != nil:
 		return "", app.Usage("the file of the recipient: %v", err)
 	}
-	return string(text), nil
+	return withoutMark(text), nil
 }
+
+// withoutMark returns a text without the byte order mark that editors of Windows put before it.
+func withoutMark(text []byte) string { return strings.TrimPrefix(string(text), "\ufeff") }

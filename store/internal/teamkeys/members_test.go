@@ -198,7 +198,7 @@ func TestGrantNamesTheMemberForWhomNothingCanBeSealed(t *testing.T) {
 	ann := newPerson(t, "ann")
 	b, _ := created(t, ann)
 	_, err := ann.keys(b).Grant(t.Context(), alias, teamkeys.Grant{Name: "zero", Recipient: badPoint})
-	if err == nil || !strings.Contains(err.Error(), "nothing can be sealed for the member zero") {
+	if err == nil || !strings.Contains(err.Error(), "nothing can be encrypted for the member zero") {
 		t.Errorf("error %v", err)
 	}
 }

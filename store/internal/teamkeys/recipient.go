@@ -90,7 +90,7 @@ type recipientError struct {
 }
 
 func (e *recipientError) Error() string {
-	return fmt.Sprintf("nothing can be sealed for the member %s: %v", e.member, e.err)
+	return fmt.Sprintf("nothing can be encrypted for the member %s: %v", e.member, e.err)
 }
 
 func (e *recipientError) Unwrap() error { return e.err }

@@ -232,7 +232,7 @@ func (k *Keys) Find(ctx context.Context, alias, id string) (teamseal.Key, error)
 	for err == nil && !r.has(id) {
 		var more bool
 		if r, more, err = k.again(ctx, alias, id); err == nil && !more {
-			return teamseal.Key{}, seal.Fault{Err: bucket.ErrTorn, Code: store.CodeUnknownTeamKey, Reason: "it is sealed under the key " + id + ", which " + alias + " has never had"}
+			return teamseal.Key{}, seal.Fault{Err: bucket.ErrTorn, Code: store.CodeUnknownTeamKey, Reason: "it is encrypted under the key " + id + ", which " + alias + " has never had"}
 		}
 	}
 	if err != nil {

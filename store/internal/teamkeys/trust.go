@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/coffer-secrets/coffer/store"
 )
@@ -109,6 +110,7 @@ func (k *Keys) Trust(ctx context.Context, alias, id string) (Team, error) {
 	if err != nil {
 		return Team{}, err
 	}
+	id = strings.ToLower(id) // as some programs show it
 	pin := k.Pins[alias]
 	doubt := &store.KeyTrustError{Alias: alias, Object: ObjectName(alias), KeyID: r.current().ID}
 	switch {

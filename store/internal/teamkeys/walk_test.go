@@ -159,7 +159,7 @@ func TestWhatAgeCouldNotReadIsNotWritten(t *testing.T) {
 		want string
 	}{
 		"a header over 2 MiB":           {fat{bytes: 3 << 20}, "the recipients of alias/app don't fit in one age file"},
-		"one who must be alone":         {fat{labels: []string{"alone"}}, "nothing can be sealed for the member bob: it can't stand beside others"},
+		"one who must be alone":         {fat{labels: []string{"alone"}}, "nothing can be encrypted for the member bob: it can't stand beside others"},
 		"a post-quantum one, as others": {fat{labels: []string{"postquantum"}}, ""},
 	} {
 		b, _ := created(t, ann)

@@ -139,7 +139,7 @@ func (s *Sealer) Open(ctx context.Context, name string, sealed []byte) ([]byte, 
 	case id.err != nil:
 		return nil, bucket.Seal{}, id.err
 	case err != nil: // age's error may quote what it couldn't parse
-		return nil, bucket.Seal{}, seal.Fault{Err: bucket.ErrTorn, Reason: "it was cut off or changed after it was sealed"}
+		return nil, bucket.Seal{}, seal.Fault{Err: bucket.ErrTorn, Reason: "it was cut off or changed after it was encrypted"}
 	}
 	return body, bucket.Seal{Method: Method, KeyID: id.key}, nil
 }
@@ -260,5 +260,5 @@ func unsealed(name string, body []byte) error {
 	if format := bucket.FormatOf(body); format != "" {
 		return &store.SealError{Object: name, Want: Method, Format: format}
 	}
-	return seal.Fault{Err: bucket.ErrTorn, Reason: "it does not begin as a sealed object does"}
+	return seal.Fault{Err: bucket.ErrTorn, Reason: "it does not begin as an encrypted object does"}
 }

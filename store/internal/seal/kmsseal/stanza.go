@@ -61,7 +61,7 @@ func (r *recipient) Wrap(fileKey []byte) ([]*age.Stanza, error) {
 
 func (r *recipient) wrap(fileKey []byte) (*age.Stanza, error) {
 	if r.alias == "" {
-		return nil, seal.Fault{Err: bucket.ErrRefused, Reason: "no key alias to seal the object under"}
+		return nil, seal.Fault{Err: bucket.ErrRefused, Reason: "no key alias to encrypt the object under"}
 	}
 	name := r.alias
 	if other, ok := r.s.o.KeyNames[r.alias]; ok {

@@ -150,7 +150,7 @@ func (s *Sealer) Prepare(ctx context.Context, name string) {
 }
 
 // errDamaged is the error about an object that has no valid header of ours, or whose bytes were changed.
-var errDamaged = seal.Fault{Err: bucket.ErrTorn, Reason: "it is incomplete, was changed, or isn't sealed with the key of a team"}
+var errDamaged = seal.Fault{Err: bucket.ErrTorn, Reason: "it is incomplete, was changed, or isn't encrypted with the key of a team"}
 
 // identity opens one object. It keeps the reason for a failure, since age wraps errors that
 // mean "not mine", and the reader of a header gives up at any other.
@@ -184,7 +184,7 @@ func (i *identity) unwrap(stanzas []*age.Stanza) ([]byte, error) {
 	}
 	if base := path.Base(i.name); index.Is(base, false) && base != index.FileName(stanza.Alias) {
 		// A member of one alias must not be able to say what is under another.
-		return nil, seal.Fault{Err: bucket.ErrTorn, Reason: "it is an index of another alias, sealed under " + stanza.Alias}
+		return nil, seal.Fault{Err: bucket.ErrTorn, Reason: "it is an index of another alias, encrypted under " + stanza.Alias}
 	}
 	key, err := i.keys.Find(i.ctx, stanza.Alias, stanza.KeyID)
 	if err != nil {
