@@ -198,7 +198,7 @@ func (t *team) wouldRevoke(ctx context.Context, alias, member string) (teamkeys.
 	case slices.Contains(own, found.Members[at].Recipient) && !slices.ContainsFunc(found.Members, stays):
 		return found, false, fmt.Errorf("%w: %s is you: another member of %s can revoke you", store.ErrInvalid, member, alias)
 	}
-	return found, true, nil
+	return found, true, t.keys.CheckHeld(ctx, alias)
 }
 
 // Trust implements [admin.Teams].

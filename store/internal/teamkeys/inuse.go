@@ -4,11 +4,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"path"
 	"slices"
 	"strings"
 	"sync"
 
+	"github.com/coffer-secrets/coffer/index"
 	"github.com/coffer-secrets/coffer/internal/pace"
+	"github.com/coffer-secrets/coffer/store"
 	"github.com/coffer-secrets/coffer/store/admin"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/seal"
@@ -74,4 +77,42 @@ func (k *Keys) InUse(ctx context.Context, most int) (admin.KeysInUse, error) {
 		return cmp.Or(strings.Compare(x.KeyAlias, y.KeyAlias), y.Objects-x.Objects, strings.Compare(x.KeyID, y.KeyID))
 	})
 	return out, nil
+}
+
+// CheckHeld returns a [bucket.Error] about an index of an alias that claims to be under a key which the alias doesn't have.
+// Then the key object was probably put back to an older state, and a key that is made now would be on top of that. A
+// revoke encrypts each index again, so other objects aren't looked at.
+func (k *Keys) CheckHeld(ctx context.Context, alias string) error {
+	storage, ok := k.Bucket.(bucket.HeaderReader)
+	if !ok {
+		return nil
+	}
+	var names []string
+	for info, err := range k.Bucket.Walk(ctx, "") {
+		if err != nil {
+			return err
+		}
+		if path.Base(info.Name) == index.FileName(alias) {
+			names = append(names, info.Name)
+		}
+	}
+	return pace.Each(ctx, readers, len(names), func(ctx context.Context, i int) error {
+		_, header, err := storage.ReadHeader(ctx, names[i], seal.HeaderSize)
+		if errors.Is(err, bucket.ErrNotFound) || errors.Is(err, bucket.ErrDenied) {
+			return nil // gone, or for whoever encrypts the service again to report
+		}
+		if err != nil {
+			return err
+		}
+		of, id, ok := teamseal.KeyOf(header)
+		if !ok || of != alias {
+			return nil // what it is shows when it is opened
+		}
+		_, err = k.Find(ctx, alias, id) // which reads the key object again: it may just have been replaced
+		var fault seal.Fault
+		if errors.As(err, &fault) && fault.Code == store.CodeUnknownTeamKey {
+			return &bucket.Error{Op: "get", Name: names[i], Code: fault.Code, Reason: fault.Reason, Err: fault.Err}
+		}
+		return err
+	})
 }

@@ -165,7 +165,7 @@ func clash(doc document, name, recipient string) error {
 // under the earlier keys stays readable for the others, and for whoever kept those keys: the caller
 // then seals it anew. If the member was revoked before, nothing changes, and revoked is false: so an
 // interrupted revoke can be run again. Errors: [store.ErrNotFound] if there was never such a member;
-// [store.ErrInvalid] if it is the last one, or the caller; as for [Keys.Members].
+// [store.ErrInvalid] if it is the last one, or the caller; as for [Keys.CheckHeld] and [Keys.Members].
 func (k *Keys) Next(ctx context.Context, alias, name string) (team Team, revoked bool, err error) {
 	if err := checkAlias(alias); err != nil {
 		return Team{}, false, err
@@ -194,6 +194,9 @@ func (k *Keys) Next(ctx context.Context, alias, name string) (team Team, revoked
 		doc.Former = doc.Former[:min(len(doc.Former), maxFormer)]
 		doc.put(key, now, by)
 		revoked = true
+		if err := k.CheckHeld(ctx, alias); err != nil {
+			return nil, err
+		}
 		return &doc, k.checkStays(doc, name)
 	})
 	if err != nil {
