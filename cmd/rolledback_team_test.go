@@ -35,6 +35,38 @@ func TestNoKeyIsMadeOnTopOfAnOlderKeyObject(t *testing.T) {
 	bob.do("read -q api db_url", "")
 }
 
+// Where nothing can be written, as in a container, the error says what for, and each way out works.
+func TestAFirstKeyThatCannotBeRemembered(t *testing.T) {
+	ann := newTeam(t)
+	ann.do("write api db_url "+canary, "")
+	bob := ann.colleague("bob")
+	bob.do("init --yes", "")
+	ann.do("keys grant alias/app "+bob.recipient()+" --name bob", "")
+	id := keyIDs(t, ann)[0]
+	home := bob.env
+	bob.env = append(home[:len(home):len(home)], "XDG_STATE_HOME=/proc/state")
+
+	got := bob.run("read -q api db_url", "")
+	if got.exit != 7 || !strings.Contains(got.stderr, "the first key of alias/app, "+id+", can't be remembered: mkdir /proc") ||
+		!strings.Contains(got.stderr, "\n  set XDG_STATE_HOME to a directory that you can write to, or pin the key with key_ids") {
+		t.Errorf("%+v", got)
+	}
+	if got := bob.run("keys trust alias/app "+id, ""); got.exit != 7 || !strings.Contains(got.stderr, "the key of alias/app can't be remembered: mkdir /proc") {
+		t.Errorf("keys trust: %+v", got)
+	}
+	blocked := bob.env
+	for name, way := range map[string][]string{
+		"--trust-on-first-use": nil,
+		"":                     {"COFFER_CONFIG=" + bob.file("key_ids: {alias/app: "+id+"}\n")},
+		" ":                    {"XDG_STATE_HOME=" + t.TempDir()},
+	} {
+		bob.env = append(blocked[:len(blocked):len(blocked)], way...)
+		if got := bob.run("read -q api db_url "+strings.TrimSpace(name), ""); got.exit != 0 || got.stdout != canary+"\n" {
+			t.Errorf("%s%q: %+v", name, way, got)
+		}
+	}
+}
+
 // What is copied out of an editor or another program is taken as it is meant.
 func TestARecipientWithAMarkAndAnIDInCapitals(t *testing.T) {
 	ann := newTeam(t)

@@ -205,12 +205,22 @@ func (s *state) Remember(alias string, was, is teamkeys.Seen) error {
 	return nil
 }
 
+// stateError is a [store.ErrConfiguration]. It has the text of the file's error without being one, so that the sentence
+// about it keeps what the file was for.
+type stateError struct{ text, hint string }
+
+func (e *stateError) Error() string { return e.text }
+func (e *stateError) Hint() string  { return e.hint }
+func (e *stateError) Unwrap() error { return store.ErrConfiguration }
+
 func unreadable(err error) error {
-	return fmt.Errorf("%w: which keys were seen before can't be read: %w", store.ErrConfiguration, err)
+	return &stateError{text: "which keys were seen before can't be read: " + err.Error()}
 }
 
+// unusable returns the error of remembering a key. The caller says which one.
 func unusable(err error) error {
-	return fmt.Errorf("%w: the keys that were seen before can't be remembered: %w", store.ErrConfiguration, err)
+	return &stateError{err.Error(), "set XDG_STATE_HOME to a directory that you can write to, or pin the key with key_ids in the configuration file; " +
+		"--trust-on-first-use accepts the key without remembering it"}
 }
 
 // replaceFile writes a file that is complete and on the disk before it gets its name.

@@ -39,7 +39,7 @@ func (k *Keys) believe(alias string, r *ring) error {
 	if k.State != nil && !seen.is(r) {
 		if err := k.State.Remember(alias, seen, r.seen()); err != nil {
 			if pin == "" && seen.ID == "" && !k.TrustOnFirstUse {
-				return fmt.Errorf("the first key of %s can't be remembered: %w", alias, err)
+				return fmt.Errorf("the first key of %s, %s, can't be remembered: %w", alias, r.current().ID, err)
 			}
 			k.Notice(fmt.Sprintf("the key of %s can't be remembered: %v", alias, err))
 		}
@@ -123,11 +123,13 @@ func (k *Keys) Trust(ctx context.Context, alias, id string) (Team, error) {
 		return Team{}, doubt
 	}
 	seen, err := k.recall(alias)
-	if err == nil && !seen.is(r) {
-		err = k.State.Remember(alias, seen, r.seen())
-	}
 	if err != nil {
 		return Team{}, err
+	}
+	if !seen.is(r) {
+		if err := k.State.Remember(alias, seen, r.seen()); err != nil {
+			return Team{}, fmt.Errorf("the key of %s can't be remembered: %w", alias, err)
+		}
 	}
 	k.keep(alias, r, nil)
 	return r.team(), nil
