@@ -136,7 +136,7 @@ func (s *Service) Save(tags func() map[string]bool) {
 func (s *Service) hash(key string, info bucket.Info, f factJSON, v store.Value) []byte {
 	mac := hmac.New(sha256.New, s.key)
 	for _, text := range []string{
-		"coffer verified 1", s.cache.place(), s.name, key, string(info.Tag), strconv.FormatInt(info.Size, 10), strictjson.FormatTime(info.Modified),
+		"verified state of an object, 1", s.cache.place(), s.name, key, string(info.Tag), strconv.FormatInt(info.Size, 10), strictjson.FormatTime(info.Modified),
 		strconv.Itoa(f.Version), f.Created, f.CreatedBy, f.Alias, v.Reveal(),
 	} {
 		mac.Write(binary.BigEndian.AppendUint64(nil, uint64(len(text))))
