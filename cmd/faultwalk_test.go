@@ -100,7 +100,7 @@ func (c *walkCount) walk(t *testing.T, mode walkMode, acted []act) {
 			}
 		})
 	}
-	few, ofTeams := mode.sample(3), proof.Thinned(97, 5)
+	few, ofTeams := mode.sample(3), proof.Thinned(97, 13)
 	counting := newWalkingStage(t, mode)
 	for _, a := range acted {
 		if !a.isOn(mode.name) {

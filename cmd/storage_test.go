@@ -56,8 +56,8 @@ type walked struct {
 // storages are those on which the walks run: a further one is a line here.
 var storages = map[string]walked{
 	"s3-kms":      {sseKMS{}, 1, 1},
-	"s3-envelope": {envelope{new(sync.Map)}, 20, 5},
-	"s3-age":      {teamAge{}, 20, 3},
+	"s3-envelope": {envelope{new(sync.Map)}, 20, 13},
+	"s3-age":      {teamAge{}, 20, 11},
 }
 
 // sample is [proof.Sample] for a walk, of which make test takes one case in n on s3-kms.
