@@ -80,6 +80,7 @@ func (c *ImportCmd) Run(ctx context.Context, a *app.App) error {
 	if len(results) == 0 && !a.Globals.JSON {
 		a.Note("%s: nothing to import", service)
 	}
+	err = app.Together(results, err, "run the same import again to do the rest")
 	if printErr := a.ReportChanges(service, results, err); printErr != nil {
 		return errors.Join(err, printErr)
 	}

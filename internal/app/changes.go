@@ -139,12 +139,24 @@ func worstMark(results []store.Result) render.Mark {
 }
 
 // ReportFailures prints the failures, except ending, which the caller returns, and changes that were
-// not tried because of an interrupt or the end of a session.
+// not tried because of an interrupt or the end of a session. Many with the same reason are one line.
 func (a *App) ReportFailures(results []store.Result, ending error) {
+	var failed []error
 	for _, r := range results {
 		if r.Err != nil && r.Outcome != store.Left && !errors.Is(ending, r.Err) && !errors.Is(r.Err, context.Canceled) {
-			a.SayFailed("%s", Sentence(r.Err))
+			failed = append(failed, r.Err)
 		}
+	}
+	for len(failed) > 0 {
+		same, others := split(failed, sharedReason(failed[0]))
+		if len(same) > namedFailures {
+			a.SayFailed("%s", Sentence(&manyError{errs: same}))
+		} else {
+			for _, err := range same {
+				a.SayFailed("%s", Sentence(err))
+			}
+		}
+		failed = others
 	}
 }
 
@@ -161,6 +173,79 @@ func CountOutcomes(results []store.Result) string {
 		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+// namedFailures is how many of the secrets that failed for the same reason are named.
+const namedFailures = 3
+
+// manyError is the failures of several secrets for the same reason.
+type manyError struct {
+	errs []error
+	then string // what to do about them; "" for nothing
+}
+
+func (e *manyError) Error() string { return e.errs[0].Error() + e.rest() }
+
+func (e *manyError) Unwrap() []error { return e.errs }
+
+// rest names some of the secrets after the first one, and says how many there are.
+func (e *manyError) rest() string {
+	var names []string
+	for _, err := range e.errs[1:namedFailures] {
+		var op *store.Error
+		if errors.As(err, &op) {
+			names = append(names, op.ID.Key)
+		}
+	}
+	text := fmt.Sprintf("; the same for %s and %d more", strings.Join(names, ", "), len(e.errs)-namedFailures)
+	if e.then != "" {
+		text += "; " + e.then
+	}
+	return text
+}
+
+// Together returns the failure that ends a command, together with the others that have the same reason if there are
+// many. then says what to do about them.
+func Together(results []store.Result, ending error, then string) error {
+	if ending == nil {
+		return nil
+	}
+	all, reason := []error{ending}, sharedReason(ending)
+	for _, r := range results {
+		if r.Outcome == store.Failed && !errors.Is(ending, r.Err) && sharedReason(r.Err) == reason {
+			all = append(all, r.Err)
+		}
+	}
+	if len(all) <= namedFailures {
+		return ending
+	}
+	return &manyError{all, then}
+}
+
+// sharedReason returns what an error says, but for the secret that it is about.
+func sharedReason(err error) string {
+	text := Sentence(err)
+	var refused *store.StorageError
+	if errors.As(err, &refused) && refused.Object != "" {
+		text = strings.ReplaceAll(text, refused.Object, "")
+	}
+	var op *store.Error
+	if errors.As(err, &op) {
+		text = strings.ReplaceAll(text, subject(op.ID), "")
+	}
+	return text
+}
+
+// split divides errors into those with a reason and the others.
+func split(all []error, reason string) (same, others []error) {
+	for _, err := range all {
+		if sharedReason(err) == reason {
+			same = append(same, err)
+		} else {
+			others = append(others, err)
+		}
+	}
+	return same, others
 }
 
 // ErrOtherValue is the error of a secret that exists with another value and must not be overwritten.

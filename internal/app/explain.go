@@ -147,6 +147,10 @@ func Sentence(err error) string {
 	if errors.As(err, &partial) {
 		return Sentence(partial.error) + "; " + partial.changes
 	}
+	var many *manyError
+	if errors.As(err, &many) {
+		return Sentence(many.errs[0]) + many.rest()
+	}
 	var placed interface { // an error at one place of a file
 		Place() string
 		Unwrap() error
