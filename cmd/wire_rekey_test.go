@@ -51,8 +51,7 @@ func TestWireOfARekey(t *testing.T) {
 		what, line    string
 		requests, all int // at most: requests, puts and deletes
 	}{
-		// With the tests of a server that was never asked: of its conditions, and of listings in ranges.
-		{"import of 1,000 new keys", "import -q api " + path, 2010, keys + 26},
+		{"import of 1,000 new keys", "import -q api " + path, 2010, keys + 12},
 		{"doctor of 1,000 keys", "doctor -q api", keys + 15, 0},
 		{"rekey of 1,000 keys", "rekey -q api --to alias/ops", 2*keys + 40, keys + 12},
 		{"rekey again", "rekey -q api --to alias/ops", 20, 0},

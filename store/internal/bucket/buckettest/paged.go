@@ -44,7 +44,7 @@ func (p *Paged) ListRanges(ctx context.Context, prefix string, c bucket.Cuts) it
 			return p.page(ctx, prefix, max(after, token))
 		},
 		Size: p.Size,
-		Kept: func() bool { return true },
+		Kept: func(int) bool { return true },
 	}.List(ctx, c)
 }
 

@@ -29,16 +29,16 @@ type Lister struct {
 	Page func(ctx context.Context, after, token string) (Page, error)
 	Size int // of a page, at most
 
-	// Kept reports whether the storage is known to list in the order of names, from the name on that it is
-	// given. It is called only if there is something to cut.
-	Kept func() bool
+	// Kept reports whether the storage is known to list in the order of names and to begin after any name. It
+	// is called only if there is something to cut, with the number of ranges; 0 if that isn't known yet.
+	Kept func(ranges int) bool
 }
 
 // List yields the objects, sorted by name. With enough names it requests all ranges at once, and otherwise
 // it requests the first page, and asks.
 func (l Lister) List(ctx context.Context, c bucket.Cuts) iter.Seq2[bucket.Info, error] {
 	return func(yield func(bucket.Info, error) bool) {
-		if spans := l.cut(c.Names, span{}); len(spans) > 1 && l.Kept() {
+		if spans := l.cut(c.Names, span{}); len(spans) > 1 && l.Kept(len(spans)) {
 			if l.together(ctx, spans, yield) {
 				return
 			}
@@ -52,7 +52,7 @@ func (l Lister) List(ctx context.Context, c bucket.Cuts) iter.Seq2[bucket.Info, 
 		if n := len(page.Infos); n > 0 {
 			rest.after = page.Infos[n-1].Name
 		}
-		if c.Ask != nil && l.Kept() {
+		if c.Ask != nil && l.Kept(0) {
 			names, enough := c.Ask(ctx)
 			if enough {
 				return

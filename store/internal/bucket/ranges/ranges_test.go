@@ -63,7 +63,7 @@ func (s *shelf) page(_ context.Context, after, token string) (ranges.Page, error
 }
 
 func (s *shelf) lister() ranges.Lister {
-	return ranges.Lister{Page: s.page, Size: s.size, Kept: func() bool { return true }}
+	return ranges.Lister{Page: s.page, Size: s.size, Kept: func(int) bool { return true }}
 }
 
 func newShelf(size int, names ...string) *shelf {
@@ -234,7 +234,7 @@ func TestWithoutRangesPagesFollowOneAnother(t *testing.T) {
 	for _, c := range []bucket.Cuts{asked(keys(40)...), {Names: keys(40)}} {
 		s := newShelf(10, keys(40)...)
 		l := s.lister()
-		l.Kept = func() bool { return false }
+		l.Kept = func(int) bool { return false }
 		if c.Ask != nil {
 			c.Ask = func(context.Context) ([]string, bool) {
 				t.Error("the caller was asked")

@@ -24,7 +24,7 @@ func Conditions(ctx context.Context, b bucket.Bucket, beside string, ask bool) (
 		p.keep(f)
 		p.adopt(f)
 		if !f.unknown {
-			p.keepsRanges(ctx, beside) // for the listings of later runs
+			p.keepsRanges(ctx, beside, worthATrial) // for the listings of later runs
 		}
 	}
 	if f == nil || f.unknown {

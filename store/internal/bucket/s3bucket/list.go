@@ -41,7 +41,7 @@ func (b *Bucket) lister(prefix, delimiter string) ranges.Lister {
 			return retryTorn(func() (ranges.Page, error) { return b.page(ctx, prefix, delimiter, after, token) })
 		},
 		Size: int(cmp.Or(b.o.PageSize, pageSize)),
-		Kept: func() bool { return true },
+		Kept: func(int) bool { return true },
 	}
 }
 

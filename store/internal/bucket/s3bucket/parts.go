@@ -143,17 +143,22 @@ func (p *probed) DeleteVersion(ctx context.Context, name, id string) error {
 // ListRanges implements [bucket.Ranger], if the server is known to keep ranges. Otherwise pages follow one another.
 func (p *probed) ListRanges(ctx context.Context, prefix string, c bucket.Cuts) iter.Seq2[bucket.Info, error] {
 	l := p.lister(prefix, "/")
-	l.Kept = func() bool { return p.keepsRanges(ctx, prefix+"ranges") }
+	l.Kept = func(ranges int) bool { return p.keepsRanges(ctx, prefix+"ranges", ranges) }
 	return l.List(ctx, c)
 }
 
-// keepsRanges reports whether the server keeps ranges. It tests that only in a run that has changed something: a
-// reader may have no permission to.
-func (p *probed) keepsRanges(ctx context.Context, beside string) bool {
+// worthATrial is the number of ranges from which on a trial of them pays: it takes some forty requests, once for a
+// server, and saves a round trip for each range but the first.
+const worthATrial = 3
+
+// keepsRanges reports whether the server keeps ranges. It tests that only in a run that has changed something, as a
+// reader may have no permission to, and for enough ranges.
+func (p *probed) keepsRanges(ctx context.Context, beside string, ranges int) bool {
 	p.mu.Lock()
 	f := p.found
+	_, tested := p.parts[partRanges]
 	p.mu.Unlock()
-	if f == nil {
+	if f == nil || !tested && ranges < worthATrial {
 		old := p.remembered()
 		return old != nil && old.Parts[partRanges].Kept
 	}
