@@ -147,16 +147,14 @@ func (a *App) ReportFailures(results []store.Result, ending error) {
 			failed = append(failed, r.Err)
 		}
 	}
-	for len(failed) > 0 {
-		same, others := split(failed, sharedReason(failed[0]))
+	for _, same := range byReason(failed) {
 		if len(same) > namedFailures {
 			a.SayFailed("%s", Sentence(&manyError{errs: same}))
-		} else {
-			for _, err := range same {
-				a.SayFailed("%s", Sentence(err))
-			}
+			continue
 		}
-		failed = others
+		for _, err := range same {
+			a.SayFailed("%s", Sentence(err))
+		}
 	}
 }
 
@@ -207,8 +205,8 @@ func (e *manyError) rest() string {
 // Together returns the failure that ends a command, together with the others that have the same reason if there are
 // many. then says what to do about them.
 func Together(results []store.Result, ending error, then string) error {
-	if ending == nil {
-		return nil
+	if ending == nil || errors.Is(ending, context.Canceled) {
+		return ending
 	}
 	all, reason := []error{ending}, sharedReason(ending)
 	for _, r := range results {
@@ -236,16 +234,20 @@ func sharedReason(err error) string {
 	return text
 }
 
-// split divides errors into those with a reason and the others.
-func split(all []error, reason string) (same, others []error) {
+// byReason groups errors that have the same reason, in their order.
+func byReason(all []error) (groups [][]error) {
+	place := map[string]int{}
 	for _, err := range all {
-		if sharedReason(err) == reason {
-			same = append(same, err)
-		} else {
-			others = append(others, err)
+		reason := sharedReason(err)
+		i, known := place[reason]
+		if !known {
+			i = len(groups)
+			place[reason] = i
+			groups = append(groups, nil)
 		}
+		groups[i] = append(groups[i], err)
 	}
-	return same, others
+	return groups
 }
 
 // ErrOtherValue is the error of a secret that exists with another value and must not be overwritten.
