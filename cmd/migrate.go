@@ -27,7 +27,7 @@ type MigrateCmd struct {
 
 	app.KeyFlags
 	History   bool `default:"true" negatable:"" help:"Copy older versions too. --no-history copies only the newest. Tags are not copied: a note names the secrets that have some."`
-	Overwrite bool `help:"Overwrite secrets that have another value at the destination, as a new version. One that had the source's newest value before is newer there, and is left as it is."`
+	Overwrite bool `help:"Overwrite secrets that have another value at the destination, as a new version. One that has the source's newest value as an older version is left as it is."`
 	DryRun    bool `help:"Show what would be written, and write nothing."`
 	Adopt     bool `help:"Overwrite secrets whose key alias is unknown."`
 }

@@ -108,7 +108,7 @@ func unread(name string, err error) error {
 		return app.WithHint(e, "pass what it gives on to coffer scan - (standard input)")
 	case errors.Is(err, scan.ErrObjects):
 		e.text, e.is = fileName(name)+" "+err.Error(), store.ErrInvalid
-		return app.WithHint(e, "in it, scan what they hold: coffer scan --git=--all")
+		return app.WithHint(e, "to scan what they hold, run there: coffer scan --git=--all")
 	}
 	return e
 }

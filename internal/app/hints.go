@@ -49,7 +49,7 @@ func ownHint(err error) string {
 		return unencrypted
 	case errors.As(err, &seal) && sealedElsewhere(seal):
 		return otherBackendHint(seal)
-	case errors.As(err, &seal) && seal.KeyID != "":
+	case errors.As(err, &seal) && strings.HasPrefix(seal.Want, "arn:"): // keys are pinned
 		return "somebody may have replaced it, or a key is missing in key_arns; its content was not used"
 	case errors.As(err, &seal):
 		return "somebody may have replaced it, or the store doesn't encrypt; its content was not used"
