@@ -40,7 +40,7 @@ func (b *pagedBucket) ListRanges(ctx context.Context, prefix string, c bucket.Cu
 			return b.page(ctx, prefix, max(after, token))
 		},
 		Size: b.size,
-		Kept: func() bool { return true },
+		Kept: func(int) bool { return true },
 	}.List(ctx, c)
 }
 
