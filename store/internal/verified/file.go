@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/coffer-secrets/coffer/internal/outfile"
 	"github.com/coffer-secrets/coffer/internal/plainfile"
 	"github.com/coffer-secrets/coffer/internal/strictjson"
 	"github.com/coffer-secrets/coffer/store/internal/files"
@@ -27,11 +26,13 @@ const (
 	maxFiles = 64
 	maxTotal = 64 << 20            // bytes of all files
 	maxAge   = 90 * 24 * time.Hour // since a file was written
+	leftover = time.Hour           // since a temporary file was written, whose process is gone then
 )
 
 const (
-	suffix = ".json"
-	format = 1
+	suffix    = ".json"
+	temporary = ".tmp"
+	format    = 1
 )
 
 // fileJSON is a file. It has no name of a service or secret, and no value.
@@ -104,10 +105,28 @@ func (c *Cache) path(service string) string {
 
 // replace writes a file of mode 0600 in a directory of mode 0700. A reader sees the old content or the new one.
 func replace(path string, body []byte) error {
-	if err := makeDirectory(filepath.Dir(path)); err != nil {
+	dir := filepath.Dir(path)
+	if err := makeDirectory(dir); err != nil {
 		return err
 	}
-	return outfile.Write(path, body)
+	root, err := os.OpenRoot(dir) // stays the same directory, even if another one is moved to its path
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	name := "." + filepath.Base(path) + "." + rand.Text() + temporary
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(body)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = root.Rename(name, filepath.Base(path))
+	}
+	if err != nil {
+		_ = root.Remove(name)
+	}
+	return err
 }
 
 // makeDirectory creates a directory. In the home directory of another user, as with sudo, it creates nothing.
@@ -133,7 +152,7 @@ func owned(info fs.FileInfo) error {
 	return nil
 }
 
-// sweep deletes files: those that are too old, and the oldest ones above the bounds.
+// sweep deletes files: those that are too old, what a killed process has left, and the oldest ones above the bounds.
 func (c *Cache) sweep() {
 	entries, err := os.ReadDir(c.o.Dir)
 	if err != nil {
@@ -146,11 +165,11 @@ func (c *Cache) sweep() {
 		if err != nil || !info.Mode().IsRegular() {
 			continue
 		}
+		age, left := now.Sub(info.ModTime()), strings.HasSuffix(info.Name(), temporary)
 		switch {
-		case !strings.HasSuffix(info.Name(), suffix):
-		case now.Sub(info.ModTime()) > maxAge:
+		case left && age > leftover, strings.HasSuffix(info.Name(), suffix) && age > maxAge:
 			c.remove(info)
-		default:
+		case strings.HasSuffix(info.Name(), suffix):
 			kept = append(kept, info)
 		}
 	}
