@@ -115,12 +115,7 @@ func replace(path string, body []byte) error {
 	}
 	defer func() { _ = root.Close() }()
 	name := "." + filepath.Base(path) + "." + rand.Text() + temporary
-	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(body)
-	if err = errors.Join(err, f.Close()); err == nil {
+	if _, err = files.Write(root, name, body); err == nil {
 		err = root.Rename(name, filepath.Base(path))
 	}
 	if err != nil {
