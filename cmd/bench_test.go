@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"github.com/coffer-secrets/coffer/internal/testing/s3test"
+	"github.com/coffer-secrets/coffer/internal/testing/wire"
 )
 
 // dev has a session, as most people have today. Tests write with it, and then take
@@ -62,6 +65,20 @@ func benchOn(t *testing.T, on storage, o s3test.Options) *bench {
 	}
 	on.choose(b)
 	return b
+}
+
+// counted puts a proxy that counts requests between the program and the server, which adds a round-trip time to each.
+func (b *bench) counted(rtt time.Duration) *wire.Proxy {
+	b.Helper()
+	upstream, err := url.Parse(b.URL)
+	if err != nil {
+		b.Fatal(err)
+	}
+	proxy := wire.New(upstream, rtt)
+	server := httptest.NewServer(proxy)
+	b.Cleanup(server.Close)
+	b.env = append(b.env, "COFFER_ENDPOINT_URL="+server.URL)
+	return proxy
 }
 
 // hung is how long one run of the program may take. It is for a program that never ends: a busy machine doesn't

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +14,6 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/testing/mototest"
 	"github.com/coffer-secrets/coffer/internal/testing/s3test"
-	"github.com/coffer-secrets/coffer/internal/testing/wire"
 )
 
 // keyUse is a row of keys, as it is told to programs.
@@ -189,14 +186,7 @@ func TestWireOfKeys(t *testing.T) {
 		fmt.Fprintf(&text, "key%04d: value\n", i)
 	}
 	b.do("import -q api -f yaml -", text.String())
-	upstream, err := url.Parse(b.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy := wire.New(upstream, 30*time.Millisecond)
-	server := httptest.NewServer(proxy)
-	t.Cleanup(server.Close)
-	b.env = append(b.env, "COFFER_ENDPOINT_URL="+server.URL)
+	proxy := b.counted(30 * time.Millisecond)
 	start := time.Now()
 	uses := keyUses(b, "api")
 	elapsed, got := time.Since(start), proxy.Summary()

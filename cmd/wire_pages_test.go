@@ -5,8 +5,6 @@ package cmd_test
 import (
 	"context"
 	"fmt"
-	"net/http/httptest"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -59,14 +57,8 @@ func TestWireOfPages(t *testing.T) {
 func newPages(t *testing.T, keys int) (*bench, *wire.Proxy) {
 	t.Helper()
 	b := newBench(t, s3test.Options{})
-	upstream, err := url.Parse(b.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy := wire.New(upstream, 0)
-	server := httptest.NewServer(proxy)
-	t.Cleanup(server.Close)
-	b.env = append(b.env, "COFFER_ENDPOINT_URL="+server.URL, "COFFER_RETRIES=3")
+	proxy := b.counted(0)
+	b.env = append(b.env, "COFFER_RETRIES=3")
 	var text strings.Builder
 	for i := range keys {
 		fmt.Fprintf(&text, "key-%05d: value\n", i)

@@ -4,8 +4,6 @@ package cmd_test
 
 import (
 	"fmt"
-	"net/http/httptest"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,7 +11,6 @@ import (
 	"time"
 
 	"github.com/coffer-secrets/coffer/internal/testing/s3test"
-	"github.com/coffer-secrets/coffer/internal/testing/wire"
 )
 
 // TestWireOfARekey counts what moving 1,000 secrets costs, and that a second run changes
@@ -22,14 +19,8 @@ func TestWireOfARekey(t *testing.T) {
 	t.Parallel()
 	const keys = 1000
 	b := newBench(t, s3test.Options{})
-	upstream, err := url.Parse(b.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy := wire.New(upstream, 30*time.Millisecond)
-	server := httptest.NewServer(proxy)
-	t.Cleanup(server.Close)
-	b.env = append(b.env, "COFFER_ENDPOINT_URL="+server.URL, "COFFER_RETRIES=3")
+	proxy := b.counted(30 * time.Millisecond)
+	b.env = append(b.env, "COFFER_RETRIES=3")
 	var text strings.Builder
 	for i := range keys {
 		fmt.Fprintf(&text, "key%04d: value\n", i)
