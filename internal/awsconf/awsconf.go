@@ -231,6 +231,16 @@ func STS(cfg aws.Config) *sts.Client {
 // KMS returns a client for keys and aliases. Most callers want [Keys].
 func KMS(cfg aws.Config) *kms.Client { return kms.NewFromConfig(cfg) }
 
+// KMSForData returns a client that encrypts and decrypts with keys. It repeats a request whose response
+// was cut off: each of these requests may be made twice.
+func KMSForData(cfg aws.Config) *kms.Client {
+	return kms.NewFromConfig(cfg, func(o *kms.Options) {
+		if r, ok := o.Retryer.(aws.RetryerV2); ok {
+			o.Retryer = repeatsCut{r}
+		}
+	})
+}
+
 // SSM returns a client for Parameter Store.
 func SSM(cfg aws.Config) *ssm.Client { return ssm.NewFromConfig(cfg) }
 

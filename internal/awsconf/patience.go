@@ -3,6 +3,7 @@ package awsconf
 import (
 	"context"
 	"errors"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,15 @@ type patience struct {
 // retryer returns a retryer that reads r at the first request.
 func (r *retries) retryer() aws.Retryer {
 	return late(sync.OnceValue(func() aws.RetryerV2 { return newPatience(r.mode, r.attempts) }))
+}
+
+// repeatsCut is a retryer that also repeats a request whose response ended too early. The SDK takes
+// that for a response that it can't parse, and gives up (service/kms 1.43).
+type repeatsCut struct{ aws.RetryerV2 }
+
+// IsErrorRetryable implements [aws.Retryer].
+func (r repeatsCut) IsErrorRetryable(err error) bool {
+	return errors.Is(err, io.ErrUnexpectedEOF) || r.RetryerV2.IsErrorRetryable(err)
 }
 
 // late is a retryer that is made when it is used first.

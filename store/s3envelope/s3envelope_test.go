@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/coffer-secrets/coffer/internal/awsconf"
@@ -310,6 +311,27 @@ func TestRefusalsOfKMS(t *testing.T) {
 				t.Errorf("%v (%+v)", err, storage)
 			}
 		})
+	}
+}
+
+// A response of KMS that was cut off says nothing, so it is asked for again.
+func TestAResponseThatWasCutOffIsAskedForAgain(t *testing.T) {
+	for _, op := range []string{"Encrypt", "Decrypt"} {
+		server := newServer(t, s3test.Options{})
+		s := open(t, config(t, server.URL, "", dev), s3envelope.Options{})
+		write(t, s, "api", "a", "1")
+		var cut atomic.Bool
+		server.Fault(func(r s3test.Request) *s3test.Fault {
+			if r.Op != op || !cut.CompareAndSwap(false, true) {
+				return nil
+			}
+			return &s3test.Fault{Kind: s3test.CutBody}
+		})
+		write(t, s, "api", "a", "2")
+		contents, err := s.Load(t.Context(), "api")
+		if !cut.Load() || err != nil || len(contents.Secrets) != 1 || contents.Secrets[0].Value.Reveal() != "2" {
+			t.Errorf("%s: cut off: %v; %d secrets, %v", op, cut.Load(), len(contents.Secrets), err)
+		}
 	}
 }
 

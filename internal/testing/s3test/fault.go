@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -115,6 +116,22 @@ func (f *Fault) spoils() bool {
 	return f.Kind == CutBody || f.Kind == FlipBody || f.Kind == WrongLength
 }
 
+// kmsCode returns the code with which KMS says what S3 says with the given one. Codes that only S3 has
+// stay as they are.
+func kmsCode(code string) string {
+	switch code {
+	case "AccessDenied":
+		return "AccessDeniedException"
+	case "ExpiredToken":
+		return "ExpiredTokenException"
+	case "InternalError":
+		return "KMSInternalException"
+	case "SlowDown":
+		return "ThrottlingException"
+	}
+	return strings.TrimPrefix(code, "KMS.")
+}
+
 // strike applies the fault to a response.
 func (s *Server) strike(c *call, f *Fault, a answer) answer {
 	if f.Reached != nil {
@@ -128,6 +145,9 @@ func (s *Server) strike(c *call, f *Fault, a answer) answer {
 	case Delay:
 		s.wait(f)
 	case Answer:
+		if c.Service == "kms" {
+			return c.refuse(fail(f.Status, kmsCode(f.Code), f.Message))
+		}
 		return c.refuse(fail(f.Status, f.Code, f.Message))
 	case CutBody:
 		a.cut = true

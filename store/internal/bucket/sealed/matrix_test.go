@@ -10,6 +10,7 @@ import (
 
 	"github.com/coffer-secrets/coffer/internal/awsconf"
 	"github.com/coffer-secrets/coffer/internal/testing/mototest"
+	"github.com/coffer-secrets/coffer/internal/testing/proof"
 	"github.com/coffer-secrets/coffer/internal/testing/s3test"
 	"github.com/coffer-secrets/coffer/store/internal/bucket"
 	"github.com/coffer-secrets/coffer/store/internal/bucket/buckettest"
@@ -110,10 +111,14 @@ func config(t *testing.T, server *s3test.Server) awsconf.Config {
 }
 
 // TestEachSealerOnEachStorage: whatever seals, and wherever that is kept, is a bucket by the whole contract,
-// with races. A new storage or sealer is a line in a table above.
+// with races. A new storage or sealer is a line in a table above. Under the race detector each sealer
+// is on one storage or two: what may race is in the sealer or in the storage.
 func TestEachSealerOnEachStorage(t *testing.T) {
-	for _, storage := range storages {
-		for _, sealer := range sealers {
+	for i, storage := range storages {
+		for j, sealer := range sealers {
+			if proof.RaceDetector && i%len(sealers) != j {
+				continue
+			}
 			t.Run(storage.name+"/"+sealer.name, func(t *testing.T) {
 				raw := storage.open(t)
 				b := sealed.New(raw, sealer.open(t, raw))

@@ -88,7 +88,7 @@ func New(cfg aws.Config, o Options) *Sealer {
 	if awsconf.OtherKMS(cfg) != "" {
 		region = ""
 	}
-	return newSealer(awsconf.KMS(cfg), region, o, func(ctx context.Context) string {
+	return newSealer(awsconf.KMSForData(cfg), region, o, func(ctx context.Context) string {
 		if cfg.Credentials == nil {
 			return ""
 		}
