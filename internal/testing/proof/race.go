@@ -5,4 +5,4 @@ package proof
 // RaceDetector reports whether this program was built with the race detector.
 const RaceDetector = true
 
-const underRace = 5
+const underRace = 11
