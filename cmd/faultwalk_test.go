@@ -220,7 +220,7 @@ func (m met) allowed() []int {
 	case m.at.ofKMS() && f.Kind == s3test.Answer && f.Status < 500:
 		return []int{0, 6, 7} // what S3 would say, and KMS wouldn't: it may not be KMS
 	case m.at.ofKMS() && (f.Kind == s3test.WrongLength || f.Kind == s3test.Garbage):
-		return []int{0, 6, 7, 8}
+		return []int{0, 6} // it is no valid response of KMS
 	case f.Code == "ConditionalRequestConflict":
 		return []int{0, 6}
 	case f.Code == "PreconditionFailed" && m.at.ofKey():
